@@ -1,0 +1,140 @@
+import { PgError, type PgErrorFields } from './pg-error.ts'
+
+/**
+ * Whether a client may simply run the transaction again:
+ * `safe`: nothing happened; `unknown`: the outcome is not known, a blind retry may do the work twice;
+ * `no`: the same statement will fail again.
+ */
+export type Retry = 'safe' | 'unknown' | 'no'
+
+interface ErrorKind<P> {
+  readonly sqlstate: string
+  readonly retry: Retry
+  readonly severity?: 'ERROR' | 'FATAL'
+  message(p: P): string
+  detail?(p: P): string | undefined
+  hint?(p: P): string | undefined
+}
+
+const kind = <P>(k: ErrorKind<P>): ErrorKind<P> => k
+
+/** Every error that Weft itself raises; errors of Postgres are passed on as they are. The key is the id. */
+export const catalog = {
+  protocol_violation: kind<{ what: string }>({
+    sqlstate: '08P01',
+    retry: 'no',
+    severity: 'FATAL',
+    message: (p) => p.what,
+  }),
+  not_supported: kind<{ what: string; hint?: string }>({
+    sqlstate: '0A000',
+    retry: 'no',
+    message: (p) => p.what,
+    hint: (p) => p.hint,
+  }),
+  shard_unreachable: kind<{ shard: number; why: string }>({
+    sqlstate: '08006',
+    retry: 'safe',
+    message: (p) => `shard ${p.shard} cannot be reached: ${p.why}`,
+    hint: () => 'The statement was not run. Try again once the shard is back; weft.shards shows its state.',
+  }),
+  backend_lost: kind<{ shard: number; why: string }>({
+    sqlstate: '57P01',
+    retry: 'unknown',
+    message: (p) => `connection to shard ${p.shard} was lost while the statement ran: ${p.why}`,
+  }),
+  pool_timeout: kind<{ shard: number; waitedMs: number }>({
+    sqlstate: '53300',
+    retry: 'safe',
+    message: (p) => `no connection to shard ${p.shard} became free within ${p.waitedMs} ms`,
+    hint: () => 'Too many open transactions hold connections. End idle transactions or raise pool.size.',
+  }),
+  too_many_pins: kind<{ max: number }>({
+    sqlstate: '53300',
+    retry: 'safe',
+    message: (p) => `more than ${p.max} sessions need a connection of their own`,
+    hint: () =>
+      'LISTEN, temporary tables, session advisory locks and WITH HOLD cursors keep a connection. Raise pool.size.',
+  }),
+  stale_map: kind<{ have: number; need: number }>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: () => 'the shard map changed while the transaction ran',
+    detail: (p) => `planned on map version ${p.have}, the shard is at ${p.need}`,
+    hint: () => 'Run the transaction again.',
+  }),
+  outcome_unknown: kind<{ gid: string; why: string }>({
+    sqlstate: '08007',
+    retry: 'unknown',
+    message: (p) => `the outcome of transaction ${p.gid} is not known: ${p.why}`,
+    hint: () => 'Recovery settles it as soon as the transaction log can be reached. Check before you retry.',
+  }),
+  log_unavailable: kind<{ why: string }>({
+    sqlstate: '08006',
+    retry: 'safe',
+    message: (p) => `the transaction log cannot be reached, the transaction was rolled back: ${p.why}`,
+  }),
+  prepare_refused: kind<{ shard: number; why: string }>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: (p) => `shard ${p.shard} could not prepare the transaction: ${p.why}`,
+    hint: () => 'The transaction was rolled back on every shard. Run it again.',
+  }),
+  key_update: kind<{ table: string; column: string }>({
+    sqlstate: '0A000',
+    retry: 'no',
+    message: (p) => `cannot update "${p.column}": it is the shard key of table "${p.table}"`,
+    hint: () => 'Delete the row and insert it with the new key, in one transaction.',
+  }),
+  key_null: kind<{ table: string; column: string }>({
+    sqlstate: '23502',
+    retry: 'no',
+    message: (p) => `null value in column "${p.column}" of relation "${p.table}": it is the shard key`,
+  }),
+  in_failed_transaction: kind<Record<never, never>>({
+    sqlstate: '25P02',
+    retry: 'no',
+    message: () => 'current transaction is aborted, commands ignored until end of transaction block',
+  }),
+  clock_offset: kind<{ aheadMs: number; maxMs: number }>({
+    sqlstate: '58000',
+    retry: 'safe',
+    message: (p) => `a timestamp is ${p.aheadMs} ms ahead of this node's clock, ${p.maxMs} ms are allowed`,
+    hint: () => 'Synchronize the clocks of the nodes (chrony, ntpd), or raise max_clock_offset.',
+  }),
+  query_canceled: kind<Record<never, never>>({
+    sqlstate: '57014',
+    retry: 'safe',
+    message: () => 'canceling statement due to user request',
+  }),
+  shutting_down: kind<Record<never, never>>({
+    sqlstate: '57P01',
+    retry: 'safe',
+    severity: 'FATAL',
+    message: () => 'terminating connection: this Weft node is shutting down',
+    hint: () => 'Reconnect.',
+  }),
+  internal: kind<{ what: string }>({
+    sqlstate: 'XX000',
+    retry: 'unknown',
+    message: (p) => `internal error: ${p.what}`,
+    hint: () => 'This is a bug in Weft. The log of the node has the details.',
+  }),
+}
+
+type Catalog = typeof catalog
+export type ErrorId = keyof Catalog
+type ParamsOf<K extends ErrorId> = Parameters<Catalog[K]['message']>[0]
+
+/** Makes an error of the catalog, e.g. `weftError('not_supported', { what: 'DISTINCT over several shards' })`. */
+export function weftError<K extends ErrorId>(id: K, params: ParamsOf<K>, cause?: unknown): PgError {
+  const k = catalog[id] as unknown as ErrorKind<ParamsOf<K>>
+  const fields: PgErrorFields = {
+    severity: k.severity ?? 'ERROR',
+    code: k.sqlstate,
+    message: k.message(params),
+    detail: k.detail?.(params),
+    hint: k.hint?.(params),
+  }
+  return new PgError(fields, { cause })
+}

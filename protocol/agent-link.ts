@@ -1,0 +1,173 @@
+/**
+ * What a coordinator and a shard agent say to each other, as an interface. In one process it is a direct call
+ * (`embedded/`); between processes it is carried by `protocol/mux`. Neither side knows which.
+ */
+import type { PgError } from '../errors/pg-error.ts'
+
+/** HLC value: 48 bits of milliseconds, 16 bits of counter. */
+export type Timestamp = bigint
+
+/** The session settings a backend must have before it runs a statement. Interned: equal settings are one object. */
+export interface Settings {
+  readonly id: number
+  /** One simple Query that turns a backend after RESET ALL into this state ('' for none). */
+  readonly sql: string
+}
+
+/** A statement prepared on backends under a content-derived name. Interned per coordinator. */
+export interface StatementRef {
+  /** Server-side name: the same text, parameter types and search path give the same name everywhere. */
+  readonly name: string
+  /** The whole Parse message that creates it. */
+  readonly parse: Buffer
+}
+
+/** As whom a backend connects. Backends are shared only among sessions of the same identity. */
+export type BackendIdentity =
+  /** Weft's own work (catalog, declarations' bookkeeping, recovery): the agent's administrative login. */
+  | { readonly kind: 'internal' }
+  | {
+      readonly kind: 'client'
+      readonly user: string
+      /**
+       * Keys recovered from the client's own SCRAM login, 32 bytes each: enough to log in to a shard that stores the
+       * same verifier. Absent after a `trust` login: the agent then uses what it was configured with.
+       */
+      readonly scram?: { readonly clientKey: Buffer; readonly serverKey: Buffer }
+    }
+
+export interface ExecRequest {
+  /** Shard map version the statement was planned on. */
+  readonly mapVersion: number
+  readonly settings: Settings
+  /**
+   * Opens the transaction on this shard first: one statement per entry (`BEGIN ISOLATION LEVEL …`, `SET LOCAL …`,
+   * `SAVEPOINT …`). Their replies are swallowed; if one fails its error is the reply and the payload is not run.
+   */
+  readonly begin?: readonly string[]
+  /** Prepared statements that `payload` names; those the backend lacks are parsed first (replies swallowed). */
+  readonly needs?: readonly StatementRef[]
+  /**
+   * Frontend messages that end in exactly one Sync, or are exactly one Query. COPY IN data follows by `copyData`.
+   */
+  readonly payload: Buffer
+  /**
+   * `read` passes straight; `write` in autocommit has its Sync sent under the gate; `commit` is a COMMIT and is
+   * sent under the gate.
+   */
+  readonly access: 'read' | 'write' | 'commit'
+  /** Keep the backend for this session even when it comes back idle. */
+  readonly pin: boolean
+  /** After this the backend's settings are unknown: reset them before anyone else's use. */
+  readonly taints: boolean
+  /**
+   * 0: forward every reply byte. Otherwise a mask of SWALLOW bits: the agent leaves those replies out.
+   */
+  readonly swallow: number
+}
+
+/** Replies that an exec may ask to have left out. */
+export const SWALLOW_PARSE_COMPLETE = 1
+export const SWALLOW_BIND_COMPLETE = 2
+export const SWALLOW_NO_DATA = 4
+
+/** Where a session's replies go. All calls come in order; `data` with `ready !== 0` or `failed` ends an exec. */
+export interface ReplySink {
+  /**
+   * Bytes as Postgres sent them. A message may be split over calls. `ready` is 0, or the status byte ('I', 'T', 'E')
+   * of the ReadyForQuery that ends the exec and is the last message in `chunk`.
+   */
+  data(chunk: Buffer, ready: number): void
+  /** Nothing (more) will come. `sent` tells whether Postgres may have run any of it. */
+  failed(error: PgError, sent: boolean): void
+  /** Something that belongs to no exec: NotificationResponse of a pinned backend, or its late ParameterStatus. */
+  async(chunk: Buffer): void
+  /** `copyData` returned false earlier; there is room again. */
+  drained(): void
+}
+
+export interface PrepareReply {
+  readonly prepareTs: Timestamp
+}
+
+/** One client session's line to one shard. It has a backend only while it runs, is in a transaction, or is pinned. */
+export interface AgentSession {
+  /** One at a time: the next after the previous one ended. */
+  exec(request: ExecRequest): void
+  /** Raw frontend bytes (CopyData, CopyDone, CopyFail, Sync) for the running exec. False: wait for `drained`. */
+  copyData(bytes: Buffer): boolean
+  /** Postgres' cancel request for whatever runs now; nothing if idle. */
+  cancel(): void
+  /** Stops and restarts reading from the backend (the client is slow). */
+  pause(): void
+  resume(): void
+  /**
+   * PREPARE TRANSACTION; only in a transaction. Rejects with the shard's PgError (a synchronous-replication warning
+   * counts); then nothing is prepared, and the backend is idle again, except when the error's code is 08006/57P01:
+   * unknown.
+   */
+  prepare(gid: string): Promise<PrepareReply>
+  /** COMMIT PREPARED under the gate; a repeated call for an applied gid succeeds only if this agent applied it. */
+  commitPrepared(gid: string, commitTs: Timestamp): Promise<void>
+  rollbackPrepared(gid: string): Promise<void>
+  /** Rolls back when in a transaction, releases the backend (after DISCARD ALL when pinned); the session stays usable. */
+  reset(): Promise<void>
+  /** True while a backend is held (in a transaction or pinned). */
+  readonly holdsBackend: boolean
+  /** `reset` without an answer, then gone. */
+  close(): void
+}
+
+export interface AgentStatus {
+  readonly shard: number
+  readonly up: boolean
+  readonly serverVersion: string
+  /** Startup ParameterStatus values of the shard's backends (server_version, TimeZone, …). */
+  readonly parameters: Readonly<Record<string, string>>
+  readonly mapVersion: number
+  readonly poolSize: number
+  /** Backends in use, idle, sessions waiting for one. */
+  readonly busy: number
+  readonly idle: number
+  readonly waiting: number
+  readonly prepared: number
+  readonly error?: string
+}
+
+/** Requests that belong to no session. All are idempotent. */
+export type ControlRequest =
+  | { readonly kind: 'status' }
+  /**
+   * Before a transaction that changes the map commits: wait until no statement planned on an older version runs
+   * (those blocked by `blockers`' backends are cancelled as stale), and hold newcomers with older versions.
+   */
+  | {
+      readonly kind: 'fence'
+      readonly token: string
+      readonly version: number
+      readonly sessions: readonly number[]
+      readonly timeoutMs: number
+    }
+  /** Ends the fence: committed → older versions are refused as stale from now on, and everyone is told. */
+  | { readonly kind: 'unfence'; readonly token: string; readonly committed: boolean }
+
+export type ControlReply = { readonly kind: 'ok' } | { readonly kind: 'status'; readonly status: AgentStatus }
+
+export interface LinkEvents {
+  /** The agent knows this map version now. */
+  mapVersion(shard: number, version: number): void
+  /** How many transactions this coordinator may have open at a time (pool size over connected coordinators). */
+  quota(shard: number, transactionsMax: number): void
+  up(shard: number): void
+  down(shard: number, why: string): void
+}
+
+export interface AgentLink {
+  readonly shard: number
+  /** Id of this coordinator on this link is part of the link. `sessionId` is unique per link. */
+  open(sessionId: number, identity: BackendIdentity, sink: ReplySink): AgentSession
+  control(request: ControlRequest): Promise<ControlReply>
+  subscribe(events: LinkEvents): void
+  readonly isUp: boolean
+  close(): Promise<void>
+}

@@ -1,0 +1,78 @@
+/**
+ * What the planner knows of the database: an immutable value, made by `coordinator/catalog` from the home
+ * shard, identified by `version` (the shard map version; it rises with every change that can alter a plan).
+ */
+
+/** Types a shard key can have; each hashes with Postgres' own extended hash function, seed 0. */
+export type KeyType =
+  | 'int2'
+  | 'int4'
+  | 'int8'
+  | 'text'
+  | 'varchar'
+  | 'uuid'
+  | 'date'
+  | 'timestamp'
+  | 'timestamptz'
+  | 'bool'
+  | 'numeric'
+  | 'bytea'
+
+export const SLOT_COUNT = 4096
+
+export interface Column {
+  readonly name: string
+  /** As `format_type` prints it without typmod, e.g. `bigint`, `character varying`, `public.mood`. */
+  readonly type: string
+  readonly typeOid: number
+  readonly notNull: boolean
+  /** The default's expression text (`pg_get_expr`), also for identity columns (`nextval('…'::regclass)`). */
+  readonly default?: string
+  /** The default draws from a sequence: the coordinator must evaluate it on the home shard. */
+  readonly usesSequence: boolean
+  /** GENERATED ALWAYS AS (…) STORED/VIRTUAL: never written by an INSERT. */
+  readonly generated: boolean
+  /** `always` and `by default` identity columns. */
+  readonly identity?: 'always' | 'by default'
+}
+
+export interface ShardKey {
+  readonly column: string
+  /** Position among the live columns, 0-based. */
+  readonly index: number
+  readonly type: KeyType
+}
+
+export type RelationKind =
+  | 'sharded' /** rows spread by key */
+  | 'reference' /** a full copy on every shard */
+  | 'local' /** only on the home shard (also foreign tables, materialized views, sequences) */
+  | 'view' /** `definition` holds the SELECT */
+
+export interface Relation {
+  readonly oid: number
+  readonly schema: string
+  readonly name: string
+  readonly kind: RelationKind
+  /** Live columns in order. */
+  readonly columns: readonly Column[]
+  /** Sharded tables only. */
+  readonly key?: ShardKey
+  /** Sharded tables only: tables with the same number have equal keys on equal shards. */
+  readonly colocation?: number
+  /** Views only: `pg_get_viewdef`. */
+  readonly definition?: string
+}
+
+export interface Catalog {
+  readonly version: number
+  readonly shardCount: number
+  /** slot → shard, SLOT_COUNT long. */
+  readonly slots: Uint16Array
+  /** The relation a name means under a search path; undefined when Weft knows none (Postgres will say so). */
+  resolve(schema: string | undefined, name: string, searchPath: readonly string[]): Relation | undefined
+  /** Every sharded and reference table. */
+  readonly distributed: readonly Relation[]
+  /** True when a function of this name outside pg_catalog exists: a call of it may do anything. */
+  isUserFunction(name: string): boolean
+}

@@ -1,0 +1,335 @@
+import type { PgError } from '../../errors/pg-error.ts'
+import type { KeyType, Relation } from '../catalog.ts'
+
+/** A value that picks a slot; it is read from each execution's own text or parameters. */
+export type ValueSource =
+  /** The n-th literal (0-based) that `sql/lex` found in the text; `negate` when a unary minus stands before it. */
+  | { readonly kind: 'literal'; readonly index: number; readonly negate: boolean }
+  /** Parameter $number. */
+  | { readonly kind: 'param'; readonly number: number }
+  /** A keyword constant: true, false, or NULL. */
+  | { readonly kind: 'constant'; readonly value: 'true' | 'false' | null }
+
+export interface KeyValue {
+  readonly source: ValueSource
+  /** Type name of an explicit cast around it (`$1::bigint` → `int8`); conversion to the key type follows. */
+  readonly castTo?: string
+}
+
+/** The rows a statement touches in one sharded table (or one class of tables joined on their keys). */
+export interface KeyRestriction {
+  readonly keyType: KeyType
+  /** The key equals one of these; a NULL among them matches nothing. */
+  readonly values: readonly KeyValue[]
+}
+
+export type Route =
+  /** The home shard (local tables, catalogs, no table at all). */
+  | { readonly kind: 'home' }
+  /** Any shard: reference tables only. */
+  | { readonly kind: 'any' }
+  /**
+   * The shards that own the restrictions' slots. More than one restriction: all must come out as the same single
+   * shard, else `spread` is the error.
+   */
+  | { readonly kind: 'keys'; readonly restrictions: readonly KeyRestriction[]; readonly spread?: PgError }
+  | { readonly kind: 'all' }
+
+/** What a statement may do to the session beyond its result. */
+export interface SessionEffects {
+  /** The session must keep its home backend afterwards. */
+  readonly pins: boolean
+  /** It may have removed the reason of a pin: look. */
+  readonly mayUnpin: boolean
+  /** It may change settings behind Weft's back (set_config, user functions, DO, CALL): reset the backend after. */
+  readonly taintsBackend: boolean
+}
+
+interface Common {
+  /** Command tag word(s), e.g. `SELECT`, `INSERT`, `CREATE TABLE`. */
+  readonly tag: string
+  /** `write`: takes row locks or changes anything; its shards become participants and its commit passes the gate. */
+  readonly access: 'read' | 'write'
+  readonly effects: SessionEffects
+  /** The statement returns rows (SELECT, RETURNING, SHOW, EXPLAIN, FETCH). */
+  readonly returnsRows: boolean
+  /** Number of the highest $n used. */
+  readonly paramCount: number
+  /**
+   * Plan holds for every text with the same fingerprint. False when it depends on a literal's value, or on
+   * literal positions: cached under the exact text only.
+   */
+  readonly generic: boolean
+  /**
+   * Parameters whose type cannot be told from this statement alone (used more than once, or in a place other than
+   * `key = $n`): the executor asks Postgres (Describe) before it reads a key from one of these in binary form.
+   */
+  readonly paramsToDescribe: readonly number[]
+  /** Cannot run inside a transaction block (VACUUM, CREATE INDEX CONCURRENTLY, …). */
+  readonly outsideTransaction: boolean
+}
+
+/** Runs on one shard, forwarded byte for byte. With `keys` that name several shards: see `onSeveral`. */
+export interface ForwardPlan extends Common {
+  readonly kind: 'forward'
+  readonly route: Route
+  /**
+   * What to do when the route comes out as more than one shard: run it as written on each and
+   * `concat` the rows, `sum` the counts (with RETURNING rows concatenated), or refuse with the error.
+   * `first`: reference tables, run everywhere, answer of the first shard.
+   */
+  readonly onSeveral:
+    | { readonly kind: 'concat' | 'sum' | 'first' }
+    | { readonly kind: 'aggregate'; readonly aggregate: AggregatePlan }
+    | { readonly kind: 'refuse'; readonly error: PgError }
+}
+
+/** SELECT of count/sum/min/max/avg over several shards. */
+export interface AggregatePlan {
+  /** Run on every shard with the client's parameters; one row of partial values. */
+  readonly partialSql: string
+  /** Parameters of `partialSql`, by their number in the client's statement (its $1 is partialParams[0]). */
+  readonly partialParams: readonly number[]
+  /**
+   * Run on one shard over the partial rows. `__WEFT_PARTIALS__` stands for
+   * `(VALUES ($1::t1, $2::t2, …), …)`; its columns are named c0, c1, … The types come from the partial rows'
+   * RowDescription.
+   */
+  readonly combineSql: string
+  readonly partialColumns: number
+}
+
+export interface InsertRow {
+  /** Range of `( … )` in the statement text, end exclusive. UTF-16 offsets of the JS string. */
+  readonly start: number
+  readonly end: number
+  readonly key:
+    | KeyValue
+    /** Another expression: evaluated by Postgres, then spliced in. Range of the expression. */
+    | { readonly source: { readonly kind: 'expression'; readonly start: number; readonly end: number } }
+    /** Omitted or DEFAULT: the column's default is evaluated on the home shard (NULL if it has none). */
+    | { readonly source: { readonly kind: 'default' } }
+  /** Range of each DEFAULT keyword that stands for a column in `fill` (index into `fill`). */
+  readonly defaults: readonly { readonly fill: number; readonly start: number; readonly end: number }[]
+}
+
+/** INSERT … VALUES into a sharded table. */
+export interface InsertPlan extends Common {
+  readonly kind: 'insert'
+  readonly table: Relation
+  readonly keyType: KeyType
+  readonly rows: readonly InsertRow[]
+  /**
+   * Columns whose default the coordinator evaluates once per row on the home shard, because a shard's own sequence
+   * would repeat values (also the shard key when it is omitted). Empty: rows can be forwarded as written.
+   */
+  readonly fill: readonly {
+    readonly column: string
+    readonly expression: string
+    readonly isKey: boolean
+    readonly appended: boolean
+  }[]
+  /** Where the column list's `)` stands, or where one `("a","b")` must be put; see `sql/plan/insert-text.ts`. */
+  readonly columnList:
+    | { readonly kind: 'explicit'; readonly closeAt: number }
+    | { readonly kind: 'implicit'; readonly at: number; readonly columns: readonly string[] }
+  /** Range of everything after the last row (ON CONFLICT, RETURNING): [tailStart, end of text). */
+  readonly tailStart: number
+  /** OVERRIDING must be added because an ALWAYS identity column is filled. */
+  readonly overridingAt?: number
+}
+
+/** INSERT … SELECT where the SELECT reads no sharded table and the target is sharded (or DEFAULT VALUES). */
+export interface InsertSelectPlan extends Common {
+  readonly kind: 'insert-select'
+  readonly table: Relation
+  readonly keyType: KeyType
+  /** Target columns in order of the SELECT's outputs. */
+  readonly columns: readonly string[]
+  /** Text range of the SELECT (with its WITH clause, when that belongs to it). */
+  readonly selectSql: string
+  readonly fill: readonly { readonly column: string; readonly expression: string; readonly isKey: boolean }[]
+  readonly keyIndex: number
+  /** Text after the SELECT (ON CONFLICT … RETURNING …), empty when none. */
+  readonly tailSql: string
+  readonly hasReturning: boolean
+}
+
+export interface CopyPlan extends Common {
+  readonly kind: 'copy'
+  readonly direction: 'in' | 'out'
+  readonly table: Relation
+  /** Columns in the order of the data. */
+  readonly columns: readonly string[]
+  readonly format: 'text' | 'csv' | 'binary'
+  readonly delimiter: string
+  readonly nullText: string
+  readonly quote: string
+  readonly escape: string
+  /** CSV/text HEADER: none, a line to skip or print, or one that must match the column names. */
+  readonly header: 'none' | 'yes' | 'match'
+  /** Column positions that FORCE_NULL / FORCE_NOT_NULL name. */
+  readonly forceNull: readonly number[]
+  readonly forceNotNull: readonly number[]
+  /** -1 when the key is not in the column list (its default is then evaluated). */
+  readonly keyIndex: number
+  readonly fill: readonly { readonly column: string; readonly expression: string; readonly isKey: boolean }[]
+  /** Text of the WITH (…) options to repeat towards the shards, without HEADER. */
+  readonly optionsSql: string
+}
+
+/** A table to be declared sharded or reference, or taken back, in the running transaction. */
+export type Declaration =
+  | {
+      readonly kind: 'sharded'
+      readonly schema?: string
+      readonly table: string
+      readonly keyColumn: string
+      /** A table name, `'none'`, or undefined for the default group of the key's type. */
+      readonly colocateWith?: string
+      readonly ifNotExists?: boolean
+    }
+  | {
+      readonly kind: 'reference'
+      readonly schema?: string
+      readonly table: string
+      readonly ifNotExists?: boolean
+    }
+  | { readonly kind: 'undistribute'; readonly schema?: string; readonly table: string }
+
+/** DDL and other utility statements, run as written (or as rewritten here) on the home shard or on every shard. */
+export interface DdlPlan extends Common {
+  readonly kind: 'ddl'
+  readonly where: 'home' | 'all'
+  /** What the home shard runs; undefined: as written. */
+  readonly homeSql?: string
+  /** What the other shards run; undefined: as written. */
+  readonly othersSql?: string
+  /** Declared right after the statement, in the same transaction (CREATE TABLE … WITH (shard_key = …)). */
+  readonly declare?: Declaration
+  /** It can alter plans: raise the map version in the same transaction and fence the agents before the commit. */
+  readonly changesMap: boolean
+  /** CREATE/ALTER ROLE … PASSWORD: text range of the password literal, to be replaced by one SCRAM verifier for all. */
+  readonly password?: { readonly start: number; readonly end: number; readonly value: string }
+}
+
+/** SELECT create_distributed_table(…) and its kin. Arguments may be literals or parameters. */
+export interface DeclarePlan extends Common {
+  readonly kind: 'declare'
+  readonly function: string
+  /** Named and positional arguments resolved to parameter names of the function; literal texts or $n. */
+  readonly args: Readonly<
+    Record<
+      string,
+      | { readonly kind: 'text'; readonly value: string | null }
+      | { readonly kind: 'param'; readonly number: number }
+    >
+  >
+}
+
+export interface TransactionPlan extends Common {
+  readonly kind: 'transaction'
+  readonly verb:
+    | 'begin'
+    | 'commit'
+    | 'rollback'
+    | 'savepoint'
+    | 'release'
+    | 'rollback-to'
+    | 'set-characteristics'
+  /** Savepoint name. */
+  readonly name?: string
+  /** AND CHAIN. */
+  readonly chain: boolean
+  /** `ISOLATION LEVEL …, READ ONLY, DEFERRABLE` of BEGIN, START TRANSACTION and SET TRANSACTION. */
+  readonly modes?: {
+    readonly isolation?: 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable'
+    readonly readOnly?: boolean
+    readonly deferrable?: boolean
+  }
+}
+
+export interface SettingPlan extends Common {
+  readonly kind: 'setting'
+  readonly verb:
+    | 'set'
+    | 'set-local'
+    | 'reset'
+    | 'reset-all'
+    | 'show-weft'
+    | 'discard-all'
+    | 'discard-plans'
+    | 'discard-temp'
+    | 'discard-sequences'
+    | 'set-constraints'
+  /** Setting name, lower case: `search_path`, `role`, `session_authorization`, `timezone`, `weft.…`. */
+  readonly name?: string
+  /** A `SELECT set_config(…)`: the result is a row, not a SET tag. */
+  readonly viaFunction: boolean
+}
+
+/** SQL-level PREPARE / EXECUTE / DEALLOCATE. */
+export interface PreparedPlan extends Common {
+  readonly kind: 'prepared'
+  readonly verb: 'prepare' | 'execute' | 'deallocate' | 'deallocate-all'
+  readonly name: string
+  /** PREPARE: the inner statement's text and the declared type names. */
+  readonly sql?: string
+  readonly types?: readonly string[]
+  /** EXECUTE: text of each argument expression. */
+  readonly args?: readonly string[]
+}
+
+/** DECLARE … CURSOR, FETCH, MOVE, CLOSE: they follow the shard where the cursor was opened. */
+export interface CursorPlan extends Common {
+  readonly kind: 'cursor'
+  readonly verb: 'declare' | 'fetch' | 'close' | 'close-all'
+  readonly name: string
+  /** DECLARE only. */
+  readonly route?: Route
+  readonly hold?: boolean
+}
+
+export interface ExplainPlan extends Common {
+  readonly kind: 'explain'
+  /** The plan of the explained statement. */
+  readonly inner: Plan
+  readonly analyze: boolean
+  /** `text` output gets a line that names the route; other formats are passed on as they are. */
+  readonly format: string
+}
+
+/** Known, and not done: the error says what and what to do instead. */
+export interface RefusedPlan extends Common {
+  readonly kind: 'refused'
+  readonly error: PgError
+}
+
+/** Nothing but white space and comments. */
+export interface EmptyPlan extends Common {
+  readonly kind: 'empty'
+}
+
+export type Plan =
+  | ForwardPlan
+  | InsertPlan
+  | InsertSelectPlan
+  | CopyPlan
+  | DdlPlan
+  | DeclarePlan
+  | TransactionPlan
+  | SettingPlan
+  | PreparedPlan
+  | CursorPlan
+  | ExplainPlan
+  | RefusedPlan
+  | EmptyPlan
+
+export interface PlanContext {
+  /** Effective search path with `$user` resolved; pg_catalog is implied first. */
+  readonly searchPath: readonly string[]
+  /** Lower-case names of the session's temporary relations: they shadow everything and are local. */
+  readonly tempTables: ReadonlySet<string>
+  /** Parameter types the client declared in Parse (0: not declared); empty in the simple protocol. */
+  readonly paramTypes: readonly number[]
+}
