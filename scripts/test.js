@@ -1,0 +1,72 @@
+// npm test: installs what the tests drive Weft with (psql, pgbench, etcd) where it can, runs Vitest, and ends with one
+// line, "N passed, N failed". Arguments go to Vitest: npm test -- test/integration
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const tools = [
+  { command: 'psql', package: 'postgresql-client' },
+  { command: 'pgbench', package: 'postgresql' },
+  { command: 'etcd', package: 'etcd-server' },
+]
+
+installTools()
+runVitest()
+
+function installTools() {
+  const missing = tools.filter((tool) => !isOnPath(tool.command))
+  if (missing.length === 0) return
+  const packages = missing.map((tool) => tool.package)
+  const install = `apt-get install -y ${packages.join(' ')}`
+  if (process.getuid?.() === 0 && isOnPath('apt-get')) {
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+    const apt = (...args) =>
+      spawnSync('apt-get', ['-qq', '-o', 'Dpkg::Use-Pty=0', ...args], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+        env,
+      })
+    console.log(`installing ${packages.join(', ')} for the tests`)
+    apt('update')
+    apt('install', '-y', '--no-install-recommends', ...packages)
+  }
+  const absent = tools.filter((tool) => !isOnPath(tool.command)).map((tool) => tool.command)
+  if (absent.length > 0) {
+    console.log(`not installed: ${absent.join(', ')}; tests that need them are skipped (as root: ${install})`)
+  }
+}
+
+function isOnPath(command) {
+  return (process.env.PATH ?? '').split(delimiter).some((dir) => existsSync(join(dir, command)))
+}
+
+function runVitest() {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-test-report-'))
+  const report = join(dir, 'report.json')
+  const args = [
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2),
+  ]
+  const vitest = join(root, 'node_modules', '.bin', 'vitest')
+  const { status, error } = spawnSync(vitest, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  if (error) console.error(`${error.message}; run npm ci first`)
+  const { passed, failed } = count(report)
+  rmSync(dir, { recursive: true, force: true })
+  // An error outside any test (a crash, an unhandled rejection) is a failure too.
+  const failures = failed === 0 && status !== 0 ? 1 : failed
+  console.log(`${passed} passed, ${failures} failed`)
+  process.exitCode = failures === 0 && passed > 0 ? 0 : 1
+}
+
+function count(report) {
+  if (!existsSync(report)) return { passed: 0, failed: 1 }
+  const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'))
+  // A test file that could not be loaded has no tests that could fail.
+  const broken = testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0)
+  return { passed: numPassedTests, failed: numFailedTests + broken.length }
+}
