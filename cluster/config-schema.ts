@@ -1,0 +1,145 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+
+/** Where something listens, or is reached. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** `host:port`, with an IPv6 address in brackets; undefined if it isn't one. */
+export function parseAddress(text: string): Address | undefined {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s/@]+)):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3])
+  if (match === null || port > 65535) return undefined
+  return { host: match[1] ?? match[2]!, port }
+}
+
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** True for `postgres://` URLs that name a host or a socket directory. */
+export function isPostgresUrl(text: string): boolean {
+  if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) return false
+  const url = new URL(text)
+  return url.hostname !== '' || url.searchParams.has('host')
+}
+
+/** `10.0.0.0/8`, a single address, or `all`. */
+function isNetwork(text: string): boolean {
+  if (text === 'all') return true
+  const [address = '', bits, ...rest] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+}
+
+const address = z.string().transform((text, context): Address => {
+  const parsed = parseAddress(text)
+  if (parsed !== undefined) return parsed
+  context.issues.push({
+    code: 'custom',
+    input: text,
+    message: 'write it as host:port, for example 127.0.0.1:6432',
+  })
+  return z.NEVER
+})
+
+const postgresUrl = z
+  .string()
+  .refine(isPostgresUrl, 'write it as postgres://user:password@host:5432/database')
+
+const httpUrl = z
+  .string()
+  .refine((text) => /^https?:\/\/[^/]+\/?$/.test(text), 'write it as http://host:2379 or https://host:2379')
+
+const milliseconds = z.int().min(1).max(86_400_000)
+
+const keyPair = { cert: z.string(), key: z.string() }
+
+const authRule = z.strictObject({
+  /** Network of the client: CIDR, one address, or `all`. */
+  from: z.string().refine(isNetwork, 'write a network (10.0.0.0/8), an address, or all').default('all'),
+  /** Absent: everyone. */
+  users: z.array(z.string().min(1)).min(1).optional(),
+  method: z.enum(['trust', 'scram-sha-256', 'reject']),
+})
+
+const log = z.discriminatedUnion(
+  'kind',
+  [
+    z.strictObject({ kind: z.literal('postgres') }),
+    z.strictObject({
+      kind: z.literal('etcd'),
+      endpoints: z.array(httpUrl).min(1),
+      tls: z
+        .strictObject({ ca: z.string(), cert: z.string().optional(), key: z.string().optional() })
+        .optional(),
+      username: z.string().optional(),
+      password: z.string().optional(),
+    }),
+  ],
+  { error: 'kind is either postgres or etcd' },
+)
+
+const shard = z.strictObject({
+  /** 0 is the home shard. */
+  id: z.int().min(0).max(1023),
+  /** How the shard's agent reaches its server, as a role that owns Weft's tables there. */
+  postgres: postgresUrl,
+  /** Where coordinators reach the shard's agent. */
+  agent: address,
+})
+
+const coordinator = z.strictObject({
+  listen: address.prefault('127.0.0.1:6432'),
+  /** The HTTP side: /health, /ready, /metrics, /api. It has no login of its own: keep it inside. */
+  adminListen: address.prefault('127.0.0.1:6480'),
+  /** Presented to clients that ask for TLS. */
+  tls: z.strictObject(keyPair).optional(),
+  /** The first rule that matches decides; no match is a refusal. */
+  auth: z
+    .array(authRule)
+    .min(1)
+    .prefault([{ from: 'all', method: 'scram-sha-256' }]),
+  sessionsMax: z.int().min(1).max(100_000).default(1000),
+})
+
+const agent = z.strictObject({
+  /** The address to bind; the port is that of the shard's `agent` address. */
+  listenHost: z.string().default('127.0.0.1'),
+  adminListen: address.prefault('127.0.0.1:6481'),
+})
+
+/** What `weft.yaml` may say. The file has one content for all nodes of a cluster. */
+export const configSchema = z.strictObject({
+  cluster: z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]{0,30}$/, 'up to 31 of a-z 0-9 _ - and a letter first')
+    .default('weft'),
+  /** The database clients connect to. */
+  database: z.string().min(1).max(63).default('postgres'),
+  shards: z.array(shard).min(1).max(1024),
+  log: log.prefault({ kind: 'postgres' }),
+  coordinator: coordinator.prefault({}),
+  agent: agent.prefault({}),
+  /** Mutual TLS between coordinators and agents; without it they talk in the clear. */
+  muxTls: z.strictObject({ ca: z.string(), ...keyPair }).optional(),
+  pool: z
+    .strictObject({
+      /** Postgres connections of one agent. */
+      size: z.int().min(2).max(10_000).default(20),
+      waitTimeoutMs: milliseconds.default(10_000),
+    })
+    .prefault({}),
+  /** A timestamp further ahead of the wall clock is refused. */
+  maxClockOffsetMs: milliseconds.default(500),
+  /** A prepared transaction older than this is settled by recovery. */
+  inDoubtAfterMs: milliseconds.default(1000),
+})
+
+export type ClusterConfig = Readonly<z.infer<typeof configSchema>>
+export type ShardConfig = Readonly<z.infer<typeof shard>>
+export type LogConfig = Readonly<z.infer<typeof log>>
+export type AuthRule = Readonly<z.infer<typeof authRule>>
