@@ -1,0 +1,87 @@
+/**
+ * The functions that change the shard map, on the home shard. They run as their owner, the administrator, so each
+ * looks for itself whether the caller owns the table. Inside them `current_user` is the owner of the function; who
+ * calls is `session_user`, or what SET ROLE made of it: the `role` setting, which a security definer leaves alone and
+ * which only SET ROLE (checked by Postgres) can change.
+ */
+const helpers = `
+CREATE OR REPLACE FUNCTION weft.acting_role() RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $weft$
+  SELECT CASE WHEN current_setting('role') = 'none' THEN session_user ELSE current_setting('role')::name END
+$weft$;
+
+CREATE OR REPLACE FUNCTION weft.check_owner(rel regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $weft$
+DECLARE
+  rel_owner oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = rel);
+BEGIN
+  IF rel_owner IS NULL THEN
+    RAISE EXCEPTION 'relation with OID % does not exist', rel::oid USING ERRCODE = '42P01';
+  END IF;
+  IF NOT pg_has_role(weft.acting_role(), rel_owner, 'USAGE') THEN
+    RAISE EXCEPTION 'must be owner of table %', rel USING ERRCODE = '42501';
+  END IF;
+END $weft$;`
+
+// The row of weft.meta is the lock that puts all changes of the map in one order, until their transactions end.
+const version = `
+CREATE OR REPLACE FUNCTION weft.lock_map() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+  SELECT m.version FROM weft.meta m FOR UPDATE
+$weft$;
+
+CREATE OR REPLACE FUNCTION weft.bump_map_version() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+DECLARE
+  next_version bigint;
+BEGIN
+  UPDATE weft.meta m SET version = m.version + 1 RETURNING m.version INTO next_version;
+  -- Dropped tables are forgotten here, before their OIDs can come back as those of other tables.
+  DELETE FROM weft.relation r WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = r.relid);
+  RETURN next_version;
+END $weft$;`
+
+/** New colocation groups count from here; below are the default groups of the key types. */
+export const FIRST_FREE_COLOCATION = 100
+
+const declarations = `
+CREATE OR REPLACE FUNCTION weft.declare_sharded(rel regclass, attnum int, key_type text, colocation int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+DECLARE
+  chosen int := colocation;
+BEGIN
+  PERFORM weft.check_owner(rel);
+  PERFORM weft.lock_map();
+  IF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = rel AND a.attnum = declare_sharded.attnum
+                 AND a.attnum > 0 AND NOT a.attisdropped) THEN
+    RAISE EXCEPTION 'table % has no column number %', rel, attnum USING ERRCODE = '42703';
+  END IF;
+  IF chosen IS NULL THEN
+    SELECT greatest(max(r.colocation) + 1, ${FIRST_FREE_COLOCATION}) INTO chosen FROM weft.relation r;
+  END IF;
+  INSERT INTO weft.relation (relid, kind, key_attnum, key_type, colocation)
+  VALUES (rel, 'sharded', attnum, key_type, chosen);
+  RETURN chosen;
+EXCEPTION WHEN unique_violation THEN
+  RAISE EXCEPTION 'table % is already distributed', rel USING ERRCODE = '42P07';
+END $weft$;
+
+CREATE OR REPLACE FUNCTION weft.declare_reference(rel regclass) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+BEGIN
+  PERFORM weft.check_owner(rel);
+  PERFORM weft.lock_map();
+  INSERT INTO weft.relation (relid, kind) VALUES (rel, 'reference');
+EXCEPTION WHEN unique_violation THEN
+  RAISE EXCEPTION 'table % is already distributed', rel USING ERRCODE = '42P07';
+END $weft$;
+
+CREATE OR REPLACE FUNCTION weft.undeclare(rel regclass) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+BEGIN
+  PERFORM weft.check_owner(rel);
+  PERFORM weft.lock_map();
+  DELETE FROM weft.relation r WHERE r.relid = rel;
+END $weft$;`
+
+export const mapFunctions = [helpers, version, declarations].join('\n')

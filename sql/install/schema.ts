@@ -1,0 +1,100 @@
+import { mapFunctions } from './map-functions.ts'
+import { homeViews } from './views.ts'
+
+/** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
+export const INSTALL_VERSION = 1
+
+export interface InstallOptions {
+  readonly shard: number
+  /** Home shard only: the slot ranges of a new cluster. Ranges that are there already are left alone. */
+  readonly slots: readonly { readonly from: number; readonly to: number; readonly shard: number }[]
+}
+
+/** What the home shard (shard 0) has beyond the others: the shard map and who may change it. */
+const isHome = (options: InstallOptions): boolean => options.shard === 0
+
+/**
+ * One simple Query, run as the administrator at every start: an implicit transaction that creates or brings up to
+ * date schema `weft` in a shard. Running it twice, or twice at once, changes nothing.
+ */
+export function installSql(options: InstallOptions): string {
+  const parts = [opening, everyShard, agentRow(options.shard)]
+  if (isHome(options)) parts.push(homeTables, slotRows(options.slots), mapFunctions, homeViews)
+  parts.push(
+    grants,
+    `INSERT INTO weft.installed (version) VALUES (${INSTALL_VERSION}) ON CONFLICT DO NOTHING;`,
+  )
+  return parts.join('\n')
+}
+
+// The advisory lock makes two agents that start at once wait for each other; CREATE IF NOT EXISTS alone can fail then.
+const opening = `
+SET LOCAL client_min_messages = warning;
+SET LOCAL search_path = pg_catalog;
+SELECT pg_advisory_xact_lock(x'77656674'::bigint);
+CREATE SCHEMA IF NOT EXISTS weft;
+CREATE TABLE IF NOT EXISTS weft.installed (
+  version int PRIMARY KEY,
+  installed_at timestamptz NOT NULL DEFAULT now()
+);
+DO $weft$
+DECLARE newest int := (SELECT max(version) FROM weft.installed);
+BEGIN
+  IF newest > ${INSTALL_VERSION} THEN
+    RAISE EXCEPTION 'this shard was set up by a newer Weft (schema version %, this one knows ${INSTALL_VERSION})', newest
+      USING ERRCODE = '0A000', HINT = 'Upgrade this node.';
+  END IF;
+END $weft$;`
+
+const everyShard = `
+CREATE TABLE IF NOT EXISTS weft.agent (
+  shard int PRIMARY KEY,
+  map_version bigint NOT NULL DEFAULT 0,
+  generation bigint NOT NULL DEFAULT 0,
+  hlc_upper bigint NOT NULL DEFAULT 0
+);`
+
+/** A database that was another shard before is refused: serving it under a new number would misplace every row. */
+const agentRow = (shard: number): string => `
+DO $weft$
+DECLARE other int := (SELECT min(a.shard) FROM weft.agent a WHERE a.shard <> ${shard});
+BEGIN
+  IF other IS NOT NULL THEN
+    RAISE EXCEPTION 'this database is shard % of a Weft cluster, not shard ${shard}', other
+      USING ERRCODE = '55000', HINT = 'Check the order of the shards in the configuration.';
+  END IF;
+END $weft$;
+INSERT INTO weft.agent (shard) VALUES (${shard}) ON CONFLICT DO NOTHING;`
+
+const homeTables = `
+CREATE TABLE IF NOT EXISTS weft.meta (
+  only_row bool PRIMARY KEY DEFAULT true CHECK (only_row),
+  version bigint NOT NULL
+);
+INSERT INTO weft.meta (version) VALUES (1) ON CONFLICT DO NOTHING;
+CREATE TABLE IF NOT EXISTS weft.slots (
+  slot_from int PRIMARY KEY,
+  slot_to int NOT NULL,
+  shard int NOT NULL CHECK (shard >= 0),
+  CHECK (slot_from BETWEEN 0 AND slot_to AND slot_to < 4096)
+);
+CREATE TABLE IF NOT EXISTS weft.relation (
+  relid oid PRIMARY KEY,
+  kind text NOT NULL CHECK (kind IN ('sharded', 'reference')),
+  key_attnum smallint,
+  key_type text,
+  colocation int,
+  CHECK ((kind = 'sharded') = (key_attnum IS NOT NULL AND key_type IS NOT NULL AND colocation IS NOT NULL))
+);`
+
+function slotRows(ranges: InstallOptions['slots']): string {
+  const values = ranges.map((r) => `(${r.from}, ${r.to}, ${r.shard})`).join(', ')
+  return `
+INSERT INTO weft.slots (slot_from, slot_to, shard)
+SELECT v.* FROM (VALUES ${values}) v WHERE NOT EXISTS (SELECT FROM weft.slots);`
+}
+
+// Everybody may read what the cluster looks like; only the functions above (as their owner) write it.
+const grants = `
+GRANT USAGE ON SCHEMA weft TO PUBLIC;
+GRANT SELECT ON ALL TABLES IN SCHEMA weft TO PUBLIC;`
