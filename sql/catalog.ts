@@ -73,6 +73,11 @@ export interface Catalog {
   resolve(schema: string | undefined, name: string, searchPath: readonly string[]): Relation | undefined
   /** Every sharded and reference table. */
   readonly distributed: readonly Relation[]
+  /**
+   * True when any schema has a sharded or reference table or a view of this name: a new relation of that name may
+   * shadow it. Absent: only `distributed` and `resolve` are looked at.
+   */
+  hasName?(name: string): boolean
   /** True when a function of this name outside pg_catalog exists: a call of it may do anything. */
   isUserFunction(name: string): boolean
 }

@@ -266,6 +266,11 @@ export interface SettingPlan extends Common {
   readonly name?: string
   /** A `SELECT set_config(…)`: the result is a row, not a SET tag. */
   readonly viaFunction: boolean
+  /**
+   * set, set-local: what the text assigns, each value as `set_config` takes it; null means DEFAULT. Usually one;
+   * SET SESSION CHARACTERISTICS assigns up to three. Absent when only Postgres can tell (an interval, viaFunction).
+   */
+  readonly assignments?: readonly { readonly name: string; readonly value: string | null }[]
 }
 
 /** SQL-level PREPARE / EXECUTE / DEALLOCATE. */

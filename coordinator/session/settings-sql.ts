@@ -1,0 +1,64 @@
+import type { Settings } from '../../protocol/agent-link.ts'
+
+/** One setting to restore: its name in lower case and the value as `set_config` takes it. */
+export interface Assignment {
+  readonly name: string
+  readonly value: string
+}
+
+/** The settings of a session without any. */
+export const NO_SETTINGS: Settings = { id: 0, sql: '' }
+
+/**
+ * Turns equal assignments into one `Settings` object, so that agents compare ids only. Bounded: contents that have
+ * not been asked for lately are forgotten and get a new id when they come back; an id is never given twice.
+ */
+export class SettingsInterner {
+  private readonly byContent = new Map<string, Settings>()
+  private nextId = 1
+  private readonly entriesMax: number
+
+  constructor(options: { readonly entriesMax?: number } = {}) {
+    this.entriesMax = options.entriesMax ?? 1024
+  }
+
+  intern(assignments: readonly Assignment[]): Settings {
+    if (assignments.length === 0) return NO_SETTINGS
+    const sql = settingsSql(assignments)
+    let settings = this.byContent.get(sql)
+    // Taken out and put back: a Map keeps the order of insertion, so the first entry is the least used one.
+    if (settings !== undefined) this.byContent.delete(sql)
+    else settings = { id: this.nextId++, sql }
+    this.byContent.set(sql, settings)
+    if (this.byContent.size > this.entriesMax) this.forgetOldest()
+    return settings
+  }
+
+  get size(): number {
+    return this.byContent.size
+  }
+
+  private forgetOldest(): void {
+    for (const key of this.byContent.keys()) {
+      this.byContent.delete(key)
+      return
+    }
+  }
+}
+
+/**
+ * One SELECT whose calls Postgres evaluates from left to right. `set_config` rather than SET: it takes every value as
+ * SHOW prints it, lists and names with odd characters included, and needs no quoting rules per setting.
+ */
+function settingsSql(assignments: readonly Assignment[]): string {
+  const calls = assignments.map(
+    (a) => `pg_catalog.set_config(${quoteLiteral(a.name)},${quoteLiteral(a.value)},false)`,
+  )
+  return `SELECT ${calls.join(',')}`
+}
+
+/** The E'' form means the same whatever standard_conforming_strings says. */
+function quoteLiteral(text: string): string {
+  const quoted = text.replaceAll("'", "''")
+  return quoted.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
+}

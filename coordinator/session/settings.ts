@@ -1,0 +1,225 @@
+import type { Settings } from '../../protocol/agent-link.ts'
+import type { Assignment, SettingsInterner } from './settings-sql.ts'
+
+interface Entry {
+  /** `undefined`: explicitly back at the server's default, over whatever lies below. */
+  readonly value: string | undefined
+  /** Set while a role or session authorization was in force: only that identity may be allowed to set it. */
+  readonly afterIdentity: boolean
+}
+
+type Layer = ReadonlyMap<string, Entry>
+
+/** What SET and SET LOCAL have done so far; a savepoint keeps one of these and brings it back. */
+interface Levels {
+  readonly session: Layer
+  readonly local: Layer
+}
+
+const EMPTY: Layer = new Map()
+const SERVER_DEFAULT: Entry = { value: undefined, afterIdentity: false }
+const IDENTITY = ['session_authorization', 'role'] as const
+
+/**
+ * The settings of one client session, wherever its statements run, with Postgres' transaction rules: ROLLBACK takes
+ * back every SET of the transaction, COMMIT keeps SETs and drops SET LOCALs, savepoints nest. It is told about
+ * statements that succeeded; names come in lower case, values as `set_config` takes them.
+ */
+export class SessionSettings {
+  private readonly interner: SettingsInterner
+  private readonly user: string
+  /** From the startup packet: what RESET goes back to. */
+  private readonly startup: Layer
+  private levels: Levels = { session: EMPTY, local: EMPTY }
+  /** At BEGIN; undefined outside a transaction. */
+  private atBegin: Levels | undefined
+  private savepoints: { readonly name: string; readonly levels: Levels }[] = []
+  private interned: Settings | undefined
+
+  constructor(options: {
+    readonly interner: SettingsInterner
+    readonly user: string
+    readonly startup?: ReadonlyMap<string, string>
+  }) {
+    this.interner = options.interner
+    this.user = options.user
+    const startup = [...(options.startup ?? [])].filter(([name, value]) => !isServerDefault(name, value))
+    this.startup = new Map(startup.map(([name, value]) => [name, { value, afterIdentity: false }]))
+  }
+
+  /** The interned object to send with each statement. */
+  effective(): Settings {
+    this.interned ??= this.interner.intern(this.assignments())
+    return this.interned
+  }
+
+  /** The value this session gave a setting; undefined when the server's default holds. */
+  get(name: string): string | undefined {
+    return this.entry(name)?.value
+  }
+
+  /** Whose privileges statements have: the role, else the session authorization, else the login. */
+  get effectiveRole(): string {
+    return this.get('role') ?? this.get('session_authorization') ?? this.user
+  }
+
+  /** SET name = value; null for SET name TO DEFAULT. */
+  set(name: string, value: string | null): void {
+    if (value === null) {
+      this.reset(name)
+      return
+    }
+    const session = this.changed(this.levels.session, name, this.made(name, value))
+    this.change({ session, local: without(this.levels.local, coveredBy(name)) })
+  }
+
+  /** SET LOCAL; without effect outside a transaction, as in Postgres. */
+  setLocal(name: string, value: string | null): void {
+    if (this.atBegin === undefined) return
+    const entry = value === null ? this.below(name) : this.made(name, value)
+    this.change({ ...this.levels, local: this.changed(this.levels.local, name, entry) })
+  }
+
+  /** RESET name: back to the startup packet's value, or the server's. */
+  reset(name: string): void {
+    const names = coveredBy(name)
+    this.change({
+      session: without(this.levels.session, names),
+      local: without(this.levels.local, names),
+    })
+  }
+
+  /** RESET ALL leaves the role and the session authorization, as in Postgres. */
+  resetAll(): void {
+    const identity = (layer: Layer): Layer => new Map([...layer].filter(([name]) => isIdentity(name)))
+    this.change({ session: identity(this.levels.session), local: identity(this.levels.local) })
+  }
+
+  /** DISCARD ALL. */
+  discardAll(): void {
+    this.change({ session: EMPTY, local: EMPTY })
+  }
+
+  get inTransaction(): boolean {
+    return this.atBegin !== undefined
+  }
+
+  /** Start of a transaction, explicit or implicit. */
+  begin(): void {
+    this.atBegin ??= this.levels
+  }
+
+  commit(): void {
+    this.change({ session: this.levels.session, local: EMPTY })
+    this.end()
+  }
+
+  rollback(): void {
+    if (this.atBegin !== undefined) this.change(this.atBegin)
+    this.end()
+  }
+
+  savepoint(name: string): void {
+    this.savepoints.push({ name, levels: this.levels })
+  }
+
+  /** What happened since stays, SET LOCALs too. */
+  release(name: string): void {
+    const at = this.savepoints.findLastIndex((s) => s.name === name)
+    if (at >= 0) this.savepoints.length = at
+  }
+
+  /** The savepoint itself stays and can be rolled back to again. */
+  rollbackTo(name: string): void {
+    const at = this.savepoints.findLastIndex((s) => s.name === name)
+    const found = this.savepoints[at]
+    if (found === undefined) return
+    this.savepoints.length = at + 1
+    this.change(found.levels)
+  }
+
+  private end(): void {
+    this.atBegin = undefined
+    this.savepoints = []
+  }
+
+  private change(levels: Levels): void {
+    this.levels = levels
+    this.interned = undefined
+  }
+
+  private entry(name: string): Entry | undefined {
+    return this.levels.local.get(name) ?? this.levels.session.get(name) ?? this.startup.get(name)
+  }
+
+  /** What SET LOCAL … TO DEFAULT shows: the value under the session's own. */
+  private below(name: string): Entry {
+    return this.startup.get(name) ?? SERVER_DEFAULT
+  }
+
+  private made(name: string, value: string): Entry {
+    if (isServerDefault(name, value)) return SERVER_DEFAULT
+    const underIdentity = IDENTITY.some((i) => this.get(i) !== undefined)
+    return { value, afterIdentity: underIdentity && !isIdentity(name) }
+  }
+
+  /** A copy with one entry more; a change of the session authorization undoes the role, as Postgres does. */
+  private changed(layer: Layer, name: string, entry: Entry): Layer {
+    const copy = new Map(layer)
+    copy.set(name, entry)
+    if (name === 'session_authorization') copy.set('role', SERVER_DEFAULT)
+    return copy
+  }
+
+  /**
+   * In an order in which Postgres lets each be set: first what the login itself set, then who it became, then what it
+   * set as that. Sorted by name within those, so that equal contents give equal text.
+   */
+  private assignments(): readonly Assignment[] {
+    const names = new Set([
+      ...this.startup.keys(),
+      ...this.levels.session.keys(),
+      ...this.levels.local.keys(),
+    ])
+    const before: Assignment[] = []
+    const after: Assignment[] = []
+    for (const name of [...names].sort()) {
+      const entry = this.entry(name)
+      if (entry?.value === undefined || isIdentity(name)) continue
+      ;(entry.afterIdentity && this.hasIdentity ? after : before).push({ name, value: entry.value })
+    }
+    const identity = IDENTITY.flatMap((name) => {
+      const value = this.get(name)
+      return value === undefined ? [] : [{ name, value }]
+    })
+    return [...before, ...identity, ...after]
+  }
+
+  private get hasIdentity(): boolean {
+    return IDENTITY.some((name) => this.get(name) !== undefined)
+  }
+}
+
+function isIdentity(name: string): boolean {
+  return name === 'role' || name === 'session_authorization'
+}
+
+/** Settings whose entries go when `name` is set or reset. */
+function coveredBy(name: string): readonly string[] {
+  return name === 'session_authorization' ? IDENTITY : [name]
+}
+
+function without(layer: Layer, names: readonly string[]): Layer {
+  return names.some((name) => layer.has(name))
+    ? new Map([...layer].filter(([name]) => !names.includes(name)))
+    : layer
+}
+
+/**
+ * Values that every backend has after a reset: they are not worth a set of backends of their own. Agents connect with
+ * client_encoding UTF8.
+ */
+function isServerDefault(name: string, value: string): boolean {
+  if (name === 'role') return value === 'none'
+  return name === 'client_encoding' && /^(utf[-_ ]?8|unicode)$/i.test(value)
+}
