@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
 } from 'node:fs'
@@ -19,6 +20,7 @@ import { SetupError } from '../errors/setup-error.ts'
 import { findBinaries, identity, type PostgresBinaries } from './postgres-binaries.ts'
 import { childrenOf, readPidFile, signal, stopOrphans } from './postmaster.ts'
 import { blockedAt, chooseRunAs, type RunAs } from './run-as.ts'
+import { stopWhenWeDie } from './watchdog.ts'
 
 export interface EmbeddedPostgresOptions {
   /** Created (initdb) when it does not exist. */
@@ -111,6 +113,9 @@ async function initialize(binaries: PostgresBinaries, setup: Setup): Promise<voi
   setup.log?.(`creating a Postgres data directory in ${setup.dataDir}`)
   const parent = dirname(setup.dataDir)
   mkdirSync(parent, { recursive: true })
+  for (const name of readdirSync(parent)) {
+    if (name.startsWith(`${basename(setup.dataDir)}.new-`)) rmSync(join(parent, name), { recursive: true })
+  }
   const building = mkdtempSync(join(parent, `${basename(setup.dataDir)}.new-`))
   try {
     if (setup.runAs !== undefined) chownSync(building, setup.runAs.uid, setup.runAs.gid)
@@ -243,6 +248,7 @@ class Server implements EmbeddedPostgres {
   readonly pid: number
   readonly exited: Promise<void>
   #failure: string | undefined
+  #callOffWatch: () => void = () => undefined
 
   constructor(child: ChildProcess, port: number, socketDir: string, setup: Setup) {
     this.port = port
@@ -251,6 +257,7 @@ class Server implements EmbeddedPostgres {
     this.user = setup.superuser
     this.dataDir = setup.dataDir
     this.pid = child.pid ?? 0
+    if (child.pid !== undefined) this.#callOffWatch = stopWhenWeDie(child.pid)
     this.exited = new Promise((done) => {
       child.once('error', (error) => this.#ended(error.message, done))
       child.once('exit', (code, by) => this.#ended(`exited with ${code ?? by}`, done))
@@ -304,6 +311,7 @@ class Server implements EmbeddedPostgres {
   #ended(how: string, done: () => void): void {
     this.#failure ??= how
     running.delete(this)
+    this.#callOffWatch()
     if (this.socketDir.includes('weft-socket-')) rmSync(this.socketDir, { recursive: true, force: true })
     done()
   }

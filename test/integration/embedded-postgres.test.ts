@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { build } from 'esbuild'
 import pg from 'pg'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../embedded/embedded-postgres.ts'
 import { childrenOf, readPidFile } from '../../embedded/postmaster.ts'
 import { hasPostgres15, query, startPostgres } from '../helpers/postgres.ts'
@@ -13,6 +16,17 @@ const root = mkdtempSync(join(tmpdir(), 'weft-embedded-'))
 await chmod(root, 0o755)
 const dataDir = join(root, 'data')
 let servers: EmbeddedPostgres[] = []
+
+/** A program of its own that uses our sources: Node 20 runs no TypeScript. */
+async function bundle(source: string, outfile: string): Promise<void> {
+  const stdin = { contents: source, resolveDir: process.cwd(), loader: 'ts' } as const
+  const external = { packages: 'external', platform: 'node', format: 'esm' } as const
+  const bundled = await build({ stdin, bundle: true, write: false, ...external })
+  writeFileSync(
+    outfile,
+    bundled.outputFiles[0]!.text.replaceAll('import.meta.url', JSON.stringify(import.meta.url)),
+  )
+}
 
 async function start(options: { dataDir?: string; port?: number; database?: string } = {}) {
   const server = await startEmbeddedPostgres({ dataDir, ...options })
@@ -81,6 +95,19 @@ describe('embedded Postgres', () => {
     await orphan.exited
     expect(again.pid).not.toBe(orphan.pid)
     expect(await query(again.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  })
+
+  test('embedded Postgres: the process that started it is killed: it stops by itself', async () => {
+    const script = `
+      import { startEmbeddedPostgres } from './embedded/embedded-postgres.ts'
+      const server = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)} })
+      process.stdout.write(String(server.pid))`
+    const file = join(root, 'starter.mjs')
+    await bundle(script, file)
+    const starter = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const [pid] = (await once(starter.stdout, 'data')) as [Buffer]
+    starter.kill('SIGKILL')
+    await vi.waitFor(() => expect(() => process.kill(Number(pid), 0)).toThrow(), { timeout: 20_000 })
   })
 
   test('embedded Postgres: postmaster.pid names a stranger: ignored, and the stranger lives', async () => {
