@@ -102,6 +102,18 @@ export const catalog = {
     message: (p) => `a timestamp is ${p.aheadMs} ms ahead of this node's clock, ${p.maxMs} ms are allowed`,
     hint: () => 'Synchronize the clocks of the nodes (chrony, ntpd), or raise max_clock_offset.',
   }),
+  clock_stalled: kind<{ why: string }>({
+    sqlstate: '58030',
+    retry: 'safe',
+    message: (p) => `this node's clock cannot go on: ${p.why}`,
+    hint: () => 'Its disk or shard is too slow or full; the log of the node has the details.',
+  }),
+  aborted_by_recovery: kind<{ why: string }>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: (p) => `the transaction was aborted while it committed: ${p.why}`,
+    hint: () => 'It was rolled back on every shard. Run it again.',
+  }),
   query_canceled: kind<Record<never, never>>({
     sqlstate: '57014',
     retry: 'safe',

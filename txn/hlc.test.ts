@@ -1,0 +1,266 @@
+import { describe, expect, test } from 'vitest'
+import { PgError } from '../errors/pg-error.ts'
+import { type ClockBound, HlcClock, timestampMs, toTimestamp } from './hlc.ts'
+
+const hour = 3_600_000
+
+/** A wall and a monotonic clock in the test's hand. */
+class Hands {
+  wallMs: number
+  monoMs = 5
+  constructor(wallMs = 1_000_000_000) {
+    this.wallMs = wallMs
+  }
+  pass(ms: number): void {
+    this.wallMs += ms
+    this.monoMs += ms
+  }
+  set(byMs: number): void {
+    this.wallMs += byMs
+  }
+}
+
+class MemoryBound implements ClockBound {
+  storedMs = 0
+  writes = 0
+  /** While set, stores wait for it. */
+  gate: Promise<void> | undefined
+  async read(): Promise<number> {
+    return this.storedMs
+  }
+  async persist(upperMs: number): Promise<void> {
+    await this.gate
+    expect(upperMs).toBeGreaterThanOrEqual(this.storedMs)
+    this.storedMs = upperMs
+    this.writes++
+  }
+}
+
+const clockOf = (hands: Hands, bound?: ClockBound): HlcClock =>
+  new HlcClock({
+    wallMs: () => hands.wallMs,
+    monoMs: () => hands.monoMs,
+    maxOffsetMs: 500,
+    ...(bound === undefined ? {} : { bound }),
+  })
+
+const codeOf = (run: () => unknown): string => {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof PgError) return error.code
+    throw error
+  }
+  return 'no error'
+}
+
+describe('hlc', () => {
+  test('now: the wall stands still: every timestamp is greater', () => {
+    const clock = clockOf(new Hands())
+    let last = clock.now()
+    for (let i = 0; i < 200_000; i++) {
+      const next = clock.now()
+      expect(next > last).toBe(true)
+      last = next
+    }
+    expect(timestampMs(last) - 1_000_000_000).toBeLessThanOrEqual(4)
+  })
+
+  test('now: time passes: the milliseconds follow the wall', () => {
+    const hands = new Hands()
+    const clock = clockOf(hands)
+    clock.now()
+    hands.pass(1234)
+    expect(clock.now()).toBe(toTimestamp(1_000_001_234, 0))
+  })
+
+  test('observe: a timestamp ahead within the offset: the next is greater', () => {
+    const hands = new Hands()
+    const clock = clockOf(hands)
+    const seen = toTimestamp(hands.wallMs + 500, 7)
+    clock.observe(seen)
+    expect(clock.now()).toBe(seen + 1n)
+  })
+
+  test('observe: a timestamp beyond the offset: 58000 and nothing adopted', () => {
+    const hands = new Hands()
+    const clock = clockOf(hands)
+    expect(codeOf(() => clock.observe(toTimestamp(hands.wallMs + 501, 0)))).toBe('58000')
+    expect(timestampMs(clock.now())).toBe(hands.wallMs)
+  })
+
+  test('observe: an old timestamp: no effect', () => {
+    const hands = new Hands()
+    const clock = clockOf(hands)
+    const before = clock.now()
+    clock.observe(toTimestamp(hands.wallMs - hour, 9))
+    expect(clock.now()).toBe(before + 1n)
+  })
+})
+
+describe('hlc: the wall is set by an hour', () => {
+  for (const step of [hour, -hour]) {
+    const way = step > 0 ? 'forward' : 'back'
+    test(`${way} on one node: it goes on, and the others go on accepting it`, () => {
+      const mine = new Hands()
+      const theirs = new Hands()
+      const a = clockOf(mine)
+      const b = clockOf(theirs)
+      a.observe(b.now())
+      mine.set(step)
+      let last = a.now()
+      for (let i = 0; i < 100; i++) {
+        mine.pass(100)
+        theirs.pass(100)
+        const next = a.now()
+        expect(next > last).toBe(true)
+        b.observe(next)
+        a.observe(b.now())
+        last = next
+      }
+      expect(Math.abs(timestampMs(a.now()) - theirs.wallMs)).toBeLessThanOrEqual(500)
+    })
+
+    test(`${way} on all nodes: they go on`, () => {
+      const hands = new Hands()
+      const a = clockOf(hands)
+      const b = clockOf(hands)
+      a.observe(b.now())
+      hands.set(step)
+      for (let i = 0; i < 100; i++) {
+        hands.pass(100)
+        b.observe(a.now())
+        a.observe(b.now())
+      }
+    })
+  }
+
+  test('to put a slow clock right: peers are accepted from then on', () => {
+    const slow = new Hands(1_000_000_000 - hour)
+    const right = new Hands()
+    const a = clockOf(slow)
+    const b = clockOf(right)
+    expect(codeOf(() => a.observe(b.now()))).toBe('58000')
+    slow.set(hour)
+    a.observe(b.now())
+    slow.pass(10)
+    expect(timestampMs(a.now())).toBe(slow.wallMs)
+  })
+
+  test('back while a coordinator was down: it agrees with the running ones and works', () => {
+    const running = new Hands()
+    const agents = [clockOf(running), clockOf(running), clockOf(running)]
+    const restarted = clockOf(new Hands(running.wallMs - hour))
+    restarted.agree(agents.map((agent) => agent.now()))
+    for (const agent of agents) {
+      restarted.observe(agent.now())
+      agent.observe(restarted.now())
+    }
+  })
+
+  test('one of three peers is wrong: the median is believed', () => {
+    const hands = new Hands()
+    const clock = clockOf(hands)
+    clock.agree([hands.wallMs + hour, hands.wallMs, hands.wallMs + 3].map((ms) => toTimestamp(ms, 0)))
+    expect(timestampMs(clock.now())).toBe(hands.wallMs)
+  })
+})
+
+describe('hlc: bound', () => {
+  test('restart with the wall an hour back: nothing is issued twice', async () => {
+    const bound = new MemoryBound()
+    const hands = new Hands()
+    const first = clockOf(hands, bound)
+    await first.start()
+    let last = first.now()
+    for (let i = 0; i < 100; i++) {
+      hands.pass(997)
+      last = first.now()
+      await first.settled()
+    }
+    hands.set(-hour)
+    const second = clockOf(hands, bound)
+    await second.start()
+    expect(second.now() > last).toBe(true)
+    second.observe(last)
+  })
+
+  test('every timestamp issued lies below what is stored', async () => {
+    const bound = new MemoryBound()
+    const hands = new Hands()
+    const clock = clockOf(hands, bound)
+    await clock.start()
+    for (let i = 0; i < 500; i++) {
+      hands.pass((i * 37) % 400)
+      expect(timestampMs(clock.now())).toBeLessThan(bound.storedMs)
+      if (i % 3 === 0) await clock.settled()
+    }
+    expect(bound.writes).toBeLessThan(100)
+  })
+
+  test('the store hangs: counting goes on below the bound, then 58030, then it recovers', async () => {
+    const bound = new MemoryBound()
+    const hands = new Hands()
+    const clock = clockOf(hands, bound)
+    await clock.start()
+    let open = (): void => {}
+    bound.gate = new Promise((resolve) => {
+      open = resolve
+    })
+    hands.pass(400)
+    hands.pass(10_000)
+    let last = clock.now()
+    for (let i = 0; i < 0xffff; i++) {
+      const next = clock.now()
+      expect(next > last && timestampMs(next) < bound.storedMs).toBe(true)
+      last = next
+    }
+    expect(codeOf(() => clock.now())).toBe('58030')
+    open()
+    await clock.settled()
+    expect(clock.now() > last).toBe(true)
+  })
+
+  test('a store fails: it is told, and tried again', async () => {
+    const hands = new Hands()
+    const errors: unknown[] = []
+    let fail = false
+    let stored = 0
+    const clock = new HlcClock({
+      wallMs: () => hands.wallMs,
+      monoMs: () => hands.monoMs,
+      maxOffsetMs: 500,
+      onBoundError: (error) => errors.push(error),
+      bound: {
+        read: async () => stored,
+        persist: async (upper) => {
+          if (fail) throw new Error('disk full')
+          stored = upper
+        },
+      },
+    })
+    await clock.start()
+    fail = true
+    hands.pass(2000)
+    clock.now()
+    await clock.settled()
+    expect(errors).toHaveLength(1)
+    fail = false
+    clock.now()
+    await clock.settled()
+    expect(stored).toBeGreaterThanOrEqual(hands.wallMs + 3000)
+  })
+
+  test('observe beyond the bound: refused, stored ahead, accepted the next time', async () => {
+    const bound = new MemoryBound()
+    const slow = new Hands(1_000_000_000 - hour)
+    const clock = clockOf(slow, bound)
+    await clock.start()
+    slow.set(hour)
+    const seen = toTimestamp(1_000_000_000, 3)
+    expect(codeOf(() => clock.observe(seen))).toBe('58030')
+    await clock.settled()
+    clock.observe(seen)
+    expect(clock.now() > seen).toBe(true)
+  })
+})

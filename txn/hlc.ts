@@ -1,0 +1,241 @@
+import { weftError } from '../errors/catalog.ts'
+import { invariant } from '../errors/pg-error.ts'
+import type { Timestamp } from '../protocol/agent-link.ts'
+
+/**
+ * The hybrid logical clock (DESIGN 3), as pure steps and a thin class.
+ *
+ * What holds:
+ *   C1 `now` is above everything this clock issued or adopted before, also before a restart (when it has a bound).
+ *   C2 `observe(ts)` either makes every later `now` greater than `ts`, or throws and changes nothing.
+ *   C3 Nothing at or above the stored bound is issued or adopted; the bound is stored ahead of need.
+ *   C4 A timestamp more than `maxOffsetMs` ahead of all this node knows of the time is refused.
+ *
+ * The system's wall clock can be set by an hour at any moment, so it is not followed blindly. The clock walks on with
+ * the monotonic clock and lets the wall correct it as long as the two agree within `maxOffsetMs`; a bigger step of the
+ * wall, in either direction, is ignored: on a node alone it does not matter (only the order of timestamps does), and
+ * among others it would make them refuse us. Unless a peer's timestamp bears the wall out (it lies within
+ * `maxOffsetMs` of the wall and not of our walk): then the wall is right, we were wrong, and we follow it. So a step
+ * costs nothing when the others did not step, when all did, and when it puts a wrong clock right.
+ *
+ * The walls may also have been set while a node was down. So a node that starts calls `agree` with its peers' timestamps,
+ * and begins its walk at their median when its own wall is off.
+ *
+ * What no rule can help: a node alone in being an hour fast that has issued timestamps before it met the others. They
+ * refuse it, and as it never goes back, until they have caught up. Start it again without its stored bound.
+ */
+export interface HlcState {
+  /** Milliseconds and counter of the last timestamp issued or adopted. */
+  ms: number
+  counter: number
+  /** Our idea of the wall clock, walked on by the monotonic one: `walkMs` was right at `walkedAtMono`. */
+  walkMs: number
+  walkedAtMono: number
+}
+
+export interface HlcReading {
+  readonly wallMs: number
+  readonly monoMs: number
+}
+
+export const counterMax = 0xffff
+
+export function startHlc(reading: HlcReading, boundMs: number): HlcState {
+  const wallMs = Math.floor(reading.wallMs)
+  return {
+    ms: Math.max(boundMs, 0),
+    counter: 0,
+    walkMs: wallMs,
+    walkedAtMono: reading.monoMs,
+  }
+}
+
+/** Moves the walk to now: along the wall when the wall is believable, else by the monotonic clock alone. */
+export function walk(state: HlcState, reading: HlcReading, maxOffsetMs: number): void {
+  const walked = state.walkMs + Math.max(0, reading.monoMs - state.walkedAtMono)
+  const believable = Math.abs(reading.wallMs - walked) <= maxOffsetMs
+  state.walkMs = believable ? reading.wallMs : walked
+  state.walkedAtMono = reading.monoMs
+}
+
+/** Advances to the next timestamp below `boundMs`; false when there is none (nothing is changed then). */
+export function tick(state: HlcState, boundMs: number): boolean {
+  // A walk beyond the bound is held back, not refused: counting goes on until the bound has moved.
+  const target = Math.min(Math.floor(state.walkMs), boundMs - 1)
+  if (target > state.ms) {
+    state.ms = target
+    state.counter = 0
+    return true
+  }
+  if (state.counter < counterMax) {
+    if (state.ms >= boundMs) return false
+    state.counter++
+    return true
+  }
+  if (state.ms + 1 >= boundMs) return false
+  state.ms++
+  state.counter = 0
+  return true
+}
+
+export type Observed = 'adopted' | 'known' | 'too-far-ahead' | 'beyond-bound'
+
+export function observe(
+  state: HlcState,
+  ms: number,
+  counter: number,
+  wallMs: number,
+  maxOffsetMs: number,
+  boundMs: number,
+): Observed {
+  const wallBorneOut = Math.abs(wallMs - state.walkMs) > maxOffsetMs && Math.abs(ms - wallMs) <= maxOffsetMs
+  const aheadMs = ms - Math.max(state.ms, state.walkMs)
+  if (aheadMs > maxOffsetMs && !wallBorneOut) return 'too-far-ahead'
+  if (ms < state.ms || (ms === state.ms && counter <= state.counter)) return 'known'
+  if (ms >= boundMs) return 'beyond-bound'
+  if (wallBorneOut && Math.abs(ms - state.walkMs) > maxOffsetMs) state.walkMs = wallMs
+  state.ms = ms
+  state.counter = counter
+  return 'adopted'
+}
+
+/** Where the durable upper bound is kept (txn/clock-bound.ts). */
+export interface ClockBound {
+  /** 0 when there is none yet. */
+  read(): Promise<number>
+  /** Resolves once `upperMs` is durable. Never called with less than before. */
+  persist(upperMs: number): Promise<void>
+}
+
+export interface HlcOptions {
+  /** `Date.now`. */
+  readonly wallMs: () => number
+  /** `performance.now`. Without it every step of the wall clock is believed (C4 may then stall the node). */
+  readonly monoMs?: () => number
+  readonly maxOffsetMs: number
+  /** An agent's. A coordinator needs none: its timestamps don't outlive it. */
+  readonly bound?: ClockBound
+  /** How far ahead the bound is stored. */
+  readonly boundAheadMs?: number
+  /** Told when storing the bound failed; it is tried again at the next call. */
+  readonly onBoundError?: (error: unknown) => void
+}
+
+export class HlcClock {
+  private readonly options: HlcOptions
+  private readonly aheadMs: number
+  private readonly state: HlcState
+  private boundMs: number
+  /** A store of the bound under way. */
+  private storing: Promise<void> | undefined
+  private started: boolean
+
+  constructor(options: HlcOptions) {
+    this.options = options
+    this.aheadMs = options.boundAheadMs ?? 3000
+    this.started = options.bound === undefined
+    this.boundMs = this.started ? Number.POSITIVE_INFINITY : 0
+    this.state = startHlc(this.reading(), 0)
+  }
+
+  /** Reads the bound and stores the first one ahead. Only for a clock with a bound, and before any other call. */
+  async start(): Promise<void> {
+    const { bound } = this.options
+    if (bound === undefined || this.started) return
+    const stored = await bound.read()
+    Object.assign(this.state, startHlc(this.reading(), stored))
+    await this.extend()
+    this.started = true
+  }
+
+  /** The next timestamp. Throws `clock_stalled` when the bound could not be stored in time. */
+  now(): Timestamp {
+    invariant(this.started, 'clock used before start()')
+    const { state } = this
+    walk(state, this.reading(), this.options.maxOffsetMs)
+    const ticked = tick(state, this.boundMs)
+    this.keepAhead()
+    if (!ticked) throw weftError('clock_stalled', { why: 'its upper bound could not be stored' })
+    return toTimestamp(state.ms, state.counter)
+  }
+
+  /** Every later `now()` is greater than `ts`. Throws `clock_offset` when it is too far ahead, and adopts nothing. */
+  observe(ts: Timestamp): void {
+    invariant(this.started, 'clock used before start()')
+    const { state, options } = this
+    const ms = timestampMs(ts)
+    const counter = Number(ts & 0xffffn)
+    // The common case first: it needs no look at the clocks.
+    if (ms < state.ms || (ms === state.ms && counter <= state.counter)) return
+    const reading = this.reading()
+    walk(state, reading, options.maxOffsetMs)
+    const observed = observe(state, ms, counter, reading.wallMs, options.maxOffsetMs, this.boundMs)
+    if (observed === 'too-far-ahead') {
+      const aheadMs = Math.ceil(ms - Math.max(state.ms, state.walkMs))
+      throw weftError('clock_offset', { aheadMs, maxMs: options.maxOffsetMs })
+    }
+    this.keepAhead(ms)
+    if (observed === 'beyond-bound') {
+      throw weftError('clock_stalled', { why: 'a timestamp lies beyond its stored upper bound' })
+    }
+  }
+
+  /**
+   * For a node that starts, before it serves: takes the cluster's time (the median of its peers') for its own when the
+   * two differ by more than `maxOffsetMs`. Never goes back behind what was issued.
+   */
+  agree(peers: readonly Timestamp[]): void {
+    const { state, options } = this
+    walk(state, this.reading(), options.maxOffsetMs)
+    const sorted = peers.map(timestampMs).sort((a, b) => a - b)
+    const medianMs = sorted[(sorted.length - 1) >> 1]
+    if (medianMs === undefined || Math.abs(medianMs - state.walkMs) <= options.maxOffsetMs) return
+    state.walkMs = medianMs
+  }
+
+  /** The last timestamp issued or adopted, without issuing one. */
+  peek(): Timestamp {
+    return toTimestamp(this.state.ms, this.state.counter)
+  }
+
+  /** Resolves when no store of the bound is under way (for tests, and before closing). */
+  async settled(): Promise<void> {
+    while (this.storing !== undefined) await this.storing
+  }
+
+  private reading(): HlcReading {
+    const wallMs = this.options.wallMs()
+    return { wallMs, monoMs: this.options.monoMs?.() ?? wallMs }
+  }
+
+  /** Starts storing a new bound once half of what is ahead is used up. */
+  private keepAhead(wantMs = 0): void {
+    if (this.boundMs === Number.POSITIVE_INFINITY || this.storing !== undefined) return
+    const used = Math.max(this.state.ms, this.state.walkMs, wantMs)
+    if (this.boundMs - used > this.aheadMs / 2) return
+    this.storing = this.extend(wantMs).then(
+      () => {
+        this.storing = undefined
+      },
+      (error: unknown) => {
+        this.storing = undefined
+        this.options.onBoundError?.(error)
+      },
+    )
+  }
+
+  private async extend(wantMs = 0): Promise<void> {
+    const from = Math.ceil(Math.max(this.state.ms, this.state.walkMs, wantMs))
+    const upperMs = Math.max(from + this.aheadMs, this.boundMs)
+    await this.options.bound?.persist(upperMs)
+    this.boundMs = upperMs
+  }
+}
+
+export function toTimestamp(ms: number, counter: number): Timestamp {
+  return (BigInt(ms) << 16n) | BigInt(counter)
+}
+
+export function timestampMs(ts: Timestamp): number {
+  return Number(ts >> 16n)
+}
