@@ -1,0 +1,40 @@
+import type { Catalog, Relation } from '../../sql/catalog.ts'
+
+export interface CatalogParts {
+  readonly version: number
+  readonly shardCount: number
+  readonly slots: Uint16Array
+  readonly relations: readonly Relation[]
+  /** Tables and views of pg_catalog: a name of theirs is found before any in the search path. */
+  readonly systemNames: ReadonlySet<string>
+  readonly userFunctions: ReadonlySet<string>
+}
+
+/** The immutable value that the planner works with; `resolve` costs one or two Map look-ups a schema. */
+export function makeCatalog(parts: CatalogParts): Catalog {
+  const schemas = new Map<string, Map<string, Relation>>()
+  for (const relation of parts.relations) {
+    const names = schemas.get(relation.schema) ?? new Map<string, Relation>()
+    schemas.set(relation.schema, names.set(relation.name, relation))
+  }
+  const resolve: Catalog['resolve'] = (schema, name, searchPath) => {
+    if (schema !== undefined) return schemas.get(schema)?.get(name)
+    const system = parts.systemNames.has(name)
+    // Not listed, pg_catalog comes first.
+    if (system && !searchPath.includes('pg_catalog')) return undefined
+    for (const candidate of searchPath) {
+      if (system && candidate === 'pg_catalog') return undefined
+      const found = schemas.get(candidate)?.get(name)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+  return {
+    version: parts.version,
+    shardCount: parts.shardCount,
+    slots: parts.slots,
+    resolve,
+    distributed: parts.relations.filter((r) => r.kind === 'sharded' || r.kind === 'reference'),
+    isUserFunction: (name) => parts.userFunctions.has(name),
+  }
+}

@@ -1,0 +1,119 @@
+import { slotTable } from '../../cluster/slots.ts'
+import { invariant } from '../../errors/pg-error.ts'
+import { SetupError } from '../../errors/setup-error.ts'
+import type { Catalog, Column, KeyType, Relation, RelationKind } from '../../sql/catalog.ts'
+import { makeCatalog } from './catalog-value.ts'
+import * as queries from './queries.ts'
+
+type Row = readonly (string | null)[]
+
+/** Runs one statement on one and the same administrative connection to the home shard; values as text. */
+export type CatalogQuery = (sql: string) => Promise<{ readonly rows: readonly Row[] }>
+
+/**
+ * Reads the whole catalog from the home shard, as of one moment. It opens and ends its own transaction; after a
+ * failure the transaction is rolled back and the error thrown.
+ */
+export async function loadCatalog(query: CatalogQuery, shardCount: number): Promise<Catalog> {
+  await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  try {
+    // Names in view definitions and types come out qualified only when nothing is on the path.
+    await query("SET LOCAL search_path = ''")
+    const catalog = await readParts(query, shardCount)
+    await query('COMMIT')
+    return catalog
+  } catch (error) {
+    await query('ROLLBACK').catch(() => {})
+    throw error
+  }
+}
+
+async function readParts(query: CatalogQuery, shardCount: number): Promise<Catalog> {
+  const rows = async (sql: string) => (await query(sql)).rows
+  const version = Number((await rows(queries.versionSql))[0]?.[0])
+  invariant(Number.isSafeInteger(version), 'weft.meta has one row')
+  const slots = await readSlots(rows, shardCount)
+  const columns = groupColumns(await rows(queries.columnsSql))
+  const relations = (await rows(queries.relationsSql)).map((row) => toRelation(row, columns))
+  return makeCatalog({
+    version,
+    shardCount,
+    slots,
+    relations,
+    systemNames: new Set((await rows(queries.systemNamesSql)).map((r) => r[0]!)),
+    userFunctions: new Set((await rows(queries.functionsSql)).map((r) => r[0]!)),
+  })
+}
+
+async function readSlots(rows: (sql: string) => Promise<readonly Row[]>, shardCount: number) {
+  const ranges = (await rows(queries.slotsSql)).map((r) => ({
+    from: Number(r[0]),
+    to: Number(r[1]),
+    shard: Number(r[2]),
+  }))
+  const highest = Math.max(...ranges.map((r) => r.shard))
+  if (highest >= shardCount) {
+    throw new SetupError(
+      `shard ${highest} holds rows, but only ${shardCount} shards are configured`,
+      'Configure every shard that the cluster was made with.',
+    )
+  }
+  return slotTable(ranges)
+}
+
+interface NumberedColumn extends Column {
+  readonly attnum: number
+}
+
+function groupColumns(rows: readonly Row[]): Map<string, NumberedColumn[]> {
+  const byTable = new Map<string, NumberedColumn[]>()
+  for (const row of rows) {
+    const list = byTable.get(row[0]!) ?? []
+    list.push(toColumn(row))
+    byTable.set(row[0]!, list)
+  }
+  return byTable
+}
+
+const truth = (text: string | null | undefined): boolean => text === 't' || text === 'true'
+
+function toColumn(row: Row): NumberedColumn {
+  const [, attnum, name, type, typeOid, notNull, expression, usesSequence, generated, identity, sequence] =
+    row
+  const isGenerated = generated !== ''
+  const base = {
+    attnum: Number(attnum),
+    name: name!,
+    type: type!,
+    typeOid: Number(typeOid),
+    notNull: truth(notNull),
+    usesSequence: truth(usesSequence) || identity !== '',
+    generated: isGenerated,
+  }
+  if (identity === 'a' || identity === 'd') {
+    const quoted = `'${sequence!.replaceAll("'", "''")}'`
+    return {
+      ...base,
+      default: `nextval(${quoted}::regclass)`,
+      identity: identity === 'a' ? 'always' : 'by default',
+    }
+  }
+  if (expression === null || expression === undefined || isGenerated) return base
+  return { ...base, default: expression }
+}
+
+function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): Relation {
+  const [oid, schema, name, relkind, declared, keyAttnum, keyType, colocation, definition] = row
+  const base = { oid: Number(oid), schema: schema!, name: name!, columns: columns.get(oid!) ?? [] }
+  if (relkind === 'v') return { ...base, kind: 'view', definition: definition ?? '' }
+  if (declared !== 'sharded') return { ...base, kind: (declared ?? 'local') as RelationKind }
+  const index = base.columns.findIndex((c) => c.attnum === Number(keyAttnum))
+  const key = base.columns[index]
+  invariant(key !== undefined, `sharded table ${schema}.${name} has lost its shard key`)
+  return {
+    ...base,
+    kind: 'sharded',
+    key: { column: key.name, index, type: keyType as KeyType },
+    colocation: Number(colocation),
+  }
+}

@@ -1,0 +1,45 @@
+/** What the catalog is read with, on the home shard as the administrator, in one transaction with search_path = ''. */
+
+export const versionSql = 'SELECT version FROM weft.meta'
+
+export const slotsSql = 'SELECT slot_from, slot_to, shard FROM weft.slots ORDER BY slot_from'
+
+/** oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition. */
+export const relationsSql = `
+SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
+       CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN weft.relation r ON r.relid = c.oid
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+  AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'`
+
+/**
+ * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
+ * identity, sequence of the identity. A sequence named by a constant is a recorded dependency of the default; one
+ * named by an expression shows only in its text.
+ */
+export const columnsSql = `
+SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypid, a.attnotnull,
+       pg_get_expr(d.adbin, d.adrelid),
+       coalesce(pg_get_expr(d.adbin, d.adrelid) ~* '\\mnextval\\M', false) OR EXISTS (
+         SELECT FROM pg_depend dep JOIN pg_class s ON s.oid = dep.refobjid AND s.relkind = 'S'
+         WHERE dep.classid = 'pg_attrdef'::regclass AND dep.objid = d.oid
+           AND dep.refclassid = 'pg_class'::regclass),
+       a.attgenerated, a.attidentity,
+       CASE WHEN a.attidentity <> '' THEN
+         pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) END
+FROM weft.relation r
+JOIN pg_class c ON c.oid = r.relid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ORDER BY a.attrelid, a.attnum`
+
+export const systemNamesSql = `
+SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')`
+
+export const functionsSql = `
+SELECT DISTINCT proname FROM pg_proc
+WHERE pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`
