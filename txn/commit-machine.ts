@@ -1,0 +1,462 @@
+import { weftError } from '../errors/catalog.ts'
+import { assertNever, invariant, type PgError } from '../errors/pg-error.ts'
+import type { Timestamp } from '../protocol/agent-link.ts'
+import type { Decision } from './log/txn-log.ts'
+
+/**
+ * The coordinator's side of one cross-shard commit, as a pure step function (txn/README.md has the picture).
+ *
+ *   M1 `write-decision` is asked for only when every participant has prepared and every reader was released.
+ *   M2 Before the first `write-decision` the coordinator may abort by itself, and then it never asks for one.
+ *   M3 From the first `write-decision` on only the log says commit or abort. Nothing is rolled back and nobody is told
+ *      "aborted" on the strength of a failure or a timeout.
+ *   M4 `commit-prepared` is asked for only after the log said commit; `rollback-prepared` only after M2 or the log's
+ *      abort.
+ *   M5 Exactly one `answer`.
+ *   M6 A record is dropped only when every participant has confirmed; else those that did are confirmed in the log,
+ *      and recovery brings in the rest.
+ */
+export interface CommitState {
+  readonly txnId: string
+  readonly phase: 'preparing' | 'deciding' | 'committing' | 'aborting' | 'done'
+  readonly members: readonly Member[]
+  /** Of the current phase: members whose answer is awaited. */
+  readonly waiting: number
+  readonly commitTs: Timestamp
+  /** Why it aborts; what the client is told. */
+  readonly error: PgError | undefined
+  /** Attempts to write the decision, and whether any of them has an unknown fate. */
+  readonly attempts: number
+  readonly fateUnknown: boolean
+  /** Recovery may have written a tombstone for it, which only this coordinator can take away early. */
+  readonly tombstone: boolean
+}
+
+export interface Member {
+  readonly shard: number
+  readonly status: MemberStatus
+  readonly prepareTs: Timestamp
+}
+
+export type MemberStatus =
+  /** A reader whose transaction is being ended. */
+  | 'releasing'
+  | 'released'
+  | 'preparing'
+  | 'prepared'
+  /** Certainly not prepared: nothing is left there. */
+  | 'refused'
+  /** COMMIT PREPARED or ROLLBACK PREPARED is under way. */
+  | 'applying'
+  | 'applied'
+  /** Its agent's recovery settles it. */
+  | 'left'
+
+export type CommitEvent =
+  | { readonly kind: 'prepared'; readonly shard: number; readonly prepareTs: Timestamp }
+  /** Certainly not prepared. */
+  | { readonly kind: 'prepare-failed'; readonly shard: number; readonly error: PgError }
+  /** Prepared, or not, or later. */
+  | { readonly kind: 'prepare-lost'; readonly shard: number; readonly error: PgError }
+  | { readonly kind: 'released'; readonly shard: number }
+  /** The shard was thought to be only read, but a function or trigger wrote there. It was not ended. */
+  | { readonly kind: 'reader-wrote'; readonly shard: number }
+  | { readonly kind: 'release-failed'; readonly shard: number; readonly error: PgError }
+  /** The caller wants it aborted, if that is still possible. */
+  | { readonly kind: 'give-up'; readonly error: PgError }
+  | { readonly kind: 'log-created' }
+  | { readonly kind: 'log-exists'; readonly decision: Decision; readonly commitTs: Timestamp }
+  | { readonly kind: 'log-fenced' }
+  | { readonly kind: 'log-unavailable'; readonly why: string }
+  | { readonly kind: 'log-unknown'; readonly why: string }
+  | { readonly kind: 'applied'; readonly shard: number }
+  /** `gone`: 42704; `unreachable`: no connection; `again`: anything else. */
+  | {
+      readonly kind: 'apply-failed'
+      readonly shard: number
+      readonly how: 'gone' | 'unreachable' | 'again'
+    }
+  /** The current phase has taken as long as it may. */
+  | { readonly kind: 'deadline' }
+
+export type Outcome =
+  | { readonly outcome: 'committed'; readonly commitTs: Timestamp }
+  | { readonly outcome: 'aborted'; readonly error: PgError }
+  | { readonly outcome: 'unknown'; readonly error: PgError }
+
+export type CommitEffect =
+  | { readonly kind: 'prepare'; readonly shard: number }
+  /** End the reader's transaction unless it has written. */
+  | { readonly kind: 'release'; readonly shard: number }
+  /** Make a PREPARE that still runs fail; its answer counts all the same. */
+  | { readonly kind: 'cancel-prepare'; readonly shard: number }
+  /** End a transaction that was never asked to prepare. */
+  | { readonly kind: 'rollback'; readonly shard: number }
+  | {
+      readonly kind: 'write-decision'
+      readonly commitTs: Timestamp
+      readonly participants: readonly number[]
+      /** From 1. Later ones ask again what became of the earlier ones. */
+      readonly attempt: number
+    }
+  /** `again`: not at once, it has just failed. */
+  | { readonly kind: 'commit-prepared'; readonly shard: number; readonly commitTs: Timestamp; again: boolean }
+  | { readonly kind: 'rollback-prepared'; readonly shard: number; again: boolean }
+  | { readonly kind: 'answer'; readonly answer: Outcome }
+  /** Take the record (or the tombstone) out of the log, at leisure. */
+  | { readonly kind: 'drop' }
+  /** Tell the log which shards have carried the commit out. */
+  | { readonly kind: 'confirm'; readonly shards: readonly number[] }
+
+export interface CommitStep {
+  readonly state: CommitState
+  readonly effects: readonly CommitEffect[]
+}
+
+const none: readonly CommitEffect[] = []
+
+/** Asks all participants to prepare and releases the readers, in parallel. */
+export function startCommit(
+  txnId: string,
+  participants: readonly number[],
+  readers: readonly number[],
+): CommitStep {
+  invariant(participants.length > 0, 'a commit needs a participant')
+  const members: Member[] = []
+  const effects: CommitEffect[] = []
+  for (const shard of participants) {
+    members.push({ shard, status: 'preparing', prepareTs: 0n })
+    effects.push({ kind: 'prepare', shard })
+  }
+  for (const shard of readers) {
+    members.push({ shard, status: 'releasing', prepareTs: 0n })
+    effects.push({ kind: 'release', shard })
+  }
+  const state: CommitState = {
+    txnId,
+    phase: 'preparing',
+    members,
+    waiting: members.length,
+    commitTs: 0n,
+    error: undefined,
+    attempts: 0,
+    fateUnknown: false,
+    tombstone: false,
+  }
+  return { state, effects }
+}
+
+export function stepCommit(state: CommitState, event: CommitEvent): CommitStep {
+  switch (event.kind) {
+    case 'prepared':
+    case 'prepare-failed':
+    case 'prepare-lost':
+    case 'released':
+    case 'reader-wrote':
+    case 'release-failed':
+      return onVote(state, event)
+    case 'give-up':
+      return state.phase === 'preparing' ? abort(state, event.error) : { state, effects: none }
+    case 'log-created':
+    case 'log-exists':
+    case 'log-fenced':
+    case 'log-unavailable':
+    case 'log-unknown':
+      return onLog(state, event)
+    case 'applied':
+    case 'apply-failed':
+      return onApply(state, event)
+    case 'deadline':
+      return onDeadline(state)
+    default:
+      return assertNever(event)
+  }
+}
+
+/** The SQLSTATE of a failed prepare: is it certain that nothing was prepared? */
+export function prepareIsLost(code: string): boolean {
+  return code.startsWith('08') || code.startsWith('57P') || code === 'XX000'
+}
+
+/** The SQLSTATE of a failed COMMIT PREPARED or ROLLBACK PREPARED. */
+export function applyFailure(code: string): 'gone' | 'unreachable' | 'again' {
+  if (code === '42704') return 'gone'
+  // Most of class 08 is a link that is down: its agent resolves at once whatever the lost coordinator left there.
+  return code.startsWith('08') ? 'unreachable' : 'again'
+}
+
+type VoteEvent = Extract<
+  CommitEvent,
+  {
+    kind: 'prepared' | 'prepare-failed' | 'prepare-lost' | 'released' | 'reader-wrote' | 'release-failed'
+  }
+>
+
+function onVote(state: CommitState, event: VoteEvent): CommitStep {
+  const before = statusOf(state, event.shard)
+  const expected =
+    event.kind === 'released' || event.kind === 'reader-wrote' || event.kind === 'release-failed'
+      ? 'releasing'
+      : 'preparing'
+  invariant(before === expected || state.phase === 'done', `${event.kind} of a shard that is ${before}`)
+  if (state.phase === 'preparing') return voteWhilePreparing(state, event)
+  invariant(state.phase === 'aborting' || state.phase === 'done', `${event.kind} while ${state.phase}`)
+  return voteAfterAbort(state, event)
+}
+
+function voteWhilePreparing(state: CommitState, event: VoteEvent): CommitStep {
+  switch (event.kind) {
+    case 'prepared':
+      return decideWhenReady(answered(state, event.shard, 'prepared', event.prepareTs))
+    case 'released':
+      return decideWhenReady(answered(state, event.shard, 'released'))
+    case 'reader-wrote':
+      return {
+        state: marked(state, event.shard, 'preparing'),
+        effects: [{ kind: 'prepare', shard: event.shard }],
+      }
+    case 'prepare-failed':
+      return abort(answered(state, event.shard, 'refused'), event.error)
+    case 'prepare-lost':
+      // It may turn out prepared: `prepared` makes `abort` roll it back there as well.
+      return abort({ ...answered(state, event.shard, 'prepared'), tombstone: true }, event.error)
+    case 'release-failed':
+      return abort(answered(state, event.shard, 'refused'), event.error, [
+        { kind: 'rollback', shard: event.shard },
+      ])
+    default:
+      return assertNever(event)
+  }
+}
+
+function decideWhenReady(state: CommitState): CommitStep {
+  if (state.waiting > 0) return { state, effects: none }
+  let commitTs = 0n
+  const participants: number[] = []
+  for (const member of state.members) {
+    if (member.status !== 'prepared') continue
+    participants.push(member.shard)
+    if (member.prepareTs > commitTs) commitTs = member.prepareTs
+  }
+  const next: CommitState = { ...state, phase: 'deciding', commitTs, attempts: 1 }
+  return { state: next, effects: [{ kind: 'write-decision', commitTs, participants, attempt: 1 }] }
+}
+
+/** No decision was asked for and none ever will be (M2): presumed abort, nothing has to be written. */
+function abort(state: CommitState, error: PgError, more: readonly CommitEffect[] = none): CommitStep {
+  const effects: CommitEffect[] = [...more]
+  const members = state.members.map((member): Member => {
+    if (member.status === 'preparing') effects.push({ kind: 'cancel-prepare', shard: member.shard })
+    if (member.status !== 'prepared') return member
+    effects.push({ kind: 'rollback-prepared', shard: member.shard, again: false })
+    return { ...member, status: 'applying' }
+  })
+  return finishWhenSettled(
+    { ...state, phase: 'aborting', members, error, waiting: unsettled(members) },
+    effects,
+  )
+}
+
+/** Votes that come in after it was given up; `done` only differs in that nobody waits. */
+function voteAfterAbort(state: CommitState, event: VoteEvent): CommitStep {
+  const { shard } = event
+  switch (event.kind) {
+    case 'prepared':
+    case 'prepare-lost':
+      return {
+        state: {
+          ...marked(state, shard, 'applying'),
+          tombstone: state.tombstone || event.kind === 'prepare-lost',
+        },
+        effects: [{ kind: 'rollback-prepared', shard, again: false }],
+      }
+    case 'prepare-failed':
+      return finishWhenSettled(answered(state, shard, 'refused'), none)
+    case 'released':
+      return finishWhenSettled(answered(state, shard, 'released'), none)
+    case 'reader-wrote':
+    case 'release-failed':
+      return finishWhenSettled(answered(state, shard, 'refused'), [{ kind: 'rollback', shard }])
+    default:
+      return assertNever(event)
+  }
+}
+
+type LogEvent = Extract<
+  CommitEvent,
+  { kind: 'log-created' | 'log-exists' | 'log-fenced' | 'log-unavailable' | 'log-unknown' }
+>
+
+function onLog(state: CommitState, event: LogEvent): CommitStep {
+  // The client was told "unknown" meanwhile: recovery settles it, with the same rules as for a dead coordinator.
+  if (state.phase === 'done') return { state, effects: none }
+  invariant(state.phase === 'deciding', `${event.kind} while ${state.phase}`)
+  switch (event.kind) {
+    case 'log-created':
+      return commit(state, state.commitTs)
+    case 'log-exists':
+      // A commit can only be an earlier attempt of ours: nobody else writes one.
+      if (event.decision === 'commit') return commit(state, event.commitTs)
+      return abortDecided(state, 'recovery found it prepared and undecided for too long', true)
+    case 'log-fenced':
+      // An earlier attempt may have decided, been carried out by recovery, and been dropped.
+      if (state.fateUnknown) return giveUpUnknown(state, 'its coordinator was cut off from the log meanwhile')
+      return abortDecided(state, 'its coordinator was cut off from the log meanwhile', false)
+    case 'log-unavailable':
+      if (state.fateUnknown) return askAgain(state)
+      // The first attempt certainly did nothing, so no record of ours exists: as if it had never been asked for.
+      return abort(state, weftError('log_unavailable', { why: event.why }))
+    case 'log-unknown':
+      return askAgain({ ...state, fateUnknown: true })
+    default:
+      return assertNever(event)
+  }
+}
+
+function askAgain(state: CommitState): CommitStep {
+  const attempt = state.attempts + 1
+  const participants = participantsOf(state)
+  return {
+    state: { ...state, attempts: attempt },
+    effects: [{ kind: 'write-decision', commitTs: state.commitTs, participants, attempt }],
+  }
+}
+
+function commit(state: CommitState, commitTs: Timestamp): CommitStep {
+  const effects: CommitEffect[] = []
+  const members = state.members.map((member): Member => {
+    if (member.status !== 'prepared') return member
+    effects.push({ kind: 'commit-prepared', shard: member.shard, commitTs, again: false })
+    return { ...member, status: 'applying' }
+  })
+  return { state: { ...state, phase: 'committing', members, commitTs, waiting: effects.length }, effects }
+}
+
+function abortDecided(state: CommitState, why: string, tombstone: boolean): CommitStep {
+  const error = weftError('aborted_by_recovery', { why })
+  // With an attempt's fate unknown the tombstone is what keeps it from taking effect late: it has to stay.
+  return abort({ ...state, tombstone: tombstone && !state.fateUnknown }, error)
+}
+
+type ApplyEvent = Extract<CommitEvent, { kind: 'applied' | 'apply-failed' }>
+
+function onApply(state: CommitState, event: ApplyEvent): CommitStep {
+  const { shard } = event
+  const before = statusOf(state, shard)
+  invariant(before === 'applying' || before === 'left', `${event.kind} of a shard that is ${before}`)
+  if (before === 'left') {
+    // Too late for the answer, but not for the log.
+    const late = event.kind === 'applied' && state.error === undefined
+    return { state, effects: late ? [{ kind: 'confirm', shards: [shard] }] : none }
+  }
+  invariant(state.phase !== 'preparing' && state.phase !== 'deciding', `${event.kind} while ${state.phase}`)
+  if (event.kind === 'applied') return finishWhenSettled(answered(state, shard, 'applied'), none)
+  switch (event.how) {
+    case 'gone':
+      // Its shard had prepared it, and the outcome is settled: 42704 says that somebody else (recovery) carried it out.
+      // In an abort it may also never have been prepared, or not yet: recovery will find it.
+      return finishWhenSettled({ ...answered(state, shard, 'applied'), tombstone: true }, none)
+    case 'unreachable':
+      return finishWhenSettled({ ...answered(state, shard, 'left'), tombstone: true }, none)
+    case 'again':
+      if (state.phase === 'done') return { state: marked(state, shard, 'left'), effects: none }
+      return { state, effects: [applyEffect(state, shard, true)] }
+    default:
+      return assertNever(event.how)
+  }
+}
+
+function applyEffect(state: CommitState, shard: number, again: boolean): CommitEffect {
+  return state.phase === 'committing'
+    ? { kind: 'commit-prepared', shard, commitTs: state.commitTs, again }
+    : { kind: 'rollback-prepared', shard, again }
+}
+
+function onDeadline(state: CommitState): CommitStep {
+  switch (state.phase) {
+    case 'preparing':
+      return abort(state, prepareTimeout(state))
+    case 'deciding':
+      return giveUpUnknown(state, 'the transaction log did not answer in time')
+    case 'committing':
+    case 'aborting':
+      return finish({ ...leaveRest(state), tombstone: true }, none)
+    case 'done':
+      return { state, effects: none }
+    default:
+      return assertNever(state.phase)
+  }
+}
+
+function prepareTimeout(state: CommitState): PgError {
+  const slow = state.members.find((m) => m.status === 'preparing' || m.status === 'releasing')
+  return weftError('prepare_refused', { shard: slow?.shard ?? 0, why: 'it took too long' })
+}
+
+/** Everything stays prepared, and locked, until recovery learns from the log what holds. */
+function giveUpUnknown(state: CommitState, why: string): CommitStep {
+  const members = state.members.map((m): Member => (m.status === 'prepared' ? { ...m, status: 'left' } : m))
+  const error = weftError('outcome_unknown', { gid: state.txnId, why })
+  return {
+    state: { ...state, phase: 'done', members, waiting: 0, error },
+    effects: [{ kind: 'answer', answer: { outcome: 'unknown', error } }],
+  }
+}
+
+function finishWhenSettled(state: CommitState, effects: readonly CommitEffect[]): CommitStep {
+  if (state.waiting > 0 || state.phase === 'done') return { state, effects }
+  return finish(state, effects)
+}
+
+/**
+ * Committed is answered also when a shard could not be reached after the decision: the decision is durable and will
+ * be carried out there (its rows stay locked until then, so nobody reads the state before).
+ */
+function finish(state: CommitState, before: readonly CommitEffect[]): CommitStep {
+  const effects: CommitEffect[] = [...before]
+  const done: CommitState = { ...state, phase: 'done', waiting: 0 }
+  if (state.phase === 'committing') {
+    effects.push({ kind: 'answer', answer: { outcome: 'committed', commitTs: state.commitTs } })
+    const applied = state.members.filter((m) => m.status === 'applied').map((m) => m.shard)
+    if (!state.members.some((m) => m.status === 'left')) effects.push({ kind: 'drop' })
+    else if (applied.length > 0) effects.push({ kind: 'confirm', shards: applied })
+    return { state: done, effects }
+  }
+  invariant(state.error !== undefined, 'an abort has a reason')
+  effects.push({ kind: 'answer', answer: { outcome: 'aborted', error: state.error } })
+  if (state.tombstone && !state.fateUnknown) effects.push({ kind: 'drop' })
+  return { state: done, effects }
+}
+
+function leaveRest(state: CommitState): CommitState {
+  const members = state.members.map((m): Member => (m.status === 'applying' ? { ...m, status: 'left' } : m))
+  return { ...state, members }
+}
+
+function participantsOf(state: CommitState): number[] {
+  return state.members.filter((m) => m.status === 'prepared').map((m) => m.shard)
+}
+
+/** In an abort: whose PREPARE or release is still out, and who is being rolled back. */
+function unsettled(members: readonly Member[]): number {
+  let count = 0
+  for (const { status } of members) {
+    if (status === 'preparing' || status === 'releasing' || status === 'applying') count++
+  }
+  return count
+}
+
+function statusOf(state: CommitState, shard: number): MemberStatus {
+  const member = state.members.find((m) => m.shard === shard)
+  invariant(member !== undefined, `shard ${shard} is not part of this transaction`)
+  return member.status
+}
+
+function answered(state: CommitState, shard: number, status: MemberStatus, prepareTs = 0n): CommitState {
+  return { ...marked(state, shard, status, prepareTs), waiting: Math.max(0, state.waiting - 1) }
+}
+
+function marked(state: CommitState, shard: number, status: MemberStatus, prepareTs = 0n): CommitState {
+  const members = state.members.map((m): Member => (m.shard === shard ? { shard, status, prepareTs } : m))
+  return { ...state, members }
+}
