@@ -30,8 +30,8 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     await app.close()
     throw portError(cause, options)
   }
-  const address = app.addresses()[0]
-  const port = address?.port ?? options.port
+  const bound = app.server.address()
+  const port = bound !== null && typeof bound === 'object' ? bound.port : options.port
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   return { url: `http://${host}:${port}`, port, stop: () => app.close() }
 }

@@ -1,0 +1,76 @@
+import { Command } from 'commander'
+import { createLogger } from '../admin/logger.ts'
+import { type DevCluster, defaultShards, startDevCluster } from '../embedded/dev-cluster.ts'
+import { collect, integer, port } from './arguments.ts'
+import { serve } from './serve.ts'
+
+interface DevFlags {
+  readonly shards?: number
+  readonly port: number
+  readonly adminPort: number
+  readonly dataDir: string
+  readonly log?: string
+  readonly fresh?: boolean
+  readonly shard: string[]
+  readonly json?: boolean
+  readonly logLevel: string
+}
+
+export function devCommand(): Command {
+  return new Command('dev')
+    .description('a whole cluster in one process, on embedded Postgres')
+    .option('--shards <n>', `number of shards (default: as before, or ${defaultShards})`, integer(1, 64))
+    .option('--port <port>', 'port for clients', port, 6432)
+    .option('--admin-port <port>', 'port for health, metrics and status', port, 6480)
+    .option('--data-dir <dir>', 'where the data is kept', '.weft')
+    .option('--log <log>', 'commit decisions: postgres, or etcd:http://a:2379,http://b:2379')
+    .option('--fresh', 'delete the data directory first')
+    .option(
+      '--shard <url>',
+      'use this running server (Postgres 15 to 18) as a shard; repeatable',
+      collect,
+      [],
+    )
+    .option('--json', 'JSON lines only, for programs')
+    .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    .action(dev)
+}
+
+async function dev(flags: DevFlags): Promise<void> {
+  const json = flags.json === true
+  const logger = createLogger({ level: flags.logLevel, pretty: !json })
+  const { shard: servers, json: _, logLevel: __, ...rest } = flags
+  await serve(
+    () => startDevCluster({ ...rest, servers, logger }),
+    (cluster) => (json ? announceJson(cluster) : announce(cluster)),
+  )
+}
+
+function announceJson({ host, port: clientPort, adminUrl, dataDir, shards }: DevCluster): void {
+  const urls = shards.map(({ id, url }) => ({ id, url: withoutPassword(url) }))
+  console.log(JSON.stringify({ event: 'up', host, port: clientPort, adminUrl, dataDir, shards: urls }))
+}
+
+function announce(cluster: DevCluster): void {
+  const shards = cluster.shards.map(
+    ({ id, url }, i) => `${i === 0 ? 'shards' : ''}\t${id}  ${withoutPassword(url)}`,
+  )
+  const lines = [
+    `connect\tpsql -h ${cluster.host} -p ${cluster.port} -U postgres`,
+    `admin\t${cluster.adminUrl}/api/status  (/health /ready /metrics)`,
+    ...shards,
+    `data\t${cluster.dataDir}`,
+    'stop\tCtrl-C',
+  ]
+  const body = lines.map((line) => {
+    const [name = '', value = ''] = line.split('\t')
+    return `  ${name.padEnd(9)} ${value}`
+  })
+  console.log(`\nWeft is up.\n\n${body.join('\n')}\n`)
+}
+
+function withoutPassword(text: string): string {
+  const url = new URL(text)
+  url.password = ''
+  return url.href
+}

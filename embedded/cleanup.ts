@@ -1,0 +1,27 @@
+/** What has been started, so that it can be stopped in reverse: at the end, or when a later step fails. */
+export class Cleanup {
+  readonly #steps: (() => unknown)[] = []
+  #running: Promise<void> | undefined
+
+  add(step: () => unknown): void {
+    this.#steps.push(step)
+  }
+
+  /** Runs every step, also when one fails; then throws the first failure. Called twice it is one run. */
+  run(): Promise<void> {
+    this.#running ??= this.#runAll()
+    return this.#running
+  }
+
+  async #runAll(): Promise<void> {
+    const failures: unknown[] = []
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await step()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
+  }
+}

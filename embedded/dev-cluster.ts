@@ -1,0 +1,185 @@
+import { join } from 'node:path'
+import type { Logger } from '../admin/logger.ts'
+import { Metrics } from '../admin/metrics.ts'
+import { startAdmin } from '../admin/server.ts'
+import type { LogConfig } from '../cluster/config.ts'
+import { SetupError } from '../errors/setup-error.ts'
+import { Cleanup } from './cleanup.ts'
+import { type ComposedNode, composeNode } from './compose.ts'
+import { checkMeta, type DataDir, type DataDirMeta, openDataDir, placeDataDir } from './data-dir.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
+import { assertPortFree } from './ports.ts'
+
+export interface DevClusterOptions {
+  /** Default: as many as the data directory has, or 3. */
+  readonly shards?: number | undefined
+  /** 0 picks a free one. */
+  readonly port: number
+  readonly adminPort: number
+  readonly dataDir: string
+  /** `postgres` or `etcd:http://a,http://b`. Default: what the data directory has, or `postgres`. */
+  readonly log?: string | undefined
+  /** Delete the data directory's content first. */
+  readonly fresh?: boolean
+  /** URLs of servers that run already, in place of embedded ones; shard 0 first. */
+  readonly servers?: readonly string[]
+  readonly logger: Logger
+  readonly poolSize?: number
+}
+
+export interface DevShard {
+  readonly id: number
+  readonly url: string
+  /** Absent for a server given by URL. */
+  readonly server?: EmbeddedPostgres
+}
+
+export interface DevCluster {
+  readonly host: string
+  readonly port: number
+  readonly adminUrl: string
+  readonly dataDir: string
+  readonly shards: readonly DevShard[]
+  stop(): Promise<void>
+}
+
+const host = '127.0.0.1'
+export const defaultShards = 3
+
+/** A whole cluster in this process: Postgres servers, their agents, one coordinator and the admin server. */
+export async function startDevCluster(options: DevClusterOptions): Promise<DevCluster> {
+  const cleanup = new Cleanup()
+  try {
+    return await start(options, cleanup)
+  } catch (error) {
+    // The failure that made the start fail is the one to report.
+    await cleanup.run().catch((err: unknown) => options.logger.warn({ err }, 'stopping after a failed start'))
+    throw error
+  }
+}
+
+async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevCluster> {
+  const { logger, port, adminPort } = options
+  const dir = await takeDataDir(options, cleanup)
+  await assertPortFree(host, port, 'clients', '--port')
+  await assertPortFree(host, adminPort, 'admin', '--admin-port')
+
+  const meta = decideMeta(options, dir)
+  const shards = await startShards(options, dir, meta, cleanup)
+  const metrics = new Metrics()
+  const node = await composeNode({
+    cluster: 'weft',
+    database: databaseOf(shards[0]!.url),
+    listen: { host, port },
+    listenSetting: '--port',
+    shards: shards.map(({ id, url }) => ({ id, postgres: url })),
+    log: parseLog(meta.log),
+    auth: [{ from: 'all', method: 'trust' }],
+    pool: { size: options.poolSize ?? 20, waitTimeoutMs: 10_000 },
+    logger,
+    metrics,
+  })
+  cleanup.add(() => node.stop())
+  const admin = await startAdmin({
+    host,
+    port: adminPort,
+    metrics,
+    notReady: () => node.notReady(),
+    status: () => devStatus(node, dir.path),
+    portSetting: '--admin-port',
+  })
+  cleanup.add(() => admin.stop())
+  return { host, port: node.port, adminUrl: admin.url, dataDir: dir.path, shards, stop: () => cleanup.run() }
+}
+
+async function takeDataDir(options: DevClusterOptions, cleanup: Cleanup): Promise<DataDir> {
+  const place = placeDataDir(options.dataDir)
+  if (place.moved) {
+    options.logger.info(
+      `started as root: Postgres' own user may not enter ${options.dataDir}; the data is elsewhere`,
+    )
+  }
+  const dir = await openDataDir(place.path, options.fresh ?? false)
+  cleanup.add(() => dir.release())
+  return dir
+}
+
+/** What this start is to be, checked against what the data is; written down before anything else is. */
+function decideMeta(options: DevClusterOptions, dir: DataDir): DataDirMeta {
+  const servers = options.servers ?? []
+  if (servers.length > 0 && options.shards !== undefined && options.shards !== servers.length) {
+    throw new SetupError(
+      `--shards ${options.shards} and ${servers.length} --shard URLs`,
+      'Leave --shards out: every --shard is one shard.',
+    )
+  }
+  const meta: DataDirMeta = {
+    format: 1,
+    shards: servers.length || (options.shards ?? dir.meta?.shards ?? defaultShards),
+    servers: servers.length > 0 ? 'external' : 'embedded',
+    log: options.log ?? dir.meta?.log ?? 'postgres',
+  }
+  parseLog(meta.log)
+  checkMeta(dir, meta)
+  dir.write(meta)
+  return meta
+}
+
+async function startShards(
+  options: DevClusterOptions,
+  dir: DataDir,
+  meta: DataDirMeta,
+  cleanup: Cleanup,
+): Promise<DevShard[]> {
+  if (meta.servers === 'external') return (options.servers ?? []).map((url, id) => ({ id, url }))
+  let stopping = false
+  const startOne = async (id: number): Promise<DevShard> => {
+    const dataDir = join(dir.path, `shard-${id}`)
+    const log = (message: string): void => options.logger.info(message)
+    const server = await startEmbeddedPostgres({
+      dataDir,
+      settings: { cluster_name: `weft-shard-${id}` },
+      log,
+    })
+    cleanup.add(() => {
+      stopping = true
+      return server.stop()
+    })
+    void server.exited.then(() => {
+      if (!stopping)
+        options.logger.error({ shard: id }, `the Postgres of shard ${id} ended; see ${dataDir}/server.log`)
+    })
+    return { id, url: server.url, server }
+  }
+  // All of them settle before a failure is reported: none may come up after the cleanup.
+  const results = await Promise.allSettled(Array.from({ length: meta.shards }, (_, id) => startOne(id)))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+}
+
+/** `postgres`, or `etcd:` and its endpoints. */
+export function parseLog(text: string): LogConfig {
+  if (text === 'postgres') return { kind: 'postgres' }
+  const endpoints = text.startsWith('etcd:') ? text.slice('etcd:'.length).split(',') : []
+  if (endpoints.length > 0 && endpoints.every((e) => /^https?:\/\/[^/\s]+\/?$/.test(e)))
+    return { kind: 'etcd', endpoints }
+  throw new SetupError(
+    `--log ${text} is not understood`,
+    'Write postgres, or etcd:http://host:2379,http://other:2379',
+  )
+}
+
+function databaseOf(url: string): string {
+  return decodeURIComponent(new URL(url).pathname.slice(1)) || 'postgres'
+}
+
+async function devStatus(node: ComposedNode, dataDir: string): Promise<unknown> {
+  return {
+    role: 'dev',
+    pid: process.pid,
+    uptimeSeconds: Math.round(process.uptime()),
+    dataDir,
+    ...(await node.status()),
+  }
+}
