@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest'
+import { lineAt, readScripts, readSources, walk } from './sources.ts'
+
+const fileLinesMax = 450
+const functionLinesMax = 70
+/** The formatter keeps code to 110; comments may be a word longer. */
+const columnsMax = 120
+
+const sources = readSources()
+const production = sources.filter((source) => !source.isTest)
+
+/** Where a process, or a program that uses the library, begins. */
+const entryPoints = [
+  /^cli\/main\.ts$/,
+  /^client\/index\.ts$/,
+  /^bench\/[^/]+\.ts$/,
+  /^jepsen\/run\.ts$/,
+  /\.config\.ts$/,
+]
+
+/** Files that are one long table. */
+const tables = [/tables\.ts$/]
+
+test(`tidy: files: at most ${fileLinesMax} lines`, () => {
+  const long = production
+    .filter(({ path, lines }) => lines.length > fileLinesMax && !tables.some((table) => table.test(path)))
+    .map(({ path, lines }) => `${path}: ${lines.length}`)
+  expect(long).toEqual([])
+})
+
+test(`tidy: functions: at most ${functionLinesMax} lines`, () => {
+  const long: string[] = []
+  for (const source of production) {
+    walk(source.ast, (node) => {
+      if (!/^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(node.type)) return
+      const first = lineAt(source, node.start)
+      const count = lineAt(source, node.end) - first + 1
+      if (count > functionLinesMax) long.push(`${source.path}:${first}: ${count} lines`)
+    })
+  }
+  expect(long).toEqual([])
+})
+
+test(`tidy: lines: at most ${columnsMax} columns`, () => {
+  const wide = [...sources, ...readScripts()].flatMap(({ path, lines }) =>
+    lines.flatMap((line, i) => {
+      // What cannot be broken: a string on a line of its own.
+      const unbreakable = /^\s*(['"`].*['"`],?|.*`.*|.*https?:.*|\/.*\/,?)$/.test(line)
+      return line.length > columnsMax && !unbreakable ? [`${path}:${i + 1}: ${line.length}`] : []
+    }),
+  )
+  expect(wide).toEqual([])
+})
+
+test('tidy: console: only where a person reads', () => {
+  const wrong = production
+    .filter(({ path }) => !/^(cli|bench|jepsen)\//.test(path))
+    .flatMap(({ path, lines }) =>
+      lines.flatMap((line, i) => (/\bconsole\./.test(line) ? [`${path}:${i + 1}`] : [])),
+    )
+  expect(wrong).toEqual([])
+})
+
+test('tidy: types: no any, nothing silenced', () => {
+  const silenced = new RegExp(['@ts-', '(ignore|expect-error|nocheck)'].join(''))
+  const wrong: string[] = []
+  for (const source of sources) {
+    source.lines.forEach((line, i) => {
+      if (silenced.test(line)) wrong.push(`${source.path}:${i + 1}: ${line.trim()}`)
+    })
+    walk(source.ast, (node) => {
+      if (node.type === 'TSAnyKeyword') wrong.push(`${source.path}:${lineAt(source, node.start)}: any`)
+    })
+  }
+  expect(wrong).toEqual([])
+})
+
+test('tidy: exports: named ones only', () => {
+  const wrong = production.filter(({ path, ast }) => {
+    let found = false
+    walk(ast, (node) => {
+      if (node.type === 'ExportDefaultDeclaration') found = true
+    })
+    return found && !path.endsWith('.config.ts')
+  })
+  expect(wrong.map(({ path }) => path)).toEqual([])
+})
+
+test('tidy: files: each is reached from an entry point', () => {
+  const byPath = new Map(production.map((source) => [source.path, source]))
+  const reached = new Set<string>()
+  const queue = production
+    .filter(({ path }) => entryPoints.some((entry) => entry.test(path)))
+    .map(({ path }) => path)
+  for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+    if (reached.has(path)) continue
+    reached.add(path)
+    queue.push(...(byPath.get(path)?.imports ?? []).filter(({ ours }) => ours).map(({ target }) => target))
+  }
+  expect(production.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([])
+})
