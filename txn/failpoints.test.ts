@@ -8,9 +8,9 @@ describe('failpoints', () => {
   })
 
   test('environment: error at the second hit: fires once, there', async () => {
-    const points = failpointsFromEnv('after-prepare:error@2,before-decision:pause=1')
+    const points = failpointsFromEnv('after-prepare:error@2,during-decision:pause=1')
     await points.hit('after-decision')
-    await points.hit('before-decision')
+    await points.hit('during-decision')
     await points.hit('after-prepare')
     await expect(points.hit('after-prepare')).rejects.toThrow(FailpointError)
     expect(points.armed).toBe(false)

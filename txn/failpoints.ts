@@ -1,6 +1,6 @@
 /**
  * Places where a test may stop, delay or break a process. In production nothing is armed: `armed` is false and nothing
- * is awaited. `WEFT_FAILPOINT=after-prepare:kill,before-decision:pause=500,after-decision:error@3` arms them by
+ * is awaited. `WEFT_FAILPOINT=after-prepare:kill,during-decision:pause=500,after-decision:error@3` arms them by
  * environment; `@3` means at the third hit, otherwise the first.
  */
 export const failpointNames = [
@@ -10,7 +10,7 @@ export const failpointNames = [
   /** All have prepared. Nothing is in the log. */
   'after-prepare',
   /** The decision may be on its way. */
-  'before-decision',
+  'during-decision',
   'after-decision',
   /** One participant has committed, the others are held. */
   'between-commits',

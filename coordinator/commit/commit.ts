@@ -1,0 +1,154 @@
+import { weftError } from '../../errors/catalog.ts'
+import type { AgentSession } from '../../protocol/agent-link.ts'
+import type { Outcome } from '../../txn/commit-machine.ts'
+import { type Failpoints, noFailpoints } from '../../txn/failpoints.ts'
+import { gidFor, type Incarnation, txnIdFor } from '../../txn/gid.ts'
+import type { HlcClock } from '../../txn/hlc.ts'
+import { LogUnavailableError, type TxnLog } from '../../txn/log/txn-log.ts'
+import { RunningCommit } from './running-commit.ts'
+
+export type { Outcome } from '../../txn/commit-machine.ts'
+
+/** A shard that wrote: its session is in the transaction. */
+export interface CommitParticipant {
+  readonly shard: number
+  readonly session: AgentSession
+}
+
+/** A shard that was only read, as far as the statements tell. */
+export interface CommitReader extends CommitParticipant {
+  /**
+   * Ends the transaction there, unless it has an xid (`pg_current_xact_id_if_assigned() IS NOT NULL`): then it
+   * resolves with true, *without having ended it*, and the shard takes part like the others.
+   */
+  release(): Promise<boolean>
+}
+
+export interface CommitRequest {
+  readonly participants: readonly CommitParticipant[]
+  readonly readers: readonly CommitReader[]
+}
+
+export interface CommitLimits {
+  /** PREPARE may wait for locks and deferred constraints. */
+  readonly prepareTimeoutMs: number
+  /** How long the fate of the decision is asked for before the client hears 08007. */
+  readonly decideTimeoutMs: number
+  /** How long the client waits for shards that cannot be reached after the decision. */
+  readonly applyTimeoutMs: number
+}
+
+export const defaultCommitLimits: CommitLimits = {
+  prepareTimeoutMs: 30_000,
+  decideTimeoutMs: 10_000,
+  applyTimeoutMs: 5_000,
+}
+
+export interface CommitDriverOptions {
+  readonly log: TxnLog
+  readonly clock: HlcClock
+  /** In the gids of all transactions: agents know by it whose they are. The log registers the same. */
+  readonly coordinatorId: string
+  readonly cluster: string
+  readonly failpoints?: Failpoints
+  readonly limits?: Partial<CommitLimits>
+  /** `performance.now`, by default. */
+  readonly monoMs?: () => number
+}
+
+export interface CommitCounters {
+  committed: number
+  aborted: number
+  unknown: number
+  /** Decision writes beyond the first of their transaction. */
+  askedAgain: number
+  /** Commits answered while a shard was left to its recovery. */
+  leftToRecovery: number
+}
+
+/** How often deadlines are looked at. They are for what hangs, not for precision. */
+const tickMs = 100
+
+/** Commits the transactions of one coordinator that wrote on several shards (DESIGN 4). */
+export class CommitDriver {
+  readonly log: TxnLog
+  readonly clock: HlcClock
+  readonly coordinatorId: string
+  readonly cluster: string
+  readonly failpoints: Failpoints
+  readonly limits: CommitLimits
+  readonly monoMs: () => number
+  readonly counters: CommitCounters = {
+    committed: 0,
+    aborted: 0,
+    unknown: 0,
+    askedAgain: 0,
+    leftToRecovery: 0,
+  }
+  private readonly running = new Set<RunningCommit>()
+  private ticker: NodeJS.Timeout | undefined
+  private lastNumber = 0
+
+  constructor(options: CommitDriverOptions) {
+    this.log = options.log
+    this.clock = options.clock
+    this.coordinatorId = options.coordinatorId
+    this.cluster = options.cluster
+    this.failpoints = options.failpoints ?? noFailpoints
+    this.limits = { ...defaultCommitLimits, ...options.limits }
+    this.monoMs = options.monoMs ?? (() => performance.now())
+  }
+
+  /** Commits whose answer is awaited. */
+  get inFlight(): number {
+    return this.running.size
+  }
+
+  /**
+   * Resolves with what the client may be told; never rejects. Afterwards no session is in the transaction any more,
+   * except those whose connection was lost. A client that vanishes meanwhile changes nothing, as in Postgres; a
+   * cancel request goes to the sessions, and aborts as long as one of them is still preparing.
+   */
+  commit(request: CommitRequest): Promise<Outcome> {
+    let incarnation: Incarnation
+    try {
+      incarnation = this.log.incarnation() as Incarnation
+    } catch (error) {
+      if (!(error instanceof LogUnavailableError)) throw error
+      return this.refuse(request, error.message)
+    }
+    const txnId = txnIdFor(incarnation, ++this.lastNumber)
+    return new Promise((answer) => {
+      const run = new RunningCommit(this, request, txnId, answer)
+      this.running.add(run)
+      this.ticker ??= setInterval(() => this.tick(), tickMs).unref()
+      run.start()
+    })
+  }
+
+  gid(txnId: string, shard: number): string {
+    return gidFor(this.cluster, txnId, shard)
+  }
+
+  /** Called by a commit that has answered. */
+  ended(run: RunningCommit, outcome: Outcome['outcome']): void {
+    this.counters[outcome]++
+    this.running.delete(run)
+    if (this.running.size > 0 || this.ticker === undefined) return
+    clearInterval(this.ticker)
+    this.ticker = undefined
+  }
+
+  private tick(): void {
+    const now = this.monoMs()
+    for (const run of this.running) run.checkDeadline(now)
+  }
+
+  /** The log is known to be out of reach: nothing is prepared at all. */
+  private async refuse(request: CommitRequest, why: string): Promise<Outcome> {
+    this.counters.aborted++
+    const sessions = [...request.participants, ...request.readers].map((member) => member.session)
+    await Promise.allSettled(sessions.map((session) => session.reset()))
+    return { outcome: 'aborted', error: weftError('log_unavailable', { why }) }
+  }
+}

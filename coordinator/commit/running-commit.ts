@@ -1,0 +1,271 @@
+import { weftError } from '../../errors/catalog.ts'
+import { assertNever, invariant, PgError } from '../../errors/pg-error.ts'
+import type { AgentSession, Timestamp } from '../../protocol/agent-link.ts'
+import {
+  applyFailure,
+  type CommitEffect,
+  type CommitEvent,
+  type CommitState,
+  type Outcome,
+  prepareIsLost,
+  startCommit,
+  stepCommit,
+} from '../../txn/commit-machine.ts'
+import type { FailpointName } from '../../txn/failpoints.ts'
+import { type CreateResult, LogUnavailableError } from '../../txn/log/txn-log.ts'
+import type { CommitDriver, CommitParticipant, CommitReader, CommitRequest } from './commit.ts'
+
+const againAfterMs = 25
+const askAgainMsMax = 500
+
+/** Drives one transaction through the commit machine: turns its effects into calls and their answers into events. */
+export class RunningCommit {
+  private readonly driver: CommitDriver
+  private readonly request: CommitRequest
+  private readonly txnId: string
+  private readonly answer: (outcome: Outcome) => void
+  private state: CommitState
+  private firstEffects: readonly CommitEffect[]
+  private deadlineMs = 0
+
+  constructor(
+    driver: CommitDriver,
+    request: CommitRequest,
+    txnId: string,
+    answer: (outcome: Outcome) => void,
+  ) {
+    this.driver = driver
+    this.request = request
+    this.txnId = txnId
+    this.answer = answer
+    const shardOf = (member: CommitParticipant): number => member.shard
+    const step = startCommit(txnId, request.participants.map(shardOf), request.readers.map(shardOf))
+    this.state = step.state
+    this.firstEffects = step.effects
+  }
+
+  start(): void {
+    this.setDeadline()
+    this.perform(this.firstEffects)
+    this.firstEffects = []
+  }
+
+  checkDeadline(nowMs: number): void {
+    if (nowMs < this.deadlineMs) return
+    this.deadlineMs = Number.POSITIVE_INFINITY
+    this.on({ kind: 'deadline' })
+  }
+
+  private on(event: CommitEvent): void {
+    const { phase } = this.state
+    const step = stepCommit(this.state, event)
+    this.state = step.state
+    if (step.state.phase !== phase) this.setDeadline()
+    if (step.effects.length > 0) this.perform(step.effects)
+  }
+
+  private setDeadline(): void {
+    this.deadlineMs = this.driver.monoMs() + this.timeoutMs()
+  }
+
+  private timeoutMs(): number {
+    const { limits } = this.driver
+    switch (this.state.phase) {
+      case 'preparing':
+        return limits.prepareTimeoutMs
+      case 'deciding':
+        return limits.decideTimeoutMs
+      case 'committing':
+      case 'aborting':
+        return limits.applyTimeoutMs
+      case 'done':
+        return Number.POSITIVE_INFINITY
+      default:
+        return assertNever(this.state.phase)
+    }
+  }
+
+  private perform(effects: readonly CommitEffect[]): void {
+    if (this.driver.failpoints.armed) {
+      void this.performWithFailpoints(effects)
+      return
+    }
+    for (const effect of effects) this.act(effect)
+  }
+
+  /** One effect after the other, each behind its failpoint: only in tests. */
+  private async performWithFailpoints(effects: readonly CommitEffect[]): Promise<void> {
+    const hit = (name: FailpointName): Promise<void> => this.driver.failpoints.hit(name)
+    for (const [i, effect] of effects.entries()) {
+      try {
+        if (effect.kind === 'prepare') await hit(i === 0 ? 'before-prepare' : 'during-prepare')
+        if (effect.kind === 'write-decision') await hit('after-prepare')
+        if (effect.kind === 'commit-prepared') await hit(i === 0 ? 'after-decision' : 'between-commits')
+        if (effect.kind === 'answer') await hit('before-conclude')
+      } catch {
+        this.failed(effect)
+        continue
+      }
+      const done = this.act(effect)
+      if (effect.kind === 'write-decision') await hit('during-decision').catch(() => {})
+      else await done
+    }
+  }
+
+  /** A failpoint of kind `error`: as if the connection had broken. */
+  private failed(effect: CommitEffect): void {
+    if (effect.kind === 'prepare') this.onPrepareError(effect.shard, new Error('failpoint'))
+    else if (effect.kind === 'write-decision') this.on({ kind: 'log-unknown', why: 'failpoint' })
+    else if (effect.kind === 'commit-prepared')
+      this.on({ kind: 'apply-failed', shard: effect.shard, how: 'unreachable' })
+    else void this.act(effect)
+  }
+
+  /** The promise, if any, never rejects, and settles after the event that it led to. */
+  private act(effect: CommitEffect): Promise<void> | undefined {
+    switch (effect.kind) {
+      case 'prepare':
+        return this.prepare(effect.shard)
+      case 'release':
+        return this.release(effect.shard)
+      case 'cancel-prepare':
+        this.session(effect.shard).cancel()
+        return undefined
+      case 'rollback':
+        return this.session(effect.shard)
+          .reset()
+          .catch(() => {})
+      case 'write-decision':
+        return this.writeDecision(effect.commitTs, effect.participants, effect.attempt)
+      case 'commit-prepared':
+      case 'rollback-prepared':
+        return this.apply(effect)
+      case 'answer':
+        this.driver.ended(this, effect.answer.outcome)
+        this.answer(effect.answer)
+        return undefined
+      case 'drop':
+        void this.driver.log.drop([this.txnId]).catch(() => {})
+        return undefined
+      case 'confirm':
+        this.driver.counters.leftToRecovery++
+        for (const shard of effect.shards) void this.driver.log.confirm(this.txnId, shard).catch(() => {})
+        return undefined
+      default:
+        return assertNever(effect)
+    }
+  }
+
+  private prepare(shard: number): Promise<void> {
+    return this.session(shard)
+      .prepare(this.driver.gid(this.txnId, shard))
+      .then(
+        (reply) => this.onPrepared(shard, reply.prepareTs),
+        (error: unknown) => this.onPrepareError(shard, error),
+      )
+  }
+
+  private onPrepared(shard: number, prepareTs: Timestamp): void {
+    try {
+      this.driver.clock.observe(prepareTs)
+    } catch (error) {
+      if (!(error instanceof PgError)) throw error
+      // Its clock is not to be believed: no decision may rest on it.
+      this.on({ kind: 'give-up', error })
+    }
+    this.on({ kind: 'prepared', shard, prepareTs })
+  }
+
+  private onPrepareError(shard: number, error: unknown): void {
+    if (error instanceof PgError) {
+      this.on({ kind: prepareIsLost(error.code) ? 'prepare-lost' : 'prepare-failed', shard, error })
+      return
+    }
+    const why = error instanceof Error ? error.message : String(error)
+    this.on({ kind: 'prepare-lost', shard, error: weftError('prepare_refused', { shard, why }) })
+  }
+
+  private release(shard: number): Promise<void> {
+    return this.reader(shard)
+      .release()
+      .then(
+        (wrote) => this.on({ kind: wrote ? 'reader-wrote' : 'released', shard }),
+        (error: unknown) => {
+          const why = error instanceof Error ? error.message : String(error)
+          const told = error instanceof PgError ? error : weftError('prepare_refused', { shard, why })
+          this.on({ kind: 'release-failed', shard, error: told })
+        },
+      )
+  }
+
+  private writeDecision(
+    commitTs: Timestamp,
+    participants: readonly number[],
+    attempt: number,
+  ): Promise<void> {
+    const { txnId } = this
+    const writer = `${txnId}#${attempt}`
+    const record = { version: 1, txnId, decision: 'commit', commitTs, participants, writer } as const
+    if (attempt === 1) return this.onLogAnswer(this.driver.log.create(record))
+    this.driver.counters.askedAgain++
+    const delayMs = Math.min(askAgainMsMax, againAfterMs * 2 ** Math.min(attempt, 10))
+    return after(delayMs).then(() => {
+      if (this.state.phase !== 'deciding') return
+      return this.onLogAnswer(this.driver.log.create(record))
+    })
+  }
+
+  private onLogAnswer(answer: Promise<CreateResult>): Promise<void> {
+    return answer.then(
+      (result) => {
+        if (result.kind === 'created') this.on({ kind: 'log-created' })
+        else if (result.kind === 'fenced') this.on({ kind: 'log-fenced' })
+        else
+          this.on({ kind: 'log-exists', decision: result.record.decision, commitTs: result.record.commitTs })
+      },
+      (error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error)
+        // Whatever is not known to have done nothing may have decided.
+        const kind = error instanceof LogUnavailableError ? 'log-unavailable' : 'log-unknown'
+        this.on({ kind, why })
+      },
+    )
+  }
+
+  private apply(
+    effect: Extract<CommitEffect, { kind: 'commit-prepared' | 'rollback-prepared' }>,
+  ): Promise<void> {
+    if (effect.again) return after(againAfterMs).then(() => this.apply({ ...effect, again: false }))
+    const { shard } = effect
+    const session = this.session(shard)
+    const gid = this.driver.gid(this.txnId, shard)
+    const done =
+      effect.kind === 'commit-prepared'
+        ? session.commitPrepared(gid, effect.commitTs)
+        : session.rollbackPrepared(gid)
+    return done.then(
+      () => this.on({ kind: 'applied', shard }),
+      (error: unknown) => {
+        const how = error instanceof PgError ? applyFailure(error.code) : 'again'
+        this.on({ kind: 'apply-failed', shard, how })
+      },
+    )
+  }
+
+  private session(shard: number): AgentSession {
+    const { participants, readers } = this.request
+    const member = participants.find((m) => m.shard === shard) ?? readers.find((m) => m.shard === shard)
+    invariant(member !== undefined, `no session for shard ${shard}`)
+    return member.session
+  }
+
+  private reader(shard: number): CommitReader {
+    const reader = this.request.readers.find((m) => m.shard === shard)
+    invariant(reader !== undefined, `shard ${shard} was not read`)
+    return reader
+  }
+}
+
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
