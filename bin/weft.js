@@ -13,7 +13,16 @@ const build = new URL('../scripts/build.js', import.meta.url)
 const bundle = new URL('../dist/weft.js', import.meta.url)
 if (existsSync(build) && existsSync(new URL('../node_modules/esbuild', import.meta.url))) {
   const { buildIfStale } = await import(build.href)
-  await buildIfStale()
+  try {
+    await buildIfStale()
+  } catch (error) {
+    // Somebody else's checkout: what its owner built will do.
+    if (!['EACCES', 'EROFS', 'EPERM'].includes(error.code)) {
+      console.error(`weft: the sources could not be bundled: ${error.message.split('\n')[0]}`)
+      process.exit(1)
+    }
+    console.error(`weft: cannot write to dist (${error.code}): running what was built before`)
+  }
 }
 if (!existsSync(bundle)) {
   console.error('weft: dist/weft.js is missing; run npm ci && npm run build in the checkout')
