@@ -8,7 +8,11 @@ export const HEADER_BYTES = 5
 export function allocMessage(type: number, bodyBytes: number): Buffer {
   const out = Buffer.allocUnsafe(HEADER_BYTES + bodyBytes)
   out[0] = type
-  out.writeInt32BE(bodyBytes + 4, 1)
+  const length = bodyBytes + 4
+  out[1] = length >>> 24
+  out[2] = length >>> 16
+  out[3] = length >>> 8
+  out[4] = length
   return out
 }
 
@@ -16,8 +20,15 @@ export function emptyMessage(type: number): Buffer {
   return allocMessage(type, 0)
 }
 
+// Calling into C++ (indexOf, toString, write, copy) costs more than a loop over a few bytes, and names of statements
+// and portals are short: the helpers below do those here.
+const SHORT_TEXT = 24
+const SHORT_READ = 12
+const SHORT_COPY = 48
+
 /** Bytes of `text` with its terminating NUL. */
 export function cstringBytes(text: string): number {
+  if (isShortAscii(text)) return text.length + 1
   // A NUL inside would end the string early and turn the rest into other fields of the message.
   if (text.includes('\0')) throw nulInString()
   return Buffer.byteLength(text) + 1
@@ -25,9 +36,30 @@ export function cstringBytes(text: string): number {
 
 /** Writes `text` and its NUL, answers the offset after it. Callers sized it with `cstringBytes`. */
 export function writeCString(out: Buffer, text: string, offset: number): number {
+  if (isShortAscii(text)) {
+    for (let i = 0; i < text.length; i++) out[offset++] = text.charCodeAt(i)
+    out[offset] = 0
+    return offset + 1
+  }
   const end = offset + out.write(text, offset)
   out[end] = 0
   return end + 1
+}
+
+function isShortAscii(text: string): boolean {
+  if (text.length > SHORT_TEXT) return false
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0 || code > 0x7f) return false
+  }
+  return true
+}
+
+/** Copies `from[start, end)` to `out` at `offset`, answers the offset after it. */
+export function copyBytes(out: Buffer, offset: number, from: Buffer, start: number, end: number): number {
+  if (end - start > SHORT_COPY) return offset + from.copy(out, offset, start, end)
+  while (start < end) out[offset++] = from[start++]!
+  return offset
 }
 
 /** As `cstringBytes` and `writeCString`, for a text that may already be bytes (without NUL). */
@@ -87,14 +119,14 @@ export class BodyReader {
 
   int16(): number {
     this.need(2)
-    const value = this.buffer.readInt16BE(this.offset)
+    const value = (this.buffer[this.offset]! << 24) | (this.buffer[this.offset + 1]! << 16)
     this.offset += 2
-    return value
+    return value >> 16
   }
 
   uint16(): number {
     this.need(2)
-    const value = this.buffer.readUInt16BE(this.offset)
+    const value = (this.buffer[this.offset]! << 8) | this.buffer[this.offset + 1]!
     this.offset += 2
     return value
   }
@@ -132,6 +164,17 @@ export class BodyReader {
 
   cstring(): string {
     const start = this.offset
+    const limit = Math.min(this.end, start + SHORT_READ)
+    let text = ''
+    for (let at = start; at < limit; at++) {
+      const byte = this.buffer[at]!
+      if (byte === 0) {
+        this.offset = at + 1
+        return text
+      }
+      if (byte > 0x7f) break
+      text += String.fromCharCode(byte)
+    }
     return this.buffer.toString('utf8', start, this.skipCString())
   }
 

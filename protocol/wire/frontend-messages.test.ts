@@ -203,6 +203,19 @@ describe('frontend messages: decoders', () => {
     },
   )
 
+  test('frontend messages: names of every length, with and without a wide character: there and back', () => {
+    for (let length = 0; length <= 60; length++) {
+      for (const name of ['a'.repeat(length), `${'a'.repeat(length)}ü`, `ü${'a'.repeat(length)}`]) {
+        const built = m.describe('S', name)
+        expect(built).toEqual(message('D', 'S', cs(name)))
+        expect(m.parseDescribe(built, 5, built.length).name).toBe(name)
+        const bytes = m.bind({ statement: name, params: [name], resultFormats: [1] })
+        const renamed = m.rewriteBindStatement(m.parseBind(bytes, 5, bytes.length), 'other')
+        expect(renamed).toEqual(m.bind({ statement: 'other', params: [name], resultFormats: [1] }))
+      }
+    }
+  })
+
   test('frontend messages: random Binds: decode and build again gives the same bytes', () => {
     const seed = 99
     const random = seededRandom(seed)

@@ -5,6 +5,7 @@ import {
   allocMessage,
   BodyReader,
   bytesMessage,
+  copyBytes,
   cstringBytes,
   cstringMessage,
   emptyMessage,
@@ -287,7 +288,7 @@ export function rewriteBindStatement(
   const { buffer, restStart, end } = message
   const out = allocMessage(MSG.bind, cstringBytes(portal) + cstringBytes(statement) + end - restStart)
   const at = writeCString(out, statement, writeCString(out, portal, HEADER_BYTES))
-  buffer.copy(out, at, restStart, end)
+  copyBytes(out, at, buffer, restStart, end)
   return out
 }
 

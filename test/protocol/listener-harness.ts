@@ -1,6 +1,8 @@
 /** A Listener with a canned session behind it: every Query is answered with one row that says who asks. */
 import { connect, type Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
+import pg from 'pg'
+import { expect } from 'vitest'
 import type { AuthRule } from '../../coordinator/listener/auth-rules.ts'
 import type { RoleLogin } from '../../coordinator/listener/authenticate.ts'
 import { Listener, type ListenerOptions, type SessionContext } from '../../coordinator/listener/listener.ts'
@@ -184,4 +186,39 @@ export function connectDirectTls(port: number, alpn: string[] | undefined): RawC
   return new RawClient(
     tlsConnect({ port, host: '127.0.0.1', ca: testTls.cert, servername: 'localhost', ...protocols }),
   )
+}
+
+/** Starts listeners for tests; `closeAll` closes them and sees that nothing is left. */
+export function listeners() {
+  const started: Harness[] = []
+  const start = async (options?: Parameters<typeof startListener>[0]): Promise<Harness> => {
+    const harness = await startListener(options)
+    started.push(harness)
+    return harness
+  }
+  const closeAll = async (): Promise<void> => {
+    for (const { listener } of started.splice(0)) {
+      await listener.close()
+      expect(listener.sessions).toBe(0)
+      expect(listener.cancelKeys.size).toBe(0)
+    }
+  }
+  return { start, closeAll }
+}
+
+/** For node-postgres: trusts the test certificate. */
+export const ssl = { ca: testTls.cert, servername: 'localhost' }
+
+/** Logs in with node-postgres and asks one question; the row, or the SQLSTATE. */
+export async function ask(port: number, config: pg.ClientConfig): Promise<unknown> {
+  const client = new pg.Client({ host: '127.0.0.1', port, user: 'ann', database: 'shop', ...config })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return (await client.query('who')).rows[0]
+  } catch (error) {
+    return (error as { code?: string }).code ?? error
+  } finally {
+    await client.end().catch(() => undefined)
+  }
 }
