@@ -1,0 +1,184 @@
+/** Slots of key values in text form. The text is in the server's encoding, which must be UTF-8. */
+import type { KeyType } from '../catalog.ts'
+import { hashDate, hashTimestamp, parseDate, parseTimestamp, timestampScale, type Zone } from './datetime.ts'
+import {
+  type Decimal,
+  hashDecimal,
+  parseDecimal,
+  type SpecialDecimal,
+  scaleOf,
+  wholeNumber,
+} from './decimal.ts'
+import { type Int64, integerWidth, parseInteger } from './integer.ts'
+import {
+  decimalFits,
+  type KeyContext,
+  type KeySource,
+  NO_CONTEXT,
+  NO_MATCH,
+  NULL_KEY,
+  type SlotAnswer,
+  textFits,
+  timestampFits,
+  UNSURE,
+} from './key-answer.ts'
+import { hashBytes, hashInt32, hashInt64, slotOfHash } from './pg-hash.ts'
+import { parseBool, parseBytea, parseUuid } from './text-forms.ts'
+
+const WIDTH: Readonly<Record<string, number>> = { int2: 2, int4: 4, int8: 8 }
+const scratch: Int64 = { high: 0, low: 0 }
+const uuidScratch = new Uint8Array(16)
+
+/** Slot of a value in text form, `null` for SQL NULL. */
+export function slotForText(
+  keyType: KeyType,
+  text: string | null,
+  source: KeySource = 'unknown',
+  context: KeyContext = NO_CONTEXT,
+): SlotAnswer {
+  if (text === null) return NULL_KEY
+  const bytes = Buffer.from(text)
+  return slotForTextBytes(keyType, bytes, 0, bytes.length, source, false, context)
+}
+
+/**
+ * Slot of the value whose text form is `buf[start, end)`. `negate`: a minus sign stands before it (number literals
+ * and casts to a number).
+ */
+export function slotForTextBytes(
+  keyType: KeyType,
+  buf: Buffer,
+  start: number,
+  end: number,
+  source: KeySource = 'unknown',
+  negate = false,
+  context: KeyContext = NO_CONTEXT,
+): SlotAnswer {
+  switch (keyType) {
+    case 'int2':
+    case 'int4':
+    case 'int8':
+      return integerSlot(WIDTH[keyType]!, buf, start, end, source, negate)
+    case 'numeric':
+      return numericSlot(buf, start, end, source, negate, context)
+    case 'text':
+    case 'varchar':
+      if (negate || (source !== 'unknown' && source !== 'text' && source !== 'varchar')) return UNSURE
+      return textFits(buf, start, end, context.typmod) ? slotOfHash(hashBytes(buf, start, end)) : UNSURE
+    default:
+      if (negate || (source !== 'unknown' && source !== keyType)) return UNSURE
+      return otherSlot(keyType, buf, start, end, context)
+  }
+}
+
+function integerSlot(
+  width: number,
+  buf: Buffer,
+  start: number,
+  end: number,
+  source: KeySource,
+  negate: boolean,
+): SlotAnswer {
+  if (source === 'numeric') return integerSlotOfDecimal(width, parse(buf, start, end), negate)
+  const parsed = parseInteger(buf, start, end, negate, scratch)
+  if (source === 'number') {
+    if (parsed === 'malformed') return integerSlotOfDecimal(width, parse(buf, start, end), negate)
+    return parsed === 'ok' ? slotOfInteger(width, scratch) : NO_MATCH
+  }
+  if (parsed !== 'ok') return UNSURE
+  // The input function of the key's own type: out of range is an error, and there is no sign outside the quotes.
+  if (source === 'unknown')
+    return negate || integerWidth(scratch) > width ? UNSURE : slotOfInteger(width, scratch)
+  const sourceWidth = WIDTH[source]
+  return sourceWidth === undefined || integerWidth(scratch) > sourceWidth
+    ? UNSURE
+    : slotOfInteger(width, scratch)
+}
+
+function parse(buf: Buffer, start: number, end: number): Decimal | SpecialDecimal | undefined {
+  return parseDecimal(buf.latin1Slice(start, end))
+}
+
+/** Slot of a 64-bit integer for a key of `width` bytes. */
+export function slotOfInteger(width: number, value: Int64): SlotAnswer {
+  return integerWidth(value) > width ? NO_MATCH : slotOfHash(hashInt64(value.high, value.low))
+}
+
+/** `int = numeric` compares as numeric: a fraction or too many digits match nothing. */
+export function integerSlotOfDecimal(
+  width: number,
+  value: Decimal | SpecialDecimal | undefined,
+  negate = false,
+): SlotAnswer {
+  if (value === undefined) return UNSURE
+  const whole = value.kind === 'finite' ? wholeNumber(value) : undefined
+  if (whole === undefined) return NO_MATCH
+  const bytes = Buffer.from(whole)
+  const parsed = parseInteger(bytes, 0, bytes.length, negate, scratch)
+  return parsed === 'ok' ? slotOfInteger(width, scratch) : NO_MATCH
+}
+
+function numericSlot(
+  buf: Buffer,
+  start: number,
+  end: number,
+  source: KeySource,
+  negate: boolean,
+  context: KeyContext,
+): SlotAnswer {
+  if (source !== 'unknown' && source !== 'number' && source !== 'numeric') {
+    const width = WIDTH[source]
+    if (width === undefined || parseInteger(buf, start, end, negate, scratch) !== 'ok') return UNSURE
+    if (integerWidth(scratch) > width) return UNSURE
+  } else if (negate && source === 'unknown') {
+    return UNSURE
+  }
+  // The hash leaves the sign out.
+  return slotOfDecimal(parse(buf, start, end), context)
+}
+
+export function slotOfDecimal(value: Decimal | SpecialDecimal | undefined, context: KeyContext): SlotAnswer {
+  if (value === undefined) return UNSURE
+  if (value.kind === 'finite' && !decimalFits(scaleOf(value), context.typmod)) return UNSURE
+  return slotOfHash(hashDecimal(value))
+}
+
+function otherSlot(
+  keyType: 'uuid' | 'date' | 'timestamp' | 'timestamptz' | 'bool' | 'bytea',
+  buf: Buffer,
+  start: number,
+  end: number,
+  context: KeyContext,
+): SlotAnswer {
+  switch (keyType) {
+    case 'uuid':
+      return parseUuid(buf, start, end, uuidScratch) ? slotOfHash(hashBytes(uuidScratch, 0, 16)) : UNSURE
+    case 'date': {
+      const day = parseDate(buf.latin1Slice(start, end))
+      return day === undefined ? UNSURE : slotOfHash(hashDate(day))
+    }
+    case 'timestamp':
+      return slotOfTimestamp(parseTimestamp(buf.latin1Slice(start, end), 'none'), context)
+    case 'timestamptz': {
+      const zone: Zone = context.zone ?? 'unknown'
+      return slotOfTimestamp(parseTimestamp(buf.latin1Slice(start, end), zone), context)
+    }
+    case 'bool': {
+      const value = parseBool(buf.latin1Slice(start, end))
+      return value === undefined ? UNSURE : slotOfBool(value)
+    }
+    case 'bytea': {
+      const bytes = parseBytea(buf, start, end)
+      return bytes === undefined ? UNSURE : slotOfHash(hashBytes(bytes, 0, bytes.length))
+    }
+  }
+}
+
+export function slotOfTimestamp(micros: bigint | undefined, context: KeyContext): SlotAnswer {
+  if (micros === undefined || !timestampFits(timestampScale(micros), context.typmod)) return UNSURE
+  return slotOfHash(hashTimestamp(micros))
+}
+
+export function slotOfBool(value: boolean): SlotAnswer {
+  return slotOfHash(hashInt32(value ? 1 : 0))
+}
