@@ -58,11 +58,17 @@ const milliseconds = z.int().min(1).max(86_400_000)
 
 const keyPair = { cert: z.string(), key: z.string() }
 
+const network = z.string().refine(isNetwork, 'write a network (10.0.0.0/8), an address, or all')
+
 const authRule = z.strictObject({
-  /** Network of the client: CIDR, one address, or `all`. */
-  from: z.string().refine(isNetwork, 'write a network (10.0.0.0/8), an address, or all').default('all'),
+  /** Networks of the client: CIDR, single addresses, or `all`. */
+  from: z
+    .preprocess((from) => (typeof from === 'string' ? [from] : from), z.array(network).min(1))
+    .prefault('all'),
   /** Absent: everyone. */
-  users: z.array(z.string().min(1)).min(1).optional(),
+  users: z.array(z.string().min(1)).min(1).exactOptional(),
+  /** Only over TLS. */
+  tls: z.literal('require').exactOptional(),
   method: z.enum(['trust', 'scram-sha-256', 'reject']),
 })
 
@@ -74,10 +80,10 @@ const log = z.discriminatedUnion(
       kind: z.literal('etcd'),
       endpoints: z.array(httpUrl).min(1),
       tls: z
-        .strictObject({ ca: z.string(), cert: z.string().optional(), key: z.string().optional() })
-        .optional(),
-      username: z.string().optional(),
-      password: z.string().optional(),
+        .strictObject({ ca: z.string(), cert: z.string().exactOptional(), key: z.string().exactOptional() })
+        .exactOptional(),
+      username: z.string().exactOptional(),
+      password: z.string().exactOptional(),
     }),
   ],
   { error: 'kind is either postgres or etcd' },
@@ -97,7 +103,7 @@ const coordinator = z.strictObject({
   /** The HTTP side: /health, /ready, /metrics, /api. It has no login of its own: keep it inside. */
   adminListen: address.prefault('127.0.0.1:6480'),
   /** Presented to clients that ask for TLS. */
-  tls: z.strictObject(keyPair).optional(),
+  tls: z.strictObject(keyPair).exactOptional(),
   /** The first rule that matches decides; no match is a refusal. */
   auth: z
     .array(authRule)
@@ -125,7 +131,7 @@ export const configSchema = z.strictObject({
   coordinator: coordinator.prefault({}),
   agent: agent.prefault({}),
   /** Mutual TLS between coordinators and agents; without it they talk in the clear. */
-  muxTls: z.strictObject({ ca: z.string(), ...keyPair }).optional(),
+  muxTls: z.strictObject({ ca: z.string(), ...keyPair }).exactOptional(),
   pool: z
     .strictObject({
       /** Postgres connections of one agent. */

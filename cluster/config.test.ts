@@ -26,7 +26,7 @@ test('config: one shard and nothing else: the defaults', () => {
     coordinator: {
       listen: { host: '127.0.0.1', port: 6432 },
       adminListen: { host: '127.0.0.1', port: 6480 },
-      auth: [{ from: 'all', method: 'scram-sha-256' }],
+      auth: [{ from: ['all'], method: 'scram-sha-256' }],
       sessionsMax: 1000,
     },
     agent: { listenHost: '127.0.0.1', adminListen: { host: '127.0.0.1', port: 6481 } },
@@ -76,7 +76,7 @@ test.each([
   [
     'a bad network',
     `${oneShard}coordinator: { auth: [{ from: 10.0.0.0/33, method: trust }] }\n`,
-    'auth[0].from: write a',
+    'auth[0].from[0]: write a',
   ],
   ['an unknown log', `${oneShard}log: { kind: paper }\n`, 'kind is either postgres or etcd'],
   ['not YAML', 'shards: [\n', 'weft.yaml:2: not YAML'],

@@ -74,7 +74,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
     listenSetting: '--port',
     shards: shards.map(({ id, url }) => ({ id, postgres: url })),
     log: parseLog(meta.log),
-    auth: [{ from: 'all', method: 'trust' }],
+    auth: [{ from: ['all'], method: 'trust' }],
     pool: { size: options.poolSize ?? 20, waitTimeoutMs: 10_000 },
     logger,
     metrics,
