@@ -110,7 +110,8 @@ function checkShards(config: ClusterConfig, at: At): void {
   })
 }
 
-function sameServer(a: string, b: string): boolean {
+/** Whether two URLs name one database of one server, as far as the texts tell. */
+export function sameServer(a: string, b: string): boolean {
   const place = (text: string): string => {
     const url = new URL(text)
     return [url.hostname, url.port || '5432', url.pathname, url.searchParams.get('host')].join(' ')

@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import type { Logger } from '../admin/logger.ts'
 import { Metrics } from '../admin/metrics.ts'
 import { startAdmin } from '../admin/server.ts'
-import type { LogConfig } from '../cluster/config.ts'
+import { type LogConfig, sameServer } from '../cluster/config.ts'
+import { isPostgresUrl } from '../cluster/config-schema.ts'
 import { SetupError } from '../errors/setup-error.ts'
 import { Cleanup } from './cleanup.ts'
 import { type ComposedNode, composeNode } from './compose.ts'
@@ -104,9 +105,27 @@ async function takeDataDir(options: DevClusterOptions, cleanup: Cleanup): Promis
   return dir
 }
 
+function checkServers(servers: readonly string[]): void {
+  servers.forEach((url, index) => {
+    if (!isPostgresUrl(url)) {
+      throw new SetupError(
+        `--shard ${index} is not a Postgres URL`,
+        'Write --shard postgres://user:password@host:5432/database',
+      )
+    }
+    if (servers.slice(0, index).some((other) => sameServer(other, url))) {
+      throw new SetupError(
+        `two --shard URLs name the same database`,
+        'Give each shard a database of its own.',
+      )
+    }
+  })
+}
+
 /** What this start is to be, checked against what the data is; written down before anything else is. */
 function decideMeta(options: DevClusterOptions, dir: DataDir): DataDirMeta {
   const servers = options.servers ?? []
+  checkServers(servers)
   if (servers.length > 0 && options.shards !== undefined && options.shards !== servers.length) {
     throw new SetupError(
       `--shards ${options.shards} and ${servers.length} --shard URLs`,
