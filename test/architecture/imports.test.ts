@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { lineAt, type Node, readSources, type Source, walk } from './sources.ts'
 
@@ -97,6 +98,20 @@ test('imports: of ours: the file with its ending, never a barrel', () => {
       .filter(({ target }) => target !== 'client/index.ts')
       .map(({ target }) => `${path} imports ${target}`),
   )
+  expect(wrong).toEqual([])
+})
+
+test('imports: packages that production code uses: dependencies, not development dependencies', () => {
+  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: object }
+  const wrong = production
+    .filter(({ path }) => !/^bench\/|\.config\.ts$/.test(path))
+    .flatMap(({ path, imports }) =>
+      imports
+        .filter(({ ours, target, typeOnly }) => !ours && !typeOnly && !target.startsWith('node:'))
+        .map(({ target }) => target.match(/^(@[^/]+\/)?[^/]+/)?.[0] ?? target)
+        .filter((name) => !(name in dependencies))
+        .map((name) => `${path} imports ${name}`),
+    )
   expect(wrong).toEqual([])
 })
 

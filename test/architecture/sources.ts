@@ -23,6 +23,8 @@ export interface Source {
   readonly text: string
   readonly lines: readonly string[]
   readonly ast: Node
+  /** Why it could not be parsed; its tree is empty then. */
+  readonly broken: string | undefined
   readonly imports: readonly Import[]
   readonly isTest: boolean
 }
@@ -55,16 +57,16 @@ function findFiles(dir: string, wanted: (name: string) => boolean): string[] {
 
 function readSource(path: string): Source {
   const text = readFileSync(join(root, path), 'utf8')
-  const ast = parse(path, text)
+  const { ast, broken } = parse(text)
   const isTest = path.startsWith('test/') || path.endsWith('.test.ts') || path.includes('testdata')
-  return { path, text, lines: text.split('\n'), ast, imports: findImports(path, ast), isTest }
+  return { path, text, lines: text.split('\n'), ast, broken, imports: findImports(path, ast), isTest }
 }
 
-function parse(path: string, text: string): Node {
+function parse(text: string): { ast: Node; broken: string | undefined } {
   try {
-    return parseAst(text, { lang: 'ts' }) as unknown as Node
-  } catch (cause) {
-    throw new Error(`${path} is not TypeScript: ${(cause as Error).message}`, { cause })
+    return { ast: parseAst(text, { lang: 'ts' }) as unknown as Node, broken: undefined }
+  } catch (error) {
+    return { ast: { type: 'Program', start: 0, end: 0 }, broken: (error as Error).message }
   }
 }
 

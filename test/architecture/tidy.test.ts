@@ -21,6 +21,11 @@ const entryPoints = [
 /** Files that are one long table. */
 const tables = [/tables\.ts$/]
 
+test('tidy: files: all of them parse', () => {
+  const broken = sources.filter((source) => source.broken !== undefined)
+  expect(broken.map(({ path, broken: why }) => `${path}: ${why}`)).toEqual([])
+})
+
 test(`tidy: files: at most ${fileLinesMax} lines`, () => {
   const long = production
     .filter(({ path, lines }) => lines.length > fileLinesMax && !tables.some((table) => table.test(path)))
