@@ -13,7 +13,7 @@ const production = sources.filter((source) => !source.isTest)
 const entryPoints = [
   /^cli\/main\.ts$/,
   /^client\/index\.ts$/,
-  /^bench\/[^/]+\.ts$/,
+  /^bench\/([^/]+|micro\/.+)\.ts$/,
   /^jepsen\/run\.ts$/,
   /\.config\.ts$/,
 ]
