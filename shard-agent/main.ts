@@ -1,0 +1,266 @@
+/**
+ * A shard agent: the gatekeeper of one shard. It takes the shard (one agent at a time, gate/ownership.ts), keeps the
+ * connections to it (pool/), and serves coordinators over links (session/).
+ */
+
+import type { PgError } from '../errors/pg-error.ts'
+import type { AgentLink, AgentStatus, LinkEvents } from '../protocol/agent-link.ts'
+import type { HlcClock } from '../txn/hlc.ts'
+import { type AgentClock, type AgentOptions, type PoolOptions, poolDefaults } from './config.ts'
+import { Gate } from './gate/gate.ts'
+import { type AgentRecord, MARK_SQL, Ownership } from './gate/ownership.ts'
+import { PreparedTransactions } from './participant/prepared.ts'
+import { TwoPhase } from './participant/two-phase.ts'
+import { describeAddress } from './pool/address.ts'
+import { Pool } from './pool/pool.ts'
+import { logIn } from './pool/startup.ts'
+import type { PooledSession } from './session/agent-session.ts'
+import { DirectLink, type LinkHost } from './session/link.ts'
+import { MapVersions } from './session/map-version.ts'
+
+export type { AgentClock, AgentLog, AgentOptions, PoolOptions } from './config.ts'
+export { type PostgresAddress, parsePostgresUrl } from './pool/address.ts'
+
+const RECOVER_MS_MIN = 50
+const RECOVER_MS_MAX = 1_000
+const STOP_GRACE_MS = 2_000
+/** Of the connections for clients these are not promised to open transactions: autocommit statements use them. */
+const QUOTA_SPARE = 2
+
+export interface Agent {
+  readonly shard: number
+  /** A coordinator's link, as direct calls. */
+  connect(coordinatorId: string): AgentLink
+  status(): AgentStatus
+  stop(): Promise<void>
+}
+
+/** Takes the shard and serves it. Rejects with a PgError that says in one line what is wrong. */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const agent = new ShardAgent(options)
+  await agent.start()
+  return agent
+}
+
+class ShardAgent implements Agent, LinkHost {
+  readonly shard: number
+  readonly pool: Pool
+  readonly gate = new Gate()
+  readonly versions: MapVersions
+  twoPhase!: TwoPhase
+  isUp = false
+  private readonly options: AgentOptions
+  private readonly poolOptions: PoolOptions
+  private readonly ownership: Ownership
+  private readonly prepared = new PreparedTransactions()
+  private readonly links = new Set<DirectLink>()
+  private downWhy: string | undefined
+  private isStopping = false
+  private recovering: Promise<void> | undefined
+  private wake: () => void = () => {}
+
+  constructor(options: AgentOptions) {
+    const { shard, postgres, log } = options
+    this.shard = shard
+    this.options = options
+    this.poolOptions = { ...poolDefaults, ...options.pool }
+    this.ownership = new Ownership({
+      shard,
+      address: postgres,
+      connectTimeoutMs: this.poolOptions.connectTimeoutMs,
+      takeoverTimeoutMs: options.takeoverTimeoutMs ?? 0,
+      log,
+      onLost: (why) => this.ownershipLost(why),
+    })
+    this.pool = new Pool({
+      shard,
+      address: postgres,
+      gate: this.gate,
+      options: this.poolOptions,
+      markSql: MARK_SQL,
+      log,
+      onDown: (error) => this.down(error.message),
+    })
+    this.versions = new MapVersions(
+      {
+        shard,
+        sessions: () => this.sessions(),
+        blocked: (waiters, blockers) => this.ownership.blocked(waiters, blockers),
+        changed: (version) => this.versionChanged(version),
+      },
+      0,
+    )
+  }
+
+  async start(): Promise<void> {
+    try {
+      const record = await this.ownership.acquire()
+      this.versions.current = record.mapVersion
+      const clock = await this.startClock(record)
+      const { shard, pool, gate, prepared } = this
+      this.twoPhase = new TwoPhase({ shard, pool, gate, clock, prepared, log: this.options.log })
+      this.isUp = true
+      this.options.log.info(
+        { shard, generation: Number(record.generation), postgres: describeAddress(this.options.postgres) },
+        'agent: serving',
+      )
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** A clock that needs to be told how far it went before gets to know it from the shard. */
+  private async startClock(record: AgentRecord): Promise<AgentClock> {
+    const { clock } = this.options
+    if (typeof clock !== 'function') return clock
+    const made: HlcClock = clock({
+      read: () => Promise.resolve(record.hlcUpperMs),
+      persist: (upperMs) => this.ownership.saveHlcUpper(upperMs),
+    })
+    await made.start()
+    return made
+  }
+
+  // Links
+
+  connect(coordinatorId: string): AgentLink {
+    const link = new DirectLink(this, coordinatorId)
+    this.links.add(link)
+    this.tellQuota()
+    return link
+  }
+
+  linkClosed(link: DirectLink): void {
+    this.links.delete(link)
+    this.tellQuota()
+  }
+
+  welcome(events: LinkEvents): void {
+    events.mapVersion(this.shard, this.versions.current)
+    events.quota(this.shard, this.quota())
+    if (this.isUp) events.up(this.shard)
+    else events.down(this.shard, this.downWhy ?? 'starting')
+  }
+
+  private quota(): number {
+    const coordinators = new Set([...this.links].map((link) => link.coordinatorId)).size
+    return Math.max(1, Math.floor((this.pool.clientMax - QUOTA_SPARE) / Math.max(1, coordinators)))
+  }
+
+  private tellQuota(): void {
+    const quota = this.quota()
+    this.tell((events) => events.quota(this.shard, quota))
+  }
+
+  private tell(what: (events: LinkEvents) => void): void {
+    for (const link of this.links) for (const events of link.subscribers) what(events)
+  }
+
+  private *sessions(): Iterable<PooledSession> {
+    for (const link of this.links) yield* link.sessions()
+  }
+
+  private async versionChanged(version: number): Promise<void> {
+    this.tell((events) => events.mapVersion(this.shard, version))
+    try {
+      await this.ownership.saveMapVersion(version)
+    } catch (error) {
+      // Learned again from the next request after a restart.
+      this.options.log.warn({ shard: this.shard, err: error }, 'agent: map version not saved')
+    }
+  }
+
+  // Up and down
+
+  private ownershipLost(why: string): void {
+    // Another agent may take the shard at any moment: nothing of ours may go on.
+    this.down(why)
+    this.pool.destroyAll(`this agent stopped serving: ${why}`)
+  }
+
+  private down(why: string): void {
+    if (this.isStopping || !this.isUp) return
+    this.isUp = false
+    this.downWhy = why
+    this.pool.down(why)
+    this.options.log.warn({ shard: this.shard, why }, 'agent: down')
+    this.tell((events) => events.down(this.shard, why))
+    this.recovering = this.comeBack()
+  }
+
+  /** Tries to be of use again until it is, or the agent stops. */
+  private async comeBack(): Promise<void> {
+    for (let delayMs = RECOVER_MS_MIN; !this.isStopping; delayMs = Math.min(delayMs * 2, RECOVER_MS_MAX)) {
+      await this.pauseFor(delayMs)
+      if (this.isStopping) return
+      try {
+        await this.probe()
+        this.up()
+        return
+      } catch (error) {
+        this.downWhy = (error as PgError).message
+        this.options.log.debug({ shard: this.shard, why: this.downWhy }, 'agent: still down')
+      }
+    }
+  }
+
+  private async probe(): Promise<void> {
+    if (this.ownership.isHeld) await this.ownership.run('SELECT 1')
+    else {
+      const record = await this.ownership.acquire()
+      await this.versions.adopt(record.mapVersion)
+    }
+    const { postgres: address } = this.options
+    const timeoutMs = this.poolOptions.connectTimeoutMs
+    const identity = { kind: 'internal' } as const
+    const login = await logIn({ shard: this.shard, address, identity, timeoutMs, markSql: '' })
+    login.channel.destroy('probe')
+  }
+
+  private up(): void {
+    this.isUp = true
+    this.downWhy = undefined
+    this.recovering = undefined
+    this.pool.up()
+    this.options.log.info({ shard: this.shard }, 'agent: up')
+    this.tell((events) => events.up(this.shard))
+  }
+
+  private pauseFor(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  // Status and end
+
+  status(): AgentStatus {
+    return {
+      shard: this.shard,
+      up: this.isUp,
+      serverVersion: this.ownership.serverVersion,
+      parameters: this.ownership.parameters,
+      mapVersion: this.versions.current,
+      poolSize: this.poolOptions.size,
+      ...this.pool.counts(),
+      prepared: this.prepared.count,
+      ...(this.downWhy === undefined ? {} : { error: this.downWhy }),
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.isStopping) return
+    this.isStopping = true
+    this.isUp = false
+    this.wake()
+    await this.recovering
+    for (const link of [...this.links]) await link.close()
+    await this.pool.close(STOP_GRACE_MS)
+    await this.ownership.close()
+  }
+}

@@ -1,0 +1,147 @@
+/** The commands of two-phase commit on one shard. */
+import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import type { PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
+import { STATUS } from '../../protocol/wire/frames.ts'
+import type { AgentClock, AgentLog } from '../config.ts'
+import type { Gate } from '../gate/gate.ts'
+import type { Backend } from '../pool/backend.ts'
+import type { CommandReply } from '../pool/command.ts'
+import { type RunSql, withInternal } from '../pool/internal-work.ts'
+import type { Pool } from '../pool/pool.ts'
+import type { PreparedTransactions } from './prepared.ts'
+
+/** The function that warns when a standby did not confirm: the name is not translated, the message is. */
+const SYNC_REP_ROUTINE = 'SyncRepWaitForLSN'
+const INSUFFICIENT_PRIVILEGE = '42501'
+const UNDEFINED_OBJECT = '42704'
+
+export interface TwoPhaseHost {
+  readonly shard: number
+  readonly pool: Pool
+  readonly gate: Gate
+  readonly clock: AgentClock
+  readonly prepared: PreparedTransactions
+  readonly log: AgentLog
+}
+
+export class TwoPhase {
+  private readonly host: TwoPhaseHost
+
+  constructor(host: TwoPhaseHost) {
+    this.host = host
+  }
+
+  /** PREPARE TRANSACTION. A rejection means that nothing is prepared, unless its code says that it is unknown. */
+  async prepare(backend: Backend, gid: string): Promise<PrepareReply> {
+    const { shard, clock, prepared } = this.host
+    if (backend.status === STATUS.idle) throw this.refused('there is no transaction on it')
+    const reply = await backend.command(`PREPARE TRANSACTION ${literal(gid)}`)
+    if (reply.error !== undefined) throw reply.error
+    if (reply.tag !== 'PREPARE TRANSACTION') throw this.refused('the transaction had already failed')
+    if (reply.notices.some((notice) => notice.routine === SYNC_REP_ROUTINE)) {
+      await this.takeBack(backend, gid)
+      throw this.refused('a synchronous standby did not confirm it')
+    }
+    try {
+      const prepareTs = clock.now()
+      prepared.add(gid)
+      return { prepareTs }
+    } catch (error) {
+      await this.takeBack(backend, gid)
+      throw error instanceof PgError ? error : weftError('prepare_refused', { shard, why: String(error) })
+    }
+  }
+
+  private refused(why: string): PgError {
+    return weftError('prepare_refused', { shard: this.host.shard, why })
+  }
+
+  /** Undoes a PREPARE that doesn't count, without waiting for standbys once more. */
+  private async takeBack(backend: Backend, gid: string): Promise<void> {
+    backend.settingsSql = undefined
+    await backend.command('SET synchronous_commit TO local')
+    const reply = await backend.command(`ROLLBACK PREPARED ${literal(gid)}`)
+    if (reply.error !== undefined) {
+      throw weftError(
+        'internal',
+        { what: `${gid} could not be taken back: ${reply.error.message}` },
+        reply.error,
+      )
+    }
+  }
+
+  /** COMMIT PREPARED under the gate, on the backend that prepared it if there still is one. */
+  async commitPrepared(backend: Backend | undefined, gid: string, commitTs: Timestamp): Promise<void> {
+    const { gate, prepared } = this.host
+    if (backend === undefined && prepared.wasCommitted(gid)) return
+    this.observe(commitTs)
+    await gate.enter('decided', commitTs)
+    try {
+      await this.conclude(backend, gid, 'COMMIT PREPARED')
+      prepared.committed(gid)
+    } catch (error) {
+      const isGone = error instanceof PgError && error.code === UNDEFINED_OBJECT
+      if (!isGone || !prepared.wasCommitted(gid)) throw error
+    } finally {
+      gate.leave()
+    }
+  }
+
+  async rollbackPrepared(backend: Backend | undefined, gid: string): Promise<void> {
+    await this.conclude(backend, gid, 'ROLLBACK PREPARED')
+    this.host.prepared.rolledBack(gid)
+  }
+
+  /** A decision stands whatever this clock makes of its timestamp. */
+  private observe(ts: Timestamp): void {
+    try {
+      this.host.clock.observe(ts)
+    } catch (error) {
+      this.host.log.warn({ shard: this.host.shard, err: error }, 'two-phase: commit timestamp not adopted')
+    }
+  }
+
+  private async conclude(backend: Backend | undefined, gid: string, verb: Verb): Promise<void> {
+    const sql = `${verb} ${literal(gid)}`
+    if (backend !== undefined) {
+      const reply = await backend.command(sql)
+      // Prepared under SET LOCAL ROLE it belongs to that role, which is over: the administrative login does it.
+      if (reply.error?.code !== INSUFFICIENT_PRIVILEGE) return assertDone(reply)
+    }
+    await withInternal(this.host.pool, (run) => concludeAsOwner(run, gid, verb))
+  }
+}
+
+type Verb = 'COMMIT PREPARED' | 'ROLLBACK PREPARED'
+
+/** Carries a decision out as whoever prepared the transaction: a superuser may, and so may a member by SET ROLE. */
+export async function concludeAsOwner(run: RunSql, gid: string, verb: Verb): Promise<void> {
+  const sql = `${verb} ${literal(gid)}`
+  try {
+    await run(sql)
+    return
+  } catch (error) {
+    if (!(error instanceof PgError) || error.code !== INSUFFICIENT_PRIVILEGE) throw error
+  }
+  const found = await run(`SELECT quote_ident(owner) FROM pg_prepared_xacts WHERE gid = ${literal(gid)}`)
+  const owner = found.rows[0]?.[0]
+  if (owner === undefined || owner === null) {
+    throw new PgError({
+      code: UNDEFINED_OBJECT,
+      message: `prepared transaction with identifier ${literal(gid)} does not exist`,
+    })
+  }
+  await run(`SET ROLE ${owner}`)
+  await run(sql)
+}
+
+function assertDone(reply: CommandReply): void {
+  if (reply.error !== undefined) throw reply.error
+}
+
+/** A string constant in any setting of standard_conforming_strings. */
+export function literal(text: string): string {
+  const quoted = text.replaceAll("'", "''")
+  return quoted.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
+}

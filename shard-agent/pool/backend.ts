@@ -1,0 +1,468 @@
+/**
+ * One Postgres connection: whose it is, which settings it has, what runs on it.
+ *
+ * An exec goes through: settings prelude (only if the backend has other settings; its end is waited for), the gate
+ * (only commits wait, and only while it is held), then one write (exec-run.ts).
+ *
+ * What holds: a backend whose last ReadyForQuery was idle and that isn't pinned belongs to nobody, and it goes to
+ * somebody else only when no cancel request is under way that could hit them.
+ */
+import { weftError } from '../../errors/catalog.ts'
+import { invariant, PgError } from '../../errors/pg-error.ts'
+import type { ExecRequest } from '../../protocol/agent-link.ts'
+import {
+  errorResponse,
+  parseErrorFields,
+  parseParameterStatus,
+  READY_IDLE,
+  readyForQuery,
+} from '../../protocol/wire/backend-messages.ts'
+import { MSG, STATUS } from '../../protocol/wire/frames.ts'
+import { query, SYNC, TERMINATE } from '../../protocol/wire/frontend-messages.ts'
+import type { Gate, GateWaiter } from '../gate/gate.ts'
+import type { PostgresAddress } from './address.ts'
+import { countExecutes, isSimpleQuery } from './assemble.ts'
+import { sendCancel } from './cancel.ts'
+import type { Channel, ChannelReceiver } from './channel.ts'
+import { CommandReply } from './command.ts'
+import { isFatal } from './error-scan.ts'
+import { type ExecHost, type ExecOwner, ExecRun } from './exec-run.ts'
+import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
+import type { Login } from './startup.ts'
+import { KnownStatements } from './statements.ts'
+
+const HEADER_BYTES = 5
+const RESET_SQL = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;'
+const COLLECT = ruleTable(EXAMINE, {})
+
+const MODE = {
+  idle: 0,
+  /** Bringing its settings to those the exec wants. */
+  prelude: 1,
+  exec: 2,
+  /** A statement of the agent's own. */
+  command: 3,
+  /** Nothing sent: a cancel request under way, or the gate, is waited for. */
+  waiting: 4,
+} as const
+
+/** Whose a backend is. */
+export interface BackendOwner extends ExecOwner {
+  /** The running exec. */
+  readonly request: ExecRequest | undefined
+  /** The exec is over, its last bytes are handed out next; `released`: and the backend is somebody else's. */
+  execEnded(released: boolean): void
+  /** The backend died. `running`: an exec was under way; `sent`: Postgres may have seen it. */
+  backendLost(error: PgError, running: boolean, sent: boolean): void
+}
+
+export interface BackendHome {
+  readonly shard: number
+  readonly address: PostgresAddress
+  readonly gate: Gate
+  readonly preparedMax: number
+  /** SQL that marks a connection as this agent's; DISCARD ALL wipes the mark off. */
+  readonly markSql: string
+  /** Nobody's and clean: it may serve somebody else. */
+  release(backend: Backend): void
+  died(backend: Backend): void
+}
+
+export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHost {
+  readonly kind = 'local'
+  readonly commitTs = undefined
+  readonly pid: number
+  readonly parameters: Map<string, string>
+  readonly channel: Channel
+  readonly scanner: ReplyScanner
+  readonly known: KnownStatements
+  owner: BackendOwner | undefined
+  /** Of the last ReadyForQuery. */
+  status: number = STATUS.idle
+  isDead = false
+  /** What its settings were made with; undefined: not known. */
+  settingsSql: string | undefined = ''
+  /** When it was last given back, by `performance.now`. */
+  idleSinceMs = 0
+
+  private readonly home: BackendHome
+  private readonly secret: Buffer
+  private readonly exec: ExecRun
+  private mode: number = MODE.idle
+  private pinned = false
+  private fatal: PgError | undefined
+  /** Cancel requests that Postgres has not finished with. */
+  private cancels = 0
+  /** One was sent since the backend came to its owner. */
+  private wasCancelled = false
+  /** A cancel came before anything was sent. */
+  private cancelAsked = false
+  private cancelWaiters: (() => void)[] = []
+  private inFlight = false
+  private isPaused = false
+  private collected: CommandReply | undefined
+  private preludeError: Buffer | undefined
+  private commandDone: ((reply: CommandReply) => void) | undefined
+  private commandLost: ((error: PgError) => void) | undefined
+
+  constructor(home: BackendHome, login: Login) {
+    this.home = home
+    this.channel = login.channel
+    this.pid = login.pid
+    this.secret = login.secret
+    this.parameters = login.parameters
+    this.known = new KnownStatements(home.preparedMax)
+    this.exec = new ExecRun(this)
+    this.scanner = new ReplyScanner(this, COLLECT)
+    this.channel.receiver = this
+  }
+
+  get isPinned(): boolean {
+    return this.pinned
+  }
+
+  // An exec, up to its sending
+
+  /** Runs the owner's request. */
+  run(owner: BackendOwner): void {
+    invariant(this.mode === MODE.idle && !this.isDead, `backend ${this.pid} is busy`)
+    this.owner = owner
+    this.cancelAsked = false
+    if (this.cancels > 0) this.runAfterCancels()
+    else this.prepareRun(owner.request!)
+  }
+
+  private runAfterCancels(): void {
+    this.mode = MODE.waiting
+    this.cancelWaiters.push(() => {
+      const request = this.owner!.request!
+      if (this.cancelAsked && request.access !== 'commit') this.refuse(weftError('query_canceled', {}))
+      else this.prepareRun(request)
+    })
+  }
+
+  private prepareRun(request: ExecRequest): void {
+    if (this.status === STATUS.idle && this.settingsSql !== request.settings.sql) this.startPrelude(request)
+    else this.passGate(request)
+  }
+
+  private startPrelude(request: ExecRequest): void {
+    this.settingsSql = undefined
+    this.mode = MODE.prelude
+    this.collected = new CommandReply()
+    this.channel.write(query(RESET_SQL + request.settings.sql))
+  }
+
+  private preludeDone(reply: CommandReply): void {
+    const request = this.owner!.request!
+    if (reply.error !== undefined) {
+      const error = this.preludeError!
+      this.preludeError = undefined
+      this.finish(Buffer.concat([error, READY_IDLE]))
+      return
+    }
+    this.settingsSql = request.settings.sql
+    if (this.cancelAsked) this.refuse(weftError('query_canceled', {}))
+    else this.passGate(request)
+  }
+
+  private passGate(request: ExecRequest): void {
+    if (request.access !== 'read' && (request.access === 'commit' || this.isAutocommit(request))) {
+      const { gate } = this.home
+      if (gate.splitWrites && request.access === 'write' && canSplit(request.payload)) {
+        this.send(request, true)
+        return
+      }
+      if (!gate.tryEnter('local')) {
+        this.mode = MODE.waiting
+        gate.wait(this)
+        return
+      }
+      this.inFlight = true
+    }
+    this.send(request, false)
+  }
+
+  private isAutocommit(request: ExecRequest): boolean {
+    return this.status === STATUS.idle && (request.begin === undefined || request.begin.length === 0)
+  }
+
+  private send(request: ExecRequest, split: boolean): void {
+    if (request.taints) this.settingsSql = undefined
+    this.mode = MODE.exec
+    this.exec.start(this.owner!, request, split)
+  }
+
+  /** The gate lets in what waited: a commit not sent yet, or the Sync of a split write. */
+  admitted(): void {
+    this.inFlight = true
+    if (this.mode === MODE.waiting) this.send(this.owner!.request!, false)
+    else this.channel.write(SYNC)
+  }
+
+  syncDue(): void {
+    if (this.home.gate.tryEnter('local')) this.admitted()
+    else this.home.gate.wait(this)
+  }
+
+  // While it runs
+
+  copyData(bytes: Buffer): boolean {
+    return this.mode === MODE.exec ? this.exec.copyData(bytes) : true
+  }
+
+  drained(): void {
+    if (this.mode === MODE.exec) this.exec.drained()
+  }
+
+  pause(): void {
+    this.isPaused = true
+    this.channel.pause()
+  }
+
+  resume(): void {
+    if (!this.isPaused) return
+    this.isPaused = false
+    this.channel.resume()
+  }
+
+  /** Cancels what runs. Nothing if idle; never a commit that waits at the gate. */
+  cancel(): void {
+    if (this.mode === MODE.exec || this.mode === MODE.command) this.sendCancel()
+    else if (this.mode === MODE.prelude) this.cancelAsked = true
+    else if (this.mode === MODE.waiting) {
+      this.cancelAsked = true
+      if (this.cancels > 0 || this.owner?.request?.access !== 'write') return
+      this.home.gate.forget(this)
+      this.refuse(weftError('query_canceled', {}))
+    }
+  }
+
+  /** Brings what runs to its end, for a session that will not send or read any more. */
+  abort(): void {
+    this.resume()
+    if (this.mode === MODE.exec) this.exec.abortCopy()
+    this.cancel()
+  }
+
+  private sendCancel(): void {
+    this.cancels++
+    this.wasCancelled = true
+    sendCancel(this.home.address, this.pid, this.secret, () => {
+      this.cancels--
+      if (this.cancels > 0 || this.isDead) return
+      const waiting = this.cancelWaiters
+      this.cancelWaiters = []
+      for (const resolve of waiting) resolve()
+    })
+  }
+
+  // Receiving
+
+  received(chunk: Buffer): void {
+    try {
+      this.scanner.push(chunk)
+    } catch (error) {
+      this.destroy(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    }
+  }
+
+  forward(chunk: Buffer): void {
+    if (this.mode === MODE.exec) this.exec.forward(chunk)
+  }
+
+  message(type: number, chunk: Buffer, start: number, end: number): boolean {
+    if (type === MSG.errorResponse && isFatal(chunk, start, end)) {
+      // The reason of the close that follows: told then, and once.
+      this.fatal = new PgError(parseErrorFields(chunk, start + HEADER_BYTES, end))
+      return false
+    }
+    if (this.mode === MODE.exec) return this.exec.message(type, chunk, start, end)
+    const isAsync =
+      type === MSG.parameterStatus || type === MSG.notificationResponse || type === MSG.noticeResponse
+    if (isAsync && this.mode !== MODE.prelude) this.asyncMessage(type, chunk, start, end)
+    if (type === MSG.errorResponse && this.mode === MODE.prelude) {
+      this.preludeError ??= Buffer.from(chunk.subarray(start, end))
+    }
+    this.collected?.take(type, chunk, start, end)
+    return false
+  }
+
+  private asyncMessage(type: number, chunk: Buffer, start: number, end: number): void {
+    if (this.owner !== undefined) this.owner.sink.async(chunk.subarray(start, end))
+    else if (type === MSG.parameterStatus) {
+      const { name, value } = parseParameterStatus(chunk, start + HEADER_BYTES, end)
+      this.parameters.set(name, value)
+    }
+  }
+
+  ready(chunk: Buffer, from: number, end: number, status: number): void {
+    this.status = status
+    if (this.mode === MODE.exec) {
+      this.finish(from === 0 && end === chunk.length ? chunk : chunk.subarray(from, end))
+      return
+    }
+    const reply = this.collected
+    if (reply === undefined) return
+    this.collected = undefined
+    reply.status = status
+    if (this.mode === MODE.prelude) this.preludeDone(reply)
+    else this.endCommand(reply)
+  }
+
+  // The end of an exec
+
+  private finish(lastBytes: Buffer): void {
+    const owner = this.owner!
+    const { status, exec } = this
+    const isStale = this.mode === MODE.exec && exec.end()
+    const stashed = exec.stashed()
+    const stale = isStale ? owner.staleError : undefined
+    const hidden = stale !== undefined && status === STATUS.idle && exec.canHideReply()
+    this.endExec(owner)
+    if (hidden) {
+      owner.sink.failed(stale, false)
+      return
+    }
+    for (const chunk of stashed) owner.sink.data(chunk, 0)
+    if (stale === undefined) owner.sink.data(lastBytes, status)
+    else owner.sink.data(Buffer.concat([errorResponse(stale.fields), readyForQuery(status)]), status)
+  }
+
+  /** Ends an exec of which nothing was sent. */
+  private refuse(error: PgError): void {
+    const owner = this.owner!
+    this.endExec(owner)
+    owner.sink.failed(error, false)
+  }
+
+  private endExec(owner: BackendOwner): void {
+    const { pin } = owner.request!
+    this.mode = MODE.idle
+    this.scanner.table = COLLECT
+    if (this.inFlight) this.leaveGate()
+    if (this.status !== STATUS.idle || pin) {
+      this.pinned ||= pin
+      owner.execEnded(false)
+      return
+    }
+    // Whoever waits gets it before the owner's callback runs: the two then work at the same time.
+    this.owner = undefined
+    owner.execEnded(true)
+    this.resume()
+    if (this.pinned) this.handBack()
+    else this.giveBack()
+  }
+
+  private leaveGate(): void {
+    this.inFlight = false
+    this.home.gate.leave()
+  }
+
+  private giveBack(): void {
+    if (this.isDead) return
+    if (!this.wasCancelled) this.home.release(this)
+    else this.handBack()
+  }
+
+  // Statements of the agent's own, and cleaning up
+
+  /** Runs a statement and collects its reply; an error of Postgres is in the reply. Rejects when the backend dies. */
+  async command(sql: string): Promise<CommandReply> {
+    invariant(this.mode === MODE.idle, `backend ${this.pid} is busy`)
+    this.mode = MODE.command
+    while (this.cancels > 0 && !this.isDead) {
+      await new Promise<void>((resolve) => this.cancelWaiters.push(resolve))
+    }
+    if (this.isDead) throw this.lostError('it is closed')
+    return await new Promise<CommandReply>((resolve, reject) => {
+      this.commandDone = resolve
+      this.commandLost = reject
+      this.collected = new CommandReply()
+      this.channel.write(query(sql))
+    })
+  }
+
+  private endCommand(reply: CommandReply): void {
+    const done = this.commandDone
+    this.mode = MODE.idle
+    this.commandDone = undefined
+    this.commandLost = undefined
+    done?.(reply)
+  }
+
+  /**
+   * Takes the backend from its owner, makes it clean and gives it back: rolls back an open transaction, discards what
+   * a pinned session left, and meets a late cancel with an empty statement. Never rejects.
+   */
+  async handBack(): Promise<void> {
+    this.owner = undefined
+    this.resume()
+    try {
+      if (this.status !== STATUS.idle) await this.cleaning('ROLLBACK')
+      if (this.pinned) await this.discard()
+      // After this round trip a cancel request sent earlier can hit nothing any more.
+      while (this.wasCancelled) {
+        this.wasCancelled = false
+        await this.command('')
+      }
+    } catch (error) {
+      this.destroy(error instanceof Error ? error.message : String(error))
+    }
+    this.giveBack()
+  }
+
+  private async discard(): Promise<void> {
+    await this.cleaning('DISCARD ALL')
+    this.known.clear()
+    this.settingsSql = ''
+    this.pinned = false
+    if (this.home.markSql !== '') await this.cleaning(this.home.markSql)
+  }
+
+  private async cleaning(sql: string): Promise<void> {
+    let reply = await this.command(sql)
+    // A late cancel can hit even this.
+    if (reply.error?.code === '57014') reply = await this.command(sql)
+    if (reply.error !== undefined) throw reply.error
+  }
+
+  // The end of the connection
+
+  /** Closes an idle backend in good order. */
+  close(): void {
+    if (this.isDead) return
+    this.isDead = true
+    this.channel.end(TERMINATE)
+    this.home.died(this)
+  }
+
+  destroy(why: string): void {
+    this.channel.destroy(why)
+  }
+
+  closed(why: string): void {
+    if (this.isDead) return
+    this.isDead = true
+    const { mode, owner } = this
+    const error = this.lostError(why)
+    this.mode = MODE.idle
+    this.owner = undefined
+    if (this.inFlight) this.leaveGate()
+    else this.home.gate.forget(this)
+    const running =
+      mode === MODE.exec || mode === MODE.prelude || (mode === MODE.waiting && owner !== undefined)
+    for (const resolve of this.cancelWaiters.splice(0)) if (mode === MODE.command) resolve()
+    this.commandLost?.(error)
+    this.home.died(this)
+    owner?.backendLost(error, running, mode === MODE.exec)
+  }
+
+  private lostError(why: string): PgError {
+    return this.fatal ?? weftError('backend_lost', { shard: this.home.shard, why })
+  }
+}
+
+function canSplit(payload: Buffer): boolean {
+  return !isSimpleQuery(payload) && countExecutes(payload) > 0
+}

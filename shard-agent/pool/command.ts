@@ -1,0 +1,32 @@
+/** The reply to a statement of the agent's own, collected. */
+import { PgError } from '../../errors/pg-error.ts'
+import {
+  parseCommandTag,
+  parseDataRow,
+  parseErrorFields,
+  type WireErrorFields,
+} from '../../protocol/wire/backend-messages.ts'
+import { MSG } from '../../protocol/wire/frames.ts'
+
+const HEADER_BYTES = 5
+
+export type Row = readonly (string | null)[]
+
+export class CommandReply {
+  readonly rows: Row[] = []
+  /** Tag of the last statement. */
+  tag = ''
+  error: PgError | undefined
+  readonly notices: WireErrorFields[] = []
+  /** ReadyForQuery's status byte. */
+  status = 0
+
+  take(type: number, chunk: Buffer, start: number, end: number): void {
+    const body = start + HEADER_BYTES
+    if (type === MSG.dataRow) {
+      this.rows.push(parseDataRow(chunk, body, end).map((value) => value?.toString() ?? null))
+    } else if (type === MSG.commandComplete) this.tag = parseCommandTag(chunk, body, end).text
+    else if (type === MSG.errorResponse) this.error ??= new PgError(parseErrorFields(chunk, body, end))
+    else if (type === MSG.noticeResponse) this.notices.push(parseErrorFields(chunk, body, end))
+  }
+}

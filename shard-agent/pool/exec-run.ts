@@ -1,0 +1,276 @@
+/**
+ * The one exec that runs on a backend: writes it, and sorts its replies. Those to what was sent ahead of the payload
+ * (`begin`, missing prepared statements) are left out, those to the payload are handed to the sink as they come.
+ */
+import type { PgError } from '../../errors/pg-error.ts'
+import type { ExecRequest, ReplySink } from '../../protocol/agent-link.ts'
+import { MSG } from '../../protocol/wire/frames.ts'
+import { close, copyFail, FLUSH, SYNC } from '../../protocol/wire/frontend-messages.ts'
+import { BEGIN_REPLIES, beginMessages, countExecutes, isSimpleQuery, withFlushForSync } from './assemble.ts'
+import type { Channel } from './channel.ts'
+import { CopyStream } from './copy-stream.ts'
+import { errorCode } from './error-scan.ts'
+import { DROP, EXAMINE, PASS, type ReplyScanner, type RuleTable, ruleTable } from './reply-scanner.ts'
+import type { KnownStatements } from './statements.ts'
+
+/** Payloads up to this size are joined with what goes ahead of them; larger ones are written as they are. */
+const JOIN_BYTES_MAX = 32 * 1024
+/** A COPY message cut off by its own failure is padded up to this; a larger rest costs the connection. */
+const COPY_PADDING_BYTES_MAX = 4 * 1024 * 1024
+/** Bytes kept back while a statement is being cancelled as stale, so that it can be run again unseen. */
+const STASH_BYTES_MAX = 64 * 1024
+
+const AHEAD_TABLE = ruleTable(EXAMINE, {})
+const SPLIT_MASK = 8
+/** By swallow mask; SPLIT_MASK is for split writes, which have to see completions. */
+const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 16 }, (_, mask) =>
+  ruleTable(PASS, {
+    E: EXAMINE,
+    G: EXAMINE,
+    1: mask & 1 ? DROP : PASS,
+    2: mask & 2 ? DROP : PASS,
+    n: mask & 4 ? DROP : PASS,
+    ...(mask & SPLIT_MASK ? { C: EXAMINE, I: EXAMINE, s: EXAMINE } : {}),
+  }),
+)
+
+/** What an exec uses of its backend. */
+export interface ExecHost {
+  readonly channel: Channel
+  readonly scanner: ReplyScanner
+  readonly known: KnownStatements
+  /** A split write is complete: send its Sync under the gate. */
+  syncDue(): void
+  destroy(why: string): void
+}
+
+/** Whose exec it is, as far as the exec cares. */
+export interface ExecOwner {
+  readonly sink: ReplySink
+  /** Set while the statement is being cancelled because its shard map is out of date. */
+  readonly staleError: PgError | undefined
+}
+
+export class ExecRun {
+  private readonly host: ExecHost
+  private owner!: ExecOwner
+  private request!: ExecRequest
+  /** Replies to what was sent ahead of the payload that are still due; those to `missing` come last. */
+  private aheadLeft = 0
+  private missing: readonly string[] = []
+  private hasForwarded = false
+  private stash: Buffer[] = []
+  private stashBytes = 0
+  /** The error that ended it was our cancel: it is left out, the owner's stale error takes its place. */
+  private isStale = false
+  /** Split writes: Executes not completed yet, and whether the Sync is ours to send. */
+  private executesLeft = 0
+  private holdsSync = false
+  private isSplitCopy = false
+  /** The server waits for COPY data. */
+  private isCopyIn = false
+  private isSplit = false
+  private readonly copy = new CopyStream()
+  private waitsForDrain = false
+
+  constructor(host: ExecHost) {
+    this.host = host
+  }
+
+  /** `split`: keep the Sync back until all statements have run. */
+  start(owner: ExecOwner, request: ExecRequest, split: boolean): void {
+    this.owner = owner
+    this.request = request
+    this.hasForwarded = false
+    this.isStale = false
+    this.isSplit = split
+    this.isCopyIn = false
+    const { begin, needs, payload } = request
+    if (
+      (begin === undefined || begin.length === 0) &&
+      (needs === undefined || this.knowsAll(needs)) &&
+      !split
+    ) {
+      this.host.scanner.table = PAYLOAD_TABLES[request.swallow]!
+      this.host.channel.write(payload)
+      return
+    }
+    const parts = this.messagesAhead(request)
+    if (split) this.splitPayload(payload, parts)
+    else parts.push(payload)
+    if (this.aheadLeft > 0) this.host.scanner.table = AHEAD_TABLE
+    else this.payloadReplies()
+    if (payload.length <= JOIN_BYTES_MAX) this.host.channel.write(Buffer.concat(parts))
+    else this.host.channel.writeAll(parts)
+  }
+
+  private splitPayload(payload: Buffer, parts: Buffer[]): void {
+    this.executesLeft = countExecutes(payload)
+    this.holdsSync = true
+    this.isSplitCopy = false
+    parts.push(...withFlushForSync(payload))
+  }
+
+  private knowsAll(needs: NonNullable<ExecRequest['needs']>): boolean {
+    let all = true
+    for (const statement of needs) if (!this.host.known.use(statement.name)) all = false
+    return all
+  }
+
+  private messagesAhead(request: ExecRequest): Buffer[] {
+    const { known } = this.host
+    const parts: Buffer[] = []
+    const begin = request.begin ?? []
+    for (const sql of begin) parts.push(beginMessages(sql))
+    const missing = new Map<string, Buffer>()
+    for (const { name, parse } of request.needs ?? []) if (!known.use(name)) missing.set(name, parse)
+    const needed = (request.needs?.length ?? 0) - missing.size
+    const evicted = missing.size === 0 ? [] : known.evict(missing.size, needed)
+    for (const name of evicted) parts.push(close('S', name))
+    parts.push(...missing.values())
+    this.missing = [...missing.keys()]
+    this.aheadLeft = begin.length * BEGIN_REPLIES + evicted.length + missing.size
+    return parts
+  }
+
+  /** False: wait for the sink's `drained`. */
+  copyData(bytes: Buffer): boolean {
+    const sendable = this.copy.push(bytes)
+    let room = true
+    if (this.isSplitCopy && this.copy.syncAt >= 0 && this.executesLeft > 0) {
+      // The completion that CopyDone brings decides when the client's Sync may go.
+      this.holdsSync = true
+      room = this.host.channel.write(Buffer.concat([sendable.subarray(0, this.copy.syncAt), FLUSH]))
+    } else if (sendable.length > 0) room = this.host.channel.write(sendable)
+    this.waitsForDrain ||= !room
+    return room
+  }
+
+  /** Ends a COPY whose client has gone: a server that waits for its data does not look at cancel requests. */
+  abortCopy(): void {
+    if (!this.isCopyIn || this.copy.sawEnd) return
+    this.copy.sawEnd = true
+    this.padCopy()
+    const { channel } = this.host
+    channel.write(copyFail('the client has gone'))
+    if (!isSimpleQuery(this.request.payload)) channel.write(SYNC)
+  }
+
+  /** Completes a message of which only a part was sent; the server is about to throw it away. */
+  private padCopy(): void {
+    const { left } = this.copy
+    if (left > COPY_PADDING_BYTES_MAX) this.host.destroy('COPY ended inside a large message')
+    else if (left > 0) this.host.channel.write(Buffer.alloc(left))
+    this.copy.left = 0
+  }
+
+  drained(): void {
+    if (!this.waitsForDrain) return
+    this.waitsForDrain = false
+    this.owner.sink.drained()
+  }
+
+  forward(chunk: Buffer): void {
+    if (this.owner.staleError !== undefined && !this.hasForwarded) {
+      this.stash.push(chunk)
+      this.stashBytes += chunk.length
+      if (this.stashBytes > STASH_BYTES_MAX) this.flushStash()
+      return
+    }
+    if (this.stash.length > 0) this.flushStash()
+    this.hasForwarded = true
+    this.owner.sink.data(chunk, 0)
+  }
+
+  private flushStash(): void {
+    const stash = this.takeStash()
+    this.hasForwarded = true
+    for (const chunk of stash) this.owner.sink.data(chunk, 0)
+  }
+
+  private takeStash(): Buffer[] {
+    const stash = this.stash
+    this.stash = []
+    this.stashBytes = 0
+    return stash
+  }
+
+  message(type: number, chunk: Buffer, start: number, end: number): boolean {
+    if (this.aheadLeft > 0) return this.aheadMessage(type, chunk, start, end)
+    if (type === MSG.errorResponse) return this.errorMessage(chunk, start, end)
+    if (type === MSG.copyInResponse) {
+      this.isCopyIn = true
+      // In COPY mode the server would have ignored the Sync; the client sends one after its CopyDone.
+      this.isSplitCopy = this.isSplit
+      this.holdsSync = false
+    } else if (--this.executesLeft === 0 && this.holdsSync) {
+      this.holdsSync = false
+      this.host.syncDue()
+    }
+    return true
+  }
+
+  private aheadMessage(type: number, chunk: Buffer, start: number, end: number): boolean {
+    if (type === MSG.errorResponse) {
+      this.aheadLeft = 0
+      this.payloadReplies()
+      // A Query brings no Sync, and until one comes Postgres skips everything.
+      if (isSimpleQuery(this.request.payload)) this.host.channel.write(SYNC)
+      return this.errorMessage(chunk, start, end)
+    }
+    const isReply =
+      type === MSG.parseComplete ||
+      type === MSG.bindComplete ||
+      type === MSG.commandComplete ||
+      type === MSG.closeComplete
+    if (!isReply) return false
+    const { missing } = this
+    if (this.aheadLeft <= missing.length) this.host.known.add(missing[missing.length - this.aheadLeft]!)
+    this.aheadLeft--
+    if (this.aheadLeft === 0) this.payloadReplies()
+    return false
+  }
+
+  private payloadReplies(): void {
+    const mask = this.isSplit ? this.request.swallow | SPLIT_MASK : this.request.swallow
+    this.host.scanner.table = PAYLOAD_TABLES[mask]!
+  }
+
+  private errorMessage(chunk: Buffer, start: number, end: number): boolean {
+    this.isCopyIn = false
+    if (this.isSplit) {
+      // Nothing is left to commit, so its Sync need not pass the gate.
+      if (this.holdsSync) this.host.channel.write(SYNC)
+      this.holdsSync = false
+      this.executesLeft = 0
+    }
+    const { needs } = this.request
+    const { staleError } = this.owner
+    if (needs === undefined && staleError === undefined) return true
+    const code = errorCode(chunk, start, end)
+    if (needs !== undefined && (code === '0A000' || code === '26000')) {
+      for (const statement of needs) this.host.known.forget(statement.name)
+    }
+    this.isStale = staleError !== undefined && code === '57014'
+    return !this.isStale
+  }
+
+  /** ReadyForQuery is here: before anyone else uses the backend. Answers whether the exec counts as not run. */
+  end(): boolean {
+    this.padCopy()
+    this.copy.reset()
+    this.waitsForDrain = false
+    return this.isStale
+  }
+
+  /** Hands out what is left of the replies. Nothing of a stale exec was shown yet unless this answers false. */
+  canHideReply(): boolean {
+    return !this.hasForwarded
+  }
+
+  stashed(): Buffer[] {
+    return this.stash.length === 0 ? NO_CHUNKS : this.takeStash()
+  }
+}
+
+const NO_CHUNKS: Buffer[] = []

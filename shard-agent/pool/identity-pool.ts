@@ -1,0 +1,88 @@
+import { weftError } from '../../errors/catalog.ts'
+import type { PgError } from '../../errors/pg-error.ts'
+import type { BackendIdentity, ExecRequest } from '../../protocol/agent-link.ts'
+import type { Backend } from './backend.ts'
+
+/** A session that wants a backend. */
+export interface PoolUser {
+  readonly request: ExecRequest | undefined
+  /** Since when it waits, by `performance.now`. */
+  queuedAtMs: number
+  /** Takes the backend and runs its request; false: it no longer wants one. */
+  granted(backend: Backend): boolean
+  /** There will be none. */
+  refused(error: PgError): void
+}
+
+/** The backends of one identity, and the sessions that wait for one. */
+export class IdentityPool {
+  readonly key: string
+  /** The newest known credentials. */
+  identity: BackendIdentity
+  /** Most recently used last. */
+  readonly idle: Backend[] = []
+  readonly waiters: PoolUser[] = []
+  /** Connected ones, idle or not. */
+  readonly all = new Set<Backend>()
+  connecting = 0
+  /** Open sessions: as long as there are any, the pool is not forgotten. */
+  sessions = 0
+
+  constructor(key: string, identity: BackendIdentity) {
+    this.key = key
+    this.identity = identity
+  }
+
+  get isInternal(): boolean {
+    return this.identity.kind === 'internal'
+  }
+
+  get total(): number {
+    return this.all.size + this.connecting
+  }
+
+  /** The most recently used idle backend that has these settings, else the most recently used one. */
+  takeIdle(settingsSql: string): Backend | undefined {
+    const { idle } = this
+    for (let i = idle.length - 1; i >= 0; i--) {
+      const backend = idle[i]!
+      if (backend.settingsSql === settingsSql) {
+        if (i === idle.length - 1) idle.pop()
+        else idle.splice(i, 1)
+        return backend
+      }
+    }
+    return idle.pop()
+  }
+
+  forget(backend: Backend): void {
+    this.all.delete(backend)
+    const at = this.idle.indexOf(backend)
+    if (at >= 0) this.idle.splice(at, 1)
+  }
+
+  withdraw(user: PoolUser): boolean {
+    const at = this.waiters.indexOf(user)
+    if (at >= 0) this.waiters.splice(at, 1)
+    return at >= 0
+  }
+
+  refuseAll(error: PgError): void {
+    for (const waiter of this.waiters.splice(0)) waiter.refused(error)
+  }
+
+  /** Refuses those that have waited too long; answers when the next one will have, or Infinity. */
+  expire(shard: number, nowMs: number, timeoutMs: number): number {
+    for (;;) {
+      const first = this.waiters[0]
+      if (first === undefined) return Number.POSITIVE_INFINITY
+      if (first.queuedAtMs + timeoutMs > nowMs) return first.queuedAtMs + timeoutMs
+      this.waiters.shift()
+      first.refused(weftError('pool_timeout', { shard, waitedMs: Math.round(nowMs - first.queuedAtMs) }))
+    }
+  }
+}
+
+export function identityKey(identity: BackendIdentity): string {
+  return identity.kind === 'internal' ? '' : identity.user
+}

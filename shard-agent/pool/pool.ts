@@ -1,0 +1,320 @@
+/**
+ * The Postgres connections of one shard.
+ *
+ * At most `size` of all identities together, of which clients leave a few for the agent's own work. Sessions that find
+ * none wait in line, in order within their identity. A backend is never handed on with anything in it that its next
+ * user could see (backend.ts).
+ */
+import { weftError } from '../../errors/catalog.ts'
+import type { PgError } from '../../errors/pg-error.ts'
+import type { BackendIdentity } from '../../protocol/agent-link.ts'
+import { type AgentLog, INTERNAL_RESERVED, OWNER_CONNECTIONS, type PoolOptions } from '../config.ts'
+import type { Gate } from '../gate/gate.ts'
+import type { PostgresAddress } from './address.ts'
+import { Backend, type BackendHome } from './backend.ts'
+import { IdentityPool, identityKey, type PoolUser } from './identity-pool.ts'
+import { type Login, logIn } from './startup.ts'
+
+/** A waiter of another identity gets the next free backend's place once it has waited this long. */
+const FOREIGN_PATIENCE_MS = 20
+/** The agent's own work may use this many when clients leave them free. */
+const INTERNAL_MAX = 4
+const RETRY_CONNECT_MS = 200
+
+export interface PoolSetup {
+  readonly shard: number
+  readonly address: PostgresAddress
+  readonly gate: Gate
+  readonly options: PoolOptions
+  readonly markSql: string
+  readonly log: AgentLog
+  /** Postgres could not be reached: the pool refuses everything until `up`. */
+  onDown(error: PgError): void
+}
+
+export class Pool {
+  private readonly setup: PoolSetup
+  private readonly pools = new Map<string, IdentityPool>()
+  /** Why the shard can't be used now; new work fails with it. */
+  private downWhy: string | undefined
+  private isClosing = false
+  private expiryTimer: NodeJS.Timeout | undefined
+  private readonly reaper: NodeJS.Timeout
+  private onEmpty: (() => void) | undefined
+
+  constructor(setup: PoolSetup) {
+    this.setup = setup
+    this.reaper = setInterval(() => this.reap(), Math.max(1_000, setup.options.idleMs / 4)).unref()
+  }
+
+  get clientMax(): number {
+    return Math.max(1, this.setup.options.size - INTERNAL_RESERVED - OWNER_CONNECTIONS)
+  }
+
+  counts(): { busy: number; idle: number; waiting: number } {
+    let total = 0
+    let idle = 0
+    let waiting = 0
+    for (const pool of this.pools.values()) {
+      total += pool.all.size
+      idle += pool.idle.length
+      waiting += pool.waiters.length
+    }
+    return { busy: total - idle, idle, waiting }
+  }
+
+  /** The pool of an identity, for a session that ends with `leave`. */
+  enter(identity: BackendIdentity): IdentityPool {
+    const key = identityKey(identity)
+    let pool = this.pools.get(key)
+    if (pool === undefined) {
+      pool = new IdentityPool(key, identity)
+      this.pools.set(key, pool)
+    } else if (identity.kind === 'client' && identity.scram !== undefined) pool.identity = identity
+    pool.sessions++
+    return pool
+  }
+
+  leave(pool: IdentityPool): void {
+    pool.sessions--
+  }
+
+  /** Gives the user a backend now, or later, or refuses. */
+  acquire(pool: IdentityPool, user: PoolUser): void {
+    if (this.downWhy !== undefined) {
+      user.refused(weftError('shard_unreachable', { shard: this.setup.shard, why: this.downWhy }))
+      return
+    }
+    const backend = pool.waiters.length === 0 ? pool.takeIdle(user.request!.settings.sql) : undefined
+    if (backend !== undefined) {
+      if (!user.granted(backend)) this.release(pool, backend)
+      return
+    }
+    user.queuedAtMs = performance.now()
+    pool.waiters.push(user)
+    this.grow(pool)
+    this.armExpiry()
+  }
+
+  /** The user no longer waits. */
+  withdraw(pool: IdentityPool, user: PoolUser): boolean {
+    return pool.withdraw(user)
+  }
+
+  private release(pool: IdentityPool, backend: Backend): void {
+    if (backend.isDead) return
+    if (this.isClosing || this.downWhy !== undefined) {
+      backend.close()
+      return
+    }
+    const foreign = this.pools.size > 1 ? this.impatient(pool) : undefined
+    if (foreign !== undefined && this.mayTrade(pool, foreign)) {
+      backend.close()
+      this.grow(foreign)
+      return
+    }
+    for (;;) {
+      const next = pool.waiters.shift()
+      if (next === undefined) break
+      if (next.granted(backend)) return
+    }
+    backend.idleSinceMs = performance.now()
+    pool.idle.push(backend)
+    if (this.pools.size > 1) for (const other of this.pools.values()) if (other !== pool) this.grow(other)
+  }
+
+  /** Another identity whose first waiter has waited longer than is fair. */
+  private impatient(pool: IdentityPool): IdentityPool | undefined {
+    let found: IdentityPool | undefined
+    const before = performance.now() - FOREIGN_PATIENCE_MS
+    for (const other of this.pools.values()) {
+      const first = other.waiters[0]
+      if (other === pool || first === undefined || other.connecting > 0 || first.queuedAtMs > before) continue
+      if (found === undefined || first.queuedAtMs < found.waiters[0]!.queuedAtMs) found = other
+    }
+    return found
+  }
+
+  /** Whether closing a backend of `pool` makes room for one of `other`. */
+  private mayTrade(pool: IdentityPool, other: IdentityPool): boolean {
+    if (this.hasRoom(other) || other.total >= pool.total) return false
+    return pool.isInternal === other.isInternal
+  }
+
+  // Connecting
+
+  private totals(): { clients: number; internal: number } {
+    let clients = 0
+    let internal = 0
+    for (const pool of this.pools.values()) {
+      if (pool.isInternal) internal += pool.total
+      else clients += pool.total
+    }
+    return { clients, internal }
+  }
+
+  private hasRoom(pool: IdentityPool): boolean {
+    const { clients, internal } = this.totals()
+    const usable = Math.max(2, this.setup.options.size - OWNER_CONNECTIONS)
+    if (pool.isInternal) return internal < INTERNAL_MAX && clients + internal < usable
+    return clients < this.clientMax && clients + internal < usable
+  }
+
+  /** Connects until each waiter of the identity has a connection coming, as far as there is room. */
+  private grow(pool: IdentityPool): void {
+    while (pool.waiters.length > pool.connecting && !this.isClosing && this.downWhy === undefined) {
+      if (!this.hasRoom(pool) && !this.evictFor(pool)) return
+      void this.connect(pool)
+    }
+  }
+
+  /** Closes the longest unused idle backend of another identity; false when there is none. */
+  private evictFor(pool: IdentityPool): boolean {
+    let oldest: Backend | undefined
+    for (const other of this.pools.values()) {
+      const first = other === pool || (other.isInternal && !pool.isInternal) ? undefined : other.idle[0]
+      if (first !== undefined && (oldest === undefined || first.idleSinceMs < oldest.idleSinceMs))
+        oldest = first
+    }
+    oldest?.close()
+    return oldest !== undefined && this.hasRoom(pool)
+  }
+
+  private async connect(pool: IdentityPool): Promise<void> {
+    const { shard, address, options, markSql } = this.setup
+    pool.connecting++
+    let login: Login | undefined
+    let failure: PgError | undefined
+    try {
+      login = await logIn({
+        shard,
+        address,
+        identity: pool.identity,
+        timeoutMs: options.connectTimeoutMs,
+        markSql,
+      })
+    } catch (error) {
+      failure = error as PgError
+    }
+    pool.connecting--
+    if (login === undefined) this.connectFailed(pool, failure!)
+    else this.add(pool, login)
+    this.checkEmpty()
+  }
+
+  private add(pool: IdentityPool, login: Login): void {
+    const { shard, address, gate, markSql, options } = this.setup
+    const home: BackendHome = {
+      shard,
+      address,
+      gate,
+      markSql,
+      preparedMax: options.preparedMax,
+      release: (backend) => this.release(pool, backend),
+      died: (backend) => this.died(pool, backend),
+    }
+    const backend = new Backend(home, login)
+    pool.all.add(backend)
+    this.release(pool, backend)
+  }
+
+  private died(pool: IdentityPool, backend: Backend): void {
+    pool.forget(backend)
+    this.grow(pool)
+    this.checkEmpty()
+  }
+
+  private connectFailed(pool: IdentityPool, error: PgError): void {
+    if (this.isClosing || this.downWhy !== undefined) return
+    const { shard, log } = this.setup
+    if (isUnreachable(error)) {
+      this.setup.onDown(error)
+      return
+    }
+    if (error.code === '53300' && (pool.all.size > 0 || pool.connecting > 0)) {
+      // Postgres has no more connections to give; those there are will come free.
+      log.warn({ shard, error: error.message }, 'pool: Postgres refused another connection')
+      setTimeout(() => this.grow(pool), RETRY_CONNECT_MS).unref()
+      return
+    }
+    pool.refuseAll(error)
+  }
+
+  // Up and down
+
+  /** Refuses all that wait and all that come, until `up`. Running statements go on as long as they can. */
+  down(why: string): void {
+    this.downWhy = why
+    const error = weftError('shard_unreachable', { shard: this.setup.shard, why })
+    for (const pool of this.pools.values()) {
+      pool.refuseAll(error)
+      for (const backend of [...pool.idle]) backend.close()
+    }
+  }
+
+  up(): void {
+    this.downWhy = undefined
+  }
+
+  /** Ends every connection at once. */
+  destroyAll(why: string): void {
+    for (const pool of this.pools.values()) for (const backend of [...pool.all]) backend.destroy(why)
+  }
+
+  /** Closes idle connections, then waits up to `graceMs` for the busy ones, then ends those too. */
+  async close(graceMs: number): Promise<void> {
+    this.isClosing = true
+    clearInterval(this.reaper)
+    clearTimeout(this.expiryTimer)
+    const error = weftError('shutting_down', {})
+    for (const pool of this.pools.values()) {
+      pool.refuseAll(error)
+      for (const backend of [...pool.idle]) backend.close()
+    }
+    const timer = setTimeout(() => this.destroyAll('the agent stops'), graceMs)
+    await new Promise<void>((resolve) => {
+      this.onEmpty = resolve
+      this.checkEmpty()
+    })
+    clearTimeout(timer)
+  }
+
+  private checkEmpty(): void {
+    if (this.onEmpty === undefined) return
+    for (const pool of this.pools.values()) if (pool.total > 0) return
+    this.onEmpty()
+  }
+
+  // Time
+
+  private armExpiry(): void {
+    if (this.expiryTimer !== undefined) return
+    let next = Number.POSITIVE_INFINITY
+    const { waitTimeoutMs } = this.setup.options
+    const now = performance.now()
+    for (const pool of this.pools.values()) {
+      next = Math.min(next, pool.expire(this.setup.shard, now, waitTimeoutMs))
+    }
+    if (next === Number.POSITIVE_INFINITY) return
+    this.expiryTimer = setTimeout(
+      () => {
+        this.expiryTimer = undefined
+        this.armExpiry()
+      },
+      next - now + 1,
+    )
+  }
+
+  private reap(): void {
+    const before = performance.now() - this.setup.options.idleMs
+    for (const pool of this.pools.values()) {
+      for (const backend of pool.idle.filter((b) => b.idleSinceMs < before)) backend.close()
+      if (pool.total === 0 && pool.sessions === 0) this.pools.delete(pool.key)
+    }
+  }
+}
+
+/** No connection, or a server that is starting, stopping or out of service: not this identity's fault. */
+function isUnreachable(error: PgError): boolean {
+  return error.code.startsWith('08') || error.code.startsWith('57P0')
+}

@@ -1,0 +1,291 @@
+/** One client session's line to this shard (the contract is `AgentSession` in protocol/agent-link.ts). */
+import { weftError } from '../../errors/catalog.ts'
+import { invariant, type PgError } from '../../errors/pg-error.ts'
+import type {
+  AgentSession,
+  ExecRequest,
+  PrepareReply,
+  ReplySink,
+  Timestamp,
+} from '../../protocol/agent-link.ts'
+import { STATUS } from '../../protocol/wire/frames.ts'
+import type { TwoPhase } from '../participant/two-phase.ts'
+import type { Backend, BackendOwner } from '../pool/backend.ts'
+import type { IdentityPool, PoolUser } from '../pool/identity-pool.ts'
+import type { Pool } from '../pool/pool.ts'
+import type { MapVersions, VersionedSession } from './map-version.ts'
+
+const PHASE = {
+  idle: 0,
+  /** By a fence. */
+  held: 1,
+  /** Waits for a backend. */
+  queued: 2,
+  running: 3,
+  /** PREPARE TRANSACTION runs. */
+  preparing: 4,
+  /** COMMIT PREPARED or ROLLBACK PREPARED runs. */
+  concluding: 5,
+  /** An exec was refused, the sink hears of it in a moment. */
+  refused: 6,
+} as const
+
+/** How often a statement is told to end while its session waits for that. */
+const ABORT_AGAIN_MS = 500
+
+const nobody: ReplySink = { data() {}, failed() {}, async() {}, drained() {} }
+
+export interface SessionHost {
+  readonly pool: Pool
+  readonly versions: MapVersions
+  readonly twoPhase: TwoPhase
+}
+
+export class PooledSession implements AgentSession, PoolUser, BackendOwner, VersionedSession {
+  sink: ReplySink
+  request: ExecRequest | undefined
+  queuedAtMs = 0
+  staleError: PgError | undefined
+  private readonly host: SessionHost
+  private readonly pool: IdentityPool
+  private readonly onClosed: () => void
+  private readonly onGone: () => void
+  private backend: Backend | undefined
+  private phase: number = PHASE.idle
+  private isPaused = false
+  private isClosed = false
+  /** The transaction or pinned state that went down with its backend; the next exec hears of it. */
+  private lost: PgError | undefined
+  /** Prepared on `backend`, decision not carried out. */
+  private preparedGid: string | undefined
+  private endWaiters: (() => void)[] = []
+
+  /** `onClosed`: its id is free again; `onGone`: nothing of it is left. */
+  constructor(
+    host: SessionHost,
+    pool: IdentityPool,
+    sink: ReplySink,
+    onClosed: () => void,
+    onGone: () => void,
+  ) {
+    this.host = host
+    this.pool = pool
+    this.sink = sink
+    this.onClosed = onClosed
+    this.onGone = onGone
+  }
+
+  get holdsBackend(): boolean {
+    return this.backend !== undefined
+  }
+
+  get isRunning(): boolean {
+    return this.phase === PHASE.running
+  }
+
+  get backendPid(): number | undefined {
+    return this.backend?.pid
+  }
+
+  // Running statements
+
+  exec(request: ExecRequest): void {
+    invariant(this.phase === PHASE.idle && !this.isClosed, 'exec on a session that is busy or closed')
+    this.request = request
+    this.phase = PHASE.held
+    if (this.host.versions.admits(this)) this.proceed()
+  }
+
+  proceed(): void {
+    if (this.lost !== undefined) {
+      const error = this.lost
+      this.lost = undefined
+      this.refused(error)
+    } else if (this.backend !== undefined) {
+      this.phase = PHASE.running
+      this.backend.run(this)
+    } else {
+      this.phase = PHASE.queued
+      this.host.pool.acquire(this.pool, this)
+    }
+  }
+
+  granted(backend: Backend): boolean {
+    if (this.phase !== PHASE.queued) return false
+    // The map may have changed since it was queued.
+    this.phase = PHASE.held
+    if (!this.host.versions.admits(this)) return false
+    this.phase = PHASE.running
+    this.backend = backend
+    if (this.isPaused) backend.pause()
+    backend.run(this)
+    return true
+  }
+
+  /** The exec was not sent. Told in a microtask: the sink must not hear of it inside its own call of `exec`. */
+  refused(error: PgError): void {
+    this.phase = PHASE.refused
+    queueMicrotask(() => {
+      this.phase = PHASE.idle
+      this.request = undefined
+      this.sink.failed(error, false)
+      this.wakeEndWaiters()
+    })
+  }
+
+  execEnded(released: boolean): void {
+    this.phase = PHASE.idle
+    this.request = undefined
+    this.staleError = undefined
+    if (released) this.backend = undefined
+    this.host.versions.execEnded()
+    if (this.endWaiters.length > 0) this.wakeEndWaiters()
+  }
+
+  backendLost(error: PgError, running: boolean, sent: boolean): void {
+    const hadState = this.preparedGid === undefined || this.backend?.isPinned === true
+    this.backend = undefined
+    this.preparedGid = undefined
+    if (!running) {
+      // While a command of ours runs its promise rejects, and there is no exec to be told.
+      if (this.phase === PHASE.idle && hadState) this.lost = error
+      return
+    }
+    this.execEnded(true)
+    this.sink.failed(error, sent)
+  }
+
+  copyData(bytes: Buffer): boolean {
+    return this.phase === PHASE.running ? this.backend!.copyData(bytes) : true
+  }
+
+  cancel(): void {
+    if (this.phase === PHASE.running || this.phase === PHASE.preparing) this.backend?.cancel()
+    else if (this.phase === PHASE.queued || this.phase === PHASE.held) {
+      this.withdraw()
+      this.refused(weftError('query_canceled', {}))
+    }
+  }
+
+  private withdraw(): void {
+    this.host.pool.withdraw(this.pool, this)
+    this.host.versions.forget(this)
+  }
+
+  cancelAsStale(error: PgError): void {
+    this.staleError ??= error
+    this.backend?.cancel()
+  }
+
+  pause(): void {
+    this.isPaused = true
+    this.backend?.pause()
+  }
+
+  resume(): void {
+    this.isPaused = false
+    this.backend?.resume()
+  }
+
+  // Two-phase commit
+
+  async prepare(gid: string): Promise<PrepareReply> {
+    invariant(this.phase === PHASE.idle, 'prepare on a session that is busy')
+    const backend = this.backend
+    if (backend === undefined) throw this.takeLost()
+    this.phase = PHASE.preparing
+    try {
+      const reply = await this.host.twoPhase.prepare(backend, gid)
+      this.preparedGid = gid
+      return reply
+    } catch (error) {
+      await this.letGo(backend)
+      throw error
+    } finally {
+      this.phaseOver()
+    }
+  }
+
+  private takeLost(): PgError {
+    const lost = this.lost
+    this.lost = undefined
+    return lost ?? weftError('internal', { what: 'prepare without a transaction' })
+  }
+
+  commitPrepared(gid: string, commitTs: Timestamp): Promise<void> {
+    return this.conclude(gid, (backend) => this.host.twoPhase.commitPrepared(backend, gid, commitTs))
+  }
+
+  rollbackPrepared(gid: string): Promise<void> {
+    return this.conclude(gid, (backend) => this.host.twoPhase.rollbackPrepared(backend, gid))
+  }
+
+  private async conclude(gid: string, work: (backend: Backend | undefined) => Promise<void>): Promise<void> {
+    if (this.preparedGid !== gid || this.backend === undefined) return work(undefined)
+    const backend = this.backend
+    this.phase = PHASE.concluding
+    try {
+      await work(backend)
+    } finally {
+      // Also after an error: a repeated call does it on a connection of the agent's own.
+      await this.letGo(backend)
+      this.phaseOver()
+    }
+  }
+
+  /** Gives the backend back, unless it is pinned and fit for more. */
+  private async letGo(backend: Backend): Promise<void> {
+    this.preparedGid = undefined
+    if (this.backend !== backend) return
+    if (backend.isPinned && backend.status === STATUS.idle) return
+    this.backend = undefined
+    await backend.handBack()
+  }
+
+  private phaseOver(): void {
+    this.phase = PHASE.idle
+    this.wakeEndWaiters()
+  }
+
+  // The end
+
+  async reset(): Promise<void> {
+    while (this.phase !== PHASE.idle) await this.endOfPhase()
+    this.lost = undefined
+    this.preparedGid = undefined
+    const backend = this.backend
+    this.backend = undefined
+    await backend?.handBack()
+  }
+
+  private async endOfPhase(): Promise<void> {
+    if (this.phase === PHASE.queued || this.phase === PHASE.held) this.cancel()
+    else if (this.phase === PHASE.running) this.backend!.abort()
+    else if (this.phase === PHASE.preparing && this.isClosed) this.backend?.cancel()
+    await new Promise<void>((resolve) => {
+      // A cancel request can come too early to hit anything.
+      const again = setTimeout(resolve, ABORT_AGAIN_MS)
+      this.endWaiters.push(() => {
+        clearTimeout(again)
+        resolve()
+      })
+    })
+  }
+
+  private wakeEndWaiters(): void {
+    const waiting = this.endWaiters
+    this.endWaiters = []
+    for (const resolve of waiting) resolve()
+  }
+
+  close(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.sink = nobody
+    this.onClosed()
+    void this.reset().finally(() => {
+      this.host.pool.leave(this.pool)
+      this.onGone()
+    })
+  }
+}

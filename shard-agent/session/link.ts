@@ -1,0 +1,111 @@
+import { weftError } from '../../errors/catalog.ts'
+import { assertNever, type PgError } from '../../errors/pg-error.ts'
+import type {
+  AgentLink,
+  AgentSession,
+  AgentStatus,
+  BackendIdentity,
+  ControlReply,
+  ControlRequest,
+  LinkEvents,
+  ReplySink,
+} from '../../protocol/agent-link.ts'
+import { PooledSession, type SessionHost } from './agent-session.ts'
+import type { VersionedSession } from './map-version.ts'
+
+export interface LinkHost extends SessionHost {
+  readonly shard: number
+  readonly isUp: boolean
+  status(): AgentStatus
+  /** What a new subscriber has missed. */
+  welcome(events: LinkEvents): void
+  linkClosed(link: DirectLink): void
+}
+
+/** One coordinator's link to this agent, as direct calls. The mux server puts its frames through one of these. */
+export class DirectLink implements AgentLink {
+  readonly coordinatorId: string
+  readonly subscribers: LinkEvents[] = []
+  private readonly host: LinkHost
+  private readonly open_ = new Map<number, PooledSession>()
+  private readonly closing = new Set<PooledSession>()
+  private isClosed = false
+
+  constructor(host: LinkHost, coordinatorId: string) {
+    this.host = host
+    this.coordinatorId = coordinatorId
+  }
+
+  get shard(): number {
+    return this.host.shard
+  }
+
+  get isUp(): boolean {
+    return this.host.isUp && !this.isClosed
+  }
+
+  /** Closed ones too, until what they ran has ended. */
+  *sessions(): Iterable<PooledSession> {
+    yield* this.open_.values()
+    yield* this.closing
+  }
+
+  open(sessionId: number, identity: BackendIdentity, sink: ReplySink): AgentSession {
+    if (this.isClosed) throw this.closedError()
+    if (this.open_.has(sessionId)) throw weftError('internal', { what: `session ${sessionId} opened twice` })
+    const session = new PooledSession(
+      this.host,
+      this.host.pool.enter(identity),
+      sink,
+      () => {
+        if (this.open_.get(sessionId) === session) {
+          this.open_.delete(sessionId)
+          this.closing.add(session)
+        }
+      },
+      () => this.closing.delete(session),
+    )
+    this.open_.set(sessionId, session)
+    return session
+  }
+
+  private closedError(): PgError {
+    return weftError('shard_unreachable', { shard: this.shard, why: 'its link is closed' })
+  }
+
+  async control(request: ControlRequest): Promise<ControlReply> {
+    if (this.isClosed) throw this.closedError()
+    const { versions } = this.host
+    switch (request.kind) {
+      case 'status':
+        return { kind: 'status', status: this.host.status() }
+      case 'fence':
+        await versions.fence(request.token, request.version, this.named(request.sessions), request.timeoutMs)
+        return { kind: 'ok' }
+      case 'unfence':
+        await versions.unfence(request.token, request.committed)
+        return { kind: 'ok' }
+      default:
+        return assertNever(request)
+    }
+  }
+
+  private named(ids: readonly number[]): ReadonlySet<VersionedSession> {
+    return new Set(ids.flatMap((id) => this.open_.get(id) ?? []))
+  }
+
+  subscribe(events: LinkEvents): void {
+    this.subscribers.push(events)
+    this.host.welcome(events)
+  }
+
+  /** Closes its sessions; resolves at once, they clean up after themselves. */
+  close(): Promise<void> {
+    if (!this.isClosed) {
+      this.isClosed = true
+      for (const session of [...this.open_.values()]) session.close()
+      this.host.linkClosed(this)
+    }
+    return Promise.resolve()
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * The shard map version of an agent, and fences: while a transaction that changes the map commits, nothing planned
+ * on an older version may run.
+ */
+import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import type { ExecRequest } from '../../protocol/agent-link.ts'
+import { isSimpleQuery } from '../pool/assemble.ts'
+
+/** How often a fence looks who is blocked. */
+const FENCE_POLL_MS = 20
+/** Ends a transaction: nothing in it depends on the map. */
+const ENDS_TRANSACTION = /^\s*(?:rollback(?!\s+(?:work\s+|transaction\s+)?to\b)|abort|commit|end)\b/i
+const QUERY_TEXT_AT = 5
+const QUERY_TEXT_MAX = 40
+
+/** A session, as far as fences know it. */
+export interface VersionedSession {
+  readonly request: ExecRequest | undefined
+  /** Its exec has a backend and runs. */
+  readonly isRunning: boolean
+  readonly backendPid: number | undefined
+  /** Admitted after it was held. */
+  proceed(): void
+  refused(error: PgError): void
+  cancelAsStale(error: PgError): void
+}
+
+export interface VersionHost {
+  readonly shard: number
+  sessions(): Iterable<VersionedSession>
+  /** Which of `waiters` wait for a lock that one of `blockers` has. */
+  blocked(waiters: readonly number[], blockers: readonly number[]): Promise<ReadonlySet<number>>
+  /** Told once for each new version; resolves when it is on disk. */
+  changed(version: number): Promise<void>
+}
+
+interface Fence {
+  readonly token: string
+  readonly version: number
+  /** Those of the transaction that changes the map. */
+  readonly exempt: ReadonlySet<VersionedSession>
+  held: VersionedSession[]
+  readonly timer: NodeJS.Timeout
+  wake: () => void
+  lifted: boolean
+}
+
+export class MapVersions {
+  current: number
+  private readonly host: VersionHost
+  private readonly fences = new Map<string, Fence>()
+
+  constructor(host: VersionHost, current: number) {
+    this.host = host
+    this.current = current
+  }
+
+  /** Whether the session's request may run now. If not it is held, or refused as stale. */
+  admits(session: VersionedSession): boolean {
+    const request = session.request!
+    if (request.mapVersion === this.current && this.fences.size === 0) return true
+    return this.judge(session, request)
+  }
+
+  private judge(session: VersionedSession, request: ExecRequest): boolean {
+    const { mapVersion } = request
+    if (mapVersion > this.current) void this.adopt(mapVersion)
+    if (request.access === 'commit' || endsTransaction(request.payload)) return true
+    if (mapVersion < this.current) {
+      session.refused(this.stale(mapVersion, this.current))
+      return false
+    }
+    for (const fence of this.fences.values()) {
+      if (mapVersion >= fence.version || fence.exempt.has(session)) continue
+      fence.held.push(session)
+      return false
+    }
+    return true
+  }
+
+  private stale(have: number, need: number): PgError {
+    return weftError('stale_map', { have, need })
+  }
+
+  /** A held session gives up. */
+  forget(session: VersionedSession): void {
+    for (const fence of this.fences.values()) fence.held = fence.held.filter((s) => s !== session)
+  }
+
+  /** An exec has ended: a fence may have waited for it. */
+  execEnded(): void {
+    if (this.fences.size > 0) for (const fence of this.fences.values()) fence.wake()
+  }
+
+  async adopt(version: number): Promise<void> {
+    if (version <= this.current) return
+    this.current = version
+    await this.host.changed(version)
+  }
+
+  /** Resolves when nothing planned before `version` runs here, and lets nothing such begin until `unfence`. */
+  async fence(
+    token: string,
+    version: number,
+    exempt: ReadonlySet<VersionedSession>,
+    timeoutMs: number,
+  ): Promise<void> {
+    if (version <= this.current || this.fences.has(token)) return
+    const timer = setTimeout(() => this.lift(token), timeoutMs)
+    const fence: Fence = { token, version, exempt, held: [], timer, wake: () => {}, lifted: false }
+    this.fences.set(token, fence)
+    for (;;) {
+      const older = this.runningBefore(fence)
+      if (older.length === 0) return
+      await this.cancelBlocked(fence, older)
+      if (fence.lifted) throw this.fenceTimeout(older.length, timeoutMs)
+      await new Promise<void>((resolve) => {
+        const poll = setTimeout(resolve, FENCE_POLL_MS)
+        fence.wake = () => {
+          clearTimeout(poll)
+          resolve()
+        }
+      })
+    }
+  }
+
+  private runningBefore(fence: Fence): VersionedSession[] {
+    const older: VersionedSession[] = []
+    for (const session of this.host.sessions()) {
+      const request = session.request
+      if (request === undefined || !session.isRunning || fence.exempt.has(session)) continue
+      // A commit is over soon and reads no map; waiting for an endless row of them would never end.
+      if (request.mapVersion < fence.version && request.access !== 'commit') older.push(session)
+    }
+    return older
+  }
+
+  private async cancelBlocked(fence: Fence, older: readonly VersionedSession[]): Promise<void> {
+    const blockers = [...fence.exempt].flatMap((session) => session.backendPid ?? [])
+    const waiters = older.flatMap((session) => session.backendPid ?? [])
+    if (blockers.length === 0 || waiters.length === 0) return
+    const blocked = await this.host.blocked(waiters, blockers)
+    // Looked at again: meanwhile some have ended, and whoever began since on an older version is held.
+    for (const session of this.runningBefore(fence)) {
+      const pid = session.backendPid
+      if (pid === undefined || !blocked.has(pid)) continue
+      session.cancelAsStale(this.stale(session.request!.mapVersion, fence.version))
+    }
+  }
+
+  private fenceTimeout(count: number, timeoutMs: number): PgError {
+    return new PgError({
+      code: '55P03',
+      message: `shard ${this.host.shard}: ${count} statements did not end within ${timeoutMs} ms`,
+      detail: 'A change of the shard map waits until no statement planned on the old one runs.',
+      hint: 'Run the statement again, or end the long-running ones first.',
+    })
+  }
+
+  async unfence(token: string, committed: boolean): Promise<void> {
+    const fence = this.fences.get(token)
+    if (fence === undefined) return
+    // First the version, so that those held are refused instead of let in.
+    const saved = committed ? this.adopt(fence.version) : undefined
+    this.lift(token)
+    await saved
+  }
+
+  private lift(token: string): void {
+    const fence = this.fences.get(token)
+    if (fence === undefined) return
+    this.fences.delete(token)
+    fence.lifted = true
+    clearTimeout(fence.timer)
+    fence.wake()
+    for (const session of fence.held) if (this.admits(session)) session.proceed()
+  }
+}
+
+function endsTransaction(payload: Buffer): boolean {
+  if (!isSimpleQuery(payload)) return false
+  const sql = payload.latin1Slice(QUERY_TEXT_AT, Math.min(payload.length, QUERY_TEXT_AT + QUERY_TEXT_MAX))
+  return ENDS_TRANSACTION.test(sql) && !sql.includes(';')
+}
