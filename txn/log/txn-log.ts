@@ -73,7 +73,7 @@ export interface TxnLog {
   list(limit: number): Promise<readonly DecisionRecord[]>
   /** Drops the abort records (tombstones) that nobody can contradict any more. Any node may, at any time. */
   sweep(): Promise<SweepResult>
-  /** Gives the registration up when nothing it began can be undecided any more, and closes the connections. */
+  /** Gives the registration up (what it began and left undecided is aborted from then on); closes the connections. */
   close(): Promise<void>
 }
 

@@ -1,0 +1,304 @@
+import { describe, expect, test } from 'vitest'
+import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import type { AgentSession, PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
+import { TestFailpoints } from '../../txn/failpoints.ts'
+import { parseGid } from '../../txn/gid.ts'
+import { HlcClock, toTimestamp } from '../../txn/hlc.ts'
+import { MemoryTxnLog } from '../../txn/log/memory-txn-log.ts'
+import {
+  type CreateResult,
+  type DecisionRecord,
+  LogUnavailableError,
+  LogUnknownError,
+} from '../../txn/log/txn-log.ts'
+import { CommitDriver, type CommitDriverOptions, type CommitLimits, type Outcome } from './commit.ts'
+
+const wallMs = 1_700_000_000_000
+
+/** The agent's side of one session, in memory: it keeps what the rules of AgentSession promise. */
+class FakeShard implements AgentSession {
+  readonly shard: number
+  readonly calls: string[] = []
+  prepareTs: Timestamp = toTimestamp(wallMs, 1)
+  /** Rejects PREPARE with it. */
+  prepareError: Error | undefined
+  /** PREPARE waits until it is cancelled. */
+  hangs = false
+  /** One for each COMMIT/ROLLBACK PREPARED that fails, before they succeed. */
+  applyErrors: PgError[] = []
+  applyHangs = false
+  readonly holdsBackend = false
+  private cancelled: (() => void) | undefined
+
+  constructor(shard: number) {
+    this.shard = shard
+  }
+  get session(): AgentSession {
+    return this
+  }
+  async prepare(gid: string): Promise<PrepareReply> {
+    expect(parseGid(gid)).toMatchObject({ cluster: 'c', shard: this.shard })
+    this.calls.push('prepare')
+    if (this.hangs) {
+      await new Promise<void>((resolve) => {
+        this.cancelled = resolve
+      })
+      throw weftError('query_canceled', {})
+    }
+    if (this.prepareError !== undefined) throw this.prepareError
+    return { prepareTs: this.prepareTs }
+  }
+  async commitPrepared(_gid: string, commitTs: Timestamp): Promise<void> {
+    await this.apply(`commit ${commitTs & 0xffffn}`)
+  }
+  async rollbackPrepared(): Promise<void> {
+    await this.apply('rollback')
+  }
+  private async apply(what: string): Promise<void> {
+    this.calls.push(what)
+    if (this.applyHangs) await new Promise(() => {})
+    const error = this.applyErrors.shift()
+    if (error !== undefined) throw error
+  }
+  cancel(): void {
+    this.calls.push('cancel')
+    this.cancelled?.()
+  }
+  async reset(): Promise<void> {
+    this.calls.push('reset')
+  }
+  exec(): void {}
+  copyData(): boolean {
+    return true
+  }
+  pause(): void {}
+  resume(): void {}
+  close(): void {}
+}
+
+/** A log whose next answers are scripted. */
+class ScriptedLog extends MemoryTxnLog {
+  readonly script: ('before' | 'after' | 'unavailable' | 'never')[] = []
+  creates = 0
+  override async create(record: DecisionRecord): Promise<CreateResult> {
+    this.creates++
+    const next = this.script.shift()
+    if (next === 'unavailable') throw new LogUnavailableError('refused')
+    if (next === 'before') throw new LogUnknownError('lost before it took effect')
+    if (next === 'never') return new Promise(() => {})
+    const result = await super.create(record)
+    if (next === 'after') throw new LogUnknownError('lost after it took effect')
+    return result
+  }
+}
+
+interface World {
+  readonly one: FakeShard
+  readonly two: FakeShard
+  readonly log: ScriptedLog
+  readonly driver: CommitDriver
+  commit(): Promise<Outcome>
+}
+
+function world(limits: Partial<CommitLimits> = {}, more: Partial<CommitDriverOptions> = {}): World {
+  const one = new FakeShard(1)
+  const two = new FakeShard(2)
+  two.prepareTs = toTimestamp(wallMs, 9)
+  const log = new ScriptedLog(undefined, 'me')
+  const clock = new HlcClock({ wallMs: () => wallMs, maxOffsetMs: 500 })
+  const driver = new CommitDriver({ log, clock, coordinatorId: 'me', cluster: 'c', limits, ...more })
+  return { one, two, log, driver, commit: () => driver.commit({ participants: [one, two], readers: [] }) }
+}
+
+const codeOf = (outcome: Outcome): string =>
+  outcome.outcome === 'committed' ? outcome.outcome : `${outcome.outcome} ${outcome.error.code}`
+
+describe('commit driver', () => {
+  test('both prepare: committed at the higher timestamp, the log is empty again', async () => {
+    const w = world()
+    expect(await w.commit()).toEqual({ outcome: 'committed', commitTs: w.two.prepareTs })
+    expect(w.one.calls).toEqual(['prepare', 'commit 9'])
+    expect(w.two.calls).toEqual(['prepare', 'commit 9'])
+    expect(await w.log.list(10)).toEqual([])
+    expect(w.driver.inFlight).toBe(0)
+  })
+
+  test('two at once: different transactions', async () => {
+    const w = world()
+    const other = world()
+    const outcomes = await Promise.all([
+      w.commit(),
+      w.driver.commit({ participants: [other.one, other.two], readers: [] }),
+    ])
+    expect(outcomes.map(codeOf)).toEqual(['committed', 'committed'])
+    expect(w.driver.counters.committed).toBe(2)
+  })
+
+  test('one refuses: its error, the other rolled back, nothing in the log', async () => {
+    const w = world()
+    w.two.prepareError = new PgError({ code: '23503', message: 'deferred' })
+    expect(codeOf(await w.commit())).toBe('aborted 23503')
+    expect(w.one.calls).toEqual(['prepare', 'rollback'])
+    expect(w.log.creates).toBe(0)
+  })
+
+  test('a prepare fails in a way that is no answer: rolled back there too', async () => {
+    const w = world()
+    w.two.prepareError = new Error('boom')
+    expect(codeOf(await w.commit())).toBe('aborted 40001')
+    expect(w.two.calls).toEqual(['prepare', 'rollback'])
+  })
+
+  test('the clock of a shard is off: aborted, everything rolled back', async () => {
+    const w = world()
+    w.two.prepareTs = toTimestamp(wallMs + 3_600_000, 0)
+    expect(codeOf(await w.commit())).toBe('aborted 58000')
+    expect([w.one.calls, w.two.calls]).toEqual([
+      ['prepare', 'rollback'],
+      ['prepare', 'cancel', 'rollback'],
+    ])
+    expect(w.log.creates).toBe(0)
+  })
+
+  test('a prepare hangs: cancelled after its time, aborted', async () => {
+    const w = world({ prepareTimeoutMs: 1 })
+    w.two.hangs = true
+    expect(codeOf(await w.commit())).toBe('aborted 40001')
+    expect(w.one.calls).toEqual(['prepare', 'rollback'])
+    expect(w.two.calls).toEqual(['prepare', 'cancel'])
+  })
+
+  test('a reader has not written: released, not prepared', async () => {
+    const w = world()
+    const reader = new FakeShard(3)
+    const outcome = await w.driver.commit({
+      participants: [w.one],
+      readers: [{ shard: 3, session: reader, release: async () => false }],
+    })
+    expect(codeOf(outcome)).toBe('committed')
+    expect(reader.calls).toEqual([])
+  })
+
+  test('a reader has written: it commits with the others', async () => {
+    const w = world()
+    const reader = new FakeShard(3)
+    reader.prepareTs = toTimestamp(wallMs, 20)
+    const readers = [{ shard: 3, session: reader, release: async () => true }]
+    expect(codeOf(await w.driver.commit({ participants: [w.one], readers }))).toBe('committed')
+    expect(reader.calls).toEqual(['prepare', 'commit 20'])
+    expect(w.one.calls).toEqual(['prepare', 'commit 20'])
+  })
+
+  test('a reader cannot be released: aborted, its session ended', async () => {
+    const w = world()
+    const reader = new FakeShard(3)
+    const release = async (): Promise<boolean> => {
+      throw weftError('backend_lost', { shard: 3, why: 'gone' })
+    }
+    const readers = [{ shard: 3, session: reader, release }]
+    expect(codeOf(await w.driver.commit({ participants: [w.one], readers }))).toBe('aborted 57P01')
+    expect(reader.calls).toEqual(['reset'])
+    expect(w.one.calls).toEqual(['prepare', 'rollback'])
+  })
+})
+
+describe('commit driver: the log', () => {
+  test('not registered: nothing is prepared, the sessions are ended', async () => {
+    const w = world()
+    await w.log.close()
+    expect(codeOf(await w.commit())).toBe('aborted 08006')
+    expect([w.one.calls, w.two.calls]).toEqual([['reset'], ['reset']])
+  })
+
+  test('certainly unavailable: aborted', async () => {
+    const w = world()
+    w.log.script.push('unavailable')
+    expect(codeOf(await w.commit())).toBe('aborted 08006')
+    expect(w.one.calls).toEqual(['prepare', 'rollback'])
+  })
+
+  test.each(['before', 'after'] as const)(
+    'the answer is lost %s it took effect: asked again, committed',
+    async (how) => {
+      const w = world()
+      w.log.script.push(how, 'before')
+      expect(codeOf(await w.commit())).toBe('committed')
+      expect(w.log.creates).toBe(3)
+      expect(w.driver.counters.askedAgain).toBe(2)
+    },
+  )
+
+  test('no answer within the time: 08007, nothing applied or rolled back', async () => {
+    const w = world({ decideTimeoutMs: 1 })
+    w.log.script.push('never')
+    expect(codeOf(await w.commit())).toBe('unknown 08007')
+    expect([w.one.calls, w.two.calls]).toEqual([['prepare'], ['prepare']])
+  })
+
+  test('recovery was first: aborted, its tombstone dropped', async () => {
+    const w = world()
+    const failpoints = new TestFailpoints()
+    const driver = new CommitDriver({ ...w.driver, failpoints })
+    failpoints.set('after-prepare', {
+      kind: 'call',
+      run: async () => {
+        const record = { version: 1, decision: 'abort', commitTs: 0n, participants: [], writer: 'r' } as const
+        w.log.store.create({ ...record, txnId: 'me-0-1' })
+      },
+    })
+    expect(codeOf(await driver.commit({ participants: [w.one, w.two], readers: [] }))).toBe('aborted 40001')
+    expect(w.one.calls).toEqual(['prepare', 'rollback'])
+    expect(await w.log.list(10)).toEqual([])
+  })
+})
+
+describe('commit driver: after the decision', () => {
+  test('a shard fails for a moment: asked again, committed', async () => {
+    const w = world()
+    w.two.applyErrors.push(weftError('backend_lost', { shard: 2, why: 'x' }))
+    expect(codeOf(await w.commit())).toBe('committed')
+    expect(w.two.calls).toEqual(['prepare', 'commit 9', 'commit 9'])
+  })
+
+  test('a shard is unreachable: committed, the record stays', async () => {
+    const w = world()
+    w.two.applyErrors.push(weftError('shard_unreachable', { shard: 2, why: 'x' }))
+    expect(codeOf(await w.commit())).toBe('committed')
+    expect(await w.log.list(10)).toHaveLength(1)
+    await w.log.confirm('me-0-1', 2)
+    expect(await w.log.list(10)).toEqual([])
+  })
+
+  test('a shard never answers: committed after a bounded wait', async () => {
+    const w = world({ applyTimeoutMs: 1 })
+    w.two.applyHangs = true
+    expect(codeOf(await w.commit())).toBe('committed')
+    expect(await w.log.list(10)).toHaveLength(1)
+  })
+})
+
+describe('commit driver: failpoints', () => {
+  test('all are passed, in order', async () => {
+    const seen: string[] = []
+    const failpoints = { armed: true, hit: async (name: string) => void seen.push(name) }
+    const w = world({}, { failpoints })
+    expect(codeOf(await w.commit())).toBe('committed')
+    expect(seen).toEqual([
+      'before-prepare',
+      'during-prepare',
+      'after-prepare',
+      'during-decision',
+      'after-decision',
+      'between-commits',
+      'before-conclude',
+    ])
+  })
+
+  test('an error before the decision is an unknown write: asked again', async () => {
+    const failpoints = new TestFailpoints().set('after-prepare', { kind: 'error' })
+    const w = world({}, { failpoints })
+    expect(codeOf(await w.commit())).toBe('committed')
+    expect(w.log.creates).toBe(1)
+  })
+})

@@ -1,0 +1,112 @@
+import type { LogStatement } from './log-connection.ts'
+
+/**
+ * The statements of the Postgres log.
+ *
+ * `txn_coordinator` holds the registrations; the KEY SHARE lock makes "the registration exists" and "the record is
+ * there" one atomic fact: a registration cannot be deleted while a group that relies on it is being written, and a
+ * group that comes after the deletion finds it gone. So whoever sees the registration gone sees every record that
+ * was ever written under it (docs/decisions/0002-tombstones.md).
+ */
+export const installSql = `
+SELECT pg_advisory_xact_lock(7305808869229538100);
+CREATE SCHEMA IF NOT EXISTS weft;
+CREATE TABLE IF NOT EXISTS weft.txn_coordinator (
+  incarnation text PRIMARY KEY,
+  seen timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS weft.txn_log (
+  txn_id text PRIMARY KEY,
+  incarnation text NOT NULL,
+  version int NOT NULL,
+  decision text NOT NULL,
+  participants int[] NOT NULL,
+  confirmed int[] NOT NULL DEFAULT '{}',
+  record text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now())
+  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+        autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
+`
+
+export const statements = {
+  create: {
+    name: 'weft_create',
+    text: `
+WITH live AS MATERIALIZED (
+  SELECT incarnation FROM weft.txn_coordinator WHERE incarnation = ANY($2::text[]) FOR KEY SHARE)
+INSERT INTO weft.txn_log (txn_id, incarnation, version, decision, participants, record)
+SELECT r.txn_id, r.incarnation, 1, r.decision, r.participants::int[], r.record
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+       AS r (txn_id, incarnation, decision, participants, record)
+ WHERE r.decision = 'abort' OR r.incarnation IN (SELECT incarnation FROM live)
+ON CONFLICT (txn_id) DO NOTHING
+RETURNING txn_id`,
+  },
+  /**
+   * A read that is as durable as a decision: it touches the record, and its own commit, which is waited for, comes
+   * after the record's in the WAL. So nobody acts on a record that a crash or a failover could still take back.
+   */
+  look: {
+    name: 'weft_look',
+    text: `
+WITH asked AS (
+  SELECT * FROM unnest($1::text[], $2::text[]) AS a (txn_id, incarnation)
+), seen AS (
+  UPDATE weft.txn_log l SET confirmed = l.confirmed FROM asked a WHERE l.txn_id = a.txn_id
+  RETURNING l.txn_id, l.record)
+SELECT a.txn_id, s.record,
+       EXISTS (SELECT FROM weft.txn_coordinator c WHERE c.incarnation = a.incarnation) AS registered
+  FROM asked a LEFT JOIN seen s USING (txn_id)`,
+  },
+  register: {
+    name: 'weft_register',
+    text: `INSERT INTO weft.txn_coordinator (incarnation) VALUES ($1) ON CONFLICT DO NOTHING RETURNING 1 AS ok`,
+  },
+  beat: {
+    name: 'weft_beat',
+    text: 'UPDATE weft.txn_coordinator SET seen = now() WHERE incarnation = $1 RETURNING 1 AS ok',
+  },
+  unregister: {
+    name: 'weft_unregister',
+    text: 'DELETE FROM weft.txn_coordinator WHERE incarnation = $1',
+  },
+  confirm: {
+    name: 'weft_confirm',
+    text: `
+UPDATE weft.txn_log SET confirmed = confirmed || $2::int
+ WHERE txn_id = $1 AND version = 1 AND decision = 'commit' AND NOT $2::int = ANY (confirmed)`,
+  },
+  conclude: {
+    name: 'weft_conclude',
+    text: `
+DELETE FROM weft.txn_log
+ WHERE txn_id = $1 AND version = 1 AND decision = 'commit' AND confirmed @> participants`,
+  },
+  drop: {
+    name: 'weft_drop',
+    text: 'DELETE FROM weft.txn_log WHERE txn_id = ANY($1::text[]) AND version = 1',
+  },
+  list: {
+    name: 'weft_list',
+    text: 'SELECT record FROM weft.txn_log ORDER BY created_at LIMIT $1',
+  },
+  unreadable: {
+    name: 'weft_unreadable',
+    text: 'SELECT txn_id FROM weft.txn_log WHERE version <> 1 ORDER BY txn_id LIMIT 1000',
+  },
+  /** After a restart of the server everyone gets the whole time again: nobody could have told it anything before. */
+  expire: {
+    name: 'weft_expire',
+    text: `
+DELETE FROM weft.txn_coordinator
+ WHERE seen < clock_timestamp() - make_interval(secs => $1)
+   AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)`,
+  },
+  sweep: {
+    name: 'weft_sweep',
+    text: `
+DELETE FROM weft.txn_log l
+ WHERE l.version = 1 AND l.decision = 'abort'
+   AND NOT EXISTS (SELECT FROM weft.txn_coordinator c WHERE c.incarnation = l.incarnation)
+RETURNING 1 AS ok`,
+  },
+} as const satisfies Record<string, LogStatement>

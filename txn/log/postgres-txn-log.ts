@@ -1,0 +1,356 @@
+import { InvariantError, PgError } from '../../errors/pg-error.ts'
+import { decodeRecord, encodeRecord } from '../decision.ts'
+import { incarnationFor, incarnationOf } from '../gid.ts'
+import { CreateGroups, DropQueue } from './grouping.ts'
+import {
+  connectLog,
+  type LogConnection,
+  type LogRow,
+  type LogServer,
+  type LogStatement,
+} from './log-connection.ts'
+import { installSql, statements } from './postgres-txn-log-sql.ts'
+import {
+  type CreateResult,
+  type DecisionRecord,
+  LogUnavailableError,
+  LogUnknownError,
+  type LookupResult,
+  type SweepResult,
+  type TxnLog,
+} from './txn-log.ts'
+
+export interface PostgresTxnLogOptions extends LogServer {
+  /** Registers this process as a coordinator. An agent's log needs none. */
+  readonly coordinatorId?: string
+  readonly connect?: (server: LogServer) => Promise<LogConnection>
+  readonly limits?: Partial<PostgresTxnLogLimits>
+  /** Told when the log becomes reachable and unreachable. */
+  readonly onHealth?: (reachable: boolean, why: string) => void
+}
+
+export interface PostgresTxnLogLimits {
+  readonly groupMax: number
+  /** Decision writes under way at a time, each on a connection of its own. */
+  readonly writersMax: number
+  readonly queryTimeoutMs: number
+  /** A coordinator that has not been heard of for so long can decide nothing any more. */
+  readonly registrationTtlMs: number
+  readonly dropAfterMs: number
+}
+
+export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
+  groupMax: 256,
+  writersMax: 2,
+  queryTimeoutMs: 5_000,
+  registrationTtlMs: 60_000,
+  dropAfterMs: 100,
+}
+
+const probeMs = 1_000
+
+/** The transaction log as two tables on the home shard: the default that needs nothing else running. */
+export class PostgresTxnLog implements TxnLog {
+  private readonly options: PostgresTxnLogOptions
+  private readonly limits: PostgresTxnLogLimits
+  private readonly groups: CreateGroups
+  private readonly drops: DropQueue
+  private readonly writers: Lane[]
+  /** Recovery's questions, registrations and the like, in turn. */
+  private readonly desk: Lane
+  private readonly dropper: Lane
+  private epoch = 0
+  private registration: string | undefined
+  private reachable = false
+  private lastBeatMs = 0
+  private timer: NodeJS.Timeout | undefined
+  private probing: Promise<void> | undefined
+  private closed = false
+
+  private constructor(options: PostgresTxnLogOptions) {
+    this.options = options
+    this.limits = { ...defaultPostgresTxnLogLimits, ...options.limits }
+    const connect = (): Promise<LogConnection> => (options.connect ?? connectLog)(options)
+    const { writersMax, groupMax, dropAfterMs } = this.limits
+    this.writers = Array.from({ length: writersMax }, () => new Lane(connect))
+    this.desk = new Lane(connect)
+    // A drop that is lost in a crash is made up for by `sweep` and `confirm`: it need not wait for the disk.
+    this.dropper = new Lane(async () => {
+      const connection = await connect()
+      await connection.script('SET synchronous_commit = off')
+      return connection
+    })
+    this.groups = new CreateGroups({
+      write: (records) => this.write(records),
+      groupMax,
+      writesMax: writersMax,
+    })
+    this.drops = new DropQueue((txnIds) => this.dropNow(txnIds), groupMax, dropAfterMs)
+  }
+
+  /** Installs the tables and registers. Rejects with `LogUnavailableError` when the server is out of reach. */
+  static async open(options: PostgresTxnLogOptions): Promise<PostgresTxnLog> {
+    const log = new PostgresTxnLog(options)
+    try {
+      await log.install()
+      await log.probe()
+      if (!log.reachable) throw new LogUnavailableError('the registration failed')
+    } catch (error) {
+      await log.close()
+      throw error
+    }
+    log.timer = setInterval(() => void log.probe(), probeMs).unref()
+    return log
+  }
+
+  incarnation(): string {
+    if (this.registration === undefined) throw new LogUnavailableError('this coordinator is not registered')
+    if (!this.reachable) throw new LogUnavailableError('its server is out of reach')
+    return this.registration
+  }
+
+  create(record: DecisionRecord): Promise<CreateResult> {
+    return this.groups.create(record)
+  }
+
+  async lookup(txnId: string): Promise<LookupResult> {
+    const [row] = await this.ask(statements.look, [[txnId], [incarnationOf(txnId)]])
+    return lookupOf(row)
+  }
+
+  async read(txnId: string): Promise<DecisionRecord | undefined> {
+    const found = await this.lookup(txnId)
+    if (found.kind === 'unreadable') throw new LogUnknownError(found.why)
+    return found.kind === 'record' ? found.record : undefined
+  }
+
+  async confirm(txnId: string, shard: number): Promise<void> {
+    await this.ask(statements.confirm, [txnId, shard])
+    await this.ask(statements.conclude, [txnId])
+  }
+
+  async drop(txnIds: readonly string[]): Promise<void> {
+    this.drops.add(txnIds)
+  }
+
+  /** Resolves when what was to be dropped is (for tests, and before closing). */
+  async settled(): Promise<void> {
+    await this.drops.flush()
+  }
+
+  async list(limit: number): Promise<readonly DecisionRecord[]> {
+    const rows = await this.ask(statements.list, [limit])
+    return rows.flatMap((row) => {
+      const decoded = decodeRecord(Buffer.from(textOf(row.record)))
+      return decoded.kind === 'record' ? [decoded.record] : []
+    })
+  }
+
+  async sweep(): Promise<SweepResult> {
+    await this.ask(statements.expire, [this.limits.registrationTtlMs / 1000])
+    const dropped = await this.ask(statements.sweep, [])
+    const unreadable = await this.ask(statements.unreadable, [])
+    return { dropped: dropped.length, unreadable: unreadable.map((row) => textOf(row.txn_id)) }
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    clearInterval(this.timer)
+    await this.groups.close()
+    await this.drops.flush()
+    if (this.registration !== undefined) {
+      await this.ask(statements.unregister, [this.registration]).catch(() => {})
+    }
+    await Promise.all([...this.writers, this.desk, this.dropper].map((lane) => lane.close()))
+  }
+
+  private async install(): Promise<void> {
+    await this.desk.use((connection) => connection.script(installSql)).catch(throwUnavailable)
+  }
+
+  private async write(records: readonly DecisionRecord[]): Promise<readonly (CreateResult | Error)[]> {
+    const lane = this.writers.find((writer) => !writer.busy) ?? this.writers[0]
+    if (lane === undefined) throw new InvariantError('a log without writers')
+    try {
+      return await lane.use((connection) => this.writeOn(connection, records))
+    } catch (error) {
+      this.setReachable(false, error)
+      void this.probe()
+      throw asLogError(error)
+    }
+  }
+
+  private async writeOn(
+    connection: LogConnection,
+    records: readonly DecisionRecord[],
+  ): Promise<readonly (CreateResult | Error)[]> {
+    const { queryTimeoutMs } = this.limits
+    const txnIds = records.map((r) => r.txnId)
+    const incarnations = txnIds.map(incarnationOf)
+    const params = [
+      txnIds,
+      incarnations,
+      records.map((r) => r.decision),
+      records.map((r) => `{${r.participants.join(',')}}`),
+      records.map((r) => encodeRecord(r).toString()),
+    ]
+    const rows = await connection.query(statements.create, params, queryTimeoutMs)
+    if (rows.length === records.length) return records.map(() => created)
+    const createdIds = new Set(rows.map((row) => textOf(row.txn_id)))
+    const others = txnIds.filter((txnId) => !createdIds.has(txnId))
+    const found = new Map<string, LookupResult>()
+    const looked = await connection
+      .query(statements.look, [others, others.map(incarnationOf)], queryTimeoutMs)
+      // Some of the group were created, and only their callers' repeated question can sort them from the rest.
+      .catch((error: unknown) => Promise.reject(new LogUnknownError(String(error))))
+    for (const row of looked) found.set(textOf(row.txn_id), lookupOf(row))
+    return Promise.all(
+      records.map((r) => (createdIds.has(r.txnId) ? created : this.refused(r, found.get(r.txnId)))),
+    )
+  }
+
+  /** What became of a record that was not inserted. */
+  private refused(record: DecisionRecord, found: LookupResult | undefined): CreateResult | Error {
+    if (found?.kind === 'record') return { kind: 'exists', record: found.record }
+    if (found?.kind === 'absent' && !found.ownerRegistered && record.decision === 'commit') {
+      this.onFenced(incarnationOf(record.txnId))
+      return { kind: 'fenced' }
+    }
+    // It was there a moment ago and is gone, or cannot be read: neither is an answer.
+    return new LogUnknownError(found?.kind === 'unreadable' ? found.why : 'the record came and went')
+  }
+
+  private onFenced(incarnation: string): void {
+    if (incarnation !== this.registration) return
+    this.registration = undefined
+    void this.probe()
+  }
+
+  private async dropNow(txnIds: readonly string[]): Promise<void> {
+    const { queryTimeoutMs } = this.limits
+    await this.dropper.use((connection) => connection.query(statements.drop, [txnIds], queryTimeoutMs))
+  }
+
+  private async ask(statement: LogStatement, params: readonly unknown[]): Promise<readonly LogRow[]> {
+    const { queryTimeoutMs } = this.limits
+    try {
+      return await this.desk.use((connection) => connection.query(statement, params, queryTimeoutMs))
+    } catch (error) {
+      throw asLogError(error)
+    }
+  }
+
+  /** Sees that the server is there and the registration alive; takes a new one when it is not. */
+  private probe(): Promise<void> {
+    this.probing ??= this.probeOnce().finally(() => {
+      this.probing = undefined
+    })
+    return this.probing
+  }
+
+  private async probeOnce(): Promise<void> {
+    if (this.closed) return
+    const dueMs = this.limits.registrationTtlMs / 6
+    const now = performance.now()
+    if (this.reachable && this.registration !== undefined && now - this.lastBeatMs < dueMs) return
+    if (this.reachable && this.options.coordinatorId === undefined) return
+    try {
+      await this.beatOrRegister()
+      this.lastBeatMs = now
+      this.setReachable(true, '')
+    } catch (error) {
+      this.setReachable(false, error)
+    }
+  }
+
+  private async beatOrRegister(): Promise<void> {
+    const { coordinatorId } = this.options
+    if (coordinatorId === undefined) {
+      await this.ask(statements.list, [0])
+      return
+    }
+    if (this.registration !== undefined) {
+      const alive = await this.ask(statements.beat, [this.registration])
+      if (alive.length > 0) return
+      this.registration = undefined
+    }
+    // An epoch is used at most once, also when the answer to its registration was lost.
+    const incarnation = incarnationFor(coordinatorId, this.epoch++)
+    const registered = await this.ask(statements.register, [incarnation])
+    if (registered.length === 0) throw new LogUnavailableError(`${incarnation} is registered already`)
+    this.registration = incarnation
+  }
+
+  private setReachable(reachable: boolean, why: unknown): void {
+    if (this.reachable === reachable) return
+    this.reachable = reachable
+    this.options.onHealth?.(reachable, why instanceof Error ? why.message : String(why))
+  }
+}
+
+const created: CreateResult = { kind: 'created' }
+
+/** A connection that is opened when needed, and again after it was lost; its users take turns. */
+class Lane {
+  private readonly connect: () => Promise<LogConnection>
+  private connection: LogConnection | undefined
+  private turn: Promise<unknown> = Promise.resolve()
+  private users = 0
+
+  constructor(connect: () => Promise<LogConnection>) {
+    this.connect = connect
+  }
+
+  get busy(): boolean {
+    return this.users > 0
+  }
+
+  use<T>(run: (connection: LogConnection) => Promise<T>): Promise<T> {
+    this.users++
+    const result = this.turn.then(async () => {
+      try {
+        if (this.connection?.isOpen !== true) this.connection = await this.connect()
+        return await run(this.connection)
+      } finally {
+        this.users--
+      }
+    })
+    this.turn = result.catch(() => {})
+    return result
+  }
+
+  async close(): Promise<void> {
+    await this.turn
+    await this.connection?.close()
+  }
+}
+
+function lookupOf(row: LogRow | undefined): LookupResult {
+  if (row === undefined) throw new LogUnknownError('no answer')
+  if (row.record === null) return { kind: 'absent', ownerRegistered: row.registered === true }
+  const decoded = decodeRecord(Buffer.from(textOf(row.record)))
+  switch (decoded.kind) {
+    case 'record':
+      return decoded
+    case 'unknown-version':
+      return { kind: 'unreadable', why: `record of version ${String(decoded.version)}` }
+    case 'corrupt':
+      return { kind: 'unreadable', why: `corrupt record: ${decoded.why}` }
+  }
+}
+
+/** An ERROR of the server: the statement was undone. */
+function asLogError(error: unknown): unknown {
+  return error instanceof PgError ? new LogUnavailableError(error.message, { cause: error }) : error
+}
+
+function throwUnavailable(error: unknown): never {
+  if (error instanceof LogUnavailableError) throw error
+  throw new LogUnavailableError(error instanceof Error ? error.message : String(error), { cause: error })
+}
+
+function textOf(value: unknown): string {
+  if (typeof value !== 'string') throw new InvariantError(`not a text: ${String(value)}`)
+  return value
+}
