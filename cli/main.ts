@@ -1,10 +1,10 @@
 import { Command } from 'commander'
+import { version } from '../cluster/version.ts'
 import { agentCommand } from './agent.ts'
 import { coordinatorCommand } from './coordinator.ts'
 import { devCommand } from './dev.ts'
 import { reportError } from './report.ts'
 import { statusCommand } from './status.ts'
-import { version } from './version.ts'
 
 const program = new Command('weft')
   .description('Distributed SQL transactions over sharded, unmodified Postgres')

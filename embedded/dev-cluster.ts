@@ -2,13 +2,14 @@ import { join } from 'node:path'
 import type { Logger } from '../admin/logger.ts'
 import { Metrics } from '../admin/metrics.ts'
 import { startAdmin } from '../admin/server.ts'
-import { type LogConfig, sameServer } from '../cluster/config.ts'
+import { sameServer } from '../cluster/config.ts'
 import { isPostgresUrl } from '../cluster/config-schema.ts'
 import { SetupError } from '../errors/setup-error.ts'
 import { Cleanup } from './cleanup.ts'
 import { type ComposedNode, composeNode } from './compose.ts'
 import { checkMeta, type DataDir, type DataDirMeta, openDataDir, placeDataDir } from './data-dir.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
+import { parseLog } from './log.ts'
 import { assertPortFree } from './ports.ts'
 
 export interface DevClusterOptions {
@@ -75,8 +76,11 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
     listenSetting: '--port',
     shards: shards.map(({ id, url }) => ({ id, postgres: url })),
     log: parseLog(meta.log),
+    shardSetting: '--shard',
     auth: [{ from: ['all'], method: 'trust' }],
     pool: { size: options.poolSize ?? 20, waitTimeoutMs: 10_000 },
+    maxClockOffsetMs: 500,
+    inDoubtAfterMs: 1000,
     logger,
     metrics,
   })
@@ -177,28 +181,16 @@ async function startShards(
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }
 
-/** `postgres`, or `etcd:` and its endpoints. */
-export function parseLog(text: string): LogConfig {
-  if (text === 'postgres') return { kind: 'postgres' }
-  const endpoints = text.startsWith('etcd:') ? text.slice('etcd:'.length).split(',') : []
-  if (endpoints.length > 0 && endpoints.every((e) => /^https?:\/\/[^/\s]+\/?$/.test(e)))
-    return { kind: 'etcd', endpoints }
-  throw new SetupError(
-    `--log ${text} is not understood`,
-    'Write postgres, or etcd:http://host:2379,http://other:2379',
-  )
-}
-
 function databaseOf(url: string): string {
   return decodeURIComponent(new URL(url).pathname.slice(1)) || 'postgres'
 }
 
-async function devStatus(node: ComposedNode, dataDir: string): Promise<unknown> {
+function devStatus(node: ComposedNode, dataDir: string): unknown {
   return {
     role: 'dev',
     pid: process.pid,
     uptimeSeconds: Math.round(process.uptime()),
     dataDir,
-    ...(await node.status()),
+    ...node.status(),
   }
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { PgError } from '../errors/pg-error.ts'
 import { SetupError } from '../errors/setup-error.ts'
-import { parseLog } from './dev-cluster.ts'
 import { explainShardError } from './explain.ts'
+import { parseLog } from './log.ts'
 
 const url = 'postgres://weft:secret@db.example.com:5433/app'
 const explain = (code: string, message: string, hint?: string): SetupError => {

@@ -5,37 +5,30 @@ import { SetupError } from '../errors/setup-error.ts'
 export function explainShardError(error: unknown, shard: number, url: string, setting: string): unknown {
   if (!(error instanceof PgError)) return error
   const { host, username } = new URL(url)
-  const server = `shard ${shard} (${host})`
+  // The agent has said which shard it is about.
+  const named = error.message.startsWith(`shard ${shard}`)
+  const what = named ? error.message : `shard ${shard} (${host}): ${error.message}`
   const explained = (message: string, hint: string): SetupError =>
     new SetupError(message, hint, { cause: error })
   switch (error.code) {
     case '28P01':
     case '28000':
       return explained(
-        `${server}: ${error.message}`,
+        what,
         `Write the login as ${setting} postgres://user:password@host:5432/database, and check the server's pg_hba.conf.`,
       )
     case '3D000':
-      return explained(
-        `${server}: ${error.message}`,
-        `Create the database there, or correct the ${setting} URL.`,
-      )
+      return explained(what, `Create the database there, or correct the ${setting} URL.`)
     case '08006':
     case '08001':
     case '57P03':
-      return explained(
-        error.message.includes(host) ? error.message : `${server}: ${error.message}`,
-        `Start that Postgres, or correct the ${setting} URL.`,
-      )
+      return explained(what, `Start that Postgres, or correct the ${setting} URL.`)
     case '42501':
       return explained(
-        `${server}: role "${username}" may not set Weft up there: ${error.message}`,
+        `role "${username}" may not set Weft up there: ${what}`,
         `Use a superuser, or a role with CREATE on the database and CREATEROLE, in the ${setting} URL.`,
       )
     default:
-      return explained(
-        `${server}: ${error.message}`,
-        error.fields.hint ?? 'The log of that Postgres may say more.',
-      )
+      return explained(what, error.fields.hint ?? 'The log of that Postgres may say more.')
   }
 }

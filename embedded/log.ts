@@ -1,0 +1,51 @@
+import type { LogConfig } from '../cluster/config.ts'
+import { PgError } from '../errors/pg-error.ts'
+import { SetupError } from '../errors/setup-error.ts'
+import { PostgresTxnLog } from '../txn/log/postgres-txn-log.ts'
+import { LogUnavailableError, type TxnLog } from '../txn/log/txn-log.ts'
+import { explainShardError } from './explain.ts'
+
+export interface OpenLogOptions {
+  readonly config: LogConfig
+  /** Shard 0, where the `postgres` log is. */
+  readonly homeUrl: string
+  /** Absent in a process without a coordinator. */
+  readonly coordinatorId?: string
+  readonly cluster: string
+  readonly onHealth: (reachable: boolean, why: string) => void
+  /** Named when `homeUrl` is wrong: a flag, or a setting. */
+  readonly urlSetting: string
+}
+
+/** The transaction log that the configuration names. Rejects with one line when it is out of reach. */
+export async function openLog(options: OpenLogOptions): Promise<TxnLog> {
+  const { config, homeUrl, coordinatorId, onHealth } = options
+  const registered = coordinatorId === undefined ? {} : { coordinatorId }
+  if (config.kind === 'etcd') throw new SetupError('the etcd log is not built yet', 'Use --log postgres.')
+  try {
+    return await PostgresTxnLog.open({ url: homeUrl, onHealth, ...registered })
+  } catch (error) {
+    throw explainLogError(error, options)
+  }
+}
+
+function explainLogError(error: unknown, { homeUrl, urlSetting }: OpenLogOptions): unknown {
+  if (!(error instanceof LogUnavailableError)) return error
+  const cause = error.cause as { code?: string; message?: string } | undefined
+  // Five characters: Postgres' own answer. Anything else, ECONNREFUSED say, is a connection that failed.
+  const code = cause?.code !== undefined && /^[0-9A-Z]{5}$/.test(cause.code) ? cause.code : '08006'
+  const message = cause?.message || cause?.code || error.message
+  return explainShardError(new PgError({ code, message }, { cause: error }), 0, homeUrl, urlSetting)
+}
+
+/** `postgres`, or `etcd:` and its endpoints. */
+export function parseLog(text: string): LogConfig {
+  if (text === 'postgres') return { kind: 'postgres' }
+  const endpoints = text.startsWith('etcd:') ? text.slice('etcd:'.length).split(',') : []
+  if (endpoints.length > 0 && endpoints.every((e) => /^https?:\/\/[^/\s]+\/?$/.test(e)))
+    return { kind: 'etcd', endpoints }
+  throw new SetupError(
+    `--log ${text} is not understood`,
+    'Write postgres, or etcd:http://host:2379,http://other:2379',
+  )
+}

@@ -1,0 +1,49 @@
+import type { Labels, Metrics } from '../admin/metrics.ts'
+import type { Coordinator } from '../coordinator/main.ts'
+import type { AgentStatus } from '../protocol/agent-link.ts'
+
+export function coordinatorGauges(metrics: Metrics, coordinator: Coordinator): void {
+  metrics.gauge('weft_sessions', 'Client sessions.', () => coordinator.sessions)
+  metrics.gauge('weft_map_version', 'Version of the shard map in use.', () => coordinator.info().mapVersion)
+  metrics.gauge('weft_transactions', 'Transactions, by state.', () => {
+    const { openTransactions, waitingTransactions } = coordinator.info()
+    return [
+      [{ state: 'open' }, openTransactions],
+      [{ state: 'waiting' }, waitingTransactions],
+    ]
+  })
+}
+
+interface HasStatus {
+  status(): AgentStatus
+}
+
+export function agentGauges(metrics: Metrics, agents: readonly HasStatus[]): void {
+  const each = (read: (status: AgentStatus) => number) => (): (readonly [Labels, number])[] =>
+    agents.map((agent) => {
+      const status = agent.status()
+      return [{ shard: status.shard }, read(status)]
+    })
+  const up = each((status) => (status.up ? 1 : 0))
+  metrics.gauge('weft_shard_up', 'Whether the shard answers.', up)
+  metrics.gauge(
+    'weft_shard_connections_busy',
+    'Postgres connections in use.',
+    each((status) => status.busy),
+  )
+  metrics.gauge(
+    'weft_shard_connections_idle',
+    'Postgres connections at rest.',
+    each((status) => status.idle),
+  )
+  metrics.gauge(
+    'weft_shard_sessions_waiting',
+    'Sessions that wait for a connection.',
+    each((status) => status.waiting),
+  )
+  metrics.gauge(
+    'weft_shard_prepared',
+    'Prepared transactions not carried out.',
+    each((status) => status.prepared),
+  )
+}
