@@ -41,6 +41,8 @@ export interface ShardKey {
   /** Position among the live columns, 0-based. */
   readonly index: number
   readonly type: KeyType
+  /** `atttypmod` where the type has one (varchar(n), numeric(p, s), …): an assignment may change the value. */
+  readonly typmod?: number
 }
 
 export type RelationKind =

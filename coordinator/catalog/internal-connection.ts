@@ -1,0 +1,98 @@
+import { weftError } from '../../errors/catalog.ts'
+import { PgError, invariant } from '../../errors/pg-error.ts'
+import type { AgentLink, AgentSession, ExecRequest, ReplySink } from '../../protocol/agent-link.ts'
+import { parseDataRow, parseErrorFields } from '../../protocol/wire/backend-messages.ts'
+import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
+import { query } from '../../protocol/wire/frontend-messages.ts'
+
+const FRAME_BYTES_MAX = 0x3fff_ffff
+/** Weft's own statements depend on no shard map. */
+const ANY_MAP_VERSION = Number.MAX_SAFE_INTEGER
+
+export type TextRow = readonly (string | null)[]
+
+/** Statements of Weft's own on one shard, as its administrator, one after the other. */
+export class InternalConnection implements ReplySink {
+  private readonly session: AgentSession
+  private readonly shard: number
+  private queue: Promise<unknown> = Promise.resolve()
+  private running: { resolve(rows: { rows: TextRow[] }): void; reject(error: Error): void } | undefined
+  private reader = new FrameReader({ frameBytesMax: FRAME_BYTES_MAX })
+  private rows: TextRow[] = []
+  private error: PgError | undefined
+
+  constructor(link: AgentLink, sessionId: number) {
+    this.shard = link.shard
+    this.session = link.open(sessionId, { kind: 'internal' }, this)
+  }
+
+  /** Runs a simple Query; rows of all its statements, as text. Rejects with the first error. */
+  query(sql: string): Promise<{ readonly rows: readonly TextRow[] }> {
+    const next = this.queue.then(() => this.run(sql))
+    this.queue = next.catch(() => {})
+    return next
+  }
+
+  /** Several statements with nothing in between: `work` gets a query function of its own. */
+  exclusively<T>(work: (query: (sql: string) => Promise<{ rows: readonly TextRow[] }>) => Promise<T>): Promise<T> {
+    const next = this.queue.then(() => work((sql) => this.run(sql)))
+    this.queue = next.catch(() => {})
+    return next
+  }
+
+  private run(sql: string): Promise<{ rows: readonly TextRow[] }> {
+    invariant(this.running === undefined, 'two internal statements at once')
+    return new Promise((resolve, reject) => {
+      this.running = { resolve, reject }
+      this.rows = []
+      this.error = undefined
+      const request: ExecRequest = {
+        mapVersion: ANY_MAP_VERSION,
+        settings: NO_SETTINGS,
+        payload: query(sql),
+        access: 'read',
+        pin: false,
+        taints: false,
+        swallow: 0,
+      }
+      this.session.exec(request)
+    })
+  }
+
+  data(chunk: Buffer, ready: number): void {
+    const { reader } = this
+    reader.push(chunk)
+    while (reader.next()) {
+      const { type, buffer, bodyStart, end } = reader
+      if (type === MSG.dataRow) {
+        this.rows.push(parseDataRow(buffer, bodyStart, end).map((v) => v?.toString('utf8') ?? null))
+      } else if (type === MSG.errorResponse) {
+        this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
+      }
+    }
+    if (ready === 0) return
+    const running = this.running
+    this.running = undefined
+    if (this.error === undefined) running?.resolve({ rows: this.rows })
+    else running?.reject(this.error)
+  }
+
+  failed(error: PgError): void {
+    const running = this.running
+    this.running = undefined
+    this.reader = new FrameReader({ frameBytesMax: FRAME_BYTES_MAX })
+    running?.reject(error)
+  }
+
+  async(): void {}
+
+  drained(): void {}
+
+  close(): void {
+    this.running?.reject(weftError('shard_unreachable', { shard: this.shard, why: 'this node is stopping' }))
+    this.running = undefined
+    this.session.close()
+  }
+}
+
+const NO_SETTINGS = { id: 0, sql: '' }

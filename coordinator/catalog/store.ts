@@ -1,0 +1,63 @@
+import type { Catalog } from '../../sql/catalog.ts'
+import type { InternalConnection } from './internal-connection.ts'
+import { loadCatalog } from './load.ts'
+
+/** How long a node waits for a map version that an agent already knows to become visible on the home shard. */
+const CATCH_UP_MS = 2_000
+const CATCH_UP_PAUSE_MS = 10
+
+/** The node's copy of the catalog: replaced as a whole, never changed. */
+export class CatalogStore {
+  private value: Catalog
+  private loading: Promise<Catalog> | undefined
+  private readonly home: InternalConnection
+  private readonly shardCount: number
+
+  private constructor(value: Catalog, home: InternalConnection, shardCount: number) {
+    this.value = value
+    this.home = home
+    this.shardCount = shardCount
+  }
+
+  static async open(home: InternalConnection, shardCount: number): Promise<CatalogStore> {
+    return new CatalogStore(await load(home, shardCount), home, shardCount)
+  }
+
+  get current(): Catalog {
+    return this.value
+  }
+
+  /**
+   * Loads until the version is at least `minVersion`. A version that an agent knows but the home shard never shows is
+   * of a change that failed after its fence: the home shard's version is then raised past it, so that agents and
+   * nodes agree again.
+   */
+  async reload(minVersion: number): Promise<Catalog> {
+    const giveUpAt = performance.now() + CATCH_UP_MS
+    while (this.value.version < minVersion) {
+      await this.loadShared()
+      if (this.value.version >= minVersion) break
+      if (performance.now() > giveUpAt) await this.raise(minVersion)
+      else await new Promise((resolve) => setTimeout(resolve, CATCH_UP_PAUSE_MS))
+    }
+    return this.value
+  }
+
+  /** Sessions that want it at the same time share one load, unless it began before they asked. */
+  private async loadShared(): Promise<void> {
+    await this.loading
+    this.loading ??= load(this.home, this.shardCount).finally(() => {
+      this.loading = undefined
+    })
+    const loaded = await this.loading
+    if (loaded.version > this.value.version) this.value = loaded
+  }
+
+  private async raise(minVersion: number): Promise<void> {
+    await this.home.query(`UPDATE weft.meta SET version = greatest(version, ${Math.floor(minVersion)})`)
+  }
+}
+
+function load(home: InternalConnection, shardCount: number): Promise<Catalog> {
+  return home.exclusively((query) => loadCatalog(query, shardCount))
+}

@@ -1,0 +1,92 @@
+import type { Socket } from 'node:net'
+
+/** Small messages are gathered up to this size before they are written. */
+const GATHER_BYTES = 16_384
+
+/** What goes to the client: small messages are gathered, one write per turn; backpressure is the caller's to obey. */
+export class ClientOutput {
+  private readonly socket: Socket
+  private gathered: Buffer[] = []
+  private gatheredBytes = 0
+  /** CommandComplete of the last statement, kept back until the commit that belongs to it has succeeded. */
+  private held: Buffer | undefined
+  private drainWaiters: (() => void)[] = []
+  /** Bytes pushed so far: tells whether a statement has said anything yet. */
+  pushedBytes = 0
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('drain', () => {
+      const waiters = this.drainWaiters
+      this.drainWaiters = []
+      for (const resolve of waiters) resolve()
+    })
+  }
+
+  /** Gathers a message; `flush` or the next `send` writes it. */
+  push(message: Buffer): void {
+    this.pushedBytes += message.length
+    if (this.held !== undefined) this.releaseHeld()
+    this.gathered.push(message)
+    this.gatheredBytes += message.length
+    if (this.gatheredBytes > GATHER_BYTES) this.flush()
+  }
+
+  /** Keeps a CommandComplete back until `releaseHeld`, or for ever by `dropHeld`. */
+  hold(message: Buffer): void {
+    if (this.held !== undefined) this.releaseHeld()
+    this.held = message
+  }
+
+  releaseHeld(): void {
+    const held = this.held
+    if (held === undefined) return
+    this.held = undefined
+    this.push(held)
+  }
+
+  dropHeld(): void {
+    this.held = undefined
+  }
+
+  /** Writes now. False: the client is slow; wait with `onceDrained`. */
+  send(chunk: Buffer): boolean {
+    if (this.gathered.length > 0) {
+      this.gathered.push(chunk)
+      this.gatheredBytes += chunk.length
+      return this.flush()
+    }
+    return this.socket.write(chunk)
+  }
+
+  flush(): boolean {
+    const count = this.gathered.length
+    if (count === 0) return !this.socket.writableNeedDrain
+    const all = count === 1 ? this.gathered[0]! : Buffer.concat(this.gathered, this.gatheredBytes)
+    this.gathered = []
+    this.gatheredBytes = 0
+    return this.socket.write(all)
+  }
+
+  get isSlow(): boolean {
+    return this.socket.writableNeedDrain
+  }
+
+  onceDrained(callback: () => void): void {
+    if (!this.socket.writableNeedDrain || this.socket.destroyed) callback()
+    else this.drainWaiters.push(callback)
+  }
+
+  /** Resolves when the client has taken what was sent (at once, without a promise, when it keeps up). */
+  room(): void | Promise<void> {
+    if (!this.socket.writableNeedDrain || this.socket.destroyed) return
+    return new Promise((resolve) => this.drainWaiters.push(resolve))
+  }
+
+  /** Lets everyone who waits for the client go on: it is gone. */
+  abandon(): void {
+    const waiters = this.drainWaiters
+    this.drainWaiters = []
+    for (const resolve of waiters) resolve()
+  }
+}

@@ -1,0 +1,119 @@
+import type { AgentLink, Settings, StatementRef } from '../../protocol/agent-link.ts'
+import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
+import type { Catalog } from '../../sql/catalog.ts'
+import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
+import type { CommitDriver } from '../commit/commit.ts'
+import type { SessionSettings } from '../session/settings.ts'
+import type { ClientOutput } from './client-output.ts'
+import type { KeySlots } from './key-slots.ts'
+import type { ShardLine } from './shard-line.ts'
+import type { TxnTickets } from './tickets.ts'
+import type { Transaction } from './transaction.ts'
+
+/** The shard that holds local tables, catalogs and sequences. */
+export const HOME = 0
+
+export interface Logger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface CatalogSource {
+  readonly current: Catalog
+  /** Loads again until the version is at least `minVersion`. */
+  reload(minVersion: number): Promise<Catalog>
+}
+
+/** What all sessions of a node share. */
+export interface CoordinatorNode {
+  readonly version: string
+  readonly id: string
+  readonly shardCount: number
+  readonly links: readonly AgentLink[]
+  readonly catalogs: CatalogSource
+  readonly tickets: TxnTickets
+  /** Sessions that keep a backend. */
+  readonly pins: TxnTickets
+  readonly commits: CommitDriver
+  readonly log: Logger
+  readonly limits: NodeLimits
+}
+
+export interface NodeLimits {
+  /** Sessions that keep a backend of their own (LISTEN, temporary tables, …). */
+  readonly pinsMax: number
+  /** How long a change of the shard map waits for statements planned on the old one. */
+  readonly fenceTimeoutMs: number
+  /** Bytes of a message from a client. */
+  readonly frameBytesMax: number
+}
+
+/** One statement about to run: its plan, and where its values come from. */
+export interface Execution {
+  readonly plan: Plan
+  /** The statement, without the rest of a multi-statement message. */
+  readonly text: string
+  /** A whole Query message that holds just this statement; the payload when it is forwarded as written. */
+  readonly frame: Buffer | undefined
+  /** Extended protocol only. */
+  readonly bind: BindMessage | undefined
+  /** Types declared in Parse. */
+  readonly paramTypes: readonly number[]
+  /** Prepared under this name on backends that have it; undefined: parsed anew. */
+  readonly ref: StatementRef | undefined
+  /** Reads shard key values from the text's literals or the bound parameters. */
+  readonly keys: KeySlots
+  /** The client expects a RowDescription ahead of the rows. */
+  readonly wantsRowDescription: boolean
+  /** Execute's row limit, 0 for none. */
+  readonly maxRows: number
+}
+
+/** Statement-level state of a session that executors read and change. */
+export interface SessionState {
+  readonly user: string
+  readonly database: string
+  /** The session keeps its home backend. */
+  pinned: boolean
+  /** Names of the session's temporary relations. */
+  tempTables: ReadonlySet<string>
+  /** Open SQL cursors and the shards they live on. */
+  readonly cursors: Map<string, number>
+  /** The shard on which the last statement's rows stopped at a row limit. */
+  suspended: ShardLine | undefined
+  /** NOTIFYs of the running transaction, sent when it commits. */
+  readonly notifications: string[]
+}
+
+/** What an executor may use of the session it works for. */
+export interface ExecContext {
+  readonly node: CoordinatorNode
+  readonly tx: Transaction
+  readonly settings: SessionSettings
+  readonly out: ClientOutput
+  readonly state: SessionState
+  /** Id of the session on every link. */
+  readonly sessionId: number
+  line(shard: number): ShardLine
+  /** Map version that the statement under way was planned on. */
+  readonly planVersion: number
+  /** Settings that a backend must have now. */
+  currentSettings(): Settings
+  /** The catalog as the session sees it, its own uncommitted changes included. */
+  catalog(): Promise<Catalog>
+  searchPath(): readonly string[]
+  /** Starts an implicit transaction unless one is open, and waits for its turn to hold backends. */
+  needTransaction(): Promise<void>
+  /** Waits until an open transaction may hold backends. */
+  admit(): Promise<void>
+  /** Plans another statement text for this session (EXECUTE, EXPLAIN). */
+  /** SQL-level PREPARE, EXECUTE, DEALLOCATE. */
+  runPrepared(exec: Execution, plan: PreparedPlan): Promise<void>
+  /** Sends the client the current value of every reported parameter that may have changed. */
+  reportParameters(): Promise<void>
+  /** DISCARD ALL: prepared statements, settings, pins, cursors. */
+  discardSession(): Promise<void>
+  planText(text: string, paramTypes: readonly number[]): Promise<Plan>
+}

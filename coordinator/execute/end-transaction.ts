@@ -1,0 +1,142 @@
+import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import { type ExecContext, HOME } from './context.ts'
+import { settleAll } from './forward.ts'
+import { fenceMap, unfenceMap } from './map-change.ts'
+import { queryShard, simpleQuery } from './send.ts'
+import type { ShardLine } from './shard-line.ts'
+
+const READ_XID = 'SELECT pg_current_xact_id_if_assigned() IS NOT NULL'
+
+/**
+ * Commits the session's transaction on every shard that takes part, and leaves the session without one. A rejection
+ * is the client's answer to COMMIT; the transaction is over then too.
+ */
+export async function commitTransaction(ctx: ExecContext): Promise<void> {
+  const { tx } = ctx
+  if (tx.failed) {
+    await rollbackTransaction(ctx)
+    throw weftError('in_failed_transaction', {})
+  }
+  try {
+    await sendNotifications(ctx)
+    if (tx.mapChanged) await commitMapChange(ctx)
+    else await commitShards(ctx)
+  } catch (error) {
+    await rollbackRemaining(ctx)
+    finish(ctx, 'rollback')
+    throw error
+  }
+  finish(ctx, 'commit')
+  await sendLateNotifications(ctx)
+}
+
+/** Ends the transaction everywhere without a trace. Never rejects: what cannot be reached rolls back by itself. */
+export async function rollbackTransaction(ctx: ExecContext): Promise<void> {
+  ctx.state.notifications.length = 0
+  await rollbackRemaining(ctx)
+  finish(ctx, 'rollback')
+}
+
+function finish(ctx: ExecContext, how: 'commit' | 'rollback'): void {
+  if (how === 'commit') ctx.settings.commit()
+  else ctx.settings.rollback()
+  ctx.tx.end()
+  if (ctx.tx.hasTicket) {
+    ctx.tx.hasTicket = false
+    ctx.node.tickets.release()
+  }
+}
+
+async function rollbackRemaining(ctx: ExecContext): Promise<void> {
+  const lines = ctx.tx.joined.filter((line) => line.joined && !line.active && line.session.holdsBackend)
+  await Promise.allSettled(lines.map((line) => endOn(ctx, line, 'ROLLBACK')))
+}
+
+async function commitMapChange(ctx: ExecContext): Promise<void> {
+  const fence = await fenceMap(ctx)
+  let committed = false
+  try {
+    await commitShards(ctx)
+    committed = true
+  } finally {
+    await unfenceMap(ctx, fence, committed)
+  }
+  await ctx.node.catalogs.reload(fence.version)
+}
+
+async function commitShards(ctx: ExecContext): Promise<void> {
+  const lines = [...ctx.tx.joined]
+  if (lines.length === 0) return
+  if (lines.length === 1) return endOn(ctx, lines[0]!, 'COMMIT')
+  let writers = lines.filter((line) => line.wrote)
+  let readers = lines.filter((line) => !line.wrote)
+  if (writers.length < 2) {
+    const written = await Promise.all(readers.map((line) => hasXid(ctx, line)))
+    writers = writers.concat(readers.filter((_, i) => written[i]))
+    readers = readers.filter((_, i) => !written[i])
+  }
+  if (writers.length > 1) return commitAcross(ctx, writers, readers)
+  // Nothing was written there: what becomes of these commits cannot be seen by anyone.
+  await Promise.allSettled(readers.map((line) => endOn(ctx, line, 'COMMIT')))
+  for (const line of writers) await endOn(ctx, line, 'COMMIT')
+}
+
+/** A shard that only read, as far as the plans could tell: a function or trigger may have written all the same. */
+async function hasXid(ctx: ExecContext, line: ShardLine): Promise<boolean> {
+  const answer = await queryShard(ctx, line, READ_XID, [], { writes: false })
+  return answer.rows[0]?.[0]?.toString() === 't'
+}
+
+async function commitAcross(
+  ctx: ExecContext,
+  writers: readonly ShardLine[],
+  readers: readonly ShardLine[],
+): Promise<void> {
+  const result = await ctx.node.commits.commit({
+    participants: writers.map((line) => ({ shard: line.shard, session: line.session })),
+    readers: readers.map((line) => ({
+      shard: line.shard,
+      session: line.session,
+      release: async () => {
+        if (await hasXid(ctx, line)) return true
+        await endOn(ctx, line, 'COMMIT')
+        return false
+      },
+    })),
+  })
+  for (const line of [...writers, ...readers]) line.joined = false
+  if (result.outcome !== 'committed') throw result.error
+}
+
+/** COMMIT or ROLLBACK on one shard. */
+async function endOn(ctx: ExecContext, line: ShardLine, verb: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+  const options = { writes: false, taints: ctx.tx.tainted }
+  const end = await simpleQuery(ctx, line, verb, options, verb === 'COMMIT')
+  line.joined = false
+  if (end.error !== undefined) throw end.error
+  if (verb === 'COMMIT' && end.tag === 'ROLLBACK') {
+    throw new PgError({ code: '40000', message: `shard ${line.shard} rolled the transaction back` })
+  }
+}
+
+/** NOTIFY commits with the home shard's part when that is the only one; PREPARE TRANSACTION refuses it otherwise. */
+async function sendNotifications(ctx: ExecContext): Promise<void> {
+  const { notifications } = ctx.state
+  if (notifications.length === 0 || ctx.tx.joined.length > 1) return
+  if (ctx.tx.joined.length === 1 && ctx.tx.joined[0]!.shard !== HOME) return
+  const line = ctx.line(HOME)
+  for (const sql of notifications.splice(0)) {
+    const end = await simpleQuery(ctx, line, sql, { writes: true })
+    if (end.error !== undefined) throw end.error
+  }
+}
+
+/** After a commit over several shards: the decision stands, now the listeners may hear of it. */
+async function sendLateNotifications(ctx: ExecContext): Promise<void> {
+  const pending = ctx.state.notifications.splice(0)
+  if (pending.length === 0) return
+  const ends = await settleAll([simpleQuery(ctx, ctx.line(HOME), pending.join(';'), { writes: true })])
+  const failed = ends.find((end) => end.error !== undefined)
+  if (failed !== undefined) ctx.node.log.warn({ err: failed.error }, 'notifications could not be sent')
+}

@@ -1,0 +1,110 @@
+import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import type { ForwardPlan } from '../../sql/plan/plan.ts'
+import { runAggregate } from './aggregate.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
+import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
+import { resolveShards } from './route.ts'
+import { failedLeaves, sendAsWritten, settle } from './send.ts'
+
+/** Runs a statement that is forwarded as written to the shard or shards of its route. */
+export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
+  const shards = await resolveShards(ctx, plan.route, exec)
+  if (shards.length === 1) return runOnOne(ctx, exec, shards[0]!)
+  const several = plan.onSeveral
+  switch (several.kind) {
+    case 'refuse':
+      throw several.error
+    case 'aggregate':
+      return runAggregate(ctx, exec, several.aggregate, shards)
+    case 'concat':
+    case 'sum':
+      return runOnSeveral(ctx, exec, shards, 'all')
+    case 'first':
+      return runOnSeveral(ctx, exec, shards, 'first')
+  }
+}
+
+/** One shard: every byte of its answer is the answer. */
+export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number): Promise<void> {
+  await ctx.admit()
+  const line = ctx.line(shard)
+  const forwarder = new RowForwarder(ctx.out, new ForwardState(exec.wantsRowDescription))
+  sendAsWritten(ctx, line, exec, forwarder)
+  const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+  if (forwarder.suspended) ctx.state.suspended = line
+  else if (end.tag !== '') ctx.out.hold(tagWithCount(end.tag, end.count))
+}
+
+/**
+ * The same statement on several shards. `all`: rows concatenated, counts summed; `first`: the copies of a reference
+ * table, of which one speaks for all, after they were seen to agree.
+ */
+async function runOnSeveral(
+  ctx: ExecContext,
+  exec: Execution,
+  shards: readonly number[],
+  speak: 'all' | 'first',
+): Promise<void> {
+  if (exec.maxRows > 0) throw weftError('not_supported', ROW_LIMIT)
+  if (exec.plan.access === 'write') await ctx.needTransaction()
+  else await ctx.admit()
+  const state = new ForwardState(exec.wantsRowDescription)
+  const silent = new ForwardState(false)
+  const runs = shards.map((shard, i) => {
+    const line = ctx.line(shard)
+    const consumer = i === 0 || speak === 'all' ? new RowForwarder(ctx.out, state) : new Silent(ctx.out, silent)
+    sendAsWritten(ctx, line, exec, consumer)
+    return { line, consumer }
+  })
+  const ends = await settleAll(runs.map(({ line, consumer }) => failedLeaves(ctx, line, consumer.ended)))
+  const settled = ends.map((end, i) => settleQuietly(ctx, runs[i]!.line, end))
+  const failed = settled.find((end) => end.error !== undefined)
+  if (failed?.error !== undefined) throw failed.error
+  ctx.out.hold(tagWithCount(settled[0]!.tag, speak === 'first' ? agreed(settled) : total(settled)))
+}
+
+const ROW_LIMIT = {
+  what: 'a row limit on Execute is not supported for statements over several shards yet',
+  hint: 'Fetch all rows, or restrict the shard key to one value.',
+}
+
+/** A copy that is not to speak: its rows are dropped. */
+class Silent extends RowForwarder {
+  protected override frame(): void {}
+}
+
+function settleQuietly(ctx: ExecContext, line: Parameters<typeof settle>[1], end: ExecEnd): ExecEnd {
+  try {
+    return settle(ctx, line, end)
+  } catch {
+    return end
+  }
+}
+
+function total(ends: readonly ExecEnd[]): number | null {
+  if (ends.every((end) => end.count === null)) return null
+  return ends.reduce((sum, end) => sum + (end.count ?? 0), 0)
+}
+
+/** Copies of a reference table must have answered alike (invariant I5). */
+function agreed(ends: readonly ExecEnd[]): number | null {
+  const count = ends[0]!.count
+  if (ends.some((end) => end.count !== count)) {
+    throw new PgError({
+      code: 'XX001',
+      message: 'the copies of a reference table differ',
+      detail: `rows affected per shard: ${ends.map((end) => end.count).join(', ')}`,
+      hint: `The transaction was rolled back. Compare the copies with the one on the home shard (${HOME}).`,
+    })
+  }
+  return count
+}
+
+/** Waits for all before it rejects with the first error: no exec may still run when the statement is over. */
+export async function settleAll<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(promises)
+  const failed = results.find((r): r is PromiseRejectedResult => r.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+  return results.map((r) => (r as PromiseFulfilledResult<T>).value)
+}

@@ -1,0 +1,100 @@
+import { weftError } from '../../errors/catalog.ts'
+import { buildInsert, type SplicedValues } from '../../sql/plan/insert-text.ts'
+import type { InsertPlan, InsertRow } from '../../sql/plan/plan.ts'
+import type { ExecContext, Execution } from './context.ts'
+import { evaluateExpressions, evaluateFills } from './evaluate.ts'
+import { runOnOne, settleAll } from './forward.ts'
+import { NULL_KEY } from './key-slots.ts'
+import { ForwardState, tagWithCount } from './replies.ts'
+import { RowKeeper, inOrder } from './returned-rows.ts'
+import { slotOf } from './route.ts'
+import { failedLeaves, sendRewritten, settle } from './send.ts'
+import { slotOfText } from './server-slot.ts'
+
+/** INSERT … VALUES whose rows may belong to several shards, or need values that only the home shard can give. */
+export async function runInsert(ctx: ExecContext, exec: Execution, plan: InsertPlan): Promise<void> {
+  const values = await splicedValues(ctx, exec, plan)
+  const groups = await groupRows(ctx, exec, plan, values)
+  const asWritten = plan.fill.length === 0 && values.keys.every((key) => key === undefined)
+  if (groups.size === 1 && asWritten) return runOnOne(ctx, exec, [...groups.keys()][0]!)
+  if (groups.size > 1) await ctx.needTransaction()
+  else await ctx.admit()
+  await insertGroups(ctx, exec, plan, values, groups)
+}
+
+/** Values that Weft puts into the text in place of expressions and omitted columns. */
+async function splicedValues(ctx: ExecContext, exec: Execution, plan: InsertPlan): Promise<SplicedValues> {
+  const fills = await evaluateFills(ctx, plan.fill, plan.rows.length)
+  const expressions = plan.rows.map((row) =>
+    row.key.source.kind === 'expression' ? exec.text.slice(row.key.source.start, row.key.source.end) : undefined,
+  )
+  const keys = plan.table.kind === 'reference' ? [] : await evaluateExpressions(ctx, exec, plan.keyType, expressions)
+  return { fills, keys }
+}
+
+/** Rows by the shard that owns them; a reference table's rows belong to every shard. */
+async function groupRows(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: InsertPlan,
+  values: SplicedValues,
+): Promise<Map<number, number[]>> {
+  const groups = new Map<number, number[]>()
+  if (plan.table.kind === 'reference') {
+    for (let shard = 0; shard < ctx.node.shardCount; shard++) groups.set(shard, plan.rows.map((_, i) => i))
+    return groups
+  }
+  const { slots } = await ctx.catalog()
+  for (const [i, row] of plan.rows.entries()) {
+    const slot = await rowSlot(ctx, exec, plan, row, i, values)
+    if (slot === NULL_KEY) throw weftError('key_null', { table: plan.table.name, column: plan.table.key!.column })
+    const shard = slots[slot]!
+    const group = groups.get(shard)
+    if (group === undefined) groups.set(shard, [i])
+    else group.push(i)
+  }
+  return groups
+}
+
+function rowSlot(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: InsertPlan,
+  row: InsertRow,
+  index: number,
+  values: SplicedValues,
+): number | Promise<number> {
+  const { key } = row
+  if (key.source.kind === 'expression') return slotOfText(ctx, plan.keyType, values.keys[index] ?? null)
+  if (key.source.kind === 'default') {
+    const at = plan.fill.findIndex((fill) => fill.isKey)
+    return slotOfText(ctx, plan.keyType, values.fills[index]?.[at] ?? null)
+  }
+  return slotOf(ctx, plan.keyType, { ...key, source: key.source }, exec, { typmod: plan.table.key?.typmod ?? -1 })
+}
+
+async function insertGroups(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: InsertPlan,
+  values: SplicedValues,
+  groups: ReadonlyMap<number, readonly number[]>,
+): Promise<void> {
+  const state = new ForwardState(exec.wantsRowDescription)
+  const isReference = plan.table.kind === 'reference'
+  const runs = [...groups].map(([shard, indexes]) => {
+    const { sql, params } = buildInsert(plan, exec.text, indexes, values)
+    const line = ctx.line(shard)
+    const keeper = new RowKeeper(ctx.out, state)
+    sendRewritten(ctx, line, exec, sql, params, keeper)
+    return { line, indexes, keeper }
+  })
+  const ends = await settleAll(runs.map(({ line, keeper }) => failedLeaves(ctx, line, keeper.ended)))
+  for (const [i, end] of ends.entries()) settle(ctx, runs[i]!.line, end)
+  const spoken = isReference ? runs.slice(0, 1) : runs
+  for (const row of inOrder(spoken.map(({ indexes, keeper }) => ({ indexes, rows: keeper.rows })))) {
+    ctx.out.push(row)
+  }
+  const count = ends.slice(0, spoken.length).reduce((sum, end) => sum + (end.count ?? 0), 0)
+  ctx.out.hold(tagWithCount(ends[0]!.tag, count))
+}

@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto'
+import type { StatementRef } from '../../protocol/agent-link.ts'
+import { parse } from '../../protocol/wire/frontend-messages.ts'
+import type { Catalog } from '../../sql/catalog.ts'
+import { Lexed } from '../../sql/lex/lexed.ts'
+import { lexStatement } from '../../sql/lex/scan.ts'
+import { type OffsetMap, offsetMap } from '../../sql/lex/split.ts'
+import { type ParsedStatement, parseStatements } from '../../sql/parse/parse.ts'
+import type { Plan, PlanContext } from '../../sql/plan/plan.ts'
+import { planStatement } from '../../sql/plan/plan-statement.ts'
+import { type CacheScope, PlanCache } from './plan-cache.ts'
+
+/** Under what a statement was planned: plans of equal scopes are interchangeable. */
+export interface PlanScope {
+  readonly catalog: Catalog
+  readonly searchPath: readonly string[]
+  readonly tempTables: ReadonlySet<string>
+  /** Undefined: private to a session (temporary tables, uncommitted DDL), never cached. */
+  readonly cache: CacheScope | undefined
+  readonly key: string
+}
+
+/** A statement's text with its tokens and its plan. */
+export interface Planned {
+  readonly plan: Plan
+  readonly sql: Buffer
+  readonly lexed: Lexed
+}
+
+const NO_TYPES: readonly number[] = []
+const NO_TEMP_TABLES: ReadonlySet<string> = new Set()
+/** Version of a cache scope that the cache has let go of. */
+const LET_GO = -1
+
+/** Turns statement texts into plans, by the cache where it can. One per node. */
+export class Planner {
+  private readonly cache: PlanCache<Plan>
+  /** Lexer output of the statement that is being looked up; taken over by nobody. */
+  private readonly scratch = new Lexed()
+  private scopes = new Map<string, PlanScope>()
+  private scopesVersion = -1
+  private readonly refs: StatementRefs
+
+  constructor(limits: { readonly entriesMax: number; readonly textBytesMax: number }) {
+    this.cache = new PlanCache<Plan>(limits)
+    this.refs = new StatementRefs(limits.entriesMax)
+  }
+
+  /** Interned: sessions with the same catalog version and search path share one scope, and so their plans. */
+  scope(catalog: Catalog, searchPath: readonly string[]): PlanScope {
+    if (catalog.version !== this.scopesVersion) {
+      this.scopes = new Map()
+      this.scopesVersion = catalog.version
+    }
+    const key = JSON.stringify(searchPath)
+    const known = this.scopes.get(key)
+    if (known !== undefined && known.catalog === catalog && known.cache?.version !== LET_GO) return known
+    const cache = this.cache.scope(catalog.version, searchPath)
+    const scope: PlanScope = { catalog, searchPath, tempTables: NO_TEMP_TABLES, cache, key }
+    this.scopes.set(key, scope)
+    return scope
+  }
+
+  /** A session's own scope: temporary tables, or a transaction's uncommitted DDL. Its plans are not cached. */
+  privateScope(catalog: Catalog, searchPath: readonly string[], tempTables: ReadonlySet<string>): PlanScope {
+    return { catalog, searchPath, tempTables, cache: undefined, key: '' }
+  }
+
+  /** The hot path: the cached plan of a text that `lexed` describes. */
+  lookup(scope: PlanScope, sql: Buffer, lexed: Lexed, paramTypes: readonly number[] = NO_TYPES): Plan | undefined {
+    if (scope.cache === undefined || !lexed.ok) return undefined
+    const cache = this.cache.scopeWithTypes(scope.cache, paramTypes)
+    return this.cache.lookup(cache, sql, lexed.start, lexed.end, lexed)
+  }
+
+  /** Plans one statement. Its literals are numbered as `lexStatement` finds them. */
+  plan(scope: PlanScope, stmt: ParsedStatement, paramTypes: readonly number[] = NO_TYPES): Planned {
+    const sql = Buffer.from(stmt.text)
+    const lexed = new Lexed()
+    lexStatement(sql, 0, sql.length, lexed)
+    const known = this.lookup(scope, sql, lexed, paramTypes)
+    if (known !== undefined) return { plan: known, sql, lexed }
+    const { catalog, searchPath, tempTables } = scope
+    const context: PlanContext = { searchPath, tempTables, paramTypes }
+    const plan = planStatement(stmt, literalPlaces(stmt.text, lexed), catalog, context)
+    this.remember(scope, sql, lexed, paramTypes, plan)
+    return { plan, sql, lexed }
+  }
+
+  /** Splits a message into statements and checks their syntax. Throws 42601. */
+  parse(text: string): ParsedStatement[] {
+    return parseStatements(text)
+  }
+
+  /**
+   * A name under which backends keep this text prepared, from its second use on; a text that is never seen again is
+   * not worth a place in every backend.
+   */
+  refFor(scope: PlanScope, sql: Buffer, paramTypes: readonly number[]): StatementRef | undefined {
+    return this.refs.get(scope, sql, paramTypes)
+  }
+
+  get stats() {
+    return this.cache.stats()
+  }
+
+  private remember(
+    scope: PlanScope,
+    sql: Buffer,
+    lexed: Lexed,
+    paramTypes: readonly number[],
+    plan: Plan,
+  ): void {
+    if (scope.cache === undefined || !lexed.ok) return
+    const cache = this.cache.scopeWithTypes(scope.cache, paramTypes)
+    this.cache.insert(cache, sql, lexed.start, lexed.end, lexed, plan)
+  }
+
+  /** Scratch for `lexStatement` on the hot path; valid until the next statement is lexed. */
+  lex(sql: Buffer, start: number, end: number): Lexed {
+    lexStatement(sql, start, end, this.scratch)
+    return this.scratch
+  }
+}
+
+/** The lexer's literals in UTF-16 offsets of the text, as the planner wants them. */
+function literalPlaces(text: string, lexed: Lexed): { start: number; end: number }[] {
+  const map: OffsetMap = offsetMap(text)
+  const places: { start: number; end: number }[] = []
+  for (let i = 0; i < lexed.literalCount; i++) {
+    places.push({ start: map.toUtf16(lexed.starts[i]!), end: map.toUtf16(lexed.ends[i]!) })
+  }
+  return places
+}
+
+/** Content-derived names of prepared statements, given from a text's second use on. Bounded, oldest out first. */
+class StatementRefs {
+  private readonly entriesMax: number
+  private readonly byText = new Map<string, StatementRef | null>()
+
+  constructor(entriesMax: number) {
+    this.entriesMax = entriesMax
+  }
+
+  get(scope: PlanScope, sql: Buffer, paramTypes: readonly number[]): StatementRef | undefined {
+    if (scope.cache === undefined) return undefined
+    const types = paramTypes.length === 0 ? '' : paramTypes.join(',')
+    const key = `${sql.toString('latin1')}\u0000${types}\u0000${scope.key}`
+    const known = this.byText.get(key)
+    if (known === undefined) {
+      if (this.byText.size >= this.entriesMax) this.byText.delete(this.byText.keys().next().value!)
+      this.byText.set(key, null)
+      return undefined
+    }
+    if (known !== null) return known
+    const hash = createHash('sha256').update(key).digest('base64url').slice(0, 22)
+    const name = `weft_${scope.catalog.version}_${hash}`
+    const ref: StatementRef = { name, parse: parse(name, sql, paramTypes) }
+    this.byText.set(key, ref)
+    return ref
+  }
+}

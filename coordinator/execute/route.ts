@@ -1,0 +1,95 @@
+import { weftError } from '../../errors/catalog.ts'
+import type { Catalog } from '../../sql/catalog.ts'
+import type { KeyContext } from '../../sql/hash/key-value.ts'
+import type { KeyRestriction, KeyValue, Route } from '../../sql/plan/plan.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
+import { type KeySlots, NO_MATCH, NULL_KEY } from './key-slots.ts'
+import { evaluateSlot } from './server-slot.ts'
+
+/** `routeNow` could not tell without asking Postgres, or the route is not a single shard. */
+export const NOT_ONE = -1
+
+/**
+ * The one shard a statement goes to, when that can be told at once; `NOT_ONE` otherwise. The hot path: no allocation.
+ * `preferred` is taken where any shard would do.
+ */
+export function routeNow(route: Route, keys: KeySlots, catalog: Catalog, preferred: number): number {
+  switch (route.kind) {
+    case 'home':
+      return HOME
+    case 'any':
+      return preferred
+    case 'all':
+      return catalog.shardCount === 1 ? HOME : NOT_ONE
+    case 'keys': {
+      const { restrictions } = route
+      let shard = NOT_ONE
+      for (let i = 0; i < restrictions.length; i++) {
+        const { keyType, values } = restrictions[i]!
+        for (let j = 0; j < values.length; j++) {
+          const slot = keys.slot(keyType, values[j]!)
+          if (slot === NULL_KEY || slot === NO_MATCH) continue
+          if (slot < 0) return NOT_ONE
+          const owner = catalog.slots[slot]!
+          if (shard !== NOT_ONE && owner !== shard) return NOT_ONE
+          shard = owner
+        }
+      }
+      // No value can match any row: any shard gives the empty answer.
+      return shard === NOT_ONE ? preferred : shard
+    }
+  }
+}
+
+/** The shards a statement goes to, in order. Asks Postgres for values that only it can read. */
+export async function resolveShards(ctx: ExecContext, route: Route, exec: Execution): Promise<readonly number[]> {
+  const catalog = await ctx.catalog()
+  const preferred = preferredShard(ctx)
+  if (route.kind === 'all') return Array.from({ length: catalog.shardCount }, (_, shard) => shard)
+  const now = routeNow(route, exec.keys, catalog, preferred)
+  if (now !== NOT_ONE) return [now]
+  if (route.kind !== 'keys') return [preferred]
+  const sets: Set<number>[] = []
+  for (const restriction of route.restrictions) sets.push(await shardsOf(ctx, restriction, exec, catalog))
+  if (sets.length === 1) {
+    const shards = [...sets[0]!].sort((a, b) => a - b)
+    return shards.length === 0 ? [preferred] : shards
+  }
+  const all = new Set(sets.flatMap((set) => [...set]))
+  if (all.size > 1) throw route.spread ?? weftError('not_supported', { what: 'this statement over several shards' })
+  return all.size === 0 ? [preferred] : [...all]
+}
+
+/** A shard that takes part in the transaction anyway, else the home shard. */
+export function preferredShard(ctx: ExecContext): number {
+  return ctx.tx.joined[0]?.shard ?? HOME
+}
+
+async function shardsOf(
+  ctx: ExecContext,
+  restriction: KeyRestriction,
+  exec: Execution,
+  catalog: Catalog,
+): Promise<Set<number>> {
+  const shards = new Set<number>()
+  for (const value of restriction.values) {
+    const slot = await slotOf(ctx, restriction.keyType, value, exec)
+    if (slot >= 0) shards.add(catalog.slots[slot]!)
+  }
+  return shards
+}
+
+/** Slot of a key value, NULL_KEY or NO_MATCH; asks Postgres when this code cannot be certain. */
+export async function slotOf(
+  ctx: ExecContext,
+  keyType: KeyRestriction['keyType'],
+  value: KeyValue,
+  exec: Execution,
+  assignment?: KeyContext,
+): Promise<number> {
+  const slot = exec.keys.slot(keyType, value, assignment)
+  if (slot >= 0 || slot === NULL_KEY) return slot
+  // What no stored key can equal is converted, or refused, when it is assigned: Postgres' business.
+  if (slot === NO_MATCH && assignment === undefined) return slot
+  return evaluateSlot(ctx, keyType, value, exec)
+}

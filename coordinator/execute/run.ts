@@ -1,0 +1,60 @@
+import { assertNever } from '../../errors/pg-error.ts'
+import { commandComplete, EMPTY_QUERY_RESPONSE } from '../../protocol/wire/backend-messages.ts'
+import type { ExecContext, Execution } from './context.ts'
+import { runCopy } from './copy.ts'
+import { runCursor } from './cursor.ts'
+import { runDdl } from './ddl.ts'
+import { runDeclareFunction } from './declare-function.ts'
+import { runExplain } from './explain.ts'
+import { runForward } from './forward.ts'
+import { runInsert } from './insert.ts'
+import { runInsertSelect } from './insert-select.ts'
+import { runSetting } from './setting.ts'
+import { runTransactionControl } from './transaction-control.ts'
+
+
+/**
+ * Runs one statement and gives its answer to the client; its CommandComplete is held back in `ctx.out` until the
+ * caller has committed what belongs to it. Rejects with the client's error.
+ */
+export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
+  const { plan } = exec
+  switch (plan.kind) {
+    case 'forward':
+      if (plan.tag === 'NOTIFY' && ctx.tx.kind === 'explicit') return deferNotify(ctx, exec)
+      return runForward(ctx, exec, plan)
+    case 'insert':
+      return runInsert(ctx, exec, plan)
+    case 'insert-select':
+      return runInsertSelect(ctx, exec, plan)
+    case 'copy':
+      return runCopy(ctx, exec, plan)
+    case 'ddl':
+      return runDdl(ctx, exec, plan)
+    case 'declare':
+      return runDeclareFunction(ctx, exec, plan)
+    case 'transaction':
+      return runTransactionControl(ctx, exec, plan)
+    case 'setting':
+      return runSetting(ctx, exec, plan)
+    case 'prepared':
+      return ctx.runPrepared(exec, plan)
+    case 'cursor':
+      return runCursor(ctx, exec, plan)
+    case 'explain':
+      return runExplain(ctx, exec, plan)
+    case 'refused':
+      throw plan.error
+    case 'empty':
+      ctx.out.push(EMPTY_QUERY_RESPONSE)
+      return
+    default:
+      assertNever(plan)
+  }
+}
+
+/** PREPARE TRANSACTION refuses NOTIFY: it is sent with the commit, when nobody can hear of what did not happen. */
+function deferNotify(ctx: ExecContext, exec: Execution): void {
+  ctx.state.notifications.push(exec.text)
+  ctx.out.hold(commandComplete('NOTIFY'))
+}

@@ -1,0 +1,178 @@
+import { SYNC, bind, describe, execute, parse, query, rewriteBindStatement } from '../../protocol/wire/frontend-messages.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
+import { Collector, type Collected } from './replies.ts'
+import { type ReplyConsumer, type ShardLine, needing } from './shard-line.ts'
+
+export interface SendOptions {
+  readonly writes: boolean
+  readonly taints?: boolean
+  readonly pins?: boolean
+  /** False: runs beside the transaction, on whatever backend is free. Default: the shard joins it. */
+  readonly joins?: boolean
+}
+
+/** Fills everything of the line's request but what is to be run. */
+function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions): void {
+  const request = line.request
+  if (options.joins === false) request.begin = undefined
+  else ctx.tx.enter(line, options.writes)
+  request.mapVersion = ctx.planVersion
+  request.settings = ctx.currentSettings()
+  request.access = options.writes ? 'write' : 'read'
+  request.pin = line.shard === HOME && (ctx.state.pinned || options.pins === true)
+  request.taints = options.taints === true || ctx.tx.tainted
+  request.swallow = 0
+  request.needs = undefined
+}
+
+/** Runs raw frontend messages (one Query, or up to one Sync) on a line. */
+export function sendPayload(
+  ctx: ExecContext,
+  line: ShardLine,
+  payload: Buffer,
+  options: SendOptions,
+  consumer: ReplyConsumer,
+): void {
+  prepareRequest(ctx, line, options)
+  line.request.payload = payload
+  line.exec(consumer)
+}
+
+/** Runs the client's statement as the client wrote it. */
+export function sendAsWritten(ctx: ExecContext, line: ShardLine, exec: Execution, consumer: ReplyConsumer): void {
+  const { plan, bind: bound } = exec
+  const options = { writes: plan.access === 'write', taints: plan.effects.taintsBackend, pins: plan.effects.pins }
+  prepareRequest(ctx, line, options)
+  if (bound === undefined) {
+    line.request.payload = exec.frame ?? query(exec.text)
+  } else {
+    const parts = [rewriteBindStatement(bound, exec.ref?.name ?? '')]
+    if (exec.ref === undefined) parts.unshift(parse('', exec.text, exec.paramTypes))
+    else line.request.needs = needing(exec.ref)
+    if (exec.wantsRowDescription) parts.push(describe('P', bound.portal))
+    parts.push(execute(bound.portal, exec.maxRows), SYNC)
+    line.request.payload = Buffer.concat(parts)
+  }
+  line.exec(consumer)
+}
+
+/**
+ * Runs another text in place of the client's, with a selection of its parameters (`params`: their numbers in the
+ * client's statement, in the order of the new text's $1, $2, …). Results come in the formats the client asked for.
+ */
+export function sendRewritten(
+  ctx: ExecContext,
+  line: ShardLine,
+  exec: Execution,
+  sql: string,
+  params: readonly number[],
+  consumer: ReplyConsumer,
+  resultFormats: readonly number[] = exec.bind?.resultFormats ?? [],
+): void {
+  const options = { writes: exec.plan.access === 'write', taints: exec.plan.effects.taintsBackend }
+  prepareRequest(ctx, line, options)
+  line.request.payload = rewrittenPayload(exec, sql, params, resultFormats)
+  line.exec(consumer)
+}
+
+function rewrittenPayload(
+  exec: Execution,
+  sql: string,
+  params: readonly number[],
+  resultFormats: readonly number[],
+): Buffer {
+  const types = params.map((n) => exec.paramTypes[n - 1] ?? 0)
+  const bound = exec.bind
+  const values = params.map((n) => boundValue(bound, n))
+  const formats = params.map((n) => boundFormat(bound, n))
+  return Buffer.concat([
+    parse('', sql, types),
+    bind({ params: values, paramFormats: formats, resultFormats }),
+    describe('P', ''),
+    execute('', 0),
+    SYNC,
+  ])
+}
+
+function boundValue(bound: Execution['bind'], number: number): Buffer | null {
+  const length = bound?.paramLengths[number - 1]
+  const start = bound?.paramStarts[number - 1]
+  if (bound === undefined || length === undefined || start === undefined || length < 0) return null
+  return bound.buffer.subarray(start, start + length)
+}
+
+function boundFormat(bound: Execution['bind'], number: number): number {
+  const formats = bound?.paramFormats ?? []
+  return (formats.length === 1 ? formats[0] : formats[number - 1]) ?? 0
+}
+
+/** Payload of one statement of Weft's own: text parameters, text results. */
+export function ownPayload(
+  sql: string,
+  params: readonly (string | null)[],
+  resultFormats: readonly number[] = [],
+): Buffer {
+  return Buffer.concat([
+    parse('', sql),
+    bind({ params, resultFormats }),
+    describe('P', ''),
+    execute('', 0),
+    SYNC,
+  ])
+}
+
+/** Runs one statement of Weft's own in the session and collects its answer. An ErrorResponse rejects. */
+export async function queryShard(
+  ctx: ExecContext,
+  line: ShardLine,
+  sql: string,
+  params: readonly (string | null)[],
+  options: SendOptions,
+): Promise<Collected> {
+  const collector = new Collector()
+  sendPayload(ctx, line, ownPayload(sql, params), options, collector)
+  return settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+}
+
+/** Runs a simple Query (several statements allowed) and collects its answer; the error is in the result. */
+export async function simpleQuery(
+  ctx: ExecContext,
+  line: ShardLine,
+  sql: string,
+  options: SendOptions,
+  isCommit = false,
+): Promise<Collected> {
+  const collector = new Collector()
+  prepareRequest(ctx, line, options)
+  if (isCommit) line.request.access = 'commit'
+  line.request.payload = query(sql)
+  line.exec(collector)
+  return failedLeaves(ctx, line, collector.ended)
+}
+
+/** A line whose exec failed has no backend any more: it is no longer part of the transaction. */
+export async function failedLeaves<T>(ctx: ExecContext, line: ShardLine, ended: Promise<T>): Promise<T> {
+  try {
+    return await ended
+  } catch (error) {
+    if (ctx.tx.isOpen) {
+      ctx.tx.failed = true
+      if (!line.session.holdsBackend) ctx.tx.leave(line)
+    }
+    throw error
+  }
+}
+
+/** Notes what an exec's end means for the transaction, and throws its error. */
+export function settle<T extends { readonly status: number; readonly error?: Error }>(
+  ctx: ExecContext,
+  line: ShardLine,
+  end: T,
+): T {
+  if (ctx.tx.isOpen && line.joined && end.status !== 0x54) {
+    ctx.tx.failed = true
+    if (end.status === 0x49) ctx.tx.leave(line)
+  }
+  if (end.error !== undefined) throw end.error
+  return end
+}

@@ -1,0 +1,61 @@
+import type { KeyType } from '../../sql/catalog.ts'
+import { slotExpression } from '../../sql/hash/slot-expression.ts'
+import type { KeyValue } from '../../sql/plan/plan.ts'
+import { SYNC, bind, describe, execute, parse } from '../../protocol/wire/frontend-messages.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
+import { NULL_KEY } from './key-slots.ts'
+import { slotForText } from '../../sql/hash/key-value.ts'
+import { Collector } from './replies.ts'
+import { failedLeaves, queryShard, sendPayload, settle } from './send.ts'
+
+/**
+ * Lets Postgres read a key value that this code cannot read with certainty (a timestamp in the session's own style,
+ * say): one statement on the home shard, with the session's settings. Returns the slot or NULL_KEY; a value that
+ * Postgres refuses is refused here with Postgres' own error.
+ */
+export async function evaluateSlot(
+  ctx: ExecContext,
+  keyType: KeyType,
+  value: KeyValue,
+  exec: Execution,
+): Promise<number> {
+  const literal = exec.keys.literalSql(value)
+  const cast = value.castTo === undefined ? '' : `::${value.castTo}`
+  const operand = `(${literal ?? '$1'}${cast})::${keyType}`
+  const payload = Buffer.concat([
+    ...bound(`SELECT ${slotExpression(keyType, operand)}`, value, exec),
+    describe('P', ''),
+    execute('', 0),
+    SYNC,
+  ])
+  await ctx.admit()
+  const line = ctx.line(HOME)
+  const collector = new Collector()
+  sendPayload(ctx, line, payload, { writes: false }, collector)
+  const end = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  const slot = end.rows[0]?.[0]
+  return slot === null || slot === undefined ? NULL_KEY : Number(slot.toString())
+}
+
+/** Slot of a key value in the text form that Postgres printed. */
+export async function slotOfText(ctx: ExecContext, keyType: KeyType, text: string | null): Promise<number> {
+  const slot = slotForText(keyType, text)
+  if (slot >= 0 || slot === NULL_KEY) return slot
+  const sql = `SELECT ${slotExpression(keyType, `$1::${keyType}`)}`
+  const answer = await queryShard(ctx, ctx.line(HOME), sql, [text], { writes: false })
+  return Number(answer.rows[0]![0]!.toString())
+}
+
+/** Parse and Bind; the client's parameter goes along as it is, in its own format and type. */
+function bound(sql: string, value: KeyValue, exec: Execution): Buffer[] {
+  const { source } = value
+  const message = exec.bind
+  if (source.kind !== 'param' || message === undefined) return [parse('', sql), bind({})]
+  const at = source.number - 1
+  const length = message.paramLengths[at]!
+  const start = message.paramStarts[at]!
+  const formats = message.paramFormats
+  const format = (formats.length === 1 ? formats[0] : formats[at]) ?? 0
+  const param = length < 0 ? null : message.buffer.subarray(start, start + length)
+  return [parse('', sql, [exec.paramTypes[at] ?? 0]), bind({ params: [param], paramFormats: [format] })]
+}

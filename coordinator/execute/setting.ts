@@ -1,0 +1,157 @@
+import { commandComplete, dataRow, noticeResponse, rowDescription } from '../../protocol/wire/backend-messages.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import type { SettingPlan } from '../../sql/plan/plan.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
+import { settleAll } from './forward.ts'
+import { queryShard, settle, simpleQuery } from './send.ts'
+import type { ShardLine } from './shard-line.ts'
+import { modesSql } from './transaction.ts'
+
+/** SET, RESET, DISCARD and SHOW weft.…: they change the client's session, not one backend's. */
+export async function runSetting(ctx: ExecContext, exec: Execution, plan: SettingPlan): Promise<void> {
+  await ctx.admit()
+  switch (plan.verb) {
+    case 'show-weft':
+      return showWeft(ctx, exec, plan)
+    case 'set':
+    case 'set-local':
+    case 'reset':
+      return changeSetting(ctx, exec, plan)
+    case 'reset-all':
+      await onJoined(ctx, exec.text)
+      ctx.settings.resetAll()
+      return reportAll(ctx, plan)
+    case 'discard-all':
+      return discardAll(ctx, plan)
+    case 'set-constraints':
+      return setConstraints(ctx, exec, plan)
+    case 'discard-plans':
+    case 'discard-sequences':
+      return ctx.out.hold(commandComplete(plan.tag))
+    case 'discard-temp':
+      if (ctx.state.pinned) await runOn(ctx, ctx.line(HOME), exec.text)
+      return ctx.out.hold(commandComplete(plan.tag))
+  }
+}
+
+/** Lines that have a backend with state of this session: the transaction's, and the pinned one. */
+function heldLines(ctx: ExecContext): readonly ShardLine[] {
+  if (!ctx.state.pinned) return [...ctx.tx.joined]
+  const home = ctx.line(HOME)
+  return ctx.tx.joined.includes(home) ? [...ctx.tx.joined] : [home, ...ctx.tx.joined]
+}
+
+async function runOn(ctx: ExecContext, line: ShardLine, sql: string) {
+  return settle(ctx, line, await simpleQuery(ctx, line, sql, { writes: false, taints: true }))
+}
+
+async function onJoined(ctx: ExecContext, sql: string): Promise<void> {
+  const lines = heldLines(ctx)
+  if (lines.length > 0) ctx.tx.tainted = ctx.tx.isOpen
+  await settleAll(lines.map((line) => runOn(ctx, line, sql)))
+}
+
+/**
+ * Postgres judges the new value on one backend (which is reset afterwards), the session remembers it, and every
+ * backend gets it before it next runs something for this session.
+ */
+async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPlan): Promise<void> {
+  const name = plan.name!
+  const [first, ...rest] = heldLines(ctx)
+  const line = first ?? ctx.line(HOME)
+  if (ctx.tx.isOpen) ctx.tx.tainted = true
+  const judge = first === undefined && plan.verb === 'set-local' ? `SELECT 1` : exec.text
+  const text = plan.viaFunction && exec.bind !== undefined ? boundSetConfig(exec) : judge
+  const set = await runOn(ctx, line, `${text};SELECT pg_catalog.current_setting('${name.replaceAll("'", "''")}')`)
+  const value = set.rows.at(-1)?.[0]?.toString('utf8') ?? ''
+  await settleAll(rest.map((other) => runOn(ctx, other, text)))
+  remember(ctx, plan, name, value)
+  for (const aside of set.asides) ctx.out.push(aside)
+  if (plan.viaFunction) return sayValue(ctx, exec, value)
+  if (plan.verb === 'set-local' && ctx.tx.kind !== 'explicit') ctx.out.push(NOT_IN_BLOCK)
+  ctx.out.hold(commandComplete(plan.tag))
+}
+
+const NOT_IN_BLOCK = noticeResponse({
+  severity: 'WARNING',
+  code: '25P01',
+  message: 'SET LOCAL can only be used in transaction blocks',
+})
+
+function remember(ctx: ExecContext, plan: SettingPlan, name: string, value: string): void {
+  if (plan.verb === 'reset') ctx.settings.reset(name)
+  else if (plan.verb === 'set-local') ctx.settings.setLocal(name, value)
+  else ctx.settings.set(name, value)
+}
+
+function boundSetConfig(exec: Execution): string {
+  const literal = (n: number) => {
+    const value = exec.keys.paramText(n)
+    return value === null ? 'NULL' : `E'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+  }
+  return exec.text.replace(/\$(\d+)/g, (_, n: string) => literal(Number(n)))
+}
+
+function sayValue(ctx: ExecContext, exec: Execution, value: string): void {
+  if (exec.wantsRowDescription) ctx.out.push(textColumn('set_config'))
+  ctx.out.push(dataRow([value]))
+  ctx.out.hold(commandComplete('SELECT 1'))
+}
+
+/** RowDescription of one text column. */
+export function textColumn(name: string): Buffer {
+  return rowDescription([{ name, tableOid: 0, attnum: 0, typeOid: 25, typlen: -1, typmod: -1, format: 0 }])
+}
+
+/** After RESET ALL every reported parameter may have changed: a backend with the session's settings tells. */
+async function reportAll(ctx: ExecContext, plan: SettingPlan): Promise<void> {
+  await ctx.reportParameters()
+  ctx.out.hold(commandComplete(plan.tag))
+}
+
+async function discardAll(ctx: ExecContext, plan: SettingPlan): Promise<void> {
+  if (ctx.tx.kind === 'explicit') {
+    ctx.tx.failed = true
+    throw new PgError({ code: '25001', message: 'DISCARD ALL cannot run inside a transaction block' })
+  }
+  await ctx.discardSession()
+  await ctx.reportParameters()
+  ctx.out.hold(commandComplete(plan.tag))
+}
+
+async function setConstraints(ctx: ExecContext, exec: Execution, plan: SettingPlan): Promise<void> {
+  const joined = [...ctx.tx.joined]
+  if (joined.length === 0) await runOn(ctx, ctx.line(HOME), exec.text)
+  else await settleAll(joined.map((line) => runOn(ctx, line, exec.text)))
+  if (ctx.tx.kind === 'explicit') ctx.tx.addReplay(exec.text)
+  ctx.out.hold(commandComplete(plan.tag))
+}
+
+async function showWeft(ctx: ExecContext, exec: Execution, plan: SettingPlan): Promise<void> {
+  const name = plan.name ?? ''
+  const value = await weftSetting(ctx, name)
+  if (exec.wantsRowDescription) ctx.out.push(textColumn(name))
+  ctx.out.push(dataRow([value]))
+  ctx.out.hold(commandComplete('SHOW'))
+}
+
+async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
+  switch (name) {
+    case 'weft.version':
+      return ctx.node.version
+    case 'weft.node':
+      return ctx.node.id
+    case 'weft.shards':
+      return String(ctx.node.shardCount)
+    case 'weft.map_version':
+      return String((await ctx.catalog()).version)
+    case 'weft.transaction':
+      return ctx.tx.isOpen ? `${modesSql(ctx.tx.modes) || 'open'} shards: ${ctx.tx.joined.map((l) => l.shard).join(',')}` : ''
+    default: {
+      const set = ctx.settings.get(name)
+      if (set !== undefined) return set
+      const answer = await queryShard(ctx, ctx.line(HOME), 'SELECT current_setting($1)', [name], { writes: false })
+      return answer.rows[0]?.[0]?.toString('utf8') ?? ''
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { invariant, type PgError } from '../../errors/pg-error.ts'
+import type {
+  AgentSession,
+  ExecRequest,
+  ReplySink,
+  Settings,
+  StatementRef,
+} from '../../protocol/agent-link.ts'
+
+/** Receives what one exec brings, in order, until `data` with `ready !== 0` or `failed`. */
+export interface ReplyConsumer {
+  data(line: ShardLine, chunk: Buffer, ready: number): void
+  failed(line: ShardLine, error: PgError, sent: boolean): void
+}
+
+/** The one request object of a line: an exec is over before the next fills it again, so nothing is allocated. */
+type MutableRequest = { -readonly [K in keyof Required<ExecRequest>]: ExecRequest[K] }
+
+const NO_PAYLOAD = Buffer.alloc(0)
+
+/**
+ * A client session's line to one shard: the agent session, and who gets its replies now. At most one exec runs on a
+ * line at a time.
+ */
+export class ShardLine implements ReplySink {
+  readonly shard: number
+  /** Set right after construction, by whoever opens the link. */
+  session!: AgentSession
+  readonly request: MutableRequest
+  /** The shard takes part in the running transaction. */
+  joined = false
+  /** A statement of the running transaction wrote, or may have written, here. */
+  wrote = false
+  /** An exec is under way. */
+  active = false
+  private consumer: ReplyConsumer | undefined
+  private readonly onAsync: (chunk: Buffer) => void
+  private waitingForRoom: (() => void)[] = []
+
+  constructor(shard: number, settings: Settings, onAsync: (chunk: Buffer) => void) {
+    this.shard = shard
+    this.onAsync = onAsync
+    this.request = {
+      mapVersion: 0,
+      settings,
+      begin: undefined,
+      needs: undefined,
+      payload: NO_PAYLOAD,
+      access: 'read',
+      pin: false,
+      taints: false,
+      swallow: 0,
+    }
+  }
+
+  /** Starts the exec that `request` describes. */
+  exec(consumer: ReplyConsumer): void {
+    invariant(!this.active, `exec on shard ${this.shard} while one runs`)
+    this.active = true
+    this.consumer = consumer
+    this.session.exec(this.request as ExecRequest)
+  }
+
+  data(chunk: Buffer, ready: number): void {
+    const consumer = this.consumer
+    if (consumer === undefined) return
+    if (ready !== 0) {
+      this.active = false
+      this.consumer = undefined
+    }
+    consumer.data(this, chunk, ready)
+  }
+
+  failed(error: PgError, sent: boolean): void {
+    const consumer = this.consumer
+    this.active = false
+    this.consumer = undefined
+    consumer?.failed(this, error, sent)
+  }
+
+  async(chunk: Buffer): void {
+    this.onAsync(chunk)
+  }
+
+  drained(): void {
+    const waiting = this.waitingForRoom
+    this.waitingForRoom = []
+    for (const resolve of waiting) resolve()
+  }
+
+  /** Sends COPY bytes; resolves when there is room for more (at once, without a promise, when there is now). */
+  copyData(bytes: Buffer): void | Promise<void> {
+    if (this.session.copyData(bytes) || !this.active) return
+    return new Promise((resolve) => this.waitingForRoom.push(resolve))
+  }
+
+  /** Wakes whoever waits for room on a line that is going away. */
+  abandon(): void {
+    this.drained()
+  }
+}
+
+/** Statements that a request may need, as the request wants them. */
+export function needing(statement: StatementRef): readonly StatementRef[] {
+  return [statement]
+}

@@ -1,0 +1,67 @@
+/**
+ * Admission of transactions. A transaction holds a backend on each shard it touched while it waits for one on the
+ * next; if more of them were open than a pool has backends, they could wait for each other for ever. So a node lets
+ * at most `limit` hold backends at a time (agents tell their share: pool size over coordinators, less a reserve for
+ * single statements, which hold nothing while they wait).
+ */
+export class TxnTickets {
+  private limit: number
+  private taken = 0
+  private readonly waiting: { readonly grant: () => void }[] = []
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  setLimit(limit: number): void {
+    this.limit = Math.max(1, limit)
+    this.serve()
+  }
+
+  get inUse(): number {
+    return this.taken
+  }
+
+  get waitingCount(): number {
+    return this.waiting.length
+  }
+
+  tryAcquire(): boolean {
+    if (this.taken >= this.limit || this.waiting.length > 0) return false
+    this.taken++
+    return true
+  }
+
+  /** Waits its turn, first come first served. `abandoned` rejects the wait (cancel, disconnect). */
+  acquire(onWait: (abandon: (error: Error) => void) => void): Promise<void> {
+    if (this.tryAcquire()) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const entry = {
+        grant: () => {
+          this.taken++
+          resolve()
+        },
+      }
+      this.waiting.push(entry)
+      onWait((error) => {
+        const at = this.waiting.indexOf(entry)
+        if (at < 0) return
+        this.waiting.splice(at, 1)
+        reject(error)
+      })
+    })
+  }
+
+  release(): void {
+    this.taken--
+    this.serve()
+  }
+
+  private serve(): void {
+    while (this.taken < this.limit) {
+      const next = this.waiting.shift()
+      if (next === undefined) return
+      next.grant()
+    }
+  }
+}

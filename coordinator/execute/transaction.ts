@@ -1,0 +1,157 @@
+import { weftError } from '../../errors/catalog.ts'
+import type { ShardLine } from './shard-line.ts'
+
+export type TransactionKind =
+  /** No transaction: a single statement commits by itself on its shard. */
+  | 'none'
+  /** Weft opened it around one message (several statements, or one that writes on several shards). */
+  | 'implicit'
+  /** The client said BEGIN. */
+  | 'explicit'
+
+export type Isolation = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable'
+
+export interface TransactionModes {
+  readonly isolation?: Isolation
+  readonly readOnly?: boolean
+  readonly deferrable?: boolean
+}
+
+interface Replayed {
+  readonly sql: string
+  /** Set for a SAVEPOINT. */
+  readonly savepoint?: string
+}
+
+/** A savepoint as Postgres quotes names. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+export function modesSql(modes: TransactionModes): string {
+  const parts: string[] = []
+  if (modes.isolation !== undefined) parts.push(`ISOLATION LEVEL ${modes.isolation.toUpperCase()}`)
+  if (modes.readOnly !== undefined) parts.push(modes.readOnly ? 'READ ONLY' : 'READ WRITE')
+  if (modes.deferrable !== undefined) parts.push(modes.deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE')
+  return parts.join(', ')
+}
+
+/**
+ * The session's running transaction: which shards take part, and what a shard that joins late must be told first.
+ * A shard joins at its first statement: BEGIN, SET LOCALs and SAVEPOINTs travel ahead of that statement.
+ */
+export class Transaction {
+  kind: TransactionKind = 'none'
+  /** An error happened: only ROLLBACK (TO) is accepted until the end. */
+  failed = false
+  modes: TransactionModes = {}
+  readonly joined: ShardLine[] = []
+  /** A statement of it can alter plans: the map version rises with the commit. */
+  mapChanged = false
+  /** The catalog as this transaction sees it must be loaded again before the next plan. */
+  catalogDirty = false
+  hasTicket = false
+  /** A shard that took part is gone, and with it the work done there: nothing but ROLLBACK can follow. */
+  lost = false
+  /** It ran SET on the backends it has joined: their settings are unknown afterwards. */
+  tainted = false
+  private replay: Replayed[] = []
+
+  get isOpen(): boolean {
+    return this.kind !== 'none'
+  }
+
+  /** Whether any statement ran yet: SET TRANSACTION ISOLATION LEVEL must come before. */
+  get hasRun(): boolean {
+    return this.joined.length > 0
+  }
+
+  begin(kind: 'implicit' | 'explicit', modes: TransactionModes = {}): void {
+    this.kind = kind
+    this.modes = modes
+  }
+
+  /** An implicit transaction that meets BEGIN becomes a block; what ran before stays part of it, as in Postgres. */
+  becomeExplicit(modes: TransactionModes): void {
+    this.kind = 'explicit'
+    this.modes = { ...this.modes, ...modes }
+  }
+
+  /** Fills the line's request so that the shard joins with it; no effect outside a transaction. */
+  enter(line: ShardLine, writes: boolean): void {
+    if (this.kind === 'none') {
+      line.request.begin = undefined
+      return
+    }
+    if (writes) line.wrote = true
+    if (line.joined) {
+      line.request.begin = undefined
+      return
+    }
+    this.refuseTornSnapshot(line.shard)
+    const modes = modesSql(this.modes)
+    const begin = modes === '' ? BEGIN : [`BEGIN ${modes}`]
+    line.request.begin = this.replay.length === 0 ? begin : [...begin, ...this.replay.map((r) => r.sql)]
+    line.joined = true
+    this.joined.push(line)
+  }
+
+  /** The shard turned out not to be in the transaction (its BEGIN failed, or its backend is gone). */
+  leave(line: ShardLine): void {
+    this.lost = true
+    line.joined = false
+    line.wrote = false
+    const at = this.joined.indexOf(line)
+    if (at >= 0) this.joined.splice(at, 1)
+  }
+
+  /** A transaction-long snapshot over several shards needs the cut of DESIGN 5; until then it is refused. */
+  private refuseTornSnapshot(shard: number): void {
+    const isolation = this.modes.isolation
+    if (this.joined.length === 0 || (isolation !== 'repeatable read' && isolation !== 'serializable')) return
+    throw weftError('not_supported', {
+      what: `${isolation.toUpperCase()} over several shards is not supported yet (shard ${shard} would be the second)`,
+      hint: 'Use READ COMMITTED, or keep the transaction on one shard key.',
+    })
+  }
+
+  addReplay(sql: string, savepoint?: string): void {
+    this.replay.push(savepoint === undefined ? { sql } : { sql, savepoint })
+  }
+
+  hasSavepoint(name: string): boolean {
+    return this.replay.some((r) => r.savepoint === name)
+  }
+
+  /** RELEASE: the savepoint and those set after it are gone, what ran since stays. */
+  release(name: string): void {
+    const at = this.replay.findLastIndex((r) => r.savepoint === name)
+    this.replay = this.replay.filter((r, i) => i < at || r.savepoint === undefined)
+  }
+
+  /** ROLLBACK TO: the savepoint stays, everything after it is gone. */
+  rollbackTo(name: string): void {
+    const at = this.replay.findLastIndex((r) => r.savepoint === name)
+    this.replay = this.replay.slice(0, at + 1)
+    this.failed = false
+  }
+
+  /** Back to no transaction. The lines' backends have been committed or rolled back by then. */
+  end(): void {
+    for (const line of this.joined) {
+      line.joined = false
+      line.wrote = false
+    }
+    this.joined.length = 0
+    this.kind = 'none'
+    this.failed = false
+    this.lost = false
+    this.modes = {}
+    this.mapChanged = false
+    this.catalogDirty = false
+    this.tainted = false
+    if (this.replay.length > 0) this.replay = []
+  }
+}
+
+const BEGIN: readonly string[] = ['BEGIN']

@@ -1,0 +1,203 @@
+import { randomBytes } from 'node:crypto'
+import { loadModule } from 'libpg-query'
+import { PgError } from '../errors/pg-error.ts'
+import type { AgentLink } from '../protocol/agent-link.ts'
+import { errorResponse } from '../protocol/wire/backend-messages.ts'
+import { installSql } from '../sql/install/schema.ts'
+import { evenSlots } from '../cluster/slots.ts'
+import { InternalConnection } from './catalog/internal-connection.ts'
+import { CatalogStore } from './catalog/store.ts'
+import type { CommitDriver } from './commit/commit.ts'
+import { type CoordinatorNode, HOME, type Logger, type NodeLimits } from './execute/context.ts'
+import { Planner } from './execute/planner.ts'
+import { TxnTickets } from './execute/tickets.ts'
+import type { AuthRule } from './listener/auth-rules.ts'
+import type { RoleLogin } from './listener/authenticate.ts'
+import { closeGently } from './listener/client-connection.ts'
+import { Listener, type ListenerLimits, type SessionContext, type TlsFiles } from './listener/listener.ts'
+import { ClientSession } from './session/client-session.ts'
+
+export interface CoordinatorOptions {
+  readonly version: string
+  readonly id: string
+  /** The one database of the cluster, as clients name it. */
+  readonly database: string
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly tls?: TlsFiles | undefined
+  readonly authRules: readonly AuthRule[]
+  /** By shard number. */
+  readonly links: readonly AgentLink[]
+  readonly commits: CommitDriver
+  readonly log: Logger
+  readonly listenerLimits?: Partial<ListenerLimits>
+  readonly limits?: Partial<NodeLimits>
+  readonly planCache?: { readonly entriesMax: number; readonly textBytesMax: number }
+}
+
+export interface Coordinator {
+  readonly port: number
+  readonly sessions: number
+  info(): CoordinatorInfo
+  /** Stops accepting, tells the clients, ends their transactions. */
+  stop(): Promise<void>
+}
+
+export interface CoordinatorInfo {
+  readonly id: string
+  readonly sessions: number
+  readonly mapVersion: number
+  readonly openTransactions: number
+  readonly waitingTransactions: number
+  readonly pinnedSessions: number
+  readonly planCache: unknown
+  readonly commits: unknown
+}
+
+const LISTENER_LIMITS: ListenerLimits = { sessionsMax: 1000, startupTimeoutMs: 60_000, startupBytesMax: 10_000 }
+const NODE_LIMITS: NodeLimits = { pinsMax: 8, fenceTimeoutMs: 10_000, frameBytesMax: 0x3fff_ffff }
+const PLAN_CACHE = { entriesMax: 5_000, textBytesMax: 32 << 20 }
+/** Until the agents have told how many they allow. */
+const TRANSACTIONS_AT_FIRST = 4
+
+/** Starts a coordinator on links that are up: installs what the shards need, loads the catalog, accepts clients. */
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  await loadModule()
+  const internal = options.links.map((link, i) => new InternalConnection(link, i + 1))
+  await install(internal)
+  const home = internal[HOME]!
+  const catalogs = await CatalogStore.open(home, options.links.length)
+  const node = makeNode(options, catalogs)
+  const sessions = new Set<ClientSession>()
+  const planner = new Planner(options.planCache ?? PLAN_CACHE)
+  let nextSessionId = options.links.length + 1
+
+  const onSession = (context: SessionContext): void => {
+    if (context.database !== options.database) return refuseDatabase(context)
+    const sessionId = nextSessionId++
+    let session: ClientSession
+    const onClosed = () => sessions.delete(session)
+    try {
+      session = new ClientSession({ ...context, node, planner, sessionId, onClosed })
+    } catch (error) {
+      return refuse(context, error)
+    }
+    sessions.add(session)
+    context.onCancel(() => session.cancel())
+    void session.start()
+  }
+  const listener = new Listener({
+    ...options.listen,
+    tls: options.tls,
+    limits: { ...LISTENER_LIMITS, ...options.listenerLimits },
+    authRules: options.authRules,
+    lookupVerifier: (user) => lookupRole(home, user),
+    onSession,
+    log: options.log,
+    mockSecret: randomBytes(32),
+  })
+  await listener.listen()
+  return {
+    get port() {
+      return listener.port
+    },
+    get sessions() {
+      return sessions.size
+    },
+    info: () => ({
+      id: node.id,
+      sessions: sessions.size,
+      mapVersion: catalogs.current.version,
+      openTransactions: node.tickets.inUse,
+      waitingTransactions: node.tickets.waitingCount,
+      pinnedSessions: node.pins.inUse,
+      planCache: planner.stats,
+      commits: { ...options.commits.counters, inFlight: options.commits.inFlight },
+    }),
+    stop: async () => {
+      listener.drain()
+      for (const session of sessions) session.shutDown()
+      await listener.close()
+      for (const connection of internal) connection.close()
+    },
+  }
+}
+
+/** Brings schema weft up to date on every shard; home last, since it refers to what the others have. */
+async function install(internal: readonly InternalConnection[]): Promise<void> {
+  const slots = evenSlots(internal.length)
+  for (const [shard, connection] of internal.entries()) {
+    await connection.query(installSql({ shard, slots: shard === HOME ? slots : [] }))
+  }
+}
+
+function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): CoordinatorNode {
+  const limits = { ...NODE_LIMITS, ...options.limits }
+  const tickets = new TxnTickets(TRANSACTIONS_AT_FIRST)
+  const pins = new TxnTickets(limits.pinsMax)
+  const quotas = options.links.map(() => Number.POSITIVE_INFINITY)
+  const { links, log } = options
+  for (const link of links) {
+    link.subscribe({
+      mapVersion: (_shard, version) => {
+        catalogs.reload(version).catch((err: unknown) => log.warn({ err }, 'the catalog could not be loaded'))
+      },
+      quota: (shard, transactionsMax) => {
+        quotas[shard] = transactionsMax
+        const least = Math.min(...quotas)
+        if (Number.isFinite(least)) {
+          tickets.setLimit(least)
+          pins.setLimit(Math.min(limits.pinsMax, Math.floor(least / 2)))
+        }
+      },
+      up: (shard) => log.info({ shard }, 'shard is up'),
+      down: (shard, why) => log.warn({ shard, why }, 'shard is down'),
+    })
+  }
+  return {
+    version: options.version,
+    id: options.id,
+    shardCount: links.length,
+    links,
+    catalogs,
+    tickets,
+    pins,
+    commits: options.commits,
+    log,
+    limits,
+  }
+}
+
+async function lookupRole(home: InternalConnection, user: string): Promise<RoleLogin> {
+  const name = user.replaceAll("'", "''")
+  const { rows } = await home.query(
+    `SELECT rolpassword, rolcanlogin, extract(epoch FROM rolvaliduntil) FROM pg_catalog.pg_authid
+     WHERE rolname = E'${name.replaceAll('\\', '\\\\')}'`,
+  )
+  const [row] = rows
+  if (row === undefined) return { exists: false, canLogin: false }
+  const [verifier, canLogin, validUntil] = row
+  const until = Number(validUntil)
+  return {
+    exists: true,
+    canLogin: canLogin === 't',
+    ...(verifier === null || verifier === undefined ? {} : { verifier }),
+    ...(validUntil === null || !Number.isFinite(until) ? {} : { validUntil: new Date(until * 1000) }),
+  }
+}
+
+function refuseDatabase(context: SessionContext): void {
+  refuse(
+    context,
+    new PgError({
+      severity: 'FATAL',
+      code: '3D000',
+      message: `database "${context.database}" does not exist`,
+      hint: 'A Weft cluster serves one database; its name is in the configuration (weft dev: the name it prints).',
+    }),
+  )
+}
+
+function refuse(context: SessionContext, error: unknown): void {
+  const fields = error instanceof PgError ? error.fields : { code: 'XX000', message: String(error) }
+  closeGently(context.socket, errorResponse({ ...fields, severity: 'FATAL' }))
+}

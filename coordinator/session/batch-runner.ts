@@ -1,0 +1,232 @@
+import { PgError } from '../../errors/pg-error.ts'
+import {
+  BIND_COMPLETE,
+  CLOSE_COMPLETE,
+  NO_DATA,
+  PARSE_COMPLETE,
+  commandComplete,
+  parameterDescription,
+} from '../../protocol/wire/backend-messages.ts'
+import { SYNC, execute as executeMessage, close as closeMessage } from '../../protocol/wire/frontend-messages.ts'
+import type { ParseMessage } from '../../protocol/wire/frontend-messages.ts'
+import { EMPTY_QUERY_RESPONSE } from '../../protocol/wire/backend-messages.ts'
+import { sendPayload, failedLeaves, settle } from '../execute/send.ts'
+import { ForwardState, RowForwarder, tagWithCount } from '../execute/replies.ts'
+import { StatementKeys } from '../execute/key-slots.ts'
+import type { Execution } from '../execute/context.ts'
+import type { PlanScope } from '../execute/planner.ts'
+import type { Batch, Op } from './batch.ts'
+import type { ClientSession } from './client-session.ts'
+import { describeStatement, formatted } from './describe.ts'
+import { type Portal, Prepared } from './prepared.ts'
+import type { SlowPath } from './slow-path.ts'
+
+/** Works off messages of the extended protocol that could not go the direct way. */
+export class BatchRunner {
+  private readonly session: ClientSession
+  private readonly slow: SlowPath
+  private readonly portals = new Map<string, Portal>()
+
+  constructor(session: ClientSession, slow: SlowPath) {
+    this.session = session
+    this.slow = slow
+  }
+
+  /**
+   * Answers every message; `synced` says that a Sync follows, which commits what no BEGIN opened. False: an error was
+   * said, the rest was skipped.
+   */
+  async run(batch: Batch, synced: boolean): Promise<boolean> {
+    const { session, slow } = this
+    const ops = batch.ops.slice()
+    batch.clear()
+    const executes = ops.reduce((n, op) => n + (op.kind === 'execute' ? 1 : 0), 0)
+    const alone = synced && executes <= 1 && session.tx.kind === 'none'
+    try {
+      for (const op of ops) await this.op(op, alone)
+      if (synced && session.tx.kind === 'implicit') await slow.commit()
+      session.out.releaseHeld()
+      return true
+    } catch (error) {
+      await slow.recover(error)
+      return false
+    } finally {
+      if (synced && session.tx.kind === 'none') this.portals.clear()
+    }
+  }
+
+  transactionEnded(): void {
+    this.portals.clear()
+  }
+
+  private async op(op: Op, alone: boolean): Promise<void> {
+    const { out } = this.session
+    switch (op.kind) {
+      case 'parse':
+        await this.parse(op.message)
+        return out.push(PARSE_COMPLETE)
+      case 'bind':
+        this.bind(op.message)
+        return out.push(BIND_COMPLETE)
+      case 'describe':
+        if (op.target === 'S') return this.describeStatement(this.statement(op.name))
+        return this.describePortal(this.portal(op.name))
+      case 'execute':
+        out.releaseHeld()
+        return this.execute(this.portal(op.portal), op.maxRows, alone)
+      case 'close':
+        if (op.target === 'S') this.session.prepared.delete(op.name)
+        else await this.closePortal(op.name)
+        return out.push(CLOSE_COMPLETE)
+    }
+  }
+
+  private statement(name: string): Prepared {
+    const found = this.session.prepared.get(name)
+    if (found !== undefined) return found
+    const what = name === '' ? 'unnamed prepared statement' : `prepared statement "${name}"`
+    throw new PgError({ code: '26000', message: `${what} does not exist` })
+  }
+
+  private portal(name: string): Portal {
+    const found = this.portals.get(name)
+    if (found === undefined) throw new PgError({ code: '34000', message: `portal "${name}" does not exist` })
+    return found
+  }
+
+  private async parse(message: ParseMessage): Promise<void> {
+    const { session } = this
+    const sql = Buffer.from(message.buffer.subarray(message.sqlStart, message.sqlEnd))
+    const statement = new Prepared(message.name, sql, message.paramTypes)
+    if (message.name === '') session.prepared.delete('')
+    else if (session.prepared.has(message.name)) {
+      throw new PgError({ code: '42P05', message: `prepared statement "${message.name}" already exists` })
+    }
+    if (session.tx.failed && session.tx.kind === 'explicit') this.mayParseInFailed(statement)
+    this.planned(statement, await this.slow.scope())
+    await describeStatement(session, this.slow, statement)
+    session.prepared.set(message.name, statement)
+  }
+
+  /** In a failed transaction Postgres parses nothing but what may end it. */
+  private mayParseInFailed(statement: Prepared): void {
+    if (/^\s*(rollback|commit|abort|end)\b/i.test(statement.text)) return
+    throw new PgError({
+      code: '25P02',
+      message: 'current transaction is aborted, commands ignored until end of transaction block',
+    })
+  }
+
+  /** The statement's plan under a scope; parses when the cache has none. */
+  private planned(statement: Prepared, scope: PlanScope) {
+    const { planner } = this.session
+    const known = statement.planUnder(scope, planner)
+    if (known !== undefined) return known
+    const parsed = planner.parse(statement.text)
+    if (parsed.length > 1) {
+      throw new PgError({
+        code: '42601',
+        message: 'cannot insert multiple commands into a prepared statement',
+      })
+    }
+    const plan = parsed.length === 0 ? EMPTY_PLAN : planner.plan(scope, parsed[0]!, statement.declaredTypes).plan
+    statement.keepPlan(scope, plan)
+    return plan
+  }
+
+  private bind(message: Extract<Op, { kind: 'bind' }>['message']): void {
+    const statement = this.statement(message.statement)
+    if (message.portal !== '' && this.portals.has(message.portal)) {
+      throw new PgError({ code: '42P03', message: `cursor "${message.portal}" already exists` })
+    }
+    const expected = statement.described?.paramTypes.length
+    const given = message.paramLengths.length
+    if (expected !== undefined && expected !== given) {
+      const what = `bind message supplies ${given} parameters, but prepared statement "${statement.name}" requires ${expected}`
+      throw new PgError({ code: '08P01', message: what })
+    }
+    const portal: Portal = { name: message.portal, statement, bind: message, line: undefined, done: false }
+    this.portals.set(message.portal, portal)
+  }
+
+  private async describeStatement(statement: Prepared): Promise<void> {
+    const { out } = this.session
+    this.planned(statement, await this.slow.scope())
+    const described = await describeStatement(this.session, this.slow, statement)
+    out.push(parameterDescription(described.paramTypes))
+    out.push(described.rowDescription ?? NO_DATA)
+  }
+
+  private async describePortal(portal: Portal): Promise<void> {
+    this.planned(portal.statement, await this.slow.scope())
+    const { rowDescription } = await describeStatement(this.session, this.slow, portal.statement)
+    const { out } = this.session
+    out.push(rowDescription === undefined ? NO_DATA : formatted(rowDescription, portal.bind.resultFormats))
+  }
+
+  private async execute(portal: Portal, maxRows: number, alone: boolean): Promise<void> {
+    if (portal.line !== undefined) return this.resume(portal, maxRows)
+    if (portal.done) return this.session.out.hold(commandComplete('SELECT 0'))
+    if (portal.statement.sql.length === 0) return this.session.out.push(EMPTY_QUERY_RESPONSE)
+    const { session } = this
+    const { statement } = portal
+    await describeStatement(session, this.slow, statement, 'unclear')
+    await this.slow.statement((scope) => this.execution(portal, scope, maxRows), alone)
+    portal.line = session.state.suspended
+    portal.done = portal.line === undefined
+    session.state.suspended = undefined
+  }
+
+  private execution(portal: Portal, scope: PlanScope, maxRows: number): Execution {
+    const { statement, bind } = portal
+    const plan = this.planned(statement, scope)
+    return {
+      plan,
+      text: statement.text,
+      frame: undefined,
+      bind,
+      paramTypes: statement.paramTypes,
+      ref: statement.refUnder(scope, this.session.planner),
+      keys: new StatementKeys().ofBind(statement, bind, plan.paramsToDescribe),
+      wantsRowDescription: false,
+      maxRows,
+    }
+  }
+
+  /** More rows of a portal that a row limit had stopped. */
+  private async resume(portal: Portal, maxRows: number): Promise<void> {
+    const { session } = this
+    const line = portal.line!
+    const forwarder = new RowForwarder(session.out, new ForwardState(false))
+    const payload = Buffer.concat([executeMessage(portal.name, maxRows), SYNC])
+    sendPayload(session, line, payload, { writes: false }, forwarder)
+    const end = settle(session, line, await failedLeaves(session, line, forwarder.ended))
+    if (forwarder.suspended) return
+    portal.line = undefined
+    portal.done = true
+    session.out.hold(tagWithCount(end.tag, end.count))
+  }
+
+  private async closePortal(name: string): Promise<void> {
+    const portal = this.portals.get(name)
+    this.portals.delete(name)
+    if (portal?.line === undefined || !portal.line.joined) return
+    const { session } = this
+    const forwarder = new RowForwarder(session.out, new ForwardState(false))
+    const payload = Buffer.concat([closeMessage('P', name), SYNC])
+    sendPayload(session, portal.line, payload, { writes: false }, forwarder)
+    settle(session, portal.line, await failedLeaves(session, portal.line, forwarder.ended))
+  }
+}
+
+const EMPTY_PLAN = {
+  kind: 'empty',
+  tag: '',
+  access: 'read',
+  effects: { pins: false, mayUnpin: false, taintsBackend: false },
+  returnsRows: false,
+  paramCount: 0,
+  generic: true,
+  paramsToDescribe: [],
+  outsideTransaction: false,
+} as const

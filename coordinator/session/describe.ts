@@ -1,0 +1,131 @@
+import { PgError } from '../../errors/pg-error.ts'
+import {
+  parseErrorFields,
+  parseParameterDescription,
+  parseRowDescription,
+  rowDescription,
+} from '../../protocol/wire/backend-messages.ts'
+import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
+import { SYNC, describe, parse } from '../../protocol/wire/frontend-messages.ts'
+import type { Plan } from '../../sql/plan/plan.ts'
+import { HOME } from '../execute/context.ts'
+import { declareRowDescription } from '../execute/declare-function.ts'
+import { ExecFailed, REPLY_FRAME_BYTES_MAX } from '../execute/replies.ts'
+import { sendPayload, failedLeaves, settle } from '../execute/send.ts'
+import { textColumn } from '../execute/setting.ts'
+import type { ReplyConsumer, ShardLine } from '../execute/shard-line.ts'
+import type { ClientSession } from './client-session.ts'
+import type { Described, Prepared } from './prepared.ts'
+import type { SlowPath } from './slow-path.ts'
+
+const NOTHING: Described = { paramTypes: [], rowDescription: undefined }
+
+/**
+ * What a prepared statement takes and returns, as Postgres tells it: every table exists on the home shard, so the home
+ * shard can describe every statement as written. `unclear`: only when a key could not be read otherwise.
+ */
+export async function describeStatement(
+  session: ClientSession,
+  slow: SlowPath,
+  statement: Prepared,
+  when: 'always' | 'unclear' = 'always',
+): Promise<Described> {
+  if (statement.described !== undefined) return statement.described
+  const plan = statement.planUnder(await slow.scope(), session.planner)
+  if (plan === undefined) return NOTHING
+  if (when === 'unclear' && plan.paramsToDescribe.length === 0) return NOTHING
+  const own = describedHere(plan)
+  if (own !== undefined) return (statement.described = own)
+  const line = describingLine(session, plan)
+  const consumer = new DescribeConsumer()
+  const payload = Buffer.concat([parse('', statement.sql, statement.declaredTypes), describe('S', ''), SYNC])
+  session.planVersion = session.node.catalogs.current.version
+  sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
+  const end = settle(session, line, await failedLeaves(session, line, consumer.ended))
+  statement.described = end.described
+  return end.described
+}
+
+/** Statements that Weft answers itself, and those of which Postgres says nothing before they run. */
+function describedHere(plan: Plan): Described | undefined {
+  switch (plan.kind) {
+    case 'declare':
+      return { paramTypes: paramTypesOf(plan.paramCount), rowDescription: declareRowDescription(plan) }
+    case 'setting':
+      if (plan.verb === 'show-weft') return { paramTypes: [], rowDescription: textColumn(plan.name ?? '') }
+      if (plan.viaFunction) return { paramTypes: paramTypesOf(plan.paramCount), rowDescription: textColumn('set_config') }
+      return NOTHING
+    case 'refused':
+      throw plan.error
+    case 'transaction':
+    case 'empty':
+    case 'ddl':
+    case 'copy':
+    case 'prepared':
+      return NOTHING
+    default:
+      return undefined
+  }
+}
+
+function paramTypesOf(count: number): readonly number[] {
+  return Array.from({ length: count }, () => 25)
+}
+
+/** A shard of the transaction sees its uncommitted tables; outside one, the home shard knows them all. */
+function describingLine(session: ClientSession, plan: Plan): ShardLine {
+  const home = session.line(HOME)
+  const isHome = plan.kind === 'forward' && plan.route.kind === 'home'
+  const [joined] = session.tx.joined
+  return isHome || home.joined || joined === undefined ? home : joined
+}
+
+interface DescribeEnd {
+  readonly status: number
+  readonly described: Described
+  readonly error?: PgError
+}
+
+class DescribeConsumer implements ReplyConsumer {
+  private readonly reader = new FrameReader({ frameBytesMax: REPLY_FRAME_BYTES_MAX })
+  private paramTypes: readonly number[] = []
+  private rows: Buffer | undefined
+  private error: PgError | undefined
+  readonly ended: Promise<DescribeEnd>
+  private resolve!: (end: DescribeEnd) => void
+  private reject!: (error: Error) => void
+
+  constructor() {
+    this.ended = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+
+  data(_line: ShardLine, chunk: Buffer, ready: number): void {
+    const { reader } = this
+    reader.push(chunk)
+    while (reader.next()) {
+      const { type, buffer, start, bodyStart, end } = reader
+      if (type === MSG.parameterDescription) this.paramTypes = parseParameterDescription(buffer, bodyStart, end)
+      else if (type === MSG.rowDescription) this.rows = Buffer.from(buffer.subarray(start, end))
+      else if (type === MSG.errorResponse) this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
+    }
+    if (ready === 0) return
+    const described = { paramTypes: this.paramTypes, rowDescription: this.rows }
+    this.resolve({ status: ready, described, ...(this.error === undefined ? {} : { error: this.error }) })
+  }
+
+  failed(line: ShardLine, error: PgError, sent: boolean): void {
+    this.reject(new ExecFailed(error, sent, line.shard))
+  }
+}
+
+/** A RowDescription with the formats that a Bind asked for. */
+export function formatted(message: Buffer, formats: readonly number[]): Buffer {
+  if (formats.every((format) => format === 0)) return message
+  const columns = parseRowDescription(message, 5, message.length)
+  return rowDescription(
+    columns.map((c, i) => ({ ...c, format: (formats.length === 1 ? formats[0] : formats[i]) ?? 0 })),
+  )
+}

@@ -1,0 +1,83 @@
+import type { StatementRef } from '../../protocol/agent-link.ts'
+import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
+import { Lexed } from '../../sql/lex/lexed.ts'
+import { lexStatement } from '../../sql/lex/scan.ts'
+import type { Plan } from '../../sql/plan/plan.ts'
+import type { PlanScope, Planner } from '../execute/planner.ts'
+import type { ShardLine } from '../execute/shard-line.ts'
+
+/** What Postgres says of a prepared statement: its parameters and its rows. */
+export interface Described {
+  readonly paramTypes: readonly number[]
+  /** The RowDescription message with text formats; undefined: it returns no rows. */
+  readonly rowDescription: Buffer | undefined
+}
+
+/** A prepared statement of a client. It lives in the session; backends get it when they need it. */
+export class Prepared {
+  readonly name: string
+  readonly sql: Buffer
+  /** As declared in Parse; 0: inferred. */
+  readonly declaredTypes: readonly number[]
+  described: Described | undefined
+  private scope: PlanScope | undefined
+  private plan: Plan | undefined
+  private lexedText: Lexed | undefined
+  private ref: StatementRef | undefined
+  private refScope: PlanScope | undefined
+
+  constructor(name: string, sql: Buffer, declaredTypes: readonly number[]) {
+    this.name = name
+    this.sql = sql
+    this.declaredTypes = declaredTypes
+  }
+
+  get text(): string {
+    return this.sql.toString('utf8')
+  }
+
+  get lexed(): Lexed {
+    if (this.lexedText === undefined) {
+      this.lexedText = new Lexed()
+      lexStatement(this.sql, 0, this.sql.length, this.lexedText)
+    }
+    return this.lexedText
+  }
+
+  /** Types of the parameters as far as they are known: told by Postgres, else as declared. */
+  get paramTypes(): readonly number[] {
+    return this.described?.paramTypes ?? this.declaredTypes
+  }
+
+  /** The plan under this scope when it is known without parsing. */
+  planUnder(scope: PlanScope, planner: Planner): Plan | undefined {
+    if (this.scope === scope) return this.plan
+    const plan = planner.lookup(scope, this.sql, this.lexed, this.declaredTypes)
+    if (plan !== undefined) this.keepPlan(scope, plan)
+    return plan
+  }
+
+  keepPlan(scope: PlanScope, plan: Plan): void {
+    this.scope = scope
+    this.plan = plan
+  }
+
+  /** The name backends know it by; undefined: not worth one yet, it is parsed anew. */
+  refUnder(scope: PlanScope, planner: Planner): StatementRef | undefined {
+    if (this.ref === undefined || this.refScope !== scope) {
+      this.ref = planner.refFor(scope, this.sql, this.declaredTypes)
+      this.refScope = scope
+    }
+    return this.ref
+  }
+}
+
+/** A bound statement of a client. */
+export interface Portal {
+  readonly name: string
+  readonly statement: Prepared
+  readonly bind: BindMessage
+  /** Where it was left suspended by a row limit. */
+  line: ShardLine | undefined
+  done: boolean
+}

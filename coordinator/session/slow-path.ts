@@ -1,0 +1,394 @@
+import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import {
+  EMPTY_QUERY_RESPONSE,
+  errorResponse,
+  parameterStatus,
+  readyForQuery,
+} from '../../protocol/wire/backend-messages.ts'
+import type { Catalog } from '../../sql/catalog.ts'
+import type { ParsedStatement } from '../../sql/parse/parse.ts'
+import type { Plan } from '../../sql/plan/plan.ts'
+import { loadCatalog } from '../catalog/load.ts'
+import { type Execution, HOME } from '../execute/context.ts'
+import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
+import { StatementKeys } from '../execute/key-slots.ts'
+import type { PlanScope } from '../execute/planner.ts'
+import { ExecFailed } from '../execute/replies.ts'
+import { run } from '../execute/run.ts'
+import { queryShard } from '../execute/send.ts'
+import { SessionRunner } from '../execute/session-runner.ts'
+import type { Batch } from './batch.ts'
+import { BatchRunner } from './batch-runner.ts'
+import type { ClientSession } from './client-session.ts'
+import { Pins } from './pins.ts'
+import { parseSearchPath } from './search-path.ts'
+
+/** Parameters a server reports at start and on change (GUC_REPORT), over the supported versions. */
+const REPORTED = [
+  'server_version',
+  'server_encoding',
+  'client_encoding',
+  'application_name',
+  'default_transaction_read_only',
+  'in_hot_standby',
+  'is_superuser',
+  'session_authorization',
+  'DateStyle',
+  'IntervalStyle',
+  'TimeZone',
+  'integer_datetimes',
+  'standard_conforming_strings',
+  'scram_iterations',
+  'search_path',
+]
+const REPORTED_SQL = `SELECT ${REPORTED.map((name) => `pg_catalog.current_setting('${name}', true)`).join(', ')}`
+/** How often a statement is planned anew because the shard map changed under it, before the client hears of it. */
+const STALE_RETRIES = 5
+
+/** Everything of a session that needs to wait, or think: parsing, several shards, transactions, settings. */
+export class SlowPath {
+  readonly pins: Pins
+  private readonly session: ClientSession
+  private readonly batches: BatchRunner
+  private readonly reported = new Map<string, string>()
+  private defaultSearchPath = ''
+  private privateCatalog: Catalog | undefined
+  private abandonWait: ((error: Error) => void) | undefined
+  private cancelRequested = false
+  /** A commit that must come to its end even if the client leaves. */
+  private committing: Promise<void> | undefined
+
+  constructor(session: ClientSession) {
+    this.session = session
+    this.pins = new Pins(session)
+    this.batches = new BatchRunner(session, this)
+  }
+
+  /** Asks the home shard, as the client's role and with its settings, for what a server reports at start. */
+  async greet(): Promise<void> {
+    await this.readParameters()
+    for (const [name, value] of this.reported) this.session.out.push(parameterStatus(name, value))
+  }
+
+  private async readParameters(): Promise<Map<string, string>> {
+    const { session } = this
+    const answer = await queryShard(session, session.line(HOME), REPORTED_SQL, [], { writes: false })
+    const changed = new Map<string, string>()
+    REPORTED.forEach((name, i) => {
+      const value = answer.rows[0]?.[i]?.toString('utf8')
+      if (value === undefined || this.reported.get(name) === value) return
+      this.reported.set(name, value)
+      changed.set(name, value)
+    })
+    if (session.settings.get('search_path') === undefined) {
+      this.defaultSearchPath = this.reported.get('search_path') ?? ''
+    }
+    this.refreshSearchPath()
+    return changed
+  }
+
+  async reportParameters(): Promise<void> {
+    if (this.session.tx.isOpen && this.session.tx.failed) return
+    const changed = await this.readParameters()
+    for (const [name, value] of changed) this.session.out.push(parameterStatus(name, value))
+  }
+
+  private refreshSearchPath(): void {
+    const { settings } = this.session
+    const value = settings.get('search_path') ?? this.defaultSearchPath
+    const path = parseSearchPath(value, settings.effectiveRole) ?? []
+    if (path.join('\0') !== this.session.searchPath().join('\0')) this.session.setSearchPath(path)
+  }
+
+  // Simple protocol
+
+  /** Runs a Query message to its ReadyForQuery. Never rejects. */
+  async query(frame: Buffer): Promise<void> {
+    const { session } = this
+    this.begin()
+    try {
+      await this.statements(frame)
+      if (session.tx.kind === 'implicit') await this.commit()
+      session.out.releaseHeld()
+    } catch (error) {
+      await this.recover(error)
+    }
+    session.out.push(readyForQuery(session.statusByte()))
+  }
+
+  private begin(): void {
+    this.cancelRequested = false
+  }
+
+  private async statements(frame: Buffer): Promise<void> {
+    const { session } = this
+    const text = frame.toString('utf8', 5, frame.length - 1)
+    const statements = session.planner.parse(text)
+    if (statements.length === 0) session.out.push(EMPTY_QUERY_RESPONSE)
+    const alone = statements.length === 1
+    for (const statement of statements) {
+      session.out.releaseHeld()
+      const whole = alone ? frame : paddedFrame(text, statement)
+      await this.statement((scope) => this.fromText(scope, statement, whole), alone)
+    }
+  }
+
+  private fromText(scope: PlanScope, statement: ParsedStatement, frame: Buffer): Execution {
+    const { plan, sql, lexed } = this.session.planner.plan(scope, statement)
+    return {
+      plan,
+      text: statement.text,
+      frame,
+      bind: undefined,
+      paramTypes: [],
+      ref: undefined,
+      keys: new StatementKeys().ofText(sql, lexed),
+      wantsRowDescription: true,
+      maxRows: 0,
+    }
+  }
+
+  // One statement
+
+  /**
+   * Plans and runs one statement; plans again when the shard map changed before any of it ran. `alone`: it is a
+   * transaction of its own, to be committed here if it needed one.
+   */
+  async statement(make: (scope: PlanScope) => Execution, alone: boolean): Promise<void> {
+    const { session } = this
+    for (let attempt = 0; ; attempt++) {
+      const scope = await this.scope()
+      session.planVersion = session.node.catalogs.current.version
+      const exec = make(scope)
+      const said = session.out.pushedBytes
+      try {
+        return await this.execute(exec, alone)
+      } catch (error) {
+        if (attempt >= STALE_RETRIES || !mayPlanAgain(error) || session.out.pushedBytes !== said) throw error
+        await this.planAgain(alone)
+      }
+    }
+  }
+
+  private async planAgain(alone: boolean): Promise<void> {
+    const { session } = this
+    if (alone && session.tx.kind === 'implicit') await rollbackTransaction(session)
+    session.tx.failed = false
+    session.tx.lost = false
+    await session.node.catalogs.reload(session.planVersion + 1)
+  }
+
+  private async execute(exec: Execution, alone: boolean): Promise<void> {
+    const { session } = this
+    const { tx } = session
+    const { plan } = exec
+    if (tx.failed && !endsFailure(plan)) throw weftError('in_failed_transaction', {})
+    if (!alone && tx.kind === 'none' && plan.kind !== 'transaction' && !isOutside(plan)) {
+      tx.begin('implicit')
+      session.settings.begin()
+    }
+    const { pins, mayUnpin } = plan.effects
+    if (pins) await this.pins.acquire()
+    if (plan.kind === 'transaction') await this.guardCommit(run(session, exec))
+    else await run(session, exec)
+    if (alone && tx.kind === 'implicit') await this.commit()
+    if (plan.kind === 'setting' || plan.kind === 'transaction') await this.afterSession(plan)
+    if (this.pins.pinned && (pins || mayUnpin || plan.kind === 'ddl' || plan.kind === 'transaction')) {
+      await this.pins.review()
+    }
+  }
+
+  /** SET and ROLLBACK may have changed what names mean. */
+  private async afterSession(plan: Plan): Promise<void> {
+    if (!this.session.tx.isOpen) this.endTransaction()
+    this.refreshSearchPath()
+    if (plan.kind === 'transaction' && plan.verb.startsWith('rollback') && this.settingsChanged) {
+      this.settingsChanged = false
+      await this.reportParameters()
+    }
+    if (plan.kind === 'setting') this.settingsChanged = this.session.tx.isOpen
+  }
+
+  private settingsChanged = false
+
+  /** Commits an implicit transaction. */
+  async commit(): Promise<void> {
+    await this.guardCommit(commitTransaction(this.session))
+    this.endTransaction()
+  }
+
+  /** A client that leaves now does not stop it. */
+  private async guardCommit(work: Promise<void>): Promise<void> {
+    this.committing = work.catch(() => {})
+    try {
+      await work
+    } finally {
+      this.committing = undefined
+    }
+  }
+
+  /** An error that happened outside of any shard: says it and fails the transaction. */
+  fail(error: PgError): void {
+    const { session } = this
+    session.out.releaseHeld()
+    if (session.tx.kind === 'explicit') session.tx.failed = true
+    session.out.push(errorResponse(error.fields))
+  }
+
+  /** Answers an error, and leaves the transaction as Postgres would: failed, or rolled back when it was implicit. */
+  async recover(error: unknown): Promise<void> {
+    const { session } = this
+    const said = this.worded(error)
+    session.out.dropHeld()
+    if (session.tx.kind === 'explicit') session.tx.failed = true
+    if (session.tx.kind === 'implicit') await rollbackTransaction(session)
+    if (!session.tx.isOpen) this.endTransaction()
+    session.out.push(errorResponse(said.fields))
+  }
+
+  private worded(error: unknown): PgError {
+    if (error instanceof PgError) return error
+    this.session.node.log.error({ err: error }, 'internal error in a session')
+    return weftError('internal', { what: error instanceof Error ? error.message : String(error) }, error)
+  }
+
+  /** The transaction is over on every shard. */
+  endTransaction(): void {
+    const { session } = this
+    if (session.tx.isOpen) session.tx.end()
+    if (session.tx.hasTicket) {
+      session.tx.hasTicket = false
+      session.node.tickets.release()
+    }
+    if (this.privateCatalog !== undefined) {
+      this.privateCatalog = undefined
+      session.forgetScope()
+    }
+    if (!this.pins.pinned) session.state.cursors.clear()
+    this.batches.transactionEnded()
+  }
+
+  // Extended protocol
+
+  /** Works off a batch. False: an error was said, and everything up to Sync is to be skipped. Never rejects. */
+  async batch(batch: Batch, synced: boolean): Promise<boolean> {
+    this.begin()
+    const ok = await this.batches.run(batch, synced)
+    if (synced) this.session.out.push(readyForQuery(this.session.statusByte()))
+    return ok
+  }
+
+  // What executors ask for
+
+  async needTransaction(): Promise<void> {
+    const { tx, settings } = this.session
+    if (tx.kind === 'none') {
+      tx.begin('implicit')
+      settings.begin()
+    }
+    await this.admit()
+  }
+
+  async admit(): Promise<void> {
+    if (this.cancelRequested) throw weftError('query_canceled', {})
+    const { tx, node } = this.session
+    if (!tx.isOpen || tx.hasTicket) return
+    await this.waitForTicket(() => node.tickets.acquire((abandon) => (this.abandonWait = abandon)))
+    tx.hasTicket = true
+  }
+
+  async waitForTicket(acquire: () => Promise<void>): Promise<void> {
+    try {
+      await acquire()
+    } finally {
+      this.abandonWait = undefined
+    }
+  }
+
+  async catalog(): Promise<Catalog> {
+    return (await this.scope()).catalog
+  }
+
+  /** Under what to plan: the node's catalog, or the transaction's own after it changed the map. */
+  async scope(): Promise<PlanScope> {
+    const { session } = this
+    if (session.tx.catalogDirty) {
+      session.tx.catalogDirty = false
+      this.privateCatalog = await this.loadUncommitted()
+      session.usePrivateCatalog(this.privateCatalog)
+    }
+    return session.scope()
+  }
+
+  /** The catalog with the running transaction's changes, read through it; a savepoint takes back what reading sets. */
+  private loadUncommitted(): Promise<Catalog> {
+    const { session } = this
+    const runner = new SessionRunner(session)
+    const query = async (sql: string) => {
+      if (sql.startsWith('BEGIN')) return runner.query(HOME, 'SAVEPOINT weft_catalog')
+      if (sql !== 'COMMIT' && sql !== 'ROLLBACK') return runner.query(HOME, sql)
+      await runner.query(HOME, 'ROLLBACK TO SAVEPOINT weft_catalog')
+      return runner.query(HOME, 'RELEASE SAVEPOINT weft_catalog')
+    }
+    return loadCatalog(query, session.node.shardCount)
+  }
+
+  async planText(text: string, paramTypes: readonly number[]): Promise<Plan> {
+    const [statement] = this.session.planner.parse(text)
+    if (statement === undefined) throw new PgError({ code: '42601', message: 'syntax error at end of input' })
+    return this.session.planner.plan(await this.scope(), statement, paramTypes).plan
+  }
+
+  async discardSession(): Promise<void> {
+    const { session } = this
+    session.prepared.clear()
+    session.settings.discardAll()
+    session.state.cursors.clear()
+    await this.pins.release()
+    this.refreshSearchPath()
+  }
+
+  // Ends
+
+  cancelled(): void {
+    this.cancelRequested = true
+    this.abandonWait?.(weftError('query_canceled', {}))
+  }
+
+  /** The client is gone: `done` once nothing that must be finished runs any more. */
+  close(done: () => void): void {
+    this.cancelled()
+    this.pins.close()
+    if (this.committing === undefined) done()
+    else void this.committing.then(done)
+  }
+}
+
+/** A statement of a longer message, moved to where it stood, so that error positions are right. */
+function paddedFrame(text: string, statement: ParsedStatement): Buffer {
+  const before = text.slice(0, statement.start).replace(/[^\n]/g, ' ')
+  const sql = Buffer.from(before + statement.text)
+  const frame = Buffer.allocUnsafe(sql.length + 6)
+  frame[0] = 0x51
+  frame.writeInt32BE(sql.length + 5, 1)
+  sql.copy(frame, 5)
+  frame[frame.length - 1] = 0
+  return frame
+}
+
+/** Nothing of it ran, and with a newer shard map it may go through. */
+function mayPlanAgain(error: unknown): boolean {
+  return error instanceof ExecFailed && !error.sent && error.message === STALE
+}
+const STALE = weftError('stale_map', { have: 0, need: 0 }).message
+
+/** What is allowed in a failed transaction. */
+function endsFailure(plan: Plan): boolean {
+  if (plan.kind === 'empty') return true
+  return plan.kind === 'transaction' && ['commit', 'rollback', 'rollback-to'].includes(plan.verb)
+}
+
+function isOutside(plan: Plan): boolean {
+  return plan.outsideTransaction || plan.kind === 'empty'
+}

@@ -1,0 +1,132 @@
+import { PgError } from '../../errors/pg-error.ts'
+import { commandComplete } from '../../protocol/wire/backend-messages.ts'
+import { bind, parseBind } from '../../protocol/wire/frontend-messages.ts'
+import type { PreparedPlan } from '../../sql/plan/plan.ts'
+import { type Execution, HOME } from '../execute/context.ts'
+import { StatementKeys } from '../execute/key-slots.ts'
+import type { PlanScope } from '../execute/planner.ts'
+import { run } from '../execute/run.ts'
+import { queryShard } from '../execute/send.ts'
+import type { ClientSession } from './client-session.ts'
+import { describeStatement } from './describe.ts'
+import { Prepared } from './prepared.ts'
+import type { SlowPath } from './slow-path.ts'
+
+/** SQL's own PREPARE, EXECUTE and DEALLOCATE. They share their names with the protocol's, as in Postgres. */
+export async function runPrepared(
+  session: ClientSession,
+  slow: SlowPath,
+  exec: Execution,
+  plan: PreparedPlan,
+): Promise<void> {
+  const { prepared, out } = session
+  switch (plan.verb) {
+    case 'prepare':
+      await prepare(session, slow, plan)
+      return out.hold(commandComplete('PREPARE'))
+    case 'execute':
+      return execute(session, slow, exec, plan)
+    case 'deallocate':
+      if (!prepared.delete(plan.name)) throw missing(plan.name)
+      return out.hold(commandComplete('DEALLOCATE'))
+    case 'deallocate-all':
+      prepared.clear()
+      return out.hold(commandComplete('DEALLOCATE ALL'))
+  }
+}
+
+function missing(name: string): PgError {
+  return new PgError({ code: '26000', message: `prepared statement "${name}" does not exist` })
+}
+
+async function prepare(session: ClientSession, slow: SlowPath, plan: PreparedPlan): Promise<void> {
+  if (session.prepared.has(plan.name)) {
+    throw new PgError({ code: '42P05', message: `prepared statement "${plan.name}" already exists` })
+  }
+  await session.admit()
+  const types = await typeOids(session, plan.types ?? [])
+  const statement = new Prepared(plan.name, Buffer.from(plan.sql!), types)
+  const scope = await slow.scope()
+  const [parsed] = session.planner.parse(statement.text)
+  if (parsed !== undefined) statement.keepPlan(scope, session.planner.plan(scope, parsed, types).plan)
+  await describeStatement(session, slow, statement)
+  session.prepared.set(plan.name, statement)
+}
+
+async function typeOids(session: ClientSession, types: readonly string[]): Promise<readonly number[]> {
+  if (types.length === 0) return []
+  const sql = `SELECT ${types.map((type) => `${quoteLiteral(type)}::pg_catalog.regtype::pg_catalog.oid`).join(', ')}`
+  const answer = await queryShard(session, session.line(HOME), sql, [], { writes: false })
+  return answer.rows[0]!.map((oid) => Number(oid!.toString()))
+}
+
+function quoteLiteral(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+async function execute(
+  session: ClientSession,
+  slow: SlowPath,
+  outer: Execution,
+  plan: PreparedPlan,
+): Promise<void> {
+  const statement = session.prepared.get(plan.name)
+  if (statement === undefined) throw missing(plan.name)
+  await session.admit()
+  const scope = await slow.scope()
+  const described = await describeStatement(session, slow, statement)
+  const args = plan.args ?? []
+  if (args.length !== described.paramTypes.length) {
+    throw new PgError({
+      code: '42601',
+      message: `wrong number of parameters for prepared statement "${plan.name}"`,
+      detail: `Expected ${described.paramTypes.length} parameters but got ${args.length}.`,
+    })
+  }
+  const values = await argumentValues(session, args, described.paramTypes)
+  await run(session, boundExecution(session, statement, scope, values, outer.wantsRowDescription))
+}
+
+/** Arguments are expressions: Postgres evaluates them, each as the parameter's type. */
+async function argumentValues(
+  session: ClientSession,
+  args: readonly string[],
+  types: readonly number[],
+): Promise<readonly (string | null)[]> {
+  if (args.length === 0) return []
+  const names = await typeNames(session, types)
+  const sql = `SELECT ${args.map((arg, i) => `CAST((${arg}) AS ${names[i]})`).join(', ')}`
+  const answer = await queryShard(session, session.line(HOME), sql, [], { writes: false })
+  return answer.rows[0]!.map((value) => value?.toString('utf8') ?? null)
+}
+
+async function typeNames(session: ClientSession, types: readonly number[]): Promise<readonly string[]> {
+  const sql = `SELECT ${types.map((oid) => `pg_catalog.format_type(${oid}, NULL)`).join(', ')}`
+  const answer = await queryShard(session, session.line(HOME), sql, [], { writes: false })
+  return answer.rows[0]!.map((name) => name!.toString('utf8'))
+}
+
+function boundExecution(
+  session: ClientSession,
+  statement: Prepared,
+  scope: PlanScope,
+  values: readonly (string | null)[],
+  wantsRowDescription: boolean,
+): Execution {
+  const message = bind({ params: values })
+  const bound = parseBind(message, 5, message.length)
+  const plan =
+    statement.planUnder(scope, session.planner) ??
+    session.planner.plan(scope, session.planner.parse(statement.text)[0]!, statement.declaredTypes).plan
+  return {
+    plan,
+    text: statement.text,
+    frame: undefined,
+    bind: bound,
+    paramTypes: statement.paramTypes,
+    ref: statement.refUnder(scope, session.planner),
+    keys: new StatementKeys().ofBind(statement, bound, plan.paramsToDescribe),
+    wantsRowDescription,
+    maxRows: 0,
+  }
+}
