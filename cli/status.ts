@@ -38,7 +38,7 @@ async function ask(url: URL): Promise<Record<string, unknown>> {
 function print(answer: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(answer)) {
     if (Array.isArray(value)) console.log(`\n${name}\n${table(value as Record<string, unknown>[])}`)
-    else console.log(`${name.padEnd(16)}${cell(value)}`)
+    else console.log(`${name.padEnd(24)}${cell(value)}`)
   }
 }
 

@@ -74,7 +74,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
     database: databaseOf(shards[0]!.url),
     listen: { host, port },
     listenSetting: '--port',
-    shards: shards.map(({ id, url }) => ({ id, postgres: url })),
+    shards: shards.map(({ id, url, server }) => ({ id, postgres: server?.socketUrl ?? url })),
     log: parseLog(meta.log),
     shardSetting: '--shard',
     auth: [{ from: ['all'], method: 'trust' }],

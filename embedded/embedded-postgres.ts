@@ -47,6 +47,8 @@ export interface EmbeddedPostgres {
   readonly database: string
   readonly user: string
   readonly url: string
+  /** The same over the unix socket: quicker. */
+  readonly socketUrl: string
   readonly dataDir: string
   /** The postmaster. */
   readonly pid: number
@@ -269,6 +271,10 @@ class Server implements EmbeddedPostgres {
 
   get url(): string {
     return `postgres://${encodeURIComponent(this.user)}@${this.host}:${this.port}/${encodeURIComponent(this.database)}`
+  }
+
+  get socketUrl(): string {
+    return `${this.url}?host=${encodeURIComponent(this.socketDir)}`
   }
 
   async untilReady(timeoutMs: number): Promise<void> {

@@ -43,9 +43,9 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
       settings: { shared_buffers: '16MB', ...fast, ...options.settings },
     })
   let server = await start()
-  const { host, port, socketDir, database, user, url, dataDir } = server
+  const { host, port, socketDir, database, user, url, socketUrl, dataDir } = server
   return {
-    ...{ host, port, socketDir, database, user, url, dataDir },
+    ...{ host, port, socketDir, database, user, url, socketUrl, dataDir },
     get pid() {
       return server.pid
     },
