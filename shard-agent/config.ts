@@ -48,6 +48,8 @@ export interface AgentOptions {
   readonly txnLog: TxnLog
   /** Age at which a prepared transaction without a decision is settled by recovery. */
   readonly inDoubtAfterMs?: number
+  /** Send the Sync of autocommit writes separately, under the gate; off by default (gate/gate.ts). */
+  readonly splitWrites?: boolean
   /** Wait this long for another agent of the shard to give way; 0 (default): fail at once. */
   readonly takeoverTimeoutMs?: number
 }

@@ -64,6 +64,7 @@ class ShardAgent implements Agent, LinkHost {
     this.shard = shard
     this.options = options
     this.poolOptions = { ...poolDefaults, ...options.pool }
+    this.gate.splitWrites = options.splitWrites ?? false
     this.ownership = new Ownership({
       shard,
       address: postgres,

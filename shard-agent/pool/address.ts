@@ -50,6 +50,8 @@ export function parsePostgresUrl(text: string): PostgresAddress {
 }
 
 function parseUrl(text: string): URL {
+  // libpq allows a user without a host, URL does not.
+  text = text.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?]|$)/, '$1localhost')
   const usable = URL.canParse(text) ? new URL(text) : undefined
   if (usable !== undefined && /^postgres(ql)?:$/.test(usable.protocol)) return usable
   throw new PgError({

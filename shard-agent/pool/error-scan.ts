@@ -15,7 +15,7 @@ export function isFatal(chunk: Buffer, start: number, end: number): boolean {
 /** The SQLSTATE. */
 export function errorCode(chunk: Buffer, start: number, end: number): string {
   const at = fieldAt(chunk, start, end, FIELD_CODE)
-  return at > 0 ? chunk.latin1Slice(at, at + 5) : ''
+  return at > 0 ? chunk.toString('latin1', at, at + 5) : ''
 }
 
 function fieldAt(chunk: Buffer, start: number, end: number, field: number): number {

@@ -20,6 +20,9 @@ const COPY_PADDING_BYTES_MAX = 4 * 1024 * 1024
 /** Bytes kept back while a statement is being cancelled as stale, so that it can be run again unseen. */
 const STASH_BYTES_MAX = 64 * 1024
 
+/** Cached plan must not change result type; no such prepared statement; there is one of that name. */
+const OUTDATED_CODES: ReadonlySet<string> = new Set(['0A000', '26000', '42P05'])
+
 const AHEAD_TABLE = ruleTable(EXAMINE, {})
 const SPLIT_MASK = 8
 /** By swallow mask; SPLIT_MASK is for split writes, which have to see completions. */
@@ -125,11 +128,12 @@ export class ExecRun {
     const missing = new Map<string, Buffer>()
     for (const { name, parse } of request.needs ?? []) if (!known.use(name)) missing.set(name, parse)
     const needed = (request.needs?.length ?? 0) - missing.size
-    const evicted = missing.size === 0 ? [] : known.evict(missing.size, needed)
-    for (const name of evicted) parts.push(close('S', name))
+    const closing = missing.size === 0 ? [] : known.evict(missing.size, needed)
+    for (const name of missing.keys()) if (known.isOutdated(name)) closing.push(name)
+    for (const name of closing) parts.push(close('S', name))
     parts.push(...missing.values())
     this.missing = [...missing.keys()]
-    this.aheadLeft = begin.length * BEGIN_REPLIES + evicted.length + missing.size
+    this.aheadLeft = begin.length * BEGIN_REPLIES + closing.length + missing.size
     return parts
   }
 
@@ -248,8 +252,8 @@ export class ExecRun {
     const { staleError } = this.owner
     if (needs === undefined && staleError === undefined) return true
     const code = errorCode(chunk, start, end)
-    if (needs !== undefined && (code === '0A000' || code === '26000')) {
-      for (const statement of needs) this.host.known.forget(statement.name)
+    if (needs !== undefined && OUTDATED_CODES.has(code)) {
+      for (const statement of needs) this.host.known.outdate(statement.name)
     }
     this.isStale = staleError !== undefined && code === '57014'
     return !this.isStale

@@ -8,6 +8,8 @@ interface Known {
 
 export class KnownStatements {
   private readonly known = new Map<string, Known>()
+  /** The backend may have these, but not as they should be: to be closed before they are parsed again. */
+  private readonly outdated = new Set<string>()
   private readonly max: number
   private tick = 0
 
@@ -29,15 +31,23 @@ export class KnownStatements {
 
   /** The backend confirmed that it has it. */
   add(name: string): void {
+    this.outdated.delete(name)
     this.known.set(name, { name, tick: ++this.tick })
   }
 
-  forget(name: string): void {
+  /** It doesn't work any more. */
+  outdate(name: string): void {
     this.known.delete(name)
+    this.outdated.add(name)
+  }
+
+  isOutdated(name: string): boolean {
+    return this.outdated.has(name)
   }
 
   clear(): void {
     this.known.clear()
+    this.outdated.clear()
   }
 
   /**

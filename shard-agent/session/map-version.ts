@@ -180,6 +180,6 @@ export class MapVersions {
 
 function endsTransaction(payload: Buffer): boolean {
   if (!isSimpleQuery(payload)) return false
-  const sql = payload.latin1Slice(QUERY_TEXT_AT, Math.min(payload.length, QUERY_TEXT_AT + QUERY_TEXT_MAX))
+  const sql = payload.toString('latin1', QUERY_TEXT_AT, QUERY_TEXT_AT + QUERY_TEXT_MAX)
   return ENDS_TRANSACTION.test(sql) && !sql.includes(';')
 }
