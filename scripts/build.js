@@ -33,6 +33,8 @@ export async function build(entry = 'cli/main.ts', outfile = 'dist/weft.js') {
     renameSync(`${file}.map`, `${out}.map`)
     renameSync(file, out)
   } finally {
+    // Its helper process would live as long as ours, which may be a server.
+    await esbuild.stop()
     rmSync(temporary, { recursive: true, force: true })
   }
 }
