@@ -7,7 +7,15 @@ import { type KeyContext, NO_CONTEXT, NULL_KEY, type SlotAnswer, UNSURE } from '
 import { slotForTextBytes, slotOfBool } from './text-value.ts'
 
 export { slotForBinary } from './binary-value.ts'
-export { type KeyContext, type KeySource, NO_MATCH, NULL_KEY, type SlotAnswer, UNSURE } from './key-answer.ts'
+export {
+  type KeyContext,
+  type KeySource,
+  NO_CONTEXT,
+  NO_MATCH,
+  NULL_KEY,
+  type SlotAnswer,
+  UNSURE,
+} from './key-answer.ts'
 export { slotForText, slotForTextBytes } from './text-value.ts'
 
 /** Casts of a number literal that change nothing in what it equals, or are refused by Postgres. */

@@ -96,7 +96,7 @@ function integerSlot(
 }
 
 function parse(buf: Buffer, start: number, end: number): Decimal | SpecialDecimal | undefined {
-  return parseDecimal(buf.latin1Slice(start, end))
+  return parseDecimal(buf.toString('latin1', start, end))
 }
 
 /** Slot of a 64-bit integer for a key of `width` bytes. */
@@ -154,17 +154,17 @@ function otherSlot(
     case 'uuid':
       return parseUuid(buf, start, end, uuidScratch) ? slotOfHash(hashBytes(uuidScratch, 0, 16)) : UNSURE
     case 'date': {
-      const day = parseDate(buf.latin1Slice(start, end))
+      const day = parseDate(buf.toString('latin1', start, end))
       return day === undefined ? UNSURE : slotOfHash(hashDate(day))
     }
     case 'timestamp':
-      return slotOfTimestamp(parseTimestamp(buf.latin1Slice(start, end), 'none'), context)
+      return slotOfTimestamp(parseTimestamp(buf.toString('latin1', start, end), 'none'), context)
     case 'timestamptz': {
       const zone: Zone = context.zone ?? 'unknown'
-      return slotOfTimestamp(parseTimestamp(buf.latin1Slice(start, end), zone), context)
+      return slotOfTimestamp(parseTimestamp(buf.toString('latin1', start, end), zone), context)
     }
     case 'bool': {
-      const value = parseBool(buf.latin1Slice(start, end))
+      const value = parseBool(buf.toString('latin1', start, end))
       return value === undefined ? UNSURE : slotOfBool(value)
     }
     case 'bytea': {

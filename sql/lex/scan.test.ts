@@ -101,7 +101,7 @@ describe('lex: against the scanner of Postgres', () => {
       const from = random(base.length + 1)
       const to = from + random(4)
       const piece = random(3) === 0 ? '' : PIECES[random(PIECES.length)]!
-      expectAgreement((base.slice(0, from) + piece + base.slice(to)).toWellFormed())
+      expectAgreement(Buffer.from(base.slice(0, from) + piece + base.slice(to)).toString())
     }
   })
 
