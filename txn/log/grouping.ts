@@ -118,7 +118,10 @@ export class DropQueue {
     const txnIds = this.txnIds
     if (txnIds.length === 0) return this.flushing
     this.txnIds = []
-    this.flushing = this.flushing.then(() => this.drop(txnIds)).catch(() => {})
+    for (let i = 0; i < txnIds.length; i += this.groupMax) {
+      const group = txnIds.slice(i, i + this.groupMax)
+      this.flushing = this.flushing.then(() => this.drop(group)).catch(() => {})
+    }
     return this.flushing
   }
 }

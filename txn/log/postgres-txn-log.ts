@@ -1,6 +1,6 @@
 import { InvariantError, PgError } from '../../errors/pg-error.ts'
 import { decodeRecord, encodeRecord } from '../decision.ts'
-import { incarnationFor, incarnationOf } from '../gid.ts'
+import { incarnationOf } from '../gid.ts'
 import { CreateGroups, DropQueue } from './grouping.ts'
 import {
   connectLog,
@@ -10,6 +10,7 @@ import {
   type LogStatement,
 } from './log-connection.ts'
 import { installSql, statements } from './postgres-txn-log-sql.ts'
+import { Registration } from './registration.ts'
 import {
   type CreateResult,
   type DecisionRecord,
@@ -47,11 +48,8 @@ export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
   dropAfterMs: 100,
 }
 
-const probeMs = 1_000
-
 /** The transaction log as two tables on the home shard: the default that needs nothing else running. */
 export class PostgresTxnLog implements TxnLog {
-  private readonly options: PostgresTxnLogOptions
   private readonly limits: PostgresTxnLogLimits
   private readonly groups: CreateGroups
   private readonly drops: DropQueue
@@ -59,16 +57,10 @@ export class PostgresTxnLog implements TxnLog {
   /** Recovery's questions, registrations and the like, in turn. */
   private readonly desk: Lane
   private readonly dropper: Lane
-  private epoch = 0
-  private registration: string | undefined
-  private reachable = false
-  private lastBeatMs = 0
-  private timer: NodeJS.Timeout | undefined
-  private probing: Promise<void> | undefined
+  private readonly registration: Registration
   private closed = false
 
   private constructor(options: PostgresTxnLogOptions) {
-    this.options = options
     this.limits = { ...defaultPostgresTxnLogLimits, ...options.limits }
     const connect = (): Promise<LogConnection> => (options.connect ?? connectLog)(options)
     const { writersMax, groupMax, dropAfterMs } = this.limits
@@ -86,6 +78,14 @@ export class PostgresTxnLog implements TxnLog {
       writesMax: writersMax,
     })
     this.drops = new DropQueue((txnIds) => this.dropNow(txnIds), groupMax, dropAfterMs)
+    this.registration = new Registration({
+      coordinatorId: options.coordinatorId,
+      beat: async (incarnation) => (await this.ask(statements.beat, [incarnation])).length > 0,
+      register: async (incarnation) => (await this.ask(statements.register, [incarnation])).length > 0,
+      ping: async () => void (await this.ask(statements.list, [0])),
+      beatEveryMs: this.limits.registrationTtlMs / 6,
+      onHealth: options.onHealth,
+    })
   }
 
   /** Installs the tables and registers. Rejects with `LogUnavailableError` when the server is out of reach. */
@@ -93,20 +93,16 @@ export class PostgresTxnLog implements TxnLog {
     const log = new PostgresTxnLog(options)
     try {
       await log.install()
-      await log.probe()
-      if (!log.reachable) throw new LogUnavailableError('the registration failed')
+      await log.registration.start()
     } catch (error) {
       await log.close()
       throw error
     }
-    log.timer = setInterval(() => void log.probe(), probeMs).unref()
     return log
   }
 
   incarnation(): string {
-    if (this.registration === undefined) throw new LogUnavailableError('this coordinator is not registered')
-    if (!this.reachable) throw new LogUnavailableError('its server is out of reach')
-    return this.registration
+    return this.registration.current
   }
 
   create(record: DecisionRecord): Promise<CreateResult> {
@@ -156,12 +152,10 @@ export class PostgresTxnLog implements TxnLog {
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
-    clearInterval(this.timer)
     await this.groups.close()
     await this.drops.flush()
-    if (this.registration !== undefined) {
-      await this.ask(statements.unregister, [this.registration]).catch(() => {})
-    }
+    const incarnation = await this.registration.stop()
+    if (incarnation !== undefined) await this.ask(statements.unregister, [incarnation]).catch(() => {})
     await Promise.all([...this.writers, this.desk, this.dropper].map((lane) => lane.close()))
   }
 
@@ -175,8 +169,7 @@ export class PostgresTxnLog implements TxnLog {
     try {
       return await lane.use((connection) => this.writeOn(connection, records))
     } catch (error) {
-      this.setReachable(false, error)
-      void this.probe()
+      this.registration.failed(error)
       throw asLogError(error)
     }
   }
@@ -214,17 +207,11 @@ export class PostgresTxnLog implements TxnLog {
   private refused(record: DecisionRecord, found: LookupResult | undefined): CreateResult | Error {
     if (found?.kind === 'record') return { kind: 'exists', record: found.record }
     if (found?.kind === 'absent' && !found.ownerRegistered && record.decision === 'commit') {
-      this.onFenced(incarnationOf(record.txnId))
+      this.registration.fenced(incarnationOf(record.txnId))
       return { kind: 'fenced' }
     }
     // It was there a moment ago and is gone, or cannot be read: neither is an answer.
     return new LogUnknownError(found?.kind === 'unreadable' ? found.why : 'the record came and went')
-  }
-
-  private onFenced(incarnation: string): void {
-    if (incarnation !== this.registration) return
-    this.registration = undefined
-    void this.probe()
   }
 
   private async dropNow(txnIds: readonly string[]): Promise<void> {
@@ -239,53 +226,6 @@ export class PostgresTxnLog implements TxnLog {
     } catch (error) {
       throw asLogError(error)
     }
-  }
-
-  /** Sees that the server is there and the registration alive; takes a new one when it is not. */
-  private probe(): Promise<void> {
-    this.probing ??= this.probeOnce().finally(() => {
-      this.probing = undefined
-    })
-    return this.probing
-  }
-
-  private async probeOnce(): Promise<void> {
-    if (this.closed) return
-    const dueMs = this.limits.registrationTtlMs / 6
-    const now = performance.now()
-    if (this.reachable && this.registration !== undefined && now - this.lastBeatMs < dueMs) return
-    if (this.reachable && this.options.coordinatorId === undefined) return
-    try {
-      await this.beatOrRegister()
-      this.lastBeatMs = now
-      this.setReachable(true, '')
-    } catch (error) {
-      this.setReachable(false, error)
-    }
-  }
-
-  private async beatOrRegister(): Promise<void> {
-    const { coordinatorId } = this.options
-    if (coordinatorId === undefined) {
-      await this.ask(statements.list, [0])
-      return
-    }
-    if (this.registration !== undefined) {
-      const alive = await this.ask(statements.beat, [this.registration])
-      if (alive.length > 0) return
-      this.registration = undefined
-    }
-    // An epoch is used at most once, also when the answer to its registration was lost.
-    const incarnation = incarnationFor(coordinatorId, this.epoch++)
-    const registered = await this.ask(statements.register, [incarnation])
-    if (registered.length === 0) throw new LogUnavailableError(`${incarnation} is registered already`)
-    this.registration = incarnation
-  }
-
-  private setReachable(reachable: boolean, why: unknown): void {
-    if (this.reachable === reachable) return
-    this.reachable = reachable
-    this.options.onHealth?.(reachable, why instanceof Error ? why.message : String(why))
   }
 }
 
