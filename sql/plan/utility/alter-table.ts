@@ -1,0 +1,182 @@
+import type { AlterTableCmd, AlterTableMoveAllStmt, AlterTableStmt } from '@pgsql/types'
+import { traitsOf, unstableBecause } from '../../analyze/traits.ts'
+import type { Relation } from '../../catalog.ts'
+import { as, strings } from '../../parse/ast.ts'
+import type { Plan } from '../plan.ts'
+import { checkConstraints, columnConstraints, type Target, tableConstraint } from './constraints.ts'
+import { ddl, unsupported } from './plans.ts'
+import { nameOf, placeOf, resolve, resolveDistributed, type Scope } from './scope.ts'
+import { hasOurs } from './table-options.ts'
+import { tokensOf, withIfExists } from './text.ts'
+
+/** ALTER TABLE, and ALTER INDEX, SEQUENCE, VIEW, … as far as they are the same statement. */
+export function planAlterTable(scope: Scope, stmt: AlterTableStmt): Plan {
+  const name = nameOf(stmt.relation)
+  switch (stmt.objtype) {
+    case 'OBJECT_INDEX':
+      return onOthersIfExists(scope, 'ALTER INDEX', stmt.missing_ok)
+    case 'OBJECT_SEQUENCE':
+      return onOthersIfExists(scope, 'ALTER SEQUENCE', stmt.missing_ok)
+    case 'OBJECT_TYPE': {
+      const cascades = (stmt.cmds ?? []).some((c) => as(c, 'AlterTableCmd')?.behavior === 'DROP_CASCADE')
+      return ddl('ALTER TYPE', 'all', { changesMap: cascades })
+    }
+    case 'OBJECT_VIEW':
+      return ddl('ALTER VIEW', placeOf(scope, name), { changesMap: true })
+    case 'OBJECT_MATVIEW':
+      return ddl('ALTER MATERIALIZED VIEW', 'home')
+    case 'OBJECT_FOREIGN_TABLE':
+      return ddl('ALTER FOREIGN TABLE', 'home')
+    default:
+      return planTable(scope, stmt)
+  }
+}
+
+/** An object that the other shards may lack; `ALTER INDEX name`: IF EXISTS goes before the third word. */
+export function onOthersIfExists(scope: Scope, tag: string, missingOk: boolean | undefined): Plan {
+  if (missingOk === true) return ddl(tag, 'all')
+  const { text } = scope.stmt
+  const third = tokensOf(text)[2]
+  return ddl(tag, 'all', { othersSql: withIfExists(text, third?.start ?? text.length) })
+}
+
+export function planMoveAll(stmt: AlterTableMoveAllStmt): Plan {
+  // Materialized views and local tables are on the home shard; the others move what they have.
+  return ddl(stmt.objtype === 'OBJECT_INDEX' ? 'ALTER INDEX' : 'ALTER TABLE', 'all')
+}
+
+function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
+  const name = nameOf(stmt.relation)
+  const commands = (stmt.cmds ?? []).flatMap((node) => as(node, 'AlterTableCmd') ?? [])
+  for (const command of commands) {
+    if (command.subtype === 'AT_SetRelOptions' && hasOurs(as(command.def, 'List')?.items))
+      throw useFunctions()
+  }
+  const relation = resolve(scope, name)
+  if (relation?.kind === 'sharded' || relation?.kind === 'reference') {
+    const target: Target = {
+      name,
+      kind: relation.kind,
+      ...(relation.key === undefined ? {} : { key: relation.key.column, colocation: relation.colocation }),
+    }
+    for (const command of commands) checkDistributed(scope, relation, target, command)
+    return ddl('ALTER TABLE', 'all', { changesMap: true })
+  }
+  for (const command of commands) checkLocal(scope, { name, kind: 'local' }, command)
+  const outsideTransaction = commands.some(
+    (c) => c.subtype === 'AT_DetachPartition' && as(c.def, 'PartitionCmd')?.concurrent === true,
+  )
+  const isView = relation?.kind === 'view'
+  return ddl('ALTER TABLE', placeOf(scope, name), { changesMap: isView }, { outsideTransaction })
+}
+
+function useFunctions() {
+  return unsupported(
+    'ALTER TABLE … SET (shard_key, colocate_with, reference) is not supported',
+    'Use SELECT create_distributed_table(…), create_reference_table(…) or undistribute_table(…).',
+  )
+}
+
+function checkDistributed(scope: Scope, table: Relation, target: Target, command: AlterTableCmd): void {
+  const isKey = command.name !== undefined && command.name === target.key
+  switch (command.subtype) {
+    case 'AT_DropColumn':
+      if (isKey) throw keyStays(target, 'dropped')
+      break
+    case 'AT_AlterColumnType':
+      if (isKey) throw keyStays(target, 'given another type')
+      checkComputed(scope, table, as(command.def, 'ColumnDef')?.raw_default, 'ALTER COLUMN TYPE … USING')
+      break
+    case 'AT_SetExpression':
+      if (isKey) throw keyStays(target, 'made a generated column')
+      break
+    case 'AT_AddConstraint':
+      checkConstraints(scope, target, tableConstraint(command.def))
+      break
+    case 'AT_AddColumn': {
+      const column = as(command.def, 'ColumnDef')
+      checkConstraints(scope, target, columnConstraints(column))
+      checkNewColumn(scope, table, command)
+      break
+    }
+    case 'AT_AttachPartition':
+    case 'AT_DetachPartition':
+    case 'AT_DetachPartitionFinalize':
+    case 'AT_AddInherit':
+    case 'AT_DropInherit':
+      throw unsupported(`partitions and children of ${table.kind} table "${table.name}" are not supported`)
+    case 'AT_AddOf':
+    case 'AT_DropOf':
+      throw unsupported(`OF and NOT OF on ${table.kind} table "${table.name}" are not supported`)
+    case 'AT_EnableRule':
+    case 'AT_EnableAlwaysRule':
+    case 'AT_EnableReplicaRule':
+      throw unsupported(`rules on ${table.kind} table "${table.name}" are not supported`)
+  }
+}
+
+function keyStays(target: Target, what: string) {
+  return unsupported(
+    `shard key "${target.key}" cannot be ${what}`,
+    `Use SELECT undistribute_table('${target.name.name}') first, and declare the table again afterwards.`,
+  )
+}
+
+const SERIALS = new Set(['serial', 'serial2', 'serial4', 'serial8', 'smallserial', 'bigserial'])
+
+/** Existing rows get the default's value: every shard would draw it for itself. */
+function checkNewColumn(scope: Scope, table: Relation, command: AlterTableCmd): void {
+  const column = as(command.def, 'ColumnDef')
+  const type = strings(column?.typeName?.names).at(-1) ?? ''
+  const constraints = columnConstraints(column).map(({ constraint }) => constraint)
+  const isIdentity = constraints.some((c) => c.contype === 'CONSTR_IDENTITY')
+  if (SERIALS.has(type) || isIdentity) throw drawsFromSequence(table)
+  for (const constraint of constraints) {
+    if (constraint.contype === 'CONSTR_DEFAULT') {
+      checkComputed(scope, table, constraint.raw_expr, 'ADD COLUMN … DEFAULT')
+    }
+  }
+}
+
+/**
+ * An expression that every shard computes for the rows it has. Time may differ between the shards of a sharded table
+ * by as much as the statement takes; the copies of a reference table must not differ at all.
+ */
+function checkComputed(scope: Scope, table: Relation, expression: unknown, where: string): void {
+  const traits = traitsOf(expression, scope.catalog)
+  if (traits.home !== undefined) throw drawsFromSequence(table)
+  const unstable = table.kind === 'reference' ? unstableBecause(traits) : undefined
+  if (unstable === undefined) return
+  throw unsupported(
+    `${where} with ${unstable} on reference table "${table.name}" is not supported: its copies would differ`,
+    'Add the column without the default, then SET DEFAULT and UPDATE the existing rows to a constant.',
+  )
+}
+
+function drawsFromSequence(table: Relation) {
+  return unsupported(
+    `adding a column that draws from a sequence to ${table.kind} table "${table.name}" is not supported`,
+    'Every shard would number its rows by itself. Add the column without a default, fill it, then SET DEFAULT.',
+  )
+}
+
+/** A local table must not take in rows of a sharded one, nor refer to them. */
+function checkLocal(scope: Scope, target: Target, command: AlterTableCmd): void {
+  switch (command.subtype) {
+    case 'AT_AddConstraint':
+      checkConstraints(scope, target, tableConstraint(command.def))
+      break
+    case 'AT_AddColumn':
+      checkConstraints(scope, target, columnConstraints(as(command.def, 'ColumnDef')))
+      break
+    case 'AT_AttachPartition':
+    case 'AT_AddInherit': {
+      const range = as(command.def, 'PartitionCmd')?.name ?? as(command.def, 'RangeVar')
+      const other = resolveDistributed(scope, nameOf(range))
+      if (other === undefined) break
+      throw unsupported(
+        `${other.kind} table "${other.name}" cannot be a partition or inherit from another table`,
+      )
+    }
+  }
+}

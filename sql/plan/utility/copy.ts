@@ -1,0 +1,152 @@
+import type { CopyStmt } from '@pgsql/types'
+import { traitsOf, unstableBecause } from '../../analyze/traits.ts'
+import type { Column, Relation } from '../../catalog.ts'
+import { strings } from '../../parse/ast.ts'
+import { parseStatements } from '../../parse/parse.ts'
+import type { CopyPlan, ForwardPlan, Plan } from '../plan.ts'
+import { type CopyOptions, copyOptions } from './copy-options.ts'
+import { planQuery } from './inner.ts'
+import { findOption, optionFlag, optionText } from './options.ts'
+import { common, forwardHome, pgError, unsupported } from './plans.ts'
+import { nameOf, resolveDistributed, type Scope } from './scope.ts'
+import { findWord, tokensOf } from './text.ts'
+
+/** COPY in all its forms. */
+export function planCopy(scope: Scope, stmt: CopyStmt): Plan {
+  if (stmt.query !== undefined) return planCopyQuery(scope, stmt)
+  const table = resolveDistributed(scope, nameOf(stmt.relation))
+  const into = stmt.is_from === true
+  if (table === undefined) return forwardHome('COPY', { access: into ? 'write' : 'read' })
+  if (!into && table.kind === 'reference') return copyReferenceOut(stmt)
+  if (stmt.is_program === true || stmt.filename !== undefined) {
+    throw unsupported(
+      `COPY ${into ? 'FROM' : 'TO'} a file or program of the server is not supported for ${table.kind} table "${table.name}"`,
+      into ? 'Use COPY … FROM STDIN, or \\copy of psql.' : 'Use COPY … TO STDOUT, or \\copy of psql.',
+    )
+  }
+  return copyRows(scope, stmt, table, into ? 'in' : 'out')
+}
+
+/** One copy is as good as any, and Postgres prints it. A file is written on the home shard's server. */
+function copyReferenceOut(stmt: CopyStmt): ForwardPlan {
+  const forward = forwardHome('COPY', { access: 'read' })
+  const toServer = stmt.is_program === true || stmt.filename !== undefined
+  return toServer ? forward : { ...forward, route: { kind: 'any' } }
+}
+
+function copyRows(scope: Scope, stmt: CopyStmt, table: Relation, direction: 'in' | 'out'): CopyPlan {
+  const options = copyOptions(stmt.options, direction)
+  const columns = copiedColumns(table, strings(stmt.attlist))
+  const keyIndex = table.key === undefined ? -1 : columns.indexOf(table.key.column)
+  const { sql, forceNull, forceNotNull, ...format } = options
+  const where = direction === 'in' ? whereSql(scope, stmt, table) : ''
+  return {
+    ...common('COPY', { access: direction === 'in' ? 'write' : 'read', generic: false }),
+    kind: 'copy',
+    direction,
+    table,
+    columns,
+    ...format,
+    forceNull: positions(columns, forceNull),
+    forceNotNull: positions(columns, forceNotNull),
+    keyIndex,
+    fill: direction === 'in' ? fillOf(scope, table, columns) : [],
+    optionsSql: [sql, where].filter((part) => part !== '').join(' '),
+  }
+}
+
+/** The columns in the order of the data; without a list all but generated ones, as in Postgres. */
+function copiedColumns(table: Relation, listed: readonly string[]): readonly string[] {
+  if (listed.length === 0) return table.columns.filter((c) => !c.generated).map((c) => c.name)
+  for (const [i, name] of listed.entries()) {
+    const column = table.columns.find((c) => c.name === name)
+    if (column === undefined) {
+      throw pgError('42703', `column "${name}" of relation "${table.name}" does not exist`)
+    }
+    if (column.generated) throw pgError('42P10', `column "${name}" is a generated column`)
+    if (listed.indexOf(name) !== i) throw pgError('42701', `column "${name}" specified more than once`)
+  }
+  return listed
+}
+
+function positions(columns: readonly string[], named: CopyOptions['forceNull']): readonly number[] {
+  if (named === '*') return columns.map((_, i) => i)
+  return named.flatMap((name) => {
+    const i = columns.indexOf(name)
+    return i < 0 ? [] : [i]
+  })
+}
+
+/** COPY FROM … WHERE is left to the shard that gets the row. */
+function whereSql(scope: Scope, stmt: CopyStmt, table: Relation): string {
+  if (stmt.whereClause === undefined) return ''
+  const unstable = unstableBecause(traitsOf(stmt.whereClause, scope.catalog))
+  if (table.kind === 'reference' && unstable !== undefined) {
+    throw unsupported(
+      `COPY FROM … WHERE with ${unstable} into reference table "${table.name}" is not supported`,
+    )
+  }
+  const { text } = scope.stmt
+  const tokens = tokensOf(text)
+  const from = findWord(tokens, ['WHERE'], findWord(tokens, ['FROM']))
+  return text.slice(tokens[from]!.start).trimEnd()
+}
+
+/**
+ * Columns left out whose default one place must evaluate: those that draw from a sequence, the shard key, and in a
+ * reference table everything that could come out differently on each copy.
+ */
+function fillOf(scope: Scope, table: Relation, columns: readonly string[]): CopyPlan['fill'] {
+  return table.columns
+    .filter((c) => !c.generated && !columns.includes(c.name))
+    .flatMap((column) => {
+      const isKey = column.name === table.key?.column
+      const needed = isKey || column.usesSequence || (table.kind === 'reference' && isUnstable(scope, column))
+      return needed ? [{ column: column.name, expression: column.default ?? 'NULL', isKey }] : []
+    })
+}
+
+function isUnstable(scope: Scope, column: Column): boolean {
+  if (column.default === undefined) return false
+  const [select] = parseStatements(`SELECT ${column.default}`)
+  return unstableBecause(traitsOf(select?.node, scope.catalog)) !== undefined
+}
+
+/** COPY (query) TO: where the query goes; the output of several shards is one after the other's. */
+function planCopyQuery(scope: Scope, stmt: CopyStmt): Plan {
+  const inner = planQuery(scope, stmt.query)
+  if (inner.kind === 'refused') return inner
+  if (inner.kind !== 'forward') throw severalShards()
+  const toServer = stmt.is_program === true || stmt.filename !== undefined
+  const onHome = inner.route.kind === 'home' || inner.route.kind === 'any'
+  if (toServer && !onHome) {
+    throw unsupported(
+      'COPY of a sharded table to a file or program of the server is not supported',
+      'Use COPY … TO STDOUT, or \\copy of psql.',
+    )
+  }
+  const canConcat = inner.onSeveral.kind === 'concat' && isPlainText(stmt)
+  if (inner.route.kind === 'all' && scope.catalog.shardCount > 1 && !canConcat) throw severalShards()
+  const { access, effects, paramCount, paramsToDescribe } = inner
+  return {
+    ...common('COPY', { access, effects, paramCount, paramsToDescribe, generic: false }),
+    kind: 'forward',
+    route: toServer ? { kind: 'home' } : inner.route,
+    onSeveral: canConcat ? { kind: 'concat' } : { kind: 'refuse', error: severalShards() },
+  }
+}
+
+/** Without a header, and not binary: outputs can follow one another. */
+function isPlainText(stmt: CopyStmt): boolean {
+  const format = findOption(stmt.options, 'format')
+  const header = findOption(stmt.options, 'header')
+  const binary = format !== undefined && optionText(format) === 'binary'
+  return !binary && (header === undefined || optionFlag(header) === false)
+}
+
+function severalShards() {
+  return unsupported(
+    'COPY of this query over several shards is not supported',
+    'Restrict it to one shard key, or use the text or csv format without HEADER for a query whose rows need no merging.',
+  )
+}

@@ -1,0 +1,77 @@
+import type { CreateTableAsStmt, IntoClause, SelectStmt } from '@pgsql/types'
+import type { Node } from '../../parse/ast.ts'
+import type { Plan } from '../plan.ts'
+import { colocationPartner, declareReference, declareSharded } from './create-table.ts'
+import { planQuery } from './inner.ts'
+import { ddl, forwardHome, type Overrides, refuse } from './plans.ts'
+import { nameMatters, nameOf, type Scope } from './scope.ts'
+import { distributionOf, hasOurs, withoutOurs } from './table-options.ts'
+
+const VIEW_TAG = 'CREATE MATERIALIZED VIEW'
+
+/** CREATE TABLE … AS and CREATE MATERIALIZED VIEW. */
+export function planCreateTableAs(scope: Scope, stmt: CreateTableAsStmt): Plan {
+  const tag = stmt.objtype === 'OBJECT_MATVIEW' ? VIEW_TAG : 'CREATE TABLE AS'
+  return planInto(scope, tag, stmt.into, stmt.query, stmt.if_not_exists)
+}
+
+/** SELECT … INTO. */
+export function planSelectInto(scope: Scope, stmt: SelectStmt): Plan {
+  const { intoClause, ...select } = stmt
+  return planInto(scope, 'SELECT INTO', intoClause, { SelectStmt: select })
+}
+
+/** The rows are read and the table is made on the home shard; declaring it then moves them. */
+function planInto(
+  scope: Scope,
+  tag: string,
+  into: IntoClause | undefined,
+  query: Node | undefined,
+  ifNotExists = false,
+): Plan {
+  const inner = planQuery(scope, query)
+  if (inner.kind === 'refused') return inner
+  if (inner.kind !== 'forward' || (inner.route.kind !== 'home' && inner.route.kind !== 'any')) {
+    return refuse(
+      tag,
+      `${tag} from a sharded table is not supported`,
+      'Create the table, then COPY the rows out and in, or read them by the client.',
+    )
+  }
+  const { paramCount, paramsToDescribe } = inner
+  const isTemporary =
+    into?.rel?.relpersistence === 't' || into?.rel?.schemaname?.startsWith('pg_temp') === true
+  const effects = isTemporary ? { ...inner.effects, pins: true } : inner.effects
+  const overrides: Overrides = { paramCount, paramsToDescribe, effects, generic: inner.generic }
+  if (hasOurs(into?.options)) {
+    if (isTemporary) return refuse(tag, 'a temporary table cannot be sharded or a reference table')
+    return planDeclared(scope, tag, into, ifNotExists, overrides)
+  }
+  if (!isTemporary && nameMatters(scope, nameOf(into?.rel))) {
+    return ddl(tag, 'home', { changesMap: true }, overrides)
+  }
+  return forwardHome(tag, overrides)
+}
+
+function planDeclared(
+  scope: Scope,
+  tag: string,
+  into: IntoClause | undefined,
+  ifNotExists: boolean,
+  overrides: Overrides,
+): Plan {
+  const name = nameOf(into?.rel)
+  const distribution = distributionOf(into?.options)
+  if (tag === VIEW_TAG) return refuse(tag, 'a materialized view cannot be sharded or a reference table')
+  if ((overrides.paramCount ?? 0) > 0) {
+    return refuse(tag, `${tag} WITH (shard_key or reference) with parameters is not supported`)
+  }
+  const homeSql = withoutOurs(scope.stmt.text, into?.options)
+  const fields = { changesMap: true, homeSql }
+  if (distribution === undefined) return ddl(tag, 'home', fields, overrides)
+  const declare =
+    distribution.kind === 'reference'
+      ? declareReference(name, ifNotExists)
+      : declareSharded(name, distribution, colocationPartner(scope, distribution), ifNotExists)
+  return ddl(tag, 'home', { ...fields, declare }, overrides)
+}

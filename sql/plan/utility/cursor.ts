@@ -1,0 +1,63 @@
+import type { ClosePortalStmt, DeclareCursorStmt, FetchStmt } from '@pgsql/types'
+import type { Plan, Route } from '../plan.ts'
+import { planQuery } from './inner.ts'
+import { common, MAY_UNPIN, PINS, unsupported } from './plans.ts'
+import type { Scope } from './scope.ts'
+
+const CURSOR_OPT_HOLD = 0x20
+
+/** A cursor lives on the one shard its query reads. */
+export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
+  const inner = planQuery(scope, stmt.query)
+  if (inner.kind === 'refused') return inner
+  if (inner.kind !== 'forward') throw severalShards()
+  if (!isOneShard(scope, inner.route)) throw severalShards()
+  const hold = ((stmt.options ?? 0) & CURSOR_OPT_HOLD) !== 0
+  const { paramCount, paramsToDescribe, generic, access } = inner
+  const effects = hold ? { ...inner.effects, ...pins(inner.effects.taintsBackend) } : inner.effects
+  return {
+    ...common('DECLARE CURSOR', { paramCount, paramsToDescribe, generic, access, effects }),
+    kind: 'cursor',
+    verb: 'declare',
+    name: stmt.portalname ?? '',
+    route: inner.route,
+    hold,
+  }
+}
+
+function pins(taintsBackend: boolean) {
+  return { ...PINS, taintsBackend }
+}
+
+function severalShards() {
+  return unsupported(
+    'a cursor over several shards is not supported',
+    'Restrict the query to one shard key, or run it without a cursor.',
+  )
+}
+
+/** `keys` may still come out as several shards: the executor knows only when it has the values. */
+function isOneShard(scope: Scope, route: Route): boolean {
+  return route.kind !== 'all' || scope.catalog.shardCount === 1
+}
+
+/** FETCH and MOVE. */
+export function planFetch(stmt: FetchStmt): Plan {
+  const moves = stmt.ismove === true
+  return {
+    ...common(moves ? 'MOVE' : 'FETCH', { returnsRows: !moves }),
+    kind: 'cursor',
+    verb: 'fetch',
+    name: stmt.portalname ?? '',
+  }
+}
+
+export function planClose(stmt: ClosePortalStmt): Plan {
+  const all = stmt.portalname === undefined
+  return {
+    ...common(all ? 'CLOSE CURSOR ALL' : 'CLOSE CURSOR', { effects: MAY_UNPIN }),
+    kind: 'cursor',
+    verb: all ? 'close-all' : 'close',
+    name: stmt.portalname ?? '',
+  }
+}

@@ -1,0 +1,16 @@
+import { kindOf, type Node } from '../../parse/ast.ts'
+import type { Plan } from '../plan.ts'
+import { unsupported } from './plans.ts'
+import type { Scope } from './scope.ts'
+
+/**
+ * Plans the statement inside this one. It keeps the whole text, so that literals and ranges in its plan are those of
+ * the text that is executed.
+ */
+export function planQuery(scope: Scope, node: Node | undefined): Plan {
+  if (node === undefined) throw unsupported('a statement without a query')
+  if ('ExecuteStmt' in node) {
+    throw unsupported('EXECUTE inside another statement is not supported', 'Write the query itself there.')
+  }
+  return scope.planInner({ ...scope.stmt, kind: kindOf(node), node })
+}

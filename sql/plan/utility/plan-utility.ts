@@ -1,0 +1,216 @@
+import { PgError } from '../../../errors/pg-error.ts'
+import type { Catalog } from '../../catalog.ts'
+import { type Body, kindOf, type NodeKind } from '../../parse/ast.ts'
+import type { ParsedStatement } from '../../parse/parse.ts'
+import type { Plan, PlanContext } from '../plan.ts'
+import { planAlterTable, planMoveAll } from './alter-table.ts'
+import { planCopy } from './copy.ts'
+import { planCreateForeignTable, planCreateTable } from './create-table.ts'
+import { planCreateTableAs, planSelectInto } from './create-table-as.ts'
+import { planClose, planDeclare, planFetch } from './cursor.ts'
+import { planDrop } from './drop.ts'
+import { planExplain } from './explain.ts'
+import { planComment, planGrant, planSecurityLabel } from './grant.ts'
+import { atPlace } from './objects.ts'
+import { ddl, refuse, refused } from './plans.ts'
+import { planDeallocate, planExecute, planPrepare } from './prepared.ts'
+import {
+  planCall,
+  planCheckpoint,
+  planDo,
+  planListen,
+  planLoad,
+  planNotify,
+  planUnlisten,
+} from './procedural.ts'
+import { refusals } from './refusals.ts'
+import { planDepends, planOwner, planRename, planSetSchema } from './rename.ts'
+import { planAlterPublication, planCreatePublication, planCreateSubscription } from './replication.ts'
+import { planAlterRole, planAlterRoleSet, planCreateRole } from './role.ts'
+import { planAlterFunction, planCreateFunction } from './routine.ts'
+import { planCreateSchema } from './schema.ts'
+import type { Scope } from './scope.ts'
+import { planAlterSequence, planCreateSequence } from './sequence.ts'
+import { planDiscard, planSet, planSetConstraints, planShow } from './setting.ts'
+import {
+  planCreateIndex,
+  planCreateRule,
+  planCreateStatistics,
+  planCreateTrigger,
+  planPolicy,
+} from './table-parts.ts'
+import { planCluster, planLock, planRefresh, planReindex, planTruncate, planVacuum } from './tables.ts'
+import { planTransaction } from './transaction.ts'
+import { planView } from './view.ts'
+
+/**
+ * Plans every statement that is not a plain SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES (SELECT INTO is one of its
+ * own). `planInner` plans the statements inside EXPLAIN, DECLARE, COPY (…) TO and CREATE TABLE AS.
+ * What Weft does not know, or cannot do correctly, comes back as a RefusedPlan that says so.
+ */
+export function planUtility(
+  stmt: ParsedStatement,
+  catalog: Catalog,
+  ctx: PlanContext,
+  planInner: (stmt: ParsedStatement) => Plan,
+): Plan {
+  const scope: Scope = { stmt, catalog, ctx, planInner }
+  const kind = kindOf(stmt.node)
+  try {
+    return planKind(scope, kind)
+  } catch (error) {
+    if (error instanceof PgError) return refused(statementWords(kind), error)
+    throw error
+  }
+}
+
+function planKind(scope: Scope, kind: NodeKind): Plan {
+  const handler = HANDLERS[kind] as ((scope: Scope, body: unknown) => Plan) | undefined
+  if (handler === undefined) {
+    return refuse(statementWords(kind), `${statementWords(kind)} is not supported`)
+  }
+  return handler(scope, (scope.stmt.node as unknown as Record<string, unknown>)[kind])
+}
+
+/** `AlterOpFamilyStmt` → `ALTER OP FAMILY`. */
+function statementWords(kind: NodeKind): string {
+  return kind
+    .replace(/Stmt$/, '')
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toUpperCase()
+}
+
+type Handlers = { readonly [K in NodeKind]?: (scope: Scope, body: Body<K>) => Plan }
+
+/** The same on every shard, and nothing that plans depend on. */
+const everywhere = (tag: string) => () => ddl(tag, 'all')
+/** The same on every shard; it can bring, take or rename functions, schemas or tables. */
+const everywhereChanging = (tag: string) => () => ddl(tag, 'all', { changesMap: true })
+const onHome = (tag: string) => () => ddl(tag, 'home')
+
+const SESSION: Handlers = {
+  TransactionStmt: (_, body) => planTransaction(body),
+  VariableSetStmt: (_, body) => planSet(body),
+  VariableShowStmt: (_, body) => planShow(body),
+  DiscardStmt: (_, body) => planDiscard(body),
+  ConstraintsSetStmt: planSetConstraints,
+  ListenStmt: planListen,
+  UnlistenStmt: planUnlisten,
+  NotifyStmt: planNotify,
+  LoadStmt: planLoad,
+  CheckPointStmt: planCheckpoint,
+  DoStmt: planDo,
+  CallStmt: (_, body) => planCall(body),
+  PrepareStmt: planPrepare,
+  ExecuteStmt: planExecute,
+  DeallocateStmt: (_, body) => planDeallocate(body),
+  DeclareCursorStmt: planDeclare,
+  FetchStmt: (_, body) => planFetch(body),
+  ClosePortalStmt: (_, body) => planClose(body),
+  ExplainStmt: planExplain,
+  CopyStmt: planCopy,
+}
+
+const TABLES: Handlers = {
+  CreateStmt: planCreateTable,
+  CreateTableAsStmt: planCreateTableAs,
+  SelectStmt: planSelectInto,
+  CreateForeignTableStmt: planCreateForeignTable,
+  AlterTableStmt: planAlterTable,
+  AlterTableMoveAllStmt: (_, body) => planMoveAll(body),
+  TruncateStmt: planTruncate,
+  LockStmt: planLock,
+  VacuumStmt: planVacuum,
+  ClusterStmt: planCluster,
+  ReindexStmt: planReindex,
+  RefreshMatViewStmt: planRefresh,
+  IndexStmt: planCreateIndex,
+  ViewStmt: planView,
+  CreateSeqStmt: planCreateSequence,
+  AlterSeqStmt: planAlterSequence,
+  CreateTrigStmt: planCreateTrigger,
+  RuleStmt: planCreateRule,
+  CreatePolicyStmt: (scope, body) => planPolicy(scope, 'CREATE POLICY', body),
+  AlterPolicyStmt: (scope, body) => planPolicy(scope, 'ALTER POLICY', body),
+  CreateStatsStmt: planCreateStatistics,
+  AlterStatsStmt: (scope) => atPlace(scope, 'ALTER STATISTICS', 'maybe'),
+}
+
+const OBJECTS: Handlers = {
+  DropStmt: planDrop,
+  RenameStmt: planRename,
+  AlterObjectSchemaStmt: planSetSchema,
+  AlterOwnerStmt: planOwner,
+  AlterObjectDependsStmt: planDepends,
+  CommentStmt: planComment,
+  SecLabelStmt: planSecurityLabel,
+  GrantStmt: planGrant,
+  CreateFunctionStmt: planCreateFunction,
+  AlterFunctionStmt: planAlterFunction,
+  CreateSchemaStmt: planCreateSchema,
+  // CREATE AGGREGATE among them.
+  DefineStmt: everywhereChanging('CREATE'),
+  CreateExtensionStmt: everywhereChanging('CREATE EXTENSION'),
+  AlterExtensionStmt: everywhereChanging('ALTER EXTENSION'),
+  AlterExtensionContentsStmt: everywhere('ALTER EXTENSION'),
+  CompositeTypeStmt: everywhere('CREATE TYPE'),
+  CreateEnumStmt: everywhere('CREATE TYPE'),
+  CreateRangeStmt: everywhere('CREATE TYPE'),
+  AlterEnumStmt: everywhere('ALTER TYPE'),
+  AlterTypeStmt: everywhere('ALTER TYPE'),
+  CreateDomainStmt: everywhere('CREATE DOMAIN'),
+  AlterDomainStmt: everywhere('ALTER DOMAIN'),
+  AlterCollationStmt: everywhere('ALTER COLLATION'),
+  CreateConversionStmt: everywhere('CREATE CONVERSION'),
+  CreateCastStmt: everywhere('CREATE CAST'),
+  CreateTransformStmt: everywhere('CREATE TRANSFORM'),
+  CreatePLangStmt: everywhere('CREATE LANGUAGE'),
+  CreateAmStmt: everywhere('CREATE ACCESS METHOD'),
+  CreateOpClassStmt: everywhere('CREATE OPERATOR CLASS'),
+  CreateOpFamilyStmt: everywhere('CREATE OPERATOR FAMILY'),
+  AlterOpFamilyStmt: everywhere('ALTER OPERATOR FAMILY'),
+  AlterOperatorStmt: everywhere('ALTER OPERATOR'),
+  AlterTSDictionaryStmt: everywhere('ALTER TEXT SEARCH DICTIONARY'),
+  AlterTSConfigurationStmt: everywhere('ALTER TEXT SEARCH CONFIGURATION'),
+}
+
+const ROLES: Handlers = {
+  CreateRoleStmt: planCreateRole,
+  AlterRoleStmt: planAlterRole,
+  AlterRoleSetStmt: planAlterRoleSet,
+  DropRoleStmt: everywhere('DROP ROLE'),
+  GrantRoleStmt: (_, body) => ddl(body.is_grant === true ? 'GRANT ROLE' : 'REVOKE ROLE', 'all'),
+  AlterDefaultPrivilegesStmt: everywhere('ALTER DEFAULT PRIVILEGES'),
+  DropOwnedStmt: everywhereChanging('DROP OWNED'),
+  ReassignOwnedStmt: everywhere('REASSIGN OWNED'),
+}
+
+const SERVERS: Handlers = {
+  CreateFdwStmt: onHome('CREATE FOREIGN DATA WRAPPER'),
+  AlterFdwStmt: onHome('ALTER FOREIGN DATA WRAPPER'),
+  CreateForeignServerStmt: onHome('CREATE SERVER'),
+  AlterForeignServerStmt: onHome('ALTER SERVER'),
+  CreateUserMappingStmt: onHome('CREATE USER MAPPING'),
+  AlterUserMappingStmt: onHome('ALTER USER MAPPING'),
+  DropUserMappingStmt: onHome('DROP USER MAPPING'),
+  // The tables it makes may take names that plans know.
+  ImportForeignSchemaStmt: () => ddl('IMPORT FOREIGN SCHEMA', 'home', { changesMap: true }),
+  CreatePublicationStmt: planCreatePublication,
+  AlterPublicationStmt: planAlterPublication,
+  CreateSubscriptionStmt: planCreateSubscription,
+  AlterSubscriptionStmt: () => ddl('ALTER SUBSCRIPTION', 'home', {}, { outsideTransaction: true }),
+  DropSubscriptionStmt: () => ddl('DROP SUBSCRIPTION', 'home', {}, { outsideTransaction: true }),
+  CreateEventTrigStmt: refusals.eventTrigger,
+  AlterEventTrigStmt: onHome('ALTER EVENT TRIGGER'),
+  CreatedbStmt: refusals.createDatabase,
+  DropdbStmt: refusals.dropDatabase,
+  AlterDatabaseStmt: (scope) => atPlace(scope, 'ALTER DATABASE', 'database'),
+  AlterDatabaseSetStmt: (scope) => atPlace(scope, 'ALTER DATABASE', 'database'),
+  AlterDatabaseRefreshCollStmt: (scope) => atPlace(scope, 'ALTER DATABASE', 'database'),
+  AlterSystemStmt: refusals.alterSystem,
+  CreateTableSpaceStmt: () => refusals.tablespace('CREATE TABLESPACE'),
+  DropTableSpaceStmt: () => refusals.tablespace('DROP TABLESPACE'),
+  AlterTableSpaceOptionsStmt: () => refusals.tablespace('ALTER TABLESPACE'),
+}
+
+const HANDLERS: Handlers = { ...SESSION, ...TABLES, ...OBJECTS, ...ROLES, ...SERVERS }

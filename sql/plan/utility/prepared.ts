@@ -1,0 +1,49 @@
+import type { DeallocateStmt, ExecuteStmt, PrepareStmt } from '@pgsql/types'
+import type { Plan } from '../plan.ts'
+import { common } from './plans.ts'
+import type { Scope } from './scope.ts'
+import { findWord, listItems, type Range, tokensOf } from './text.ts'
+
+/** PREPARE name (types) AS statement: Weft keeps the text and plans it at EXECUTE. */
+export function planPrepare(scope: Scope, stmt: PrepareStmt): Plan {
+  const { text } = scope.stmt
+  const tokens = tokensOf(text)
+  // PREPARE name [(types)] AS: the name may itself be AS only when quoted.
+  const as = findWord(tokens, ['AS'], 2)
+  const types = stmt.argtypes === undefined ? [] : listItems(tokens, 3)
+  return {
+    ...common('PREPARE', { generic: false }),
+    kind: 'prepared',
+    verb: 'prepare',
+    name: stmt.name ?? '',
+    sql: text.slice(tokens[as + 1]!.start),
+    types: textsOf(text, types),
+  }
+}
+
+/** EXECUTE name (expressions). */
+export function planExecute(scope: Scope, stmt: ExecuteStmt): Plan {
+  const { text } = scope.stmt
+  const args = stmt.params === undefined ? [] : listItems(tokensOf(text), 3)
+  return {
+    ...common('EXECUTE', { generic: false, returnsRows: true }),
+    kind: 'prepared',
+    verb: 'execute',
+    name: stmt.name ?? '',
+    args: textsOf(text, args),
+  }
+}
+
+function textsOf(text: string, ranges: readonly Range[]): string[] {
+  return ranges.map((r) => text.slice(r.start, r.end))
+}
+
+export function planDeallocate(stmt: DeallocateStmt): Plan {
+  const all = stmt.isall === true || stmt.name === undefined
+  return {
+    ...common(all ? 'DEALLOCATE ALL' : 'DEALLOCATE'),
+    kind: 'prepared',
+    verb: all ? 'deallocate-all' : 'deallocate',
+    name: stmt.name ?? '',
+  }
+}

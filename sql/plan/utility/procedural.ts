@@ -1,0 +1,72 @@
+import type { CallStmt, DoStmt } from '@pgsql/types'
+import { as, paramsOf } from '../../parse/ast.ts'
+import type { Plan } from '../plan.ts'
+import { forwardAll, forwardHome, MAY_UNPIN, PINS, refuse, TAINTS } from './plans.ts'
+import type { Scope } from './scope.ts'
+
+/** LISTEN needs one backend for good; notifications all go through the home shard. */
+export function planListen(): Plan {
+  return forwardHome('LISTEN', { effects: PINS })
+}
+
+export function planUnlisten(): Plan {
+  return forwardHome('UNLISTEN', { effects: MAY_UNPIN })
+}
+
+export function planNotify(): Plan {
+  return forwardHome('NOTIFY')
+}
+
+export function planLoad(): Plan {
+  return refuse(
+    'LOAD',
+    'LOAD is not supported: sessions share their connections to the shards',
+    'Load the library in every session of the shards with session_preload_libraries.',
+  )
+}
+
+export function planCheckpoint(): Plan {
+  return forwardAll('CHECKPOINT', { access: 'read' })
+}
+
+/**
+ * Runs on the home shard, where a sharded table shows only that shard's rows and a reference table only one copy: a
+ * block that names one is refused rather than half done.
+ */
+export function planDo(scope: Scope, stmt: DoStmt): Plan {
+  const named = distributedNamedIn(scope, bodyOf(stmt))
+  if (named !== undefined) {
+    return refuse(
+      'DO',
+      `DO blocks that name a sharded or reference table ("${named}") are not supported`,
+      'Run the statements from the client, in one transaction.',
+    )
+  }
+  return forwardHome('DO', { effects: TAINTS, generic: false })
+}
+
+function bodyOf(stmt: DoStmt): string {
+  for (const arg of stmt.args ?? []) {
+    const option = as(arg, 'DefElem')
+    if (option?.defname === 'as') return as(option.arg, 'String')?.sval ?? ''
+  }
+  return ''
+}
+
+/** Words are enough: a name in a comment or a string is refused too, but none is overlooked. */
+function distributedNamedIn(scope: Scope, body: string): string | undefined {
+  if (scope.catalog.distributed.length === 0) return undefined
+  const lower = body.toLowerCase()
+  const words = new Set(lower.match(/[\p{L}\p{N}_$]+/gu))
+  const isPlain = (name: string) => /^[\p{L}\p{N}_$]+$/u.test(name)
+  return scope.catalog.distributed.find(({ name }) => {
+    const folded = name.toLowerCase()
+    return isPlain(folded) ? words.has(folded) : lower.includes(folded.replaceAll('"', '""'))
+  })?.name
+}
+
+/** On the home shard, as calls of user functions. */
+export function planCall(stmt: CallStmt): Plan {
+  const paramCount = Math.max(0, ...paramsOf(stmt).keys())
+  return forwardHome('CALL', { effects: TAINTS, returnsRows: true, paramCount })
+}

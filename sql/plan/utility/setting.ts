@@ -1,0 +1,164 @@
+import type { DiscardStmt, VariableSetStmt, VariableShowStmt } from '@pgsql/types'
+import { as, type Node } from '../../parse/ast.ts'
+import type { Plan, SettingPlan } from '../plan.ts'
+import { common, forwardHome, MAY_UNPIN, type Overrides, refuse } from './plans.ts'
+import { quoteName, tokensOf } from './text.ts'
+import { isolationOf, type Modes, modesOf, setCharacteristics } from './transaction.ts'
+
+type Assignments = NonNullable<SettingPlan['assignments']>
+
+/** SET, RESET and all their spellings. */
+export function planSet(stmt: VariableSetStmt): Plan {
+  const name = (stmt.name ?? '').toLowerCase()
+  switch (stmt.kind) {
+    case 'VAR_RESET':
+      return setting('RESET', 'reset', { name })
+    case 'VAR_RESET_ALL':
+      return setting('RESET', 'reset-all')
+    case 'VAR_SET_MULTI':
+      return planSetMulti(stmt)
+    case 'VAR_SET_DEFAULT':
+      return planAssign(stmt, name, null)
+    case 'VAR_SET_VALUE':
+      return planAssign(stmt, name, valueText(name, stmt.args ?? []))
+    default:
+      return refuse('SET', `SET ${name} FROM CURRENT is not supported outside a function definition`)
+  }
+}
+
+function planAssign(stmt: VariableSetStmt, name: string, value: string | null | undefined): Plan {
+  const modes = transactionModes(name, value)
+  if (modes !== undefined) return setCharacteristics(modes)
+  if (name === 'standard_conforming_strings' && value !== undefined && isOff(value)) {
+    return refuse(
+      'SET',
+      'standard_conforming_strings = off is not supported',
+      "Write strings with escapes as E'…'.",
+    )
+  }
+  // SET … TO DEFAULT is RESET by another name.
+  if (value === null && stmt.is_local !== true) return setting('SET', 'reset', { name })
+  return setting('SET', stmt.is_local ? 'set-local' : 'set', {
+    name,
+    ...(value === undefined ? {} : { assignments: [{ name, value }] }),
+  })
+}
+
+/** SET TRANSACTION …, SET SESSION CHARACTERISTICS …, SET TRANSACTION SNAPSHOT. */
+function planSetMulti(stmt: VariableSetStmt): Plan {
+  if (stmt.name === 'TRANSACTION SNAPSHOT') {
+    return refuse(
+      'SET',
+      'SET TRANSACTION SNAPSHOT is not supported',
+      'A snapshot of one shard says nothing about the others. Use ISOLATION LEVEL REPEATABLE READ.',
+    )
+  }
+  const modes = modesOf(stmt.args) ?? {}
+  if (stmt.name === 'TRANSACTION') return setCharacteristics(modes)
+  const assignments = defaultsOf(modes)
+  const name = assignments[0]?.name
+  return setting('SET', 'set', { assignments, ...(name === undefined ? {} : { name }) })
+}
+
+function defaultsOf(modes: Modes): Assignments {
+  const onOff = (on: boolean) => (on ? 'on' : 'off')
+  return [
+    ...(modes.isolation === undefined
+      ? []
+      : [{ name: 'default_transaction_isolation', value: modes.isolation }]),
+    ...(modes.readOnly === undefined
+      ? []
+      : [{ name: 'default_transaction_read_only', value: onOff(modes.readOnly) }]),
+    ...(modes.deferrable === undefined
+      ? []
+      : [{ name: 'default_transaction_deferrable', value: onOff(modes.deferrable) }]),
+  ]
+}
+
+/** `SET transaction_isolation = 'serializable'` is SET TRANSACTION in other words. */
+function transactionModes(name: string, value: string | null | undefined): Modes | undefined {
+  if (value === null || value === undefined) return undefined
+  if (name === 'transaction_isolation') {
+    const isolation = isolationOf(value)
+    return isolation === undefined ? undefined : { isolation }
+  }
+  if (!isOn(value) && !isOff(value)) return undefined
+  if (name === 'transaction_read_only') return { readOnly: isOn(value) }
+  return name === 'transaction_deferrable' ? { deferrable: isOn(value) } : undefined
+}
+
+/** Settings whose value is a list of names, stored with each name quoted where it must be (GUC_LIST_QUOTE). */
+const NAME_LISTS = new Set([
+  'search_path',
+  'temp_tablespaces',
+  'local_preload_libraries',
+  'session_preload_libraries',
+  'shared_preload_libraries',
+  'unix_socket_directories',
+])
+
+/** The value as `set_config` takes it; undefined when only Postgres can tell (SET TIME ZONE INTERVAL …). */
+function valueText(name: string, args: readonly Node[]): string | undefined {
+  const parts: string[] = []
+  for (const arg of args) {
+    const c = as(arg, 'A_Const')
+    if (c === undefined) return undefined
+    if (c.ival !== undefined) parts.push(String(c.ival.ival ?? 0))
+    else if (c.fval !== undefined) parts.push(c.fval.fval ?? '0')
+    else if (c.boolval !== undefined) parts.push(c.boolval.boolval ? 'true' : 'false')
+    else if (c.sval === undefined) return undefined
+    else parts.push(NAME_LISTS.has(name) ? quotedIfNeeded(c.sval.sval ?? '') : (c.sval.sval ?? ''))
+  }
+  return parts.join(', ')
+}
+
+/** As Postgres' quote_identifier: keywords other than the unreserved ones are quoted too. */
+function quotedIfNeeded(name: string): string {
+  if (!/^[a-z_][a-z0-9_]*$/.test(name)) return quoteName(name)
+  return tokensOf(name)[0]?.keyword === 'other' ? quoteName(name) : name
+}
+
+/** Prefixes count, as in Postgres' parse_bool. */
+function isOn(value: string | null): boolean {
+  return value !== null && /^(on|1|t|tr|tru|true|y|ye|yes)$/i.test(value.trim())
+}
+
+function isOff(value: string | null): boolean {
+  return value !== null && /^(of|off|0|f|fa|fal|fals|false|n|no)$/i.test(value.trim())
+}
+
+/** SHOW weft.… is answered by Weft, everything else by the home shard. */
+export function planShow(stmt: VariableShowStmt): Plan {
+  const name = (stmt.name ?? '').toLowerCase()
+  if (name.startsWith('weft.')) return setting('SHOW', 'show-weft', { name }, { returnsRows: true })
+  return forwardHome('SHOW', { access: 'read', returnsRows: true })
+}
+
+export function planDiscard(stmt: DiscardStmt): Plan {
+  switch (stmt.target) {
+    case 'DISCARD_ALL':
+      return setting('DISCARD ALL', 'discard-all', {}, { effects: MAY_UNPIN, outsideTransaction: true })
+    case 'DISCARD_PLANS':
+      return setting('DISCARD PLANS', 'discard-plans')
+    case 'DISCARD_SEQUENCES':
+      return setting('DISCARD SEQUENCES', 'discard-sequences')
+    default:
+      return setting('DISCARD TEMP', 'discard-temp', {}, { effects: MAY_UNPIN })
+  }
+}
+
+/** Reaches every shard of the transaction: each checks its own rows. */
+export function planSetConstraints(): Plan {
+  return setting('SET CONSTRAINTS', 'set-constraints')
+}
+
+function setting(
+  tag: string,
+  verb: SettingPlan['verb'],
+  fields: { name?: string; assignments?: Assignments } = {},
+  overrides: Overrides = {},
+): SettingPlan {
+  // The values assigned are literals of this text.
+  const generic = fields.assignments === undefined
+  return { ...common(tag, { generic, ...overrides }), kind: 'setting', verb, viaFunction: false, ...fields }
+}

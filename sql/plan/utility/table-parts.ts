@@ -1,0 +1,89 @@
+import type {
+  AlterPolicyStmt,
+  CreatePolicyStmt,
+  CreateStatsStmt,
+  CreateTrigStmt,
+  IndexStmt,
+  RuleStmt,
+} from '@pgsql/types'
+import { as } from '../../parse/ast.ts'
+import type { Plan } from '../plan.ts'
+import { checkUnique } from './constraints.ts'
+import { ddl, unsupported } from './plans.ts'
+import { nameOf, placeOf, printed, resolve, resolveDistributed, type Scope, usesOf } from './scope.ts'
+
+/** Indexes, triggers, rules, policies, statistics: where their table is. */
+
+export function planCreateIndex(scope: Scope, stmt: IndexStmt): Plan {
+  const name = nameOf(stmt.relation)
+  const table = resolveDistributed(scope, name)
+  if (stmt.unique === true && table?.key !== undefined) {
+    const columns = (stmt.indexParams ?? []).flatMap((node) => as(node, 'IndexElem')?.name ?? [])
+    checkUnique({ name, kind: 'sharded', key: table.key.column }, columns)
+  }
+  const overrides = { outsideTransaction: stmt.concurrent === true }
+  return ddl('CREATE INDEX', placeOf(scope, name), {}, overrides)
+}
+
+/** On a sharded table each shard fires it for the rows it has. */
+export function planCreateTrigger(scope: Scope, stmt: CreateTrigStmt): Plan {
+  const name = nameOf(stmt.relation)
+  const table = resolveDistributed(scope, name)
+  if (table?.kind === 'reference') {
+    throw unsupported(
+      `triggers on reference table "${table.name}" are not supported`,
+      'Each copy would run them by itself, and the copies could come to differ.',
+    )
+  }
+  if (table !== undefined && (stmt.row !== true || stmt.transitionRels !== undefined)) {
+    throw unsupported(
+      `triggers for whole statements on sharded table "${table.name}" are not supported`,
+      "They would see each shard's rows alone. Only row triggers (FOR EACH ROW) without transition tables work.",
+    )
+  }
+  return ddl('CREATE TRIGGER', placeOf(scope, name))
+}
+
+/** Weft plans the statement it sees, not what a rule makes of it. */
+export function planCreateRule(scope: Scope, stmt: RuleStmt): Plan {
+  const name = nameOf(stmt.relation)
+  const isDistributed = resolveDistributed(scope, name) !== undefined || touchesSharded(scope, stmt)
+  if (isDistributed) {
+    throw unsupported(
+      `rules on or about sharded and reference tables are not supported (rule "${stmt.rulename}" on "${printed(name)}")`,
+      'Write what the rule does into the statements that need it.',
+    )
+  }
+  return ddl('CREATE RULE', placeOf(scope, name), { changesMap: resolve(scope, name)?.kind === 'view' })
+}
+
+function touchesSharded(scope: Scope, stmt: RuleStmt): boolean {
+  const uses = usesOf(scope, [stmt.relation, stmt.actions, stmt.whereClause])
+  return uses.sharded.length > 0 || uses.reference.length > 0
+}
+
+export function planPolicy(scope: Scope, tag: string, stmt: CreatePolicyStmt | AlterPolicyStmt): Plan {
+  const name = nameOf(stmt.table)
+  const uses = usesOf(scope, [stmt.qual, stmt.with_check])
+  const table = resolveDistributed(scope, name)
+  const [sharded] = uses.sharded
+  if (sharded !== undefined) {
+    throw unsupported(
+      `a policy that reads sharded table "${sharded.name}" is not supported`,
+      'A shard has only its own part of it. Use a reference table.',
+    )
+  }
+  const local = uses.local[0]
+  if (table !== undefined && local !== undefined) {
+    throw unsupported(
+      `a policy on ${table.kind} table "${table.name}" that reads local table "${printed(local)}" is not supported`,
+      'The other shards do not have it. Make it a reference table first.',
+    )
+  }
+  return ddl(tag, placeOf(scope, name))
+}
+
+export function planCreateStatistics(scope: Scope, stmt: CreateStatsStmt): Plan {
+  const [first] = stmt.relations ?? []
+  return ddl('CREATE STATISTICS', placeOf(scope, nameOf(as(first, 'RangeVar'))))
+}

@@ -1,0 +1,87 @@
+import type { ClusterStmt, LockStmt, ReindexStmt, TruncateStmt, VacuumStmt } from '@pgsql/types'
+import { as, type Node } from '../../parse/ast.ts'
+import type { Plan } from '../plan.ts'
+import { findOption, optionFlag } from './options.ts'
+import { ddl, ddlWhereItExists, forwardHome, type Overrides, refuse } from './plans.ts'
+import { nameOf, type Place, placeOf, type Scope } from './scope.ts'
+import { keepItems, listItems, type Range, type Token, tokenAt, tokensOf } from './text.ts'
+
+/** TRUNCATE, LOCK, VACUUM and other statements about tables that exist: each table where it lives. */
+
+export function planTruncate(scope: Scope, stmt: TruncateStmt): Plan {
+  return onTables(scope, 'TRUNCATE TABLE', stmt.relations, ['RESTART', 'CONTINUE', 'CASCADE', 'RESTRICT'])
+}
+
+export function planLock(scope: Scope, stmt: LockStmt): Plan {
+  return onTables(scope, 'LOCK TABLE', stmt.relations, ['IN', 'NOWAIT'])
+}
+
+/** A list of tables: those that live on the home shard only are left out of what the other shards run. */
+function onTables(scope: Scope, tag: string, relations: readonly Node[] | undefined, stops: string[]): Plan {
+  const names = (relations ?? []).map((node) => nameOf(as(node, 'RangeVar')))
+  const places = names.map((name) => placeOf(scope, name))
+  if (places.every((place) => place === 'home')) return forwardHome(tag)
+  const { text } = scope.stmt
+  if (places.every((place) => place === 'all')) return ddl(tag, 'all')
+  const tokens = tokensOf(text)
+  return ddl(tag, 'all', {
+    othersSql: withoutHome(text, places, listItems(tokens, firstItem(tokens, relations), stops)),
+  })
+}
+
+/** Token index of the first table of the list, its ONLY included. */
+export function firstItem(tokens: readonly Token[], relations: readonly Node[] | undefined): number {
+  const first = as(relations?.[0], 'RangeVar') ?? as(relations?.[0], 'VacuumRelation')?.relation
+  const index = tokenAt(tokens, first?.location ?? 0)
+  const before = tokens[index - 1]?.word
+  if (before === '(' && tokens[index - 2]?.word === 'ONLY') return index - 2
+  return before === 'ONLY' ? index - 1 : index
+}
+
+export function withoutHome(text: string, places: readonly Place[], items: readonly Range[]): string {
+  return keepItems(text, items, (i) => places[i] === 'all')
+}
+
+/** VACUUM and ANALYZE: without a table, on every shard. */
+export function planVacuum(scope: Scope, stmt: VacuumStmt): Plan {
+  const isVacuum = stmt.is_vacuumcmd === true
+  const tag = isVacuum ? 'VACUUM' : 'ANALYZE'
+  const overrides: Overrides = { outsideTransaction: isVacuum }
+  const names = (stmt.rels ?? []).map((node) => nameOf(as(node, 'VacuumRelation')?.relation))
+  const places = names.map((name) => placeOf(scope, name))
+  if (places.length === 0 || places.every((place) => place === 'all')) return ddl(tag, 'all', {}, overrides)
+  if (places.every((place) => place === 'home')) return forwardHome(tag, overrides)
+  const { text } = scope.stmt
+  const tokens = tokensOf(text)
+  const items = listItems(tokens, firstItem(tokens, stmt.rels))
+  return ddl(tag, 'all', { othersSql: withoutHome(text, places, items) }, overrides)
+}
+
+export function planCluster(scope: Scope, stmt: ClusterStmt): Plan {
+  // Without a table it goes through all that were clustered before, a transaction each.
+  if (stmt.relation === undefined) return ddl('CLUSTER', 'all', {}, { outsideTransaction: true })
+  return ddl('CLUSTER', placeOf(scope, nameOf(stmt.relation)))
+}
+
+export function planReindex(scope: Scope, stmt: ReindexStmt): Plan {
+  const concurrently = findOption(stmt.params, 'concurrently')
+  const isConcurrent = concurrently !== undefined && optionFlag(concurrently) !== false
+  switch (stmt.kind) {
+    case 'REINDEX_OBJECT_TABLE':
+      return ddl('REINDEX', placeOf(scope, nameOf(stmt.relation)), {}, { outsideTransaction: isConcurrent })
+    case 'REINDEX_OBJECT_INDEX':
+      if (!isConcurrent) return ddlWhereItExists(scope, 'REINDEX')
+      return refuse(
+        'REINDEX',
+        'REINDEX INDEX CONCURRENTLY is not supported',
+        'Use REINDEX TABLE CONCURRENTLY, or REINDEX INDEX.',
+      )
+    default:
+      return ddl('REINDEX', 'all', {}, { outsideTransaction: true })
+  }
+}
+
+/** Materialized views are local: they are made of local and reference tables only. */
+export function planRefresh(): Plan {
+  return forwardHome('REFRESH MATERIALIZED VIEW')
+}

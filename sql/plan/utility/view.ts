@@ -1,0 +1,31 @@
+import type { ViewStmt } from '@pgsql/types'
+import type { Plan } from '../plan.ts'
+import { ddl, forwardHome, PINS, refuse } from './plans.ts'
+import { type Name, placeOfUses, printed, type Scope, usesOf } from './scope.ts'
+
+const TAG = 'CREATE VIEW'
+
+/** A view is where its tables are; over none (or only catalogs of Postgres), everywhere. */
+export function planView(scope: Scope, stmt: ViewStmt): Plan {
+  const uses = usesOf(scope, stmt.query)
+  const { view } = stmt
+  const [sharded] = uses.sharded
+  const isTemporary =
+    view?.relpersistence === 't' ||
+    view?.schemaname?.startsWith('pg_temp') === true ||
+    uses.temporary.length > 0
+  if (sharded !== undefined) {
+    const [local] = uses.local as readonly (Name | undefined)[]
+    if (isTemporary)
+      return refuse(TAG, `a temporary view over sharded table "${sharded.name}" is not supported`)
+    if (local !== undefined) {
+      return refuse(
+        TAG,
+        `a view over both sharded table "${sharded.name}" and local table "${printed(local)}" is not supported`,
+        `The other shards do not have "${printed(local)}". Make it a reference table first.`,
+      )
+    }
+  }
+  if (isTemporary) return forwardHome(TAG, { effects: PINS })
+  return ddl(TAG, placeOfUses(uses), { changesMap: true })
+}

@@ -1,0 +1,37 @@
+/** Statements for the other shards, wrapped in a DO block: one statement still, whatever it has to put up with. */
+
+/** Runs the statement; what it is about may be missing. */
+export function tolerant(sql: string): string {
+  return doBlock(
+    `BEGIN EXECUTE ${literal(sql)}; ` +
+      'EXCEPTION WHEN undefined_table OR undefined_object OR undefined_function THEN NULL; END',
+  )
+}
+
+/** Creates a function whose body names tables that this shard lacks: Postgres' check of bodies is off meanwhile. */
+export function withoutBodyCheck(sql: string): string {
+  const set = (value: string) => `PERFORM pg_catalog.set_config('check_function_bodies', ${value}, true); `
+  return doBlock(
+    "DECLARE was text := pg_catalog.current_setting('check_function_bodies'); " +
+      `BEGIN ${set("'off'")}EXECUTE ${literal(sql)}; ${set('was')}END`,
+  )
+}
+
+/** Puts the name of the shard's own database in the place of the range: shards' databases may differ in name. */
+export function onOwnDatabase(sql: string, name: { readonly start: number; readonly end: number }): string {
+  const before = sql.slice(0, name.start).replaceAll('%', '%%')
+  const after = sql.slice(name.end).replaceAll('%', '%%')
+  const format = literal(`${before}%I${after}`)
+  return doBlock(`BEGIN EXECUTE pg_catalog.format(${format}, pg_catalog.current_database()); END`)
+}
+
+function doBlock(body: string): string {
+  let tag = '$weft$'
+  for (let n = 1; body.includes(tag); n++) tag = `$weft${n}$`
+  return `DO ${tag}${body}${tag}`
+}
+
+function literal(text: string): string {
+  const quoted = text.replaceAll("'", "''")
+  return quoted.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
+}
