@@ -41,7 +41,7 @@ async function dev(flags: DevFlags): Promise<void> {
   const logger = createLogger({ level: flags.logLevel, pretty: !json })
   const { shard: servers, json: _, logLevel: __, ...rest } = flags
   await serve(
-    () => startDevCluster({ ...rest, servers, logger }),
+    (signal) => startDevCluster({ ...rest, servers, logger, signal }),
     (cluster) => (json ? announceJson(cluster) : announce(cluster)),
   )
 }

@@ -13,13 +13,13 @@ const stopTimeoutMs = 30_000
  * ends it at once. A signal during the start is obeyed as soon as what was begun can be undone.
  */
 export async function serve<S extends Service>(
-  start: () => Promise<S>,
+  start: (signal: AbortSignal) => Promise<S>,
   announce: (service: S) => void,
 ): Promise<void> {
   const stopAsked = untilSignal()
   let service: S
   try {
-    service = await start()
+    service = await start(stopAsked.abort.signal)
   } catch (error) {
     // The terminal's Ctrl-C also reached the children: their failure is no news.
     if (!stopAsked.asked) reportError(error)
@@ -40,11 +40,18 @@ export async function serve<S extends Service>(
   process.exit(0)
 }
 
-function untilSignal(): { asked: boolean; readonly signal: Promise<void> } {
+interface StopAsked {
+  asked: boolean
+  readonly signal: Promise<void>
+  readonly abort: AbortController
+}
+
+function untilSignal(): StopAsked {
   let firstAt = 0
   let resolve: () => void = () => undefined
   const state = {
     asked: false,
+    abort: new AbortController(),
     signal: new Promise<void>((done) => {
       resolve = done
     }),
@@ -54,6 +61,7 @@ function untilSignal(): { asked: boolean; readonly signal: Promise<void> } {
     if (state.asked) return
     state.asked = true
     firstAt = performance.now()
+    state.abort.abort()
     resolve()
   }
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)

@@ -27,6 +27,8 @@ export interface DevClusterOptions {
   readonly servers?: readonly string[]
   readonly logger: Logger
   readonly poolSize?: number
+  /** Ends a start that is under way; it then rejects. */
+  readonly signal?: AbortSignal
 }
 
 export interface DevShard {
@@ -68,6 +70,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
 
   const meta = decideMeta(options, dir)
   const shards = await startShards(options, dir, meta, cleanup)
+  options.signal?.throwIfAborted()
   const metrics = new Metrics()
   const node = await composeNode({
     cluster: 'weft',

@@ -18,7 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { SetupError } from '../errors/setup-error.ts'
 import { findBinaries, identity, type PostgresBinaries } from './postgres-binaries.ts'
-import { childrenOf, readPidFile, signal, stopOrphans } from './postmaster.ts'
+import { childrenOf, readPidFile, sendSignal, stopOrphans } from './postmaster.ts'
 import { blockedAt, chooseRunAs, type RunAs } from './run-as.ts'
 import { stopWhenWeDie } from './watchdog.ts'
 
@@ -38,6 +38,8 @@ export interface EmbeddedPostgresOptions {
   readonly binDir?: string
   readonly startTimeoutMs?: number
   readonly log?: (message: string) => void
+  /** Ends a start that takes long (initdb). */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface EmbeddedPostgres {
@@ -130,19 +132,25 @@ async function initialize(binaries: PostgresBinaries, setup: Setup): Promise<voi
       '--no-instructions',
       ...locale,
     ]
-    await run(binaries.initdb, ['-D', building, '-U', setup.superuser, ...flags], setup.runAs)
+    await run(binaries.initdb, ['-D', building, '-U', setup.superuser, ...flags], setup)
     if (setup.database !== 'postgres') {
       const create = `CREATE DATABASE "${setup.database.replaceAll('"', '""')}"\n`
-      await run(binaries.postgres, ['--single', '-D', building, 'postgres'], setup.runAs, create)
+      await run(binaries.postgres, ['--single', '-D', building, 'postgres'], setup, create)
     }
     renameSync(building, setup.dataDir)
   } finally {
-    rmSync(building, { recursive: true, force: true })
+    // An initdb that was stopped may still be writing.
+    rmSync(building, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
   }
 }
 
-async function run(file: string, args: string[], runAs: RunAs | undefined, input?: string): Promise<void> {
-  const running = promisify(execFile)(file, args, { cwd: '/', env: environment(), ...identity(runAs) })
+async function run(file: string, args: string[], { runAs, signal }: Setup, input?: string): Promise<void> {
+  const running = promisify(execFile)(file, args, {
+    cwd: '/',
+    env: environment(),
+    ...identity(runAs),
+    ...(signal === undefined ? {} : { signal }),
+  })
   running.child.stdin?.end(input ?? '')
   try {
     await running
@@ -235,7 +243,7 @@ function stopAllAtExit(): void {
   exitHookInstalled = true
   process.on('exit', () => {
     // No time for a checkpoint: the next start recovers from the log of writes.
-    for (const server of running) signal(server.pid, 'SIGQUIT')
+    for (const server of running) sendSignal(server.pid, 'SIGQUIT')
   })
 }
 
@@ -290,9 +298,9 @@ class Server implements EmbeddedPostgres {
 
   async stop(mode: 'smart' | 'fast' | 'immediate' = 'fast'): Promise<void> {
     if (this.#failure !== undefined) return this.exited
-    signal(this.pid, stopSignals[mode])
+    sendSignal(this.pid, stopSignals[mode])
     if (await this.#endsWithin(20_000)) return
-    signal(this.pid, 'SIGQUIT')
+    sendSignal(this.pid, 'SIGQUIT')
     if (await this.#endsWithin(10_000)) return
     await this.crash()
   }
@@ -300,10 +308,10 @@ class Server implements EmbeddedPostgres {
   async crash(): Promise<void> {
     if (this.#failure !== undefined) return this.exited
     // Stopped first, so that no child is born between the listing and the kill.
-    signal(this.pid, 'SIGSTOP')
+    sendSignal(this.pid, 'SIGSTOP')
     const children = childrenOf(this.pid)
-    signal(this.pid, 'SIGKILL')
-    for (const child of children) signal(child, 'SIGKILL')
+    sendSignal(this.pid, 'SIGKILL')
+    for (const child of children) sendSignal(child, 'SIGKILL')
     await this.exited
   }
 

@@ -40,9 +40,9 @@ export async function stopOrphans(dataDir: string): Promise<boolean> {
   const dir = realpathSync(dataDir)
   const found = processesIn(dir, left.pid)
   if (found.length > 0) {
-    if (found.includes(left.pid)) signal(left.pid, 'SIGINT')
+    if (found.includes(left.pid)) sendSignal(left.pid, 'SIGINT')
     await waitUntilGone(dir, left.pid, 10_000)
-    for (const pid of processesIn(dir, left.pid)) signal(pid, 'SIGKILL')
+    for (const pid of processesIn(dir, left.pid)) sendSignal(pid, 'SIGKILL')
     await waitUntilGone(dir, left.pid, 5_000)
   }
   // Postgres itself takes any live process with the recorded pid for a postmaster and refuses to start.
@@ -52,7 +52,7 @@ export async function stopOrphans(dataDir: string): Promise<boolean> {
 }
 
 /** A signal to a process that may be gone already. */
-export function signal(pid: number, name: NodeJS.Signals): void {
+export function sendSignal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
   } catch (error) {
