@@ -8,6 +8,8 @@ import { blockedAt, chooseRunAs } from './run-as.ts'
 /** What a data directory was made with; a restart must not change it. */
 export interface DataDirMeta {
   readonly format: 1
+  /** In the names of its transactions, and of its keys in etcd. */
+  readonly cluster: string
   readonly shards: number
   /** Whose Postgres: ours, or servers given by --shard. */
   readonly servers: 'embedded' | 'external'

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Logger } from '../admin/logger.ts'
 import { Metrics } from '../admin/metrics.ts'
@@ -73,7 +74,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
   options.signal?.throwIfAborted()
   const metrics = new Metrics()
   const node = await composeNode({
-    cluster: 'weft',
+    cluster: meta.cluster,
     database: databaseOf(shards[0]!.url),
     listen: { host, port },
     listenSetting: '--port',
@@ -141,6 +142,8 @@ function decideMeta(options: DevClusterOptions, dir: DataDir): DataDirMeta {
   }
   const meta: DataDirMeta = {
     format: 1,
+    // Several may share an etcd. Servers given by URL keep what they have prepared when a data directory is deleted.
+    cluster: dir.meta?.cluster ?? (servers.length > 0 ? 'weft' : `dev-${randomBytes(4).toString('hex')}`),
     shards: servers.length || (options.shards ?? dir.meta?.shards ?? defaultShards),
     servers: servers.length > 0 ? 'external' : 'embedded',
     log: options.log ?? dir.meta?.log ?? 'postgres',

@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import type { LogConfig } from '../cluster/config.ts'
 import { PgError } from '../errors/pg-error.ts'
 import { SetupError } from '../errors/setup-error.ts'
+import { EtcdTxnLog } from '../txn/log/etcd-txn-log.ts'
 import { PostgresTxnLog } from '../txn/log/postgres-txn-log.ts'
 import { LogUnavailableError, type TxnLog } from '../txn/log/txn-log.ts'
 import { explainShardError } from './explain.ts'
@@ -21,11 +23,43 @@ export interface OpenLogOptions {
 export async function openLog(options: OpenLogOptions): Promise<TxnLog> {
   const { config, homeUrl, coordinatorId, onHealth } = options
   const registered = coordinatorId === undefined ? {} : { coordinatorId }
-  if (config.kind === 'etcd') throw new SetupError('the etcd log is not built yet', 'Use --log postgres.')
+  if (config.kind === 'etcd') return openEtcdLog(options, config)
   try {
     return await PostgresTxnLog.open({ url: homeUrl, onHealth, ...registered })
   } catch (error) {
     throw explainLogError(error, options)
+  }
+}
+
+async function openEtcdLog(options: OpenLogOptions, config: LogConfig & { kind: 'etcd' }): Promise<TxnLog> {
+  const { cluster, coordinatorId, onHealth } = options
+  const { endpoints, tls, username, password } = config
+  const auth = username === undefined ? {} : { auth: { username, password: password ?? '' } }
+  const files = tls === undefined ? {} : { tls: await readAll(tls) }
+  const registered = coordinatorId === undefined ? {} : { coordinatorId }
+  try {
+    return await EtcdTxnLog.open({ endpoints, cluster, onHealth, ...auth, ...files, ...registered })
+  } catch (error) {
+    if (!(error instanceof LogUnavailableError)) throw error
+    throw new SetupError(
+      `etcd does not answer at ${endpoints.join(', ')}: ${error.message}`,
+      'Start a majority of its members, or correct the endpoints of the log.',
+      { cause: error },
+    )
+  }
+}
+
+interface TlsPaths {
+  readonly ca: string
+  readonly cert?: string
+  readonly key?: string
+}
+
+async function readAll({ ca, cert, key }: TlsPaths): Promise<{ ca: Buffer; cert?: Buffer; key?: Buffer }> {
+  return {
+    ca: await readFile(ca),
+    ...(cert === undefined ? {} : { cert: await readFile(cert) }),
+    ...(key === undefined ? {} : { key: await readFile(key) }),
   }
 }
 

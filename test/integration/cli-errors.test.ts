@@ -75,7 +75,7 @@ test('weft dev: a lock of a process that is gone, or of another that has its pid
 test('weft dev: data of another number of shards, kind of server or log: says what to start with', async () => {
   const dir = newDir()
   const made = await openDataDir(dir, false)
-  made.write({ format: 1, shards: 3, servers: 'embedded', log: 'postgres' })
+  made.write({ format: 1, cluster: 'dev-1', shards: 3, servers: 'embedded', log: 'postgres' })
   made.release()
   const dev = (...args: string[]) =>
     fails('dev', '--port', '0', '--admin-port', '0', '--data-dir', dir, ...args)
