@@ -46,7 +46,7 @@ export function shardClockBound(query: BoundQuery): ClockBound {
       await query(
         `CREATE SCHEMA IF NOT EXISTS weft;
          CREATE TABLE IF NOT EXISTS weft.clock_bound (
-           only boolean PRIMARY KEY DEFAULT true CHECK (only), upper_ms bigint NOT NULL)`,
+           id int PRIMARY KEY DEFAULT 0 CHECK (id = 0), upper_ms bigint NOT NULL)`,
       )
       const [row] = await query('SELECT upper_ms::text AS upper_ms FROM weft.clock_bound')
       return parseBound(String(row?.upper_ms ?? '0'), 'weft.clock_bound')
@@ -56,7 +56,7 @@ export function shardClockBound(query: BoundQuery): ClockBound {
       await query(
         `BEGIN; SET LOCAL synchronous_commit = on;
          INSERT INTO weft.clock_bound (upper_ms) VALUES (${Math.ceil(upperMs)})
-         ON CONFLICT (only) DO UPDATE SET upper_ms = GREATEST(clock_bound.upper_ms, excluded.upper_ms);
+         ON CONFLICT (id) DO UPDATE SET upper_ms = GREATEST(clock_bound.upper_ms, excluded.upper_ms);
          COMMIT`,
       )
     },

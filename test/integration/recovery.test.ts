@@ -1,10 +1,10 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Admin } from '../../shard-agent/participant/prepared-list.ts'
 import { Recovery, type RecoveryOptions } from '../../shard-agent/participant/recovery.ts'
 import { gidFor, type Incarnation, incarnationFor, txnIdFor } from '../../txn/gid.ts'
 import { MemoryLogStore, MemoryTxnLog } from '../../txn/log/memory-txn-log.ts'
 import { LogUnavailableError, type LookupResult } from '../../txn/log/txn-log.ts'
+import { adminOf } from '../helpers/commit-world.ts'
 import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 
 let server: TestPostgres
@@ -43,17 +43,6 @@ async function connect(user: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url.href })
   await client.connect()
   return client
-}
-
-function adminOf(client: pg.Client): Admin {
-  let turn: Promise<unknown> = Promise.resolve()
-  return {
-    query: (sql) => {
-      const result = turn.then(async () => (await client.query<Record<string, unknown>>(sql)).rows)
-      turn = result.catch(() => {})
-      return result
-    },
-  }
 }
 
 /** Prepares an INSERT of `id`. */

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { FailpointName } from '../../txn/failpoints.ts'
+import { EtcdTxnLog } from '../../txn/log/etcd-txn-log.ts'
+import { PostgresTxnLog } from '../../txn/log/postgres-txn-log.ts'
+import type { TxnLog } from '../../txn/log/txn-log.ts'
+import { buildChild, startChild } from '../helpers/child.ts'
+import { balances, cluster, createAccounts, preparedOn, startRecovery } from '../helpers/commit-world.ts'
+import { hasEtcd, startEtcd, type TestEtcd } from '../helpers/etcd.ts'
+import { startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+
+let shards: TestPostgres[] = []
+let etcd: TestEtcd | undefined
+let program: string
+const urls = (): string[] => shards.map((shard) => shard.url)
+
+beforeAll(async () => {
+  shards = await Promise.all([startPostgres(), startPostgres()])
+  if (hasEtcd) etcd = await startEtcd({ members: 1 })
+  program = await buildChild('test/helpers/commit-child.ts')
+})
+afterAll(async () => {
+  await Promise.all(shards.map((shard) => shard.stop()))
+  await etcd?.stop()
+})
+
+interface Case {
+  readonly at: FailpointName
+  readonly after: 'committed' | 'aborted' | 'either'
+}
+
+/** A boundary of the commit, and what must hold once recovery has been there. */
+const cases: readonly Case[] = [
+  { at: 'before-prepare', after: 'aborted' },
+  { at: 'during-prepare', after: 'aborted' },
+  { at: 'after-prepare', after: 'aborted' },
+  { at: 'during-decision', after: 'either' },
+  { at: 'after-decision', after: 'committed' },
+  { at: 'between-commits', after: 'committed' },
+  { at: 'before-conclude', after: 'committed' },
+]
+
+interface Backend {
+  env(): Record<string, string>
+  /** An agent's log, for which a silent coordinator is soon gone. */
+  open(): Promise<TxnLog>
+}
+
+const postgres: Backend = {
+  env: () => ({ TEST_LOG: shards[0]?.url ?? '' }),
+  open: () => PostgresTxnLog.open({ url: shards[0]?.url ?? '', limits: { registrationTtlMs: 100 } }),
+}
+const onEtcd: Backend = {
+  env: () => ({ TEST_ETCD: (etcd?.endpoints ?? []).join(',') }),
+  open: () => EtcdTxnLog.open({ endpoints: etcd?.endpoints ?? [], cluster }),
+}
+
+async function killAndRecover(backend: Backend, { at, after }: Case): Promise<void> {
+  await createAccounts(urls())
+  const env = { ...backend.env(), TEST_SHARDS: urls().join(','), WEFT_FAILPOINT: `${at}:kill` }
+  const child = startChild(program, env)
+  const { signal } = await child.ended
+  expect([signal, child.output()]).toEqual(['SIGKILL', ''])
+
+  const log = await backend.open()
+  // Two for each shard, as in a rolling upgrade.
+  const starting = [0, 1, 0, 1].map((shard) => startRecovery(shard, urls()[shard] ?? '', log))
+  const agents = await Promise.all(starting)
+  try {
+    await expect.poll(() => preparedOn(urls()), { timeout: 10_000 }).toBe(0)
+    const [from, to] = await balances(urls())
+    expect([`${from} ${to}`]).toContainEqual(expect.stringMatching(/^(90 110|100 100)$/))
+    if (after !== 'either') expect(from).toBe(after === 'committed' ? 90 : 100)
+    await expect.poll(() => log.list(10), { timeout: 10_000 }).toEqual([])
+    for (const { recovery } of agents) expect(recovery.view.problems).toEqual([])
+  } finally {
+    await Promise.all(agents.map((agent) => agent.close()))
+    await log.close()
+  }
+}
+
+describe('coordinator is killed, postgres log', () => {
+  test.each(cases)('$at: $after on both shards, the log is empty again', (one) =>
+    killAndRecover(postgres, one),
+  )
+
+  test('not killed: committed, for comparison', async () => {
+    await createAccounts(urls())
+    const child = startChild(program, { ...postgres.env(), TEST_SHARDS: urls().join(',') })
+    expect(await child.ended).toEqual({ code: 0, signal: null })
+    expect([child.output(), await balances(urls())]).toEqual(['committed\n', [90, 110]])
+  })
+})
+
+describe.skipIf(!hasEtcd)('coordinator is killed, etcd log', () => {
+  test.each(cases)('$at: $after on both shards, the log is empty again', (one) => killAndRecover(onEtcd, one))
+})
