@@ -73,22 +73,27 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
   const shards = await startShards(options, dir, meta, cleanup)
   options.signal?.throwIfAborted()
   const metrics = new Metrics()
-  const node = await composeNode({
-    cluster: meta.cluster,
-    database: databaseOf(shards[0]!.url),
-    listen: { host, port },
-    listenSetting: '--port',
-    shards: shards.map(({ id, url, server }) => ({ id, postgres: server?.socketUrl ?? url })),
-    log: parseLog(meta.log),
-    shardSetting: '--shard',
-    auth: [{ from: ['all'], method: 'trust' }],
-    pool: { size: options.poolSize ?? 20, waitTimeoutMs: 10_000 },
-    maxClockOffsetMs: 500,
-    inDoubtAfterMs: 1000,
-    logger,
-    metrics,
-  })
-  cleanup.add(() => node.stop())
+  const node = await composeNode(
+    {
+      cluster: meta.cluster,
+      database: databaseOf(shards[0]!.url),
+      listen: { host, port },
+      listenSetting: '--port',
+      shards: shards.map((shard) => ({ id: shard.id, postgres: agentUrl(shard) })),
+      shardSetting: '--shard',
+      homeUrl: agentUrl(shards[0]!),
+      log: parseLog(meta.log),
+      auth: [{ from: ['all'], method: 'trust' }],
+      sessionsMax: 1000,
+      pool: { size: options.poolSize ?? 20, waitTimeoutMs: 10_000 },
+      maxClockOffsetMs: 500,
+      inDoubtAfterMs: 1000,
+      takeoverTimeoutMs: 3000,
+      logger,
+      metrics,
+    },
+    cleanup,
+  )
   const admin = await startAdmin({
     host,
     port: adminPort,
@@ -185,6 +190,10 @@ async function startShards(
   const failed = results.find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+}
+
+function agentUrl({ url, server }: DevShard): string {
+  return server?.socketUrl ?? url
 }
 
 function databaseOf(url: string): string {

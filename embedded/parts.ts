@@ -1,0 +1,161 @@
+import type { Logger } from '../admin/logger.ts'
+import type { Address, AuthRule, ClusterConfig, LogConfig } from '../cluster/config.ts'
+import { version } from '../cluster/version.ts'
+import { CommitDriver } from '../coordinator/commit/commit.ts'
+import { type Coordinator, startCoordinator } from '../coordinator/main.ts'
+import type { AgentLink } from '../protocol/agent-link.ts'
+import { type Agent, parsePostgresUrl, startAgent } from '../shard-agent/main.ts'
+import { failpointsFromEnv } from '../txn/failpoints.ts'
+import { HlcClock, type HlcOptions } from '../txn/hlc.ts'
+import type { TxnLog } from '../txn/log/txn-log.ts'
+import type { Cleanup } from './cleanup.ts'
+import { explainShardError } from './explain.ts'
+import { openLog } from './log.ts'
+import { portError } from './ports.ts'
+
+/** The parts of a node, as `weft dev`, `weft coordinator` and `weft agent` put them together. */
+export interface NodeOptions {
+  readonly cluster: string
+  readonly log: LogConfig
+  /** Shard 0's Postgres, where the `postgres` log is. */
+  readonly homeUrl: string
+  readonly maxClockOffsetMs: number
+  readonly logger: Logger
+  /** Named when a shard's URL is wrong: a flag, or a setting. */
+  readonly shardSetting: string
+}
+
+/** The transaction log; `coordinatorId` registers a coordinator with it. */
+export async function startLog(
+  options: NodeOptions,
+  cleanup: Cleanup,
+  coordinatorId?: string,
+): Promise<TxnLog> {
+  const { cluster, homeUrl, logger, shardSetting } = options
+  const log = await openLog({
+    config: options.log,
+    homeUrl,
+    cluster,
+    ...(coordinatorId === undefined ? {} : { coordinatorId }),
+    onHealth: (reachable, why) => {
+      if (reachable) logger.info('transaction log: reachable')
+      else logger.warn({ why }, 'transaction log: out of reach')
+    },
+    urlSetting: shardSetting,
+  })
+  cleanup.add(() => log.close())
+  return log
+}
+
+export interface AgentsOptions extends NodeOptions {
+  readonly shards: readonly { readonly id: number; readonly postgres: string }[]
+  readonly pool: ClusterConfig['pool']
+  readonly inDoubtAfterMs: number
+  /** How long to wait for another agent of the shard to give way. */
+  readonly takeoverTimeoutMs: number
+}
+
+export async function startAgents(
+  options: AgentsOptions,
+  txnLog: TxnLog,
+  cleanup: Cleanup,
+): Promise<Agent[]> {
+  // All of them settle before a failure is reported: none may come up after the cleanup.
+  const results = await Promise.allSettled(
+    options.shards.map(async ({ id, postgres }) => {
+      const agent = await startOneAgent(options, txnLog, id, postgres)
+      cleanup.add(() => agent.stop())
+      return agent
+    }),
+  )
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason
+    return result.value
+  })
+}
+
+async function startOneAgent(
+  options: AgentsOptions,
+  txnLog: TxnLog,
+  shard: number,
+  url: string,
+): Promise<Agent> {
+  const { cluster, pool, inDoubtAfterMs, takeoverTimeoutMs, logger } = options
+  try {
+    return await startAgent({
+      shard,
+      cluster,
+      pool,
+      inDoubtAfterMs,
+      takeoverTimeoutMs,
+      postgres: parsePostgresUrl(url),
+      clock: (bound) => makeClock(options, { bound }),
+      log: logger,
+      txnLog,
+    })
+  } catch (error) {
+    throw explainShardError(error, shard, url, options.shardSetting)
+  }
+}
+
+function makeClock(
+  { maxClockOffsetMs, logger }: NodeOptions,
+  more: Pick<HlcOptions, 'bound'> = {},
+): HlcClock {
+  return new HlcClock({
+    wallMs: Date.now,
+    monoMs: () => performance.now(),
+    maxOffsetMs: maxClockOffsetMs,
+    onBoundError: (err) => logger.warn({ err }, 'clock: its upper bound could not be stored'),
+    ...more,
+  })
+}
+
+export interface CoordinatorPartOptions extends NodeOptions {
+  /** A new one at each start (txn/gid.ts). */
+  readonly id: string
+  readonly database: string
+  readonly listen: Address
+  /** Named when the port is taken. */
+  readonly listenSetting: string
+  readonly auth: readonly AuthRule[]
+  /** PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+  readonly sessionsMax: number
+}
+
+/** A coordinator on links that are up. */
+export async function startCoordinatorPart(
+  options: CoordinatorPartOptions,
+  log: TxnLog,
+  links: readonly AgentLink[],
+  cleanup: Cleanup,
+): Promise<Coordinator> {
+  const { id, cluster, database, listen, auth, tls, sessionsMax, logger } = options
+  const failpoints = failpointsFromEnv(process.env.WEFT_FAILPOINT)
+  const clock = makeClock(options)
+  try {
+    const coordinator = await startCoordinator({
+      version,
+      id,
+      database,
+      listen,
+      tls,
+      authRules: auth,
+      links,
+      commits: new CommitDriver({ log, clock, coordinatorId: id, cluster, failpoints }),
+      log: logger,
+      listenerLimits: { sessionsMax },
+    })
+    cleanup.add(() => coordinator.stop())
+    return coordinator
+  } catch (error) {
+    throw portError(error, listen.host, listen.port, 'clients', options.listenSetting)
+  }
+}
+
+/** Why a node with these shards cannot serve; undefined when it can. */
+export function firstDown(agents: readonly Pick<Agent, 'status'>[]): string | undefined {
+  const down = agents.map((agent) => agent.status()).find((status) => !status.up)
+  return down === undefined ? undefined : `shard ${down.shard} is down: ${down.error ?? 'starting'}`
+}
