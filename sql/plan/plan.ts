@@ -21,6 +21,11 @@ export interface KeyRestriction {
   readonly keyType: KeyType
   /** The key equals one of these; a NULL among them matches nothing. */
   readonly values: readonly KeyValue[]
+  /**
+   * An INSERT stores the value: it is converted by assignment (5.5 becomes 6, and `typmod` of the column applies), so
+   * "matches nothing" is no answer here, and NULL is an error.
+   */
+  readonly assigned?: { readonly typmod?: number }
 }
 
 export type Route =
@@ -113,7 +118,10 @@ export interface InsertRow {
   readonly defaults: readonly { readonly fill: number; readonly start: number; readonly end: number }[]
 }
 
-/** INSERT … VALUES into a sharded table. */
+/**
+ * INSERT … VALUES into a sharded table; also into a reference table (`table.kind`) that needs `fill`: then `keyType`
+ * and the rows' keys mean nothing, and the built text with all rows goes to every shard.
+ */
 export interface InsertPlan extends Common {
   readonly kind: 'insert'
   readonly table: Relation
@@ -121,7 +129,8 @@ export interface InsertPlan extends Common {
   readonly rows: readonly InsertRow[]
   /**
    * Columns whose default the coordinator evaluates once per row on the home shard, because a shard's own sequence
-   * would repeat values (also the shard key when it is omitted). Empty: rows can be forwarded as written.
+   * would repeat values (also the shard key when it is omitted, and in reference tables every default that would
+   * come out differently on each copy). Empty: rows can be forwarded as written.
    */
   readonly fill: readonly {
     readonly column: string
@@ -139,7 +148,10 @@ export interface InsertPlan extends Common {
   readonly overridingAt?: number
 }
 
-/** INSERT … SELECT where the SELECT reads no sharded table and the target is sharded (or DEFAULT VALUES). */
+/**
+ * INSERT … SELECT where the SELECT reads no sharded table and the target is sharded. DEFAULT VALUES is a SELECT
+ * without columns. All texts keep the client's parameter numbers; `tailSql` uses none.
+ */
 export interface InsertSelectPlan extends Common {
   readonly kind: 'insert-select'
   readonly table: Relation
@@ -149,7 +161,10 @@ export interface InsertSelectPlan extends Common {
   /** Text range of the SELECT (with its WITH clause, when that belongs to it). */
   readonly selectSql: string
   readonly fill: readonly { readonly column: string; readonly expression: string; readonly isKey: boolean }[]
+  /** Position of the shard key in `columns`, -1 when it is in `fill`. */
   readonly keyIndex: number
+  /** OVERRIDING SYSTEM VALUE must be said: the statement says so, or an ALWAYS identity column is filled. */
+  readonly overriding?: boolean
   /** Text after the SELECT (ON CONFLICT … RETURNING …), empty when none. */
   readonly tailSql: string
   readonly hasReturning: boolean
@@ -174,7 +189,7 @@ export interface CopyPlan extends Common {
   /** -1 when the key is not in the column list (its default is then evaluated). */
   readonly keyIndex: number
   readonly fill: readonly { readonly column: string; readonly expression: string; readonly isKey: boolean }[]
-  /** Text of the WITH (…) options to repeat towards the shards, without HEADER. */
+  /** What follows STDIN or STDOUT towards the shards: `WITH (…)` without HEADER, then `WHERE …`; '' for nothing. */
   readonly optionsSql: string
 }
 

@@ -11,9 +11,9 @@ export interface CopyOptions {
   readonly quote: string
   readonly escape: string
   readonly header: 'none' | 'yes' | 'match'
-  /** Columns named; '*' for all. */
-  readonly forceNull: readonly string[] | '*'
-  readonly forceNotNull: readonly string[] | '*'
+  /** Columns named; `*` names all of the data's. */
+  readonly forceNull: readonly string[]
+  readonly forceNotNull: readonly string[]
   /** `WITH (…)` to repeat towards the shards: all but HEADER, which the coordinator reads or writes itself. */
   readonly sql: string
 }
@@ -28,7 +28,11 @@ const REFUSED: Readonly<Record<string, string>> = {
 }
 
 /** Reads the options of a COPY that the coordinator takes apart. What is wrong in a value Postgres says itself. */
-export function copyOptions(list: readonly Node[] | undefined, direction: 'in' | 'out'): CopyOptions {
+export function copyOptions(
+  list: readonly Node[] | undefined,
+  direction: 'in' | 'out',
+  columns: readonly string[],
+): CopyOptions {
   const seen = new Map<string, DefElem>()
   for (const option of defElems(list)) {
     const name = option.defname ?? ''
@@ -51,9 +55,9 @@ export function copyOptions(list: readonly Node[] | undefined, direction: 'in' |
     quote,
     escape: text('escape') ?? quote,
     header,
-    forceNull: columnsOf(seen.get('force_null')),
-    forceNotNull: columnsOf(seen.get('force_not_null')),
-    sql: optionsSql(seen),
+    forceNull: columnsOf(seen.get('force_null'), columns),
+    forceNotNull: columnsOf(seen.get('force_not_null'), columns),
+    sql: optionsSql(seen, columns),
   }
 }
 
@@ -113,9 +117,10 @@ function headerOf(
   return matches ? 'match' : 'yes'
 }
 
-function columnsOf(option: DefElem | undefined): readonly string[] | '*' {
+/** `*` is spelt out: older Postgres lacks it, and columns that are filled in must not be meant. */
+function columnsOf(option: DefElem | undefined, all: readonly string[]): readonly string[] {
   if (option === undefined) return []
-  if (as(option.arg, 'A_Star')) return '*'
+  if (as(option.arg, 'A_Star')) return all
   return strings(as(option.arg, 'List')?.items)
 }
 
@@ -123,15 +128,14 @@ const COLUMN_LISTS = new Set(['force_quote', 'force_null', 'force_not_null'])
 const NOT_REPEATED = new Set(['header', 'on_error', 'freeze', 'log_verbosity', 'encoding'])
 
 /** Every option in the one syntax that all versions take, whichever it was written in. */
-function optionsSql(options: ReadonlyMap<string, DefElem>): string {
+function optionsSql(options: ReadonlyMap<string, DefElem>, all: readonly string[]): string {
   const parts: string[] = []
   for (const [name, option] of options) {
     if (NOT_REPEATED.has(name)) continue
     // Postgres rejects names it does not know; they must not get there unquoted.
     const word = /^[a-z_]+$/.test(name) ? name.toUpperCase() : quoteName(name)
     if (COLUMN_LISTS.has(name)) {
-      const columns = columnsOf(option)
-      parts.push(`${word} ${columns === '*' ? '*' : `(${columns.map(quoteName).join(', ')})`}`)
+      parts.push(`${word} (${columnsOf(option, all).map(quoteName).join(', ')})`)
     } else {
       const value = optionText(option)
       parts.push(value === undefined ? word : `${word} ${quoteLiteral(value)}`)

@@ -4,7 +4,7 @@ import type { Column, Relation } from '../../catalog.ts'
 import { strings } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import type { CopyPlan, ForwardPlan, Plan } from '../plan.ts'
-import { type CopyOptions, copyOptions } from './copy-options.ts'
+import { copyOptions } from './copy-options.ts'
 import { planQuery } from './inner.ts'
 import { findOption, optionFlag, optionText } from './options.ts'
 import { common, forwardHome, pgError, unsupported } from './plans.ts'
@@ -35,8 +35,8 @@ function copyReferenceOut(stmt: CopyStmt): ForwardPlan {
 }
 
 function copyRows(scope: Scope, stmt: CopyStmt, table: Relation, direction: 'in' | 'out'): CopyPlan {
-  const options = copyOptions(stmt.options, direction)
   const columns = copiedColumns(table, strings(stmt.attlist))
+  const options = copyOptions(stmt.options, direction, columns)
   const keyIndex = table.key === undefined ? -1 : columns.indexOf(table.key.column)
   const { sql, forceNull, forceNotNull, ...format } = options
   const where = direction === 'in' ? whereSql(scope, stmt, table) : ''
@@ -47,8 +47,8 @@ function copyRows(scope: Scope, stmt: CopyStmt, table: Relation, direction: 'in'
     table,
     columns,
     ...format,
-    forceNull: positions(columns, forceNull),
-    forceNotNull: positions(columns, forceNotNull),
+    forceNull: columns.flatMap((c, i) => (forceNull.includes(c) ? [i] : [])),
+    forceNotNull: columns.flatMap((c, i) => (forceNotNull.includes(c) ? [i] : [])),
     keyIndex,
     fill: direction === 'in' ? fillOf(scope, table, columns) : [],
     optionsSql: [sql, where].filter((part) => part !== '').join(' '),
@@ -67,14 +67,6 @@ function copiedColumns(table: Relation, listed: readonly string[]): readonly str
     if (listed.indexOf(name) !== i) throw pgError('42701', `column "${name}" specified more than once`)
   }
   return listed
-}
-
-function positions(columns: readonly string[], named: CopyOptions['forceNull']): readonly number[] {
-  if (named === '*') return columns.map((_, i) => i)
-  return named.flatMap((name) => {
-    const i = columns.indexOf(name)
-    return i < 0 ? [] : [i]
-  })
 }
 
 /** COPY FROM … WHERE is left to the shard that gets the row. */

@@ -35,7 +35,9 @@ function planInto(
     return refuse(
       tag,
       `${tag} from a sharded table is not supported`,
-      'Create the table, then COPY the rows out and in, or read them by the client.',
+      tag === VIEW_TAG
+        ? 'Use a view, or a table that you fill.'
+        : 'Create the table, then COPY the rows out and in, or read them by the client.',
     )
   }
   const { paramCount, paramsToDescribe } = inner

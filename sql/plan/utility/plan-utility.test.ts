@@ -4,6 +4,7 @@ import { loadModule } from 'libpg-query'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { PgError } from '../../../errors/pg-error.ts'
 import { parseStatements } from '../../parse/parse.ts'
+import type { Plan } from '../plan.ts'
 import { printPlan } from './testing/print-plan.ts'
 import { planIn } from './testing/shop.ts'
 
@@ -35,22 +36,39 @@ function readCases(text: string): Case[] {
 
 function answer(sql: string): string {
   try {
-    return parseStatements(sql)
-      .map((stmt) => printPlan(planIn(stmt)))
-      .join('\n')
+    const plans = parseStatements(sql).map((stmt) => planIn(stmt))
+    plans.forEach(checkRewritten)
+    return plans.map(printPlan).join('\n')
   } catch (error) {
     if (error instanceof PgError) return `syntax: ${error.message}`
     throw error
   }
 }
 
+/** A rewritten text must still be one statement. */
+function checkRewritten(plan: Plan): void {
+  if (plan.kind !== 'ddl') return
+  for (const text of [plan.homeSql, plan.othersSql]) {
+    if (text !== undefined) expect(parseStatements(text)).toHaveLength(1)
+  }
+}
+
 beforeAll(() => loadModule())
+
+test('plan utility: a kind of statement nobody knows: refused by name, not guessed', () => {
+  const stmt = { kind: 'ReturnStmt', node: { ReturnStmt: {} }, text: '', start: 0, end: 0 } as const
+  const plan = planIn(stmt)
+  expect(plan.kind === 'refused' && plan.error.fields).toMatchObject({
+    code: '0A000',
+    message: 'RETURN is not supported',
+  })
+})
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.txt'))) {
   const path = join(folder, file)
   const cases = readCases(readFileSync(path, 'utf8'))
   describe(`plan utility: ${file}`, () => {
-    if (process.env['UPDATE'] === '1') {
+    if (process.env.UPDATE === '1') {
       test('rewritten', () => {
         const blocks = cases.map(({ comments, sql }) =>
           [comments, sql, ...(sql === '' ? [] : ['----', answer(sql)])]

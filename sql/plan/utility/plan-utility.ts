@@ -11,7 +11,7 @@ import { planClose, planDeclare, planFetch } from './cursor.ts'
 import { planDrop } from './drop.ts'
 import { planExplain } from './explain.ts'
 import { planComment, planGrant, planSecurityLabel } from './grant.ts'
-import { atPlace } from './objects.ts'
+import { atPlace, objectWords } from './objects.ts'
 import { ddl, refuse, refused } from './plans.ts'
 import { planDeallocate, planExecute, planPrepare } from './prepared.ts'
 import {
@@ -72,9 +72,17 @@ function planKind(scope: Scope, kind: NodeKind): Plan {
   return handler(scope, (scope.stmt.node as unknown as Record<string, unknown>)[kind])
 }
 
-/** `AlterOpFamilyStmt` → `ALTER OP FAMILY`. */
+const WORDS: { readonly [K in NodeKind]?: string } = {
+  CreateStmt: 'CREATE TABLE',
+  CreateTrigStmt: 'CREATE TRIGGER',
+  IndexStmt: 'CREATE INDEX',
+  RuleStmt: 'CREATE RULE',
+  ViewStmt: 'CREATE VIEW',
+}
+
+/** The statement's name for an error: `AlterOperatorStmt` → `ALTER OPERATOR`. */
 function statementWords(kind: NodeKind): string {
-  return kind
+  return (WORDS[kind] ?? kind)
     .replace(/Stmt$/, '')
     .replace(/([a-z])([A-Z])/g, '$1 $2')
     .toUpperCase()
@@ -148,8 +156,8 @@ const OBJECTS: Handlers = {
   CreateFunctionStmt: planCreateFunction,
   AlterFunctionStmt: planAlterFunction,
   CreateSchemaStmt: planCreateSchema,
-  // CREATE AGGREGATE among them.
-  DefineStmt: everywhereChanging('CREATE'),
+  DefineStmt: (_, body) =>
+    ddl(`CREATE ${objectWords(body.kind)}`, 'all', { changesMap: body.kind === 'OBJECT_AGGREGATE' }),
   CreateExtensionStmt: everywhereChanging('CREATE EXTENSION'),
   AlterExtensionStmt: everywhereChanging('ALTER EXTENSION'),
   AlterExtensionContentsStmt: everywhere('ALTER EXTENSION'),

@@ -11,6 +11,7 @@ import type { Plan } from '../plan.ts'
 import { onOthersIfExists } from './alter-table.ts'
 import { atPlace, isRoutine, objectWords, placeOfObject, tableOf } from './objects.ts'
 import { refuse } from './plans.ts'
+import { refusals } from './refusals.ts'
 import { type Name, nameMatters, type Scope } from './scope.ts'
 
 /** ALTER … RENAME TO, also of columns, constraints and the like. A shard key may be renamed. */
@@ -44,6 +45,7 @@ export function planSetSchema(scope: Scope, stmt: AlterObjectSchemaStmt): Plan {
 /** ALTER … OWNER TO, of what is no relation. */
 export function planOwner(scope: Scope, stmt: AlterOwnerStmt): Plan {
   const type = stmt.objectType
+  if (type === 'OBJECT_TABLESPACE') return refusals.tablespace('ALTER TABLESPACE')
   return alterObject(scope, `ALTER ${objectWords(type)}`, { type, ...tableField(type, stmt) })
 }
 

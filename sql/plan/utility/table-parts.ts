@@ -41,6 +41,13 @@ export function planCreateTrigger(scope: Scope, stmt: CreateTrigStmt): Plan {
       "They would see each shard's rows alone. Only row triggers (FOR EACH ROW) without transition tables work.",
     )
   }
+  const onView = resolve(scope, name)?.kind === 'view' ? usesOf(scope, stmt.relation).sharded[0] : undefined
+  if (onView !== undefined) {
+    throw unsupported(
+      `triggers on a view over sharded table "${onView.name}" are not supported (view "${printed(name)}")`,
+      'Write to the table itself.',
+    )
+  }
   return ddl('CREATE TRIGGER', placeOf(scope, name))
 }
 

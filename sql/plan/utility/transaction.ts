@@ -56,8 +56,10 @@ function transaction(
   const { name, chain = false, modes } = fields
   // Modes and names are part of the fingerprint, but a SET transaction_isolation = '…' holds a literal.
   const generic = verb !== 'set-characteristics'
+  // Temporary tables, LISTENs and held cursors come and go with these.
+  const ends = verb === 'commit' || verb === 'rollback' || verb === 'rollback-to'
   return {
-    ...common(tag, { generic, ...(verb === 'rollback' ? { effects: MAY_UNPIN } : {}) }),
+    ...common(tag, { generic, ...(ends ? { effects: MAY_UNPIN } : {}) }),
     kind: 'transaction',
     verb,
     chain,

@@ -73,10 +73,10 @@ function declaration(d: Declaration): string {
 }
 
 function copy(plan: CopyPlan): string[] {
-  const { direction, table, columns, format, delimiter, nullText, quote, escape, header } = plan
+  const { direction, table, columns, format, delimiter, nullText, quote, header } = plan
   return [
     `${direction} ${table.name}(${columns.join(', ')}) key at ${plan.keyIndex}`,
-    json({ format, delimiter, nullText, quote, escape, header }),
+    json({ format, delimiter, nullText, quote, escape: plan.escape, header }),
     ...(plan.forceNull.length + plan.forceNotNull.length === 0
       ? []
       : [json({ forceNull: plan.forceNull, forceNotNull: plan.forceNotNull })]),
