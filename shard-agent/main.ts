@@ -3,6 +3,7 @@
  * connections to it (pool/), and serves coordinators over links (session/).
  */
 
+import { randomUUID } from 'node:crypto'
 import type { PgError } from '../errors/pg-error.ts'
 import type { AgentLink, AgentStatus, LinkEvents } from '../protocol/agent-link.ts'
 import type { HlcClock } from '../txn/hlc.ts'
@@ -10,7 +11,8 @@ import { type AgentClock, type AgentOptions, type PoolOptions, poolDefaults } fr
 import { Gate } from './gate/gate.ts'
 import { type AgentRecord, MARK_SQL, Ownership } from './gate/ownership.ts'
 import { PreparedTransactions } from './participant/prepared.ts'
-import { TwoPhase } from './participant/two-phase.ts'
+import { Recovery } from './participant/recovery.ts'
+import { adminOf, TwoPhase } from './participant/two-phase.ts'
 import { describeAddress } from './pool/address.ts'
 import { Pool } from './pool/pool.ts'
 import { logIn } from './pool/startup.ts'
@@ -48,6 +50,7 @@ class ShardAgent implements Agent, LinkHost {
   readonly gate = new Gate()
   readonly versions: MapVersions
   twoPhase!: TwoPhase
+  recovery: Recovery | undefined
   isUp = false
   private readonly options: AgentOptions
   private readonly poolOptions: PoolOptions
@@ -100,7 +103,10 @@ class ShardAgent implements Agent, LinkHost {
       const clock = await this.startClock(record)
       const { shard, pool, gate, prepared } = this
       this.twoPhase = new TwoPhase({ shard, pool, gate, clock, prepared, log: this.options.log })
+      this.recovery = this.makeRecovery()
       this.isUp = true
+      // Not waited for: the log may be out of reach, and what is in doubt keeps only its own rows locked.
+      void this.recovery.start()
       this.options.log.info(
         { shard, generation: Number(record.generation), postgres: describeAddress(this.options.postgres) },
         'agent: serving',
@@ -123,6 +129,26 @@ class ShardAgent implements Agent, LinkHost {
     return made
   }
 
+  private makeRecovery(): Recovery {
+    const { shard, cluster, txnLog, log, inDoubtAfterMs } = this.options
+    return new Recovery({
+      shard,
+      cluster,
+      log: txnLog,
+      admin: adminOf((sql) => this.ownership.run(sql)),
+      isOwnerConnected: (id) => this.isConnected(id),
+      agentId: `agent-${shard}-${randomUUID()}`,
+      ...(inDoubtAfterMs === undefined ? {} : { limits: { inDoubtAfterMs } }),
+      apply: (row, how, commitTs) => this.twoPhase.resolve(row, how, commitTs),
+      onResolved: (gid, how) => {
+        if (how === 'commit') this.prepared.committed(gid)
+        else this.prepared.rolledBack(gid)
+        log.info({ shard, gid, how }, 'recovery: resolved')
+      },
+      onProblem: (problem) => log.warn({ shard, ...problem }, 'recovery: left in doubt'),
+    })
+  }
+
   // Links
 
   connect(coordinatorId: string): AgentLink {
@@ -135,6 +161,13 @@ class ShardAgent implements Agent, LinkHost {
   linkClosed(link: DirectLink): void {
     this.links.delete(link)
     this.tellQuota()
+    const { coordinatorId } = link
+    if (!this.isStopping && !this.isConnected(coordinatorId)) void this.recovery?.ownerLost(coordinatorId)
+  }
+
+  private isConnected(coordinatorId: string): boolean {
+    for (const link of this.links) if (link.coordinatorId === coordinatorId) return true
+    return false
   }
 
   welcome(events: LinkEvents): void {
@@ -224,6 +257,7 @@ class ShardAgent implements Agent, LinkHost {
     this.downWhy = undefined
     this.recovering = undefined
     this.pool.up()
+    void this.recovery?.scan()
     this.options.log.info({ shard: this.shard }, 'agent: up')
     this.tell((events) => events.up(this.shard))
   }
@@ -249,7 +283,7 @@ class ShardAgent implements Agent, LinkHost {
       mapVersion: this.versions.current,
       poolSize: this.poolOptions.size,
       ...this.pool.counts(),
-      prepared: this.prepared.count,
+      prepared: Math.max(this.prepared.count, this.recovery?.view.inDoubt.length ?? 0),
       ...(this.downWhy === undefined ? {} : { error: this.downWhy }),
     }
   }
@@ -261,6 +295,7 @@ class ShardAgent implements Agent, LinkHost {
     this.wake()
     await this.recovering
     for (const link of [...this.links]) await link.close()
+    await this.recovery?.stop()
     await this.pool.close(STOP_GRACE_MS)
     await this.ownership.close()
   }

@@ -10,6 +10,7 @@ import type { CommandReply } from '../pool/command.ts'
 import { type RunSql, withInternal } from '../pool/internal-work.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { PreparedTransactions } from './prepared.ts'
+import { type Admin, applyDecision, listPrepared, type PreparedRow } from './prepared-list.ts'
 
 /** The function that warns when a standby did not confirm: the name is not translated, the message is. */
 const SYNC_REP_ROUTINE = 'SyncRepWaitForLSN'
@@ -93,6 +94,19 @@ export class TwoPhase {
     this.host.prepared.rolledBack(gid)
   }
 
+  /** Recovery's way: false when it is not prepared any more. */
+  async resolve(row: PreparedRow, how: 'commit' | 'abort', commitTs: Timestamp): Promise<boolean> {
+    const apply = () => withInternal(this.host.pool, (run) => applyDecision(adminOf(run), row, how))
+    if (how === 'abort') return await apply()
+    this.observe(commitTs)
+    await this.host.gate.enter('decided', commitTs)
+    try {
+      return await apply()
+    } finally {
+      this.host.gate.leave()
+    }
+  }
+
   /** A decision stands whatever this clock makes of its timestamp. */
   private observe(ts: Timestamp): void {
     try {
@@ -109,32 +123,28 @@ export class TwoPhase {
       // Prepared under SET LOCAL ROLE it belongs to that role, which is over: the administrative login does it.
       if (reply.error?.code !== INSUFFICIENT_PRIVILEGE) return assertDone(reply)
     }
-    await withInternal(this.host.pool, (run) => concludeAsOwner(run, gid, verb))
+    const applied = await withInternal(this.host.pool, async (run) => {
+      const admin = adminOf(run)
+      const row = (await listPrepared(admin)).find((prepared) => prepared.gid === gid)
+      return row !== undefined && applyDecision(admin, row, verb === 'COMMIT PREPARED' ? 'commit' : 'abort')
+    })
+    if (!applied) throw notPrepared(gid)
   }
+}
+
+/** What recovery works with, on a connection of the agent's own. */
+export function adminOf(run: RunSql): Admin {
+  return { query: async (sql) => (await run(sql)).records() }
+}
+
+function notPrepared(gid: string): PgError {
+  return new PgError({
+    code: UNDEFINED_OBJECT,
+    message: `prepared transaction with identifier "${gid}" does not exist`,
+  })
 }
 
 type Verb = 'COMMIT PREPARED' | 'ROLLBACK PREPARED'
-
-/** Carries a decision out as whoever prepared the transaction: a superuser may, and so may a member by SET ROLE. */
-export async function concludeAsOwner(run: RunSql, gid: string, verb: Verb): Promise<void> {
-  const sql = `${verb} ${literal(gid)}`
-  try {
-    await run(sql)
-    return
-  } catch (error) {
-    if (!(error instanceof PgError) || error.code !== INSUFFICIENT_PRIVILEGE) throw error
-  }
-  const found = await run(`SELECT quote_ident(owner) FROM pg_prepared_xacts WHERE gid = ${literal(gid)}`)
-  const owner = found.rows[0]?.[0]
-  if (owner === undefined || owner === null) {
-    throw new PgError({
-      code: UNDEFINED_OBJECT,
-      message: `prepared transaction with identifier ${literal(gid)} does not exist`,
-    })
-  }
-  await run(`SET ROLE ${owner}`)
-  await run(sql)
-}
 
 function assertDone(reply: CommandReply): void {
   if (reply.error !== undefined) throw reply.error

@@ -15,7 +15,13 @@ test('address: everything given: everything read', () => {
 
 test('address: little given: the defaults of libpq', () => {
   const address = parsePostgresUrl('postgres://joe@db.internal')
-  expect(address).toMatchObject({ host: 'db.internal', port: 5432, database: 'joe', user: 'joe', sslMode: 'prefer' })
+  expect(address).toMatchObject({
+    host: 'db.internal',
+    port: 5432,
+    database: 'joe',
+    user: 'joe',
+    sslMode: 'prefer',
+  })
   expect(address.password).toBe(undefined)
 })
 

@@ -4,6 +4,7 @@ import {
   parseCommandTag,
   parseDataRow,
   parseErrorFields,
+  parseRowDescription,
   type WireErrorFields,
 } from '../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
@@ -14,6 +15,8 @@ export type Row = readonly (string | null)[]
 
 export class CommandReply {
   readonly rows: Row[] = []
+  /** Of the last result. */
+  columns: readonly string[] = []
   /** Tag of the last statement. */
   tag = ''
   error: PgError | undefined
@@ -25,8 +28,15 @@ export class CommandReply {
     const body = start + HEADER_BYTES
     if (type === MSG.dataRow) {
       this.rows.push(parseDataRow(chunk, body, end).map((value) => value?.toString() ?? null))
+    } else if (type === MSG.rowDescription) {
+      this.columns = parseRowDescription(chunk, body, end).map((column) => column.name)
     } else if (type === MSG.commandComplete) this.tag = parseCommandTag(chunk, body, end).text
     else if (type === MSG.errorResponse) this.error ??= new PgError(parseErrorFields(chunk, body, end))
     else if (type === MSG.noticeResponse) this.notices.push(parseErrorFields(chunk, body, end))
+  }
+
+  /** The rows by column name. */
+  records(): Readonly<Record<string, string | null>>[] {
+    return this.rows.map((row) => Object.fromEntries(this.columns.map((name, i) => [name, row[i] ?? null])))
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ruleTable, DROP, EXAMINE, PASS, ReplyScanner, type ScanDriver } from './reply-scanner.ts'
+import { DROP, EXAMINE, PASS, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
 
 const message = (type: string, body: string): Buffer => {
   const out = Buffer.alloc(5 + body.length)

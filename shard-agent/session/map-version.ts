@@ -4,7 +4,7 @@
  */
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import type { ExecRequest } from '../../protocol/agent-link.ts'
+import { ANY_MAP_VERSION, type ExecRequest } from '../../protocol/agent-link.ts'
 import { isSimpleQuery } from '../pool/assemble.ts'
 
 /** How often a fence looks who is blocked. */
@@ -65,6 +65,7 @@ export class MapVersions {
 
   private judge(session: VersionedSession, request: ExecRequest): boolean {
     const { mapVersion } = request
+    if (mapVersion === ANY_MAP_VERSION) return true
     if (mapVersion > this.current) void this.adopt(mapVersion)
     if (request.access === 'commit' || endsTransaction(request.payload)) return true
     if (mapVersion < this.current) {

@@ -15,7 +15,12 @@ export class RawPostgres {
     })
   }
 
-  static async connect(server: { host: string; port: number; user: string; database: string }): Promise<RawPostgres> {
+  static async connect(server: {
+    host: string
+    port: number
+    user: string
+    database: string
+  }): Promise<RawPostgres> {
     const raw = new RawPostgres(connect({ host: server.host, port: server.port, noDelay: true }))
     raw.socket.write(
       startup({

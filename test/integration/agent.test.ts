@@ -65,7 +65,8 @@ describe.each(setups)('Postgres $version, split writes $splitWrites', ({ version
     for (const [payload, access] of payloads) {
       await raw.send(queryMessage('DROP TABLE IF EXISTS same_before; BEGIN; ROLLBACK'))
       const direct = await raw.send(Buffer.from(payload))
-      if (access === 'write' && payload.includes('CREATE TABLE')) await raw.send(queryMessage('DROP TABLE same'))
+      if (access === 'write' && payload.includes('CREATE TABLE'))
+        await raw.send(queryMessage('DROP TABLE same'))
       if (payload.includes('INSERT')) await raw.send(queryMessage('TRUNCATE same'))
       expect((await s.exec({ payload, access })).bytes.toString('latin1')).toBe(direct.toString('latin1'))
     }
@@ -90,7 +91,9 @@ describe.each(setups)('Postgres $version, split writes $splitWrites', ({ version
 
   test('agent: begin ahead of a simple query: its replies are left out, the transaction is open', async () => {
     const s = open()
-    const reply = await s.query('SELECT 2', { begin: ['BEGIN ISOLATION LEVEL REPEATABLE READ', 'SAVEPOINT a'] })
+    const reply = await s.query('SELECT 2', {
+      begin: ['BEGIN ISOLATION LEVEL REPEATABLE READ', 'SAVEPOINT a'],
+    })
     expect(reply.types).toBe('TDCZ')
     expect(reply.ready).toBe('T')
     expect(s.session.holdsBackend).toBe(true)
@@ -110,7 +113,11 @@ describe.each(setups)('Postgres $version, split writes $splitWrites', ({ version
       expect(second.types).toBe('EZ')
       expect(second.ready).toBe('E')
       expect((await s.query('ROLLBACK')).ready).toBe('I')
-      const first = await s.exec({ payload, begin: ['BEGIN ISOLATION LEVEL odd', 'SELECT 1'], access: 'write' })
+      const first = await s.exec({
+        payload,
+        begin: ['BEGIN ISOLATION LEVEL odd', 'SELECT 1'],
+        access: 'write',
+      })
       expect(first.error?.code).toBe('42601')
       expect(first.ready).toBe('I')
       expect(await s.value(`SELECT to_regclass('never_there')`)).toBe(null)
@@ -135,7 +142,10 @@ describe.each(setups)('Postgres $version, split writes $splitWrites', ({ version
     expect(refused.error?.message).toBe('cached plan must not change result type')
     expect((await run()).rows).toEqual([['1', null]])
     const wrong = { name: 'w2', parse: parse('w2', 'SELECT nothing FROM fit') }
-    const needsWrong = { payload: Buffer.concat([bind({ statement: 'w2' }), execute(), SYNC]), needs: [wrong] }
+    const needsWrong = {
+      payload: Buffer.concat([bind({ statement: 'w2' }), execute(), SYNC]),
+      needs: [wrong],
+    }
     for (let i = 0; i < 2; i++) {
       const reply = await s.exec(needsWrong)
       expect([reply.types, reply.error?.code]).toEqual(['EZ', '42703'])

@@ -1,0 +1,160 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { AgentLink } from '../../protocol/agent-link.ts'
+import type { Agent } from '../../shard-agent/main.ts'
+import { MemoryLogStore, MemoryTxnLog } from '../../txn/log/memory-txn-log.ts'
+import { clientOf, startTestAgent, TestSession } from '../helpers/agent-client.ts'
+import { hasPostgres15, query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+
+const versions = hasPostgres15 ? ([18, 15] as const) : ([18] as const)
+
+describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
+  const store = new MemoryLogStore()
+  const log = new MemoryTxnLog(store, 'c1')
+  let server: TestPostgres
+  let agent: Agent
+  let link: AgentLink
+  let ids = 0
+  const open = (user = server.user): TestSession => new TestSession(link, ++ids, clientOf(user))
+  const gidOf = (): string => `weft:test:${log.incarnation()}-${(++ids).toString(36)}:0`
+  const prepared = () => query<{ gid: string }>(server.url, 'SELECT gid FROM pg_prepared_xacts')
+  const insert = (s: TestSession, a: number) =>
+    s.query(`INSERT INTO kept VALUES (${a})`, { begin: ['BEGIN'], access: 'write' })
+  const has = (a: number) => open().value(`SELECT count(*) FROM kept WHERE a = ${a}`)
+
+  beforeAll(async () => {
+    server = await startPostgres({ version })
+    await query(server.url, 'CREATE TABLE kept (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)')
+    await query(server.url, 'CREATE ROLE teller LOGIN')
+    await query(server.url, 'CREATE ROLE boss; GRANT boss TO teller; GRANT ALL ON kept TO PUBLIC')
+    agent = await startTestAgent(server, { pool: { size: 6 }, txnLog: new MemoryTxnLog(store, 'agent') })
+    link = agent.connect('c1')
+  })
+  afterEach(async () => {
+    await expect.poll(() => agent.status()).toMatchObject({ busy: 0, waiting: 0 })
+    expect(await prepared()).toEqual([])
+  })
+  afterAll(async () => {
+    await agent?.stop()
+    await server?.stop()
+  })
+
+  test('prepare, commit prepared: there, and the backend is free', async () => {
+    const s = open()
+    await insert(s, 1)
+    const gid = gidOf()
+    const first = await s.session.prepare(gid)
+    expect(first.prepareTs > 0n).toBe(true)
+    expect(s.session.holdsBackend).toBe(true)
+    expect(agent.status().prepared).toBe(1)
+    expect(await has(1)).toBe('0')
+    await s.session.commitPrepared(gid, first.prepareTs)
+    expect(s.session.holdsBackend).toBe(false)
+    expect(agent.status().prepared).toBe(0)
+    expect(await has(1)).toBe('1')
+    await s.session.commitPrepared(gid, first.prepareTs)
+    await expect(open().session.commitPrepared(gidOf(), 1n)).rejects.toMatchObject({ code: '42704' })
+  })
+
+  test('prepare, rollback prepared: not there', async () => {
+    const s = open('teller')
+    await insert(s, 2)
+    const gid = gidOf()
+    await s.session.prepare(gid)
+    await s.session.rollbackPrepared(gid)
+    expect(await has(2)).toBe('0')
+    await expect(s.session.rollbackPrepared(gid)).rejects.toMatchObject({ code: '42704' })
+  })
+
+  test('prepare: a deferred constraint fails: its error, nothing prepared, the session goes on', async () => {
+    const s = open()
+    await insert(s, 3)
+    await s.query('INSERT INTO kept VALUES (3)', { access: 'write' })
+    await expect(s.session.prepare(gidOf())).rejects.toMatchObject({ code: '23505' })
+    expect(s.session.holdsBackend).toBe(false)
+    expect(await has(3)).toBe('0')
+  })
+
+  test('prepare: the transaction had failed: refused, rolled back', async () => {
+    const s = open()
+    await insert(s, 4)
+    await s.query('SELECT 1/0')
+    await expect(s.session.prepare(gidOf())).rejects.toMatchObject({ code: '40001' })
+    expect(s.session.holdsBackend).toBe(false)
+    expect(await has(4)).toBe('0')
+  })
+
+  test('prepare: what happens in it is told: notices and settings', async () => {
+    const s = open()
+    await s.query(
+      `CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE WARNING 'told late'; RETURN NULL; END$$;
+       CREATE TABLE telling (a int);
+       CREATE CONSTRAINT TRIGGER t AFTER INSERT ON telling DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tell()`,
+      { access: 'write' },
+    )
+    await s.query('INSERT INTO telling VALUES (1)', { begin: ['BEGIN'], access: 'write' })
+    const gid = gidOf()
+    await s.session.prepare(gid)
+    expect(Buffer.concat(s.asyncs).toString()).toContain('told late')
+    await s.session.rollbackPrepared(gid)
+  })
+
+  test('commit prepared: the session has lost its backend: done on another connection', async () => {
+    const s = open('teller')
+    const pid = await s.value('SELECT pg_backend_pid()', { begin: ['BEGIN'] })
+    await s.query('INSERT INTO kept VALUES (5)', { access: 'write' })
+    const gid = gidOf()
+    const { prepareTs } = await s.session.prepare(gid)
+    await query(server.url, `SELECT pg_terminate_backend(${pid})`)
+    await expect.poll(() => s.session.holdsBackend).toBe(false)
+    await s.session.commitPrepared(gid, prepareTs)
+    expect(await has(5)).toBe('1')
+    expect(await s.value('SELECT 1')).toBe('1')
+  })
+
+  test('commit prepared: prepared under SET LOCAL ROLE: done all the same', async () => {
+    const s = open('teller')
+    await s.query('INSERT INTO kept VALUES (6)', { begin: ['BEGIN', 'SET LOCAL ROLE boss'], access: 'write' })
+    const gid = gidOf()
+    const { prepareTs } = await s.session.prepare(gid)
+    await s.session.commitPrepared(gid, prepareTs)
+    expect(await has(6)).toBe('1')
+  })
+
+  test('prepare: the backend dies: unknown', async () => {
+    const s = open()
+    const pid = await s.value('SELECT pg_backend_pid()', { begin: ['BEGIN'] })
+    await query(server.url, `SELECT pg_terminate_backend(${pid})`)
+    await expect(s.session.prepare(gidOf())).rejects.toMatchObject({ code: '57P01' })
+  })
+
+  test('prepare: a gid that needs quoting: prepared under exactly that', async () => {
+    const s = open()
+    await insert(s, 7)
+    const gid = `odd ' \\ "name"`
+    await s.session.prepare(gid)
+    expect(await prepared()).toEqual([{ gid }])
+    await s.session.rollbackPrepared(gid)
+  })
+
+  test('recovery: the coordinator’s link is lost: decided by the log', async () => {
+    const [committed, undecided] = [open(), open()]
+    await insert(committed, 8)
+    await insert(undecided, 9)
+    const [yes, no] = [gidOf(), gidOf()]
+    const { prepareTs } = await committed.session.prepare(yes)
+    await undecided.session.prepare(no)
+    const record = {
+      version: 1,
+      decision: 'commit',
+      commitTs: prepareTs,
+      participants: [0],
+      writer: 'w',
+    } as const
+    await log.create({ ...record, txnId: yes.split(':')[2]! })
+    await link.close()
+    link = agent.connect('c2')
+    await expect.poll(prepared).toEqual([])
+    expect([await has(8), await has(9)]).toEqual(['1', '0'])
+    await expect.poll(() => agent.status().prepared).toBe(0)
+  })
+})
