@@ -34,6 +34,8 @@ export interface Column {
   readonly generated: boolean
   /** `always` and `by default` identity columns. */
   readonly identity?: 'always' | 'by default'
+  /** Set when values do not sort by the database's own collation. */
+  readonly collation?: string
 }
 
 export interface ShardKey {

@@ -1,0 +1,79 @@
+import type { Catalog, Relation } from '../catalog.ts'
+import { as, paramsOf } from '../parse/ast.ts'
+import type { ParsedStatement } from '../parse/parse.ts'
+import type { PlanContext } from '../plan/plan.ts'
+import type { Block } from './block.ts'
+import { buildSelect } from './build.ts'
+import type { Builder, WriteTarget } from './builder.ts'
+import type { LiteralIndex } from './conditions.ts'
+import { buildCteModify, buildModify } from './modify.ts'
+import { type Occurrence, type Solved, solve } from './solve.ts'
+import { type Traits, traitsOf, unstableBecause } from './traits.ts'
+
+/** Start and end of a literal, UTF-16 offsets in the statement's text. */
+export interface LiteralRange {
+  readonly start: number
+  readonly end: number
+}
+
+export interface Analysis {
+  readonly block: Block
+  readonly solved: Solved
+  /** Every place where a sharded table is read or written. */
+  readonly occurrences: readonly Occurrence[]
+  /** Names of the local tables (system catalogs among them). */
+  readonly locals: readonly string[]
+  readonly references: readonly Relation[]
+  readonly targets: readonly WriteTarget[]
+  /** Of the statement and the views it reads. */
+  readonly traits: Traits
+  readonly literals: LiteralIndex
+  readonly literalCount: number
+  /** How often each parameter is used. */
+  readonly params: ReadonlyMap<number, number>
+  readonly catalog: Catalog
+}
+
+/** SELECT, VALUES, INSERT, UPDATE, DELETE and MERGE. */
+export function analyze(
+  stmt: ParsedStatement,
+  ranges: readonly LiteralRange[],
+  catalog: Catalog,
+  ctx: PlanContext,
+): Analysis {
+  const literals: LiteralIndex = { text: stmt.text, byStart: new Map(ranges.map((r, i) => [r.start, i])) }
+  const b: Builder = {
+    catalog,
+    ctx,
+    literals,
+    views: [],
+    locals: [],
+    references: [],
+    targets: [],
+    shardedCount: 0,
+    nextId: 1,
+    viewDepth: 0,
+    build: { select: buildSelect, modify: buildCteModify },
+  }
+  const select = as(stmt.node, 'SelectStmt')
+  const block = select ? buildSelect(b, select, undefined) : buildModify(b, stmt.node, undefined, false)
+  const occurrences: Occurrence[] = []
+  const unstable = (node: object, ordered: boolean) =>
+    unstableBecause(traitsOf({ SelectStmt: node }, catalog), ordered)
+  const solved = solve({ occurrences, ctes: new Map(), unstable }, block)
+  const traits = traitsOf(stmt.node, catalog)
+  for (const view of b.views) traitsOf(view, catalog, traits)
+  return {
+    block,
+    solved,
+    occurrences,
+    locals: b.locals,
+    references: b.references,
+    targets: b.targets,
+    traits,
+    literals,
+    literalCount: ranges.length,
+    params: paramsOf(stmt.node),
+    catalog,
+  }
+}

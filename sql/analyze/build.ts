@@ -1,0 +1,218 @@
+import type * as Pg from '@pgsql/types'
+import { as, type CommonTableExpr, type Node, type SelectStmt, strings, walk } from '../parse/ast.ts'
+import { type Block, type Cte, EMPTY_SPACE, type Output, type Scope, type Sub } from './block.ts'
+import type { Builder } from './builder.ts'
+import { columnOf, constantSet, factsOf } from './conditions.ts'
+import { type ColumnKey, columnKey, comparable, type Fact, type ValueSet } from './facts.ts'
+import { buildFrom, type JoinExpression } from './from.ts'
+import { columnLabel } from './label.ts'
+import { partitionedBy, shapeOf } from './shape.ts'
+
+/** Builds the blocks of SELECT, VALUES and set operations. */
+export function buildSelect(b: Builder, select: SelectStmt, parent: Scope | undefined): Block {
+  const { scope, ctes } = withQueries(b, select.withClause, childScope(parent))
+  if (select.op !== undefined && select.op !== 'SETOP_NONE') return buildSetOperation(b, select, scope, ctes)
+  if (select.valuesLists) return buildValues(b, select, scope, ctes)
+  return buildPlain(b, select, scope, ctes)
+}
+
+/** A level below `parent`, which names columns but no FROM items of its own yet. */
+export function childScope(parent: Scope | undefined): Scope {
+  return {
+    space: EMPTY_SPACE,
+    parent,
+    ctes: parent?.ctes ?? new Map(),
+    inView: parent?.inView ?? false,
+  }
+}
+
+export interface WithResult {
+  readonly scope: Scope
+  readonly ctes: readonly Cte[]
+}
+
+export function withQueries(b: Builder, clause: Pg.WithClause | undefined, scope: Scope): WithResult {
+  if (!clause) return { scope, ctes: [] }
+  const known = new Map<string, Cte | 'self' | 'forward'>(scope.ctes)
+  const nodes = (clause.ctes ?? []).map((node) => as(node, 'CommonTableExpr')!)
+  if (clause.recursive) for (const node of nodes) known.set(node.ctename ?? '', 'forward')
+  const ctes: Cte[] = []
+  for (const node of nodes) {
+    const name = node.ctename ?? ''
+    if (clause.recursive) known.set(name, 'self')
+    const cte = buildCte(b, node, { ...scope, ctes: new Map(known) }, clause.recursive === true)
+    known.set(name, cte)
+    ctes.push(cte)
+  }
+  return { scope: { ...scope, ctes: known }, ctes }
+}
+
+function buildCte(b: Builder, node: CommonTableExpr, scope: Scope, recursive: boolean): Cte {
+  const select = as(node.ctequery, 'SelectStmt')
+  const block = select ? buildSelect(b, select, scope) : b.build.modify(b, node, scope)
+  const names = strings(node.aliascolnames)
+  const outputs = block.outputs?.map((o, i) => (names[i] === undefined ? o : { ...o, name: names[i] }))
+  // SEARCH and CYCLE add columns.
+  const extended = node.search_clause !== undefined || node.cycle_clause !== undefined
+  const renamed: Block = { ...block, outputs: extended ? undefined : outputs }
+  return { name: node.ctename ?? '', block: renamed, modifies: !select, recursive, references: 0 }
+}
+
+function buildPlain(b: Builder, select: SelectStmt, outer: Scope, ctes: readonly Cte[]): Block {
+  const from = buildFrom(b, select.fromClause ?? [], outer)
+  const scope: Scope = { ...outer, space: from.space }
+  const where = factsOf(select.whereClause, scope, b.literals)
+  const rest = [
+    select.targetList,
+    select.groupClause,
+    select.havingClause,
+    select.windowClause,
+    select.sortClause,
+    select.distinctClause,
+    select.limitCount,
+    select.limitOffset,
+  ]
+  return {
+    id: b.nextId++,
+    node: select,
+    tree: from.tree,
+    scope,
+    where,
+    subs: [
+      ...joinSubs(b, from.expressions),
+      ...whereSubs(b, select.whereClause, scope),
+      ...subsIn(b, rest, scope, false),
+    ],
+    outputs: outputsOf(b, select.targetList ?? [], scope),
+    shape: shapeOf(select),
+    arms: [],
+    ctes,
+    partitionedBy: partitionedBy(select, scope),
+  }
+}
+
+function buildSetOperation(b: Builder, select: SelectStmt, scope: Scope, ctes: readonly Cte[]): Block {
+  const arms = [buildSelect(b, select.larg ?? {}, scope), buildSelect(b, select.rarg ?? {}, scope)]
+  const id = b.nextId++
+  const outputs = arms[0]?.outputs?.map((output, i): Output => {
+    const types = arms.map((arm) => arm.outputs?.[i]?.info.type)
+    const key = columnKey(id, `#${i}`)
+    const same = types[0] !== undefined && types[0] === types[1]
+    return { name: output.name, info: same ? { key, type: types[0]! } : { key } }
+  })
+  const shape = shapeOf(select)
+  const rest = [select.sortClause, select.limitCount, select.limitOffset]
+  const subs = subsIn(b, rest, scope, false)
+  const base = { id, node: select, tree: undefined, where: [], partitionedBy: undefined }
+  return { ...base, subs, outputs, shape, arms, ctes }
+}
+
+function buildValues(b: Builder, select: SelectStmt, scope: Scope, ctes: readonly Cte[]): Block {
+  const rows = (select.valuesLists ?? []).map((row) => as(row, 'List')?.items ?? [])
+  const outputs = (rows[0] ?? []).map((_, i): Output => {
+    const items = rows.map((row) => row[i])
+    const set = items.every((item) => item !== undefined)
+      ? constantSet(items, undefined, scope, b.literals)
+      : undefined
+    return { name: `column${i + 1}`, info: {}, ...(set ? { set } : {}) }
+  })
+  return {
+    id: b.nextId++,
+    node: select,
+    tree: undefined,
+    where: [],
+    subs: subsIn(b, select.valuesLists, scope, false),
+    outputs,
+    shape: shapeOf(select),
+    arms: [],
+    ctes,
+    partitionedBy: undefined,
+  }
+}
+
+/** Output columns of a target or RETURNING list; undefined when a `*` covers something that Weft does not know. */
+export function outputsOf(b: Builder, targets: readonly Node[], scope: Scope): Output[] | undefined {
+  const outputs: Output[] = []
+  for (const node of targets) {
+    const target = as(node, 'ResTarget')
+    if (!target) return undefined
+    const fields = as(target.val, 'ColumnRef')?.fields
+    if (fields?.some((f) => as(f, 'A_Star') !== undefined)) {
+      const expanded = expandStar(strings(fields), scope)
+      if (!expanded) return undefined
+      outputs.push(...expanded)
+    } else outputs.push(outputOf(b, target, scope))
+  }
+  return outputs
+}
+
+function outputOf(b: Builder, target: Pg.ResTarget, scope: Scope): Output {
+  const name = columnLabel(target)
+  const column = columnOf(target.val, scope)
+  if (column) return { name, info: column }
+  const set = target.val && constantSet([target.val], undefined, scope, b.literals)
+  return { name, info: {}, ...(set ? { set } : {}) }
+}
+
+function expandStar(qualifier: readonly string[], scope: Scope): Output[] | undefined {
+  if (qualifier.length === 0) return scope.space.open ? undefined : [...scope.space.columns]
+  const table = scope.space.tables.find((t) => t.alias === qualifier.at(-1))
+  return table && !table.open ? [...table.columns] : undefined
+}
+
+export function joinSubs(b: Builder, expressions: readonly JoinExpression[]): Sub[] {
+  return expressions.flatMap((e) => subsIn(b, e.node, e.scope, true))
+}
+
+/** The subqueries anywhere in these expressions, one level down. */
+export function subsIn(b: Builder, root: unknown, scope: Scope, inJoin: boolean): Sub[] {
+  const found: Pg.SubLink[] = []
+  walk(root, (kind, body) => {
+    if (kind !== 'SubLink') return
+    found.push(body as Pg.SubLink)
+    return false
+  })
+  return found.flatMap((node) => [
+    ...subsIn(b, node.testexpr, scope, inJoin),
+    { node, block: buildSelect(b, as(node.subselect, 'SelectStmt') ?? {}, scope), inJoin },
+  ])
+}
+
+/** Like `subsIn`, and EXISTS and IN that WHERE cannot do without are linked to the outer row. */
+export function whereSubs(b: Builder, where: Node | undefined, scope: Scope): Sub[] {
+  const needed = new Set<Pg.SubLink>()
+  conjuncts(where, needed)
+  return subsIn(b, where, scope, false).map((sub) => (needed.has(sub.node) ? linked(sub, scope) : sub))
+}
+
+function conjuncts(node: Node | undefined, into: Set<Pg.SubLink>): void {
+  const sub = as(node, 'SubLink')
+  if (sub) into.add(sub)
+  const bool = as(node, 'BoolExpr')
+  if (bool?.boolop === 'AND_EXPR') for (const arg of bool.args ?? []) conjuncts(arg, into)
+}
+
+function linked(sub: Sub, scope: Scope): Sub {
+  const { node, block } = sub
+  if (node.subLinkType === 'EXISTS_SUBLINK') return { ...sub, link: [] }
+  if (node.subLinkType !== 'ANY_SUBLINK') return sub
+  if (node.operName && strings(node.operName).at(-1) !== '=') return sub
+  const tests = as(node.testexpr, 'RowExpr')?.args ?? (node.testexpr ? [node.testexpr] : [])
+  const link: { outer: ColumnKey; output: number }[] = []
+  for (const [output, test] of tests.entries()) {
+    const outer = columnOf(test, scope)
+    if (outer && comparable(outer.type, block.outputs?.[output]?.info.type)) {
+      link.push({ outer: outer.key, output })
+    }
+  }
+  return { ...sub, link }
+}
+
+/** `column` is in the set: nothing is said about null. */
+export function isIn(column: ColumnKey, set: ValueSet): Fact {
+  return { kind: 'in', column, set, strict: false }
+}
+
+export function isSame(a: ColumnKey, b: ColumnKey): Fact {
+  return { kind: 'eq', a, b, strict: false }
+}

@@ -1,0 +1,153 @@
+import type * as Pg from '@pgsql/types'
+import type { Catalog } from '../catalog.ts'
+import { as, kindOf, type NodeKind, qualified, strings, walk } from '../parse/ast.ts'
+import * as fn from './functions.ts'
+
+/** What a piece of the tree calls and does, everything below it included. */
+export interface Traits {
+  /** First function found of each sort, for the error; undefined when there is none. */
+  user: string | undefined
+  home: string | undefined
+  server: string | undefined
+  time: string | undefined
+  random: string | undefined
+  queryText: string | undefined
+  systemColumn: string | undefined
+  writes: boolean
+  locksRows: boolean
+  modifies: boolean
+  pins: boolean
+  mayUnpin: boolean
+  taints: boolean
+  /** LIMIT, DISTINCT ON, windows and order-sensitive aggregates: the result can depend on the order of rows. */
+  orderSensitive: string | undefined
+  defaults: boolean
+  currentOf: boolean
+  sample: boolean
+}
+
+export function noTraits(): Traits {
+  return {
+    user: undefined,
+    home: undefined,
+    server: undefined,
+    time: undefined,
+    random: undefined,
+    queryText: undefined,
+    systemColumn: undefined,
+    writes: false,
+    locksRows: false,
+    modifies: false,
+    pins: false,
+    mayUnpin: false,
+    taints: false,
+    orderSensitive: undefined,
+    defaults: false,
+    currentOf: false,
+    sample: false,
+  }
+}
+
+export function traitsOf(root: unknown, catalog: Catalog, into: Traits = noTraits()): Traits {
+  walk(root, (kind, body) => note(into, kind, body, catalog))
+  return into
+}
+
+/** What makes two runs of it on copies of the same data differ; undefined when nothing does. */
+export function unstableBecause(t: Traits, ordered = true): string | undefined {
+  const call = t.user ?? t.home ?? t.time ?? t.random ?? t.server ?? t.systemColumn
+  return call ?? (ordered ? t.orderSensitive : undefined)
+}
+
+function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
+  switch (kind) {
+    case 'FuncCall':
+      return noteCall(t, body as Pg.FuncCall, catalog)
+    case 'SQLValueFunction': {
+      const op = String((body as Pg.SQLValueFunction).op ?? '')
+      if (fn.isTimeKeyword(op)) t.time ??= op.replace(/^SVFOP_|_N$/g, '')
+      if (op === 'SVFOP_CURRENT_CATALOG') t.server ??= 'CURRENT_CATALOG'
+      return
+    }
+    case 'TypeCast': {
+      const name = strings((body as Pg.TypeCast).typeName?.names).at(-1) ?? ''
+      if (
+        /^reg(class|type|proc|procedure|oper|operator|namespace|role|config|dictionary|collation)$/.test(name)
+      )
+        t.server ??= `a cast to ${name}`
+      return
+    }
+    case 'ColumnRef': {
+      const name = strings((body as Pg.ColumnRef).fields).at(-1) ?? ''
+      if (fn.SYSTEM_COLUMNS.has(name)) t.systemColumn ??= `system column ${name}`
+      return
+    }
+    case 'SelectStmt':
+      return noteSelect(t, body as Pg.SelectStmt)
+    case 'LockingClause':
+      t.locksRows = true
+      return
+    case 'InsertStmt':
+    case 'UpdateStmt':
+    case 'DeleteStmt':
+    case 'MergeStmt':
+      t.modifies = true
+      return
+    case 'RangeTableSample':
+      t.sample = true
+      t.orderSensitive ??= 'TABLESAMPLE'
+      return
+    case 'WindowDef':
+      t.orderSensitive ??= 'a window function'
+      return
+    case 'JsonObjectAgg':
+    case 'JsonArrayAgg':
+      t.orderSensitive ??= 'a JSON aggregate'
+      return
+    case 'SetToDefault':
+      t.defaults = true
+      return
+    case 'CurrentOfExpr':
+      t.currentOf = true
+      return
+  }
+}
+
+function noteSelect(t: Traits, select: Pg.SelectStmt): void {
+  if (select.limitCount || select.limitOffset) t.orderSensitive ??= 'LIMIT'
+  // DISTINCT is a list with one empty node, DISTINCT ON the list of its expressions.
+  if (select.distinctClause?.some((node) => Object.keys(node).length > 0)) t.orderSensitive ??= 'DISTINCT ON'
+}
+
+function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
+  const { schema, name } = qualified(call.funcname)
+  if (isOpaque(schema, name, catalog)) {
+    t.user ??= `${name}()`
+    t.taints = true
+    t.writes = true
+    return
+  }
+  if (fn.isTimeFunction(name) || (name === 'age' && call.args?.length === 1)) t.time ??= `${name}()`
+  if (fn.isRandomFunction(name)) t.random ??= `${name}()`
+  if (fn.isServerFunction(name)) t.server ??= `${name}()`
+  if (fn.isHomeFunction(name)) t.home ??= `${name}()`
+  if (fn.readsQueryText(name)) t.queryText ??= `${name}()`
+  if (fn.isWritingFunction(name)) t.writes = true
+  if (fn.takesSessionLock(name)) t.pins = true
+  if (fn.dropsSessionLock(name)) t.mayUnpin = true
+  if (name === 'setseed') t.taints = true
+  if (name === 'set_config' && !isTrue(call.args?.[2])) t.taints = true
+  if (fn.AGGREGATES.has(name) && !fn.ORDERLESS_AGGREGATES.has(name)) t.orderSensitive ??= `${name}()`
+}
+
+/** A function that Weft cannot look into. */
+export function isOpaque(schema: string | undefined, name: string, catalog: Catalog): boolean {
+  if (schema === 'pg_catalog') return false
+  return schema !== undefined || catalog.isUserFunction(name)
+}
+
+function isTrue(node: Pg.Node | undefined): boolean {
+  if (node === undefined) return false
+  if (kindOf(node) === 'TypeCast') return isTrue(as(node, 'TypeCast')?.arg)
+  return as(node, 'A_Const')?.boolval?.boolval === true
+}

@@ -1,0 +1,134 @@
+import type { Column } from '../catalog.ts'
+import { insertPlaces, selectPlaces } from './insert-places.ts'
+import type { InsertSelectPlan, Plan } from './plan.ts'
+import { columnsFor, type Insert, insertCommon, tailError } from './plan-insert.ts'
+import {
+  forwardTo,
+  isSingle,
+  keyHint,
+  keysRoute,
+  mixError,
+  notYet,
+  paramsToDescribe,
+  placeError,
+  refused,
+  restrictionsOf,
+  scatterError,
+  unsupported,
+} from './routing.ts'
+import { hasUnstableDefault, keyNull } from './writes.ts'
+
+/** The query runs on the home shard, and its rows go to the shards that own them (or to every copy). */
+export function planInsertSelect(insert: Insert): Plan {
+  const { a, node, relation, text, source } = insert
+  const error = tailError(insert) ?? homeQueryError(insert)
+  if (error) return refused(a, 'INSERT', error)
+  const columns = source ? columnsFor(insert, a.block.arms[0]?.outputs?.length) : []
+  if (!columns) return refused(a, 'INSERT', unnamedColumns(insert))
+  const fill = omitted(insert, columns).map((c) => ({
+    column: c.name,
+    expression: c.default ?? 'NULL',
+    isKey: c.name === relation.key?.column,
+  }))
+  if (fill.some((f) => f.isKey && f.expression === 'NULL')) return refused(a, 'INSERT', keyNull(relation))
+  const places = insertPlaces(text, node)
+  const parts = source
+    ? selectPlaces(text, node, places.source)
+    : { selectSql: 'SELECT', tailSql: selectPlaces(text, node, places.source).tailSql }
+  const filled = new Set(fill.map((f) => f.column))
+  const overriding =
+    node.override === 'OVERRIDING_SYSTEM_VALUE' ||
+    relation.columns.some((c) => c.identity === 'always' && filled.has(c.name))
+  const plan: InsertSelectPlan = {
+    ...insertCommon(a, node),
+    generic: a.literalCount === 0,
+    kind: 'insert-select',
+    table: relation,
+    keyType: relation.key?.type ?? 'int4',
+    columns,
+    ...parts,
+    fill,
+    keyIndex: relation.key ? columns.indexOf(relation.key.column) : -1,
+    overriding,
+    hasReturning: node.returningClause !== undefined,
+  }
+  return plan
+}
+
+function homeQueryError(insert: Insert) {
+  const { a, relation, node } = insert
+  if (a.targets.length > 1) {
+    return unsupported(
+      `a data-modifying WITH query before INSERT into "${relation.name}" is not supported`,
+      'Run it as a statement of its own, in the same transaction.',
+    )
+  }
+  if (node.override === 'OVERRIDING_USER_VALUE') {
+    return unsupported(
+      `OVERRIDING USER VALUE for "${relation.name}" is not supported`,
+      'Leave the column out.',
+    )
+  }
+  return a.traits.queryText === undefined ? undefined : placeError(a)
+}
+
+function unnamedColumns(insert: Insert) {
+  return unsupported(
+    `the columns that this query gives to "${insert.relation.name}" cannot be told from its text`,
+    'List the columns after the table name.',
+  )
+}
+
+/** Columns without a value that the shards must not fill by themselves. */
+function omitted(insert: Insert, columns: readonly string[]): readonly Column[] {
+  const { relation, a } = insert
+  return relation.columns.filter((c) => {
+    if (c.generated || columns.includes(c.name)) return false
+    if (relation.kind === 'reference') return hasUnstableDefault(c, a.catalog)
+    return c.usesSequence || c.name === relation.key?.column
+  })
+}
+
+/** INSERT … SELECT from sharded tables: every row is inserted on the shard where it was read, or not at all. */
+export function planShardedSelect(insert: Insert): Plan {
+  const { a, ctx, node, relation } = insert
+  const error = mixError(a) ?? placeError(a)
+  if (error) return refused(a, 'INSERT', error)
+  const columns = columnsFor(insert, a.block.arms[0]?.outputs?.length)
+  if (!columns) return refused(a, 'INSERT', unnamedColumns(insert))
+  const sequence = omitted(insert, columns).find((c) => c.name !== relation.key?.column)
+  if (sequence) {
+    const what = `INSERT … SELECT from a sharded table that leaves "${sequence.name}" of "${relation.name}" to its default is not supported: it draws from a sequence`
+    return refused(a, 'INSERT', unsupported(what, `Select a value for "${sequence.name}".`))
+  }
+  const common = { ...insertCommon(a, node), paramsToDescribe: paramsToDescribe(a, ctx) }
+  const restrictions = restrictionsOf(a.occurrences)
+  if (restrictions && isSingle(restrictions)) return forwardTo(common, keysRoute(a, restrictions))
+  const stays = staysOnShard(insert, columns)
+  if (stays) {
+    const route = restrictions ? keysRoute(a, restrictions) : ({ kind: 'all' } as const)
+    return { ...common, kind: 'forward', route, onSeveral: { kind: 'sum' } }
+  }
+  const why = scatterError(a, a.solved.arms[0] ?? a.solved.status) ?? notYet(movingRows(insert), keyHint(a))
+  if (!restrictions) return refused(a, 'INSERT', why)
+  return {
+    ...common,
+    kind: 'forward',
+    route: keysRoute(a, restrictions),
+    onSeveral: { kind: 'refuse', error: why },
+  }
+}
+
+function movingRows(insert: Insert): string {
+  const { name, key } = insert.relation
+  return `INSERT … SELECT that does not take "${key?.column}" of "${name}" from the shard key of a colocated table`
+}
+
+function staysOnShard(insert: Insert, columns: readonly string[]): boolean {
+  const { a, relation } = insert
+  const status = a.solved.arms[0]
+  const output = a.block.arms[0]?.outputs?.[columns.indexOf(relation.key?.column ?? '')]
+  if (status?.kind !== 'part' || output?.info.key === undefined || tailError(insert)) return false
+  if (status.keys.get(output.info.key) !== relation.colocation) return false
+  return scatterError(a, status) === undefined
+}

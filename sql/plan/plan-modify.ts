@@ -1,0 +1,125 @@
+import type * as Pg from '@pgsql/types'
+import type { PgError } from '../../errors/pg-error.ts'
+import type { Analysis } from '../analyze/analyze.ts'
+import type { WriteTarget } from '../analyze/builder.ts'
+import { unstableBecause } from '../analyze/traits.ts'
+import type { ForwardPlan, Plan, PlanContext } from './plan.ts'
+import {
+  commonFields,
+  forwardTo,
+  isSingle,
+  keysRoute,
+  mixError,
+  notYet,
+  paramsToDescribe,
+  placeError,
+  refused,
+  restrictionsOf,
+  scatterError,
+  unsupported,
+} from './routing.ts'
+import { nestedError, omittedColumns, targetError } from './writes.ts'
+
+/** UPDATE, DELETE and MERGE. */
+export function planModify(a: Analysis, ctx: PlanContext): Plan {
+  const target = a.targets.find((t) => !t.nested)!
+  const tag = target.verb
+  const error = mixError(a) ?? placeError(a) ?? targetError(a, target) ?? nestedError(a)
+  if (error) return refused(a, tag, error)
+  const { returningClause } = target.node
+  const common = commonFields(a, tag, returningClause !== undefined)
+  switch (target.relation?.kind) {
+    case 'sharded':
+      return planSharded(a, target, ctx)
+    case 'reference': {
+      const reason = referenceError(a, target)
+      if (reason) return refused(a, tag, reason)
+      return { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral: { kind: 'first' } }
+    }
+    default: {
+      const sharded = a.occurrences[0]?.relation.name
+      if (sharded !== undefined) return refused(a, tag, localWithSharded(target, sharded))
+      return forwardTo(common, { kind: 'home' })
+    }
+  }
+}
+
+function localWithSharded(target: WriteTarget, sharded: string): PgError {
+  return unsupported(`${target.verb} of a local table from sharded table "${sharded}" is not supported`)
+}
+
+function planSharded(a: Analysis, target: WriteTarget, ctx: PlanContext): Plan {
+  const tag = target.verb
+  const common = commonFields(a, tag, target.node.returningClause !== undefined)
+  const restrictions = restrictionsOf(a.occurrences)
+  if (tag === 'MERGE') {
+    const error = mergeError(a, target)
+    if (error) return refused(a, tag, error)
+    if (!restrictions) return refused(a, tag, notYet('MERGE', mergeHint(target)))
+  }
+  const several = tag === 'MERGE' ? notYet('MERGE', mergeHint(target)) : scatterError(a, a.solved.rows)
+  const onSeveral: ForwardPlan['onSeveral'] = several ? { kind: 'refuse', error: several } : { kind: 'sum' }
+  if (!restrictions) {
+    if (several) return refused(a, tag, several)
+    return { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral }
+  }
+  const described = { ...common, paramsToDescribe: paramsToDescribe(a, ctx) }
+  return { ...described, kind: 'forward', route: keysRoute(a, restrictions), onSeveral }
+}
+
+function mergeHint(target: WriteTarget): string {
+  const key = target.relation?.key?.column ?? 'key'
+  return `Restrict "${key}" to one value in ON and in the source query, or use INSERT … ON CONFLICT.`
+}
+
+function mergeError(a: Analysis, target: WriteTarget): PgError | undefined {
+  const { relation } = target
+  for (const node of (target.node as Pg.MergeStmt).mergeWhenClauses ?? []) {
+    const clause = 'MergeWhenClause' in node ? node.MergeWhenClause : undefined
+    if (clause?.commandType !== 'CMD_INSERT' || !relation) continue
+    const values: Pg.InsertStmt = {
+      selectStmt: { SelectStmt: { valuesLists: [{ List: { items: clause.values ?? [] } }] } },
+      ...(clause.targetList ? { cols: clause.targetList } : {}),
+    }
+    const sequence = omittedColumns(relation, values)?.find((c) => c.usesSequence)
+    if (sequence) {
+      return unsupported(
+        `the default of "${sequence.name}" of "${relation.name}" in MERGE is not supported: it draws from a sequence`,
+        `Give "${sequence.name}" a value.`,
+      )
+    }
+  }
+  return isSingle(restrictionsOf(a.occurrences) ?? []) ? undefined : notYet('MERGE', mergeHint(target))
+}
+
+/** Every copy must come out the same. */
+export function referenceError(a: Analysis, target: WriteTarget): PgError | undefined {
+  const name = target.relation?.name ?? ''
+  const sharded = a.occurrences[0]?.relation.name
+  if (sharded !== undefined) {
+    return unsupported(
+      `${target.verb} of reference table "${name}" from sharded table "${sharded}" is not supported`,
+    )
+  }
+  if (a.locals[0] !== undefined) {
+    return unsupported(
+      `${target.verb} of reference table "${name}" from local table "${a.locals[0]}" is not supported`,
+      `The other copies cannot read it. Make it a reference table too: SELECT create_reference_table('${a.locals[0]}').`,
+    )
+  }
+  const unstable = unstableBecause(a.traits) ?? (a.traits.currentOf ? 'WHERE CURRENT OF' : undefined)
+  if (unstable !== undefined) {
+    return unsupported(
+      `${unstable} in a write to reference table "${name}" is not supported: its copies would differ`,
+      'Compute the value first and pass it as a parameter.',
+    )
+  }
+  if (target.verb === 'MERGE') return unsupported(`MERGE into reference table "${name}" is not supported`)
+  if (target.verb === 'UPDATE' && (target.node as Pg.UpdateStmt).fromClause) {
+    return unsupported(
+      `UPDATE … FROM of reference table "${name}" is not supported: which of several matching rows wins may differ from copy to copy`,
+      'Use a subquery in SET that gives one row.',
+    )
+  }
+  return undefined
+}

@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { loadModule } from 'libpg-query'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { testCatalog } from '../../test/helpers/catalog.ts'
+import { Lexed } from '../lex/lexed.ts'
+import { lexStatement } from '../lex/scan.ts'
+import { offsetMap } from '../parse/offsets.ts'
+import { type ParsedStatement, parseStatements } from '../parse/parse.ts'
+import type { Plan, PlanContext } from './plan.ts'
+import { planStatement } from './plan-statement.ts'
+import { printPlan } from './testing/print-plan.ts'
+
+/** Scripts of `plan`, a statement, `----`, and its plan. UPDATE=1 rewrites what is expected: read the difference. */
+const DIRECTORY = new URL('./testdata/', import.meta.url)
+const CONTEXT: PlanContext = { searchPath: ['public'], tempTables: new Set(['scratch']), paramTypes: [] }
+
+beforeAll(() => loadModule())
+
+interface Case {
+  readonly sql: string
+  readonly expected: string
+}
+
+function readCases(file: string): Case[] {
+  const text = readFileSync(new URL(file, DIRECTORY), 'utf8')
+  return text
+    .split(/^plan\n/m)
+    .slice(1)
+    .map((block) => {
+      const [sql = '', expected = ''] = block.split(/^----\n?/m)
+      return { sql: sql.trimEnd(), expected: expected.trim() }
+    })
+}
+
+function plan(stmt: ParsedStatement): Plan {
+  const lexed = new Lexed()
+  const bytes = Buffer.from(stmt.text)
+  lexStatement(bytes, 0, bytes.length, lexed)
+  const map = offsetMap(stmt.text)
+  const literals = Array.from({ length: lexed.literalCount }, (_, i) => ({
+    start: map.toUtf16(lexed.starts[i]!),
+    end: map.toUtf16(lexed.ends[i]!),
+  }))
+  return planStatement(stmt, literals, testCatalog(), CONTEXT)
+}
+
+function outcome(sql: string): string {
+  const stmt = parseStatements(sql)[0]!
+  return printPlan(plan(stmt), stmt.text)
+}
+
+describe.each(readdirSync(DIRECTORY).filter((f) => f.endsWith('.txt')))('plan: %s', (file) => {
+  const cases = readCases(file)
+  if (process.env['UPDATE']) {
+    it('rewrites', () => {
+      const blocks = cases.map(({ sql }) => `plan\n${sql}\n----\n${outcome(sql)}\n`)
+      writeFileSync(new URL(file, DIRECTORY), blocks.join('\n'))
+    })
+    return
+  }
+  it.each(cases)('plan: $sql', ({ sql, expected }) => {
+    expect(outcome(sql)).toBe(expected)
+  })
+})

@@ -1,0 +1,70 @@
+import { PgError } from '../../errors/pg-error.ts'
+import { analyze, type LiteralRange } from '../analyze/analyze.ts'
+import type { Catalog } from '../catalog.ts'
+import { as, type SelectStmt } from '../parse/ast.ts'
+import type { ParsedStatement } from '../parse/parse.ts'
+import { planDeclareFunction } from './declare-function.ts'
+import type { Plan, PlanContext } from './plan.ts'
+import { planInsert } from './plan-insert.ts'
+import { planModify } from './plan-modify.ts'
+import { planSelect } from './plan-select.ts'
+import { planSetConfig } from './set-config.ts'
+import { planUtility } from './utility/plan-utility.ts'
+import { refuse, refused } from './utility/plans.ts'
+
+const TAGS: Readonly<Record<string, string>> = {
+  InsertStmt: 'INSERT',
+  UpdateStmt: 'UPDATE',
+  DeleteStmt: 'DELETE',
+  MergeStmt: 'MERGE',
+}
+
+/**
+ * The plan of one statement: which shards it goes to, and how their answers become one. Whatever Weft cannot do
+ * correctly comes back as a RefusedPlan. All offsets in the plan are UTF-16 offsets in `stmt.text`.
+ *
+ * `literals`: what `sql/lex` found in `stmt.text`, in its order, as UTF-16 offsets in that text. A plan names a
+ * literal by its number in this list.
+ */
+export function planStatement(
+  stmt: ParsedStatement,
+  literals: readonly LiteralRange[],
+  catalog: Catalog,
+  ctx: PlanContext,
+): Plan {
+  try {
+    const select = as(stmt.node, 'SelectStmt')
+    if (select) return planSelectStatement(stmt, select, literals, catalog, ctx)
+    if (TAGS[stmt.kind] === undefined) {
+      return planUtility(stmt, catalog, ctx, (inner) => planStatement(inner, literals, catalog, ctx))
+    }
+    const analysis = analyze(stmt, literals, catalog, ctx)
+    return stmt.kind === 'InsertStmt' ? planInsert(analysis, stmt.text, ctx) : planModify(analysis, ctx)
+  } catch (error) {
+    if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
+    throw error
+  }
+}
+
+function planSelectStatement(
+  stmt: ParsedStatement,
+  select: SelectStmt,
+  literals: readonly LiteralRange[],
+  catalog: Catalog,
+  ctx: PlanContext,
+): Plan {
+  if (select.intoClause) {
+    return planUtility(stmt, catalog, ctx, (inner) => planStatement(inner, literals, catalog, ctx))
+  }
+  for (let arm = select.larg; arm; arm = arm.larg) {
+    if (arm.intoClause) {
+      return refuse(
+        'SELECT INTO',
+        'SELECT INTO with a set operation is not supported',
+        'Use CREATE TABLE … AS.',
+      )
+    }
+  }
+  const special = planDeclareFunction(stmt, select, catalog) ?? planSetConfig(select)
+  return special ?? planSelect(analyze(stmt, literals, catalog, ctx), stmt.text, ctx)
+}

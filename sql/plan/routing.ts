@@ -1,0 +1,162 @@
+import { weftError } from '../../errors/catalog.ts'
+import type { PgError } from '../../errors/pg-error.ts'
+import type { Analysis } from '../analyze/analyze.ts'
+import type { ColumnKey, ValueSet } from '../analyze/facts.ts'
+import type { Occurrence, Status } from '../analyze/solve.ts'
+import type { KeyType } from '../catalog.ts'
+import type { ForwardPlan, KeyRestriction, Plan, PlanContext, Route } from './plan.ts'
+
+type Common = Pick<
+  Plan,
+  | 'tag'
+  | 'access'
+  | 'effects'
+  | 'returnsRows'
+  | 'paramCount'
+  | 'generic'
+  | 'paramsToDescribe'
+  | 'outsideTransaction'
+>
+
+/** The fields that follow from what the statement calls and contains. */
+export function commonFields(a: Analysis, tag: string, returnsRows: boolean): Common {
+  const { traits } = a
+  return {
+    tag,
+    access: traits.writes || traits.locksRows || traits.modifies ? 'write' : 'read',
+    effects: { pins: traits.pins, mayUnpin: traits.mayUnpin, taintsBackend: traits.taints },
+    returnsRows,
+    paramCount: Math.max(0, ...a.params.keys()),
+    generic: true,
+    paramsToDescribe: [],
+    outsideTransaction: false,
+  }
+}
+
+/** An error of something that Weft does not do over several shards. */
+export function notYet(what: string, hint?: string): PgError {
+  const text = `${what} over several shards is not supported yet`
+  return weftError('not_supported', hint === undefined ? { what: text } : { what: text, hint })
+}
+
+export function unsupported(what: string, hint?: string): PgError {
+  return weftError('not_supported', hint === undefined ? { what } : { what, hint })
+}
+
+export function refused(a: Analysis, tag: string, error: PgError): Plan {
+  return { ...commonFields(a, tag, false), kind: 'refused', error }
+}
+
+const ONE_SHARD = weftError('internal', { what: 'a statement for one shard came out as several' })
+
+export function forwardTo(common: Common, route: Route): ForwardPlan {
+  return { ...common, kind: 'forward', route, onSeveral: { kind: 'refuse', error: ONE_SHARD } }
+}
+
+/** How to make the statement one for a single shard. */
+export function keyHint(a: Analysis): string {
+  const first = a.occurrences.find((o) => o.set === undefined) ?? a.occurrences[0]
+  const key = first?.relation.key?.column ?? 'key'
+  return `Restrict the shard key "${key}" of "${first?.relation.name}" to one value, as in WHERE ${key} = $1.`
+}
+
+/** Everything is on the home shard, or refused: sharded rows and local tables are never at one place. */
+export function mixError(a: Analysis): PgError | undefined {
+  const sharded = a.occurrences[0]?.relation.name
+  const local = a.locals[0]
+  if (sharded === undefined || local === undefined) return undefined
+  return unsupported(
+    `sharded table "${sharded}" and local table "${local}" cannot be used in one statement`,
+    `Make a copy of it on every shard: SELECT create_reference_table('${local}').`,
+  )
+}
+
+/** Functions that mean something on the home shard only, in a statement that runs elsewhere. */
+export function placeError(a: Analysis): PgError | undefined {
+  const { traits } = a
+  if (traits.home !== undefined && a.occurrences.length > 0) {
+    return unsupported(
+      `${traits.home} in a statement on a sharded table is not supported`,
+      'Call it in a statement of its own first, and pass the result.',
+    )
+  }
+  if (traits.queryText !== undefined && a.catalog.distributed.length > 0) {
+    return unsupported(`${traits.queryText} is not supported: it would read one shard only`)
+  }
+  return undefined
+}
+
+/** What of the whole statement cannot be right when several shards run it, each for itself. */
+export function scatterObstacle(a: Analysis): string | undefined {
+  const { traits } = a
+  if (traits.user !== undefined) return `function ${traits.user}`
+  if (traits.time !== undefined) return traits.time
+  if (traits.server !== undefined) return traits.server
+  if (traits.systemColumn !== undefined) return traits.systemColumn
+  if (traits.currentOf) return 'WHERE CURRENT OF'
+  if (traits.sample) return 'TABLESAMPLE'
+  return undefined
+}
+
+const TIME_HINT = 'Pass the time as a parameter: each shard has a clock of its own.'
+
+export function scatterError(a: Analysis, status: Status): PgError | undefined {
+  if (status.kind === 'bad') return notYet(status.obstacle.what, status.obstacle.hint ?? keyHint(a))
+  const what = scatterObstacle(a)
+  if (what !== undefined) return notYet(what, what === a.traits.time ? TIME_HINT : keyHint(a))
+  if (a.targets.some((t) => t.nested)) return notYet('a data-modifying WITH query', keyHint(a))
+  return status.kind === 'part' ? undefined : notYet('this statement', keyHint(a))
+}
+
+/** The restrictions of all occurrences, each once; undefined when one has none. */
+export function restrictionsOf(occurrences: readonly Occurrence[]): KeyRestriction[] | undefined {
+  const restrictions: KeyRestriction[] = []
+  const seen = new Set<string>()
+  for (const { relation, set, column } of occurrences) {
+    const key = relation.key
+    if (!set || !key) return undefined
+    const base: KeyRestriction = { keyType: key.type, values: set.values }
+    const assigned = key.typmod === undefined ? {} : { typmod: key.typmod }
+    const restriction = column === undefined ? { ...base, assigned } : base
+    const print = JSON.stringify(restriction)
+    if (!seen.has(print)) restrictions.push(restriction)
+    seen.add(print)
+  }
+  return restrictions
+}
+
+export function keysRoute(a: Analysis, restrictions: readonly KeyRestriction[]): Route {
+  if (restrictions.length < 2) return { kind: 'keys', restrictions }
+  const tables = [...new Set(a.occurrences.map((o) => `"${o.relation.name}"`))].join(' and ')
+  const spread = notYet(
+    `a statement that uses ${tables} with different shard keys`,
+    'Use the same shard key value everywhere, or join the tables on their shard keys.',
+  )
+  return { kind: 'keys', restrictions, spread }
+}
+
+/** One shard, whatever the values are. */
+export function isSingle(restrictions: readonly KeyRestriction[]): boolean {
+  return restrictions.every((r) => r.values.length === 1)
+}
+
+/** Parameters that give keys and whose type another place of the statement may decide. */
+export function paramsToDescribe(a: Analysis, ctx: PlanContext): number[] {
+  const keyTypes = new Map<ColumnKey, KeyType>()
+  for (const o of a.occurrences) if (o.column !== undefined) keyTypes.set(o.column, o.relation.key!.type)
+  const found = new Set<number>()
+  for (const { relation, set, column } of a.occurrences) {
+    if (!set) continue
+    const direct = column === undefined || isDirect(set, keyTypes, relation.key!.type)
+    for (const { source, castTo } of set.values) {
+      if (source.kind !== 'param' || (ctx.paramTypes[source.number - 1] ?? 0) !== 0) continue
+      const once = a.params.get(source.number) === 1
+      if (!once || !(direct || castTo !== undefined)) found.add(source.number)
+    }
+  }
+  return [...found].sort((x, y) => x - y)
+}
+
+function isDirect(set: ValueSet, keyTypes: ReadonlyMap<ColumnKey, KeyType>, keyType: KeyType): boolean {
+  return set.direct !== undefined && keyTypes.get(set.direct) === keyType
+}

@@ -1,0 +1,125 @@
+import type * as Pg from '@pgsql/types'
+import { weftError } from '../../errors/catalog.ts'
+import type { PgError } from '../../errors/pg-error.ts'
+import type { Analysis } from '../analyze/analyze.ts'
+import type { WriteTarget } from '../analyze/builder.ts'
+import { insertColumns } from '../analyze/modify.ts'
+import { traitsOf, unstableBecause } from '../analyze/traits.ts'
+import type { Catalog, Column, Relation } from '../catalog.ts'
+import { as, kindOf, type Node } from '../parse/ast.ts'
+import { parseStatements } from '../parse/parse.ts'
+import { unsupported } from './routing.ts'
+
+/** What a write may not do to a sharded or reference table, wherever it runs. */
+
+/** Writes in WITH queries: those of sharded tables run where all the rest does; others have no place for it. */
+export function nestedError(a: Analysis): PgError | undefined {
+  for (const target of a.targets) {
+    if (!target.nested) continue
+    const error = targetError(a, target) ?? nestedTargetError(target)
+    if (error) return error
+  }
+  return undefined
+}
+
+function nestedTargetError(target: WriteTarget): PgError | undefined {
+  const { relation } = target
+  if (relation?.kind === 'reference') {
+    return unsupported(
+      `writing reference table "${relation.name}" in a WITH query is not supported`,
+      'Write it in a statement of its own, in the same transaction.',
+    )
+  }
+  if (relation?.kind !== 'sharded' || target.verb !== 'INSERT') return undefined
+  const omitted = omittedColumns(relation, target.node as Pg.InsertStmt)
+  const sequence = omitted?.find((c) => c.usesSequence)
+  if (omitted && !sequence) return undefined
+  const column = sequence?.name ?? 'column'
+  return unsupported(
+    `the default of "${column}" of "${relation.name}" in a WITH query is not supported: it draws from a sequence`,
+    `Give "${column}" a value, for example from SELECT nextval(…) before.`,
+  )
+}
+
+/** Of writes at any level. */
+export function targetError(a: Analysis, target: WriteTarget): PgError | undefined {
+  const { relation, verb } = target
+  if (!relation) return undefined
+  if (relation.kind === 'view') {
+    if (!target.overDistributed) return undefined
+    return unsupported(
+      `${verb} through view "${relation.name}" of a sharded or reference table is not supported`,
+      'Write the table itself.',
+    )
+  }
+  return keyUpdateError(target) ?? defaultError(a.catalog, target)
+}
+
+/** Lists of SET assignments, those of ON CONFLICT and MERGE among them. */
+function assignments(target: WriteTarget): readonly Pg.ResTarget[] {
+  const { verb, node } = target
+  if (verb === 'UPDATE') return targets((node as Pg.UpdateStmt).targetList)
+  if (verb === 'INSERT') return targets((node as Pg.InsertStmt).onConflictClause?.targetList)
+  if (verb === 'DELETE') return []
+  return ((node as Pg.MergeStmt).mergeWhenClauses ?? []).flatMap((c) => {
+    const clause = as(c, 'MergeWhenClause')
+    return clause?.commandType === 'CMD_UPDATE' ? targets(clause.targetList) : []
+  })
+}
+
+function targets(list: readonly Node[] | undefined): Pg.ResTarget[] {
+  return (list ?? []).map((node) => as(node, 'ResTarget')!)
+}
+
+function keyUpdateError(target: WriteTarget): PgError | undefined {
+  const { relation } = target
+  const column = relation?.key?.column
+  if (!relation || column === undefined) return undefined
+  const moves = assignments(target).some((t) => t.name === column)
+  return moves ? weftError('key_update', { table: relation.name, column }) : undefined
+}
+
+/** SET x = DEFAULT runs on the shards: a sequence there repeats values, and copies must not come out differently. */
+function defaultError(catalog: Catalog, target: WriteTarget): PgError | undefined {
+  const { relation } = target
+  if (!relation) return undefined
+  for (const assignment of assignments(target)) {
+    if (!assignment.val || kindOf(assignment.val) !== 'SetToDefault') continue
+    const column = relation.columns.find((c) => c.name === assignment.name)
+    const unsafe =
+      column?.usesSequence || (relation.kind === 'reference' && column && hasUnstableDefault(column, catalog))
+    if (unsafe) {
+      return unsupported(
+        `SET "${assignment.name}" = DEFAULT on "${relation.name}" is not supported: the default differs from shard to shard`,
+        'Give it a value.',
+      )
+    }
+  }
+  return undefined
+}
+
+/** The default can come out differently on every copy of a reference table. */
+export function hasUnstableDefault(column: Column, catalog: Catalog): boolean {
+  if (column.usesSequence) return true
+  if (column.default === undefined || column.generated) return false
+  const tree = parseStatements(`SELECT ${column.default}`)
+  return unstableBecause(traitsOf(tree[0]?.node, catalog)) !== undefined
+}
+
+/** Columns that an INSERT leaves to their defaults, or says DEFAULT for; undefined when that cannot be told. */
+export function omittedColumns(relation: Relation, node: Pg.InsertStmt): readonly Column[] | undefined {
+  const select = as(node.selectStmt, 'SelectStmt')
+  const rows = select?.valuesLists?.map((row) => as(row, 'List')?.items ?? [])
+  const width = rows?.[0]?.length ?? (node.selectStmt ? undefined : 0)
+  const given = insertColumns(relation, node, width)
+  if (!given) return undefined
+  const defaulted = new Set<string>()
+  for (const row of rows ?? []) {
+    for (const [i, item] of row.entries()) if (kindOf(item) === 'SetToDefault') defaulted.add(given[i] ?? '')
+  }
+  return relation.columns.filter((c) => !c.generated && (!given.includes(c.name) || defaulted.has(c.name)))
+}
+
+export function keyNull(relation: Relation): PgError {
+  return weftError('key_null', { table: relation.name, column: relation.key?.column ?? '' })
+}
