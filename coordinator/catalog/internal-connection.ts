@@ -1,13 +1,11 @@
 import { weftError } from '../../errors/catalog.ts'
-import { PgError, invariant } from '../../errors/pg-error.ts'
-import type { AgentLink, AgentSession, ExecRequest, ReplySink } from '../../protocol/agent-link.ts'
+import { invariant, PgError } from '../../errors/pg-error.ts'
+import { ANY_MAP_VERSION, type AgentLink, type AgentSession, type ExecRequest, type ReplySink } from '../../protocol/agent-link.ts'
 import { parseDataRow, parseErrorFields } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import { query } from '../../protocol/wire/frontend-messages.ts'
 
 const FRAME_BYTES_MAX = 0x3fff_ffff
-/** Weft's own statements depend on no shard map. */
-const ANY_MAP_VERSION = Number.MAX_SAFE_INTEGER
 
 export type TextRow = readonly (string | null)[]
 
@@ -34,7 +32,9 @@ export class InternalConnection implements ReplySink {
   }
 
   /** Several statements with nothing in between: `work` gets a query function of its own. */
-  exclusively<T>(work: (query: (sql: string) => Promise<{ rows: readonly TextRow[] }>) => Promise<T>): Promise<T> {
+  exclusively<T>(
+    work: (query: (sql: string) => Promise<{ rows: readonly TextRow[] }>) => Promise<T>,
+  ): Promise<T> {
     const next = this.queue.then(() => work((sql) => this.run(sql)))
     this.queue = next.catch(() => {})
     return next

@@ -63,6 +63,7 @@ async function readSlots(rows: (sql: string) => Promise<readonly Row[]>, shardCo
 
 interface NumberedColumn extends Column {
   readonly attnum: number
+  readonly typmod: number
 }
 
 function groupColumns(rows: readonly Row[]): Map<string, NumberedColumn[]> {
@@ -83,6 +84,7 @@ function toColumn(row: Row): NumberedColumn {
   const isGenerated = generated !== ''
   const base = {
     attnum: Number(attnum),
+    typmod: Number(row[11]),
     name: name!,
     type: type!,
     typeOid: Number(typeOid),
@@ -113,7 +115,12 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
   return {
     ...base,
     kind: 'sharded',
-    key: { column: key.name, index, type: keyType as KeyType },
+    key: {
+      column: key.name,
+      index,
+      type: keyType as KeyType,
+      ...(key.typmod >= 0 ? { typmod: key.typmod } : {}),
+    },
     colocation: Number(colocation),
   }
 }

@@ -17,7 +17,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 
 /**
  * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
- * identity, sequence of the identity. A sequence named by a constant is a recorded dependency of the default; one
+ * identity, sequence of the identity, typmod. A sequence named by a constant is a recorded dependency of the default; one
  * named by an expression shows only in its text.
  */
 export const columnsSql = `
@@ -29,7 +29,8 @@ SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypi
            AND dep.refclassid = 'pg_class'::regclass),
        a.attgenerated, a.attidentity,
        CASE WHEN a.attidentity <> '' THEN
-         pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) END
+         pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) END,
+       a.atttypmod
 FROM weft.relation r
 JOIN pg_class c ON c.oid = r.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace

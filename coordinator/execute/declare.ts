@@ -1,0 +1,182 @@
+import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import type { Catalog, KeyType } from '../../sql/catalog.ts'
+import type { Declaration } from '../../sql/plan/plan.ts'
+import type { CheckedKey } from './declare-checks.ts'
+import * as checks from './declare-checks.ts'
+import { readFacts, type Spread, type TableFacts } from './declare-facts.ts'
+import { copyToAll, type MovedTable, moveBack, moveOut } from './move-rows.ts'
+import { withPortableSettings } from './portable-settings.ts'
+import { quoteName } from './quote.ts'
+import type { ShardRunner } from './shard-runner.ts'
+import { createElsewhere, dropElsewhere, finishElsewhere, quietly } from './table-elsewhere.ts'
+
+const HOME = 0
+
+/**
+ * Makes a table sharded or a reference table, or takes it back, inside the session's transaction: either all shards
+ * have it with the commit, or nothing changed. The caller raises the map version. The table is locked against
+ * everybody, first on home; its rows are those that were committed before, and the transaction's own.
+ */
+export async function declareTable(
+  declaration: Declaration,
+  runner: ShardRunner,
+  catalog: Catalog,
+  session: { readonly searchPath: readonly string[] },
+): Promise<void> {
+  const oid = await findTable(runner, declaration, session.searchPath)
+  const group = declaration.kind === 'sharded' ? await findGroup(runner, declaration.colocateWith) : undefined
+  // Changes of the map go one after the other; taken before the table's lock, so that two of them can't deadlock.
+  await runner.query(HOME, 'SELECT weft.lock_map()', [], 'write')
+  await withPortableSettings(runner, async () => {
+    const table = await lockedFacts(runner, oid)
+    if (declaration.kind === 'undistribute') return undistribute(runner, oid, table)
+    if (table.spread.kind !== 'local') return alreadyDeclared(declaration, table)
+    if (declaration.kind === 'reference') return makeReference(runner, oid, table)
+    return makeSharded(runner, oid, table, { column: declaration.keyColumn, group }, catalog.slots)
+  })
+}
+
+/** The table's OID on home, by name; temporary tables come first, as in Postgres. */
+async function findTable(
+  runner: ShardRunner,
+  declaration: Declaration,
+  searchPath: readonly string[],
+): Promise<string> {
+  const { schema, table } = declaration
+  const name = schema === undefined ? quoteName(table) : `${quoteName(schema)}.${quoteName(table)}`
+  const { rows } = await runner.query(HOME, 'SELECT to_regclass($1)::oid', [name])
+  const oid = rows[0]?.[0]
+  if (typeof oid === 'string') return oid
+  throw new PgError({
+    code: '42P01',
+    message: `relation "${schema === undefined ? table : `${schema}.${table}`}" does not exist`,
+    detail: schema === undefined ? `The search path is ${searchPath.join(', ') || 'empty'}.` : undefined,
+  })
+}
+
+/** Checks before the lock, so that it can't be used against other people's tables, and reads again under it. */
+async function lockedFacts(runner: ShardRunner, oid: string): Promise<TableFacts> {
+  const before = await readFacts(runner, oid)
+  if (before !== undefined) {
+    checks.checkOrdinary(before)
+    await runner.query(HOME, `LOCK TABLE ${before.qualified} IN ACCESS EXCLUSIVE MODE`, [], 'write')
+  }
+  const table = await readFacts(runner, oid)
+  if (table === undefined || table.qualified !== before?.qualified) {
+    throw new PgError({ code: '40001', message: 'the table was renamed or dropped by another transaction' })
+  }
+  checks.checkOrdinary(table)
+  return table
+}
+
+function alreadyDeclared(declaration: Declaration, table: TableFacts): void {
+  if (declaration.kind !== 'undistribute' && declaration.ifNotExists === true) return
+  throw new PgError({
+    code: '42P07',
+    message: `table "${table.name}" is already distributed`,
+    hint: 'undistribute_table(…) makes it a local table again.',
+  })
+}
+
+const movedTable = (table: TableFacts): MovedTable => ({
+  name: table.qualified,
+  columns: table.columns.filter((c) => !c.generated).map((c) => c.name),
+  encoding: table.encoding,
+})
+
+async function makeSharded(
+  runner: ShardRunner,
+  oid: string,
+  table: TableFacts,
+  wanted: { readonly column: string; readonly group: Group | undefined },
+  slots: Uint16Array,
+): Promise<void> {
+  const key = checks.checkKey(table, wanted.column)
+  const colocation = chooseColocation(wanted.group, key)
+  checks.checkUniques(table, key)
+  checks.checkTriggers(table)
+  // A group of its own has no number yet; no other table is in it.
+  const next: Spread = {
+    kind: 'sharded',
+    keyAttnum: key.attnum,
+    keyType: key.type,
+    colocation: colocation ?? -1,
+  }
+  checks.checkForeignKeys(table, next)
+  checks.checkSnapshot(table)
+  await createElsewhere(runner, oid, table)
+  if (!table.blank) {
+    await quietly(runner, oid, table, 'delete', async () => {
+      await checkNoNullKeys(runner, table, key)
+      await moveOut(runner, movedTable(table), key, slots)
+    })
+  }
+  const params = [oid, String(key.attnum), key.type, colocation === undefined ? null : String(colocation)]
+  await runner.query(HOME, 'SELECT weft.declare_sharded($1::oid, $2, $3, $4)', params, 'write')
+  await finishElsewhere(runner, oid)
+}
+
+async function makeReference(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
+  checks.checkForeignKeys(table, { kind: 'reference' })
+  checks.checkSnapshot(table)
+  await createElsewhere(runner, oid, table)
+  if (!table.blank) await quietly(runner, oid, table, 'nothing', () => copyToAll(runner, movedTable(table)))
+  await runner.query(HOME, 'SELECT weft.declare_reference($1::oid)', [oid], 'write')
+  await finishElsewhere(runner, oid)
+}
+
+async function undistribute(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
+  const { kind } = table.spread
+  if (kind === 'local') {
+    throw new PgError({ code: '55000', message: `table "${table.name}" is not distributed` })
+  }
+  checks.checkForeignKeys(table, { kind: 'local' })
+  checks.checkSnapshot({ ...table, blank: false })
+  for (let shard = HOME + 1; shard < runner.shardCount; shard++) {
+    await runner.query(shard, `LOCK TABLE ${table.qualified} IN ACCESS EXCLUSIVE MODE`, [], 'write')
+  }
+  if (kind === 'sharded') {
+    await quietly(runner, oid, table, 'insert', () => moveBack(runner, movedTable(table)))
+  }
+  await dropElsewhere(runner, oid, table)
+  await runner.query(HOME, 'SELECT weft.undeclare($1::oid)', [oid], 'write')
+}
+
+/** What `colocate_with` asks for; undefined is the default group of the key's type. */
+type Group =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'of'; readonly table: string; readonly number: number; readonly keyType: KeyType }
+
+async function findGroup(runner: ShardRunner, colocateWith: string | undefined): Promise<Group | undefined> {
+  if (colocateWith === undefined || colocateWith === 'default') return undefined
+  if (colocateWith === 'none') return { kind: 'new' }
+  const { rows } = await runner.query(
+    HOME,
+    `SELECT r.colocation, r.key_type FROM weft.relation r WHERE r.relid = to_regclass($1) AND r.kind = 'sharded'`,
+    [colocateWith],
+  )
+  const [number, keyType] = rows[0] ?? []
+  if (typeof number === 'string' && typeof keyType === 'string') {
+    return { kind: 'of', table: colocateWith, number: Number(number), keyType: keyType as KeyType }
+  }
+  throw new PgError({ code: '42809', message: `colocate_with: "${colocateWith}" is not a sharded table` })
+}
+
+/** The group's number; undefined for a new one. */
+function chooseColocation(group: Group | undefined, key: CheckedKey): number | undefined {
+  if (group === undefined) return checks.defaultColocation(key.type)
+  if (group.kind === 'new') return undefined
+  if (checks.sameFamily(key.type, group.keyType)) return group.number
+  throw weftError('not_supported', {
+    what: `column "${key.column}" (${key.type}) cannot be colocated with ${group.table}, whose shard key is ${group.keyType}`,
+    hint: 'Colocated tables need shard keys of the same type.',
+  })
+}
+
+async function checkNoNullKeys(runner: ShardRunner, table: TableFacts, key: CheckedKey): Promise<void> {
+  const column = quoteName(key.column)
+  const sql = `SELECT FROM ${table.qualified} WHERE ${column} IS NULL LIMIT 1`
+  const { rows } = await runner.query(HOME, sql)
+  if (rows.length > 0) throw weftError('key_null', { table: table.name, column: key.column })
+}

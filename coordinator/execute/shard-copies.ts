@@ -1,0 +1,152 @@
+import type { CopyInStream, ShardRunner } from './shard-runner.ts'
+
+/** Rows for one shard are sent in pieces of this size. */
+const CHUNK_BYTES = 64 * 1024
+
+/**
+ * COPY FROM STDIN on several shards at once. A shard's COPY opens with its first bytes; bytes gather to chunks; when a
+ * shard is slow, `room` says how long to wait.
+ */
+export class ShardCopies {
+  private readonly copies: OneCopy[]
+
+  /** `header` and `trailer` go around what each shard gets (binary format). */
+  constructor(runner: ShardRunner, sql: string, frame: { header?: Buffer; trailer?: Buffer } = {}) {
+    this.copies = Array.from(
+      { length: runner.shardCount },
+      (_, shard) => new OneCopy(runner, shard, sql, frame),
+    )
+  }
+
+  append(shard: number, source: Buffer, start: number, end: number): void {
+    this.copies[shard]!.append(source, start, end)
+  }
+
+  appendByte(shard: number, byte: number): void {
+    this.copies[shard]!.appendByte(byte)
+  }
+
+  /** Undefined: go on. Otherwise wait; it rejects with the error of a shard. */
+  room(): Promise<void> | undefined {
+    let waits: Promise<void>[] | undefined
+    for (let shard = 0; shard < this.copies.length; shard++) {
+      const wait = this.copies[shard]!.room()
+      if (wait !== undefined) waits = [...(waits ?? []), wait]
+    }
+    return waits && Promise.all(waits).then(() => {})
+  }
+
+  /** Ends the COPY of a shard so that it can run other statements; more rows open another. Returns its rows so far. */
+  async end(shard: number): Promise<number> {
+    return this.copies[shard]!.end()
+  }
+
+  /** Ends all; rows by shard, over all COPYs. When one fails the others are aborted. */
+  async finish(): Promise<readonly number[]> {
+    const ends = await Promise.allSettled(this.copies.map((copy) => copy.end()))
+    const failed = ends.find((end) => end.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    return ends.map((end) => (end.status === 'fulfilled' ? end.value : 0))
+  }
+
+  /** Aborts what is open: the shards are ready for the next statement then, in a failed transaction. */
+  async fail(message: string): Promise<void> {
+    await Promise.allSettled(this.copies.map((copy) => copy.fail(message)))
+  }
+}
+
+class OneCopy {
+  private readonly runner: ShardRunner
+  private readonly shard: number
+  private readonly sql: string
+  private readonly frame: { header?: Buffer; trailer?: Buffer }
+  private buffer = Buffer.alloc(0)
+  private used = 0
+  private queue: Buffer[] = []
+  private stream: CopyInStream | undefined
+  private pumping: Promise<void> | undefined
+  private rows = 0
+
+  constructor(runner: ShardRunner, shard: number, sql: string, frame: { header?: Buffer; trailer?: Buffer }) {
+    this.runner = runner
+    this.shard = shard
+    this.sql = sql
+    this.frame = frame
+  }
+
+  append(source: Buffer, start: number, end: number): void {
+    if (this.used + end - start > this.buffer.length) this.startChunk(end - start)
+    // For short rows a loop beats the call of a native copy.
+    if (end - start > 48) source.copy(this.buffer, this.used, start, end)
+    else for (let i = start, to = this.used; i < end; i++) this.buffer[to++] = source[i]!
+    this.used += end - start
+  }
+
+  appendByte(byte: number): void {
+    if (this.used + 1 > this.buffer.length) this.startChunk(1)
+    this.buffer[this.used++] = byte
+  }
+
+  room(): Promise<void> | undefined {
+    return this.pumping
+  }
+
+  async end(): Promise<number> {
+    this.flush()
+    while (this.pumping !== undefined) await this.pumping
+    const stream = this.stream
+    if (stream === undefined) return this.rows
+    if (this.frame.trailer !== undefined) await stream.write(this.frame.trailer)
+    this.stream = undefined
+    this.rows += (await stream.end()).rows
+    return this.rows
+  }
+
+  async fail(message: string): Promise<void> {
+    this.queue = []
+    this.used = 0
+    await this.pumping?.catch(() => {})
+    const stream = this.stream
+    this.stream = undefined
+    await stream?.fail(message)
+  }
+
+  /** Sends what there is and begins a chunk with room for `size` bytes. */
+  private startChunk(size: number): void {
+    this.flush()
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, size))
+  }
+
+  private flush(): void {
+    if (this.used === 0) return
+    this.queue.push(this.buffer.subarray(0, this.used))
+    this.buffer = this.buffer.subarray(this.used)
+    this.used = 0
+    if (this.pumping !== undefined) return
+    const pumping = this.pump()
+    if (pumping === undefined) return
+    this.pumping = pumping
+    // Whoever waits in `room` or `end` gets the error; nobody may be waiting yet.
+    pumping.catch(() => {})
+  }
+
+  /** Writes at once while the shard takes it; undefined: all written. */
+  private pump(): Promise<void> | undefined {
+    while (this.stream !== undefined && this.queue.length > 0) {
+      const wait = this.stream.write(this.queue.shift()!)
+      if (wait !== undefined) return wait.then(() => this.pumpOn())
+    }
+    return this.queue.length === 0 ? undefined : this.open().then(() => this.pumpOn())
+  }
+
+  /** A failed pump stays: the copy can't go on. */
+  private async pumpOn(): Promise<void> {
+    await this.pump()
+    this.pumping = undefined
+  }
+
+  private async open(): Promise<void> {
+    this.stream = await this.runner.copyIn(this.shard, this.sql)
+    if (this.frame.header !== undefined) await this.stream.write(this.frame.header)
+  }
+}
