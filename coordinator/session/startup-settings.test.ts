@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { PgError } from '../../errors/pg-error.ts'
-import { refuseEncoding, splitOptions, startupSettings } from './startup-settings.ts'
+import { splitOptions, startupSettings } from './startup-settings.ts'
 
 const settingsOf = (packet: Record<string, string>) =>
   Object.fromEntries(startupSettings(new Map(Object.entries(packet))))
@@ -41,22 +41,8 @@ test('startup settings: options Postgres would reject: FATAL 42601', () => {
   }
 })
 
-test('startup settings: encodings that are not ASCII-safe: refused under every alias', () => {
-  for (const name of [
-    'SJIS',
-    'shift_jis',
-    'BIG5',
-    'gbk',
-    'WIN936',
-    'UHC',
-    'gb18030',
-    'JOHAB',
-    'SHIFT_JIS_2004',
-  ]) {
-    expect(refuseEncoding(name)?.code, name).toBe('0A000')
-    expect(failure({ client_encoding: name }).code).toBe('0A000')
-  }
-  for (const name of ['UTF8', 'latin1', 'EUC_JP', 'WIN1252', 'SQL_ASCII', 'nonsense', '']) {
-    expect(refuseEncoding(name), name).toBeUndefined()
-  }
+test('startup settings: what Weft cannot carry: FATAL 0A000', () => {
+  const fatal = { code: '0A000', severity: 'FATAL' }
+  expect(failure({ client_encoding: 'shift_jis' }).fields).toMatchObject(fatal)
+  expect(failure({ options: '-c standard_conforming_strings=off' }).fields).toMatchObject(fatal)
 })

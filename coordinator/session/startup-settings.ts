@@ -1,5 +1,5 @@
-import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
+import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
 
 /** Keys of a startup packet that are not settings. */
 const NOT_SETTINGS = new Set(['user', 'database', 'replication', 'options'])
@@ -14,8 +14,10 @@ export function startupSettings(packet: ReadonlyMap<string, string>): Map<string
     if (NOT_SETTINGS.has(key) || key.startsWith('_pq_.')) continue
     settings.set(key.toLowerCase(), value)
   }
-  const refused = refuseEncoding(settings.get('client_encoding') ?? '')
-  if (refused !== undefined) throw refused
+  for (const [name, value] of settings) {
+    const refused = refuseSetting(name, value)
+    if (refused !== undefined) throw new PgError({ ...refused.fields, severity: 'FATAL' })
+  }
   return settings
 }
 
@@ -63,28 +65,4 @@ function longOptionName(name: string): string {
 
 function fatal(message: string): PgError {
   return new PgError({ severity: 'FATAL', code: '42601', message })
-}
-
-/**
- * Encodings in which a byte of a multi-byte character can look like ASCII, a quote or a backslash among them: text in
- * them cannot be split into tokens, nor forwarded, without converting it first. Names as Postgres compares them.
- */
-const UNSAFE_ENCODINGS: ReadonlyMap<string, string> = new Map([
-  ...['sjis', 'mskanji', 'shiftjis', 'win932', 'windows932'].map((n): [string, string] => [n, 'SJIS']),
-  ...['big5', 'win950', 'windows950'].map((n): [string, string] => [n, 'BIG5']),
-  ...['gbk', 'win936', 'windows936'].map((n): [string, string] => [n, 'GBK']),
-  ...['uhc', 'win949', 'windows949'].map((n): [string, string] => [n, 'UHC']),
-  ['gb18030', 'GB18030'],
-  ['johab', 'JOHAB'],
-  ['shiftjis2004', 'SHIFT_JIS_2004'],
-])
-
-/** The error for a `client_encoding` that Weft cannot carry; undefined for every other value, valid or not. */
-export function refuseEncoding(encoding: string): PgError | undefined {
-  const name = UNSAFE_ENCODINGS.get(encoding.replace(/[^A-Za-z0-9]/g, '').toLowerCase())
-  if (name === undefined) return undefined
-  return weftError('not_supported', {
-    what: `client_encoding ${name} is not supported`,
-    hint: 'Use UTF8, or another encoding in which no byte of a multi-byte character is ASCII.',
-  })
 }

@@ -2,7 +2,7 @@ import { loadModule } from 'libpg-query'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseStatements } from '../../sql/parse/parse.ts'
-import { planIn } from '../../sql/plan/utility/testing/shop.ts'
+import { planIn } from '../../sql/plan/utility/testdata/shop.ts'
 import { startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 
 /** What the other shards are sent is run by a Postgres that lacks the local tables. */

@@ -5,8 +5,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { PgError } from '../../../errors/pg-error.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import type { Plan } from '../plan.ts'
-import { printPlan } from './testing/print-plan.ts'
-import { planIn } from './testing/shop.ts'
+import { printPlan } from './testdata/print-plan.ts'
+import { planIn } from './testdata/shop.ts'
 
 /**
  * Cases are SQL, `----`, and the plans printed; blocks end with an empty line, `#` begins a comment. With UPDATE=1 the

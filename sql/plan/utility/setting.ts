@@ -1,7 +1,8 @@
 import type { DiscardStmt, VariableSetStmt, VariableShowStmt } from '@pgsql/types'
 import { as, type Node } from '../../parse/ast.ts'
 import type { Plan, SettingPlan } from '../plan.ts'
-import { common, forwardHome, MAY_UNPIN, type Overrides, refuse } from './plans.ts'
+import { common, forwardHome, MAY_UNPIN, type Overrides, refuse, refused } from './plans.ts'
+import { isOff, isOn, refuseSetting } from './refuse-setting.ts'
 import { quoteName, tokensOf } from './text.ts'
 import { isolationOf, type Modes, modesOf, setCharacteristics } from './transaction.ts'
 
@@ -29,13 +30,8 @@ export function planSet(stmt: VariableSetStmt): Plan {
 function planAssign(stmt: VariableSetStmt, name: string, value: string | null | undefined): Plan {
   const modes = transactionModes(name, value)
   if (modes !== undefined) return setCharacteristics(modes)
-  if (name === 'standard_conforming_strings' && value !== undefined && isOff(value)) {
-    return refuse(
-      'SET',
-      'standard_conforming_strings = off is not supported',
-      "Write strings with escapes as E'…'.",
-    )
-  }
+  const error = typeof value === 'string' ? refuseSetting(name, value) : undefined
+  if (error !== undefined) return refused('SET', error)
   // SET … TO DEFAULT is RESET by another name.
   if (value === null && stmt.is_local !== true) return setting('SET', 'reset', { name })
   return setting('SET', stmt.is_local ? 'set-local' : 'set', {
@@ -116,15 +112,6 @@ function valueText(name: string, args: readonly Node[]): string | undefined {
 function quotedIfNeeded(name: string): string {
   if (!/^[a-z_][a-z0-9_]*$/.test(name)) return quoteName(name)
   return tokensOf(name)[0]?.keyword === 'other' ? quoteName(name) : name
-}
-
-/** Prefixes count, as in Postgres' parse_bool. */
-function isOn(value: string | null): boolean {
-  return value !== null && /^(on|1|t|tr|tru|true|y|ye|yes)$/i.test(value.trim())
-}
-
-function isOff(value: string | null): boolean {
-  return value !== null && /^(of|off|0|f|fa|fal|fals|false|n|no)$/i.test(value.trim())
 }
 
 /** SHOW weft.… is answered by Weft, everything else by the home shard. */

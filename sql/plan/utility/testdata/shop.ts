@@ -1,9 +1,10 @@
 import type { Catalog, Column, Relation } from '../../../catalog.ts'
+import { Lexed } from '../../../lex/lexed.ts'
+import { lexStatement } from '../../../lex/scan.ts'
+import { offsetMap } from '../../../parse/offsets.ts'
 import type { ParsedStatement } from '../../../parse/parse.ts'
 import type { Plan, PlanContext } from '../../plan.ts'
-import { planUtility } from '../plan-utility.ts'
-import { common, forwardHome, refuse } from '../plans.ts'
-import { usesOf } from '../scope.ts'
+import { planStatement } from '../../plan-statement.ts'
 
 /** The database that `testdata/*.txt` is about. */
 
@@ -82,35 +83,18 @@ const ctx: PlanContext = {
   paramTypes: [],
 }
 
-export function planIn(stmt: ParsedStatement, shop: Catalog = catalog): Plan {
-  return planUtility(stmt, shop, ctx, (inner) => planInner(inner, shop))
+export function planIn(stmt: ParsedStatement): Plan {
+  return planStatement(stmt, literalsOf(stmt.text), catalog, ctx)
 }
 
-/** Enough of a planner for the statements inside others: by the kinds of the tables, and whether `= 1` restricts them. */
-function planInner(stmt: ParsedStatement, shop: Catalog): Plan {
-  if (stmt.kind !== 'SelectStmt') {
-    const isUtility = stmt.kind === 'CreateTableAsStmt' || stmt.kind === 'DeclareCursorStmt'
-    return isUtility
-      ? planIn(stmt, shop)
-      : forwardHome(stmt.kind === 'UpdateStmt' ? 'UPDATE' : stmt.kind, { returnsRows: true })
-  }
-  const uses = usesOf({ stmt, catalog: shop, ctx, planInner: (inner) => planInner(inner, shop) }, stmt.node)
-  const paramCount = stmt.text.includes('$1') ? 1 : 0
-  const fields = { ...common('SELECT', { returnsRows: true, paramCount }), kind: 'forward' as const }
-  const { onSeveral } = forwardHome('SELECT')
-  if (uses.sharded.length === 0) {
-    const home = uses.reference.length === 0 || uses.local.length > 0
-    return { ...fields, route: { kind: home ? 'home' : 'any' }, onSeveral }
-  }
-  if (uses.local.length > 0) return refuse('SELECT', 'joins of sharded and local tables are not supported')
-  if (!/= (1|\$1)/.test(stmt.text)) {
-    const merges = /ORDER BY/i.test(stmt.text)
-    return { ...fields, route: { kind: 'all' }, onSeveral: merges ? onSeveral : { kind: 'concat' } }
-  }
-  const value = { source: { kind: 'constant' as const, value: null } }
-  return {
-    ...fields,
-    route: { kind: 'keys', restrictions: [{ keyType: 'int8', values: [value] }] },
-    onSeveral: { kind: 'concat' },
-  }
+/** As the coordinator numbers them. */
+function literalsOf(text: string): { start: number; end: number }[] {
+  const bytes = Buffer.from(text)
+  const lexed = new Lexed()
+  lexStatement(bytes, 0, bytes.length, lexed)
+  const map = offsetMap(text)
+  return Array.from({ length: lexed.literalCount }, (_, i) => ({
+    start: map.toUtf16(lexed.starts[i] ?? 0),
+    end: map.toUtf16(lexed.ends[i] ?? 0),
+  }))
 }

@@ -1,4 +1,3 @@
-import type { KeyType } from '../../../catalog.ts'
 import type { CopyPlan, DdlPlan, Declaration, Plan, Route } from '../../plan.ts'
 
 /** Prints a plan for `testdata/*.txt`: everything that differs from what most utility statements have. */
@@ -55,7 +54,7 @@ function json(plan: object): string {
 
 function route(r: Route): string {
   if (r.kind !== 'keys') return r.kind
-  return `keys ${JSON.stringify(r.restrictions.map((one: { keyType: KeyType }) => one.keyType))}`
+  return `keys ${r.restrictions.map((one) => `${one.keyType} ${JSON.stringify(one.values.map((v) => v.source))}`).join(' and ')}`
 }
 
 function ddl(plan: DdlPlan): string[] {

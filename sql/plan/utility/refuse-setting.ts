@@ -1,0 +1,45 @@
+import type { PgError } from '../../../errors/pg-error.ts'
+import { unsupported } from './plans.ts'
+
+/**
+ * The error for a setting's value that Weft cannot carry, whichever way it is set; undefined for every other, valid or
+ * not. The name is in lower case.
+ */
+export function refuseSetting(name: string, value: string): PgError | undefined {
+  if (name === 'standard_conforming_strings' && isOff(value)) {
+    return unsupported(
+      'standard_conforming_strings = off is not supported',
+      "Write strings with escapes as E'…'.",
+    )
+  }
+  if (name !== 'client_encoding') return undefined
+  const encoding = UNSAFE_ENCODINGS.get(value.replace(/[^A-Za-z0-9]/g, '').toLowerCase())
+  if (encoding === undefined) return undefined
+  return unsupported(
+    `client_encoding ${encoding} is not supported`,
+    'Use UTF8, or another encoding in which no byte of a multi-byte character is ASCII.',
+  )
+}
+
+/**
+ * Encodings in which a byte of a multi-byte character can look like ASCII, a quote or a backslash among them: text in
+ * them cannot be split into tokens, nor forwarded, without converting it first. Names as Postgres compares them.
+ */
+const UNSAFE_ENCODINGS: ReadonlyMap<string, string> = new Map([
+  ...['sjis', 'mskanji', 'shiftjis', 'win932', 'windows932'].map((n): [string, string] => [n, 'SJIS']),
+  ...['big5', 'win950', 'windows950'].map((n): [string, string] => [n, 'BIG5']),
+  ...['gbk', 'win936', 'windows936'].map((n): [string, string] => [n, 'GBK']),
+  ...['uhc', 'win949', 'windows949'].map((n): [string, string] => [n, 'UHC']),
+  ['gb18030', 'GB18030'],
+  ['johab', 'JOHAB'],
+  ['shiftjis2004', 'SHIFT_JIS_2004'],
+])
+
+/** Prefixes count, as in Postgres' parse_bool. */
+export function isOn(value: string): boolean {
+  return /^(on|1|t|tr|tru|true|y|ye|yes)$/i.test(value.trim())
+}
+
+export function isOff(value: string): boolean {
+  return /^(of|off|0|f|fa|fal|fals|false|n|no)$/i.test(value.trim())
+}
