@@ -36,8 +36,11 @@ export type BackendIdentity =
       readonly scram?: { readonly clientKey: Buffer; readonly serverKey: Buffer }
     }
 
+/** Map version of statements that depend on no shard map: Weft's own. */
+export const ANY_MAP_VERSION = -1
+
 export interface ExecRequest {
-  /** Shard map version the statement was planned on. */
+  /** Shard map version the statement was planned on, or `ANY_MAP_VERSION`. */
   readonly mapVersion: number
   readonly settings: Settings
   /**

@@ -1,6 +1,12 @@
 import { weftError } from '../../errors/catalog.ts'
 import { invariant, PgError } from '../../errors/pg-error.ts'
-import { ANY_MAP_VERSION, type AgentLink, type AgentSession, type ExecRequest, type ReplySink } from '../../protocol/agent-link.ts'
+import {
+  type AgentLink,
+  type AgentSession,
+  ANY_MAP_VERSION,
+  type ExecRequest,
+  type ReplySink,
+} from '../../protocol/agent-link.ts'
 import { parseDataRow, parseErrorFields } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import { query } from '../../protocol/wire/frontend-messages.ts'

@@ -1,7 +1,7 @@
 import type { AggregatePlan } from '../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { settleAll } from './forward.ts'
-import { Collector, type Collected, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
+import { type Collected, Collector, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { preferredShard } from './route.ts'
 import { failedLeaves, ownPayload, queryShard, sendPayload, sendRewritten, settle } from './send.ts'
 

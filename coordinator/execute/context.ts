@@ -83,8 +83,20 @@ export interface SessionState {
   readonly cursors: Map<string, number>
   /** The shard on which the last statement's rows stopped at a row limit. */
   suspended: ShardLine | undefined
+  /** The client was asked for COPY data since the last Sync. */
+  copyOpened: boolean
   /** NOTIFYs of the running transaction, sent when it commits. */
   readonly notifications: string[]
+}
+
+/** Takes COPY data from the client. */
+export interface CopyFeed {
+  /** False: what the client sends next is not for it. */
+  readonly isOpen: boolean
+  /** One message of the client while COPY FROM STDIN reads; a promise: wait before the next. */
+  message(type: number, buffer: Buffer, start: number, end: number): void | Promise<void>
+  /** No more messages are there right now. */
+  flush(): void | Promise<void>
 }
 
 /** What an executor may use of the session it works for. */
@@ -111,6 +123,8 @@ export interface ExecContext {
   /** Plans another statement text for this session (EXECUTE, EXPLAIN). */
   /** SQL-level PREPARE, EXECUTE, DEALLOCATE. */
   runPrepared(exec: Execution, plan: PreparedPlan): Promise<void>
+  /** Postgres, or Weft, waits for COPY data: the client's messages go to `feed` while it is open. */
+  readCopy(feed: CopyFeed): void
   /** Sends the client the current value of every reported parameter that may have changed. */
   reportParameters(): Promise<void>
   /** DISCARD ALL: prepared statements, settings, pins, cursors. */

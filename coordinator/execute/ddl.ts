@@ -1,7 +1,7 @@
-import { commandComplete } from '../../protocol/wire/backend-messages.ts'
-import { DEFAULT_ITERATIONS, buildVerifier } from '../../protocol/scram/verifier.ts'
-import type { Declaration, DdlPlan } from '../../sql/plan/plan.ts'
 import { randomBytes } from 'node:crypto'
+import { buildVerifier, DEFAULT_ITERATIONS } from '../../protocol/scram/verifier.ts'
+import { commandComplete } from '../../protocol/wire/backend-messages.ts'
+import type { DdlPlan, Declaration } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { declareTable } from './declare.ts'
 import { settleAll } from './forward.ts'
@@ -27,7 +27,9 @@ export async function runDdl(ctx: ExecContext, exec: Execution, plan: DdlPlan): 
 /** Declares a table inside the running transaction. */
 export async function declare(ctx: ExecContext, declaration: Declaration): Promise<void> {
   await ctx.needTransaction()
-  await declareTable(declaration, new SessionRunner(ctx), await ctx.catalog(), { searchPath: ctx.searchPath() })
+  await declareTable(declaration, new SessionRunner(ctx), await ctx.catalog(), {
+    searchPath: ctx.searchPath(),
+  })
   markMapChanged(ctx)
 }
 

@@ -7,7 +7,11 @@ import { declare } from './ddl.ts'
 const VOID_OID = 2278
 
 /** `SELECT create_distributed_table(…)` and its kin. */
-export async function runDeclareFunction(ctx: ExecContext, exec: Execution, plan: DeclarePlan): Promise<void> {
+export async function runDeclareFunction(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: DeclarePlan,
+): Promise<void> {
   await declare(ctx, declarationOf(exec, plan))
   if (exec.wantsRowDescription) ctx.out.push(declareRowDescription(plan))
   ctx.out.push(dataRow(['']))
@@ -16,7 +20,15 @@ export async function runDeclareFunction(ctx: ExecContext, exec: Execution, plan
 
 /** Its one column, of type void. */
 export function declareRowDescription(plan: DeclarePlan): Buffer {
-  const column = { name: plan.function, tableOid: 0, attnum: 0, typeOid: VOID_OID, typlen: 4, typmod: -1, format: 0 }
+  const column = {
+    name: plan.function,
+    tableOid: 0,
+    attnum: 0,
+    typeOid: VOID_OID,
+    typlen: 4,
+    typmod: -1,
+    format: 0,
+  }
   return rowDescription([column])
 }
 
@@ -30,7 +42,10 @@ function declarationOf(exec: Execution, plan: DeclarePlan): Declaration {
   const required = (name: string): string => {
     const value = argument(name)
     if (value !== undefined) return value
-    throw new PgError({ code: '22023', message: `${plan.function}: argument "${name}" must be given and not be null` })
+    throw new PgError({
+      code: '22023',
+      message: `${plan.function}: argument "${name}" must be given and not be null`,
+    })
   }
   const { schema, table } = splitName(required('table_name'))
   const named = schema === undefined ? { table } : { schema, table }
@@ -42,7 +57,8 @@ function declarationOf(exec: Execution, plan: DeclarePlan): Declaration {
     default: {
       const colocateWith = argument('colocate_with')
       const keyColumn = required('distribution_column')
-      if (colocateWith === undefined || colocateWith === 'default') return { kind: 'sharded', ...named, keyColumn }
+      if (colocateWith === undefined || colocateWith === 'default')
+        return { kind: 'sharded', ...named, keyColumn }
       return { kind: 'sharded', ...named, keyColumn, colocateWith }
     }
   }

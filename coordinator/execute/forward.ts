@@ -3,6 +3,7 @@ import { PgError } from '../../errors/pg-error.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { runAggregate } from './aggregate.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
+import { LineFeed } from './line-feed.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { failedLeaves, sendAsWritten, settle } from './send.ts'
@@ -30,6 +31,7 @@ export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number)
   await ctx.admit()
   const line = ctx.line(shard)
   const forwarder = new RowForwarder(ctx.out, new ForwardState(exec.wantsRowDescription))
+  forwarder.onCopyIn = () => ctx.readCopy(new LineFeed(line, exec.bind !== undefined))
   sendAsWritten(ctx, line, exec, forwarder)
   const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
   if (forwarder.suspended) ctx.state.suspended = line
@@ -50,10 +52,9 @@ async function runOnSeveral(
   if (exec.plan.access === 'write') await ctx.needTransaction()
   else await ctx.admit()
   const state = new ForwardState(exec.wantsRowDescription)
-  const silent = new ForwardState(false)
   const runs = shards.map((shard, i) => {
     const line = ctx.line(shard)
-    const consumer = i === 0 || speak === 'all' ? new RowForwarder(ctx.out, state) : new Silent(ctx.out, silent)
+    const consumer = new RowForwarder(ctx.out, state, i === 0 || speak === 'all')
     sendAsWritten(ctx, line, exec, consumer)
     return { line, consumer }
   })
@@ -67,11 +68,6 @@ async function runOnSeveral(
 const ROW_LIMIT = {
   what: 'a row limit on Execute is not supported for statements over several shards yet',
   hint: 'Fetch all rows, or restrict the shard key to one value.',
-}
-
-/** A copy that is not to speak: its rows are dropped. */
-class Silent extends RowForwarder {
-  protected override frame(): void {}
 }
 
 function settleQuietly(ctx: ExecContext, line: Parameters<typeof settle>[1], end: ExecEnd): ExecEnd {
@@ -99,6 +95,16 @@ function agreed(ends: readonly ExecEnd[]): number | null {
     })
   }
   return count
+}
+
+/** Runs `cleanUp` before a rejection goes on. */
+export async function failedOf<T>(promise: Promise<T>, cleanUp: () => Promise<void>): Promise<T> {
+  try {
+    return await promise
+  } catch (error) {
+    await cleanUp()
+    throw error
+  }
 }
 
 /** Waits for all before it rejects with the first error: no exec may still run when the statement is over. */

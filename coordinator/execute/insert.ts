@@ -6,7 +6,7 @@ import { evaluateExpressions, evaluateFills } from './evaluate.ts'
 import { runOnOne, settleAll } from './forward.ts'
 import { NULL_KEY } from './key-slots.ts'
 import { ForwardState, tagWithCount } from './replies.ts'
-import { RowKeeper, inOrder } from './returned-rows.ts'
+import { inOrder, RowKeeper } from './returned-rows.ts'
 import { slotOf } from './route.ts'
 import { failedLeaves, sendRewritten, settle } from './send.ts'
 import { slotOfText } from './server-slot.ts'
@@ -26,9 +26,12 @@ export async function runInsert(ctx: ExecContext, exec: Execution, plan: InsertP
 async function splicedValues(ctx: ExecContext, exec: Execution, plan: InsertPlan): Promise<SplicedValues> {
   const fills = await evaluateFills(ctx, plan.fill, plan.rows.length)
   const expressions = plan.rows.map((row) =>
-    row.key.source.kind === 'expression' ? exec.text.slice(row.key.source.start, row.key.source.end) : undefined,
+    row.key.source.kind === 'expression'
+      ? exec.text.slice(row.key.source.start, row.key.source.end)
+      : undefined,
   )
-  const keys = plan.table.kind === 'reference' ? [] : await evaluateExpressions(ctx, exec, plan.keyType, expressions)
+  const keys =
+    plan.table.kind === 'reference' ? [] : await evaluateExpressions(ctx, exec, plan.keyType, expressions)
   return { fills, keys }
 }
 
@@ -41,13 +44,18 @@ async function groupRows(
 ): Promise<Map<number, number[]>> {
   const groups = new Map<number, number[]>()
   if (plan.table.kind === 'reference') {
-    for (let shard = 0; shard < ctx.node.shardCount; shard++) groups.set(shard, plan.rows.map((_, i) => i))
+    for (let shard = 0; shard < ctx.node.shardCount; shard++)
+      groups.set(
+        shard,
+        plan.rows.map((_, i) => i),
+      )
     return groups
   }
   const { slots } = await ctx.catalog()
   for (const [i, row] of plan.rows.entries()) {
     const slot = await rowSlot(ctx, exec, plan, row, i, values)
-    if (slot === NULL_KEY) throw weftError('key_null', { table: plan.table.name, column: plan.table.key!.column })
+    if (slot === NULL_KEY)
+      throw weftError('key_null', { table: plan.table.name, column: plan.table.key!.column })
     const shard = slots[slot]!
     const group = groups.get(shard)
     if (group === undefined) groups.set(shard, [i])
@@ -70,7 +78,9 @@ function rowSlot(
     const at = plan.fill.findIndex((fill) => fill.isKey)
     return slotOfText(ctx, plan.keyType, values.fills[index]?.[at] ?? null)
   }
-  return slotOf(ctx, plan.keyType, { ...key, source: key.source }, exec, { typmod: plan.table.key?.typmod ?? -1 })
+  return slotOf(ctx, plan.keyType, { ...key, source: key.source }, exec, {
+    typmod: plan.table.key?.typmod ?? -1,
+  })
 }
 
 async function insertGroups(

@@ -1,14 +1,14 @@
 import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
+import { NO_CONTEXT } from '../../sql/hash/key-answer.ts'
 import {
   type KeyContext,
   type SlotAnswer,
-  UNSURE,
   slotForConstant,
   slotForLiteral,
   slotForParam,
+  UNSURE,
 } from '../../sql/hash/key-value.ts'
-import { NO_CONTEXT } from '../../sql/hash/key-answer.ts'
 import type { Lexed } from '../../sql/lex/lexed.ts'
 import { LITERAL } from '../../sql/lex/lexed.ts'
 import type { KeyValue } from '../../sql/plan/plan.ts'
@@ -99,7 +99,8 @@ export class StatementKeys implements KeySlots {
     const formats = bind.paramFormats
     const binary = ((formats.length === 1 ? formats[0] : formats[number - 1]) ?? 0) === 1
     let oid = this.types[number - 1] ?? 0
-    if (oid === 0 && this.unclear.includes(number)) return length < 0 ? slotForConstant(keyType, null) : UNSURE
+    if (oid === 0 && this.unclear.includes(number))
+      return length < 0 ? slotForConstant(keyType, null) : UNSURE
     if (castTo !== undefined && castTo !== keyType) return UNSURE
     if (oid === 0 && binary) oid = INFERRED_OIDS[keyType]
     return slotForParam(keyType, oid, binary, bind.buffer, bind.paramStarts[number - 1]!, length, context)

@@ -1,5 +1,5 @@
-import { weftError } from '../../errors/catalog.ts'
 import { randomUUID } from 'node:crypto'
+import { weftError } from '../../errors/catalog.ts'
 import { type ExecContext, HOME } from './context.ts'
 import { queryShard } from './send.ts'
 
@@ -34,7 +34,11 @@ export async function fenceMap(ctx: ExecContext): Promise<MapFence> {
   if (failed < 0) return fence
   await unfenceMap(ctx, fence, false)
   const reason = (results[failed] as PromiseRejectedResult).reason as Error
-  throw weftError('shard_unreachable', { shard: failed, why: `it could not be fenced: ${reason.message}` }, reason)
+  throw weftError(
+    'shard_unreachable',
+    { shard: failed, why: `it could not be fenced: ${reason.message}` },
+    reason,
+  )
 }
 
 /** Lets statements go on: refused as stale when the change was committed. An agent that is away learns it later. */

@@ -67,7 +67,12 @@ export class Planner {
   }
 
   /** The hot path: the cached plan of a text that `lexed` describes. */
-  lookup(scope: PlanScope, sql: Buffer, lexed: Lexed, paramTypes: readonly number[] = NO_TYPES): Plan | undefined {
+  lookup(
+    scope: PlanScope,
+    sql: Buffer,
+    lexed: Lexed,
+    paramTypes: readonly number[] = NO_TYPES,
+  ): Plan | undefined {
     if (scope.cache === undefined || !lexed.ok) return undefined
     const cache = this.cache.scopeWithTypes(scope.cache, paramTypes)
     return this.cache.lookup(cache, sql, lexed.start, lexed.end, lexed)
@@ -101,7 +106,7 @@ export class Planner {
   }
 
   get stats() {
-    return this.cache.stats()
+    return this.cache.stats
   }
 
   private remember(

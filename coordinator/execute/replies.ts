@@ -133,16 +133,22 @@ export class ForwardState {
 export class RowForwarder extends FrameConsumer<ExecEnd> {
   private readonly out: ClientOutput
   private readonly state: ForwardState
+  /** False: another copy of the same rows speaks, these are dropped. */
+  private readonly speaks: boolean
   /** PortalSuspended, EmptyQueryResponse and COPY messages pass; they end or open things for the client. */
   suspended = false
+  /** Called when Postgres asks for COPY data. */
+  onCopyIn: (() => void) | undefined
 
-  constructor(out: ClientOutput, state: ForwardState) {
+  constructor(out: ClientOutput, state: ForwardState, speaks = true) {
     super()
     this.out = out
     this.state = state
+    this.speaks = speaks
   }
 
   protected frame(_line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
+    if (!this.speaks) return
     switch (type) {
       case MSG.parseComplete:
       case MSG.bindComplete:
@@ -159,6 +165,11 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
       case MSG.portalSuspended:
         this.suspended = true
         break
+      case MSG.copyInResponse:
+        this.out.push(buffer.subarray(start, end))
+        this.out.flush()
+        this.onCopyIn?.()
+        return
       default:
     }
     this.out.push(buffer.subarray(start, end))

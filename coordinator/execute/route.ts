@@ -42,7 +42,11 @@ export function routeNow(route: Route, keys: KeySlots, catalog: Catalog, preferr
 }
 
 /** The shards a statement goes to, in order. Asks Postgres for values that only it can read. */
-export async function resolveShards(ctx: ExecContext, route: Route, exec: Execution): Promise<readonly number[]> {
+export async function resolveShards(
+  ctx: ExecContext,
+  route: Route,
+  exec: Execution,
+): Promise<readonly number[]> {
   const catalog = await ctx.catalog()
   const preferred = preferredShard(ctx)
   if (route.kind === 'all') return Array.from({ length: catalog.shardCount }, (_, shard) => shard)
@@ -56,7 +60,8 @@ export async function resolveShards(ctx: ExecContext, route: Route, exec: Execut
     return shards.length === 0 ? [preferred] : shards
   }
   const all = new Set(sets.flatMap((set) => [...set]))
-  if (all.size > 1) throw route.spread ?? weftError('not_supported', { what: 'this statement over several shards' })
+  if (all.size > 1)
+    throw route.spread ?? weftError('not_supported', { what: 'this statement over several shards' })
   return all.size === 0 ? [preferred] : [...all]
 }
 

@@ -12,7 +12,6 @@ import { runInsertSelect } from './insert-select.ts'
 import { runSetting } from './setting.ts'
 import { runTransactionControl } from './transaction-control.ts'
 
-
 /**
  * Runs one statement and gives its answer to the client; its CommandComplete is held back in `ctx.out` until the
  * caller has committed what belongs to it. Rejects with the client's error.

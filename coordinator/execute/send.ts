@@ -1,7 +1,15 @@
-import { SYNC, bind, describe, execute, parse, query, rewriteBindStatement } from '../../protocol/wire/frontend-messages.ts'
+import {
+  bind,
+  describe,
+  execute,
+  parse,
+  query,
+  rewriteBindStatement,
+  SYNC,
+} from '../../protocol/wire/frontend-messages.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
-import { Collector, type Collected } from './replies.ts'
-import { type ReplyConsumer, type ShardLine, needing } from './shard-line.ts'
+import { type Collected, Collector } from './replies.ts'
+import { needing, type ReplyConsumer, type ShardLine } from './shard-line.ts'
 
 export interface SendOptions {
   readonly writes: boolean
@@ -39,9 +47,18 @@ export function sendPayload(
 }
 
 /** Runs the client's statement as the client wrote it. */
-export function sendAsWritten(ctx: ExecContext, line: ShardLine, exec: Execution, consumer: ReplyConsumer): void {
+export function sendAsWritten(
+  ctx: ExecContext,
+  line: ShardLine,
+  exec: Execution,
+  consumer: ReplyConsumer,
+): void {
   const { plan, bind: bound } = exec
-  const options = { writes: plan.access === 'write', taints: plan.effects.taintsBackend, pins: plan.effects.pins }
+  const options = {
+    writes: plan.access === 'write',
+    taints: plan.effects.taintsBackend,
+    pins: plan.effects.pins,
+  }
   prepareRequest(ctx, line, options)
   if (bound === undefined) {
     line.request.payload = exec.frame ?? query(exec.text)

@@ -1,10 +1,10 @@
+import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
+import { slotForText } from '../../sql/hash/key-value.ts'
 import { slotExpression } from '../../sql/hash/slot-expression.ts'
 import type { KeyValue } from '../../sql/plan/plan.ts'
-import { SYNC, bind, describe, execute, parse } from '../../protocol/wire/frontend-messages.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { NULL_KEY } from './key-slots.ts'
-import { slotForText } from '../../sql/hash/key-value.ts'
 import { Collector } from './replies.ts'
 import { failedLeaves, queryShard, sendPayload, settle } from './send.ts'
 
@@ -42,7 +42,10 @@ export async function slotOfText(ctx: ExecContext, keyType: KeyType, text: strin
   const slot = slotForText(keyType, text)
   if (slot >= 0 || slot === NULL_KEY) return slot
   const sql = `SELECT ${slotExpression(keyType, `$1::${keyType}`)}`
-  const answer = await queryShard(ctx, ctx.line(HOME), sql, [text], { writes: false })
+  // The home shard may be busy giving the rows of an INSERT … SELECT: every shard reads values alike.
+  const home = ctx.line(HOME)
+  const line = home.active ? ctx.line(HOME + 1) : home
+  const answer = await queryShard(ctx, line, sql, [text], { writes: false })
   return Number(answer.rows[0]![0]!.toString())
 }
 

@@ -1,12 +1,7 @@
 import { PgError } from '../../errors/pg-error.ts'
-import {
-  COPY_DONE,
-  copyData,
-  copyFail,
-  query,
-} from '../../protocol/wire/frontend-messages.ts'
-import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import { parseCommandTag, parseErrorFields } from '../../protocol/wire/backend-messages.ts'
+import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
+import { COPY_DONE, copyData, copyFail, query } from '../../protocol/wire/frontend-messages.ts'
 import type { ExecContext } from './context.ts'
 import { Collector, ExecFailed, REPLY_FRAME_BYTES_MAX } from './replies.ts'
 import { failedLeaves, ownPayload, sendPayload, settle } from './send.ts'
@@ -148,7 +143,8 @@ class CopyOutConsumer implements ReplyConsumer {
       const { type, buffer, bodyStart, end } = reader
       if (type === MSG.copyData) this.row(line, buffer.subarray(bodyStart, end))
       else if (type === MSG.commandComplete) this.tag = parseCommandTag(buffer, bodyStart, end).text
-      else if (type === MSG.errorResponse) this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
+      else if (type === MSG.errorResponse)
+        this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
     }
     if (ready !== 0) this.finish(ready)
   }
@@ -176,7 +172,8 @@ class CopyOutConsumer implements ReplyConsumer {
       () => this.waited(line, tail),
       (error: Error) => {
         this.waited(line, tail)
-        this.error ??= error instanceof PgError ? error : new PgError({ code: 'XX000', message: error.message })
+        this.error ??=
+          error instanceof PgError ? error : new PgError({ code: 'XX000', message: error.message })
       },
     )
     this.tail = tail

@@ -1,5 +1,10 @@
-import { commandComplete, dataRow, noticeResponse, rowDescription } from '../../protocol/wire/backend-messages.ts'
 import { PgError } from '../../errors/pg-error.ts'
+import {
+  commandComplete,
+  dataRow,
+  noticeResponse,
+  rowDescription,
+} from '../../protocol/wire/backend-messages.ts'
 import type { SettingPlan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
@@ -62,7 +67,11 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
   if (ctx.tx.isOpen) ctx.tx.tainted = true
   const judge = first === undefined && plan.verb === 'set-local' ? `SELECT 1` : exec.text
   const text = plan.viaFunction && exec.bind !== undefined ? boundSetConfig(exec) : judge
-  const set = await runOn(ctx, line, `${text};SELECT pg_catalog.current_setting('${name.replaceAll("'", "''")}')`)
+  const set = await runOn(
+    ctx,
+    line,
+    `${text};SELECT pg_catalog.current_setting('${name.replaceAll("'", "''")}')`,
+  )
   const value = set.rows.at(-1)?.[0]?.toString('utf8') ?? ''
   await settleAll(rest.map((other) => runOn(ctx, other, text)))
   remember(ctx, plan, name, value)
@@ -146,11 +155,15 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
     case 'weft.map_version':
       return String((await ctx.catalog()).version)
     case 'weft.transaction':
-      return ctx.tx.isOpen ? `${modesSql(ctx.tx.modes) || 'open'} shards: ${ctx.tx.joined.map((l) => l.shard).join(',')}` : ''
+      return ctx.tx.isOpen
+        ? `${modesSql(ctx.tx.modes) || 'open'} shards: ${ctx.tx.joined.map((l) => l.shard).join(',')}`
+        : ''
     default: {
       const set = ctx.settings.get(name)
       if (set !== undefined) return set
-      const answer = await queryShard(ctx, ctx.line(HOME), 'SELECT current_setting($1)', [name], { writes: false })
+      const answer = await queryShard(ctx, ctx.line(HOME), 'SELECT current_setting($1)', [name], {
+        writes: false,
+      })
       return answer.rows[0]?.[0]?.toString('utf8') ?? ''
     }
   }

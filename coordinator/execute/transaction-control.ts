@@ -4,8 +4,8 @@ import type { TransactionPlan } from '../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { commitTransaction, rollbackTransaction } from './end-transaction.ts'
 import { settleAll } from './forward.ts'
+import { quoteName } from './quote.ts'
 import { settle, simpleQuery } from './send.ts'
-import { quoteName } from './transaction.ts'
 
 /** BEGIN, COMMIT, ROLLBACK, SAVEPOINT and so on, with Postgres' warnings and errors. */
 export async function runTransactionControl(
@@ -109,7 +109,8 @@ async function everywhere(ctx: ExecContext, sql: string): Promise<void> {
 async function savepoint(ctx: ExecContext, plan: TransactionPlan, name: string): Promise<void> {
   const { tx } = ctx
   const quoted = quoteName(name)
-  if (tx.kind !== 'explicit') throw needsBlock(plan.tag === 'ROLLBACK' ? 'ROLLBACK TO SAVEPOINT' : words(plan))
+  if (tx.kind !== 'explicit')
+    throw needsBlock(plan.tag === 'ROLLBACK' ? 'ROLLBACK TO SAVEPOINT' : words(plan))
   if (plan.verb === 'savepoint') {
     await everywhere(ctx, `SAVEPOINT ${quoted}`)
     tx.addReplay(`SAVEPOINT ${quoted}`, name)

@@ -23,11 +23,6 @@ interface Replayed {
   readonly savepoint?: string
 }
 
-/** A savepoint as Postgres quotes names. */
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
-
 export function modesSql(modes: TransactionModes): string {
   const parts: string[] = []
   if (modes.isolation !== undefined) parts.push(`ISOLATION LEVEL ${modes.isolation.toUpperCase()}`)

@@ -2,24 +2,35 @@ import { PgError } from '../../errors/pg-error.ts'
 import {
   BIND_COMPLETE,
   CLOSE_COMPLETE,
+  commandComplete,
+  EMPTY_QUERY_RESPONSE,
   NO_DATA,
   PARSE_COMPLETE,
-  commandComplete,
   parameterDescription,
 } from '../../protocol/wire/backend-messages.ts'
-import { SYNC, execute as executeMessage, close as closeMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { ParseMessage } from '../../protocol/wire/frontend-messages.ts'
-import { EMPTY_QUERY_RESPONSE } from '../../protocol/wire/backend-messages.ts'
-import { sendPayload, failedLeaves, settle } from '../execute/send.ts'
-import { ForwardState, RowForwarder, tagWithCount } from '../execute/replies.ts'
-import { StatementKeys } from '../execute/key-slots.ts'
+import {
+  close as closeMessage,
+  execute as executeMessage,
+  SYNC,
+} from '../../protocol/wire/frontend-messages.ts'
 import type { Execution } from '../execute/context.ts'
+import { StatementKeys } from '../execute/key-slots.ts'
 import type { PlanScope } from '../execute/planner.ts'
+import { ForwardState, RowForwarder, tagWithCount } from '../execute/replies.ts'
+import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
 import type { Batch, Op } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import { describeStatement, formatted } from './describe.ts'
 import { type Portal, Prepared } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
+
+export interface BatchEnd {
+  /** False: an error was said, and the rest was skipped. */
+  readonly ok: boolean
+  /** The Sync took effect. */
+  readonly synced: boolean
+}
 
 /** Works off messages of the extended protocol that could not go the direct way. */
 export class BatchRunner {
@@ -33,10 +44,10 @@ export class BatchRunner {
   }
 
   /**
-   * Answers every message; `synced` says that a Sync follows, which commits what no BEGIN opened. False: an error was
-   * said, the rest was skipped.
+   * Answers every message; `synced` says that a Sync follows, which commits what no BEGIN opened. COPY FROM STDIN
+   * reads over that Sync, as in Postgres: the client sends another after the data.
    */
-  async run(batch: Batch, synced: boolean): Promise<boolean> {
+  async run(batch: Batch, synced: boolean): Promise<BatchEnd> {
     const { session, slow } = this
     const ops = batch.ops.slice()
     batch.clear()
@@ -44,13 +55,15 @@ export class BatchRunner {
     const alone = synced && executes <= 1 && session.tx.kind === 'none'
     try {
       for (const op of ops) await this.op(op, alone)
+      synced &&= !session.state.copyOpened
       if (synced && session.tx.kind === 'implicit') await slow.commit()
       session.out.releaseHeld()
-      return true
+      return { ok: true, synced }
     } catch (error) {
       await slow.recover(error)
-      return false
+      return { ok: false, synced: synced && !session.state.copyOpened }
     } finally {
+      session.state.copyOpened = false
       if (synced && session.tx.kind === 'none') this.portals.clear()
     }
   }
@@ -129,7 +142,8 @@ export class BatchRunner {
         message: 'cannot insert multiple commands into a prepared statement',
       })
     }
-    const plan = parsed.length === 0 ? EMPTY_PLAN : planner.plan(scope, parsed[0]!, statement.declaredTypes).plan
+    const plan =
+      parsed.length === 0 ? EMPTY_PLAN : planner.plan(scope, parsed[0]!, statement.declaredTypes).plan
     statement.keepPlan(scope, plan)
     return plan
   }

@@ -4,8 +4,6 @@ import { MSG } from '../../protocol/wire/frames.ts'
 import {
   type BindMessage,
   type ParseMessage,
-  SYNC,
-  type Target,
   parse,
   parseBind,
   parseClose,
@@ -13,9 +11,11 @@ import {
   parseExecute,
   parseParse,
   rewriteBindStatement,
+  SYNC,
+  type Target,
 } from '../../protocol/wire/frontend-messages.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
-import type { PlanScope, Planner } from '../execute/planner.ts'
+import type { Planner, PlanScope } from '../execute/planner.ts'
 import { Prepared } from './prepared.ts'
 
 interface Framed {
@@ -93,7 +93,11 @@ function decode(type: number, buffer: Buffer, start: number, end: number): Op {
       return { kind: 'execute', portal, maxRows, buffer, start, end }
     }
     default:
-      throw new PgError({ severity: 'FATAL', code: '08P01', message: `invalid frontend message type ${type}` })
+      throw new PgError({
+        severity: 'FATAL',
+        code: '08P01',
+        message: `invalid frontend message type ${type}`,
+      })
   }
 }
 

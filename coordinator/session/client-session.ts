@@ -3,9 +3,9 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { BackendIdentity, Settings } from '../../protocol/agent-link.ts'
 import {
-  PARSE_COMPLETE,
   backendKeyData,
   errorResponse,
+  PARSE_COMPLETE,
   readyForQuery,
 } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG, STATUS } from '../../protocol/wire/frames.ts'
@@ -14,14 +14,20 @@ import { quickVerb } from '../../sql/lex/inspect.ts'
 import type { Lexed } from '../../sql/lex/lexed.ts'
 import type { ForwardPlan, Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import { ClientOutput } from '../execute/client-output.ts'
-import { type CoordinatorNode, type ExecContext, type Execution, HOME, type SessionState } from '../execute/context.ts'
+import {
+  type CoordinatorNode,
+  type CopyFeed,
+  type ExecContext,
+  type Execution,
+  HOME,
+  type SessionState,
+} from '../execute/context.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
-import type { PlanScope, Planner } from '../execute/planner.ts'
+import type { Planner, PlanScope } from '../execute/planner.ts'
 import { NOT_ONE, routeNow } from '../execute/route.ts'
-import { type ReplyConsumer, ShardLine, needing } from '../execute/shard-line.ts'
+import { needing, type ReplyConsumer, ShardLine } from '../execute/shard-line.ts'
 import { Transaction } from '../execute/transaction.ts'
 import { Batch, directBatch } from './batch.ts'
-import type { CopyFeed } from '../execute/copy.ts'
 import type { Prepared } from './prepared.ts'
 import { type SessionSettings, sessionSettings } from './session-settings.ts'
 import { SlowPath } from './slow-path.ts'
@@ -46,7 +52,10 @@ export interface SessionOptions {
 
 /** Input a client may have waiting while a statement runs, before its socket is paused. */
 const PENDING_BYTES_MAX = 1 << 20
-const BEGIN_ANSWER = Buffer.concat([Buffer.from('C\0\0\0\x0aBEGIN\0', 'latin1'), readyForQuery(STATUS.inTransaction)])
+const BEGIN_ANSWER = Buffer.concat([
+  Buffer.from('C\0\0\0\x0aBEGIN\0', 'latin1'),
+  readyForQuery(STATUS.inTransaction),
+])
 const COMMIT_QUERY = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1')
 const ROLLBACK_QUERY = Buffer.from('Q\0\0\0\x0dROLLBACK\0', 'latin1')
 
@@ -65,7 +74,7 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   readonly state: SessionState
   readonly prepared = new Map<string, Prepared>()
   /** Set while COPY FROM STDIN reads from this client. */
-  copyFeed: CopyFeed | undefined
+  private copyFeed: CopyFeed | undefined
   closed = false
   /** Map version that the statement under way was planned on. */
   planVersion = 0
@@ -93,14 +102,10 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   // The direct exec that is under way.
   /** What to run again, the slow way, when the shard map turned out to be stale. */
   private direct: { readonly frame: Buffer | undefined; readonly batch: boolean } = NOTHING_DIRECT
-  private directLine: ShardLine | undefined
   private directBytes = 0
   private directEnds = false
   /** ParseComplete is owed ahead of the answer; the statement it is for. */
   private owedParse: Prepared | undefined
-  /** Raw COPY data goes straight to the shard; Sync too once the client has ended the data. */
-  private directCopy = false
-  private directCopyEnded = false
 
   constructor(options: SessionOptions) {
     this.options = options
@@ -124,6 +129,7 @@ export class ClientSession implements ExecContext, ReplyConsumer {
       tempTables: new Set(),
       cursors: new Map(),
       suspended: undefined,
+      copyOpened: false,
       notifications: [],
     }
     this.slow = new SlowPath(this)
@@ -156,7 +162,7 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     try {
       this.reader.push(chunk)
       if (!this.busy) this.pump()
-      else if (this.copyFeed !== undefined || this.directCopy) this.pumpCopy()
+      else if (this.copyFeed !== undefined) this.pumpCopy()
     } catch (error) {
       this.fatal(asPgError(error))
       return
@@ -200,7 +206,6 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     this.busy = false
     if (!this.batch.isEmpty) this.batch.clear()
     this.copyFeed = undefined
-    this.directCopy = false
     if (this.asyncMessages.length > 0) this.sayAsync()
     try {
       this.pump()
@@ -241,26 +246,25 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     }
   }
 
-  /** COPY data while a statement runs. Anything else waits until the COPY is over. */
+  /** COPY data for the statement that runs. What comes after the data stays where it is until the COPY is over. */
   private pumpCopy(): void {
-    while (this.busy && !this.closed && this.reader.next()) {
+    const feed = this.copyFeed
+    while (this.busy && !this.closed && feed?.isOpen === true && this.reader.next()) {
       const { type, buffer, start, end } = this.reader
       if (type === MSG.terminate) return this.terminate()
-      if (this.copyFeed !== undefined) {
-        const room = this.copyFeed.message(type, buffer, start, end)
-        if (room !== undefined) this.waitForRoom(room)
-        continue
-      }
-      if (!this.directCopy) continue
-      const ended = this.directCopyEnded && (type === MSG.sync || type === MSG.flush)
-      if (type !== MSG.copyData && type !== MSG.copyDone && type !== MSG.copyFail && !ended) continue
-      if (type === MSG.copyDone || type === MSG.copyFail) this.directCopyEnded = true
-      const room = this.directLine?.copyData(buffer.subarray(start, end))
-      if (room !== undefined) this.waitForRoom(room)
+      this.waitForRoom(feed.message(type, buffer, start, end))
     }
+    if (feed !== undefined) this.waitForRoom(feed.flush())
   }
 
-  private waitForRoom(room: Promise<void>): void {
+  readCopy(feed: CopyFeed): void {
+    this.copyFeed = feed
+    this.resumeInput()
+    this.pumpCopy()
+  }
+
+  private waitForRoom(room: void | Promise<void>): void {
+    if (room === undefined) return
     this.pauseInput()
     const resume = () => this.resumeInput()
     room.then(resume, resume)
@@ -279,7 +283,8 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     if (this.mayGoDirect()) {
       const lexed = this.planner.lex(buffer, sqlStart, sqlEnd)
       const plan = this.planner.lookup(this.scope(), buffer, lexed)
-      if (plan !== undefined && plan.kind === 'forward' && this.directQuery(plan, buffer, lexed, frame)) return
+      if (plan !== undefined && plan.kind === 'forward' && this.directQuery(plan, buffer, lexed, frame))
+        return
     }
     this.runQuery(frame)
   }
@@ -337,8 +342,6 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     if (line === undefined) return false
     line.request.payload = frame
     line.request.needs = undefined
-    this.directCopy = plan.tag === 'COPY'
-    this.directCopyEnded = false
     this.startDirect(line, { frame, batch: false })
     return true
   }
@@ -368,7 +371,6 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   private startDirect(line: ShardLine, direct: ClientSession['direct']): void {
     this.busy = true
     this.direct = direct
-    this.directLine = line
     this.directBytes = 0
     this.out.flush()
     line.exec(this)
@@ -387,7 +389,6 @@ export class ClientSession implements ExecContext, ReplyConsumer {
       return
     }
     this.out.send(this.directDone(line, chunk, ready))
-    this.directLine = undefined
     this.idle()
   }
 
@@ -423,7 +424,6 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     const { tx, direct } = this
     const ending = this.directEnds
     this.directEnds = false
-    this.directLine = undefined
     const hasParse = this.owedParse
     this.owedParse = undefined
     if (line.joined && !line.session.holdsBackend) tx.leave(line)
@@ -485,8 +485,6 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     line.request.payload = this.batch.payload(found, ref)
     line.request.needs = ref === undefined ? undefined : needing(ref)
     if (found.parsed) this.owedParse = found.statement
-    this.directCopy = found.plan.tag === 'COPY'
-    this.directCopyEnded = false
     this.startDirect(line, BATCH_DIRECT)
     return true
   }
@@ -494,8 +492,8 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   /** Runs what was gathered; `synced`: a Sync ended it. */
   private runBatch(synced: boolean): void {
     this.busy = true
-    void this.slow.batch(this.batch, synced).then((ok) => {
-      if (!ok && !synced) this.skipToSync = true
+    void this.slow.batch(this.batch, synced).then((end) => {
+      if (!end.ok && !end.synced) this.skipToSync = true
       this.idle()
     })
   }
@@ -534,7 +532,8 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   scope(): PlanScope {
     const catalog = this.node.catalogs.current
     const known = this.planScope
-    if (known !== undefined && (known.cache === undefined ? this.keepsScope : isLive(known, catalog))) return known
+    if (known !== undefined && (known.cache === undefined ? this.keepsScope : isLive(known, catalog)))
+      return known
     const { tempTables } = this.state
     this.keepsScope = false
     this.planScope =
@@ -653,7 +652,12 @@ const FUNCTION_CALL = weftError('not_supported', {
 function isDirect(plan: ForwardPlan): boolean {
   const { effects } = plan
   return (
-    !effects.pins && !effects.mayUnpin && !effects.taintsBackend && !plan.outsideTransaction && plan.tag !== 'NOTIFY'
+    !effects.pins &&
+    !effects.mayUnpin &&
+    !effects.taintsBackend &&
+    !plan.outsideTransaction &&
+    plan.tag !== 'NOTIFY' &&
+    plan.tag !== 'COPY'
   )
 }
 

@@ -6,12 +6,12 @@ import {
   rowDescription,
 } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
-import { SYNC, describe, parse } from '../../protocol/wire/frontend-messages.ts'
+import { describe, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import { HOME } from '../execute/context.ts'
 import { declareRowDescription } from '../execute/declare-function.ts'
 import { ExecFailed, REPLY_FRAME_BYTES_MAX } from '../execute/replies.ts'
-import { sendPayload, failedLeaves, settle } from '../execute/send.ts'
+import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
 import { textColumn } from '../execute/setting.ts'
 import type { ReplyConsumer, ShardLine } from '../execute/shard-line.ts'
 import type { ClientSession } from './client-session.ts'
@@ -35,7 +35,10 @@ export async function describeStatement(
   if (plan === undefined) return NOTHING
   if (when === 'unclear' && plan.paramsToDescribe.length === 0) return NOTHING
   const own = describedHere(plan)
-  if (own !== undefined) return (statement.described = own)
+  if (own !== undefined) {
+    statement.described = own
+    return own
+  }
   const line = describingLine(session, plan)
   const consumer = new DescribeConsumer()
   const payload = Buffer.concat([parse('', statement.sql, statement.declaredTypes), describe('S', ''), SYNC])
@@ -53,7 +56,8 @@ function describedHere(plan: Plan): Described | undefined {
       return { paramTypes: paramTypesOf(plan.paramCount), rowDescription: declareRowDescription(plan) }
     case 'setting':
       if (plan.verb === 'show-weft') return { paramTypes: [], rowDescription: textColumn(plan.name ?? '') }
-      if (plan.viaFunction) return { paramTypes: paramTypesOf(plan.paramCount), rowDescription: textColumn('set_config') }
+      if (plan.viaFunction)
+        return { paramTypes: paramTypesOf(plan.paramCount), rowDescription: textColumn('set_config') }
       return NOTHING
     case 'refused':
       throw plan.error
@@ -107,9 +111,11 @@ class DescribeConsumer implements ReplyConsumer {
     reader.push(chunk)
     while (reader.next()) {
       const { type, buffer, start, bodyStart, end } = reader
-      if (type === MSG.parameterDescription) this.paramTypes = parseParameterDescription(buffer, bodyStart, end)
+      if (type === MSG.parameterDescription)
+        this.paramTypes = parseParameterDescription(buffer, bodyStart, end)
       else if (type === MSG.rowDescription) this.rows = Buffer.from(buffer.subarray(start, end))
-      else if (type === MSG.errorResponse) this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
+      else if (type === MSG.errorResponse)
+        this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
     }
     if (ready === 0) return
     const described = { paramTypes: this.paramTypes, rowDescription: this.rows }

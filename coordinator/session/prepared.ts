@@ -3,7 +3,7 @@ import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
-import type { PlanScope, Planner } from '../execute/planner.ts'
+import type { Planner, PlanScope } from '../execute/planner.ts'
 import type { ShardLine } from '../execute/shard-line.ts'
 
 /** What Postgres says of a prepared statement: its parameters and its rows. */

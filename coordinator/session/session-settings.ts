@@ -1,6 +1,6 @@
-import { startupSettings } from './startup-settings.ts'
 import { SessionSettings } from './settings.ts'
 import { SettingsInterner } from './settings-sql.ts'
+import { startupSettings } from './startup-settings.ts'
 
 export { SessionSettings }
 

@@ -19,7 +19,7 @@ import { run } from '../execute/run.ts'
 import { queryShard } from '../execute/send.ts'
 import { SessionRunner } from '../execute/session-runner.ts'
 import type { Batch } from './batch.ts'
-import { BatchRunner } from './batch-runner.ts'
+import { type BatchEnd, BatchRunner } from './batch-runner.ts'
 import type { ClientSession } from './client-session.ts'
 import { Pins } from './pins.ts'
 import { parseSearchPath } from './search-path.ts'
@@ -73,6 +73,7 @@ export class SlowPath {
 
   private async readParameters(): Promise<Map<string, string>> {
     const { session } = this
+    session.planVersion = session.node.catalogs.current.version
     const answer = await queryShard(session, session.line(HOME), REPORTED_SQL, [], { writes: false })
     const changed = new Map<string, string>()
     REPORTED.forEach((name, i) => {
@@ -271,12 +272,12 @@ export class SlowPath {
 
   // Extended protocol
 
-  /** Works off a batch. False: an error was said, and everything up to Sync is to be skipped. Never rejects. */
-  async batch(batch: Batch, synced: boolean): Promise<boolean> {
+  /** Works off a batch, and answers the Sync at its end. Never rejects. */
+  async batch(batch: Batch, synced: boolean): Promise<BatchEnd> {
     this.begin()
-    const ok = await this.batches.run(batch, synced)
-    if (synced) this.session.out.push(readyForQuery(this.session.statusByte()))
-    return ok
+    const end = await this.batches.run(batch, synced)
+    if (end.synced) this.session.out.push(readyForQuery(this.session.statusByte()))
+    return end
   }
 
   // What executors ask for

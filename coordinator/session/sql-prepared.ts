@@ -2,6 +2,7 @@ import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete } from '../../protocol/wire/backend-messages.ts'
 import { bind, parseBind } from '../../protocol/wire/frontend-messages.ts'
 import type { PreparedPlan } from '../../sql/plan/plan.ts'
+import { quoteText } from '../../sql/plan/text-scan.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
 import type { PlanScope } from '../execute/planner.ts'
@@ -55,13 +56,9 @@ async function prepare(session: ClientSession, slow: SlowPath, plan: PreparedPla
 
 async function typeOids(session: ClientSession, types: readonly string[]): Promise<readonly number[]> {
   if (types.length === 0) return []
-  const sql = `SELECT ${types.map((type) => `${quoteLiteral(type)}::pg_catalog.regtype::pg_catalog.oid`).join(', ')}`
+  const sql = `SELECT ${types.map((type) => `${quoteText(type)}::pg_catalog.regtype::pg_catalog.oid`).join(', ')}`
   const answer = await queryShard(session, session.line(HOME), sql, [], { writes: false })
   return answer.rows[0]!.map((oid) => Number(oid!.toString()))
-}
-
-function quoteLiteral(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`
 }
 
 async function execute(

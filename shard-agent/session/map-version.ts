@@ -66,6 +66,7 @@ export class MapVersions {
   private judge(session: VersionedSession, request: ExecRequest): boolean {
     const { mapVersion } = request
     if (mapVersion === ANY_MAP_VERSION) return true
+    if (mapVersion === ANY_MAP_VERSION) return true
     if (mapVersion > this.current) void this.adopt(mapVersion)
     if (request.access === 'commit' || endsTransaction(request.payload)) return true
     if (mapVersion < this.current) {
@@ -132,7 +133,8 @@ export class MapVersions {
       const request = session.request
       if (request === undefined || !session.isRunning || fence.exempt.has(session)) continue
       // A commit is over soon and reads no map; waiting for an endless row of them would never end.
-      if (request.mapVersion < fence.version && request.access !== 'commit') older.push(session)
+      if (request.access === 'commit' || request.mapVersion === ANY_MAP_VERSION) continue
+      if (request.mapVersion < fence.version) older.push(session)
     }
     return older
   }

@@ -1,0 +1,225 @@
+import { weftError } from '../../errors/catalog.ts'
+import { commandComplete } from '../../protocol/wire/backend-messages.ts'
+import type { KeyType } from '../../sql/catalog.ts'
+import { renumberParams } from '../../sql/plan/insert-text.ts'
+import type { InsertSelectPlan } from '../../sql/plan/plan.ts'
+import { quoteText } from '../../sql/plan/text-scan.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
+import { failedOf, settleAll } from './forward.ts'
+import { NULL_KEY } from './key-slots.ts'
+import { quoteName, quoteNames } from './quote.ts'
+import { ForwardState, RowForwarder } from './replies.ts'
+import { RowStream } from './row-stream.ts'
+import { failedLeaves, ownPayload, sendPayload, sendRewritten, settle } from './send.ts'
+import { slotOfText } from './server-slot.ts'
+import { SessionRunner } from './session-runner.ts'
+import type { CopyInStream } from './shard-runner.ts'
+
+type Row = readonly (string | null)[]
+
+/** Rows that go to one shard together. */
+const BATCH_ROWS = 500
+
+/**
+ * INSERT … SELECT of a query that reads no sharded table: the home shard runs the query, its rows go to the shards
+ * that own them, in one transaction. Without ON CONFLICT and RETURNING they travel by COPY.
+ */
+export async function runInsertSelect(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: InsertSelectPlan,
+): Promise<void> {
+  await ctx.needTransaction()
+  const columns = [...plan.columns, ...plan.fill.map((fill) => fill.column)]
+  const keyAt = plan.keyIndex >= 0 ? plan.keyIndex : plan.columns.length + plan.fill.findIndex((f) => f.isKey)
+  const target: Target =
+    plan.tailSql.trim() === ''
+      ? new CopyTarget(ctx, plan, columns)
+      : new InsertTarget(ctx, exec, plan, columns)
+  const router = new Router(ctx, plan, keyAt, target)
+  const { sql, params } = renumberParams(selectWithCasts(plan))
+  const stream = new RowStream((row) => router.add(row))
+  const line = ctx.line(HOME)
+  sendRewritten(ctx, line, exec, sql, params, stream, [])
+  settle(ctx, line, await failedOf(failedLeaves(ctx, line, stream.ended), () => target.abandon()))
+  const count = await router.finish()
+  ctx.out.hold(commandComplete(`INSERT 0 ${count}`))
+}
+
+/** The query's columns as the target's types: what an INSERT's assignment would make of them, then printed. */
+function selectWithCasts(plan: InsertSelectPlan): string {
+  const names = plan.columns.map((_, i) => `weft_c${i}`)
+  const casts = plan.columns.map((name, i) => {
+    const column = plan.table.columns.find((c) => c.name === name)
+    const type = column === undefined ? undefined : castType(column.type)
+    return type === undefined ? names[i]! : `${names[i]}::${type}`
+  })
+  const fills = plan.fill.map((fill) => fill.expression)
+  return `SELECT ${[...casts, ...fills].join(', ')} FROM (${plan.selectSql}) AS weft_q(${names.join(', ')})`
+}
+
+/** `character` and `bit` alone mean a length of one. */
+function castType(type: string): string | undefined {
+  if (type === 'character') return 'bpchar'
+  return type === 'bit' || type === 'bit varying' ? undefined : type
+}
+
+interface Target {
+  /** Takes rows for a shard; resolves when there is room for more. */
+  add(shard: number, row: Row): void | Promise<void>
+  finish(): Promise<number>
+  abandon(): Promise<void>
+}
+
+/** Finds each row's shard. */
+class Router {
+  private readonly ctx: ExecContext
+  private readonly plan: InsertSelectPlan
+  private readonly keyAt: number
+  private readonly target: Target
+  private slots: Uint16Array | undefined
+
+  constructor(ctx: ExecContext, plan: InsertSelectPlan, keyAt: number, target: Target) {
+    this.ctx = ctx
+    this.plan = plan
+    this.keyAt = keyAt
+    this.target = target
+  }
+
+  async add(row: Row): Promise<void> {
+    const { ctx, plan } = this
+    if (plan.table.kind === 'reference') {
+      for (let shard = 0; shard < ctx.node.shardCount; shard++) await this.target.add(shard, row)
+      return
+    }
+    this.slots ??= (await ctx.catalog()).slots
+    const slot = await this.slotOf(plan.keyType, row[this.keyAt] ?? null)
+    await this.target.add(this.slots[slot]!, row)
+  }
+
+  private async slotOf(keyType: KeyType, key: string | null): Promise<number> {
+    const slot = await slotOfText(this.ctx, keyType, key)
+    if (slot !== NULL_KEY) return slot
+    throw weftError('key_null', { table: this.plan.table.name, column: this.plan.table.key!.column })
+  }
+
+  async finish(): Promise<number> {
+    const count = await this.target.finish()
+    return this.plan.table.kind === 'reference' ? count / this.ctx.node.shardCount : count
+  }
+}
+
+function tableSql(plan: InsertSelectPlan, columns: readonly string[]): string {
+  const { schema, name } = plan.table
+  return `${quoteName(schema)}.${quoteName(name)} (${quoteNames(columns)})`
+}
+
+class CopyTarget implements Target {
+  private readonly runner: SessionRunner
+  private readonly streams = new Map<number, CopyInStream>()
+  private readonly sql: string
+  private readonly held = new Map<number, string[]>()
+  /** The home shard runs the query on the same connection: its rows wait until that is over. */
+  private readonly homeRows: string[] = []
+
+  constructor(ctx: ExecContext, plan: InsertSelectPlan, columns: readonly string[]) {
+    this.runner = new SessionRunner(ctx)
+    this.sql = `COPY ${tableSql(plan, columns)} FROM STDIN`
+  }
+
+  async add(shard: number, row: Row): Promise<void> {
+    const text = copyLine(row)
+    if (shard === HOME) {
+      this.homeRows.push(text)
+      return
+    }
+    const held = this.held.get(shard) ?? []
+    this.held.set(shard, held)
+    held.push(text)
+    if (held.length >= BATCH_ROWS) await this.send(shard, held)
+  }
+
+  private async send(shard: number, rows: string[]): Promise<void> {
+    const stream = this.streams.get(shard) ?? (await this.runner.copyIn(shard, this.sql))
+    this.streams.set(shard, stream)
+    await stream.write(Buffer.from(rows.join('')))
+    rows.length = 0
+  }
+
+  async finish(): Promise<number> {
+    if (this.homeRows.length > 0) await this.send(HOME, this.homeRows)
+    for (const [shard, rows] of this.held) if (rows.length > 0) await this.send(shard, rows)
+    const ends = await settleAll([...this.streams.values()].map((stream) => stream.end()))
+    return ends.reduce((sum, end) => sum + end.rows, 0)
+  }
+
+  async abandon(): Promise<void> {
+    await Promise.allSettled([...this.streams.values()].map((stream) => stream.fail('the query failed')))
+  }
+}
+
+/** One line of COPY's text format. */
+function copyLine(row: Row): string {
+  return `${row.map((value) => (value === null ? '\\N' : escapeCopy(value))).join('\t')}\n`
+}
+
+const COPY_ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' }
+
+function escapeCopy(value: string): string {
+  return /[\\\t\n\r]/.test(value) ? value.replace(/[\\\t\n\r]/g, (c) => COPY_ESCAPES[c]!) : value
+}
+
+/** With ON CONFLICT or RETURNING: INSERT statements of many rows. */
+class InsertTarget implements Target {
+  private readonly ctx: ExecContext
+  private readonly plan: InsertSelectPlan
+  private readonly head: string
+  private readonly rows = new Map<number, Row[]>()
+  private readonly state: ForwardState
+  private count = 0
+
+  constructor(ctx: ExecContext, exec: Execution, plan: InsertSelectPlan, columns: readonly string[]) {
+    if (/\$\d/.test(plan.tailSql)) throw weftError('not_supported', TAIL_PARAMS)
+    this.ctx = ctx
+    this.plan = plan
+    this.head = `INSERT INTO ${tableSql(plan, columns)} VALUES `
+    this.state = new ForwardState(exec.wantsRowDescription)
+  }
+
+  add(shard: number, row: Row): void | Promise<void> {
+    const rows = this.rows.get(shard) ?? []
+    this.rows.set(shard, rows)
+    rows.push(row)
+    if (rows.length >= BATCH_ROWS && shard !== HOME) return this.send(shard, rows)
+  }
+
+  private async send(shard: number, rows: Row[]): Promise<void> {
+    const { ctx, plan } = this
+    const values = rows.splice(0).map((row) => `(${row.map(literal).join(', ')})`)
+    const line = ctx.line(shard)
+    const speaks = plan.table.kind !== 'reference' || shard === HOME
+    const forwarder = new RowForwarder(ctx.out, speaks ? this.state : new ForwardState(false), speaks)
+    const payload = ownPayload(`${this.head}${values.join(', ')} ${plan.tailSql}`, [])
+    sendPayload(ctx, line, payload, { writes: true }, forwarder)
+    const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+    this.count += end.count ?? 0
+  }
+
+  async finish(): Promise<number> {
+    for (const [shard, rows] of this.rows) {
+      while (rows.length > 0) await this.send(shard, rows.splice(0, BATCH_ROWS))
+    }
+    return this.count
+  }
+
+  async abandon(): Promise<void> {}
+}
+
+const TAIL_PARAMS = {
+  what: 'parameters after the query of an INSERT … SELECT into a sharded table are not supported',
+  hint: 'Write the values of ON CONFLICT and RETURNING into the statement.',
+}
+
+function literal(value: string | null): string {
+  return value === null ? 'NULL' : quoteText(value)
+}

@@ -1,0 +1,41 @@
+import { MSG } from '../../protocol/wire/frames.ts'
+import type { CopyFeed } from './context.ts'
+import type { ShardLine } from './shard-line.ts'
+
+/**
+ * COPY data of a statement that one shard runs as written: the client's messages go on as they are, neighbours in one
+ * piece. In the extended protocol COPY reads over the Sync that came with Execute; the one after the data ends it.
+ */
+export class LineFeed implements CopyFeed {
+  isOpen = true
+  private readonly line: ShardLine
+  private readonly endsWithSync: boolean
+  private ended = false
+  private buffer: Buffer | undefined
+  private from = 0
+  private to = 0
+
+  constructor(line: ShardLine, endsWithSync: boolean) {
+    this.line = line
+    this.endsWithSync = endsWithSync
+  }
+
+  message(type: number, buffer: Buffer, start: number, end: number): void | Promise<void> {
+    const room = this.buffer === buffer && this.to === start ? undefined : this.flush()
+    if (this.buffer === undefined) {
+      this.buffer = buffer
+      this.from = start
+    }
+    this.to = end
+    if (type === MSG.copyDone || type === MSG.copyFail) this.ended = true
+    if (this.ended && (!this.endsWithSync || type === MSG.sync)) this.isOpen = false
+    return room
+  }
+
+  flush(): void | Promise<void> {
+    const { buffer } = this
+    if (buffer === undefined) return
+    this.buffer = undefined
+    return this.line.copyData(buffer.subarray(this.from, this.to))
+  }
+}
