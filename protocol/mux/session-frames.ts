@@ -1,0 +1,296 @@
+/** Frames about one session. */
+import type { PgError } from '../../errors/pg-error.ts'
+import type { BackendIdentity, ExecRequest, Settings, StatementRef, Timestamp } from '../agent-link.ts'
+import type { ReceivedDefinitions } from './definitions.ts'
+import { KIND, muxViolation } from './frame-kinds.ts'
+import { type FrameWriter, textBytesMax } from './frame-writer.ts'
+import { errorBytes, errorOf, type FrameBody } from './values.ts'
+
+const SCRAM_KEY_BYTES = 32
+const IDENTITY = { internal: 0, client: 1, clientWithKeys: 2 } as const
+
+export function writeOpen(out: FrameWriter, session: number, identity: BackendIdentity): void {
+  if (identity.kind === 'internal') {
+    out.begin(KIND.open, session, 1).u8(IDENTITY.internal).end()
+    return
+  }
+  const { user, scram } = identity
+  out.begin(KIND.open, session, 1 + textBytesMax(user) + 2 * SCRAM_KEY_BYTES)
+  out.u8(scram === undefined ? IDENTITY.client : IDENTITY.clientWithKeys).text(user)
+  if (scram !== undefined) out.raw(scram.clientKey).raw(scram.serverKey)
+  out.end()
+}
+
+export function readOpen(body: FrameBody): BackendIdentity {
+  const kind = body.byte()
+  if (kind > IDENTITY.clientWithKeys) throw muxViolation(`an identity of kind ${kind}`)
+  if (kind === IDENTITY.internal) {
+    body.finish()
+    return { kind: 'internal' }
+  }
+  const user = body.text()
+  const scram = kind === IDENTITY.clientWithKeys ? { clientKey: key(body), serverKey: key(body) } : undefined
+  body.finish()
+  return { kind: 'client', user, ...(scram === undefined ? {} : { scram }) }
+}
+
+function key(body: FrameBody): Buffer {
+  const start = body.skip(SCRAM_KEY_BYTES)
+  return Buffer.from(body.buffer.subarray(start, start + SCRAM_KEY_BYTES))
+}
+
+const EXEC_FIXED_BYTES = 14
+const ACCESS = ['read', 'write', 'commit'] as const
+const ACCESS_MASK = 3
+const PIN = 4
+const TAINTS = 8
+const FLAGS_MAX = 15
+const SWALLOW_MAX = 7
+
+/** Everything of an exec frame's body but its payload. */
+export function execHeadBytesMax(request: ExecRequest): number {
+  let bytes = EXEC_FIXED_BYTES + (request.needs?.length ?? 0) * 4
+  for (const sql of request.begin ?? []) bytes += textBytesMax(sql)
+  return bytes
+}
+
+/** `settings` and `needs` are handles that were defined on this link. */
+export function writeExec(
+  out: FrameWriter,
+  session: number,
+  request: ExecRequest,
+  settings: number,
+  needs: readonly number[],
+): void {
+  const { access, begin, payload } = request
+  const mode = access === 'read' ? 0 : access === 'write' ? 1 : 2
+  out.begin(KIND.exec, session, execHeadBytesMax(request))
+  out.u8(mode | (request.pin ? PIN : 0) | (request.taints ? TAINTS : 0)).u8(request.swallow)
+  out
+    .u32(request.mapVersion)
+    .u32(settings)
+    .u16(begin?.length ?? 0)
+    .u16(needs.length)
+  if (begin !== undefined) for (const sql of begin) out.text(sql)
+  for (const handle of needs) out.u32(handle)
+  out.endWith(payload)
+}
+
+const NO_BEGIN: readonly string[] = []
+const NO_NEEDS: readonly StatementRef[] = []
+
+export function readExec(body: FrameBody, definitions: ReceivedDefinitions): ExecRequest {
+  const flags = body.byte()
+  const swallow = body.byte()
+  const access = ACCESS[flags & ACCESS_MASK]
+  if (access === undefined || flags > FLAGS_MAX || swallow > SWALLOW_MAX) {
+    throw muxViolation('an exec with unknown flags')
+  }
+  const mapVersion = body.uint32()
+  const settings: Settings = definitions.settings(body.uint32())
+  const beginCount = body.uint16()
+  const needsCount = body.uint16()
+  const begin = beginCount === 0 ? NO_BEGIN : texts(body, beginCount)
+  const needs = needsCount === 0 ? NO_NEEDS : statements(body, needsCount, definitions)
+  const pin = (flags & PIN) !== 0
+  const taints = (flags & TAINTS) !== 0
+  return { mapVersion, settings, begin, needs, payload: body.rest(), access, pin, taints, swallow }
+}
+
+function texts(body: FrameBody, count: number): string[] {
+  const list: string[] = []
+  for (let i = 0; i < count; i++) list.push(body.text())
+  return list
+}
+
+function statements(
+  body: FrameBody,
+  count: number,
+  definitions: ReceivedDefinitions,
+): readonly StatementRef[] {
+  if (count === 1) return definitions.oneStatement(body.uint32())
+  const list: StatementRef[] = []
+  for (let i = 0; i < count; i++) list.push(...definitions.oneStatement(body.uint32()))
+  return list
+}
+
+/** Kinds that carry bytes and nothing else. */
+export function writeBytes(
+  out: FrameWriter,
+  kind: typeof KIND.copyData | typeof KIND.data | typeof KIND.async,
+  session: number,
+  bytes: Buffer,
+): void {
+  out.begin(kind, session, 0).endWith(bytes)
+}
+
+/** Kinds without a body. */
+export function writeSignal(
+  out: FrameWriter,
+  kind: typeof KIND.cancel | typeof KIND.pause | typeof KIND.resume | typeof KIND.close,
+  session: number,
+): void {
+  out.begin(kind, session, 0).end()
+}
+
+// How an exec ends. `holds`: the session has a backend now.
+
+export function writeDataEnd(
+  out: FrameWriter,
+  session: number,
+  ready: number,
+  holds: boolean,
+  bytes: Buffer,
+): void {
+  out
+    .begin(KIND.dataEnd, session, 2)
+    .u8(ready)
+    .u8(holds ? 1 : 0)
+    .endWith(bytes)
+}
+
+const STATUS_BYTES = new Set([...'ITE'].map((status) => status.charCodeAt(0)))
+
+/** The bytes are what is left in the body. */
+export function readDataEnd(body: FrameBody): { readonly ready: number; readonly holds: boolean } {
+  const ready = body.byte()
+  if (!STATUS_BYTES.has(ready)) throw muxViolation(`a transaction status ${ready}`)
+  return { ready, holds: body.flag() }
+}
+
+export function writeFailed(
+  out: FrameWriter,
+  session: number,
+  error: PgError,
+  sent: boolean,
+  holds: boolean,
+): void {
+  out
+    .begin(KIND.failed, session, 2)
+    .u8(sent ? 1 : 0)
+    .u8(holds ? 1 : 0)
+    .endWith(errorBytes(error))
+}
+
+export function readFailed(body: FrameBody): {
+  readonly sent: boolean
+  readonly holds: boolean
+  readonly error: PgError
+} {
+  return { sent: body.flag(), holds: body.flag(), error: errorOf(body) }
+}
+
+export function writeCredit(out: FrameWriter, session: number, bytes: number): void {
+  out.begin(KIND.credit, session, 4).u32(bytes).end()
+}
+
+export function readCredit(body: FrameBody): number {
+  const bytes = body.uint32()
+  body.finish()
+  return bytes
+}
+
+// Requests with an answer
+
+export function writeRequest(
+  out: FrameWriter,
+  kind: typeof KIND.prepare | typeof KIND.rollbackPrepared | typeof KIND.reset,
+  session: number,
+  requestId: number,
+  gid: string,
+): void {
+  out
+    .begin(kind, session, 4 + textBytesMax(gid))
+    .u32(requestId)
+    .text(gid)
+    .end()
+}
+
+export function readRequest(body: FrameBody): { readonly requestId: number; readonly gid: string } {
+  const request = { requestId: body.uint32(), gid: body.text() }
+  body.finish()
+  return request
+}
+
+export function writeCommitPrepared(
+  out: FrameWriter,
+  session: number,
+  requestId: number,
+  gid: string,
+  commitTs: Timestamp,
+): void {
+  out.begin(KIND.commitPrepared, session, 12 + textBytesMax(gid))
+  out.u32(requestId).u64(commitTs).text(gid).end()
+}
+
+export function readCommitPrepared(body: FrameBody): {
+  readonly requestId: number
+  readonly commitTs: Timestamp
+  readonly gid: string
+} {
+  const request = { requestId: body.uint32(), commitTs: body.u64(), gid: body.text() }
+  body.finish()
+  return request
+}
+
+export function writePrepared(
+  out: FrameWriter,
+  session: number,
+  requestId: number,
+  holds: boolean,
+  prepareTs: Timestamp,
+): void {
+  out
+    .begin(KIND.prepared, session, 13)
+    .u32(requestId)
+    .u8(holds ? 1 : 0)
+    .u64(prepareTs)
+    .end()
+}
+
+export function readPrepared(body: FrameBody): {
+  readonly requestId: number
+  readonly holds: boolean
+  readonly prepareTs: Timestamp
+} {
+  const reply = { requestId: body.uint32(), holds: body.flag(), prepareTs: body.u64() }
+  body.finish()
+  return reply
+}
+
+export function writeDone(out: FrameWriter, session: number, requestId: number, holds: boolean): void {
+  out
+    .begin(KIND.done, session, 5)
+    .u32(requestId)
+    .u8(holds ? 1 : 0)
+    .end()
+}
+
+export function readDone(body: FrameBody): { readonly requestId: number; readonly holds: boolean } {
+  const reply = { requestId: body.uint32(), holds: body.flag() }
+  body.finish()
+  return reply
+}
+
+/** Session 0 for a control request. */
+export function writeRefused(
+  out: FrameWriter,
+  session: number,
+  requestId: number,
+  holds: boolean,
+  error: PgError,
+): void {
+  out
+    .begin(KIND.refused, session, 5)
+    .u32(requestId)
+    .u8(holds ? 1 : 0)
+    .endWith(errorBytes(error))
+}
+
+export function readRefused(body: FrameBody): {
+  readonly requestId: number
+  readonly holds: boolean
+  readonly error: PgError
+} {
+  return { requestId: body.uint32(), holds: body.flag(), error: errorOf(body) }
+}

@@ -1,0 +1,170 @@
+import type { PgError } from '../../errors/pg-error.ts'
+import type { AgentSession, ExecRequest, ReplySink } from '../../protocol/agent-link.ts'
+import { COPY_CREDIT_BYTES, KIND, muxViolation } from '../../protocol/mux/frame-kinds.ts'
+import {
+  readCommitPrepared,
+  readRequest,
+  writeBytes,
+  writeCredit,
+  writeDataEnd,
+  writeDone,
+  writeFailed,
+  writePrepared,
+  writeRefused,
+} from '../../protocol/mux/session-frames.ts'
+import type { FrameBody } from '../../protocol/mux/values.ts'
+import type { MuxConnection } from '../../protocol/transport/mux-connection.ts'
+import { asPgError } from './as-pg-error.ts'
+
+/** A coordinator's session on this side of the link: its frames become calls, and the agent's replies frames. */
+export class ServerSession implements ReplySink {
+  /** Set right after construction. */
+  agent!: AgentSession
+  private readonly id: number
+  private readonly connection: MuxConnection
+  private readonly held: Set<ServerSession>
+  private isRunning = false
+  private isPaused = false
+  private isHeld = false
+  private isClosed = false
+  /** COPY bytes taken and not yet given back as credit. */
+  private owedBytes = 0
+  private waitsForDrain = false
+
+  constructor(id: number, connection: MuxConnection, held: Set<ServerSession>) {
+    this.id = id
+    this.connection = connection
+    this.held = held
+  }
+
+  // From the coordinator
+
+  exec(request: ExecRequest): void {
+    if (this.isRunning) throw muxViolation(`exec on session ${this.id} while one runs`)
+    this.isRunning = true
+    this.owedBytes = 0
+    this.waitsForDrain = false
+    this.agent.exec(request)
+  }
+
+  copyData(bytes: Buffer): void {
+    // Its exec may have ended while this was under way.
+    if (!this.isRunning) return
+    this.owedBytes += bytes.length
+    if (!this.agent.copyData(bytes)) this.waitsForDrain = true
+    if (!this.waitsForDrain && this.owedBytes >= COPY_CREDIT_BYTES) this.giveCredit()
+  }
+
+  command(kind: number, body: FrameBody): void {
+    switch (kind) {
+      case KIND.cancel:
+        return this.agent.cancel()
+      case KIND.pause:
+        return this.setPaused(true, this.isHeld)
+      case KIND.resume:
+        return this.setPaused(false, this.isHeld)
+      case KIND.close:
+        this.isClosed = true
+        return this.agent.close()
+      default:
+        this.request(kind, body)
+    }
+  }
+
+  private request(kind: number, body: FrameBody): void {
+    if (kind === KIND.commitPrepared) {
+      const { requestId, gid, commitTs } = readCommitPrepared(body)
+      this.reply(requestId, this.agent.commitPrepared(gid, commitTs))
+      return
+    }
+    const { requestId, gid } = readRequest(body)
+    if (kind === KIND.prepare) this.prepare(requestId, gid)
+    else if (kind === KIND.rollbackPrepared) this.reply(requestId, this.agent.rollbackPrepared(gid))
+    else this.reply(requestId, this.agent.reset())
+  }
+
+  private prepare(requestId: number, gid: string): void {
+    this.agent.prepare(gid).then(
+      ({ prepareTs }) => {
+        if (!this.isSilent) writePrepared(this.connection.writer(), this.id, requestId, this.holds, prepareTs)
+      },
+      (error: unknown) => this.refused(requestId, error),
+    )
+  }
+
+  private reply(requestId: number, work: Promise<void>): void {
+    work.then(
+      () => {
+        if (!this.isSilent) writeDone(this.connection.writer(), this.id, requestId, this.holds)
+      },
+      (error: unknown) => this.refused(requestId, error),
+    )
+  }
+
+  private refused(requestId: number, error: unknown): void {
+    if (this.isSilent) return
+    writeRefused(this.connection.writer(), this.id, requestId, this.holds, asPgError(error))
+  }
+
+  private get holds(): boolean {
+    return this.agent.holdsBackend
+  }
+
+  private get isSilent(): boolean {
+    return this.isClosed || !this.connection.isOpen
+  }
+
+  // From the agent
+
+  data(chunk: Buffer, ready: number): void {
+    if (this.isSilent) return
+    const { connection } = this
+    if (ready !== 0) {
+      this.isRunning = false
+      writeDataEnd(connection.writer(), this.id, ready, this.holds, chunk)
+      return
+    }
+    writeBytes(connection.writer(), KIND.data, this.id, chunk)
+    if (!this.isHeld && connection.isCongested) {
+      this.held.add(this)
+      this.setPaused(this.isPaused, true)
+    }
+  }
+
+  failed(error: PgError, sent: boolean): void {
+    this.isRunning = false
+    if (!this.isSilent) writeFailed(this.connection.writer(), this.id, error, sent, this.holds)
+  }
+
+  async(chunk: Buffer): void {
+    if (!this.isSilent) writeBytes(this.connection.writer(), KIND.async, this.id, chunk)
+  }
+
+  drained(): void {
+    if (!this.waitsForDrain) return
+    this.waitsForDrain = false
+    if (this.isRunning && !this.isSilent) this.giveCredit()
+  }
+
+  private giveCredit(): void {
+    const bytes = this.owedBytes
+    this.owedBytes = 0
+    writeCredit(this.connection.writer(), this.id, bytes)
+  }
+
+  /** The connection to the coordinator has room again. */
+  release(): void {
+    this.setPaused(this.isPaused, false)
+  }
+
+  /** The backend is read only when neither the coordinator nor the connection to it asks us to wait. */
+  private setPaused(isPaused: boolean, isHeld: boolean): void {
+    const was = this.isPaused || this.isHeld
+    this.isPaused = isPaused
+    this.isHeld = isHeld
+    const is = isPaused || isHeld
+    if (is === was) return
+    if (is) this.agent.pause()
+    else this.agent.resume()
+  }
+}
