@@ -22,9 +22,9 @@ import { query, SYNC, TERMINATE } from '../../protocol/wire/frontend-messages.ts
 import type { Gate, GateWaiter } from '../gate/gate.ts'
 import type { PostgresAddress } from './address.ts'
 import { countExecutes, isSimpleQuery } from './assemble.ts'
-import { sendCancel } from './cancel.ts'
+import { Cancels } from './cancel.ts'
 import type { Channel, ChannelReceiver } from './channel.ts'
-import { CommandReply } from './command.ts'
+import { type CommandReply, CommandSlot } from './command.ts'
 import { isFatal } from './error-scan.ts'
 import { type ExecHost, type ExecOwner, ExecRun } from './exec-run.ts'
 import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
@@ -80,36 +80,34 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   /** Of the last ReadyForQuery. */
   status: number = STATUS.idle
   isDead = false
+  /** Its connection is being cut: nobody gets it any more. */
+  private isDoomed = false
   /** What its settings were made with; undefined: not known. */
   settingsSql: string | undefined = ''
   /** When it was last given back, by `performance.now`. */
   idleSinceMs = 0
 
   private readonly home: BackendHome
-  private readonly secret: Buffer
   private readonly exec: ExecRun
   private mode: number = MODE.idle
   private pinned = false
   private fatal: PgError | undefined
-  /** Cancel requests that Postgres has not finished with. */
-  private cancels = 0
+  private readonly cancels: Cancels
   /** One was sent since the backend came to its owner. */
   private wasCancelled = false
   /** A cancel came before anything was sent. */
   private cancelAsked = false
-  private cancelWaiters: (() => void)[] = []
   private inFlight = false
   private isPaused = false
-  private collected: CommandReply | undefined
+  private readonly slot = new CommandSlot()
+  /** The prelude's first ErrorResponse. */
   private preludeError: Buffer | undefined
-  private commandDone: ((reply: CommandReply) => void) | undefined
-  private commandLost: ((error: PgError) => void) | undefined
 
   constructor(home: BackendHome, login: Login) {
     this.home = home
     this.channel = login.channel
     this.pid = login.pid
-    this.secret = login.secret
+    this.cancels = new Cancels(home.address, login.pid, login.secret)
     this.parameters = login.parameters
     this.known = new KnownStatements(home.preparedMax)
     this.exec = new ExecRun(this)
@@ -128,13 +126,14 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     invariant(this.mode === MODE.idle && !this.isDead, `backend ${this.pid} is busy`)
     this.owner = owner
     this.cancelAsked = false
-    if (this.cancels > 0) this.runAfterCancels()
+    if (this.cancels.pending) this.runAfterCancels()
     else this.prepareRun(owner.request!)
   }
 
   private runAfterCancels(): void {
     this.mode = MODE.waiting
-    this.cancelWaiters.push(() => {
+    this.cancels.whenDone(() => {
+      if (this.isDead) return
       const request = this.owner!.request!
       if (this.cancelAsked && request.access !== 'commit') this.refuse(weftError('query_canceled', {}))
       else this.prepareRun(request)
@@ -149,14 +148,13 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   private startPrelude(request: ExecRequest): void {
     this.settingsSql = undefined
     this.mode = MODE.prelude
-    this.collected = new CommandReply()
     this.channel.write(query(RESET_SQL + request.settings.sql))
   }
 
-  private preludeDone(reply: CommandReply): void {
+  private preludeDone(): void {
     const request = this.owner!.request!
-    if (reply.error !== undefined) {
-      const error = this.preludeError!
+    const error = this.preludeError
+    if (error !== undefined) {
       this.preludeError = undefined
       this.finish(Buffer.concat([error, READY_IDLE]))
       return
@@ -232,7 +230,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     else if (this.mode === MODE.prelude) this.cancelAsked = true
     else if (this.mode === MODE.waiting) {
       this.cancelAsked = true
-      if (this.cancels > 0 || this.owner?.request?.access !== 'write') return
+      if (this.cancels.pending || this.owner?.request?.access !== 'write') return
       this.home.gate.forget(this)
       this.refuse(weftError('query_canceled', {}))
     }
@@ -246,15 +244,8 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   }
 
   private sendCancel(): void {
-    this.cancels++
     this.wasCancelled = true
-    sendCancel(this.home.address, this.pid, this.secret, () => {
-      this.cancels--
-      if (this.cancels > 0 || this.isDead) return
-      const waiting = this.cancelWaiters
-      this.cancelWaiters = []
-      for (const resolve of waiting) resolve()
-    })
+    this.cancels.send()
   }
 
   // Receiving
@@ -284,7 +275,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     if (type === MSG.errorResponse && this.mode === MODE.prelude) {
       this.preludeError ??= Buffer.from(chunk.subarray(start, end))
     }
-    this.collected?.take(type, chunk, start, end)
+    this.slot.take(type, chunk, start, end)
     return false
   }
 
@@ -302,12 +293,11 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
       this.finish(from === 0 && end === chunk.length ? chunk : chunk.subarray(from, end))
       return
     }
-    const reply = this.collected
-    if (reply === undefined) return
-    this.collected = undefined
-    reply.status = status
-    if (this.mode === MODE.prelude) this.preludeDone(reply)
-    else this.endCommand(reply)
+    if (this.mode === MODE.prelude) this.preludeDone()
+    else if (this.mode === MODE.command) {
+      this.mode = MODE.idle
+      this.slot.ready(status)
+    }
   }
 
   // The end of an exec
@@ -360,7 +350,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   }
 
   private giveBack(): void {
-    if (this.isDead) return
+    if (this.isDead || this.isDoomed) return
     if (!this.wasCancelled) this.home.release(this)
     else this.handBack()
   }
@@ -371,24 +361,9 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   async command(sql: string): Promise<CommandReply> {
     invariant(this.mode === MODE.idle, `backend ${this.pid} is busy`)
     this.mode = MODE.command
-    while (this.cancels > 0 && !this.isDead) {
-      await new Promise<void>((resolve) => this.cancelWaiters.push(resolve))
-    }
+    await this.cancels.done()
     if (this.isDead) throw this.lostError('it is closed')
-    return await new Promise<CommandReply>((resolve, reject) => {
-      this.commandDone = resolve
-      this.commandLost = reject
-      this.collected = new CommandReply()
-      this.channel.write(query(sql))
-    })
-  }
-
-  private endCommand(reply: CommandReply): void {
-    const done = this.commandDone
-    this.mode = MODE.idle
-    this.commandDone = undefined
-    this.commandLost = undefined
-    done?.(reply)
+    return await this.slot.start(() => this.channel.write(query(sql)))
   }
 
   /**
@@ -438,6 +413,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   }
 
   destroy(why: string): void {
+    this.isDoomed = true
     this.channel.destroy(why)
   }
 
@@ -452,8 +428,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     else this.home.gate.forget(this)
     const running =
       mode === MODE.exec || mode === MODE.prelude || (mode === MODE.waiting && owner !== undefined)
-    for (const resolve of this.cancelWaiters.splice(0)) if (mode === MODE.command) resolve()
-    this.commandLost?.(error)
+    this.slot.fail(error)
     this.home.died(this)
     owner?.backendLost(error, running, mode === MODE.exec)
   }

@@ -11,6 +11,47 @@ import { MSG } from '../../protocol/wire/frames.ts'
 
 const HEADER_BYTES = 5
 
+/** The one statement of the agent's own that runs on a backend, if any. */
+export class CommandSlot {
+  private reply: CommandReply | undefined
+  private done: ((reply: CommandReply) => void) | undefined
+  private lost: ((error: PgError) => void) | undefined
+
+  /** Resolves at ReadyForQuery, rejects when the backend dies. */
+  start(send: () => void): Promise<CommandReply> {
+    return new Promise((resolve, reject) => {
+      this.done = resolve
+      this.lost = reject
+      this.reply = new CommandReply()
+      send()
+    })
+  }
+
+  take(type: number, chunk: Buffer, start: number, end: number): void {
+    this.reply?.take(type, chunk, start, end)
+  }
+
+  ready(status: number): void {
+    const { reply, done } = this
+    this.clear()
+    if (reply === undefined) return
+    reply.status = status
+    done?.(reply)
+  }
+
+  fail(error: PgError): void {
+    const { lost } = this
+    this.clear()
+    lost?.(error)
+  }
+
+  private clear(): void {
+    this.reply = undefined
+    this.done = undefined
+    this.lost = undefined
+  }
+}
+
 export type Row = readonly (string | null)[]
 
 export class CommandReply {

@@ -69,7 +69,8 @@ export class ExecRun {
   /** Split writes: Executes not completed yet, and whether the Sync is ours to send. */
   private executesLeft = 0
   private holdsSync = false
-  private isSplitCopy = false
+  /** Of a split COPY the client's Sync came already. */
+  private hasClientSync = false
   /** The server waits for COPY data. */
   private isCopyIn = false
   private isSplit = false
@@ -110,7 +111,7 @@ export class ExecRun {
   private splitPayload(payload: Buffer, parts: Buffer[]): void {
     this.executesLeft = countExecutes(payload)
     this.holdsSync = true
-    this.isSplitCopy = false
+    this.hasClientSync = false
     parts.push(...withFlushForSync(payload))
   }
 
@@ -141,9 +142,10 @@ export class ExecRun {
   copyData(bytes: Buffer): boolean {
     const sendable = this.copy.push(bytes)
     let room = true
-    if (this.isSplitCopy && this.copy.syncAt >= 0 && this.executesLeft > 0) {
+    if (this.isSplit && this.copy.syncAt >= 0 && this.executesLeft > 0) {
       // The completion that CopyDone brings decides when the client's Sync may go.
       this.holdsSync = true
+      this.hasClientSync = true
       room = this.host.channel.write(Buffer.concat([sendable.subarray(0, this.copy.syncAt), FLUSH]))
     } else if (sendable.length > 0) room = this.host.channel.write(sendable)
     this.waitsForDrain ||= !room
@@ -205,8 +207,7 @@ export class ExecRun {
     if (type === MSG.copyInResponse) {
       this.isCopyIn = true
       // In COPY mode the server would have ignored the Sync; the client sends one after its CopyDone.
-      this.isSplitCopy = this.isSplit
-      this.holdsSync = false
+      this.holdsSync = this.hasClientSync
     } else if (--this.executesLeft === 0 && this.holdsSync) {
       this.holdsSync = false
       this.host.syncDue()

@@ -1,3 +1,4 @@
+import { chown, stat, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parsePostgresUrl, startAgent } from '../../shard-agent/main.ts'
 import { HlcClock, timestampMs } from '../../txn/hlc.ts'
@@ -5,6 +6,7 @@ import { MemoryTxnLog } from '../../txn/log/memory-txn-log.ts'
 import { clientOf, quietLog, startTestAgent, TestSession } from '../helpers/agent-client.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+import { testTls } from '../helpers/test-tls.ts'
 
 describe('agent start', () => {
   let server: TestPostgres
@@ -53,7 +55,6 @@ describe('agent start', () => {
         `SET password_encryption = '${method === 'md5' ? 'md5' : 'scram-sha-256'}';
       CREATE ROLE keeper SUPERUSER LOGIN PASSWORD '${secret}'`,
       )
-      const { writeFile } = await import('node:fs/promises')
       await writeFile(
         `${guarded.dataDir}/pg_hba.conf`,
         `host all keeper 127.0.0.1/32 ${method}\nlocal all all trust\n`,
@@ -160,6 +161,38 @@ describe('agent start', () => {
       expect(timestampMs(now)).toBeGreaterThan(0)
       await agent.stop()
     }
+  })
+
+  test('start: TLS: as sslmode says', async () => {
+    const secured = await startPostgres()
+    await writeFile(`${secured.dataDir}/server.crt`, testTls.cert)
+    await writeFile(`${secured.dataDir}/server.key`, testTls.key, { mode: 0o600 })
+    const owner = await stat(secured.dataDir)
+    for (const name of ['server.crt', 'server.key'])
+      await chown(`${secured.dataDir}/${name}`, owner.uid, owner.gid)
+    await query(secured.url, 'ALTER SYSTEM SET ssl = on')
+    await query(secured.url, 'SELECT pg_reload_conf()')
+    const inTls = `SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()`
+    const at = (mode: string) => ({ url: `${secured.url}?sslmode=${mode}` })
+    for (const [mode, expected] of [
+      ['disable', 'f'],
+      ['prefer', 't'],
+      ['require', 't'],
+    ] as const) {
+      await expect.poll(async () => (await query(secured.url, 'SHOW ssl'))[0]).toEqual({ ssl: 'on' })
+      const agent = await startTestAgent(at(mode))
+      const s = new TestSession(agent.connect('c1'), 1, clientOf(secured.user))
+      expect(await s.value(inTls)).toBe(expected)
+      const rows = (await s.query(`SELECT repeat('x', 100000) FROM generate_series(1, 20)`)).rows
+      expect(rows.map((row) => row[0]?.length)).toEqual(Array(20).fill(100000))
+      await agent.stop()
+    }
+    await expect(startTestAgent(at('verify-full'))).rejects.toMatchObject({ code: '08006' })
+    await secured.stop()
+    await expect(startTestAgent({ url: `${server.url}?sslmode=require` })).rejects.toMatchObject({
+      code: '08006',
+      message: expect.stringContaining('the server does not support SSL') as string,
+    })
   })
 
   test('stop: nothing of it stays on the server', async () => {
