@@ -7,12 +7,13 @@ import {
   type AgentsOptions,
   type CoordinatorPartOptions,
   firstDown,
+  makeClock,
   startAgents,
   startCoordinatorPart,
   startLog,
 } from './parts.ts'
 
-export interface ComposeOptions extends AgentsOptions, Omit<CoordinatorPartOptions, 'id'> {
+export interface ComposeOptions extends AgentsOptions, Omit<CoordinatorPartOptions, 'id' | 'clock'> {
   readonly metrics: Metrics
 }
 
@@ -30,13 +31,18 @@ export async function composeNode(options: ComposeOptions, cleanup: Cleanup): Pr
   const id = coordinatorIdFrom(randomBytes(8))
   const log = await startLog(options, cleanup, id)
   const agents = await startAgents(options, log, cleanup)
-  const links = agents.map((agent) => agent.connect(id))
-  const coordinator = await startCoordinatorPart({ ...options, id }, log, links, cleanup)
+  const links = agents.map(({ agent }) => agent.connect(id))
+  const coordinator = await startCoordinatorPart(
+    { ...options, id, clock: makeClock(options) },
+    log,
+    links,
+    cleanup,
+  )
   coordinatorGauges(options.metrics, coordinator)
   agentGauges(options.metrics, agents)
   return {
     port: coordinator.port,
     notReady: () => firstDown(agents),
-    status: () => ({ ...coordinator.info(), shards: agents.map((agent) => agent.status()) }),
+    status: () => ({ ...coordinator.info(), shards: agents.map(({ agent }) => agent.status()) }),
   }
 }

@@ -1,6 +1,7 @@
 import type { Labels, Metrics } from '../admin/metrics.ts'
 import type { Coordinator } from '../coordinator/main.ts'
 import type { AgentStatus } from '../protocol/agent-link.ts'
+import type { RunningAgent } from './parts.ts'
 
 export function coordinatorGauges(metrics: Metrics, coordinator: Coordinator): void {
   metrics.gauge('weft_sessions', 'Client sessions.', () => coordinator.sessions)
@@ -14,13 +15,9 @@ export function coordinatorGauges(metrics: Metrics, coordinator: Coordinator): v
   })
 }
 
-interface HasStatus {
-  status(): AgentStatus
-}
-
-export function agentGauges(metrics: Metrics, agents: readonly HasStatus[]): void {
+export function agentGauges(metrics: Metrics, agents: readonly RunningAgent[]): void {
   const each = (read: (status: AgentStatus) => number) => (): (readonly [Labels, number])[] =>
-    agents.map((agent) => {
+    agents.map(({ agent }) => {
       const status = agent.status()
       return [{ shard: status.shard }, read(status)]
     })

@@ -3,6 +3,7 @@ import type { Address, AuthRule, ClusterConfig, LogConfig } from '../cluster/con
 import { version } from '../cluster/version.ts'
 import { CommitDriver } from '../coordinator/commit/commit.ts'
 import { type Coordinator, startCoordinator } from '../coordinator/main.ts'
+import { invariant } from '../errors/pg-error.ts'
 import type { AgentLink } from '../protocol/agent-link.ts'
 import { type Agent, parsePostgresUrl, startAgent } from '../shard-agent/main.ts'
 import { failpointsFromEnv } from '../txn/failpoints.ts'
@@ -55,17 +56,23 @@ export interface AgentsOptions extends NodeOptions {
   readonly takeoverTimeoutMs: number
 }
 
+export interface RunningAgent {
+  readonly agent: Agent
+  /** This agent's own: it never goes back behind what the shard has seen. */
+  readonly clock: HlcClock
+}
+
 export async function startAgents(
   options: AgentsOptions,
   txnLog: TxnLog,
   cleanup: Cleanup,
-): Promise<Agent[]> {
+): Promise<RunningAgent[]> {
   // All of them settle before a failure is reported: none may come up after the cleanup.
   const results = await Promise.allSettled(
     options.shards.map(async ({ id, postgres }) => {
-      const agent = await startOneAgent(options, txnLog, id, postgres)
-      cleanup.add(() => agent.stop())
-      return agent
+      const running = await startOneAgent(options, txnLog, id, postgres)
+      cleanup.add(() => running.agent.stop())
+      return running
     }),
   )
   return results.map((result) => {
@@ -79,26 +86,32 @@ async function startOneAgent(
   txnLog: TxnLog,
   shard: number,
   url: string,
-): Promise<Agent> {
+): Promise<RunningAgent> {
   const { cluster, pool, inDoubtAfterMs, takeoverTimeoutMs, logger } = options
+  let clock: HlcClock | undefined
   try {
-    return await startAgent({
+    const agent = await startAgent({
       shard,
       cluster,
       pool,
       inDoubtAfterMs,
       takeoverTimeoutMs,
       postgres: parsePostgresUrl(url),
-      clock: (bound) => makeClock(options, { bound }),
+      clock: (bound) => {
+        clock = makeClock(options, { bound })
+        return clock
+      },
       log: logger,
       txnLog,
     })
+    invariant(clock !== undefined, 'an agent serves without a clock')
+    return { agent, clock }
   } catch (error) {
     throw explainShardError(error, shard, url, options.shardSetting)
   }
 }
 
-function makeClock(
+export function makeClock(
   { maxClockOffsetMs, logger }: NodeOptions,
   more: Pick<HlcOptions, 'bound'> = {},
 ): HlcClock {
@@ -122,6 +135,8 @@ export interface CoordinatorPartOptions extends NodeOptions {
   /** PEM. */
   readonly tls?: { readonly cert: string; readonly key: string }
   readonly sessionsMax: number
+  /** The one that its links use. */
+  readonly clock: HlcClock
 }
 
 /** A coordinator on links that are up. */
@@ -131,9 +146,8 @@ export async function startCoordinatorPart(
   links: readonly AgentLink[],
   cleanup: Cleanup,
 ): Promise<Coordinator> {
-  const { id, cluster, database, listen, auth, tls, sessionsMax, logger } = options
+  const { id, cluster, database, listen, auth, tls, sessionsMax, clock, logger } = options
   const failpoints = failpointsFromEnv(process.env.WEFT_FAILPOINT)
-  const clock = makeClock(options)
   try {
     const coordinator = await startCoordinator({
       version,
@@ -155,7 +169,7 @@ export async function startCoordinatorPart(
 }
 
 /** Why a node with these shards cannot serve; undefined when it can. */
-export function firstDown(agents: readonly Pick<Agent, 'status'>[]): string | undefined {
-  const down = agents.map((agent) => agent.status()).find((status) => !status.up)
+export function firstDown(agents: readonly RunningAgent[]): string | undefined {
+  const down = agents.map(({ agent }) => agent.status()).find((status) => !status.up)
   return down === undefined ? undefined : `shard ${down.shard} is down: ${down.error ?? 'starting'}`
 }

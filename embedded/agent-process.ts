@@ -1,0 +1,99 @@
+import type { Logger } from '../admin/logger.ts'
+import { Metrics } from '../admin/metrics.ts'
+import { startAdmin } from '../admin/server.ts'
+import type { ClusterConfig } from '../cluster/config.ts'
+import { formatAddress } from '../cluster/config-schema.ts'
+import { MuxServer } from '../shard-agent/server/mux-server.ts'
+import { Cleanup } from './cleanup.ts'
+import { readMuxTls } from './mux-tls.ts'
+import { agentGauges } from './node-metrics.ts'
+import { firstDown, type RunningAgent, startAgents, startLog } from './parts.ts'
+import { portError } from './ports.ts'
+
+export interface AgentProcessOptions {
+  readonly config: ClusterConfig
+  /** Ids of the shards whose agents run here. */
+  readonly shards: readonly number[]
+  readonly logger: Logger
+}
+
+export interface AgentProcess {
+  readonly shards: readonly { readonly id: number; readonly listen: string }[]
+  readonly adminUrl: string
+  stop(): Promise<void>
+}
+
+/** For a rolling upgrade: the new agent is started first, and takes over when the old one stops. */
+const takeoverTimeoutMs = 60_000
+
+/** `weft agent`: the agents of some shards, reached over the mux. */
+export async function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
+  const cleanup = new Cleanup()
+  try {
+    return await start(options, cleanup)
+  } catch (error) {
+    await cleanup.run().catch((err: unknown) => options.logger.warn({ err }, 'stopping after a failed start'))
+    throw error
+  }
+}
+
+async function start(
+  { config, shards, logger }: AgentProcessOptions,
+  cleanup: Cleanup,
+): Promise<AgentProcess> {
+  const own = config.shards.filter(({ id }) => shards.includes(id))
+  const { cluster, log, pool, inDoubtAfterMs, maxClockOffsetMs } = config
+  const options = {
+    ...{ cluster, log, pool, inDoubtAfterMs, maxClockOffsetMs, takeoverTimeoutMs, logger },
+    homeUrl: config.shards[0]!.postgres,
+    shards: own,
+    shardSetting: 'shards[].postgres:',
+  }
+  const agents = await startAgents(options, await startLog(options, cleanup), cleanup)
+  const listening = []
+  for (const running of agents) listening.push(await listen(running, config, logger, cleanup))
+
+  const metrics = new Metrics()
+  agentGauges(metrics, agents)
+  const admin = await startAdmin({
+    ...config.agent.adminListen,
+    metrics,
+    notReady: () => firstDown(agents),
+    status: () => ({
+      role: 'agent',
+      pid: process.pid,
+      uptimeSeconds: Math.round(process.uptime()),
+      shards: agents.map(({ agent }) => agent.status()),
+    }),
+    portSetting: 'agent.adminListen',
+  })
+  cleanup.add(() => admin.stop())
+  return { shards: listening, adminUrl: admin.url, stop: () => cleanup.run() }
+}
+
+async function listen(
+  { agent, clock }: RunningAgent,
+  config: ClusterConfig,
+  logger: Logger,
+  cleanup: Cleanup,
+) {
+  const { cluster, muxTls, shards } = config
+  const { host, port } = { host: config.agent.listenHost, port: shards[agent.shard]!.agent.port }
+  const server = new MuxServer({
+    host,
+    port,
+    cluster,
+    shard: agent.shard,
+    ...(muxTls === undefined ? {} : { tls: readMuxTls(muxTls) }),
+    connect: (coordinatorId) => agent.connect(coordinatorId),
+    clock,
+    log: logger,
+  })
+  try {
+    await server.listen()
+  } catch (error) {
+    throw portError(error, host, port, `agent of shard ${agent.shard}`, `shards[${agent.shard}].agent`)
+  }
+  cleanup.add(() => server.close())
+  return { id: agent.shard, listen: formatAddress({ host, port: server.port }) }
+}
