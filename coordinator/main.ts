@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { loadModule } from 'libpg-query'
+import { evenSlots } from '../cluster/slots.ts'
 import { PgError } from '../errors/pg-error.ts'
 import type { AgentLink } from '../protocol/agent-link.ts'
 import { errorResponse } from '../protocol/wire/backend-messages.ts'
 import { installSql } from '../sql/install/schema.ts'
-import { evenSlots } from '../cluster/slots.ts'
 import { InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
 import type { CommitDriver } from './commit/commit.ts'
@@ -53,7 +53,11 @@ export interface CoordinatorInfo {
   readonly commits: unknown
 }
 
-const LISTENER_LIMITS: ListenerLimits = { sessionsMax: 1000, startupTimeoutMs: 60_000, startupBytesMax: 10_000 }
+const LISTENER_LIMITS: ListenerLimits = {
+  sessionsMax: 1000,
+  startupTimeoutMs: 60_000,
+  startupBytesMax: 10_000,
+}
 const NODE_LIMITS: NodeLimits = { pinsMax: 8, fenceTimeoutMs: 10_000, frameBytesMax: 0x3fff_ffff }
 const PLAN_CACHE = { entriesMax: 5_000, textBytesMax: 32 << 20 }
 /** Until the agents have told how many they allow. */

@@ -78,17 +78,29 @@ export class Planner {
     return this.cache.lookup(cache, sql, lexed.start, lexed.end, lexed)
   }
 
-  /** Plans one statement. Its literals are numbered as `lexStatement` finds them. */
-  plan(scope: PlanScope, stmt: ParsedStatement, paramTypes: readonly number[] = NO_TYPES): Planned {
+  /**
+   * Plans one statement. Its literals are numbered as `lexStatement` finds them. `whole`: the text it is all of; the
+   * plan is found again under that too (it may end in a semicolon, which the statement does not).
+   */
+  plan(
+    scope: PlanScope,
+    stmt: ParsedStatement,
+    paramTypes: readonly number[] = NO_TYPES,
+    whole?: Buffer,
+  ): Planned {
     const sql = Buffer.from(stmt.text)
     const lexed = new Lexed()
     lexStatement(sql, 0, sql.length, lexed)
-    const known = this.lookup(scope, sql, lexed, paramTypes)
-    if (known !== undefined) return { plan: known, sql, lexed }
-    const { catalog, searchPath, tempTables } = scope
-    const context: PlanContext = { searchPath, tempTables, paramTypes }
-    const plan = planStatement(stmt, literalPlaces(stmt.text, lexed), catalog, context)
-    this.remember(scope, sql, lexed, paramTypes, plan)
+    let plan = this.lookup(scope, sql, lexed, paramTypes)
+    if (plan === undefined) {
+      const { catalog, searchPath, tempTables } = scope
+      const context: PlanContext = { searchPath, tempTables, paramTypes }
+      plan = planStatement(stmt, literalPlaces(stmt.text, lexed), catalog, context)
+      this.remember(scope, sql, lexed, paramTypes, plan)
+    }
+    if (whole !== undefined && whole.length !== sql.length) {
+      this.remember(scope, whole, this.lex(whole, 0, whole.length), paramTypes, plan)
+    }
     return { plan, sql, lexed }
   }
 

@@ -3,6 +3,14 @@ import type { CopyInStream, ShardRunner } from './shard-runner.ts'
 /** Rows for one shard are sent in pieces of this size. */
 const CHUNK_BYTES = 64 * 1024
 
+export interface ShardCopiesOptions {
+  /** Go around what each shard gets (binary format). */
+  readonly header?: Buffer
+  readonly trailer?: Buffer
+  /** Last look at a shard's error before it is thrown. */
+  readonly explain?: (shard: number, error: unknown) => unknown
+}
+
 /**
  * COPY FROM STDIN on several shards at once. A shard's COPY opens with its first bytes; bytes gather to chunks; when a
  * shard is slow, `room` says how long to wait.
@@ -49,6 +57,11 @@ export class ShardCopies {
     return ends.map((end) => (end.status === 'fulfilled' ? end.value : 0))
   }
 
+  /** Opens the COPY of a shard even if no row comes, so that Postgres looks at the statement. */
+  async open(shard: number): Promise<void> {
+    await this.copies[shard]!.touch()
+  }
+
   /** Aborts what is open: the shards are ready for the next statement then, in a failed transaction. */
   async fail(message: string): Promise<void> {
     await Promise.allSettled(this.copies.map((copy) => copy.fail(message)))
@@ -59,7 +72,7 @@ class OneCopy {
   private readonly runner: ShardRunner
   private readonly shard: number
   private readonly sql: string
-  private readonly frame: { header?: Buffer; trailer?: Buffer }
+  private readonly options: ShardCopiesOptions
   private buffer = Buffer.alloc(0)
   private used = 0
   private queue: Buffer[] = []
@@ -67,11 +80,11 @@ class OneCopy {
   private pumping: Promise<void> | undefined
   private rows = 0
 
-  constructor(runner: ShardRunner, shard: number, sql: string, frame: { header?: Buffer; trailer?: Buffer }) {
+  constructor(runner: ShardRunner, shard: number, sql: string, options: ShardCopiesOptions) {
     this.runner = runner
     this.shard = shard
     this.sql = sql
-    this.frame = frame
+    this.options = options
   }
 
   append(source: Buffer, start: number, end: number): void {
@@ -91,15 +104,30 @@ class OneCopy {
     return this.pumping
   }
 
+  async touch(): Promise<void> {
+    if (this.stream === undefined && this.pumping === undefined) await this.explained(() => this.open())
+  }
+
   async end(): Promise<number> {
     this.flush()
     while (this.pumping !== undefined) await this.pumping
     const stream = this.stream
     if (stream === undefined) return this.rows
-    if (this.frame.trailer !== undefined) await stream.write(this.frame.trailer)
     this.stream = undefined
-    this.rows += (await stream.end()).rows
+    const { rows } = await this.explained(async () => {
+      if (this.options.trailer !== undefined) await stream.write(this.options.trailer)
+      return stream.end()
+    })
+    this.rows += rows
     return this.rows
+  }
+
+  private async explained<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw this.options.explain?.(this.shard, error) ?? error
+    }
   }
 
   async fail(message: string): Promise<void> {
@@ -123,8 +151,9 @@ class OneCopy {
     this.buffer = this.buffer.subarray(this.used)
     this.used = 0
     if (this.pumping !== undefined) return
-    const pumping = this.pump()
-    if (pumping === undefined) return
+    const pump = this.pump()
+    if (pump === undefined) return
+    const pumping = this.explained(() => pump.then(() => this.pumpOn()))
     this.pumping = pumping
     // Whoever waits in `room` or `end` gets the error; nobody may be waiting yet.
     pumping.catch(() => {})
@@ -134,19 +163,19 @@ class OneCopy {
   private pump(): Promise<void> | undefined {
     while (this.stream !== undefined && this.queue.length > 0) {
       const wait = this.stream.write(this.queue.shift()!)
-      if (wait !== undefined) return wait.then(() => this.pumpOn())
+      if (wait !== undefined) return wait
     }
-    return this.queue.length === 0 ? undefined : this.open().then(() => this.pumpOn())
+    return this.queue.length === 0 ? undefined : this.open()
   }
 
   /** A failed pump stays: the copy can't go on. */
   private async pumpOn(): Promise<void> {
-    await this.pump()
+    for (let pump = this.pump(); pump !== undefined; pump = this.pump()) await pump
     this.pumping = undefined
   }
 
   private async open(): Promise<void> {
     this.stream = await this.runner.copyIn(this.shard, this.sql)
-    if (this.frame.header !== undefined) await this.stream.write(this.frame.header)
+    if (this.options.header !== undefined) await this.stream.write(this.options.header)
   }
 }

@@ -143,7 +143,9 @@ export class BatchRunner {
       })
     }
     const plan =
-      parsed.length === 0 ? EMPTY_PLAN : planner.plan(scope, parsed[0]!, statement.declaredTypes).plan
+      parsed.length === 0
+        ? EMPTY_PLAN
+        : planner.plan(scope, parsed[0]!, statement.declaredTypes, statement.sql).plan
     statement.keepPlan(scope, plan)
     return plan
   }

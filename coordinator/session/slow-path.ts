@@ -136,7 +136,9 @@ export class SlowPath {
   }
 
   private fromText(scope: PlanScope, statement: ParsedStatement, frame: Buffer): Execution {
-    const { plan, sql, lexed } = this.session.planner.plan(scope, statement)
+    const { planner } = this.session
+    const whole = statement.start === 0 ? frame.subarray(5, frame.length - 1) : undefined
+    const { plan, sql, lexed } = planner.plan(scope, statement, [], whole)
     return {
       plan,
       text: statement.text,
