@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectLog } from '../../txn/log/log-connection.ts'
 import { PostgresTxnLog, type PostgresTxnLogOptions } from '../../txn/log/postgres-txn-log.ts'
-import { LogUnavailableError, type TxnLog } from '../../txn/log/txn-log.ts'
+import { LogUnavailableError, LogUnknownError, type TxnLog } from '../../txn/log/txn-log.ts'
 import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 import { describeLog, newId, recordFor } from './txn-log-contract.ts'
 
@@ -113,6 +113,22 @@ describe('postgres log: its server', () => {
     await check.drop([...answers.keys()])
     await check.settled()
     await check.close()
+    await log.close()
+  })
+
+  test('a write hangs: unknown after its time, and it may still happen', async () => {
+    const log = await open({ coordinatorId: newId(), limits: { queryTimeoutMs: 200 } })
+    const record = recordFor(log)
+    const blocker = await connectLog({ url: server.url })
+    await blocker.script('BEGIN; LOCK weft.txn_log IN EXCLUSIVE MODE')
+    await expect(log.create(record)).rejects.toThrow(LogUnknownError)
+    await blocker.script('COMMIT')
+    await blocker.close()
+    const agent = await open()
+    await expect.poll(async () => (await agent.lookup(record.txnId)).kind).toBe('record')
+    expect(await agent.create({ ...record, writer: 'again' })).toEqual({ kind: 'exists', record })
+    await agent.drop([record.txnId])
+    await agent.close()
     await log.close()
   })
 
