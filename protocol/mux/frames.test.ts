@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import type { ExecRequest } from '../agent-link.ts'
+import { ANY_MAP_VERSION, type ExecRequest } from '../agent-link.ts'
 import { parseErrorFields } from '../wire/backend-messages.ts'
 import { ReceivedDefinitions, SentDefinitions } from './definitions.ts'
 import { KIND } from './frame-kinds.ts'
@@ -173,6 +173,13 @@ const samples: Readonly<Record<string, Sample>> = {
     write: (out) => session.writeOpen(out, 77, { kind: 'client', user: 'zoë', scram: keys }),
     read: (body) => session.readOpen(bodyOf(body)),
     value: { kind: 'client', user: 'zoë', scram: keys },
+  },
+  'exec on any map': {
+    kind: KIND.exec,
+    body: cat(bytes(2 | 8, 0), u32(0xffff_ffff), u32(4), bytes(0, 0, 0, 0)),
+    write: (out) => session.writeExec(out, 77, { ...bare(), mapVersion: ANY_MAP_VERSION }, 4, []),
+    read: (body) => session.readExec(bodyOf(body), definitions).mapVersion,
+    value: -1,
   },
   exec: {
     kind: KIND.exec,

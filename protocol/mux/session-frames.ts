@@ -86,7 +86,8 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   if (access === undefined || flags > FLAGS_MAX || swallow > SWALLOW_MAX) {
     throw muxViolation('an exec with unknown flags')
   }
-  const mapVersion = body.uint32()
+  // Signed: ANY_MAP_VERSION is -1.
+  const mapVersion = body.uint32() | 0
   const settings: Settings = definitions.settings(body.uint32())
   const beginCount = body.uint16()
   const needsCount = body.uint16()
