@@ -14,6 +14,8 @@ export interface WeftProcess {
   readonly finished: Promise<Finished>
   /** Resolves when standard output has a line that begins with `text`; rejects when the process ends before. */
   line(text: string): Promise<string>
+  /** Standard error so far. */
+  errors(): string
 }
 
 /** The `weft` command as a user runs it. */
@@ -48,7 +50,7 @@ export function runWeft(args: readonly string[], env: NodeJS.ProcessEnv = {}): W
       look()
       void finished.then((end) => fail(new Error(`weft ended with ${end.code ?? end.signal}: ${end.stderr}`)))
     })
-  return { child, finished, line }
+  return { child, finished, line, errors: () => stderr }
 }
 
 /** Processes whose command line mentions `text`, for example a data directory. */

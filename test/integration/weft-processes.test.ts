@@ -1,0 +1,129 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+import { runWeft, type WeftProcess } from '../helpers/weft-process.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'weft-processes-'))
+const started: WeftProcess[] = []
+const servers: TestPostgres[] = []
+
+afterEach(async () => {
+  for (const { child } of started) child.kill('SIGKILL')
+  await Promise.all(started.splice(0).map(({ finished }) => finished))
+  await Promise.all(servers.splice(0).map((server) => server.stop()))
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+async function freePorts(count: number): Promise<number[]> {
+  const probes = Array.from({ length: count }, () => createServer())
+  await Promise.all(probes.map((probe) => new Promise<void>((done) => probe.listen(0, '127.0.0.1', done))))
+  const ports = probes.map((probe) => (probe.address() as { port: number }).port)
+  await Promise.all(probes.map((probe) => new Promise((done) => probe.close(done))))
+  return ports
+}
+
+/** Two servers and the configuration of a cluster on them. */
+async function twoShards(): Promise<{ config: string; agentPorts: number[] }> {
+  const shards = await Promise.all([startPostgres(), startPostgres()])
+  servers.push(...shards)
+  const agentPorts = await freePorts(2)
+  const config = join(root, 'weft.yaml')
+  const lines = [
+    'shards:',
+    ...shards.map(
+      ({ url }, id) => `  - { id: ${id}, postgres: "${url}", agent: "127.0.0.1:${agentPorts[id]}" }`,
+    ),
+    'coordinator:',
+    '  listen: 127.0.0.1:0',
+    '  adminListen: 127.0.0.1:0',
+    '  auth: [{ from: 127.0.0.1, method: trust }]',
+    'agent: { adminListen: 127.0.0.1:0 }',
+  ]
+  writeFileSync(config, `${lines.join('\n')}\n`)
+  return { config, agentPorts }
+}
+
+function run(...args: string[]): WeftProcess {
+  const weft = runWeft(args)
+  started.push(weft)
+  return weft
+}
+
+async function up(weft: WeftProcess): Promise<{ url: string; adminUrl: string }> {
+  const event = JSON.parse(await weft.line('{"event":"up"')) as { listen: string; adminUrl: string }
+  return { url: `postgres://postgres@${event.listen}/postgres`, adminUrl: event.adminUrl }
+}
+
+async function stop(weft: WeftProcess): Promise<void> {
+  weft.child.kill('SIGTERM')
+  const end = await weft.finished
+  expect(end.code, end.stderr).toBe(0)
+}
+
+const ready = async (adminUrl: string): Promise<number> => (await fetch(`${adminUrl}/ready`)).status
+
+test('weft coordinator, weft agent: processes of their own, in any order: one cluster', async () => {
+  const { config } = await twoShards()
+  // The first coordinator is there before its agents.
+  const first = run('coordinator', '--config', config)
+  const agents = [
+    run('agent', '--config', config, '--shard', '0'),
+    run('agent', '--config', config, '--shard', '1'),
+  ]
+  const second = run('coordinator', '--config', config)
+  const [a, b] = await Promise.all([up(first), up(second)])
+  await query(a.url, "CREATE TABLE spread (id int PRIMARY KEY, n int) WITH (shard_key = 'id')")
+  await query(a.url, 'INSERT INTO spread SELECT i, i FROM generate_series(1, 100) i')
+  await vi.waitFor(async () =>
+    expect(await query(b.url, 'SELECT sum(n)::int AS sum FROM spread')).toEqual([{ sum: 5050 }]),
+  )
+  const onShards = await Promise.all(
+    servers.map(({ url }) => query(url, 'SELECT count(*)::int AS n FROM spread')),
+  )
+  expect(onShards.map(([row]) => Number(row?.n) > 0)).toEqual([true, true])
+  expect(await (await fetch(`${a.adminUrl}/api/status`)).json()).toMatchObject({
+    role: 'coordinator',
+    shards: [
+      { shard: 0, up: true },
+      { shard: 1, up: true },
+    ],
+  })
+  for (const process of [first, second, ...agents]) await stop(process)
+})
+
+test('weft agent: one is gone: the coordinator is not ready, comes back with it, and other shards go on', async () => {
+  const { config } = await twoShards()
+  const home = run('agent', '--config', config, '--shard', '0')
+  const other = run('agent', '--config', config, '--shard', '1')
+  const coordinator = run('coordinator', '--config', config)
+  const { url, adminUrl } = await up(coordinator)
+  expect(await ready(adminUrl)).toBe(200)
+  other.child.kill('SIGKILL')
+  await vi.waitFor(async () => expect(await ready(adminUrl)).toBe(503), { timeout: 20_000 })
+  expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  const again = run('agent', '--config', config, '--shard', '1')
+  await up(again)
+  await vi.waitFor(async () => expect(await ready(adminUrl)).toBe(200), { timeout: 20_000 })
+  for (const process of [coordinator, home, again]) await stop(process)
+})
+
+test('weft agent: its port is taken: names the setting', async () => {
+  const { config, agentPorts } = await twoShards()
+  const blocker = createServer()
+  await new Promise<void>((done) => blocker.listen(agentPorts[1], '127.0.0.1', done))
+  const end = await run('agent', '--config', config, '--shard', '1').finished
+  blocker.close()
+  expect(end.code).toBe(1)
+  expect(end.stderr).toContain(`weft: port ${agentPorts[1]} (agent of shard 1) is already in use`)
+  expect(end.stderr).toContain('shards[1].agent')
+})
+
+test('weft coordinator: a signal while it waits for its agents: ends', async () => {
+  const { config } = await twoShards()
+  const coordinator = run('coordinator', '--config', config)
+  await vi.waitFor(() => expect(coordinator.errors()).toContain('waiting for the agent'), { timeout: 20_000 })
+  await stop(coordinator)
+})
