@@ -126,10 +126,10 @@ export class Pool {
   /** Another identity whose first waiter has waited longer than is fair. */
   private impatient(pool: IdentityPool): IdentityPool | undefined {
     let found: IdentityPool | undefined
-    const before = performance.now() - FOREIGN_PATIENCE_MS
     for (const other of this.pools.values()) {
       const first = other.waiters[0]
-      if (other === pool || first === undefined || other.connecting > 0 || first.queuedAtMs > before) continue
+      if (other === pool || first === undefined || other.connecting > 0) continue
+      if (first.queuedAtMs > performance.now() - FOREIGN_PATIENCE_MS) continue
       if (found === undefined || first.queuedAtMs < found.waiters[0]!.queuedAtMs) found = other
     }
     return found

@@ -137,8 +137,8 @@ describe('agent cancel', () => {
         protocol === 'simple'
           ? s.query('COPY lines FROM STDIN', { access: 'write' })
           : s.exec({ payload: extendedCopy('COPY lines FROM STDIN'), access: 'write' })
-      await until(`SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'COPY lines%' AND wait_event = 'ClientRead'
-      AND state = 'active'`)
+      await until(`SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'COPY lines%'
+      AND wait_event = 'ClientRead' AND state = 'active'`)
       s.session.copyData(copyData('1\tone\n'))
       // Half a message.
       s.session.copyData(copyData('2\ttwo two two two\n').subarray(0, 10))
@@ -152,8 +152,8 @@ describe('agent cancel', () => {
   test('reset: COPY that waits for its first byte: undone', async () => {
     const s = open()
     void s.query('COPY lines FROM STDIN', { access: 'write' })
-    await until(`SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'COPY lines%' AND wait_event = 'ClientRead'
-      AND state = 'active'`)
+    await until(`SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'COPY lines%'
+      AND wait_event = 'ClientRead' AND state = 'active'`)
     await s.session.reset()
     expect(await s.value('SELECT count(*) FROM lines')).toBe('0')
   })

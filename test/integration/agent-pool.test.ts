@@ -200,7 +200,7 @@ describe('agent pool', () => {
     expect(await s.value('SELECT 1')).toBe('1')
   })
 
-  test('pool: a backend killed while idle in a transaction: the next statement hears of it, the one after runs', async () => {
+  test('pool: a backend killed inside a transaction: the next statement hears of it, then all is well', async () => {
     const s = open()
     const pid = await s.value('SELECT pg_backend_pid()', { begin: ['BEGIN'] })
     await kill(`pid = ${pid}`)

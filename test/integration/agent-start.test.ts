@@ -1,5 +1,6 @@
 import { chown, stat, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { deriveKeys, parseVerifier } from '../../protocol/scram/verifier.ts'
 import { parsePostgresUrl, startAgent } from '../../shard-agent/main.ts'
 import { HlcClock, timestampMs } from '../../txn/hlc.ts'
 import { MemoryTxnLog } from '../../txn/log/memory-txn-log.ts'
@@ -83,11 +84,42 @@ describe('agent start', () => {
     },
   )
 
+  test('login: by the keys of a client’s own SCRAM login: as that client', async () => {
+    const guarded = await startPostgres()
+    await query(guarded.url, `CREATE ROLE client LOGIN PASSWORD 'secret'`)
+    const [stored] = await query<{ rolpassword: string }>(
+      guarded.url,
+      `SELECT rolpassword FROM pg_authid WHERE rolname = 'client'`,
+    )
+    const { salt, iterations } = parseVerifier(stored!.rolpassword)!
+    await writeFile(
+      `${guarded.dataDir}/pg_hba.conf`,
+      'host all client all scram-sha-256\nhost all all all trust\n',
+    )
+    await query(guarded.url, 'SELECT pg_reload_conf()')
+    const agent = await startTestAgent({ url: guarded.url })
+    const link = agent.connect('c1')
+    const login = (id: number, password?: string) =>
+      new TestSession(link, id, {
+        kind: 'client',
+        user: 'client',
+        ...(password === undefined ? {} : { scram: deriveKeys(password, salt, iterations) }),
+      })
+    let id = 10
+    // Once the new rules are in force: without keys there is nothing to log in with.
+    await expect.poll(async () => (await login(++id).query('SELECT 1')).error?.code).toBe('28000')
+    expect((await login(1, 'wrong').query('SELECT 1')).error?.code).toBe('28P01')
+    expect(await login(2, 'secret').value('SELECT session_user')).toBe('client')
+    await agent.stop()
+    await guarded.stop()
+  })
+
   test('start: no prepared transactions allowed: what to run', async () => {
     const bare = await startPostgres({ settings: { max_prepared_transactions: '0' } })
     await expect(startAt(bare.url)).rejects.toMatchObject({
       message:
-        'shard 2: max_prepared_transactions is 0; run ALTER SYSTEM SET max_prepared_transactions = 200 and restart that server',
+        'shard 2: max_prepared_transactions is 0; ' +
+        'run ALTER SYSTEM SET max_prepared_transactions = 200 and restart that server',
     })
     await bare.stop()
   })

@@ -88,7 +88,8 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
     await s.query(
       `CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE WARNING 'told late'; RETURN NULL; END$$;
        CREATE TABLE telling (a int);
-       CREATE CONSTRAINT TRIGGER t AFTER INSERT ON telling DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tell()`,
+       CREATE CONSTRAINT TRIGGER t AFTER INSERT ON telling DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION tell()`,
       { access: 'write' },
     )
     await s.query('INSERT INTO telling VALUES (1)', { begin: ['BEGIN'], access: 'write' })
@@ -125,6 +126,30 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
     const pid = await s.value('SELECT pg_backend_pid()', { begin: ['BEGIN'] })
     await query(server.url, `SELECT pg_terminate_backend(${pid})`)
     await expect(s.session.prepare(gidOf())).rejects.toMatchObject({ code: '57P01' })
+  })
+
+  test('prepare: a synchronous standby does not confirm: refused, and nothing stays prepared', async () => {
+    const reload = 'SELECT pg_reload_conf()'
+    await query(server.url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
+    await query(server.url, reload)
+    const s = open('teller')
+    const begin = ['BEGIN', 'SET LOCAL synchronous_commit = on']
+    await expect.poll(() => s.value('SHOW synchronous_standby_names')).toBe('nobody')
+    await s.query('INSERT INTO kept VALUES (10)', { begin, access: 'write' })
+    const gid = gidOf()
+    const vote = s.session.prepare(gid)
+    await expect
+      .poll(() => query(server.url, `SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'`))
+      .toHaveLength(1)
+    s.session.cancel()
+    await expect(vote).rejects.toMatchObject({
+      code: '40001',
+      message: 'shard 0 could not prepare the transaction: a synchronous standby did not confirm it',
+    })
+    await query(server.url, 'ALTER SYSTEM RESET synchronous_standby_names')
+    await query(server.url, reload)
+    expect(await s.value('SHOW synchronous_commit')).toBe('off')
+    expect(await has(10)).toBe('0')
   })
 
   test('prepare: a gid that needs quoting: prepared under exactly that', async () => {
