@@ -1,4 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import type { KeyContext } from '../../sql/hash/key-value.ts'
 import type { KeyRestriction, KeyValue, Route } from '../../sql/plan/plan.ts'
@@ -25,10 +26,10 @@ export function routeNow(route: Route, keys: KeySlots, catalog: Catalog, preferr
       const { restrictions } = route
       let shard = NOT_ONE
       for (let i = 0; i < restrictions.length; i++) {
-        const { keyType, values } = restrictions[i]!
+        const { keyType, values, assigned } = restrictions[i]!
         for (let j = 0; j < values.length; j++) {
-          const slot = keys.slot(keyType, values[j]!)
-          if (slot === NULL_KEY || slot === NO_MATCH) continue
+          const slot = keys.slot(keyType, values[j]!, assigned)
+          if ((slot === NULL_KEY || slot === NO_MATCH) && assigned === undefined) continue
           if (slot < 0) return NOT_ONE
           const owner = catalog.slots[slot]!
           if (shard !== NOT_ONE && owner !== shard) return NOT_ONE
@@ -70,6 +71,12 @@ export function preferredShard(ctx: ExecContext): number {
   return ctx.tx.joined[0]?.shard ?? HOME
 }
 
+const NULL_ASSIGNED = new PgError({
+  code: '23502',
+  message: 'null value in the shard key violates not-null constraint',
+  hint: 'A row without a shard key belongs to no shard.',
+})
+
 async function shardsOf(
   ctx: ExecContext,
   restriction: KeyRestriction,
@@ -78,7 +85,8 @@ async function shardsOf(
 ): Promise<Set<number>> {
   const shards = new Set<number>()
   for (const value of restriction.values) {
-    const slot = await slotOf(ctx, restriction.keyType, value, exec)
+    const slot = await slotOf(ctx, restriction.keyType, value, exec, restriction.assigned)
+    if (slot === NULL_KEY && restriction.assigned !== undefined) throw NULL_ASSIGNED
     if (slot >= 0) shards.add(catalog.slots[slot]!)
   }
   return shards

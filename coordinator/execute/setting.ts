@@ -6,6 +6,8 @@ import {
   rowDescription,
 } from '../../protocol/wire/backend-messages.ts'
 import type { SettingPlan } from '../../sql/plan/plan.ts'
+import { quoteText } from '../../sql/plan/text-scan.ts'
+import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
 import { queryShard, settle, simpleQuery } from './send.ts'
@@ -61,28 +63,31 @@ async function onJoined(ctx: ExecContext, sql: string): Promise<void> {
  * backend gets it before it next runs something for this session.
  */
 async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPlan): Promise<void> {
-  const name = plan.name!
+  const names = plan.assignments?.map((a) => a.name) ?? [plan.name!]
   const [first, ...rest] = heldLines(ctx)
   const line = first ?? ctx.line(HOME)
   if (ctx.tx.isOpen) ctx.tx.tainted = true
-  const judge = first === undefined && plan.verb === 'set-local' ? `SELECT 1` : exec.text
-  const text = plan.viaFunction && exec.bind !== undefined ? boundSetConfig(exec) : judge
-  const set = await runOn(
-    ctx,
-    line,
-    `${text};SELECT pg_catalog.current_setting('${name.replaceAll("'", "''")}')`,
-  )
-  const value = set.rows.at(-1)?.[0]?.toString('utf8') ?? ''
+  const text = plan.viaFunction && exec.bind !== undefined ? boundSetConfig(exec) : exec.text
+  // Outside a block SET LOCAL has no effect, and its warning is ours to give.
+  const judge = first === undefined && plan.verb === 'set-local' ? 'SELECT 1' : text
+  const shown = names.map((name) => `pg_catalog.current_setting(${quoteText(name)})`)
+  const set = await runOn(ctx, line, `${judge};SELECT ${shown.join(', ')}`)
+  const values = names.map((_, i) => set.rows.at(-1)?.[i]?.toString('utf8') ?? '')
+  for (const [i, name] of names.entries()) {
+    const refused = refuseSetting(name, values[i]!)
+    if (refused !== undefined) throw refused
+  }
   await settleAll(rest.map((other) => runOn(ctx, other, text)))
-  remember(ctx, plan, name, value)
+  for (const [i, name] of names.entries()) remember(ctx, plan, name, values[i]!)
   for (const aside of set.asides) ctx.out.push(aside)
-  if (plan.viaFunction) return sayValue(ctx, exec, value)
+  if (plan.viaFunction) return sayValue(ctx, exec, values[0]!)
   if (plan.verb === 'set-local' && ctx.tx.kind !== 'explicit') ctx.out.push(NOT_IN_BLOCK)
   ctx.out.hold(commandComplete(plan.tag))
 }
 
 const NOT_IN_BLOCK = noticeResponse({
   severity: 'WARNING',
+  severityRaw: 'WARNING',
   code: '25P01',
   message: 'SET LOCAL can only be used in transaction blocks',
 })

@@ -18,11 +18,11 @@ import { ExecFailed } from '../execute/replies.ts'
 import { run } from '../execute/run.ts'
 import { queryShard } from '../execute/send.ts'
 import { SessionRunner } from '../execute/session-runner.ts'
+import { parseSearchPath } from '../settings/search-path.ts'
 import type { Batch } from './batch.ts'
 import { type BatchEnd, BatchRunner } from './batch-runner.ts'
 import type { ClientSession } from './client-session.ts'
 import { Pins } from './pins.ts'
-import { parseSearchPath } from './search-path.ts'
 
 /** Parameters a server reports at start and on change (GUC_REPORT), over the supported versions. */
 const REPORTED = [

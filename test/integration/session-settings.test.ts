@@ -1,8 +1,8 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { SessionSettings } from '../../coordinator/session/settings.ts'
-import { SettingsInterner } from '../../coordinator/session/settings-sql.ts'
-import { startupSettings } from '../../coordinator/session/startup-settings.ts'
+import { SessionSettings } from '../../coordinator/settings/settings.ts'
+import { SettingsInterner } from '../../coordinator/settings/settings-sql.ts'
+import { startupSettings } from '../../coordinator/settings/startup-settings.ts'
 import { hasPostgres15, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {

@@ -1,10 +1,23 @@
 import { expect, test } from 'vitest'
 import { refuseSetting } from './refuse-setting.ts'
 
-test('refuse setting: encodings that are not ASCII-safe: refused under every alias', () => {
-  const names = ['SJIS', 'shift_jis', 'BIG5', 'gbk', 'WIN936', 'UHC', 'gb18030', 'JOHAB', 'SHIFT_JIS_2004']
+test('refuse setting: encodings that are not ASCII-safe: and single-byte ones: refused under every alias', () => {
+  const names = [
+    'SJIS',
+    'shift_jis',
+    'BIG5',
+    'gbk',
+    'WIN936',
+    'UHC',
+    'gb18030',
+    'JOHAB',
+    'SHIFT_JIS_2004',
+    'latin1',
+    'EUC_JP',
+    'WIN1252',
+  ]
   for (const name of names) expect(refuseSetting('client_encoding', name)?.code, name).toBe('0A000')
-  for (const name of ['UTF8', 'latin1', 'EUC_JP', 'WIN1252', 'SQL_ASCII', 'nonsense', '']) {
+  for (const name of ['UTF8', 'unicode', 'SQL_ASCII', 'nonsense', '']) {
     expect(refuseSetting('client_encoding', name), name).toBeUndefined()
   }
 })

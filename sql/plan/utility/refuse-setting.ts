@@ -13,13 +13,17 @@ export function refuseSetting(name: string, value: string): PgError | undefined 
     )
   }
   if (name !== 'client_encoding') return undefined
-  const encoding = UNSAFE_ENCODINGS.get(value.replace(/[^A-Za-z0-9]/g, '').toLowerCase())
+  const plain = value.replace(/[^A-Za-z0-9]/g, '').toLowerCase()
+  const encoding = UNSAFE_ENCODINGS.get(plain) ?? (SINGLE_BYTE.test(plain) ? value.toUpperCase() : undefined)
   if (encoding === undefined) return undefined
   return unsupported(
     `client_encoding ${encoding} is not supported`,
-    'Use UTF8, or another encoding in which no byte of a multi-byte character is ASCII.',
+    'Use UTF8: the driver, or the program, converts.',
   )
 }
+
+/** ASCII-safe, but a key's bytes would hash to another slot than those that the server stores. */
+const SINGLE_BYTE = /^(latin|win|koi8|iso8859|euc|mule|abc|alt|tcvn|vscii)/
 
 /**
  * Encodings in which a byte of a multi-byte character can look like ASCII, a quote or a backslash among them: text in
