@@ -18,11 +18,10 @@ export interface ShardCopiesOptions {
 export class ShardCopies {
   private readonly copies: OneCopy[]
 
-  /** `header` and `trailer` go around what each shard gets (binary format). */
-  constructor(runner: ShardRunner, sql: string, frame: { header?: Buffer; trailer?: Buffer } = {}) {
+  constructor(runner: ShardRunner, sql: string, options: ShardCopiesOptions = {}) {
     this.copies = Array.from(
       { length: runner.shardCount },
-      (_, shard) => new OneCopy(runner, shard, sql, frame),
+      (_, shard) => new OneCopy(runner, shard, sql, options),
     )
   }
 
@@ -57,9 +56,9 @@ export class ShardCopies {
     return ends.map((end) => (end.status === 'fulfilled' ? end.value : 0))
   }
 
-  /** Opens the COPY of a shard even if no row comes, so that Postgres looks at the statement. */
-  async open(shard: number): Promise<void> {
-    await this.copies[shard]!.touch()
+  /** Opens the COPY of `shard` when no shard got anything, so that Postgres still looks at the statement. */
+  async openIfUnused(shard: number): Promise<void> {
+    if (this.copies.every((copy) => copy.isUnused)) await this.copies[shard]!.touch()
   }
 
   /** Aborts what is open: the shards are ready for the next statement then, in a failed transaction. */
@@ -73,6 +72,7 @@ class OneCopy {
   private readonly shard: number
   private readonly sql: string
   private readonly options: ShardCopiesOptions
+  isUnused = true
   private buffer = Buffer.alloc(0)
   private used = 0
   private queue: Buffer[] = []
@@ -105,7 +105,7 @@ class OneCopy {
   }
 
   async touch(): Promise<void> {
-    if (this.stream === undefined && this.pumping === undefined) await this.explained(() => this.open())
+    await this.explained(() => this.open())
   }
 
   async end(): Promise<number> {
@@ -142,6 +142,7 @@ class OneCopy {
   /** Sends what there is and begins a chunk with room for `size` bytes. */
   private startChunk(size: number): void {
     this.flush()
+    this.isUnused = false
     this.buffer = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, size))
   }
 

@@ -67,6 +67,11 @@ export abstract class RowReader {
     return false
   }
 
+  /** Lets go of the caller's bytes in the middle of a chunk, before a wait. */
+  detach(): void {
+    this.keepRest()
+  }
+
   /** Bytes of the key, with escapes and quotes undone. */
   abstract keyText(): Buffer
 
