@@ -1,4 +1,5 @@
-// npm run sim -- --seeds 1000: the simulation of commits and recovery over that many seeds; --seed 17: one, with its trace.
+// npm run sim -- --seeds 1000: the simulation of commits and recovery over that many seeds.
+// npm run sim -- --seed 17: one of them, with its trace when it fails.
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

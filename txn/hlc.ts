@@ -99,7 +99,7 @@ export function observe(
   return 'adopted'
 }
 
-/** Where the durable upper bound is kept (txn/clock-bound.ts). */
+/** Where the durable upper bound is kept: with the shard, so that it goes where the shard goes. */
 export interface ClockBound {
   /** 0 when there is none yet. */
   read(): Promise<number>

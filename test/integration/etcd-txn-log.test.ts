@@ -74,7 +74,7 @@ describe.skipIf(!hasEtcd)('on etcd', () => {
       await log.close()
     })
 
-    test('all are killed: nothing is decided and nothing begun; back again: the registration still stands', async () => {
+    test('all are killed: nothing is decided or begun; back again: the registration stands', async () => {
       const cluster = `m${++clusters}`
       const health: boolean[] = []
       const options = { cluster, coordinatorId: newId(), limits: { callTimeoutMs: 1000 } }

@@ -97,7 +97,7 @@ describe('recovery of one shard', () => {
     expect(r.counters).toMatchObject({ committed: 1, rolledBack: 1, confirmed: 1, errors: 0 })
   })
 
-  test('start: undecided ones of a registered coordinator: a tombstone, rolled back, its late commit loses', async () => {
+  test('start: undecided, its coordinator registered: a tombstone, rolled back, a late commit loses', async () => {
     await prepare(mine(1), 1)
     store.current.registered.add(incarnation)
     const r = recovery()

@@ -1,0 +1,101 @@
+import type { PgError } from '../errors/pg-error.ts'
+import type { Timestamp } from '../protocol/agent-link.ts'
+import type { Decision } from './log/txn-log.ts'
+
+/** What the commit machine (commit-machine.ts) remembers, hears and asks for. */
+export interface CommitState {
+  readonly txnId: string
+  readonly phase: 'preparing' | 'deciding' | 'committing' | 'aborting' | 'done'
+  readonly members: readonly Member[]
+  /** Of the current phase: members whose answer is awaited. */
+  readonly waiting: number
+  readonly commitTs: Timestamp
+  /** Why it aborts; what the client is told. */
+  readonly error: PgError | undefined
+  /** Attempts to write the decision, and whether any of them has an unknown fate. */
+  readonly attempts: number
+  readonly fateUnknown: boolean
+  /** Recovery may have written a tombstone for it, which only this coordinator can take away early. */
+  readonly tombstone: boolean
+}
+
+export interface Member {
+  readonly shard: number
+  readonly status: MemberStatus
+  readonly prepareTs: Timestamp
+}
+
+export type MemberStatus =
+  /** A reader whose transaction is being ended. */
+  | 'releasing'
+  | 'released'
+  | 'preparing'
+  | 'prepared'
+  /** Certainly not prepared: nothing is left there. */
+  | 'refused'
+  /** COMMIT PREPARED or ROLLBACK PREPARED is under way. */
+  | 'applying'
+  | 'applied'
+  /** Its agent's recovery settles it. */
+  | 'left'
+
+export type CommitEvent =
+  | { readonly kind: 'prepared'; readonly shard: number; readonly prepareTs: Timestamp }
+  /** Certainly not prepared. */
+  | { readonly kind: 'prepare-failed'; readonly shard: number; readonly error: PgError }
+  /** Prepared, or not, or later. */
+  | { readonly kind: 'prepare-lost'; readonly shard: number; readonly error: PgError }
+  | { readonly kind: 'released'; readonly shard: number }
+  /** The shard was thought to be only read, but a function or trigger wrote there. It was not ended. */
+  | { readonly kind: 'reader-wrote'; readonly shard: number }
+  | { readonly kind: 'release-failed'; readonly shard: number; readonly error: PgError }
+  /** The caller wants it aborted, if that is still possible. */
+  | { readonly kind: 'give-up'; readonly error: PgError }
+  | { readonly kind: 'log-created' }
+  | { readonly kind: 'log-exists'; readonly decision: Decision; readonly commitTs: Timestamp }
+  | { readonly kind: 'log-fenced' }
+  | { readonly kind: 'log-unavailable'; readonly why: string }
+  | { readonly kind: 'log-unknown'; readonly why: string }
+  | { readonly kind: 'applied'; readonly shard: number }
+  /** `gone`: 42704; `unreachable`: no connection; `again`: anything else. */
+  | {
+      readonly kind: 'apply-failed'
+      readonly shard: number
+      readonly how: 'gone' | 'unreachable' | 'again'
+    }
+  /** The current phase has taken as long as it may. */
+  | { readonly kind: 'deadline' }
+
+export type Outcome =
+  | { readonly outcome: 'committed'; readonly commitTs: Timestamp }
+  | { readonly outcome: 'aborted'; readonly error: PgError }
+  | { readonly outcome: 'unknown'; readonly error: PgError }
+
+export type CommitEffect =
+  | { readonly kind: 'prepare'; readonly shard: number }
+  /** End the reader's transaction unless it has written. */
+  | { readonly kind: 'release'; readonly shard: number }
+  /** Make a PREPARE that still runs fail; its answer counts all the same. */
+  | { readonly kind: 'cancel-prepare'; readonly shard: number }
+  /** End a transaction that was never asked to prepare. */
+  | { readonly kind: 'rollback'; readonly shard: number }
+  | {
+      readonly kind: 'write-decision'
+      readonly commitTs: Timestamp
+      readonly participants: readonly number[]
+      /** From 1. Later ones ask again what became of the earlier ones. */
+      readonly attempt: number
+    }
+  /** `again`: not at once, it has just failed. */
+  | { readonly kind: 'commit-prepared'; readonly shard: number; readonly commitTs: Timestamp; again: boolean }
+  | { readonly kind: 'rollback-prepared'; readonly shard: number; again: boolean }
+  | { readonly kind: 'answer'; readonly answer: Outcome }
+  /** Take the record (or the tombstone) out of the log, at leisure. */
+  | { readonly kind: 'drop' }
+  /** Tell the log which shards have carried the commit out. */
+  | { readonly kind: 'confirm'; readonly shards: readonly number[] }
+
+export interface CommitStep {
+  readonly state: CommitState
+  readonly effects: readonly CommitEffect[]
+}
