@@ -28,6 +28,8 @@ export interface DevClusterOptions {
   readonly servers?: readonly string[]
   readonly logger: Logger
   readonly poolSize?: number
+  /** Settings of the embedded Postgres servers, on top of Weft's own. */
+  readonly postgresSettings?: Readonly<Record<string, string>>
   /** Ends a start that is under way; it then rejects. */
   readonly signal?: AbortSignal
 }
@@ -172,7 +174,7 @@ async function startShards(
     const log = (message: string): void => options.logger.info(message)
     const server = await startEmbeddedPostgres({
       dataDir,
-      settings: { cluster_name: `weft-shard-${id}` },
+      settings: { cluster_name: `weft-shard-${id}`, ...options.postgresSettings },
       log,
     })
     cleanup.add(() => {

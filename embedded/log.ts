@@ -66,9 +66,11 @@ async function readAll({ ca, cert, key }: TlsPaths): Promise<{ ca: Buffer; cert?
 function explainLogError(error: unknown, { homeUrl, urlSetting }: OpenLogOptions): unknown {
   if (!(error instanceof LogUnavailableError)) return error
   const cause = error.cause as { code?: string; message?: string } | undefined
-  // Five characters: Postgres' own answer. Anything else, ECONNREFUSED say, is a connection that failed.
-  const code = cause?.code !== undefined && /^[0-9A-Z]{5}$/.test(cause.code) ? cause.code : '08006'
   const message = cause?.message || cause?.code || error.message
+  // Five characters: Postgres' own answer. Anything else is a login without a password, or, ECONNREFUSED say, a
+  // connection that failed.
+  const otherwise = /^SASL|password/.test(message) ? '28P01' : '08006'
+  const code = cause?.code !== undefined && /^[0-9A-Z]{5}$/.test(cause.code) ? cause.code : otherwise
   return explainShardError(new PgError({ code, message }, { cause: error }), 0, homeUrl, urlSetting)
 }
 

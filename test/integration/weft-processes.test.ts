@@ -26,24 +26,36 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 /** Two servers and the configuration of a cluster on them. */
-async function twoShards(): Promise<{ config: string; agentPorts: number[] }> {
+async function twoShards(
+  auth: 'trust' | 'scram-sha-256' = 'trust',
+): Promise<{ config: string; agentPorts: number[] }> {
   const shards = await Promise.all([startPostgres(), startPostgres()])
   servers.push(...shards)
+  if (auth === 'scram-sha-256') await Promise.all(shards.map(needPassword))
+  const urlOf = ({ url }: TestPostgres) =>
+    auth === 'trust' ? url : url.replace('postgres@', 'postgres:secret@')
   const agentPorts = await freePorts(2)
   const config = join(root, 'weft.yaml')
   const lines = [
     'shards:',
     ...shards.map(
-      ({ url }, id) => `  - { id: ${id}, postgres: "${url}", agent: "127.0.0.1:${agentPorts[id]}" }`,
+      (one, id) => `  - { id: ${id}, postgres: "${urlOf(one)}", agent: "127.0.0.1:${agentPorts[id]}" }`,
     ),
     'coordinator:',
     '  listen: 127.0.0.1:0',
     '  adminListen: 127.0.0.1:0',
-    '  auth: [{ from: 127.0.0.1, method: trust }]',
+    `  auth: [{ from: 127.0.0.1, method: ${auth} }]`,
     'agent: { adminListen: 127.0.0.1:0 }',
   ]
   writeFileSync(config, `${lines.join('\n')}\n`)
   return { config, agentPorts }
+}
+
+/** As a server is that was set up with a password: every server has its own salt for the same role. */
+async function needPassword(server: TestPostgres): Promise<void> {
+  await query(server.url, "ALTER ROLE postgres PASSWORD 'secret'")
+  writeFileSync(join(server.dataDir, 'pg_hba.conf'), 'host all all all scram-sha-256\n')
+  await query(server.url, 'SELECT pg_reload_conf()')
 }
 
 function run(...args: string[]): WeftProcess {
@@ -108,6 +120,19 @@ test('weft agent: one is gone: the coordinator is not ready, comes back with it,
   await up(again)
   await vi.waitFor(async () => expect(await ready(adminUrl)).toBe(200), { timeout: 20_000 })
   for (const process of [coordinator, home, again]) await stop(process)
+})
+
+test("weft coordinator: the agent's own role logs in by password: it reaches every shard", async () => {
+  const { config } = await twoShards('scram-sha-256')
+  run('agent', '--config', config)
+  const { url } = await up(run('coordinator', '--config', config))
+  await expect(query(url.replace('postgres@', 'postgres:wrong@'), 'SELECT 1')).rejects.toMatchObject({
+    code: '28P01',
+  })
+  const login = url.replace('postgres@', 'postgres:secret@')
+  await query(login, "CREATE TABLE spread (id int PRIMARY KEY, n int) WITH (shard_key = 'id')")
+  await query(login, 'INSERT INTO spread SELECT i, i FROM generate_series(1, 100) i')
+  expect(await query(login, 'SELECT count(*)::int AS n FROM spread')).toEqual([{ n: 100 }])
 })
 
 test('weft agent: its port is taken: names the setting', async () => {
