@@ -58,7 +58,7 @@ function findFiles(dir: string, wanted: (name: string) => boolean): string[] {
 function readSource(path: string): Source {
   const text = readFileSync(join(root, path), 'utf8')
   const { ast, broken } = parse(text)
-  const isTest = path.startsWith('test/') || path.endsWith('.test.ts') || path.includes('testdata')
+  const isTest = path.startsWith('test/') || path.endsWith('.test.ts') || /\/testing\/|testdata/.test(path)
   return { path, text, lines: text.split('\n'), ast, broken, imports: findImports(path, ast), isTest }
 }
 
