@@ -4,7 +4,8 @@ import { lineAt, type Node, readScripts, readSources, walk } from './sources.ts'
 const fileLinesMax = 450
 const functionLinesMax = 70
 /** The formatter keeps code to 110; comments may be a word longer. */
-const columnsMax = 120
+const codeColumnsMax = 110
+const columnsMax = 125
 
 const sources = readSources()
 const production = sources.filter((source) => !source.isTest)
@@ -51,7 +52,7 @@ test(`tidy: lines: at most ${columnsMax} columns, but for text that cannot be br
     const texts = textRanges(source.ast)
     let offset = 0
     return source.lines.flatMap((line, i) => {
-      const edge = offset + columnsMax
+      const edge = offset + codeColumnsMax - 1
       offset += line.length + 1
       const inText = texts.some(([start, end]) => start <= edge && edge < end)
       return line.length > columnsMax && !inText ? [`${source.path}:${i + 1}: ${line.length}`] : []
