@@ -142,7 +142,7 @@ export interface Modify {
 export interface InsertTarget {
   readonly relation: Relation
   readonly set?: ValueSet
-  readonly column?: ColumnKey
+  readonly column?: ColumnInfo & { readonly key: ColumnKey }
 }
 
 export const EMPTY_SPACE: Space = { tables: [], columns: [], open: false }

@@ -177,7 +177,8 @@ function insertTargets(
   if (!output) return [{ relation }]
   const direct = columnKey(-1, 'insert')
   if (output.set) return [{ relation, set: { ...output.set, direct } }]
-  return [output.info.key === undefined ? { relation } : { relation, column: output.info.key }]
+  const { key } = output.info
+  return [key === undefined ? { relation } : { relation, column: { ...output.info, key } }]
 }
 
 function buildMerge(b: Builder, node: Pg.MergeStmt, parent: Scope | undefined, nested: boolean): Block {
@@ -219,6 +220,6 @@ function mergeInsert(
   if (!value) return [{ relation }]
   const set = constantSet([value], columnKey(-1, 'insert'), scope, b.literals)
   if (set) return [{ relation, set }]
-  const column = columnOf(value, scope)?.key
+  const column = columnOf(value, scope)
   return [column === undefined ? { relation } : { relation, column }]
 }

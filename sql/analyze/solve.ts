@@ -4,6 +4,7 @@ import { isIn, isSame } from './build.ts'
 import {
   acceptsCasts,
   type ColumnKey,
+  comparable,
   equals,
   type Fact,
   rejectsNull,
@@ -19,6 +20,8 @@ export interface Occurrence {
   readonly set: ValueSet | undefined
   /** The key's column; undefined for rows that are inserted. */
   readonly column: ColumnKey | undefined
+  /** The set is what is written, not what is stored: the two differ when assignment converts the value. */
+  readonly converted: boolean
 }
 
 /** Why concatenating what each shard gives would not be the answer. */
@@ -84,7 +87,7 @@ function solveCte(s: Solver, cte: Cte, env: Env): void {
   if (cte.references === 1 && !cte.modifies && !cte.recursive) return
   const { status } = solve(s, cte.block, { ...env, lateral: NOWHERE })
   const writes = cte.modifies && status.kind === 'part'
-  s.ctes.set(cte, writes ? bad(`a data-modifying WITH query ("${cte.name}") over several shards`) : status)
+  s.ctes.set(cte, writes ? bad(`data-modifying WITH query "${cte.name}"`) : status)
 }
 
 function solveRows(s: Solver, block: Block, env: Env, arms: Status[]): Status {
@@ -112,9 +115,15 @@ function addInserts(s: Solver, block: Block, facts: readonly Fact[]): void {
     const { relation } = insert
     const accepts = (set: ValueSet) => acceptsCasts(relation.key!.type, set)
     let set = insert.set && accepts(insert.set) ? insert.set : undefined
-    if (insert.column !== undefined) set = valuesOf(facts, insert.column, accepts)
-    s.occurrences.push({ relation, set, column: undefined })
+    if (insert.column !== undefined) set = valuesOf(facts, insert.column.key, accepts)
+    const converted = !keepsValue(relation, insert.column?.type)
+    s.occurrences.push({ relation, set, column: undefined, converted })
   }
+}
+
+/** Values of this type go into the shard key's column as they are. */
+function keepsValue({ key, columns }: Relation, type: string | undefined): boolean {
+  return type !== undefined && key?.typmod === undefined && comparable(type, columns[key?.index ?? -1]?.type)
 }
 
 /** Set operations, and the source of an INSERT. */
@@ -258,7 +267,7 @@ function combineParts(left: PartStatus, right: PartStatus, facts: readonly Fact[
     }
   }
   const groups = new Set(keys.values())
-  const why = groups.size > 1 ? ', which are not colocated' : ' that is not on their shard keys'
+  const why = groups.size > 1 ? ', which are not colocated,' : ' that is not on their shard keys'
   return bad(`a join of ${quoted(tables)}${why}`)
 }
 
@@ -273,7 +282,7 @@ function solveLeaf(s: Solver, leaf: Leaf, facts: readonly Fact[], env: Env): Sta
   const column = keyColumn(leaf)
   if (column === undefined) return bad(`table "${relation.name}", whose shard key is not known`)
   const set = valuesOf(facts, column, (v) => acceptsCasts(relation.key!.type, v))
-  s.occurrences.push({ relation, set, column })
+  s.occurrences.push({ relation, set, column, converted: false })
   const colocation = relation.colocation ?? -1
   for (const other of equals(facts, [column])) {
     if (other !== column && env.anchors.get(other) === colocation)

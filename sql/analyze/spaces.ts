@@ -7,7 +7,10 @@ import { columnKey, comparable, type Fact } from './facts.ts'
 export function relationColumns(leaf: number, relation: Relation): NamedColumn[] {
   return relation.columns.map((c) => {
     const info = { key: columnKey(leaf, c.name), type: c.type }
-    return { name: c.name, info: c.collation === undefined ? info : { ...info, collation: c.collation } }
+    if (c.collation === undefined) return { name: c.name, info }
+    // Equality by another collation may not be that of the bytes; declaring a table refuses such keys.
+    const followed = c.name === relation.key?.column ? info : { type: c.type }
+    return { name: c.name, info: { ...followed, collation: c.collation } }
   })
 }
 

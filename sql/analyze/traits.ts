@@ -24,6 +24,9 @@ export interface Traits {
   defaults: boolean
   currentOf: boolean
   sample: boolean
+  /** A string literal that is a time when it is read as one: 'now', 'today' and so on. */
+  timeLiteral: string | undefined
+  stringLiteral: boolean
 }
 
 export function noTraits(): Traits {
@@ -45,6 +48,8 @@ export function noTraits(): Traits {
     defaults: false,
     currentOf: false,
     sample: false,
+    timeLiteral: undefined,
+    stringLiteral: false,
   }
 }
 
@@ -104,6 +109,13 @@ function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
     case 'JsonArrayAgg':
       t.orderSensitive ??= 'a JSON aggregate'
       return
+    case 'A_Const': {
+      const text = (body as Pg.A_Const).sval?.sval
+      if (text === undefined) return
+      t.stringLiteral = true
+      if (/^\s*(now|today|tomorrow|yesterday)\b/i.test(text)) t.timeLiteral ??= `'${text}'`
+      return
+    }
     case 'SetToDefault':
       t.defaults = true
       return

@@ -247,12 +247,11 @@ function targetRanges(start: number, end: number, text: string): Range[] {
 
 /** Without `AS name` or a bare name at the end. */
 function expressionRange(item: Range, target: Pg.ResTarget, text: string): Range {
-  if (target.name === undefined)
-    return { start: nextToken(text, item.start)?.start ?? item.start, end: item.end }
   const tokens: { readonly start: number; readonly end: number; readonly word: string }[] = []
   for (let t = nextToken(text, item.start); t && t.start < item.end; t = nextToken(text, t.end))
     tokens.push(t)
   const label = tokens.length - 1
-  const last = tokens[label - 1]?.word === 'AS' ? label - 2 : label - 1
+  const named = tokens[label - 1]?.word === 'AS' ? label - 2 : label - 1
+  const last = target.name === undefined ? label : named
   return { start: tokens[0]?.start ?? item.start, end: tokens[last]?.end ?? item.end }
 }

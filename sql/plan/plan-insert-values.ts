@@ -142,7 +142,10 @@ function severalError(
 ): PgError | undefined {
   const { a, node, relation } = insert
   if (a.targets.length > 1 || node.withClause) {
-    return notYet('INSERT … VALUES with a WITH clause', 'Write the values without WITH, one row at a time.')
+    return unsupported(
+      `a WITH clause before INSERT … VALUES into "${relation.name}" is supported for one row whose columns all have values`,
+      'Write the values without WITH.',
+    )
   }
   if (readsSharded(a))
     return notYet('a subquery on a sharded table in INSERT … VALUES', 'Insert one row at a time.')

@@ -69,12 +69,14 @@ function planReference(insert: Insert): Plan {
     return refused(a, 'INSERT', unsupported(what))
   }
   if (source && !plainRows(source)) return planInsertSelect(insert)
-  const unstable = unstableBecause(a.traits) ?? a.locals[0]
+  const unstable = unstableBecause(a.traits) ?? a.traits.timeLiteral ?? a.locals[0]
   if (unstable !== undefined) return planComputedOnce(insert, unstable)
   const fills = omittedColumns(relation, node)?.some((c) => hasUnstableDefault(c, a.catalog))
   if (fills) return source ? planInsertValues(insert) : planInsertSelect(insert)
   const common = insertCommon(a, node)
-  return { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral: { kind: 'first' } }
+  // Another text might say 'now', which every copy would read at a time of its own.
+  const generic = !a.traits.stringLiteral
+  return { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral: { kind: 'first' } }
 }
 
 /** VALUES that could differ from copy to copy are a query of the home shard, whose rows go to every copy. */
@@ -97,7 +99,7 @@ export function tailError(insert: Insert): PgError | undefined {
     if (kind === 'ParamRef') what ??= 'a parameter'
   })
   const traits = traitsOf(tail, a.catalog)
-  what ??= relation.kind === 'reference' ? unstableBecause(traits) : traits.home
+  what ??= relation.kind === 'reference' ? (unstableBecause(traits) ?? traits.timeLiteral) : traits.home
   if (what === undefined) return undefined
   return unsupported(
     `${what} in ON CONFLICT or RETURNING of an INSERT … SELECT into "${relation.name}" is not supported`,

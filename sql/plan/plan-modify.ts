@@ -34,7 +34,9 @@ export function planModify(a: Analysis, ctx: PlanContext): Plan {
     case 'reference': {
       const reason = referenceError(a, target)
       if (reason) return refused(a, tag, reason)
-      return { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral: { kind: 'first' } }
+      // Another text might say 'now', which every copy would read at a time of its own.
+      const generic = !a.traits.stringLiteral
+      return { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral: { kind: 'first' } }
     }
     default: {
       const sharded = a.occurrences[0]?.relation.name
@@ -107,7 +109,9 @@ export function referenceError(a: Analysis, target: WriteTarget): PgError | unde
       `The other copies cannot read it. Make it a reference table too: SELECT create_reference_table('${a.locals[0]}').`,
     )
   }
-  const unstable = unstableBecause(a.traits) ?? (a.traits.currentOf ? 'WHERE CURRENT OF' : undefined)
+  const { traits } = a
+  const unstable =
+    unstableBecause(traits) ?? traits.timeLiteral ?? (traits.currentOf ? 'WHERE CURRENT OF' : undefined)
   if (unstable !== undefined) {
     return unsupported(
       `${unstable} in a write to reference table "${name}" is not supported: its copies would differ`,

@@ -51,7 +51,7 @@ function outcome(sql: string): string {
 
 describe.each(readdirSync(DIRECTORY).filter((f) => f.endsWith('.txt')))('plan: %s', (file) => {
   const cases = readCases(file)
-  if (process.env['UPDATE']) {
+  if (process.env.UPDATE) {
     it('rewrites', () => {
       const blocks = cases.map(({ sql }) => `plan\n${sql}\n----\n${outcome(sql)}\n`)
       writeFileSync(new URL(file, DIRECTORY), blocks.join('\n'))

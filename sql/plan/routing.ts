@@ -65,9 +65,12 @@ export function mixError(a: Analysis): PgError | undefined {
   const sharded = a.occurrences[0]?.relation.name
   const local = a.locals[0]
   if (sharded === undefined || local === undefined) return undefined
+  const hint = local.startsWith('pg_')
+    ? 'Query the catalog in a statement of its own.'
+    : `Make a copy of it on every shard: SELECT create_reference_table('${local}').`
   return unsupported(
     `sharded table "${sharded}" and local table "${local}" cannot be used in one statement`,
-    `Make a copy of it on every shard: SELECT create_reference_table('${local}').`,
+    hint,
   )
 }
 
@@ -112,12 +115,12 @@ export function scatterError(a: Analysis, status: Status): PgError | undefined {
 export function restrictionsOf(occurrences: readonly Occurrence[]): KeyRestriction[] | undefined {
   const restrictions: KeyRestriction[] = []
   const seen = new Set<string>()
-  for (const { relation, set, column } of occurrences) {
+  for (const { relation, set, converted } of occurrences) {
     const key = relation.key
     if (!set || !key) return undefined
     const base: KeyRestriction = { keyType: key.type, values: set.values }
     const assigned = key.typmod === undefined ? {} : { typmod: key.typmod }
-    const restriction = column === undefined ? { ...base, assigned } : base
+    const restriction = converted ? { ...base, assigned } : base
     const print = JSON.stringify(restriction)
     if (!seen.has(print)) restrictions.push(restriction)
     seen.add(print)
