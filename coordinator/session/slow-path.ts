@@ -370,7 +370,7 @@ export class SlowPath {
 
 /** A statement of a longer message, moved to where it stood, so that error positions are right. */
 function paddedFrame(text: string, statement: ParsedStatement): Buffer {
-  const before = text.slice(0, statement.start).replace(/[^\n]/g, ' ')
+  const before = text.slice(0, statement.start).replace(/[^\n]/gu, ' ')
   const sql = Buffer.from(before + statement.text)
   const frame = Buffer.allocUnsafe(sql.length + 6)
   frame[0] = 0x51
