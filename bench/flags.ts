@@ -1,0 +1,122 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { RunOptions } from './pgbench.ts'
+import type { SystemName } from './system.ts'
+
+export interface Flags {
+  readonly only: RegExp | undefined
+  readonly systems: readonly SystemName[]
+  readonly length: RunOptions['length']
+  readonly rounds: number
+  readonly clients: readonly number[] | undefined
+  readonly scale: number
+  readonly shards: number
+  readonly json: boolean
+  /** Which rows to profile Weft in. */
+  readonly profile: RegExp | undefined
+  /** Which rows to look into the commits of. */
+  readonly durableSteps: RegExp | undefined
+}
+
+interface RawFlags {
+  readonly only?: RegExp
+  readonly systems: SystemName[]
+  readonly seconds: number
+  readonly warmup: number
+  readonly rounds: number
+  readonly clients?: number[]
+  readonly scale: number
+  readonly shards: number
+  readonly json?: boolean
+  readonly quick?: boolean
+  readonly profile?: RegExp | true
+  readonly durableSteps?: RegExp | true
+}
+
+const systemNames: readonly SystemName[] = ['plain', 'pgbouncer', 'weft']
+const quickTransactions = 25
+
+export function parseFlags(argv: readonly string[]): Flags {
+  const command = new Command('npm run bench --')
+    .description('pgbench through Weft, beside one plain Postgres and PgBouncer on the same machine')
+    .option('--only <regex>', 'only rows whose name matches, for example "select, prepared, 32"', regex)
+    .addOption(
+      new Option('--systems <list>', 'what to measure')
+        .argParser(systems)
+        .default([...systemNames], 'all three'),
+    )
+    .option('--seconds <n>', 'length of each measurement', positive, 5)
+    .option('--warmup <n>', 'seconds before it that do not count', natural, 1)
+    .option('--rounds <n>', 'measurements of each row on each system; the median is told', positive, 3)
+    .option('--clients <list>', 'instead of the numbers of clients of each line', clients)
+    .option('--scale <n>', 'tables of n times 100000 accounts', positive, 10)
+    .option('--shards <n>', 'shards of the Weft cluster', positive, 3)
+    .option('--json', 'results as JSON on standard output')
+    .option('--quick', 'a few transactions only, on small tables: does everything run?')
+    .option(
+      '--profile [regex]',
+      'then a CPU profile of Weft in these rows (point select, simple, 32 clients)',
+      regex,
+    )
+    .option(
+      '--durable-steps [regex]',
+      'then where commits spend their time (transfer, simple, 32 clients)',
+      regex,
+    )
+    .allowExcessArguments(false)
+    .showHelpAfterError()
+    .parse(argv)
+  return fromRaw(command.opts<RawFlags>())
+}
+
+function fromRaw(raw: RawFlags): Flags {
+  const quick = raw.quick === true
+  return {
+    only: raw.only,
+    systems: systemNames.filter((name) => raw.systems.includes(name)),
+    length: quick ? { each: quickTransactions } : { warmupSeconds: raw.warmup, seconds: raw.seconds },
+    rounds: quick ? 1 : raw.rounds,
+    clients: raw.clients ?? (quick ? [4] : undefined),
+    scale: quick ? 1 : raw.scale,
+    shards: raw.shards,
+    json: raw.json === true,
+    profile: orDefault(raw.profile, /^point select, simple, (32|4) clients/),
+    durableSteps: orDefault(raw.durableSteps, /^transfer, simple, (32|4) clients/),
+  }
+}
+
+function orDefault(value: RegExp | true | undefined, pattern: RegExp): RegExp | undefined {
+  return value === true ? pattern : value
+}
+
+function regex(text: string): RegExp {
+  try {
+    return new RegExp(text, 'i')
+  } catch {
+    throw new InvalidArgumentError('Not a regular expression.')
+  }
+}
+
+function natural(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 0 || value > 1_000_000)
+    throw new InvalidArgumentError('Not a whole number.')
+  return value
+}
+
+function positive(text: string): number {
+  const value = natural(text)
+  if (value === 0) throw new InvalidArgumentError('Not a number above 0.')
+  return value
+}
+
+function clients(text: string): number[] {
+  return text.split(',').map(positive)
+}
+
+function systems(text: string): SystemName[] {
+  return text.split(',').map((word) => {
+    const name = systemNames.find((known) => known === word.trim())
+    if (name === undefined) throw new InvalidArgumentError(`One of ${systemNames.join(', ')}.`)
+    return name
+  })
+}

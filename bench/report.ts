@@ -1,0 +1,133 @@
+/** From results to numbers to text. */
+import type { RunResult } from './pgbench.ts'
+import type { Row } from './run.ts'
+import type { System, SystemName } from './system.ts'
+
+export interface Range {
+  readonly median: number
+  readonly low: number
+  readonly high: number
+}
+
+export type Cell =
+  | {
+      readonly kind: 'measured'
+      readonly perSecond: Range
+      /** Each round's rate over plain Postgres' in the same round. Absent for plain Postgres, and when that failed. */
+      readonly ratio: Range | undefined
+      readonly latencyMs: number
+      readonly cpuUs: number | undefined
+      readonly rounds: readonly number[]
+    }
+  | { readonly kind: 'failed'; readonly why: string }
+
+export interface Summary {
+  readonly label: string
+  readonly line: string
+  readonly mode: string
+  readonly clients: number
+  readonly cells: Readonly<Partial<Record<SystemName, Cell>>>
+}
+
+type Measured = Extract<RunResult, { kind: 'measured' }>
+
+export function summarize(row: Row): Summary {
+  const { label, line, mode, clients } = row.case
+  const plain = row.results.get('plain') ?? []
+  const cells = [...row.results]
+    .filter(([, results]) => results.length > 0)
+    .map(([name, results]) => [name, cellOf(results, name === 'plain' ? [] : plain)] as const)
+  return { label, line: line.name, mode, clients, cells: Object.fromEntries(cells) }
+}
+
+/** One failed round and there is no number: what failed may be what would have cost the time. */
+function cellOf(results: readonly RunResult[], plain: readonly RunResult[]): Cell {
+  const failed = results.find((result) => result.kind === 'failed')
+  if (failed !== undefined) return failed
+  const measured = results.filter((result): result is Measured => result.kind === 'measured')
+  const ratios = measured.flatMap(({ perSecond }, round) => {
+    const beside = plain[round]
+    return beside?.kind === 'measured' ? [perSecond / beside.perSecond] : []
+  })
+  const cpu = measured.flatMap(({ cpuUs }) => (cpuUs === undefined ? [] : [cpuUs]))
+  const comparable = ratios.length > 0 && plain.every((result) => result.kind === 'measured')
+  return {
+    kind: 'measured',
+    perSecond: rangeOf(measured.map(({ perSecond }) => perSecond)),
+    ratio: comparable ? rangeOf(ratios) : undefined,
+    latencyMs: rangeOf(measured.map(({ latencyMs }) => latencyMs)).median,
+    cpuUs: cpu.length === 0 ? undefined : rangeOf(cpu).median,
+    rounds: measured.map(({ perSecond }) => perSecond),
+  }
+}
+
+export function rangeOf(values: readonly number[]): Range {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+  return { median, low: sorted[0]!, high: sorted.at(-1)! }
+}
+
+const shortNames: Readonly<Record<SystemName, string>> = {
+  plain: 'plain',
+  pgbouncer: 'PgBouncer',
+  weft: 'Weft',
+}
+
+/** The table, and below it the text of every error in it. */
+export function formatTable(summaries: readonly Summary[], systems: readonly System[]): string {
+  const others = systems.filter(({ name }) => name !== 'plain')
+  const withPlain = others.length < systems.length
+  const head = [
+    'line',
+    ...(withPlain ? ['plain/s', 'low..high'] : []),
+    ...others.flatMap(({ name }) => [`${shortNames[name]}/s`, 'ratio', 'low..high', 'CPU us/txn']),
+  ]
+  const body = summaries.map(({ label, cells }) => [
+    label,
+    ...(withPlain ? plainColumns(cells.plain) : []),
+    ...others.flatMap(({ name }) => otherColumns(cells[name])),
+  ])
+  const errors = summaries.flatMap(({ label, cells }) =>
+    Object.entries(cells).flatMap(([name, cell]) =>
+      cell.kind === 'failed' ? [`${label}, ${name}: ${cell.why}`] : [],
+    ),
+  )
+  return [...align([head, ...body]), ...(errors.length === 0 ? [] : ['', 'Failed:', ...errors])].join('\n')
+}
+
+function plainColumns(cell: Cell | undefined): string[] {
+  if (cell === undefined) return ['-', '']
+  if (cell.kind === 'failed') return ['failed', '']
+  return [
+    formatRate(cell.perSecond.median),
+    `${formatRate(cell.perSecond.low)}..${formatRate(cell.perSecond.high)}`,
+  ]
+}
+
+function otherColumns(cell: Cell | undefined): string[] {
+  if (cell === undefined) return ['-', '', '', '']
+  if (cell.kind === 'failed') return ['failed', '', '', '']
+  const { perSecond, ratio, cpuUs } = cell
+  return [
+    formatRate(perSecond.median),
+    ratio === undefined ? '-' : ratio.median.toFixed(2),
+    ratio === undefined ? '' : `${ratio.low.toFixed(2)}..${ratio.high.toFixed(2)}`,
+    cpuUs === undefined ? '' : cpuUs.toFixed(0),
+  ]
+}
+
+function formatRate(perSecond: number): string {
+  return perSecond.toFixed(perSecond < 100 ? 1 : 0)
+}
+
+/** The first column to the left, the others to the right. */
+export function align(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map((row) =>
+    row
+      .map((text, column) => (column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!)))
+      .join('  ')
+      .trimEnd(),
+  )
+}

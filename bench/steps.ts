@@ -1,0 +1,82 @@
+/** Where the time of a commit goes: what Weft's own metrics and the servers' write-ahead logs say of one measurement. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { align } from './report.ts'
+import { withClient } from './system.ts'
+
+export type Metrics = ReadonlyMap<string, number>
+
+/** Every series of a page in Prometheus' text format. */
+export function parseMetrics(text: string): Metrics {
+  const series = text
+    .split('\n')
+    .map((line) => /^([^#\s][^\s{]*(?:\{[^}]*\})?)\s+(\S+)$/.exec(line))
+    .filter((found) => found !== null)
+    .map((found) => [found[1]!, Number(found[2])] as const)
+  return new Map(series)
+}
+
+export async function readMetrics(adminUrl: string): Promise<Metrics> {
+  const response = await fetch(`${adminUrl}/metrics`)
+  return parseMetrics(await response.text())
+}
+
+export interface Step {
+  readonly name: string
+  readonly count: number
+  /** Of a histogram in seconds. */
+  readonly meanMs: number | undefined
+}
+
+/** Histograms of seconds and counters that moved. A new one in Weft is shown here without a change. */
+export function stepsBetween(before: Metrics, after: Metrics): Step[] {
+  const moved = (name: string): number => (after.get(name) ?? 0) - (before.get(name) ?? 0)
+  return [...after.keys()].flatMap((series) => {
+    const [, base = '', suffix = '', labels = ''] = /^(.*?)_(count|total)(\{.*\})?$/.exec(series) ?? []
+    const count = moved(series)
+    if (base === '' || count === 0) return []
+    if (suffix === 'total') return [{ name: series, count, meanMs: undefined }]
+    const seconds = base.endsWith('_seconds')
+    return [
+      {
+        name: base + labels,
+        count,
+        meanMs: seconds ? (1000 * moved(`${base}_sum${labels}`)) / count : undefined,
+      },
+    ]
+  })
+}
+
+export interface WalUse {
+  readonly fsyncs: number
+  readonly bytes: number
+}
+
+/** Backends report their input and output when they have been idle for ten seconds. */
+const statisticsDelayMs = 11_000
+
+/** What the servers have written to their logs so far, all of them together. */
+export async function readWal(serverUrls: readonly string[], signal: AbortSignal): Promise<WalUse> {
+  await sleep(statisticsDelayMs, undefined, { signal })
+  const each = await Promise.all(serverUrls.map(walOf))
+  return each.reduce((a, b) => ({ fsyncs: a.fsyncs + b.fsyncs, bytes: a.bytes + b.bytes }))
+}
+
+async function walOf(url: string): Promise<WalUse> {
+  return withClient(url, async (client) => {
+    const { rows } = await client.query<{ fsyncs: string; bytes: string }>(
+      `SELECT (SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal') AS fsyncs,
+        (SELECT wal_bytes FROM pg_stat_wal) AS bytes`,
+    )
+    return { fsyncs: Number(rows[0]!.fsyncs), bytes: Number(rows[0]!.bytes) }
+  })
+}
+
+export function formatSteps(steps: readonly Step[]): string {
+  if (steps.length === 0) return 'Weft counts nothing of its commits yet.'
+  const rows = steps.map(({ name, count, meanMs }) => [
+    name,
+    count.toFixed(3),
+    meanMs === undefined ? '' : meanMs.toFixed(3),
+  ])
+  return align([['metric', 'per transaction', 'mean ms'], ...rows]).join('\n')
+}

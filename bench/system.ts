@@ -1,0 +1,36 @@
+import pg from 'pg'
+import type { Mode } from './lines.ts'
+import type { Target } from './pgbench.ts'
+
+export type SystemName = 'plain' | 'pgbouncer' | 'weft'
+
+/** Something that pgbench can be pointed at: a column of the table. */
+export interface System {
+  readonly name: SystemName
+  readonly title: string
+  readonly target: Target
+  /** What it can do. */
+  readonly modes: readonly Mode[]
+  /** The process whose CPU time is reported: what stands between client and Postgres. */
+  readonly pid: number | undefined
+  stop(): Promise<void>
+}
+
+/** Connections to one Postgres, for Weft's agents and PgBouncer alike. */
+export const poolSize = 20
+
+/** Runs `work` on a connection of its own. */
+export async function withClient<T>(
+  where: Target | string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client(typeof where === 'string' ? { connectionString: where } : where)
+  // A lost connection also rejects the query that is under way; without one it is of no interest.
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { stopWhenWeDie } from '../embedded/watchdog.ts'
+import { SetupError } from '../errors/setup-error.ts'
+import { type Locate, sourceLocator } from './profile.ts'
+import type { System } from './system.ts'
+
+export interface WeftOptions {
+  readonly shards: number
+  readonly dir: string
+  /** Loads what `profile` needs into the process. */
+  readonly profiling: boolean
+  readonly signal: AbortSignal
+}
+
+export interface WeftSystem extends System {
+  readonly adminUrl: string
+  /** The Postgres servers themselves: only to look at. */
+  readonly shardUrls: readonly string[]
+  /** Where a place in the running program comes from. */
+  readonly locate: Locate
+  /** Takes a CPU profile of the process while `work` runs, and writes it to `file`. */
+  profile<T>(file: string, work: () => Promise<T>): Promise<T>
+}
+
+interface Up {
+  readonly event: 'up'
+  readonly host: string
+  readonly port: number
+  readonly adminUrl: string
+  readonly shards: readonly { readonly id: number; readonly url: string }[]
+}
+
+/** Both where this file is bundled (dist/) and where it is not (bench/). */
+const root = new URL('..', import.meta.url)
+const program = fileURLToPath(new URL('bin/weft.js', root))
+const bundle = fileURLToPath(new URL('dist/weft.js', root))
+const preload = new URL('bench/preload.js', root).href
+const profileIntervalUs = 200
+const lastLinesMax = 30
+
+/** `weft dev` as a process of its own, on free ports and a new data directory. */
+export async function startWeft(options: WeftOptions): Promise<WeftSystem> {
+  const { shards, dir, profiling, signal } = options
+  const node = profiling ? ['--import', preload] : []
+  const ports = ['--port', '0', '--admin-port', '0']
+  const where = ['--data-dir', join(dir, 'weft'), '--fresh', '--shards', String(shards)]
+  const child = spawn(process.execPath, [...node, program, 'dev', ...ports, ...where, '--json'], {
+    stdio: ['ignore', 'pipe', 'pipe', ...(profiling ? (['ipc'] as const) : [])],
+    // A session of its own: Ctrl-C in the terminal is for us, who stop it in its turn.
+    detached: true,
+  })
+  const ended = new Promise<void>((done) => {
+    child.once('error', () => done())
+    child.once('exit', () => done())
+  })
+  const callOffWatch = child.pid === undefined ? () => undefined : stopWhenWeDie(child.pid)
+  const stop = async (): Promise<void> => {
+    callOffWatch()
+    child.kill('SIGTERM')
+    await ended
+  }
+  const abort = (): void => void child.kill('SIGTERM')
+  signal.addEventListener('abort', abort)
+  const up = await untilUp(child, ended)
+  signal.removeEventListener('abort', abort)
+  signal.throwIfAborted()
+  if ('lastLines' in up) {
+    await stop()
+    throw new SetupError(`weft dev did not start: ${up.lastLines.join(' | ')}`, 'Try npm start.')
+  }
+  return {
+    name: 'weft',
+    title: `Weft, ${shards} shards`,
+    target: { host: up.host, port: up.port, user: 'postgres', database: databaseOf(up.shards[0]!.url) },
+    modes: ['simple', 'prepared'],
+    pid: child.pid,
+    adminUrl: up.adminUrl,
+    locate: sourceLocator(fileURLToPath(root), [bundle]),
+    shardUrls: up.shards.map(({ url }) => url),
+    profile: async (file, work) => {
+      await tell(child, ended, { command: 'start', intervalUs: profileIntervalUs })
+      try {
+        return await work()
+      } finally {
+        await tell(child, ended, { command: 'stop', file })
+      }
+    },
+    stop,
+  }
+}
+
+/** The line that says it is up, or the last ones of a process that ended instead. */
+function untilUp(child: ChildProcess, ended: Promise<void>): Promise<Up | { lastLines: string[] }> {
+  const lastLines: string[] = []
+  return new Promise((resolve) => {
+    for (const stream of [child.stdout!, child.stderr!]) {
+      createInterface(stream).on('line', (line) => {
+        lastLines.push(line)
+        if (lastLines.length > lastLinesMax) lastLines.shift()
+        if (line.includes('"event":"up"')) resolve(JSON.parse(line) as Up)
+      })
+    }
+    void ended.then(() => resolve({ lastLines }))
+  })
+}
+
+function databaseOf(url: string): string {
+  return decodeURIComponent(new URL(url).pathname.slice(1))
+}
+
+async function tell(child: ChildProcess, ended: Promise<void>, message: object): Promise<void> {
+  const answer = once(child, 'message') as Promise<[{ failed?: string }]>
+  child.send(message)
+  const reply = await Promise.race([answer, ended])
+  if (reply === undefined) throw new Error('Weft ended while it was profiled')
+  if (reply[0].failed !== undefined) throw new Error(`the profiler failed: ${reply[0].failed}`)
+}
