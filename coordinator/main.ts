@@ -58,7 +58,7 @@ const LISTENER_LIMITS: ListenerLimits = {
   startupTimeoutMs: 60_000,
   startupBytesMax: 10_000,
 }
-const NODE_LIMITS: NodeLimits = { pinsMax: 8, fenceTimeoutMs: 10_000, frameBytesMax: 0x3fff_ffff }
+const NODE_LIMITS: NodeLimits = { pinsMax: 8, fenceTimeoutMs: 10_000, frameBytesMax: 256 << 20 }
 const PLAN_CACHE = { entriesMax: 5_000, textBytesMax: 32 << 20 }
 /** Until the agents have told how many they allow. */
 const TRANSACTIONS_AT_FIRST = 4

@@ -119,6 +119,24 @@ export const catalog = {
     retry: 'safe',
     message: () => 'canceling statement due to user request',
   }),
+  statement_too_long: kind<{ bytes: number; max: number }>({
+    sqlstate: '54000',
+    retry: 'no',
+    message: (p) => `statement of ${p.bytes} bytes is too long: ${p.max} bytes are allowed`,
+    hint: () => 'Load data with COPY, or send the values as parameters.',
+  }),
+  statement_too_complex: kind<Record<never, never>>({
+    sqlstate: '54001',
+    retry: 'no',
+    message: () => 'stack depth limit exceeded',
+    hint: () => 'Nest the expression less deeply.',
+  }),
+  too_many_prepared: kind<{ max: number }>({
+    sqlstate: '54000',
+    retry: 'no',
+    message: (p) => `a session can have at most ${p.max} prepared statements`,
+    hint: () => 'Close (DEALLOCATE) statements that are not needed any more.',
+  }),
   shutting_down: kind<Record<never, never>>({
     sqlstate: '57P01',
     retry: 'safe',

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { weftError } from '../../errors/catalog.ts'
 import type { StatementRef } from '../../protocol/agent-link.ts'
 import { parse } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
@@ -29,6 +30,8 @@ export interface Planned {
 
 const NO_TYPES: readonly number[] = []
 const NO_TEMP_TABLES: ReadonlySet<string> = new Set()
+/** Parsing holds up every session of the node: a quarter of a second per megabyte. */
+const STATEMENT_BYTES_MAX = 8 << 20
 /** Version of a cache scope that the cache has let go of. */
 const LET_GO = -1
 
@@ -104,9 +107,16 @@ export class Planner {
     return { plan, sql, lexed }
   }
 
-  /** Splits a message into statements and checks their syntax. Throws 42601. */
+  /** Splits a message into statements and checks their syntax. Throws 42601; 54000 and 54001 for what is too much. */
   parse(text: string): ParsedStatement[] {
-    return parseStatements(text)
+    if (text.length > STATEMENT_BYTES_MAX) {
+      throw weftError('statement_too_long', { bytes: text.length, max: STATEMENT_BYTES_MAX })
+    }
+    try {
+      return parseStatements(text)
+    } catch (error) {
+      throw error instanceof RangeError ? weftError('statement_too_complex', {}, error) : error
+    }
   }
 
   /**

@@ -1,3 +1,4 @@
+import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import {
   BIND_COMPLETE,
@@ -31,6 +32,9 @@ export interface BatchEnd {
   /** The Sync took effect. */
   readonly synced: boolean
 }
+
+/** Each keeps its text in this node's memory. */
+const PREPARED_MAX = 10_000
 
 /** Works off messages of the extended protocol that could not go the direct way. */
 export class BatchRunner {
@@ -115,6 +119,7 @@ export class BatchRunner {
     else if (session.prepared.has(message.name)) {
       throw new PgError({ code: '42P05', message: `prepared statement "${message.name}" already exists` })
     }
+    if (session.prepared.size >= PREPARED_MAX) throw weftError('too_many_prepared', { max: PREPARED_MAX })
     if (session.tx.failed && session.tx.kind === 'explicit') this.mayParseInFailed(statement)
     this.planned(statement, await this.slow.scope())
     await describeStatement(session, this.slow, statement)

@@ -252,6 +252,8 @@ export class SlowPath {
 
   private worded(error: unknown): PgError {
     if (error instanceof PgError) return error
+    // Planning walks the syntax tree by recursion.
+    if (error instanceof RangeError) return weftError('statement_too_complex', {}, error)
     this.session.node.log.error({ err: error }, 'internal error in a session')
     return weftError('internal', { what: error instanceof Error ? error.message : String(error) }, error)
   }
