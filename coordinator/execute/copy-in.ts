@@ -26,8 +26,8 @@ const LF = 0x0a
 const ASK = -9
 
 /**
- * COPY FROM STDIN into a sharded or reference table: rows are cut from the client's bytes and given, as they are, to the
- * COPY of the shard that owns their key. Rows whose shard, or whose defaults, only the home shard can tell are held
+ * COPY FROM STDIN into a sharded or reference table: rows are cut from the client's bytes and given, as they are, to
+ * the COPY of the shard that owns their key. Rows whose shard, or whose defaults, only the home shard can tell are held
  * until it was asked, many at a time; its own COPY has to end for that, and goes on in another.
  */
 export class CopyInExecutor {
@@ -58,7 +58,7 @@ export class CopyInExecutor {
     })
   }
 
-  /** The payload of CopyData messages, cut anywhere. A promise: wait before the next; the bytes are free at once then. */
+  /** Payloads of CopyData, cut anywhere. A promise: wait before the next; the bytes may change once this returned. */
   write(data: Buffer): void | Promise<void> {
     if (this.started && this.tail === undefined) return this.follow(this.take(data))
     const own = Buffer.from(data)

@@ -169,7 +169,9 @@ function chooseColocation(group: Group | undefined, key: CheckedKey): number | u
   if (group.kind === 'new') return undefined
   if (checks.sameFamily(key.type, group.keyType)) return group.number
   throw weftError('not_supported', {
-    what: `column "${key.column}" (${key.type}) cannot be colocated with ${group.table}, whose shard key is ${group.keyType}`,
+    what:
+      `column "${key.column}" (${key.type}) cannot be colocated with ${group.table}, ` +
+      `whose shard key is ${group.keyType}`,
     hint: 'Colocated tables need shard keys of the same type.',
   })
 }

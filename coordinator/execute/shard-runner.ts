@@ -4,7 +4,10 @@ export interface QueryResult {
   readonly tag: string
 }
 
-/** Statements inside the session's running transaction; a shard joins it at its first use. Errors reject with the shard's PgError. */
+/**
+ * Statements inside the session's running transaction; a shard joins it at its first use. Errors reject with the
+ * shard's PgError.
+ */
 export interface ShardRunner {
   readonly shardCount: number
   /** Extended protocol, text parameters and results. access 'write' makes the shard a participant. */

@@ -19,7 +19,7 @@ const isHome = (options: InstallOptions): boolean => options.shard === 0
  */
 export function installSql(options: InstallOptions): string {
   const parts = [opening, everyShard, agentRow(options.shard)]
-  if (isHome(options)) parts.push(homeTables, slotRows(options.slots), mapFunctions, homeViews)
+  if (isHome(options)) parts.push(homeTables, slotRows(options.slots), mapFunctions, homeViews, homeGrants)
   parts.push(
     grants,
     `INSERT INTO weft.installed (version) VALUES (${INSTALL_VERSION}) ON CONFLICT DO NOTHING;`,
@@ -27,7 +27,7 @@ export function installSql(options: InstallOptions): string {
   return parts.join('\n')
 }
 
-// The advisory lock makes two agents that start at once wait for each other; CREATE IF NOT EXISTS alone can fail then.
+// The advisory lock makes two agents that start at once wait for each other: CREATE IF NOT EXISTS alone can fail.
 const opening = `
 SET LOCAL client_min_messages = warning;
 SET LOCAL search_path = pg_catalog;
@@ -41,8 +41,8 @@ DO $weft$
 DECLARE newest int := (SELECT max(version) FROM weft.installed);
 BEGIN
   IF newest > ${INSTALL_VERSION} THEN
-    RAISE EXCEPTION 'this shard was set up by a newer Weft (schema version %, this one knows ${INSTALL_VERSION})', newest
-      USING ERRCODE = '0A000', HINT = 'Upgrade this node.';
+    RAISE EXCEPTION 'this shard was set up by a newer Weft (schema version %, this one knows ${INSTALL_VERSION})',
+      newest USING ERRCODE = '0A000', HINT = 'Upgrade this node.';
   END IF;
 END $weft$;`
 
@@ -97,4 +97,7 @@ SELECT v.* FROM (VALUES ${values}) v WHERE NOT EXISTS (SELECT FROM weft.slots);`
 // Everybody may read what the cluster looks like; only the functions above (as their owner) write it.
 const grants = `
 GRANT USAGE ON SCHEMA weft TO PUBLIC;
-GRANT SELECT ON ALL TABLES IN SCHEMA weft TO PUBLIC;`
+GRANT SELECT ON weft.installed, weft.agent TO PUBLIC;`
+
+const homeGrants = `
+GRANT SELECT ON weft.meta, weft.slots, weft.relation, weft.shards, weft.tables, weft.transactions TO PUBLIC;`

@@ -33,7 +33,8 @@ const collation = `CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcoll
   ELSE '' END`
 
 const identity = `(
-  SELECT format(' GENERATED %s AS IDENTITY (SEQUENCE NAME %s INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s)',
+  SELECT format(' GENERATED %s AS IDENTITY ('
+    'SEQUENCE NAME %s INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s)',
     CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, s.seqrelid::regclass,
     s.seqincrement, s.seqmin, s.seqmax, s.seqstart, s.seqcache, CASE WHEN s.seqcycle THEN ' CYCLE' ELSE '' END)
   FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid
@@ -53,6 +54,9 @@ const notNull = `CASE
   WHEN nn.oid IS NULL AND a.attnotnull THEN ' NOT NULL'
   ELSE '' END`
 
+const toastOptions = `(
+  SELECT array_agg('toast.' || x) FROM pg_class tc, unnest(tc.reloptions) x WHERE tc.oid = c.reltoastrelid)`
+
 const table = `
 SELECT format('CREATE TABLE %s (%s)%s%s', c.oid::regclass,
   (SELECT string_agg(format('%I %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod),
@@ -64,7 +68,7 @@ SELECT format('CREATE TABLE %s (%s)%s%s', c.oid::regclass,
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   CASE WHEN am.amname <> 'heap' THEN format(' USING %I', am.amname) ELSE '' END,
   coalesce(' WITH (' || nullif(concat_ws(', ', ${options('c.reloptions')},
-    ${options("(SELECT array_agg('toast.' || x) FROM pg_class tc, unnest(tc.reloptions) x WHERE tc.oid = c.reltoastrelid)")}), '') || ')', ''))
+    ${options(toastOptions)}), '') || ')', ''))
 FROM pg_class c LEFT JOIN pg_am am ON am.oid = c.relam WHERE c.oid = $1::oid`
 
 const columnSettings = `
@@ -124,7 +128,8 @@ FROM pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgenabled <> 'O
 const policies = `
 SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', p.polname, p.polrelid::regclass,
   CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-  CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+  CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+    WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
   (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)) END, ', ')
    FROM unnest(p.polroles) AS r),
   coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', ''),
@@ -201,7 +206,7 @@ SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname),
        format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
 FROM pg_constraint WHERE conrelid = $1::oid AND confrelid = $1::oid AND contype = 'f' ORDER BY conname`
 
-/** User triggers that fire now on $2 (a bit of tgtype): statements that silence them and that wake them, in two columns. */
+/** User triggers that fire now on $2 (a bit of tgtype): statements that silence and wake them, in two columns. */
 export const triggerSwitchesQuery = `
 SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', tgrelid::regclass, tgname),
        format('ALTER TABLE %s ENABLE%s TRIGGER %I', tgrelid::regclass,

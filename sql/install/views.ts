@@ -18,4 +18,14 @@ FROM weft.relation r
 JOIN pg_class c ON c.oid = r.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = r.relid AND a.attnum = r.key_attnum
-ORDER BY 1, 2;`
+ORDER BY 1, 2;
+
+-- Prepared and not yet concluded on this shard; each other shard has its own.
+CREATE OR REPLACE VIEW weft.transactions AS
+SELECT split_part(p.gid, ':', 3) AS transaction_id,
+       p.gid,
+       p.owner,
+       p.prepared AS prepared_at
+FROM pg_prepared_xacts p
+WHERE p.gid LIKE 'weft:%' AND p.database = current_database()
+ORDER BY p.prepared;`

@@ -105,7 +105,8 @@ describe.each([18, 15] as const)('copy on Postgres %i', (version) => {
       [0, 1, 2].map((shard) =>
         dbs.on<{ n: number }>(
           shard,
-          `SELECT count(*)::int AS n FROM t WHERE (${hash} & 4095) NOT BETWEEN ${bounds[shard]} AND ${bounds[shard + 1]! - 1}`,
+          `SELECT count(*)::int AS n FROM t WHERE (${hash} & 4095) 
+             NOT BETWEEN ${bounds[shard]} AND ${bounds[shard + 1]! - 1}`,
         ),
       ),
     )
