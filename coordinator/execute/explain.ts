@@ -60,13 +60,19 @@ async function explainOn(
   const { onSeveral } = inner
   if (onSeveral.kind === 'aggregate') {
     const { partialSql, partialParams } = onSeveral.aggregate
-    sendRewritten(ctx, line, exec, `EXPLAIN ${partialSql}`, partialParams, collector, [])
+    sendRewritten(ctx, line, exec, `${explainWords(exec.text)}${partialSql}`, partialParams, collector, [])
   } else {
     sendAsWritten(ctx, line, { ...exec, maxRows: 0 }, collector)
   }
   const end = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
   return end.rows.map((row) => row[0]?.toString('utf8') ?? '')
 }
+
+/** EXPLAIN with its options, as the client wrote them. */
+function explainWords(text: string): string {
+  return EXPLAIN_WORDS.exec(text)?.[0] ?? 'EXPLAIN '
+}
+const EXPLAIN_WORDS = /^(?:\s|--.*\n)*explain(?:\s+(?:analyze|analyse|verbose)\b|\s*\([^)]*\))*\s*/i
 
 function say(ctx: ExecContext, exec: Execution, lines: readonly string[]): void {
   if (exec.wantsRowDescription) ctx.out.push(textColumn('QUERY PLAN'))
