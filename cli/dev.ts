@@ -56,7 +56,7 @@ function announce(cluster: DevCluster): void {
     ({ id, url }, i) => `${i === 0 ? 'shards' : ''}\t${id}  ${withoutPassword(url)}`,
   )
   const lines = [
-    `connect\tpsql -h ${cluster.host} -p ${cluster.port} -U postgres`,
+    `connect\t${connectLine(cluster)}`,
     `admin\t${cluster.adminUrl}/api/status  (/health /ready /metrics)`,
     ...shards,
     `data\t${cluster.dataDir}`,
@@ -67,6 +67,14 @@ function announce(cluster: DevCluster): void {
     return `  ${name.padEnd(9)} ${value}`
   })
   console.log(`\nWeft is up.\n\n${body.join('\n')}\n`)
+}
+
+function connectLine({ host, port: clientPort, shards }: DevCluster): string {
+  const { username, pathname } = new URL(shards[0]!.url)
+  const user = decodeURIComponent(username) || 'postgres'
+  const database = decodeURIComponent(pathname.slice(1)) || user
+  // psql's default database has the user's name.
+  return `psql -h ${host} -p ${clientPort} -U ${user}${database === user ? '' : ` -d ${database}`}`
 }
 
 function withoutPassword(text: string): string {
