@@ -7,6 +7,7 @@ import { HELLO_BYTES_MAX, KIND, muxViolation } from '../../protocol/mux/frame-ki
 import { bodyOf, helloMismatch, readHello, writeHello } from '../../protocol/mux/link-frames.ts'
 import type { MuxLimits } from '../../protocol/transport/limits.ts'
 import { type ConnectionOwner, MuxConnection } from '../../protocol/transport/mux-connection.ts'
+import { socketErrorText } from '../../protocol/transport/socket-error.ts'
 import type { LinkOptions } from './mux-link.ts'
 
 const AGAIN_MS_MIN = 100
@@ -93,7 +94,7 @@ class Attempt implements ConnectionOwner {
     const { helloTimeoutMs } = options.limits
     this.socket = openSocket(options, () => this.opened())
     this.socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.socketError ||= error.message || error.code || 'connecting failed'
+      this.socketError ||= socketErrorText(error)
     })
     this.socketClosed = new Promise((resolve) => {
       this.socket.on('close', () => {
@@ -139,11 +140,19 @@ class Attempt implements ConnectionOwner {
   drained(): void {}
 
   closed(why: string, error: PgError | undefined): void {
+    if (error?.cause !== undefined) {
+      const { log, shard } = this.options
+      log.error({ shard, why, err: error.cause }, 'mux: agent dropped because of a bug')
+    }
     // Refused by the other side of TLS: the socket's own error says more than its end.
-    this.over(error === undefined && this.socketError !== '' ? this.socketError : why)
+    const said = error === undefined && this.socketError !== '' ? this.socketError : why
+    const isSilent = error === undefined && this.socketError === '' && this.greetedAtMs === undefined
+    // As it does, without a word, when it does not accept our certificate.
+    this.over(isSilent ? `${said} before any greeting; its log says why` : said)
   }
 
   private giveUp(why: string): void {
+    this.socketError ||= why
     if (this.connection !== undefined) this.connection.destroy(why)
     else {
       this.socket.destroy()

@@ -243,6 +243,10 @@ export class LinkSession implements AgentSession {
         // A copy: it may be kept for long.
         this.tell((sink) => sink.async(Buffer.from(chunk.subarray(start, end))))
         return
+      case KIND.released:
+        // What is under way tells by its own end.
+        if (this.run !== RUN.running && this.requests === 0) this.holdsBackend = false
+        return
       case KIND.credit:
         this.credit(readCredit(bodyOf(chunk, start, end)))
         return

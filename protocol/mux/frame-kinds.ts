@@ -48,6 +48,8 @@ export const KIND = {
   event: 40,
   /** Answer to `control`. */
   answer: 41,
+  /** The backend that a session held has died while nothing ran. */
+  released: 49,
   data: 50,
   /** The last bytes of an exec's reply. */
   dataEnd: 51,

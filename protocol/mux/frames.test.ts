@@ -276,7 +276,7 @@ const samples: Readonly<Record<string, Sample>> = {
     value: { requestId: 2, holds: true, error: error.fields },
   },
   ...Object.fromEntries(
-    (['cancel', 'pause', 'resume', 'close'] as const).map((name): [string, Sample] => [
+    (['cancel', 'pause', 'resume', 'close', 'released'] as const).map((name): [string, Sample] => [
       name,
       { kind: KIND[name], body: bytes(), write: (out) => session.writeSignal(out, KIND[name], 77) },
     ]),

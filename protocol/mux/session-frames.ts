@@ -128,7 +128,12 @@ export function writeBytes(
 /** Kinds without a body. */
 export function writeSignal(
   out: FrameWriter,
-  kind: typeof KIND.cancel | typeof KIND.pause | typeof KIND.resume | typeof KIND.close,
+  kind:
+    | typeof KIND.cancel
+    | typeof KIND.pause
+    | typeof KIND.resume
+    | typeof KIND.close
+    | typeof KIND.released,
   session: number,
 ): void {
   out.begin(kind, session, 0).end()

@@ -7,11 +7,12 @@
  */
 import type { Socket } from 'node:net'
 import { PgError } from '../../errors/pg-error.ts'
-import { KIND } from '../mux/frame-kinds.ts'
+import { KIND, muxViolation } from '../mux/frame-kinds.ts'
 import { FrameReader, type FrameReceiver } from '../mux/frame-reader.ts'
 import { FrameWriter } from '../mux/frame-writer.ts'
 import { bodyOf, readGoodbye, writeGoodbye, writePing } from '../mux/link-frames.ts'
 import type { MuxClock, MuxLimits } from './limits.ts'
+import { socketErrorText } from './socket-error.ts'
 
 /** A peer that was told goodbye has this long to take what is still under way. */
 const LINGER_MS = 1_000
@@ -63,7 +64,7 @@ export class MuxConnection implements FrameReceiver {
     socket.on('data', (chunk: Buffer) => this.received(chunk))
     socket.on('drain', () => this.owner.drained())
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.socketError ||= error.message || error.code || 'connection failed'
+      this.socketError ||= socketErrorText(error)
     })
     socket.on('end', () => this.ended('the peer closed the connection'))
     socket.on('close', () => this.ended(this.socketError || 'the connection was closed'))
@@ -205,6 +206,9 @@ function messageOf(error: unknown): string {
 }
 
 function asPgError(error: unknown): PgError {
-  if (error instanceof PgError) return error
+  if (error instanceof PgError) {
+    const isMalformed = error.code === '08P01' && error.severity !== 'FATAL'
+    return isMalformed ? muxViolation(error.message) : error
+  }
   return new PgError({ severity: 'FATAL', code: 'XX000', message: messageOf(error) }, { cause: error })
 }

@@ -11,6 +11,7 @@ import {
   type MuxTls,
   muxDefaults,
 } from '../../protocol/transport/limits.ts'
+import { socketErrorText } from '../../protocol/transport/socket-error.ts'
 import { ServerLink } from './server-link.ts'
 
 export interface MuxServerOptions {
@@ -88,7 +89,10 @@ export class MuxServer {
       this.accept(socket),
     )
     server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
-      log.warn({ from: socket.remoteAddress, why: error.message }, 'mux: TLS refused')
+      // Absent, or the code of what is wrong with the certificate.
+      const { authorizationError } = socket as { authorizationError?: unknown }
+      const why = authorizationError ? String(authorizationError) : socketErrorText(error)
+      log.warn({ shard: this.options.shard, from: socket.remoteAddress, why }, 'mux: TLS refused')
     })
     return server
   }

@@ -22,7 +22,10 @@ import type { FrameBody } from '../../protocol/mux/values.ts'
 import type { MuxClock, MuxLimits, MuxLog } from '../../protocol/transport/limits.ts'
 import { type ConnectionOwner, MuxConnection } from '../../protocol/transport/mux-connection.ts'
 import { asPgError } from './as-pg-error.ts'
-import { ServerSession } from './server-session.ts'
+import { ServerSession, type SessionsHost } from './server-session.ts'
+
+/** How often backends that are held and idle are looked at: no more of them than the pool has connections. */
+const RELEASE_CHECK_MS = 250
 
 export interface ServerLinkOptions {
   readonly cluster: string
@@ -36,16 +39,17 @@ export interface ServerLinkOptions {
   closed(): void
 }
 
-export class ServerLink implements ConnectionOwner {
+export class ServerLink implements ConnectionOwner, SessionsHost {
   coordinatorId = ''
   private readonly options: ServerLinkOptions
   private readonly from: string
   private readonly connection: MuxConnection
   private readonly sessions = new Map<number, ServerSession>()
-  /** Those whose backends are not read because the connection to the coordinator is slow. */
-  private readonly held = new Set<ServerSession>()
+  readonly unread = new Set<ServerSession>()
+  readonly holding = new Set<ServerSession>()
   private readonly definitions = new ReceivedDefinitions()
   private readonly helloTimer: NodeJS.Timeout
+  private readonly releaseTimer: NodeJS.Timeout
   private link: AgentLink | undefined
 
   constructor(socket: Socket, options: ServerLinkOptions) {
@@ -54,10 +58,15 @@ export class ServerLink implements ConnectionOwner {
     const { clock, limits } = options
     const firstFrameBytesMax = HELLO_BYTES_MAX
     this.connection = new MuxConnection(socket, { clock, limits, owner: this, firstFrameBytesMax })
+    this.releaseTimer = setInterval(() => this.tellReleased(), RELEASE_CHECK_MS)
     this.helloTimer = setTimeout(
       () => this.close(muxViolation(`no hello within ${limits.helloTimeoutMs} ms`)),
       limits.helloTimeoutMs,
     )
+  }
+
+  private tellReleased(): void {
+    for (const session of this.holding) session.tellIfReleased()
   }
 
   close(error: PgError): void {
@@ -82,8 +91,8 @@ export class ServerLink implements ConnectionOwner {
   }
 
   drained(): void {
-    for (const session of this.held) session.release()
-    this.held.clear()
+    for (const session of this.unread) session.release()
+    this.unread.clear()
   }
 
   closed(why: string, error: PgError | undefined): void {
@@ -92,10 +101,12 @@ export class ServerLink implements ConnectionOwner {
     clearTimeout(this.helloTimer)
     const fields = { shard, coordinator, from, why }
     if (this.link === undefined) log.warn(fields, 'mux: connection refused')
-    else if (error === undefined || error.severity === 'FATAL') log.warn(fields, 'mux: coordinator lost')
-    else log.error(fields, 'mux: coordinator dropped')
+    else if (error?.cause === undefined) log.warn(fields, 'mux: coordinator lost')
+    else log.error({ ...fields, err: error.cause }, 'mux: coordinator dropped because of a bug')
+    clearInterval(this.releaseTimer)
     this.sessions.clear()
-    this.held.clear()
+    this.unread.clear()
+    this.holding.clear()
     // Its sessions end with it: the agent rolls back and settles what they leave in doubt.
     void this.link?.close()
     this.options.closed()
@@ -166,7 +177,7 @@ export class ServerLink implements ConnectionOwner {
     const { sessions } = this
     if (sessions.has(id)) throw muxViolation(`session ${id} opened twice`)
     if (sessions.size >= this.options.limits.sessionsMax) throw muxViolation('too many sessions')
-    const session = new ServerSession(id, this.connection, this.held)
+    const session = new ServerSession(id, this.connection, this)
     session.agent = this.link!.open(id, readOpen(body), session)
     sessions.set(id, session)
   }
@@ -179,7 +190,9 @@ export class ServerLink implements ConnectionOwner {
 
   private forget(id: number): void {
     const session = this.sessions.get(id)
-    if (session !== undefined) this.held.delete(session)
+    if (session === undefined) return
+    this.unread.delete(session)
+    this.holding.delete(session)
     this.sessions.delete(id)
   }
 }

@@ -11,10 +11,18 @@ import {
   writeFailed,
   writePrepared,
   writeRefused,
+  writeSignal,
 } from '../../protocol/mux/session-frames.ts'
 import type { FrameBody } from '../../protocol/mux/values.ts'
 import type { MuxConnection } from '../../protocol/transport/mux-connection.ts'
 import { asPgError } from './as-pg-error.ts'
+
+export interface SessionsHost {
+  /** Those whose backends are not read because the connection to the coordinator is slow. */
+  readonly unread: Set<ServerSession>
+  /** Those of which the coordinator believes that they hold a backend. */
+  readonly holding: Set<ServerSession>
+}
 
 /** A coordinator's session on this side of the link: its frames become calls, and the agent's replies frames. */
 export class ServerSession implements ReplySink {
@@ -22,19 +30,20 @@ export class ServerSession implements ReplySink {
   agent!: AgentSession
   private readonly id: number
   private readonly connection: MuxConnection
-  private readonly held: Set<ServerSession>
+  private readonly host: SessionsHost
   private isRunning = false
   private isPaused = false
   private isHeld = false
   private isClosed = false
+  private toldHolds = false
   /** COPY bytes taken and not yet given back as credit. */
   private owedBytes = 0
   private waitsForDrain = false
 
-  constructor(id: number, connection: MuxConnection, held: Set<ServerSession>) {
+  constructor(id: number, connection: MuxConnection, host: SessionsHost) {
     this.id = id
     this.connection = connection
-    this.held = held
+    this.host = host
   }
 
   // From the coordinator
@@ -106,8 +115,21 @@ export class ServerSession implements ReplySink {
     writeRefused(this.connection.writer(), this.id, requestId, this.holds, asPgError(error))
   }
 
+  /** Whether the session has a backend, for a frame that tells so. */
   private get holds(): boolean {
-    return this.agent.holdsBackend
+    const holds = this.agent.holdsBackend
+    if (holds !== this.toldHolds) {
+      this.toldHolds = holds
+      if (holds) this.host.holding.add(this)
+      else this.host.holding.delete(this)
+    }
+    return holds
+  }
+
+  /** Tells of a backend that died while nothing ran: the agent says so only when it is asked to run something. */
+  tellIfReleased(): void {
+    if (this.isRunning || this.isSilent || this.holds) return
+    writeSignal(this.connection.writer(), KIND.released, this.id)
   }
 
   private get isSilent(): boolean {
@@ -126,7 +148,7 @@ export class ServerSession implements ReplySink {
     }
     writeBytes(connection.writer(), KIND.data, this.id, chunk)
     if (!this.isHeld && connection.isCongested) {
-      this.held.add(this)
+      this.host.unread.add(this)
       this.setPaused(this.isPaused, true)
     }
   }
