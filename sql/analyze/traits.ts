@@ -1,4 +1,5 @@
 import type * as Pg from '@pgsql/types'
+import { weftError } from '../../errors/catalog.ts'
 import type { Catalog } from '../catalog.ts'
 import { as, kindOf, type NodeKind, qualified, strings, walk } from '../parse/ast.ts'
 import * as fn from './functions.ts'
@@ -131,8 +132,12 @@ function noteSelect(t: Traits, select: Pg.SelectStmt): void {
   if (select.distinctClause?.some((node) => Object.keys(node).length > 0)) t.orderSensitive ??= 'DISTINCT ON'
 }
 
+const OWN_HINT = 'Use create_distributed_table, create_reference_table or undistribute_table.'
+
 function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   const { schema, name } = qualified(call.funcname)
+  if (schema === 'weft')
+    throw weftError('not_supported', { what: `${schema}.${name}() is Weft's own`, hint: OWN_HINT })
   if (isOpaque(schema, name, catalog)) {
     t.user ??= `${name}()`
     t.taints = true
