@@ -1,4 +1,7 @@
 import type { Socket } from 'node:net'
+import { readyForQuery } from '../../protocol/wire/backend-messages.ts'
+import { MSG } from '../../protocol/wire/frames.ts'
+import { ParameterReport } from './parameter-report.ts'
 
 /** Small messages are gathered up to this size before they are written. */
 const GATHER_BYTES = 16_384
@@ -11,6 +14,7 @@ export class ClientOutput {
   /** CommandComplete of the last statement, kept back until the commit that belongs to it has succeeded. */
   private held: Buffer | undefined
   private drainWaiters: (() => void)[] = []
+  readonly parameters = new ParameterReport()
   /** Bytes pushed so far: tells whether a statement has said anything yet. */
   pushedBytes = 0
 
@@ -30,6 +34,17 @@ export class ClientOutput {
     this.gathered.push(message)
     this.gatheredBytes += message.length
     if (this.gatheredBytes > GATHER_BYTES) this.flush()
+  }
+
+  /** A NoticeResponse goes out at once, a ParameterStatus with the next ReadyForQuery. */
+  aside(message: Buffer): void {
+    if (message[0] === MSG.parameterStatus) this.parameters.noteMessage(message)
+    else this.push(message)
+  }
+
+  ready(status: number): void {
+    for (const message of this.parameters.take()) this.push(message)
+    this.push(readyForQuery(status))
   }
 
   /** Keeps a CommandComplete back until `releaseHeld`, or for ever by `dropHeld`. */

@@ -65,7 +65,7 @@ async function runOutsideTransaction(ctx: ExecContext, plan: DdlPlan, homeSql: s
 
 /** Notices and parameter changes of the home shard speak for all. */
 function say(ctx: ExecContext, collected: Collected): void {
-  for (const aside of collected.asides) ctx.out.push(aside)
+  for (const aside of collected.asides) ctx.out.aside(aside)
 }
 
 /** One verifier, so that a client's SCRAM keys open every shard. */

@@ -165,6 +165,8 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
       case MSG.portalSuspended:
         this.suspended = true
         break
+      case MSG.parameterStatus:
+        return this.out.aside(buffer.subarray(start, end))
       case MSG.copyInResponse:
         this.out.push(buffer.subarray(start, end))
         this.out.flush()

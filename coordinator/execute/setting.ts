@@ -68,10 +68,10 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
   const line = first ?? ctx.line(HOME)
   if (ctx.tx.isOpen) ctx.tx.tainted = true
   const text = plan.viaFunction && exec.bind !== undefined ? boundSetConfig(exec) : exec.text
-  // Outside a block SET LOCAL has no effect, and its warning is ours to give.
-  const judge = first === undefined && plan.verb === 'set-local' ? 'SELECT 1' : text
+  // What is sent here is a transaction of its own, in which Postgres would not warn.
+  if (plan.verb === 'set-local' && !plan.viaFunction && !ctx.tx.isOpen) ctx.out.push(NOT_IN_BLOCK)
   const shown = names.map((name) => `pg_catalog.current_setting(${quoteText(name)})`)
-  const set = await runOn(ctx, line, `${judge};SELECT ${shown.join(', ')}`)
+  const set = await runOn(ctx, line, `${text};SELECT ${shown.join(', ')}`)
   const values = names.map((_, i) => set.rows.at(-1)?.[i]?.toString('utf8') ?? '')
   for (const [i, name] of names.entries()) {
     const refused = refuseSetting(name, values[i]!)
@@ -79,9 +79,8 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
   }
   await settleAll(rest.map((other) => runOn(ctx, other, text)))
   for (const [i, name] of names.entries()) remember(ctx, plan, name, values[i]!)
-  for (const aside of set.asides) ctx.out.push(aside)
+  for (const aside of set.asides) ctx.out.aside(aside)
   if (plan.viaFunction) return sayValue(ctx, exec, values[0]!)
-  if (plan.verb === 'set-local' && ctx.tx.kind !== 'explicit') ctx.out.push(NOT_IN_BLOCK)
   ctx.out.hold(commandComplete(plan.tag))
 }
 
@@ -124,8 +123,7 @@ async function reportAll(ctx: ExecContext, plan: SettingPlan): Promise<void> {
 }
 
 async function discardAll(ctx: ExecContext, plan: SettingPlan): Promise<void> {
-  if (ctx.tx.kind === 'explicit') {
-    ctx.tx.failed = true
+  if (ctx.tx.isOpen) {
     throw new PgError({ code: '25001', message: 'DISCARD ALL cannot run inside a transaction block' })
   }
   await ctx.discardSession()

@@ -50,6 +50,8 @@ export class Transaction {
   lost = false
   /** It ran SET on the backends it has joined: their settings are unknown afterwards. */
   tainted = false
+  /** It changed a parameter of which clients are told: how its statements end may change it again. */
+  setReported = false
   private replay: Replayed[] = []
 
   get isOpen(): boolean {
@@ -145,6 +147,7 @@ export class Transaction {
     this.mapChanged = false
     this.catalogDirty = false
     this.tainted = false
+    this.setReported = false
     if (this.replay.length > 0) this.replay = []
   }
 }

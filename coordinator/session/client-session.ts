@@ -239,7 +239,7 @@ export class ClientSession implements ExecContext, ReplyConsumer {
         return
       case MSG.functionCall:
         this.out.push(errorResponse(FUNCTION_CALL.fields))
-        this.out.send(readyForQuery(this.statusByte()))
+        this.out.ready(this.statusByte())
         return
       default:
         throw weftError('protocol_violation', { what: `invalid frontend message type ${type}` })
@@ -327,8 +327,10 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   /** Whether the session's state allows statements to skip the slow path at all. */
   private mayGoDirect(): boolean {
     const { tx } = this
+    if (this.out.parameters.isDue) return false
     if (tx.kind === 'none') return true
     if (tx.kind !== 'explicit' || tx.failed || tx.catalogDirty) return false
+    if (tx.setReported) return false
     if (tx.hasTicket) return true
     if (!this.node.tickets.tryAcquire()) return false
     tx.hasTicket = true
@@ -438,7 +440,7 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     }
     if (tx.kind === 'explicit') tx.failed = true
     this.out.push(errorResponse(error.fields))
-    this.out.send(readyForQuery(this.statusByte()))
+    this.out.ready(this.statusByte())
     this.idle()
   }
 
@@ -468,7 +470,7 @@ export class ClientSession implements ExecContext, ReplyConsumer {
       this.skipToSync = false
       this.batch.clear()
       if (this.tx.kind === 'implicit') return this.runBatch(true)
-      this.out.push(readyForQuery(this.statusByte()))
+      this.out.ready(this.statusByte())
       return
     }
     if (this.mayGoDirect() && this.directBatch()) return

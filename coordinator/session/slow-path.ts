@@ -1,14 +1,10 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import {
-  EMPTY_QUERY_RESPONSE,
-  errorResponse,
-  parameterStatus,
-  readyForQuery,
-} from '../../protocol/wire/backend-messages.ts'
+import { EMPTY_QUERY_RESPONSE, errorResponse } from '../../protocol/wire/backend-messages.ts'
+import { query } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import type { ParsedStatement } from '../../sql/parse/parse.ts'
-import type { Plan } from '../../sql/plan/plan.ts'
+import type { Plan, SettingPlan } from '../../sql/plan/plan.ts'
 import { loadCatalog } from '../catalog/load.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
@@ -51,7 +47,6 @@ export class SlowPath {
   readonly pins: Pins
   private readonly session: ClientSession
   private readonly batches: BatchRunner
-  private readonly reported = new Map<string, string>()
   private defaultSearchPath = ''
   private privateCatalog: Catalog | undefined
   private abandonWait: ((error: Error) => void) | undefined
@@ -68,31 +63,25 @@ export class SlowPath {
   /** Asks the home shard, as the client's role and with its settings, for what a server reports at start. */
   async greet(): Promise<void> {
     await this.readParameters()
-    for (const [name, value] of this.reported) this.session.out.push(parameterStatus(name, value))
+    for (const message of this.session.out.parameters.take()) this.session.out.push(message)
   }
 
-  private async readParameters(): Promise<Map<string, string>> {
+  private async readParameters(): Promise<void> {
     const { session } = this
     session.planVersion = session.node.catalogs.current.version
     const answer = await queryShard(session, session.line(HOME), REPORTED_SQL, [], { writes: false })
-    const changed = new Map<string, string>()
     REPORTED.forEach((name, i) => {
       const value = answer.rows[0]?.[i]?.toString('utf8')
-      if (value === undefined || this.reported.get(name) === value) return
-      this.reported.set(name, value)
-      changed.set(name, value)
+      if (value === undefined) return
+      session.out.parameters.note(name, value)
+      if (name === 'search_path' && session.settings.get(name) === undefined) this.defaultSearchPath = value
     })
-    if (session.settings.get('search_path') === undefined) {
-      this.defaultSearchPath = this.reported.get('search_path') ?? ''
-    }
     this.refreshSearchPath()
-    return changed
   }
 
   async reportParameters(): Promise<void> {
     if (this.session.tx.isOpen && this.session.tx.failed) return
-    const changed = await this.readParameters()
-    for (const [name, value] of changed) this.session.out.push(parameterStatus(name, value))
+    await this.readParameters()
   }
 
   private refreshSearchPath(): void {
@@ -115,7 +104,7 @@ export class SlowPath {
     } catch (error) {
       await this.recover(error)
     }
-    session.out.push(readyForQuery(session.statusByte()))
+    session.out.ready(session.statusByte())
   }
 
   private begin(): void {
@@ -130,8 +119,12 @@ export class SlowPath {
     const alone = statements.length === 1
     for (const statement of statements) {
       session.out.releaseHeld()
-      const whole = alone ? frame : paddedFrame(text, statement)
-      await this.statement((scope) => this.fromText(scope, statement, whole), alone)
+      const own = alone ? frame : query(statement.text)
+      try {
+        await this.statement((scope) => this.fromText(scope, statement, own), alone)
+      } catch (error) {
+        throw moved(error, text, statement.start)
+      }
     }
   }
 
@@ -187,7 +180,7 @@ export class SlowPath {
     const { tx } = session
     const { plan } = exec
     if (tx.failed && !endsFailure(plan)) throw weftError('in_failed_transaction', {})
-    if (!alone && tx.kind === 'none' && plan.kind !== 'transaction' && !isOutside(plan)) {
+    if (!alone && tx.kind === 'none' && plan.kind !== 'transaction' && !isOutside(exec)) {
       tx.begin('implicit')
       session.settings.begin()
     }
@@ -204,21 +197,37 @@ export class SlowPath {
 
   /** SET and ROLLBACK may have changed what names mean. */
   private async afterSession(plan: Plan): Promise<void> {
-    if (!this.session.tx.isOpen) this.endTransaction()
-    this.refreshSearchPath()
-    if (plan.kind === 'transaction' && plan.verb.startsWith('rollback') && this.settingsChanged) {
-      this.settingsChanged = false
-      await this.reportParameters()
+    const { tx } = this.session
+    if (!tx.isOpen) this.endTransaction()
+    if (plan.kind === 'setting') {
+      this.refreshSearchPath()
+      this.changedSettings ||= tx.isOpen
+      tx.setReported ||= tx.isOpen && changesReported(plan)
+      this.changedReported ||= tx.setReported
+    } else if (!tx.isOpen || (plan.kind === 'transaction' && plan.verb === 'rollback-to')) {
+      await this.takeSettingsBack()
     }
-    if (plan.kind === 'setting') this.settingsChanged = this.session.tx.isOpen
   }
 
-  private settingsChanged = false
+  /** The transaction changed settings, and among them those that clients are told of. */
+  private changedSettings = false
+  private changedReported = false
+
+  /** SET LOCAL ends with the transaction, and ROLLBACK (TO) takes every SET back. */
+  private async takeSettingsBack(): Promise<void> {
+    if (!this.changedSettings) return
+    this.refreshSearchPath()
+    const tellsClient = this.changedReported
+    this.changedSettings = this.session.tx.isOpen
+    this.changedReported &&= this.changedSettings
+    if (tellsClient) await this.reportParameters()
+  }
 
   /** Commits an implicit transaction. */
   async commit(): Promise<void> {
     await this.guardCommit(commitTransaction(this.session))
     this.endTransaction()
+    await this.takeSettingsBack()
   }
 
   /** A client that leaves now does not stop it. */
@@ -246,8 +255,12 @@ export class SlowPath {
     session.out.dropHeld()
     if (session.tx.kind === 'explicit') session.tx.failed = true
     if (session.tx.kind === 'implicit') await rollbackTransaction(session)
-    if (!session.tx.isOpen) this.endTransaction()
     session.out.push(errorResponse(said.fields))
+    if (session.tx.isOpen) return
+    this.endTransaction()
+    await this.takeSettingsBack().catch((err: unknown) =>
+      session.node.log.warn({ err }, 'parameters could not be read after a rollback'),
+    )
   }
 
   private worded(error: unknown): PgError {
@@ -280,7 +293,7 @@ export class SlowPath {
   async batch(batch: Batch, synced: boolean): Promise<BatchEnd> {
     this.begin()
     const end = await this.batches.run(batch, synced)
-    if (end.synced) this.session.out.push(readyForQuery(this.session.statusByte()))
+    if (end.synced) this.session.out.ready(this.session.statusByte())
     return end
   }
 
@@ -370,16 +383,11 @@ export class SlowPath {
   }
 }
 
-/** A statement of a longer message, moved to where it stood, so that error positions are right. */
-function paddedFrame(text: string, statement: ParsedStatement): Buffer {
-  const before = text.slice(0, statement.start).replace(/[^\n]/gu, ' ')
-  const sql = Buffer.from(before + statement.text)
-  const frame = Buffer.allocUnsafe(sql.length + 6)
-  frame[0] = 0x51
-  frame.writeInt32BE(sql.length + 5, 1)
-  sql.copy(frame, 5)
-  frame[frame.length - 1] = 0
-  return frame
+/** Postgres saw one statement of a longer text: its error positions count from there. */
+function moved(error: unknown, text: string, start: number): unknown {
+  if (start === 0 || !(error instanceof PgError) || error.fields.position === undefined) return error
+  const characters = [...text.slice(0, start)].length
+  return new PgError({ ...error.fields, position: error.fields.position + characters }, { cause: error })
 }
 
 /** Nothing of it ran, and with a newer shard map it may go through. */
@@ -394,6 +402,14 @@ function endsFailure(plan: Plan): boolean {
   return plan.kind === 'transaction' && ['commit', 'rollback', 'rollback-to'].includes(plan.verb)
 }
 
-function isOutside(plan: Plan): boolean {
-  return plan.outsideTransaction || plan.kind === 'empty'
+/** Roles show in `session_authorization` and `is_superuser`. */
+function changesReported(plan: SettingPlan): boolean {
+  const names = plan.assignments?.map((assignment) => assignment.name) ?? [plan.name ?? '']
+  return plan.verb === 'reset-all' || names.some((name) => name === 'role' || REPORTED_NAMES.has(name))
+}
+const REPORTED_NAMES: ReadonlySet<string> = new Set(REPORTED.map((name) => name.toLowerCase()))
+
+/** In a pipeline VACUUM may come first; among several statements of one text Postgres refuses it. */
+function isOutside({ plan, bind }: Execution): boolean {
+  return (plan.outsideTransaction && bind !== undefined) || plan.kind === 'empty'
 }

@@ -72,8 +72,10 @@ class LoginAttempt implements ChannelReceiver, ScanDriver {
   }
 
   private startupPacket(): Buffer {
-    const { database } = this.options.address
-    return startup({ user: this.user, database, application_name: 'weft', client_encoding: 'UTF8' })
+    const { address, identity } = this.options
+    // A client's own name for itself is among its settings, and none is its default.
+    const named = identity.kind === 'client' ? {} : { application_name: 'weft' }
+    return startup({ user: this.user, database: address.database, client_encoding: 'UTF8', ...named })
   }
 
   received(chunk: Buffer): void {

@@ -138,23 +138,20 @@ function shownMessage(message: Buffer): string {
   return `${letters[letter] ?? letter} ${text.slice(0, 120)}`.trim()
 }
 
+/** Rows (when `unordered`) and changed parameters that follow each other are put in one order. */
 function listed(messages: readonly BackendMessage[], options: ScriptOptions): string[] {
   const mask = options.mask ?? ((line: string) => line)
+  const isSorted = (name: string): boolean =>
+    name === 'ParameterStatus' || (options.unordered === true && (name === 'DataRow' || name === 'CopyData'))
   const lines: string[] = []
-  let rows: string[] = []
-  const flush = (): void => {
-    lines.push(...(options.unordered === true ? rows.sort() : rows))
-    rows = []
-  }
+  let run: string[] = []
+  let runOf = ''
   for (const { name, text } of messages) {
-    const line = `  ${mask(text)}`
-    if (name === 'DataRow' || name === 'CopyData') {
-      rows.push(line)
-      continue
-    }
-    flush()
-    lines.push(line)
+    if (name !== runOf) lines.push(...run.sort())
+    if (name !== runOf) run = []
+    runOf = name
+    if (isSorted(name)) run.push(`  ${mask(text)}`)
+    else lines.push(`  ${mask(text)}`)
   }
-  flush()
-  return lines
+  return [...lines, ...run.sort()]
 }

@@ -37,6 +37,16 @@ const cases: Readonly<Record<string, readonly Step[]>> = {
     'SELECT 1; SELECT $1',
     'SELECT "unterminated',
   ],
+  'error positions in DDL': [
+    'SELECT 1; CREATE TABLE wrong (a nope)',
+    'CREATE TABLE wrong (a int, a int)',
+    'SELECT 1; CREATE VIEW wrong AS SELECT nope',
+    'SELECT 1; CREATE TABLE wrong AS SELECT nope',
+    "SELECT 1; CREATE FUNCTION wrong() RETURNS int LANGUAGE sql AS 'SELECT nope'",
+    'SELECT 1; ALTER TABLE pg_class ADD nope nope',
+    'SELECT 1; CREATE INDEX ON pg_class (nope)',
+    'SELECT 1; GRANT ALL ON nope TO nobody',
+  ],
   notices: [
     `DO $$ BEGIN RAISE NOTICE 'hello %', 1; END $$`,
     `DO $$ BEGIN RAISE WARNING 'careful' USING HINT = 'a hint', DETAIL = 'a detail', ERRCODE = '01ABC'; END $$`,
@@ -95,7 +105,7 @@ const cases: Readonly<Record<string, readonly Step[]>> = {
        'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, '10.0.0.1/8'::inet, '[1,5)'::int4range, '(1,2)'::point,
        B'101', row(1, 'x'), 'a & b'::tsquery`,
   ],
-  names: ['SELECT 1 AS "weird ""name""", 2 AS "ünï", 3', 'SELECT 1 AS "' + 'n'.repeat(70) + '"'],
+  names: ['SELECT 1 AS "weird ""name""", 2 AS "ünï", 3', `SELECT 1 AS "${'n'.repeat(70)}"`],
   'wide results': [
     `SELECT ${Array.from({ length: 1600 }, (_, i) => i).join(', ')}`,
     `SELECT ${Array.from({ length: 1700 }, (_, i) => i).join(', ')}`,
