@@ -2,21 +2,20 @@
  * What a link over TCP costs: 32 sessions do point selects through an agent by direct calls, over TCP to an agent in
  * the same process, and over TCP to an agent in a process of its own.
  *
- *   node --experimental-strip-types bench/micro/mux.ts postgres://… [seconds] [rounds]
+ *   npx esbuild bench/micro/mux.ts bench/micro/mux-agent.ts --bundle --platform=node --format=esm \
+ *     --packages=external --outdir=dist/bench --out-extension:.js=.mjs
+ *   node dist/bench/mux.mjs postgres://… [seconds] [rounds]
  */
 import { fork } from 'node:child_process'
+import { extname, join } from 'node:path'
 import { connectLink } from '../../coordinator/links/mux-link.ts'
 import type { AgentLink, AgentSession, ReplySink, Settings } from '../../protocol/agent-link.ts'
 import { query } from '../../protocol/wire/frontend-messages.ts'
-import { type Agent, parsePostgresUrl, startAgent } from '../../shard-agent/main.ts'
-import { MuxServer } from '../../shard-agent/server/mux-server.ts'
 import { HlcClock } from '../../txn/hlc.ts'
-import { MemoryTxnLog } from '../../txn/log/memory-txn-log.ts'
+import { beginAgent, CLUSTER, serveAgent } from './mux-agent.ts'
 
 const SESSIONS = 32
-const BACKENDS = 18
 const ROWS = 10_000
-const CLUSTER = 'bench'
 const url = process.argv[2] ?? 'postgres://postgres@127.0.0.1:5432/postgres'
 const seconds = Number(process.argv[3] ?? 3)
 const rounds = Number(process.argv[4] ?? 3)
@@ -69,7 +68,7 @@ const payloads = Array.from({ length: 1_000 }, (_, i) =>
 
 function open(link: AgentLink, id: number): Driver {
   const driver = new Driver()
-  const { user } = parsePostgresUrl(url)
+  const user = decodeURIComponent(new URL(url).username)
   driver.session = link.open(id, { kind: 'client', user }, driver)
   return driver
 }
@@ -98,30 +97,6 @@ async function measure(name: string, drivers: readonly Driver[]): Promise<number
   return perSecond
 }
 
-function begin(): Promise<Agent> {
-  return startAgent({
-    ...{ shard: 0, postgres: parsePostgresUrl(url), cluster: CLUSTER, clock, log },
-    txnLog: new MemoryTxnLog(),
-    pool: { size: BACKENDS + 3 },
-    takeoverTimeoutMs: 10_000,
-  })
-}
-
-async function serve(agent: Agent): Promise<MuxServer> {
-  const connect = (id: string): AgentLink => agent.connect(id)
-  const server = new MuxServer({
-    host: '127.0.0.1',
-    port: 0,
-    cluster: CLUSTER,
-    shard: 0,
-    connect,
-    clock,
-    log,
-  })
-  await server.listen()
-  return server
-}
-
 async function dial(port: number, coordinatorId: string): Promise<AgentLink> {
   const link = connectLink({ shard: 0, host: '127.0.0.1', port, cluster: CLUSTER, coordinatorId, clock, log })
   await new Promise<void>((resolve) =>
@@ -136,8 +111,8 @@ const median = (list: number[]): number => list.sort((a, b) => a - b)[list.lengt
 async function main(): Promise<void> {
   const rates: Record<string, number[]> = { direct: [], tcp: [], process: [] }
   for (let round = 0; round < rounds; round++) {
-    const agent = await begin()
-    const server = await serve(agent)
+    const agent = await beginAgent(url)
+    const server = await serveAgent(agent)
     const direct = agent.connect('direct')
     if (round === 0) {
       await open(direct, 1_000).run(
@@ -162,7 +137,7 @@ async function main(): Promise<void> {
 }
 
 async function otherProcess(): Promise<number> {
-  const child = fork(process.argv[1]!, [url], { env: { ...process.env, WEFT_BENCH_AGENT: '1' } })
+  const child = fork(join(import.meta.dirname, `mux-agent${extname(import.meta.filename)}`), [url])
   const port = await new Promise<number>((resolve) =>
     child.once('message', (value) => resolve(Number(value))),
   )
@@ -174,9 +149,4 @@ async function otherProcess(): Promise<number> {
   return rate
 }
 
-if (process.env.WEFT_BENCH_AGENT === '1') {
-  const agent = await begin()
-  const server = await serve(agent)
-  process.once('disconnect', () => void server.close().then(() => agent.stop()))
-  process.send!(server.port)
-} else await main()
+await main()

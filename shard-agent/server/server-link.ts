@@ -101,6 +101,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
     clearTimeout(this.helloTimer)
     const fields = { shard, coordinator, from, why }
     if (this.link === undefined) log.warn(fields, 'mux: connection refused')
+    else if (error?.code === '57P01') log.info(fields, 'mux: coordinator gone')
     else if (error?.cause === undefined) log.warn(fields, 'mux: coordinator lost')
     else log.error({ ...fields, err: error.cause }, 'mux: coordinator dropped because of a bug')
     clearInterval(this.releaseTimer)
