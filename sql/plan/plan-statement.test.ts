@@ -46,7 +46,12 @@ function plan(stmt: ParsedStatement): Plan {
 
 function outcome(sql: string): string {
   const stmt = parseStatements(sql)[0]!
-  return printPlan(plan(stmt), stmt.text)
+  const printed = printPlan(plan(stmt), stmt.text)
+  // Whatever is built for the shards has to be SQL.
+  for (const [, built] of printed.matchAll(/^(?:built|partial|combine): ([\s\S]*?)(?: \[[\d,]+\])?$/gm)) {
+    expect(parseStatements(built!.replace('__WEFT_PARTIALS__', '(VALUES (1))'))).toHaveLength(1)
+  }
+  return printed
 }
 
 describe.each(readdirSync(DIRECTORY).filter((f) => f.endsWith('.txt')))('plan: %s', (file) => {

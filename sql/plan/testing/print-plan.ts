@@ -1,3 +1,4 @@
+import { buildInsert } from '../insert-text.ts'
 import type { ForwardPlan, InsertPlan, KeyRestriction, KeyValue, Plan, Route } from '../plan.ts'
 
 /** A plan in a few lines, for the scripts in `testdata`. */
@@ -97,7 +98,21 @@ function insertLines(plan: InsertPlan, text: string): string[] {
     const how = `${f.isKey ? ' key' : ''}${f.appended ? ' appended' : ''}`
     lines.push(`fill ${f.column} = ${f.expression}${how}`)
   }
-  return lines
+  return [...lines, ...builtLines(plan, text)]
+}
+
+/** The text with all rows, and with the last one only; values are named after their row and place. */
+function builtLines(plan: InsertPlan, text: string): string[] {
+  const values = {
+    fills: plan.rows.map((_, row) => plan.fill.map((_, i) => `f${row}.${i}`)),
+    keys: plan.rows.map((r, row) => (r.key.source.kind === 'expression' ? `k${row}` : undefined)),
+  }
+  const all = plan.rows.map((_, row) => row)
+  const groups = all.length > 1 ? [all, all.slice(-1)] : [all]
+  return groups.map((rows) => {
+    const { sql, params } = buildInsert(plan, text, rows, values)
+    return `built: ${sql}${params.length > 0 ? ` [${params.join(',')}]` : ''}`
+  })
 }
 
 function commonLines(plan: Plan): string[] {
