@@ -67,6 +67,19 @@ export interface ExecRequest {
    * 0: forward every reply byte. Otherwise a mask of SWALLOW bits: the agent leaves those replies out.
    */
   readonly swallow: number
+  /**
+   * The statement gets its snapshot from a cut (DESIGN 5). Everything is made ready, then the sink is told `ready`;
+   * the snapshot is taken under the hold of the cut that names the session, and the statement runs after its release.
+   * The payload must be of the extended protocol, with one Bind; ParseComplete and BindComplete are left out.
+   * `statement`: the snapshot is that of the Bind. `transaction`: `begin` opens a transaction whose snapshot is that of
+   * its first statement, so Parse comes under the hold too, and a second try begins the transaction again.
+   */
+  readonly cut?: 'statement' | 'transaction' | undefined
+  /**
+   * The session has seen what is committed at or below this on other shards: what is prepared here at or below it is
+   * waited for.
+   */
+  readonly seen?: Timestamp | undefined
 }
 
 /** Replies that an exec may ask to have left out. */
@@ -87,6 +100,8 @@ export interface ReplySink {
   async(chunk: Buffer): void
   /** `copyData` returned false earlier; there is room again. */
   drained(): void
+  /** An exec with `cut` waits for its cut now. May be said again when a cut came to nothing. */
+  ready?(): void
 }
 
 export interface PrepareReply {
@@ -153,8 +168,41 @@ export type ControlRequest =
     }
   /** Ends the fence: committed → older versions are refused as stale from now on, and everyone is told. */
   | { readonly kind: 'unfence'; readonly token: string; readonly committed: boolean }
+  /**
+   * Takes part in a cut: holds commits, and takes the snapshots of the sessions named, which were `ready`. Ids rise
+   * from cut to cut of a coordinator. The same id again, with a higher timestamp, after `behind`.
+   */
+  | {
+      readonly kind: 'cut'
+      readonly id: number
+      /** A Timestamp in decimal: requests must fit into JSON. */
+      readonly ts: string
+      readonly leaseMs: number
+      readonly sessions: readonly number[]
+    }
+  /** Ends the hold. `go`: the cut was taken on every shard, its sessions' statements run now. */
+  | { readonly kind: 'release'; readonly id: number; readonly go: boolean }
 
-export type ControlReply = { readonly kind: 'ok' } | { readonly kind: 'status'; readonly status: AgentStatus }
+export interface CutAnswer {
+  readonly kind: 'cut'
+  readonly id: number
+  /** That of the request. */
+  readonly ts: string
+  /**
+   * `taken`: the snapshots are, and commits are held until the release or the end of the lease. `behind`: `highest` is
+   * the timestamp of a commit that was applied already; the cut stays active and wants a higher one. `busy`: not now.
+   * `expired`: too late, or overtaken by a later request.
+   */
+  readonly result: 'taken' | 'behind' | 'busy' | 'expired'
+  readonly highest?: string
+  readonly afterMs?: number
+  readonly why?: string
+}
+
+export type ControlReply =
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'status'; readonly status: AgentStatus }
+  | CutAnswer
 
 export interface LinkEvents {
   /** The agent knows this map version now. */
@@ -172,5 +220,7 @@ export interface AgentLink {
   control(request: ControlRequest): Promise<ControlReply>
   subscribe(events: LinkEvents): void
   readonly isUp: boolean
+  /** At the end of an exec at least the highest timestamp of a cross-shard commit that it can have seen. */
+  readonly appliedTs: Timestamp
   close(): Promise<void>
 }

@@ -1,46 +1,289 @@
 /**
- * The state of a shard's gate. PURE.
+ * The state of a shard's gate (DESIGN 5). PURE: every time comes in with a call.
  *
  * In flight is a commit (the Sync of an autocommit write, a COMMIT, a COMMIT PREPARED) that was sent and has not
- * finished. An open gate lets everything in. A held one makes local commits wait, and decided ones whose timestamp
- * lies above the hold; this is what a cut (one consistent state of several shards) will be taken under.
+ * finished. Nearly always no cut is active: then everything enters, and is counted.
+ *
+ * What holds, for every active cut at S:
+ *   G1 No commit with a timestamp above S enters; none above S had entered before, or the cut is `behind`.
+ *   G2 From `draining` on no commit without a timestamp enters either.
+ *   G3 A snapshot is taken only when nothing is in flight, and when everything prepared at or before S is decided, and
+ *      applied unless it is an abort or lies above S.
+ *   G4 It ends with its release, its lease or its owner, whichever is first, and then never comes back.
+ * Local commits go on while a cut waits for others to decide: only the short rest of it is a hold.
  */
 import { invariant } from '../../errors/pg-error.ts'
+import {
+  type ActiveCut,
+  type CommitKind,
+  type GateEffect,
+  type GateLimits,
+  gateDefaults,
+} from './gate-types.ts'
 
-export type CommitKind = 'local' | 'decided'
+/** A transaction prepared on this shard, until its decision has been carried out. */
+interface Prepared {
+  readonly prepareTs: bigint
+  decision: 'none' | 'commit' | 'abort'
+  commitTs: bigint
+}
+
+type Cut = { -readonly [K in keyof ActiveCut]: ActiveCut[K] }
 
 export class GateMachine {
-  /** Highest commit timestamp that the hold lets in; undefined: the gate is open. */
-  private heldAbove: bigint | undefined
+  /** What the driver has to do, in order; it takes them out. */
+  effects: GateEffect[] = []
+  private readonly limits: GateLimits
+  private cuts: Cut[] = []
+  private readonly transactions = new Map<string, Prepared>()
   private count = 0
+  private statements = 0
+  /** Of the commits with a timestamp that have been applied, or are in flight. */
+  private highest: bigint
+  /** Up to which id the cuts of an owner are over. */
+  private readonly endedThrough = new Map<string, number>()
+  /** Since when commits without a timestamp have to wait; undefined: they don't. */
+  private heldSinceMs: number | undefined
+  private openUntilMs = Number.NEGATIVE_INFINITY
+  /** Since when the longest-waiting `statement` waits; the driver's to keep. */
+  statementWaitsSinceMs: number | undefined
+
+  /** `highest`: at or above every timestamp that was applied here before a restart. */
+  constructor(highest = 0n, limits: GateLimits = gateDefaults) {
+    this.highest = highest
+    this.limits = limits
+  }
 
   get inFlight(): number {
     return this.count
   }
 
+  /** No cut is active. */
   get isOpen(): boolean {
-    return this.heldAbove === undefined
+    return this.cuts.length === 0
   }
 
+  get activeCuts(): readonly ActiveCut[] {
+    return this.cuts
+  }
+
+  /** The highest timestamp of a commit that was let in. */
+  get appliedTs(): bigint {
+    return this.highest
+  }
+
+  get preparedCount(): number {
+    return this.transactions.size
+  }
+
+  // Commits
+
   /** Whether this commit may go now; if so it is in flight until `leave`. */
-  tryEnter(kind: CommitKind, commitTs?: bigint): boolean {
-    if (this.heldAbove !== undefined) {
-      if (kind === 'local' || commitTs === undefined || commitTs > this.heldAbove) return false
-    }
+  tryEnter(kind: CommitKind, commitTs = 0n): boolean {
+    if (this.cuts.length > 0 && !this.admits(kind, commitTs)) return false
     this.count++
+    if (kind === 'statement') this.statements++
+    else if (kind === 'decided' && commitTs > this.highest) this.highest = commitTs
     return true
   }
 
-  leave(): void {
+  private admits(kind: CommitKind, commitTs: bigint): boolean {
+    if (kind === 'local') return this.heldSinceMs === undefined
+    // One that may run for long would keep the cut from ever being taken.
+    if (kind === 'statement') return false
+    return this.cuts.every((cut) => commitTs <= cut.ts)
+  }
+
+  /** Afterwards `advance`, unless the gate is open. */
+  leave(kind: CommitKind): void {
     invariant(this.count > 0, 'left the gate without being in flight')
     this.count--
+    if (kind === 'statement') this.statements--
   }
 
-  hold(above: bigint): void {
-    this.heldAbove = above
+  // Prepared transactions
+
+  /** Call it in the same breath as `prepareTs` is issued. 0: prepared before this agent's time. */
+  prepared(gid: string, prepareTs: bigint): void {
+    if (!this.transactions.has(gid)) {
+      this.transactions.set(gid, { prepareTs, decision: 'none', commitTs: 0n })
+    }
   }
 
-  release(): void {
-    this.heldAbove = undefined
+  /** Afterwards `advance`. */
+  decided(gid: string, decision: 'commit' | 'abort', commitTs = 0n): void {
+    const transaction = this.transactions.get(gid)
+    if (transaction === undefined) return
+    transaction.decision = decision
+    transaction.commitTs = commitTs
+  }
+
+  /** Its decision was carried out, here or by somebody else. Afterwards `advance`. */
+  concluded(gid: string): void {
+    this.transactions.delete(gid)
+  }
+
+  isPrepared(gid: string): boolean {
+    return this.transactions.has(gid)
+  }
+
+  preparedGids(): string[] {
+    return [...this.transactions.keys()]
+  }
+
+  /**
+   * A transaction prepared at or before `ts` of which it is not known that it is not part of the state at `ts`, or
+   * that is and was not applied yet; undefined: there is none.
+   */
+  unsettled(ts: bigint): string | undefined {
+    for (const [gid, { prepareTs, decision, commitTs }] of this.transactions) {
+      if (prepareTs > ts || decision === 'abort') continue
+      if (decision === 'none' || commitTs <= ts) return gid
+    }
+    return undefined
+  }
+
+  // Cuts
+
+  /** A `cut` has arrived; the same one again with a higher timestamp keeps its lease. */
+  cut(owner: string, id: number, ts: bigint, leaseMs: number, nowMs: number): void {
+    const active = this.cuts.find((cut) => cut.owner === owner)
+    if (active !== undefined && active.id === id) this.raise(active, ts, nowMs)
+    else if (id <= (this.endedThrough.get(owner) ?? -1) || (active !== undefined && active.id > id)) {
+      const cut = { owner, id, ts, sinceMs: nowMs, deadlineMs: nowMs, phase: 'settling' } as const
+      this.effects.push({ kind: 'expired', cut })
+    } else {
+      // A coordinator has one cut at a time: the release of the one before was lost, or comes later.
+      if (active !== undefined) this.end(active, nowMs)
+      this.begin({ owner, id, ts, sinceMs: nowMs, deadlineMs: nowMs + leaseMs, phase: 'settling' }, nowMs)
+    }
+    this.advance(nowMs)
+  }
+
+  private begin(cut: Cut, nowMs: number): void {
+    const { limits } = this
+    const longAgoMs = nowMs - limits.heldMsMax
+    if ((this.heldSinceMs ?? nowMs) <= longAgoMs || (this.statementWaitsSinceMs ?? nowMs) <= longAgoMs) {
+      this.endedThrough.set(cut.owner, cut.id)
+      const why = 'commits have been held without a break'
+      this.effects.push({ kind: 'busy', cut: { ...cut }, afterMs: limits.openMsMax, why })
+      return
+    }
+    this.cuts.push(cut)
+    this.checkBehind(cut)
+  }
+
+  private raise(cut: Cut, ts: bigint, nowMs: number): void {
+    if (ts < cut.ts) return
+    cut.ts = ts
+    cut.phase = 'settling'
+    const { openUntilMs } = this
+    this.noteHold(nowMs)
+    // It is the same cut: writers have their turn after it.
+    this.openUntilMs = openUntilMs
+    this.checkBehind(cut)
+  }
+
+  private checkBehind(cut: Cut): void {
+    if (this.highest <= cut.ts) return
+    this.effects.push({ kind: 'behind', cut: { ...cut }, highest: this.highest })
+  }
+
+  /** The driver has taken the snapshots that the effect `snapshot` asked for. */
+  snapshotTaken(taken: ActiveCut, nowMs: number): void {
+    const cut = this.cuts.find((c) => c.owner === taken.owner && c.id === taken.id)
+    if (cut === undefined || cut.phase !== 'snapshot' || cut.ts !== taken.ts) return
+    cut.phase = 'held'
+    this.effects.push({ kind: 'taken', cut: { ...cut } })
+    this.advance(nowMs)
+  }
+
+  /** Also for a cut that has not arrived yet: it is dead then. */
+  release(owner: string, id: number, nowMs: number): void {
+    const active = this.cuts.find((cut) => cut.owner === owner)
+    if (active !== undefined && active.id <= id) this.end(active, nowMs)
+    this.endedThrough.set(owner, Math.max(id, this.endedThrough.get(owner) ?? id))
+    this.advance(nowMs)
+  }
+
+  /** The link is gone, and with it everybody who could use its cut. */
+  ownerGone(owner: string, nowMs: number): void {
+    const active = this.cuts.find((cut) => cut.owner === owner)
+    if (active !== undefined) this.end(active, nowMs)
+    this.endedThrough.delete(owner)
+    this.advance(nowMs)
+  }
+
+  private end(cut: Cut, nowMs: number): void {
+    this.cuts.splice(this.cuts.indexOf(cut), 1)
+    this.endedThrough.set(cut.owner, cut.id)
+    this.noteHold(nowMs)
+  }
+
+  /** Whether local commits wait has changed, perhaps. */
+  private noteHold(nowMs: number): void {
+    const holds = this.cuts.some((cut) => cut.phase !== 'settling')
+    if (holds === (this.heldSinceMs !== undefined)) return
+    if (holds) {
+      this.heldSinceMs = nowMs
+      return
+    }
+    const { openMsMin, openMsMax } = this.limits
+    const heldMs = nowMs - this.heldSinceMs!
+    this.heldSinceMs = undefined
+    this.openUntilMs = nowMs + Math.min(openMsMax, Math.max(openMsMin, heldMs))
+  }
+
+  // Going on
+
+  /** To be called after every event that does not say otherwise, and at `wakeAtMs`. */
+  advance(nowMs: number): void {
+    for (const cut of [...this.cuts]) {
+      if (nowMs >= cut.deadlineMs) {
+        this.end(cut, nowMs)
+        this.effects.push({ kind: 'expired', cut: { ...cut } })
+      } else if (cut.phase === 'settling') this.settle(cut, nowMs)
+      if (cut.phase === 'draining' && this.count === 0) {
+        cut.phase = 'snapshot'
+        this.effects.push({ kind: 'snapshot', cut: { ...cut } })
+      }
+    }
+  }
+
+  private settle(cut: Cut, nowMs: number): void {
+    const why = this.unsettledBecause(cut, nowMs)
+    if (why === undefined) {
+      cut.phase = 'draining'
+      this.noteHold(nowMs)
+    } else if (nowMs >= this.settleUntilMs(cut)) {
+      this.end(cut, nowMs)
+      this.effects.push({ kind: 'busy', cut: { ...cut }, afterMs: this.limits.openMsMin, why })
+    }
+  }
+
+  private settleUntilMs(cut: Cut): number {
+    return cut.sinceMs + (cut.deadlineMs - cut.sinceMs) * this.limits.settleShare
+  }
+
+  private unsettledBecause(cut: Cut, nowMs: number): string | undefined {
+    if (this.highest > cut.ts) return 'a commit with a later timestamp was applied'
+    const gid = this.unsettled(cut.ts)
+    if (gid !== undefined) return `transaction ${gid} is prepared and its decision was not carried out yet`
+    if (this.statements > 0) return 'a statement that commits by itself is running'
+    // Others hold already: one hold for several cuts is better than one after the other.
+    if (this.heldSinceMs === undefined && nowMs < this.openUntilMs) return 'commits were held just before'
+    return undefined
+  }
+
+  /** When `advance` has to be called at the latest; Infinity: nothing depends on time. */
+  wakeAtMs(nowMs: number): number {
+    let at = Number.POSITIVE_INFINITY
+    for (const cut of this.cuts) {
+      at = Math.min(at, cut.deadlineMs)
+      if (cut.phase !== 'settling') continue
+      at = Math.min(at, this.settleUntilMs(cut))
+      if (nowMs < this.openUntilMs) at = Math.min(at, this.openUntilMs)
+    }
+    return at
   }
 }

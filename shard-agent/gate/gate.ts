@@ -1,4 +1,11 @@
-import { type CommitKind, GateMachine } from './gate-machine.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import type { CutAnswer } from '../../protocol/agent-link.ts'
+import type { AgentClock } from '../config.ts'
+import { GateMachine } from './gate-machine.ts'
+import type { ActiveCut, CommitKind, GateEffect } from './gate-types.ts'
+
+/** Autocommit writes are sent in two parts for so long after the last cut. */
+const SPLIT_MS = 10_000
 
 /** A commit that found the gate held. */
 export interface GateWaiter {
@@ -8,16 +15,51 @@ export interface GateWaiter {
   admitted(): void
 }
 
-/** The agent's control over when commits on its shard take effect. */
+/** A statement that is ready but for its snapshot, and waits for a cut. */
+export interface CutStatement {
+  /** Takes its snapshot, again if it had one; `done` when that is fixed, or when it has ended. */
+  takeSnapshot(done: () => void): void
+  /** Runs with the snapshot it took last. */
+  goOn(): void
+}
+
+interface CutWork {
+  readonly id: number
+  ts: bigint
+  readonly statements: readonly CutStatement[]
+  answer: (answer: CutAnswer) => void
+}
+
+interface Waiting {
+  readonly waiter: GateWaiter
+  readonly sinceMs: number
+}
+
+/** The agent's control over when commits on its shard take effect, and over cuts through them. */
 export class Gate {
   /**
    * Send the Sync of an autocommit write separately, once its statement has run: then in flight never waits for a
-   * row lock. Needed while cuts are taken; without them one message is cheaper than two.
+   * row lock. On while cuts are taken; without them one message is cheaper than two.
    */
   splitWrites = false
-  private readonly machine = new GateMachine()
-  private waiters: GateWaiter[] = []
+  /** Autocommit writes are always split. */
+  alwaysSplit = false
+  private machine = new GateMachine()
+  private clock: AgentClock | undefined
+  private waiters: Waiting[] = []
   private idleWaiters: (() => void)[] = []
+  private settledWaiters: { readonly ts: bigint; readonly settled: () => void }[] = []
+  /** By owner: its latest cut, until that is released. */
+  private readonly works = new Map<string, CutWork>()
+  private timer: NodeJS.Timeout | undefined
+  private lastCutMs = 0
+  private splitTimer: NodeJS.Timeout | undefined
+
+  /** `highest`: at or above every commit timestamp that was applied here before. */
+  start(clock: AgentClock, highest: bigint): void {
+    this.clock = clock
+    this.machine = new GateMachine(highest)
+  }
 
   get inFlight(): number {
     return this.machine.inFlight
@@ -31,18 +73,32 @@ export class Gate {
     return this.machine.isOpen
   }
 
+  get preparedCount(): number {
+    return this.machine.preparedCount
+  }
+
+  /** The highest timestamp of a cross-shard commit that was applied here, or is about to be. */
+  get appliedTs(): bigint {
+    return this.machine.appliedTs
+  }
+
+  // Commits
+
   /** True: in flight, send it. False: call `wait`. No promise: nearly every commit finds the gate open. */
   tryEnter(kind: CommitKind, commitTs?: bigint): boolean {
     return this.machine.tryEnter(kind, commitTs)
   }
 
   wait(waiter: GateWaiter): void {
-    this.waiters.push(waiter)
+    this.waiters.push({ waiter, sinceMs: performance.now() })
+    this.noteStatements()
   }
 
   /** For a waiter that has given up. */
   forget(waiter: GateWaiter): void {
-    this.waiters = this.waiters.filter((w) => w !== waiter)
+    if (this.waiters.length === 0) return
+    this.waiters = this.waiters.filter((w) => w.waiter !== waiter)
+    this.noteStatements()
   }
 
   async enter(kind: CommitKind, commitTs?: bigint): Promise<void> {
@@ -50,24 +106,15 @@ export class Gate {
     await new Promise<void>((admitted) => this.wait({ kind, commitTs, admitted }))
   }
 
-  leave(): void {
-    this.machine.leave()
-    if (this.machine.inFlight === 0 && this.idleWaiters.length > 0) {
+  leave(kind: CommitKind): void {
+    const { machine } = this
+    machine.leave(kind)
+    if (!machine.isOpen) this.goOn()
+    if (machine.inFlight === 0 && this.idleWaiters.length > 0) {
       const waiting = this.idleWaiters
       this.idleWaiters = []
       for (const resolve of waiting) resolve()
     }
-  }
-
-  /** Local commits, and decided ones above the timestamp, wait from now on. */
-  hold(above: bigint): void {
-    this.machine.hold(above)
-    this.admitWaiters()
-  }
-
-  release(): void {
-    this.machine.release()
-    this.admitWaiters()
   }
 
   /** Resolves when no commit is in flight. */
@@ -75,12 +122,192 @@ export class Gate {
     while (this.machine.inFlight > 0) await new Promise<void>((resolve) => this.idleWaiters.push(resolve))
   }
 
+  // Prepared transactions
+
+  prepared(gid: string, prepareTs: bigint): void {
+    this.machine.prepared(gid, prepareTs)
+  }
+
+  decided(gid: string, decision: 'commit' | 'abort', commitTs?: bigint): void {
+    this.machine.decided(gid, decision, commitTs)
+    this.settle()
+  }
+
+  concluded(gid: string): void {
+    this.machine.concluded(gid)
+    this.settle()
+  }
+
+  /** What is prepared now, as Postgres says; what was known before it was asked and is gone has been settled. */
+  preparedAre(gids: ReadonlySet<string>, knownBefore: readonly string[]): void {
+    for (const gid of knownBefore) if (!gids.has(gid)) this.machine.concluded(gid)
+    this.settle()
+  }
+
+  preparedGids(): string[] {
+    return this.machine.preparedGids()
+  }
+
+  /** Whether a read must wait that is not to miss what is committed at or below `ts`; undefined: no. */
+  unsettled(ts: bigint): string | undefined {
+    return this.machine.preparedCount === 0 ? undefined : this.machine.unsettled(ts)
+  }
+
+  /** Calls `settled` once nothing is unsettled; the answer stops the waiting. */
+  whenSettled(ts: bigint, settled: () => void): () => void {
+    const entry = { ts, settled }
+    this.settledWaiters.push(entry)
+    return () => {
+      this.settledWaiters = this.settledWaiters.filter((w) => w !== entry)
+    }
+  }
+
+  private settle(): void {
+    if (!this.machine.isOpen) this.goOn()
+    if (this.settledWaiters.length === 0) return
+    const waiting = this.settledWaiters
+    this.settledWaiters = []
+    for (const entry of waiting) {
+      if (this.unsettled(entry.ts) === undefined) entry.settled()
+      else this.settledWaiters.push(entry)
+    }
+  }
+
+  // Cuts
+
+  /**
+   * Holds commits for a cut at `ts`, and takes the snapshots of `statements` under it. The same `id` with a higher
+   * `ts` goes on with the same statements. Rejects when the clock refuses `ts`.
+   */
+  cut(
+    owner: string,
+    id: number,
+    ts: bigint,
+    leaseMs: number,
+    statements: readonly CutStatement[],
+  ): Promise<CutAnswer> {
+    this.clock?.observe(ts)
+    this.keepSplit()
+    const known = this.works.get(owner)
+    known?.answer({ kind: 'cut', id: known.id, ts: String(known.ts), result: 'expired' })
+    return new Promise((answer) => {
+      if (known?.id === id) {
+        known.ts = ts
+        known.answer = answer
+      } else if (known === undefined || known.id < id) this.works.set(owner, { id, ts, statements, answer })
+      else return answer({ kind: 'cut', id, ts: String(ts), result: 'expired' })
+      const nowMs = performance.now()
+      this.machine.cut(owner, id, ts, leaseMs, nowMs)
+      this.perform(nowMs)
+    })
+  }
+
+  /** `go`: the cut was taken everywhere, its statements run. */
+  release(owner: string, id: number, go: boolean): void {
+    const work = this.works.get(owner)
+    const nowMs = performance.now()
+    this.machine.release(owner, id, nowMs)
+    if (work !== undefined && work.id <= id) {
+      this.works.delete(owner)
+      if (go && work.id === id) for (const statement of work.statements) statement.goOn()
+      work.answer({ kind: 'cut', id: work.id, ts: String(work.ts), result: 'expired' })
+    }
+    this.perform(nowMs)
+  }
+
+  ownerGone(owner: string): void {
+    this.works.delete(owner)
+    const nowMs = performance.now()
+    this.machine.ownerGone(owner, nowMs)
+    this.perform(nowMs)
+  }
+
+  private goOn(): void {
+    const nowMs = performance.now()
+    this.machine.advance(nowMs)
+    this.perform(nowMs)
+  }
+
+  private perform(nowMs: number): void {
+    const { machine } = this
+    while (machine.effects.length > 0) {
+      const { effects } = machine
+      machine.effects = []
+      for (const effect of effects) this.act(effect)
+    }
+    if (this.waiters.length > 0) this.admitWaiters()
+    clearTimeout(this.timer)
+    const atMs = machine.wakeAtMs(nowMs)
+    if (atMs === Number.POSITIVE_INFINITY) return
+    this.timer = setTimeout(() => this.goOn(), Math.max(0, atMs - nowMs)).unref()
+  }
+
+  private act(effect: GateEffect): void {
+    const { cut } = effect
+    const work = this.works.get(cut.owner)
+    if (work === undefined || work.id !== cut.id || work.ts !== cut.ts) return
+    const head = { kind: 'cut', id: cut.id, ts: String(cut.ts) } as const
+    switch (effect.kind) {
+      case 'snapshot':
+        return this.takeSnapshots(cut, work)
+      case 'taken':
+        return work.answer({ ...head, result: 'taken' })
+      case 'behind':
+        return work.answer({ ...head, result: 'behind', highest: String(effect.highest) })
+      case 'busy':
+        return work.answer({ ...head, result: 'busy', afterMs: effect.afterMs, why: effect.why })
+      case 'expired':
+        return work.answer({ ...head, result: 'expired' })
+    }
+  }
+
+  private takeSnapshots(cut: ActiveCut, work: CutWork): void {
+    let left = work.statements.length + 1
+    const done = (): void => {
+      if (--left > 0) return
+      const nowMs = performance.now()
+      this.machine.snapshotTaken(cut, nowMs)
+      this.perform(nowMs)
+    }
+    for (const statement of work.statements) statement.takeSnapshot(done)
+    done()
+  }
+
   private admitWaiters(): void {
     const waiting = this.waiters
     this.waiters = []
-    for (const waiter of waiting) {
-      if (this.machine.tryEnter(waiter.kind, waiter.commitTs)) waiter.admitted()
-      else this.waiters.push(waiter)
+    for (const entry of waiting) {
+      const { kind, commitTs } = entry.waiter
+      if (this.machine.tryEnter(kind, commitTs)) entry.waiter.admitted()
+      else this.waiters.push(entry)
     }
+    this.noteStatements()
   }
+
+  private noteStatements(): void {
+    const first = this.waiters.find((w) => w.waiter.kind === 'statement')
+    this.machine.statementWaitsSinceMs = first?.sinceMs
+  }
+
+  /** Splits writes from now on, until no cut was taken for a while. */
+  private keepSplit(): void {
+    this.splitWrites = true
+    this.lastCutMs = performance.now()
+    this.splitTimer ??= setInterval(() => {
+      if (this.alwaysSplit || performance.now() - this.lastCutMs < SPLIT_MS) return
+      this.splitWrites = false
+      clearInterval(this.splitTimer)
+      this.splitTimer = undefined
+    }, SPLIT_MS / 2).unref()
+  }
+
+  stop(): void {
+    clearTimeout(this.timer)
+    clearInterval(this.splitTimer)
+  }
+}
+
+/** Why a cut was refused, for the coordinator. */
+export function refusedCut(error: unknown): PgError {
+  return error instanceof PgError ? error : new PgError({ code: 'XX000', message: String(error) })
 }

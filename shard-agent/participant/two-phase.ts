@@ -9,7 +9,7 @@ import type { Backend } from '../pool/backend.ts'
 import type { CommandReply } from '../pool/command.ts'
 import { type RunSql, withInternal } from '../pool/internal-work.ts'
 import type { Pool } from '../pool/pool.ts'
-import type { PreparedTransactions } from './prepared.ts'
+import type { CommittedTransactions } from './committed.ts'
 import { type Admin, applyDecision, listPrepared, type PreparedRow } from './prepared-list.ts'
 
 /** The function that warns when a standby did not confirm: the name is not translated, the message is. */
@@ -22,7 +22,7 @@ export interface TwoPhaseHost {
   readonly pool: Pool
   readonly gate: Gate
   readonly clock: AgentClock
-  readonly prepared: PreparedTransactions
+  readonly committed: CommittedTransactions
   readonly log: AgentLog
 }
 
@@ -35,7 +35,7 @@ export class TwoPhase {
 
   /** PREPARE TRANSACTION. A rejection means that nothing is prepared, unless its code says that it is unknown. */
   async prepare(backend: Backend, gid: string): Promise<PrepareReply> {
-    const { shard, clock, prepared } = this.host
+    const { shard, clock, gate } = this.host
     if (backend.status === STATUS.idle) throw this.refused('there is no transaction on it')
     const reply = await backend.command(`PREPARE TRANSACTION ${literal(gid)}`)
     if (reply.error !== undefined) throw reply.error
@@ -46,7 +46,8 @@ export class TwoPhase {
     }
     try {
       const prepareTs = clock.now()
-      prepared.add(gid)
+      // In the same breath: a cut that comes later lies below it or waits for it.
+      gate.prepared(gid, prepareTs)
       return { prepareTs }
     } catch (error) {
       await this.takeBack(backend, gid)
@@ -74,36 +75,41 @@ export class TwoPhase {
 
   /** COMMIT PREPARED under the gate, on the backend that prepared it if there still is one. */
   async commitPrepared(backend: Backend | undefined, gid: string, commitTs: Timestamp): Promise<void> {
-    const { gate, prepared } = this.host
-    if (backend === undefined && prepared.wasCommitted(gid)) return
+    const { gate, committed } = this.host
+    if (backend === undefined && committed.wasCommitted(gid)) return
     this.observe(commitTs)
+    gate.decided(gid, 'commit', commitTs)
     await gate.enter('decided', commitTs)
     try {
       await this.conclude(backend, gid, 'COMMIT PREPARED')
-      prepared.committed(gid)
+      committed.committed(gid)
+      gate.concluded(gid)
     } catch (error) {
       const isGone = error instanceof PgError && error.code === UNDEFINED_OBJECT
-      if (!isGone || !prepared.wasCommitted(gid)) throw error
+      if (!isGone || !committed.wasCommitted(gid)) throw error
     } finally {
-      gate.leave()
+      gate.leave('decided')
     }
   }
 
   async rollbackPrepared(backend: Backend | undefined, gid: string): Promise<void> {
+    this.host.gate.decided(gid, 'abort')
     await this.conclude(backend, gid, 'ROLLBACK PREPARED')
-    this.host.prepared.rolledBack(gid)
+    this.host.gate.concluded(gid)
   }
 
   /** Recovery's way: false when it is not prepared any more. */
   async resolve(row: PreparedRow, how: 'commit' | 'abort', commitTs: Timestamp): Promise<boolean> {
-    const apply = () => withInternal(this.host.pool, (run) => applyDecision(adminOf(run), row, how))
+    const { gate, pool } = this.host
+    const apply = () => withInternal(pool, (run) => applyDecision(adminOf(run), row, how))
+    gate.decided(row.gid, how, commitTs)
     if (how === 'abort') return await apply()
     this.observe(commitTs)
-    await this.host.gate.enter('decided', commitTs)
+    await gate.enter('decided', commitTs)
     try {
       return await apply()
     } finally {
-      this.host.gate.leave()
+      gate.leave('decided')
     }
   }
 

@@ -27,6 +27,10 @@ export class Rng {
     return this.next() < p
   }
 
+  pick<T>(items: readonly T[]): T {
+    return items[this.below(items.length)] as T
+  }
+
   shuffled<T>(items: readonly T[]): T[] {
     const all = [...items]
     for (let i = all.length - 1; i > 0; i--) {

@@ -1,0 +1,207 @@
+import { expect, test } from 'vitest'
+import { GateMachine } from './gate-machine.ts'
+import type { GateEffect } from './gate-types.ts'
+
+/** What the machine asks for, as `kind owner/id@ts`. */
+function said(gate: GateMachine): string[] {
+  const { effects } = gate
+  gate.effects = []
+  return effects.map((effect) => {
+    const { owner, id, ts } = effect.cut
+    return `${effect.kind} ${owner}/${id}@${ts}${detail(effect)}`
+  })
+}
+
+function detail(effect: GateEffect): string {
+  return effect.kind === 'behind' ? ` highest ${effect.highest}` : ''
+}
+
+function taken(gate: GateMachine, owner: string, nowMs: number): string[] {
+  const cut = gate.activeCuts.find((c) => c.owner === owner)!
+  gate.snapshotTaken({ ...cut }, nowMs)
+  return said(gate)
+}
+
+test('gate: open: everything enters and is counted', () => {
+  const gate = new GateMachine()
+  expect(gate.tryEnter('local')).toBe(true)
+  expect(gate.tryEnter('decided', 5n)).toBe(true)
+  expect(gate.inFlight).toBe(2)
+  gate.leave('local')
+  gate.leave('decided')
+  expect(gate.inFlight).toBe(0)
+  expect(() => gate.leave('local')).toThrow('without being in flight')
+})
+
+test('gate: cut with nothing under way: snapshot at once, held until the release', () => {
+  const gate = new GateMachine()
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect(said(gate)).toEqual(['snapshot c1/1@10'])
+  expect(taken(gate, 'c1', 1)).toEqual(['taken c1/1@10'])
+  expect([gate.tryEnter('local'), gate.tryEnter('statement'), gate.tryEnter('decided', 11n)]).toEqual([
+    false,
+    false,
+    false,
+  ])
+  expect(gate.tryEnter('decided', 10n)).toBe(true)
+  gate.release('c1', 1, 2)
+  expect(gate.isOpen).toBe(true)
+  expect(gate.tryEnter('local')).toBe(true)
+})
+
+test('gate: cut while commits are in flight: the snapshot waits for their end, others wait for the cut', () => {
+  const gate = new GateMachine()
+  gate.tryEnter('local')
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect(said(gate)).toEqual([])
+  expect(gate.tryEnter('local')).toBe(false)
+  gate.leave('local')
+  gate.advance(1)
+  expect(said(gate)).toEqual(['snapshot c1/1@10'])
+})
+
+test('gate: cut below what was applied: behind, and the same cut goes on higher', () => {
+  const gate = new GateMachine()
+  gate.tryEnter('decided', 20n)
+  gate.leave('decided')
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect(said(gate)).toEqual(['behind c1/1@10 highest 20'])
+  expect(gate.tryEnter('decided', 21n)).toBe(false)
+  gate.cut('c1', 1, 21n, 100, 5)
+  expect(said(gate)).toEqual(['snapshot c1/1@21'])
+  expect(gate.activeCuts[0]?.deadlineMs).toBe(100)
+})
+
+test('gate: cut raised after its snapshot: what lies between comes in, then another snapshot', () => {
+  const gate = new GateMachine()
+  gate.prepared('g', 8n)
+  gate.cut('c1', 1, 10n, 100, 0)
+  gate.decided('g', 'commit', 15n)
+  gate.advance(0)
+  expect(said(gate)).toEqual(['snapshot c1/1@10'])
+  taken(gate, 'c1', 1)
+  expect(gate.tryEnter('decided', 15n)).toBe(false)
+  gate.cut('c1', 1, 20n, 100, 2)
+  expect(said(gate)).toEqual([])
+  expect(gate.tryEnter('decided', 15n)).toBe(true)
+  gate.leave('decided')
+  gate.concluded('g')
+  gate.advance(3)
+  expect(said(gate)).toEqual(['snapshot c1/1@20'])
+})
+
+test('gate: prepared at or before a cut: waited for, while local commits go on', () => {
+  const gate = new GateMachine()
+  gate.prepared('early', 5n)
+  gate.prepared('late', 15n)
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect(said(gate)).toEqual([])
+  expect(gate.tryEnter('local')).toBe(true)
+  gate.leave('local')
+  gate.decided('early', 'abort')
+  gate.advance(1)
+  expect(said(gate)).toEqual(['snapshot c1/1@10'])
+})
+
+test('gate: prepared and never decided: busy after half the lease', () => {
+  const gate = new GateMachine()
+  gate.prepared('early', 5n)
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect(gate.wakeAtMs(0)).toBe(50)
+  gate.advance(50)
+  expect(said(gate)).toEqual(['busy c1/1@10'])
+  expect(gate.isOpen).toBe(true)
+})
+
+test('gate: statement that commits by itself: waited for without a hold', () => {
+  const gate = new GateMachine()
+  gate.tryEnter('statement')
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect([gate.tryEnter('local'), gate.tryEnter('statement')]).toEqual([true, false])
+  gate.leave('statement')
+  gate.advance(1)
+  expect(said(gate)).toEqual([])
+  gate.leave('local')
+  gate.advance(2)
+  expect(said(gate)).toEqual(['snapshot c1/1@10'])
+})
+
+test('gate: lease over: expired, open, and a late repetition is refused', () => {
+  const gate = new GateMachine()
+  gate.cut('c1', 1, 10n, 100, 0)
+  said(gate)
+  gate.advance(100)
+  expect(said(gate)).toEqual(['expired c1/1@10'])
+  expect(gate.tryEnter('local')).toBe(true)
+  gate.cut('c1', 1, 12n, 100, 101)
+  expect(said(gate)).toEqual(['expired c1/1@12'])
+  expect(gate.isOpen).toBe(true)
+})
+
+test('gate: release before its cut: the cut is dead when it comes', () => {
+  const gate = new GateMachine()
+  gate.release('c1', 3, 0)
+  gate.cut('c1', 3, 10n, 100, 1)
+  expect(said(gate)).toEqual(['expired c1/3@10'])
+  gate.cut('c1', 4, 11n, 100, 2)
+  expect(said(gate)).toEqual(['snapshot c1/4@11'])
+})
+
+test('gate: next cut of a coordinator whose release was lost: ends the one before', () => {
+  const gate = new GateMachine()
+  gate.cut('c1', 1, 10n, 100, 0)
+  gate.cut('c1', 2, 12n, 100, 1)
+  expect(gate.activeCuts.map((cut) => cut.id)).toEqual([2])
+})
+
+test('gate: cuts of two coordinators: overlap; a decision between them waits for the lower one only', () => {
+  const gate = new GateMachine()
+  gate.prepared('g', 5n)
+  gate.decided('g', 'commit', 15n)
+  gate.cut('c1', 1, 10n, 100, 0)
+  gate.cut('c2', 1, 20n, 100, 0)
+  expect(said(gate)).toEqual(['snapshot c1/1@10'])
+  expect(gate.tryEnter('decided', 15n)).toBe(false)
+  taken(gate, 'c1', 1)
+  gate.release('c1', 1, 2)
+  expect(gate.tryEnter('decided', 15n)).toBe(true)
+  gate.leave('decided')
+  gate.concluded('g')
+  gate.advance(10)
+  expect(said(gate)).toEqual(['snapshot c2/1@20'])
+})
+
+test('gate: held without a break for long: the next cut is told to come later', () => {
+  const gate = new GateMachine()
+  gate.cut('c1', 1, 10n, 100, 0)
+  gate.cut('c2', 1, 11n, 100, 19)
+  gate.cut('c3', 1, 12n, 100, 20)
+  expect(said(gate)).toEqual(['snapshot c1/1@10', 'snapshot c2/1@11', 'busy c3/1@12'])
+})
+
+test('gate: opened just now: stays open for as long as it was held', () => {
+  const gate = new GateMachine()
+  gate.cut('c1', 1, 10n, 100, 0)
+  gate.release('c1', 1, 4)
+  said(gate)
+  gate.cut('c1', 2, 11n, 100, 5)
+  expect(said(gate)).toEqual([])
+  expect(gate.tryEnter('local')).toBe(true)
+  gate.leave('local')
+  expect(gate.wakeAtMs(5)).toBe(8)
+  gate.advance(8)
+  expect(said(gate)).toEqual(['snapshot c1/2@11'])
+})
+
+test('gate: a link is gone: its cut is over', () => {
+  const gate = new GateMachine()
+  gate.cut('c1', 1, 10n, 100, 0)
+  gate.ownerGone('c1', 1)
+  expect(gate.tryEnter('local')).toBe(true)
+})
+
+test('gate: restart: what was applied before counts', () => {
+  const gate = new GateMachine(50n)
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect(said(gate)).toEqual(['behind c1/1@10 highest 50'])
+})

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest'
+import { type CutMutant, type CutSimResult, simulateCuts } from './cut-sim.ts'
+
+/** WEFT_SIM_SEEDS=100000 runs more; WEFT_SIM_SEED=17 runs one and prints its trace. */
+const seeds = Number(process.env.WEFT_SIM_SEEDS ?? 60)
+const only = process.env.WEFT_SIM_SEED
+
+function failureOf(seed: number, result: CutSimResult): string {
+  const ids = new Set(result.violations.flatMap((violation) => violation.match(/\bt\d+/g) ?? []))
+  const about = result.trace.filter(
+    (line) => [...ids].some((id) => line.includes(`${id} `)) || /dies|pauses|back/.test(line),
+  )
+  return [`seed ${seed}:`, ...result.violations.slice(0, 20), ...about].join('\n')
+}
+
+describe('simulated cuts', () => {
+  test.skipIf(only !== undefined)(`${seeds} seeds: whole, fresh, in order; no hold beyond its lease`, () => {
+    const totals = { cuts: 0, committed: 0, cross: 0, failed: 0, behind: 0, busy: 0 }
+    for (let seed = 1; seed <= seeds; seed++) {
+      const result = simulateCuts(seed)
+      if (result.violations.length > 0) expect.fail(failureOf(seed, result))
+      for (const key of Object.keys(totals) as (keyof typeof totals)[]) totals[key] += result.stats[key]
+    }
+    // Otherwise the trouble was not trouble enough.
+    expect(totals.cuts).toBeGreaterThan(seeds * 50)
+    expect(totals.cross).toBeGreaterThan(seeds * 50)
+    expect(totals.behind).toBeGreaterThan(seeds)
+    expect(totals.busy).toBeGreaterThan(seeds)
+  })
+
+  test.skipIf(only !== undefined)(
+    'without trouble: every reader soon has its cut, writers most of the time',
+    () => {
+      for (let seed = 1; seed <= Math.max(10, seeds / 10); seed++) {
+        const result = simulateCuts(seed, undefined, true)
+        if (result.violations.length > 0) expect.fail(failureOf(seed, result))
+        expect(result.stats.failed).toBe(0)
+        expect(result.slowestMs, `seed ${seed}`).toBeLessThan(1_000)
+        expect(result.heldShare, `seed ${seed}`).toBeLessThan(0.6)
+      }
+    },
+  )
+
+  test.runIf(only !== undefined)(`seed ${only}`, () => {
+    const result = simulateCuts(Number(only))
+    expect(result.violations, failureOf(Number(only), result)).toEqual([])
+  })
+
+  test('a seed: the same run every time', () => {
+    expect(simulateCuts(7)).toEqual(simulateCuts(7))
+  })
+
+  const mutants: CutMutant[] = [
+    'decided commits are not held',
+    'commits in flight are not waited for',
+    'the lease counts from the answer',
+    'prepared transactions are not waited for',
+    'agents do not observe the timestamp of a cut',
+    'answers for a lower timestamp count',
+    'local commits are not held',
+  ]
+  test.each(mutants)('mutant: %s: found', (mutant) => {
+    let found = 0
+    for (let seed = 1; seed <= 300 && found === 0; seed++) {
+      if (simulateCuts(seed, mutant).violations.some((v) => /^(torn|stale|order)/.test(v))) found = seed
+    }
+    expect(found).toBeGreaterThan(0)
+  })
+})
