@@ -3,6 +3,8 @@ import { PgError } from '../../errors/pg-error.ts'
 import { EMPTY_QUERY_RESPONSE, errorResponse } from '../../protocol/wire/backend-messages.ts'
 import { query } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
+import { Lexed } from '../../sql/lex/lexed.ts'
+import { lexStatement } from '../../sql/lex/scan.ts'
 import type { ParsedStatement } from '../../sql/parse/parse.ts'
 import type { Plan, SettingPlan } from '../../sql/plan/plan.ts'
 import { loadCatalog } from '../catalog/load.ts'
@@ -114,6 +116,12 @@ export class SlowPath {
   private async statements(frame: Buffer): Promise<void> {
     const { session } = this
     const text = frame.toString('utf8', 5, frame.length - 1)
+    const known = this.fromCache(await this.scope(), frame, text)
+    if (known !== undefined)
+      return this.statement(
+        (scope) => this.fromCache(scope, frame, text) ?? this.parsedAlone(scope, frame, text),
+        true,
+      )
     const statements = session.planner.parse(text)
     if (statements.length === 0) session.out.push(EMPTY_QUERY_RESPONSE)
     const alone = statements.length === 1
@@ -128,21 +136,24 @@ export class SlowPath {
     }
   }
 
+  /** A message whose plan is known needs no parser; only one that is a single statement is ever found. */
+  private fromCache(scope: PlanScope, frame: Buffer, text: string): Execution | undefined {
+    const sql = frame.subarray(5, frame.length - 1)
+    const lexed = new Lexed()
+    lexStatement(sql, 0, sql.length, lexed)
+    const plan = this.session.planner.lookup(scope, sql, lexed)
+    return plan === undefined ? undefined : simpleExecution(plan, text, frame, sql, lexed)
+  }
+
+  private parsedAlone(scope: PlanScope, frame: Buffer, text: string): Execution {
+    return this.fromText(scope, this.session.planner.parse(text)[0]!, frame)
+  }
+
   private fromText(scope: PlanScope, statement: ParsedStatement, frame: Buffer): Execution {
     const { planner } = this.session
     const whole = statement.start === 0 ? frame.subarray(5, frame.length - 1) : undefined
     const { plan, sql, lexed } = planner.plan(scope, statement, [], whole)
-    return {
-      plan,
-      text: statement.text,
-      frame,
-      bind: undefined,
-      paramTypes: [],
-      ref: undefined,
-      keys: new StatementKeys().ofText(sql, lexed),
-      wantsRowDescription: true,
-      maxRows: 0,
-    }
+    return simpleExecution(plan, statement.text, frame, sql, lexed)
   }
 
   // One statement
@@ -388,6 +399,21 @@ function moved(error: unknown, text: string, start: number): unknown {
   if (start === 0 || !(error instanceof PgError) || error.fields.position === undefined) return error
   const characters = [...text.slice(0, start)].length
   return new PgError({ ...error.fields, position: error.fields.position + characters }, { cause: error })
+}
+
+/** One statement of the simple protocol. */
+function simpleExecution(plan: Plan, text: string, frame: Buffer, sql: Buffer, lexed: Lexed): Execution {
+  return {
+    plan,
+    text,
+    frame,
+    bind: undefined,
+    paramTypes: [],
+    ref: undefined,
+    keys: new StatementKeys().ofText(sql, lexed),
+    wantsRowDescription: true,
+    maxRows: 0,
+  }
 }
 
 /** Nothing of it ran, and with a newer shard map it may go through. */
