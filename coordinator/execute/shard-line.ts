@@ -67,6 +67,8 @@ export class ShardLine implements ReplySink {
     if (ready !== 0) {
       this.active = false
       this.consumer = undefined
+      // Nobody will make room for a COPY that is over.
+      if (this.waitingForRoom.length > 0) this.drained()
     }
     consumer.data(this, chunk, ready)
   }
@@ -75,6 +77,7 @@ export class ShardLine implements ReplySink {
     const consumer = this.consumer
     this.active = false
     this.consumer = undefined
+    this.drained()
     consumer?.failed(this, error, sent)
   }
 

@@ -31,6 +31,8 @@ export type Op =
   | ({ readonly kind: 'describe'; readonly target: Target; readonly name: string } & Framed)
   | ({ readonly kind: 'execute'; readonly portal: string; readonly maxRows: number } & Framed)
   | ({ readonly kind: 'close'; readonly target: Target; readonly name: string } & Framed)
+  /** A message that makes no sense: its error is told when its turn comes. */
+  | { readonly kind: 'malformed'; readonly error: PgError }
 
 /** A pipeline that never syncs is worked off in pieces of this size. */
 const OPS_MAX = 1000
@@ -58,6 +60,10 @@ export class Batch {
   add(type: number, buffer: Buffer, start: number, end: number): void {
     this.ops.push(decode(type, buffer, start, end))
     this.bytes += end - start
+  }
+
+  malformed(error: PgError): void {
+    this.ops.push({ kind: 'malformed', error })
   }
 
   /** Messages for the backend: the gathered ones under the backend's statement name, and a Sync. */
@@ -136,8 +142,11 @@ export function directBatch(session: StatementHolder, batch: Batch): DirectBatch
   if (describe !== undefined && (describe.target !== 'P' || describe.name !== '')) return undefined
   const statement = statementOf(session, parsed, bind.message)
   if (statement === undefined) return undefined
-  const plan = statement.planUnder(session.scope(), session.planner)
-  if (plan?.kind !== 'forward') return undefined
+  const scope = session.scope()
+  if (statement.isDescribedUnderOther(scope)) return undefined
+  const plan = statement.planUnder(scope, session.planner)
+  if (plan?.kind !== 'forward' || bind.message.paramLengths.length !== statement.paramCount(plan))
+    return undefined
   if (parsed !== undefined) session.prepared.set(statement.name, statement)
   return { statement, plan, bind: bind.message, describe, execute, parsed: parsed !== undefined }
 }

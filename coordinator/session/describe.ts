@@ -30,9 +30,10 @@ export async function describeStatement(
   statement: Prepared,
   when: 'always' | 'unclear' = 'always',
 ): Promise<Described> {
-  if (statement.described !== undefined) return statement.described
   const plan = statement.planUnder(await slow.scope(), session.planner)
+  if (statement.described !== undefined) return statement.described
   if (plan === undefined) return NOTHING
+  if (statement.describedBefore !== undefined) when = 'always'
   if (when === 'unclear' && plan.paramsToDescribe.length === 0) return NOTHING
   const own = describedHere(plan)
   if (own !== undefined) {
@@ -45,8 +46,22 @@ export async function describeStatement(
   session.planVersion = session.node.catalogs.current.version
   sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
   const end = settle(session, line, await failedLeaves(session, line, consumer.ended))
+  mustAgree(statement.describedBefore, end.described)
+  statement.describedBefore = undefined
   statement.described = end.described
   return end.described
+}
+
+/** What a statement returns was fixed when it was prepared, as in Postgres. */
+function mustAgree(before: Described | undefined, now: Described): void {
+  if (before === undefined || rowTypes(before) === rowTypes(now)) return
+  throw new PgError({ code: '0A000', message: 'cached plan must not change result type' })
+}
+
+function rowTypes({ rowDescription: rows }: Described): string {
+  if (rows === undefined) return ''
+  const columns = parseRowDescription(rows, 5, rows.length)
+  return columns.map((column) => `${column.name} ${column.typeOid} ${column.typmod}`).join()
 }
 
 /** Statements that Weft answers itself, and those of which Postgres says nothing before they run. */

@@ -20,6 +20,8 @@ export class Prepared {
   /** As declared in Parse; 0: inferred. */
   readonly declaredTypes: readonly number[]
   described: Described | undefined
+  /** What was told under an older catalog; the next description must agree. */
+  describedBefore: Described | undefined
   private scope: PlanScope | undefined
   private plan: Plan | undefined
   private lexedText: Lexed | undefined
@@ -57,7 +59,21 @@ export class Prepared {
     return plan
   }
 
+  /** The catalog has changed since the client was told what the statement returns. */
+  isDescribedUnderOther(scope: PlanScope): boolean {
+    return this.described !== undefined && this.scope !== undefined && this.scope !== scope
+  }
+
+  /** How many parameters a Bind must bring. */
+  paramCount(plan: Plan): number {
+    return this.described?.paramTypes.length ?? Math.max(plan.paramCount, this.declaredTypes.length)
+  }
+
   keepPlan(scope: PlanScope, plan: Plan): void {
+    if (this.isDescribedUnderOther(scope)) {
+      this.describedBefore = this.described
+      this.described = undefined
+    }
     this.scope = scope
     this.plan = plan
   }

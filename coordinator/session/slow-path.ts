@@ -90,7 +90,7 @@ export class SlowPath {
     const { settings } = this.session
     const value = settings.get('search_path') ?? this.defaultSearchPath
     const path = parseSearchPath(value, settings.effectiveRole) ?? []
-    if (path.join('\0') !== this.session.searchPath().join('\0')) this.session.setSearchPath(path)
+    if (path.join('\0') !== this.session.searchPath().join('\0')) this.session.scopes.setPath(path)
   }
 
   // Simple protocol
@@ -264,6 +264,7 @@ export class SlowPath {
     const { session } = this
     const said = this.worded(error)
     session.out.dropHeld()
+    session.out.dropOwed()
     if (session.tx.kind === 'explicit') session.tx.failed = true
     if (session.tx.kind === 'implicit') await rollbackTransaction(session)
     session.out.push(errorResponse(said.fields))
@@ -292,7 +293,7 @@ export class SlowPath {
     }
     if (this.privateCatalog !== undefined) {
       this.privateCatalog = undefined
-      session.forgetScope()
+      session.scopes.forget()
     }
     if (!this.pins.pinned) session.state.cursors.clear()
     this.batches.transactionEnded()
@@ -345,7 +346,7 @@ export class SlowPath {
     if (session.tx.catalogDirty) {
       session.tx.catalogDirty = false
       this.privateCatalog = await this.loadUncommitted()
-      session.usePrivateCatalog(this.privateCatalog)
+      session.scopes.usePrivate(this.privateCatalog)
     }
     return session.scope()
   }

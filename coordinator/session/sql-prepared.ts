@@ -98,7 +98,7 @@ async function argumentValues(
 }
 
 async function typeNames(session: ClientSession, types: readonly number[]): Promise<readonly string[]> {
-  const sql = `SELECT ${types.map((oid) => `pg_catalog.format_type(${oid}, NULL)`).join(', ')}`
+  const sql = `SELECT ${types.map((oid) => `pg_catalog.format_type(${oid}, -1)`).join(', ')}`
   const answer = await queryShard(session, session.line(HOME), sql, [], { writes: false })
   return answer.rows[0]!.map((name) => name!.toString('utf8'))
 }
