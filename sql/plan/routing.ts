@@ -49,8 +49,11 @@ export function refused(a: Analysis, tag: string, error: PgError): Plan {
 
 const ONE_SHARD = weftError('internal', { what: 'a statement for one shard came out as several' })
 
+/** For routes that always come out as one shard, or fail. */
+export const NEVER_SEVERAL: ForwardPlan['onSeveral'] = { kind: 'refuse', error: ONE_SHARD }
+
 export function forwardTo(common: Common, route: Route): ForwardPlan {
-  return { ...common, kind: 'forward', route, onSeveral: { kind: 'refuse', error: ONE_SHARD } }
+  return { ...common, kind: 'forward', route, onSeveral: NEVER_SEVERAL }
 }
 
 /** How to make the statement one for a single shard. */
