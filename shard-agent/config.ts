@@ -1,3 +1,4 @@
+import type { Failpoints } from '../txn/failpoints.ts'
 import type { ClockBound, HlcClock } from '../txn/hlc.ts'
 import type { TxnLog } from '../txn/log/txn-log.ts'
 import type { PostgresAddress } from './pool/address.ts'
@@ -52,6 +53,8 @@ export interface AgentOptions {
   readonly splitWrites?: boolean
   /** Wait this long for another agent of the shard to give way; 0 (default): fail at once. */
   readonly takeoverTimeoutMs?: number
+  /** For tests; default: none. */
+  readonly failpoints?: Failpoints
 }
 
 export const poolDefaults: PoolOptions = {

@@ -4,8 +4,10 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import { weftError } from '../errors/catalog.ts'
 import type { PgError } from '../errors/pg-error.ts'
 import type { AgentLink, AgentStatus, LinkEvents } from '../protocol/agent-link.ts'
+import { noFailpoints } from '../txn/failpoints.ts'
 import type { HlcClock } from '../txn/hlc.ts'
 import { type AgentClock, type AgentOptions, type PoolOptions, poolDefaults } from './config.ts'
 import { Gate } from './gate/gate.ts'
@@ -26,6 +28,8 @@ export { type PostgresAddress, parsePostgresUrl } from './pool/address.ts'
 const RECOVER_MS_MIN = 50
 const RECOVER_MS_MAX = 1_000
 const STOP_GRACE_MS = 2_000
+/** A clock this little ahead is accepted by everyone. */
+const CLOCK_LEAD_MS_MAX = 200
 /** Of the connections for clients these are not promised to open transactions: autocommit statements use them. */
 const QUOTA_SPARE = 2
 
@@ -56,6 +60,8 @@ class ShardAgent implements Agent, LinkHost {
   private readonly poolOptions: PoolOptions
   private readonly ownership: Ownership
   private readonly prepared = new PreparedTransactions()
+  /** Of this agent's own making; the bound of one that was given is not ours to keep. */
+  private ownClock: HlcClock | undefined
   private readonly links = new Set<DirectLink>()
   private downWhy: string | undefined
   private isStopping = false
@@ -102,11 +108,14 @@ class ShardAgent implements Agent, LinkHost {
       this.versions.current = record.mapVersion
       const clock = await this.startClock(record)
       const { shard, pool, gate, prepared } = this
-      this.twoPhase = new TwoPhase({ shard, pool, gate, clock, prepared, log: this.options.log })
+      const { log, failpoints = noFailpoints } = this.options
+      this.twoPhase = new TwoPhase({ shard, pool, gate, clock, prepared, log, failpoints })
       this.recovery = this.makeRecovery()
-      this.isUp = true
       // Not waited for: the log may be out of reach, and what is in doubt keeps only its own rows locked.
       void this.recovery.start()
+      await this.waitForTheTime()
+      if (!this.ownership.isHeld) throw weftError('shard_unreachable', { shard, why: 'lost while starting' })
+      this.isUp = true
       this.options.log.info(
         { shard, generation: Number(record.generation), postgres: describeAddress(this.options.postgres) },
         'agent: serving',
@@ -124,17 +133,28 @@ class ShardAgent implements Agent, LinkHost {
     const made: HlcClock = clock({
       read: () => Promise.resolve(record.hlcUpperMs),
       persist: (upperMs) => this.ownership.saveHlcUpper(upperMs),
+      lower: (fromMs, toMs) => this.ownership.lowerHlcUpper(fromMs, toMs),
     })
     await made.start()
+    this.ownClock = made
     return made
   }
 
+  /** After a crash the clock begins ahead of the time: until that has caught up others refuse its timestamps. */
+  private async waitForTheTime(): Promise<void> {
+    const leadMs = this.ownClock?.leadMs() ?? 0
+    if (leadMs <= CLOCK_LEAD_MS_MAX) return
+    this.options.log.info({ shard: this.shard, leadMs }, 'agent: waiting for the time to reach its clock')
+    await this.pauseFor(leadMs - CLOCK_LEAD_MS_MAX)
+  }
+
   private makeRecovery(): Recovery {
-    const { shard, cluster, txnLog, log, inDoubtAfterMs } = this.options
+    const { shard, cluster, txnLog, log, inDoubtAfterMs, failpoints = noFailpoints } = this.options
     return new Recovery({
       shard,
       cluster,
       log: txnLog,
+      failpoints,
       admin: adminOf((sql) => this.ownership.run(sql)),
       isOwnerConnected: (id) => this.isConnected(id),
       agentId: `agent-${shard}-${randomUUID()}`,
@@ -297,6 +317,8 @@ class ShardAgent implements Agent, LinkHost {
     for (const link of [...this.links]) await link.close()
     await this.recovery?.stop()
     await this.pool.close(STOP_GRACE_MS)
+    // Without its shard it cannot: the next start waits then.
+    await this.ownClock?.retire().catch(() => {})
     await this.ownership.close()
   }
 }

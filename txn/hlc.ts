@@ -105,6 +105,8 @@ export interface ClockBound {
   read(): Promise<number>
   /** Resolves once `upperMs` is durable. Never called with less than before. */
   persist(upperMs: number): Promise<void>
+  /** The last call of a clock that issues nothing more: if `fromMs` is still stored, `toMs` is enough. */
+  lower?(fromMs: number, toMs: number): Promise<void>
 }
 
 export interface HlcOptions {
@@ -129,6 +131,7 @@ export class HlcClock {
   /** A store of the bound under way. */
   private storing: Promise<void> | undefined
   private started: boolean
+  private retired = false
 
   constructor(options: HlcOptions) {
     this.options = options
@@ -146,6 +149,30 @@ export class HlcClock {
     Object.assign(this.state, startHlc(this.reading(), stored))
     await this.extend()
     this.started = true
+  }
+
+  /**
+   * How far this clock is ahead of the time because it began at its stored bound, as after a crash. Others refuse it
+   * while that is more than their `maxOffsetMs`. Never more than what is stored ahead: a bound beyond that is no lead,
+   * the wall has been set back, and `agree` is what helps.
+   */
+  leadMs(): number {
+    walk(this.state, this.reading(), this.options.maxOffsetMs)
+    return this.hasLead() ? Math.max(0, this.state.ms - this.state.walkMs) : 0
+  }
+
+  private hasLead(): boolean {
+    return this.state.ms - this.state.walkMs <= this.aheadMs + this.options.maxOffsetMs
+  }
+
+  /** Issues nothing more to speak of, and takes the bound back to what was issued: the next start has no lead then. */
+  async retire(): Promise<void> {
+    await this.settled()
+    if (!this.started || this.retired || this.boundMs === Number.POSITIVE_INFINITY) return
+    this.retired = true
+    const fromMs = this.boundMs
+    this.boundMs = Math.min(fromMs, this.state.ms + 1)
+    await this.options.bound?.lower?.(fromMs, this.boundMs)
   }
 
   /** The next timestamp. Throws `clock_stalled` when the bound could not be stored in time. */
@@ -210,7 +237,7 @@ export class HlcClock {
 
   /** Starts storing a new bound once half of what is ahead is used up. */
   private keepAhead(wantMs = 0): void {
-    if (this.boundMs === Number.POSITIVE_INFINITY || this.storing !== undefined) return
+    if (this.boundMs === Number.POSITIVE_INFINITY || this.storing !== undefined || this.retired) return
     const used = Math.max(this.state.ms, this.state.walkMs, wantMs)
     if (this.boundMs - used > this.aheadMs / 2) return
     this.storing = this.extend(wantMs).then(
@@ -225,8 +252,10 @@ export class HlcClock {
   }
 
   private async extend(wantMs = 0): Promise<void> {
-    const from = Math.ceil(Math.max(this.state.ms, this.state.walkMs, wantMs))
-    const upperMs = Math.max(from + this.aheadMs, this.boundMs)
+    const { state } = this
+    // A lead is waited out, not built upon: a node that crashes again and again would run away from the time.
+    const from = Math.ceil(Math.max(this.hasLead() ? 0 : state.ms, state.walkMs, wantMs))
+    const upperMs = Math.max(from + this.aheadMs, this.boundMs, state.ms + 1)
     await this.options.bound?.persist(upperMs)
     this.boundMs = upperMs
   }

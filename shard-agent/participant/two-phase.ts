@@ -3,6 +3,7 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
+import type { Failpoints } from '../../txn/failpoints.ts'
 import type { AgentClock, AgentLog } from '../config.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Backend } from '../pool/backend.ts'
@@ -24,6 +25,7 @@ export interface TwoPhaseHost {
   readonly clock: AgentClock
   readonly prepared: PreparedTransactions
   readonly log: AgentLog
+  readonly failpoints: Failpoints
 }
 
 export class TwoPhase {
@@ -35,8 +37,9 @@ export class TwoPhase {
 
   /** PREPARE TRANSACTION. A rejection means that nothing is prepared, unless its code says that it is unknown. */
   async prepare(backend: Backend, gid: string): Promise<PrepareReply> {
-    const { shard, clock, prepared } = this.host
+    const { shard, clock, prepared, failpoints } = this.host
     if (backend.status === STATUS.idle) throw this.refused('there is no transaction on it')
+    if (failpoints.armed) await failpoints.hit('agent-before-prepare')
     const reply = await backend.command(`PREPARE TRANSACTION ${literal(gid)}`)
     if (reply.error !== undefined) throw reply.error
     if (reply.tag !== 'PREPARE TRANSACTION') throw this.refused('the transaction had already failed')
@@ -44,6 +47,8 @@ export class TwoPhase {
       await this.takeBack(backend, gid)
       throw this.refused('a synchronous standby did not confirm it')
     }
+    // Crash here: prepared, and nobody knows. The coordinator takes it for lost; recovery finds it.
+    if (failpoints.armed) await failpoints.hit('agent-after-prepare')
     try {
       const prepareTs = clock.now()
       prepared.add(gid)
@@ -74,13 +79,16 @@ export class TwoPhase {
 
   /** COMMIT PREPARED under the gate, on the backend that prepared it if there still is one. */
   async commitPrepared(backend: Backend | undefined, gid: string, commitTs: Timestamp): Promise<void> {
-    const { gate, prepared } = this.host
+    const { gate, prepared, failpoints } = this.host
     if (backend === undefined && prepared.wasCommitted(gid)) return
     this.observe(commitTs)
     await gate.enter('decided', commitTs)
     try {
+      if (failpoints.armed) await failpoints.hit('agent-before-commit-prepared')
       await this.conclude(backend, gid, 'COMMIT PREPARED')
       prepared.committed(gid)
+      // Crash here: committed, and the record is still in the log, unconfirmed by this shard.
+      if (failpoints.armed) await failpoints.hit('agent-after-commit-prepared')
     } catch (error) {
       const isGone = error instanceof PgError && error.code === UNDEFINED_OBJECT
       if (!isGone || !prepared.wasCommitted(gid)) throw error
