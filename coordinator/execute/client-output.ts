@@ -13,6 +13,8 @@ export class ClientOutput {
   private gatheredBytes = 0
   /** CommandComplete of the last statement, kept back until the commit that belongs to it has succeeded. */
   private held: Buffer | undefined
+  /** Answers to Bind and to Describe of a portal, until Postgres has bound it too: it may refuse. */
+  private owed: Buffer[] = []
   private drainWaiters: (() => void)[] = []
   readonly parameters = new ParameterReport()
   /** Bytes pushed so far: tells whether a statement has said anything yet. */
@@ -31,6 +33,7 @@ export class ClientOutput {
   push(message: Buffer): void {
     this.pushedBytes += message.length
     if (this.held !== undefined) this.releaseHeld()
+    if (this.owed.length > 0) this.releaseOwed()
     this.gathered.push(message)
     this.gatheredBytes += message.length
     if (this.gatheredBytes > GATHER_BYTES) this.flush()
@@ -50,7 +53,24 @@ export class ClientOutput {
   /** Keeps a CommandComplete back until `releaseHeld`, or for ever by `dropHeld`. */
   hold(message: Buffer): void {
     if (this.held !== undefined) this.releaseHeld()
+    if (this.owed.length > 0) this.releaseOwed()
     this.held = message
+  }
+
+  /** Says it ahead of whatever is said next, unless `dropOwed` comes first. */
+  owe(message: Buffer): void {
+    this.releaseHeld()
+    this.owed.push(message)
+  }
+
+  releaseOwed(): void {
+    const owed = this.owed
+    this.owed = []
+    for (const message of owed) this.push(message)
+  }
+
+  dropOwed(): void {
+    this.owed = []
   }
 
   releaseHeld(): void {

@@ -150,8 +150,9 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
   protected frame(_line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
     if (!this.speaks) return
     switch (type) {
-      case MSG.parseComplete:
       case MSG.bindComplete:
+        return this.out.releaseOwed()
+      case MSG.parseComplete:
       case MSG.closeComplete:
       case MSG.parameterDescription:
       case MSG.noData:

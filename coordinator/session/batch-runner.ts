@@ -42,6 +42,7 @@ export class BatchRunner {
   private readonly session: ClientSession
   private readonly slow: SlowPath
   private readonly portals = new Map<string, Portal>()
+  private lastBound: string | undefined
 
   constructor(session: ClientSession, slow: SlowPath) {
     this.session = session
@@ -54,11 +55,13 @@ export class BatchRunner {
    */
   async run(batch: Batch, synced: boolean): Promise<BatchEnd> {
     const { session, slow } = this
+    this.lastBound = undefined
     const ops = batch.ops.slice()
     batch.clear()
     const alone = synced && session.tx.kind === 'none' && isLast(ops)
     try {
       for (const op of ops) await this.op(op, alone)
+      session.out.releaseOwed()
       synced &&= !session.state.copyOpened
       if (synced && session.tx.kind === 'implicit') await slow.commit()
       session.out.releaseHeld()
@@ -79,6 +82,7 @@ export class BatchRunner {
   private async op(op: Op, alone: boolean): Promise<void> {
     const { out } = this.session
     out.releaseHeld()
+    if (!this.isOfLastBound(op)) out.releaseOwed()
     switch (op.kind) {
       case 'malformed':
         throw op.error
@@ -98,6 +102,12 @@ export class BatchRunner {
         else await this.closePortal(op.name)
         return out.push(CLOSE_COMPLETE)
     }
+  }
+
+  /** Whether the answer to the last Bind may still wait: until this executes what was bound. */
+  private isOfLastBound(op: Op): boolean {
+    if (op.kind === 'execute') return op.portal === this.lastBound
+    return op.kind === 'describe' && op.target === 'P' && op.name === this.lastBound
   }
 
   private statement(name: string): Prepared {
@@ -171,6 +181,7 @@ export class BatchRunner {
     }
     const portal: Portal = { name: message.portal, statement, bind: message, line: undefined, done: false }
     this.portals.set(message.portal, portal)
+    this.lastBound = message.portal
   }
 
   private async describeStatement(statement: Prepared): Promise<void> {

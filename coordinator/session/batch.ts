@@ -157,7 +157,7 @@ function statementOf(
   bind: BindMessage,
 ): Prepared | undefined {
   if (parsed === undefined) return session.prepared.get(bind.statement)
-  if (parsed.name !== bind.statement) return undefined
-  if (parsed.name !== '' && session.prepared.has(parsed.name)) return undefined
+  // A named statement is described first: what it returns is fixed from then on.
+  if (parsed.name !== '' || bind.statement !== '') return undefined
   return new Prepared(parsed.name, parsed.buffer.subarray(parsed.sqlStart, parsed.sqlEnd), parsed.paramTypes)
 }
