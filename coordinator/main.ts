@@ -137,8 +137,13 @@ async function install(internal: readonly InternalConnection[]): Promise<void> {
 function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): CoordinatorNode {
   const limits = { ...NODE_LIMITS, ...options.limits }
   const tickets = new TxnTickets(TRANSACTIONS_AT_FIRST)
-  const pins = new TxnTickets(limits.pinsMax)
   const quotas = options.links.map(() => Number.POSITIVE_INFINITY)
+  // A pinned session holds a backend for as long as it likes: one less for transactions.
+  const divide = () => {
+    const least = Math.min(...quotas)
+    if (Number.isFinite(least)) tickets.setLimit(least - pins.inUse)
+  }
+  const pins = new TxnTickets(limits.pinsMax, divide)
   const { links, log } = options
   for (const link of links) {
     link.subscribe({
@@ -148,10 +153,8 @@ function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): Coordina
       quota: (shard, transactionsMax) => {
         quotas[shard] = transactionsMax
         const least = Math.min(...quotas)
-        if (Number.isFinite(least)) {
-          tickets.setLimit(least)
-          pins.setLimit(Math.min(limits.pinsMax, Math.floor(least / 2)))
-        }
+        if (Number.isFinite(least)) pins.setLimit(Math.min(limits.pinsMax, Math.floor(least / 2)))
+        divide()
       },
       up: (shard) => log.info({ shard }, 'shard is up'),
       down: (shard, why) => log.warn({ shard, why }, 'shard is down'),
@@ -166,6 +169,7 @@ function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): Coordina
     tickets,
     pins,
     commits: options.commits,
+    schema: { epoch: 0 },
     log,
     limits,
   }

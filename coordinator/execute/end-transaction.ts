@@ -3,7 +3,7 @@ import { PgError } from '../../errors/pg-error.ts'
 import { type ExecContext, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
 import { fenceMap, unfenceMap } from './map-change.ts'
-import { queryShard, simpleQuery } from './send.ts'
+import { queryShard, simpleQuery, unknownIfSent } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
 const READ_XID = 'SELECT pg_current_xact_id_if_assigned() IS NOT NULL'
@@ -41,6 +41,7 @@ export async function rollbackTransaction(ctx: ExecContext): Promise<void> {
 function finish(ctx: ExecContext, how: 'commit' | 'rollback'): void {
   if (how === 'commit') ctx.settings.commit()
   else ctx.settings.rollback()
+  if (ctx.tx.ranDdl) ctx.node.schema.epoch++
   ctx.tx.end()
   if (ctx.tx.hasTicket) {
     ctx.tx.hasTicket = false
@@ -112,7 +113,8 @@ async function commitAcross(
 /** COMMIT or ROLLBACK on one shard. */
 async function endOn(ctx: ExecContext, line: ShardLine, verb: 'COMMIT' | 'ROLLBACK'): Promise<void> {
   const options = { writes: false, taints: ctx.tx.tainted }
-  const end = await simpleQuery(ctx, line, verb, options, verb === 'COMMIT')
+  const ended = simpleQuery(ctx, line, verb, options, verb === 'COMMIT')
+  const end = await (verb === 'COMMIT' && line.wrote ? unknownIfSent(ended) : ended)
   line.joined = false
   if (end.error !== undefined) throw end.error
   if (verb === 'COMMIT' && end.tag === 'ROLLBACK') {

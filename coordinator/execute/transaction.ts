@@ -52,6 +52,8 @@ export class Transaction {
   tainted = false
   /** It changed a parameter of which clients are told: how its statements end may change it again. */
   setReported = false
+  /** It changed the schema, perhaps only of local tables. */
+  ranDdl = false
   private replay: Replayed[] = []
 
   get isOpen(): boolean {
@@ -148,6 +150,7 @@ export class Transaction {
     this.catalogDirty = false
     this.tainted = false
     this.setReported = false
+    this.ranDdl = false
     if (this.replay.length > 0) this.replay = []
   }
 }

@@ -149,7 +149,8 @@ export class BatchRunner {
 
   /** The statement's plan under a scope; parses when the cache has none. */
   private planned(statement: Prepared, scope: PlanScope) {
-    const { planner } = this.session
+    const { planner, node } = this.session
+    statement.refresh(scope, node.schema.epoch)
     const known = statement.planUnder(scope, planner)
     if (known !== undefined) return known
     const parsed = planner.parse(statement.text)

@@ -121,6 +121,7 @@ export interface DirectBatch {
 interface StatementHolder {
   readonly prepared: Map<string, Prepared>
   readonly planner: Planner
+  readonly node: { readonly schema: { readonly epoch: number } }
   scope(): PlanScope
 }
 
@@ -143,7 +144,7 @@ export function directBatch(session: StatementHolder, batch: Batch): DirectBatch
   const statement = statementOf(session, parsed, bind.message)
   if (statement === undefined) return undefined
   const scope = session.scope()
-  if (statement.isDescribedUnderOther(scope)) return undefined
+  if (statement.isOutdated(scope, session.node.schema.epoch)) return undefined
   const plan = statement.planUnder(scope, session.planner)
   if (plan?.kind !== 'forward' || bind.message.paramLengths.length !== statement.paramCount(plan))
     return undefined

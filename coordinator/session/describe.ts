@@ -36,8 +36,9 @@ export async function describeStatement(
   if (statement.describedBefore !== undefined) when = 'always'
   if (when === 'unclear' && plan.paramsToDescribe.length === 0) return NOTHING
   const own = describedHere(plan)
+  const { epoch } = session.node.schema
   if (own !== undefined) {
-    statement.described = own
+    statement.describe(own, epoch)
     return own
   }
   const line = describingLine(session, plan)
@@ -47,8 +48,7 @@ export async function describeStatement(
   sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
   const end = settle(session, line, await failedLeaves(session, line, consumer.ended))
   mustAgree(statement.describedBefore, end.described)
-  statement.describedBefore = undefined
-  statement.described = end.described
+  statement.describe(end.described, epoch)
   return end.described
 }
 

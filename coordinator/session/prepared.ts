@@ -20,8 +20,9 @@ export class Prepared {
   /** As declared in Parse; 0: inferred. */
   readonly declaredTypes: readonly number[]
   described: Described | undefined
-  /** What was told under an older catalog; the next description must agree. */
+  /** What was told before the schema changed; the next description must agree. */
   describedBefore: Described | undefined
+  private describedEpoch = 0
   private scope: PlanScope | undefined
   private plan: Plan | undefined
   private lexedText: Lexed | undefined
@@ -59,9 +60,23 @@ export class Prepared {
     return plan
   }
 
-  /** The catalog has changed since the client was told what the statement returns. */
-  isDescribedUnderOther(scope: PlanScope): boolean {
-    return this.described !== undefined && this.scope !== undefined && this.scope !== scope
+  /** Keeps what Postgres says of it; `epoch` is the schema's (`CoordinatorNode.schema`). */
+  describe(described: Described, epoch: number): void {
+    this.described = described
+    this.describedBefore = undefined
+    this.describedEpoch = epoch
+  }
+
+  /** The schema may have changed since the client was told what the statement returns. */
+  isOutdated(scope: PlanScope, epoch: number): boolean {
+    return this.described !== undefined && (this.scope !== scope || this.describedEpoch !== epoch)
+  }
+
+  /** Forgets an outdated description: Postgres must be asked again. */
+  refresh(scope: PlanScope, epoch: number): void {
+    if (!this.isOutdated(scope, epoch)) return
+    this.describedBefore = this.described
+    this.described = undefined
   }
 
   /** How many parameters a Bind must bring. */
@@ -70,10 +85,6 @@ export class Prepared {
   }
 
   keepPlan(scope: PlanScope, plan: Plan): void {
-    if (this.isDescribedUnderOther(scope)) {
-      this.describedBefore = this.described
-      this.described = undefined
-    }
     this.scope = scope
     this.plan = plan
   }

@@ -286,6 +286,7 @@ export class SlowPath {
   /** The transaction is over on every shard. */
   endTransaction(): void {
     const { session } = this
+    if (session.tx.ranDdl) session.node.schema.epoch++
     if (session.tx.isOpen) session.tx.end()
     if (session.tx.hasTicket) {
       session.tx.hasTicket = false
