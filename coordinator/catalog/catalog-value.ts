@@ -29,12 +29,15 @@ export function makeCatalog(parts: CatalogParts): Catalog {
     }
     return undefined
   }
+  // Local tables of any name resolve as an unknown one does; only these can be shadowed.
+  const plannedNames = new Set(parts.relations.filter((r) => r.kind !== 'local').map((r) => r.name))
   return {
     version: parts.version,
     shardCount: parts.shardCount,
     slots: parts.slots,
     resolve,
     distributed: parts.relations.filter((r) => r.kind === 'sharded' || r.kind === 'reference'),
+    hasName: (name) => plannedNames.has(name),
     isUserFunction: (name) => parts.userFunctions.has(name),
   }
 }

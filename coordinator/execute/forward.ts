@@ -6,7 +6,7 @@ import { type ExecContext, type Execution, HOME } from './context.ts'
 import { LineFeed } from './line-feed.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
-import { failedLeaves, sendAsWritten, settle } from './send.ts'
+import { failedLeaves, sendAsWritten, settle, unknownIfSent } from './send.ts'
 
 /** Runs a statement that is forwarded as written to the shard or shards of its route. */
 export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
@@ -33,7 +33,9 @@ export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number)
   const forwarder = new RowForwarder(ctx.out, new ForwardState(exec.wantsRowDescription))
   forwarder.onCopyIn = () => ctx.readCopy(new LineFeed(line, exec.bind !== undefined))
   sendAsWritten(ctx, line, exec, forwarder)
-  const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+  const commits = !ctx.tx.isOpen && exec.plan.access === 'write'
+  const ended = failedLeaves(ctx, line, forwarder.ended)
+  const end = settle(ctx, line, await (commits ? unknownIfSent(ended) : ended))
   if (forwarder.suspended) ctx.state.suspended = line
   else if (end.tag !== '') ctx.out.hold(tagWithCount(end.tag, end.count))
 }

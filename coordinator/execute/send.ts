@@ -1,3 +1,4 @@
+import { weftError } from '../../errors/catalog.ts'
 import {
   bind,
   describe,
@@ -8,7 +9,7 @@ import {
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
-import { type Collected, Collector } from './replies.ts'
+import { type Collected, Collector, ExecFailed } from './replies.ts'
 import { needing, type ReplyConsumer, type ShardLine } from './shard-line.ts'
 
 export interface SendOptions {
@@ -177,6 +178,16 @@ export async function failedLeaves<T>(ctx: ExecContext, line: ShardLine, ended: 
       if (!line.session.holdsBackend) ctx.tx.leave(line)
     }
     throw error
+  }
+}
+
+/** What a commit that was sent and not answered has done is not known: the client must not run it again blindly. */
+export async function unknownIfSent<T>(ended: Promise<T>): Promise<T> {
+  try {
+    return await ended
+  } catch (error) {
+    if (!(error instanceof ExecFailed) || !error.sent) throw error
+    throw weftError('commit_unknown', { shard: error.shard, why: error.message }, error)
   }
 }
 
