@@ -82,7 +82,9 @@ function toColumn(row: Row): NumberedColumn {
   const [, attnum, name, type, typeOid, notNull, expression, usesSequence, generated, identity, sequence] =
     row
   const isGenerated = generated !== ''
+  const collation = row[12]
   const base = {
+    ...(collation === null || collation === undefined ? {} : { collation }),
     attnum: Number(attnum),
     typmod: Number(row[11]),
     name: name!,

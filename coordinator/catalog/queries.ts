@@ -17,7 +17,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 
 /**
  * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
- * identity, sequence of the identity, typmod. A sequence named by a constant is a recorded dependency of the
+ * identity, sequence of the identity, typmod, collation of its own. A sequence named by a constant is a recorded dependency of the
  * default; one named by an expression shows only in its text.
  */
 export const columnsSql = `
@@ -30,7 +30,9 @@ SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypi
        a.attgenerated, a.attidentity,
        CASE WHEN a.attidentity <> '' THEN
          pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) END,
-       a.atttypmod
+       a.atttypmod,
+       CASE WHEN a.attcollation NOT IN (0, 'pg_catalog."default"'::regcollation) THEN
+         a.attcollation::regcollation::text END
 FROM weft.relation r
 JOIN pg_class c ON c.oid = r.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace
