@@ -153,8 +153,39 @@ export type ControlRequest =
     }
   /** Ends the fence: committed → older versions are refused as stale from now on, and everyone is told. */
   | { readonly kind: 'unfence'; readonly token: string; readonly committed: boolean }
+  /** Which sessions, of all coordinators, wait on this shard for which others. */
+  | { readonly kind: 'waits' }
 
-export type ControlReply = { readonly kind: 'ok' } | { readonly kind: 'status'; readonly status: AgentStatus }
+export type ControlReply =
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'status'; readonly status: AgentStatus }
+  | { readonly kind: 'waits'; readonly edges: readonly WaitEdge[] }
+
+/** A session of some coordinator, as a wait on one shard shows it. */
+export interface WaitParty {
+  readonly coordinatorId: string
+  readonly sessionId: number
+  /** Its backend's. */
+  readonly pid: number
+  /** When its transaction on this shard began: milliseconds since 1970; 0 when it is prepared. */
+  readonly startedMs: number
+  /** What it does here lasts to the end of a transaction block, not just of a statement. */
+  readonly isInBlock: boolean
+  readonly user: string
+  /** The statement it runs, or ran last. */
+  readonly query: string
+}
+
+/** One session waits for a lock that another has, or has asked for before. */
+export interface WaitEdge {
+  readonly waiter: WaitParty
+  readonly blocker: WaitParty
+  /** As Postgres names them: `ShareLock`, `transaction 756`. */
+  readonly mode: string
+  readonly lock: string
+  /** When this very wait began, by the shard's clock: the same text means the same wait. */
+  readonly since: string
+}
 
 export interface LinkEvents {
   /** The agent knows this map version now. */

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import { weftError } from '../errors/catalog.ts'
 import type { PgError } from '../errors/pg-error.ts'
-import type { AgentLink, AgentStatus, LinkEvents } from '../protocol/agent-link.ts'
+import type { AgentLink, AgentStatus, LinkEvents, WaitEdge } from '../protocol/agent-link.ts'
 import { noFailpoints } from '../txn/failpoints.ts'
 import type { HlcClock } from '../txn/hlc.ts'
 import { type AgentClock, type AgentOptions, type PoolOptions, poolDefaults } from './config.ts'
@@ -15,6 +15,7 @@ import { type AgentRecord, MARK_SQL, Ownership } from './gate/ownership.ts'
 import { PreparedTransactions } from './participant/prepared.ts'
 import { Recovery } from './participant/recovery.ts'
 import { adminOf, TwoPhase } from './participant/two-phase.ts'
+import { findWaits, type WaitingSession } from './participant/waits.ts'
 import { describeAddress } from './pool/address.ts'
 import { Pool } from './pool/pool.ts'
 import { logIn } from './pool/startup.ts'
@@ -213,6 +214,16 @@ class ShardAgent implements Agent, LinkHost {
 
   private *sessions(): Iterable<PooledSession> {
     for (const link of this.links) yield* link.sessions()
+  }
+
+  waits(): Promise<readonly WaitEdge[]> {
+    const { links } = this
+    return findWaits({
+      admin: adminOf((sql) => this.ownership.run(sql)),
+      sessions: function* (): Iterable<WaitingSession> {
+        for (const link of links) yield* link.withBackend()
+      },
+    })
   }
 
   private async versionChanged(version: number): Promise<void> {

@@ -57,7 +57,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   /** The transaction or pinned state that went down with its backend; the next exec hears of it. */
   private lost: PgError | undefined
   /** Prepared on `backend`, decision not carried out. */
-  private preparedGid: string | undefined
+  preparedGid: string | undefined
   private endWaiters: (() => void)[] = []
 
   /** `onClosed`: its id is free again; `onGone`: nothing of it is left. */
@@ -85,6 +85,14 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
 
   get backendPid(): number | undefined {
     return this.backend?.pid
+  }
+
+  /** What runs here, if anything, is part of a transaction that a later statement ends. */
+  get isInBlock(): boolean {
+    const { backend, request } = this
+    if (backend === undefined) return false
+    const begins = request?.begin !== undefined && request.begin.length > 0
+    return begins || backend.status !== STATUS.idle || this.preparedGid !== undefined
   }
 
   // Running statements
