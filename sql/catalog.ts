@@ -20,6 +20,9 @@ export type KeyType =
 
 export const SLOT_COUNT = 4096
 
+/** Types and relations below are Postgres' own, with the same number on every server. */
+export const FIRST_USER_OID = 16384
+
 export interface Column {
   readonly name: string
   /** As `format_type` prints it without typmod, e.g. `bigint`, `character varying`, `public.mood`. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { weftError } from '../../errors/catalog.ts'
 import type { StatementRef } from '../../protocol/agent-link.ts'
 import { parse } from '../../protocol/wire/frontend-messages.ts'
-import type { Catalog } from '../../sql/catalog.ts'
+import { type Catalog, FIRST_USER_OID } from '../../sql/catalog.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import { type OffsetMap, offsetMap } from '../../sql/lex/split.ts'
@@ -124,6 +124,8 @@ export class Planner {
    * not worth a place in every backend.
    */
   refFor(scope: PlanScope, sql: Buffer, paramTypes: readonly number[]): StatementRef | undefined {
+    // Such a type has another number on each shard: the statement is parsed there with what is known there.
+    if (paramTypes.some((type) => type >= FIRST_USER_OID)) return undefined
     return this.refs.get(scope, sql, paramTypes)
   }
 

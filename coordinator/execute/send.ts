@@ -8,6 +8,7 @@ import {
   rewriteBindStatement,
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
+import { FIRST_USER_OID } from '../../sql/catalog.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { type Collected, Collector, ExecFailed } from './replies.ts'
 import { needing, type ReplyConsumer, type ShardLine } from './shard-line.ts'
@@ -65,7 +66,7 @@ export function sendAsWritten(
     line.request.payload = exec.frame ?? query(exec.text)
   } else {
     const parts = [rewriteBindStatement(bound, exec.ref?.name ?? '')]
-    if (exec.ref === undefined) parts.unshift(parse('', exec.text, exec.paramTypes))
+    if (exec.ref === undefined) parts.unshift(parse('', exec.text, typesOn(line, exec.paramTypes)))
     else line.request.needs = needing(exec.ref)
     if (exec.wantsRowDescription) parts.push(describe('P', bound.portal))
     parts.push(execute(bound.portal, exec.maxRows), SYNC)
@@ -89,11 +90,21 @@ export function sendRewritten(
 ): void {
   const options = { writes: exec.plan.access === 'write', taints: exec.plan.effects.taintsBackend }
   prepareRequest(ctx, line, options)
-  line.request.payload = rewrittenPayload(exec, sql, params, resultFormats)
+  line.request.payload = rewrittenPayload(line, exec, sql, params, resultFormats)
   line.exec(consumer)
 }
 
+/**
+ * Types that are not built in have a number of their own on each server, and clients know the home shard's: elsewhere
+ * Postgres infers the type.
+ */
+function typesOn(line: ShardLine, types: readonly number[]): readonly number[] {
+  if (line.shard === HOME || types.every((type) => type < FIRST_USER_OID)) return types
+  return types.map((type) => (type < FIRST_USER_OID ? type : 0))
+}
+
 function rewrittenPayload(
+  line: ShardLine,
   exec: Execution,
   sql: string,
   params: readonly number[],
@@ -104,7 +115,7 @@ function rewrittenPayload(
   const values = params.map((n) => boundValue(bound, n))
   const formats = params.map((n) => boundFormat(bound, n))
   return Buffer.concat([
-    parse('', sql, types),
+    parse('', sql, typesOn(line, types)),
     bind({ params: values, paramFormats: formats, resultFormats }),
     describe('P', ''),
     execute('', 0),
