@@ -1,5 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
+import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { runAggregate } from './aggregate.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
@@ -31,7 +32,12 @@ export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number)
   await ctx.admit()
   const line = ctx.line(shard)
   const forwarder = new RowForwarder(ctx.out, new ForwardState(exec.wantsRowDescription))
-  forwarder.onCopyIn = () => ctx.readCopy(new LineFeed(line, exec.bind !== undefined))
+  forwarder.onCopyIn = () => {
+    const feed = new LineFeed(line, exec.bind !== undefined)
+    forwarder.onError = () => feed.end()
+    ctx.state.copyOpened = true
+    ctx.readCopy(feed)
+  }
   sendAsWritten(ctx, line, exec, forwarder)
   const commits = !ctx.tx.isOpen && exec.plan.access === 'write'
   const ended = failedLeaves(ctx, line, forwarder.ended)
@@ -54,6 +60,7 @@ async function runOnSeveral(
   if (exec.plan.access === 'write') await ctx.needTransaction()
   else await ctx.admit()
   const state = new ForwardState(exec.wantsRowDescription)
+  state.joinsCopies = true
   const runs = shards.map((shard, i) => {
     const line = ctx.line(shard)
     const consumer = new RowForwarder(ctx.out, state, i === 0 || speak === 'all')
@@ -64,6 +71,7 @@ async function runOnSeveral(
   const settled = ends.map((end, i) => settleQuietly(ctx, runs[i]!.line, end))
   const failed = settled.find((end) => end.error !== undefined)
   if (failed?.error !== undefined) throw failed.error
+  if (state.copyOutSent) ctx.out.push(COPY_DONE)
   ctx.out.hold(tagWithCount(settled[0]!.tag, speak === 'first' ? agreed(settled) : total(settled)))
 }
 

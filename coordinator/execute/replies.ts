@@ -119,6 +119,9 @@ export class Collector extends FrameConsumer<Collected> {
 /** Shared by the forwarders of one statement: what has been said to the client once for all shards. */
 export class ForwardState {
   rowDescriptionSent: boolean
+  /** COPY TO STDOUT: the outputs of several shards are one to the client, whose end the executor tells. */
+  copyOutSent = false
+  joinsCopies = false
 
   /** `wantsRowDescription`: in the simple protocol, or when a Describe came right before. */
   constructor(wantsRowDescription: boolean) {
@@ -139,6 +142,7 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
   suspended = false
   /** Called when Postgres asks for COPY data. */
   onCopyIn: (() => void) | undefined
+  onError: (() => void) | undefined
 
   constructor(out: ClientOutput, state: ForwardState, speaks = true) {
     super()
@@ -156,12 +160,20 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
       case MSG.closeComplete:
       case MSG.parameterDescription:
       case MSG.noData:
-      case MSG.errorResponse:
       case MSG.commandComplete:
         return
+      case MSG.errorResponse:
+        return this.onError?.()
       case MSG.rowDescription:
         if (this.state.rowDescriptionSent) return
         this.state.rowDescriptionSent = true
+        break
+      case MSG.copyOutResponse:
+        if (this.state.copyOutSent) return
+        this.state.copyOutSent = true
+        break
+      case MSG.copyDone:
+        if (this.state.joinsCopies) return
         break
       case MSG.portalSuspended:
         this.suspended = true

@@ -56,6 +56,7 @@ export class BatchRunner {
   async run(batch: Batch, synced: boolean): Promise<BatchEnd> {
     const { session, slow } = this
     this.lastBound = undefined
+    session.state.copyOpened = false
     const ops = batch.ops.slice()
     batch.clear()
     const alone = synced && session.tx.kind === 'none' && isLast(ops)
@@ -70,7 +71,6 @@ export class BatchRunner {
       await slow.recover(error)
       return { ok: false, synced: synced && !session.state.copyOpened }
     } finally {
-      session.state.copyOpened = false
       if (synced && session.tx.kind === 'none') this.portals.clear()
     }
   }

@@ -224,9 +224,18 @@ export class ClientSession implements ExecContext {
     while (this.busy && !this.closed && feed?.isOpen === true && this.reader.next()) {
       const { type, buffer, start, end } = this.reader
       if (type === MSG.terminate) return this.terminate()
+      if (!COPY_MESSAGES.has(type)) return this.strayInCopy(type)
       this.waitForRoom(feed.message(type, buffer, start, end))
     }
     if (feed !== undefined) this.waitForRoom(feed.flush())
+  }
+
+  /** Postgres hangs up too: nobody can tell where the data ends. */
+  private strayInCopy(type: number): void {
+    const what = `unexpected message type 0x${type.toString(16).toUpperCase()} during COPY from stdin`
+    this.out.push(errorResponse({ code: '08P01', message: what }))
+    const why = 'terminating connection because protocol synchronization was lost'
+    this.fatal(weftError('protocol_violation', { what: why }))
   }
 
   readCopy(feed: CopyFeed): void {
@@ -429,6 +438,12 @@ const FUNCTION_CALL = weftError('not_supported', {
   what: 'the fast-path function call protocol is not supported',
   hint: 'Call the function with SELECT.',
 })
+
+/** What a client may send while COPY FROM STDIN reads. */
+const COPY_MESSAGES: ReadonlySet<number> = new Set([
+  ...[MSG.copyData, MSG.copyDone, MSG.copyFail],
+  ...[MSG.flush, MSG.sync],
+])
 
 function asPgError(error: unknown): PgError {
   return error instanceof PgError ? error : weftError('internal', { what: String(error) }, error)
