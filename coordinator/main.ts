@@ -8,6 +8,7 @@ import { installSql } from '../sql/install/schema.ts'
 import { InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
 import type { CommitDriver } from './commit/commit.ts'
+import { DeadlockDetector } from './commit/deadlock-detector.ts'
 import { type CoordinatorNode, HOME, type Logger, type NodeLimits } from './execute/context.ts'
 import { Planner } from './execute/planner.ts'
 import { TxnTickets } from './execute/tickets.ts'
@@ -51,6 +52,8 @@ export interface CoordinatorInfo {
   readonly pinnedSessions: number
   readonly planCache: unknown
   readonly commits: unknown
+  /** Transactions ended to break deadlocks over shards. */
+  readonly deadlockVictims: number
 }
 
 const LISTENER_LIMITS: ListenerLimits = {
@@ -72,6 +75,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const catalogs = await CatalogStore.open(home, options.links.length)
   const node = makeNode(options, catalogs)
   const sessions = new Set<ClientSession>()
+  const { id: coordinatorId, links, log } = options
+  const deadlocks = new DeadlockDetector({ coordinatorId, links, log, sessions: () => sessions })
   const planner = new Planner(options.planCache ?? PLAN_CACHE)
   let nextSessionId = options.links.length + 1
 
@@ -116,9 +121,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       pinnedSessions: node.pins.inUse,
       planCache: planner.stats,
       commits: { ...options.commits.counters, inFlight: options.commits.inFlight },
+      deadlockVictims: deadlocks.victims,
     }),
     stop: async () => {
       listener.drain()
+      deadlocks.stop()
       for (const session of sessions) session.shutDown()
       await listener.close()
       for (const connection of internal) connection.close()

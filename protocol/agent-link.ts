@@ -198,8 +198,11 @@ export interface LinkEvents {
 
 export interface AgentLink {
   readonly shard: number
-  /** Id of this coordinator on this link is part of the link. `sessionId` is unique per link. */
-  open(sessionId: number, identity: BackendIdentity, sink: ReplySink): AgentSession
+  /**
+   * Id of this coordinator on this link is part of the link. `sessionId` is unique per link; `knownAs` is what waits
+   * call the session, the same on every link (default: `sessionId`).
+   */
+  open(sessionId: number, identity: BackendIdentity, sink: ReplySink, knownAs?: number): AgentSession
   control(request: ControlRequest): Promise<ControlReply>
   subscribe(events: LinkEvents): void
   readonly isUp: boolean

@@ -5,6 +5,7 @@ import { settleAll } from './forward.ts'
 import { fenceMap, unfenceMap } from './map-change.ts'
 import { queryShard, simpleQuery, unknownIfSent } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
+import { CANCELED } from './victim.ts'
 
 const READ_XID = 'SELECT pg_current_xact_id_if_assigned() IS NOT NULL'
 
@@ -94,6 +95,8 @@ async function commitAcross(
   writers: readonly ShardLine[],
   readers: readonly ShardLine[],
 ): Promise<void> {
+  const { tx } = ctx
+  tx.committing = [...writers, ...readers]
   const result = await ctx.node.commits.commit({
     participants: writers.map((line) => ({ shard: line.shard, session: line.session })),
     readers: readers.map((line) => ({
@@ -106,8 +109,10 @@ async function commitAcross(
       },
     })),
   })
+  tx.committing = []
   for (const line of [...writers, ...readers]) line.joined = false
-  if (result.outcome !== 'committed') throw result.error
+  if (result.outcome === 'committed') return
+  throw result.error.code === CANCELED ? (tx.victim ?? result.error) : result.error
 }
 
 /** COMMIT or ROLLBACK on one shard. */

@@ -1,4 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
+import type { PgError } from '../../errors/pg-error.ts'
 import type { ShardLine } from './shard-line.ts'
 
 export type TransactionKind =
@@ -21,6 +22,8 @@ interface Replayed {
   readonly sql: string
   /** Set for a SAVEPOINT. */
   readonly savepoint?: string
+  /** How many notifications waited for the commit when it was set. */
+  readonly notifications?: number
 }
 
 export function modesSql(modes: TransactionModes): string {
@@ -54,6 +57,10 @@ export class Transaction {
   setReported = false
   /** It changed the schema, perhaps only of local tables. */
   ranDdl = false
+  /** It commits on these shards by two-phase commit. */
+  committing: readonly ShardLine[] = NO_LINES
+  /** It was chosen to break a deadlock while it committed. */
+  victim: PgError | undefined
   private replay: Replayed[] = []
 
   get isOpen(): boolean {
@@ -114,8 +121,12 @@ export class Transaction {
     })
   }
 
-  addReplay(sql: string, savepoint?: string): void {
-    this.replay.push(savepoint === undefined ? { sql } : { sql, savepoint })
+  addReplay(sql: string): void {
+    this.replay.push({ sql })
+  }
+
+  savepoint(sql: string, savepoint: string, notifications: number): void {
+    this.replay.push({ sql, savepoint, notifications })
   }
 
   hasSavepoint(name: string): boolean {
@@ -129,10 +140,39 @@ export class Transaction {
   }
 
   /** ROLLBACK TO: the savepoint stays, everything after it is gone. */
-  rollbackTo(name: string): void {
+  rollbackTo(name: string): { readonly notifications: number } {
     const at = this.replay.findLastIndex((r) => r.savepoint === name)
+    const notifications = this.replay[at]?.notifications ?? 0
     this.replay = this.replay.slice(0, at + 1)
     this.failed = false
+    return { notifications }
+  }
+
+  /** 0 unless something runs on two shards or more; else a number that changes with what runs. */
+  spanningWork(): number {
+    if (this.joined.length < 2) return 0
+    let isRunning = this.committing.length > 0
+    let execs = this.committing.length
+    for (const line of this.joined) {
+      isRunning ||= line.active
+      execs += line.execs
+    }
+    return isRunning ? execs : 0
+  }
+
+  /** Cancels what runs: `error` is the client's answer. */
+  endAsVictim(error: PgError): void {
+    if (this.committing.length > 0) {
+      this.victim = error
+      this.cancelCommit()
+      return
+    }
+    for (const line of this.joined) line.endAsVictim(error)
+  }
+
+  /** Aborts it as long as a shard still prepares; without effect after that. */
+  cancelCommit(): void {
+    for (const line of this.committing) line.session.cancel()
   }
 
   /** Back to no transaction. The lines' backends have been committed or rolled back by then. */
@@ -151,8 +191,11 @@ export class Transaction {
     this.tainted = false
     this.setReported = false
     this.ranDdl = false
+    this.committing = NO_LINES
+    this.victim = undefined
     if (this.replay.length > 0) this.replay = []
   }
 }
 
 const BEGIN: readonly string[] = ['BEGIN']
+const NO_LINES: readonly ShardLine[] = []

@@ -7,6 +7,7 @@ import { FrameReader, MSG, STATUS } from '../../protocol/wire/frames.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import { quickVerb } from '../../sql/lex/inspect.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
+import type { WatchedSession } from '../commit/deadlock-detector.ts'
 import { ClientOutput } from '../execute/client-output.ts'
 import type { CoordinatorNode, CopyFeed, ExecContext, Execution, SessionState } from '../execute/context.ts'
 import type { Planner, PlanScope } from '../execute/planner.ts'
@@ -43,7 +44,7 @@ const PENDING_BYTES_MAX = 1 << 20
  * One client. Messages are handled in order, one at a time: by `DirectPath` when nothing has to be awaited, else by
  * `SlowPath`.
  */
-export class ClientSession implements ExecContext {
+export class ClientSession implements ExecContext, WatchedSession {
   readonly node: CoordinatorNode
   readonly planner: Planner
   readonly sessionId: number
@@ -73,7 +74,6 @@ export class ClientSession implements ExecContext {
   private inputPaused = false
   /** After an error in the extended protocol everything is skipped up to Sync. */
   private skipToSync = false
-  private asyncMessages: Buffer[] = []
 
   constructor(options: SessionOptions) {
     this.options = options
@@ -176,7 +176,7 @@ export class ClientSession implements ExecContext {
     this.busy = false
     if (!this.batch.isEmpty) this.batch.clear()
     this.copyFeed = undefined
-    if (this.asyncMessages.length > 0) this.sayAsync()
+    if (this.out.hasWaiting) this.sayAsync()
     try {
       this.pump()
     } catch (error) {
@@ -382,18 +382,28 @@ export class ClientSession implements ExecContext {
   /** Cancel request of this session's key. */
   cancel(): void {
     this.slow.cancelled()
+    this.tx.cancelCommit()
     for (const line of this.lines) if (line?.active) line.session.cancel()
   }
 
+  // Deadlocks over shards (WatchedSession)
+
+  spanningWork(): number {
+    return this.tx.spanningWork()
+  }
+
+  endAsVictim(error: PgError): void {
+    this.tx.endAsVictim(error)
+  }
+
   private async(chunk: Buffer): void {
-    this.asyncMessages.push(chunk)
+    this.out.later(chunk)
     if (!this.busy) this.sayAsync()
   }
 
   private sayAsync(): void {
-    const messages = this.asyncMessages
-    this.asyncMessages = []
-    for (const message of messages) this.out.push(message)
+    if (this.tx.isOpen) return
+    this.out.releaseWaiting()
     this.out.flush()
   }
 

@@ -46,6 +46,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   request: ExecRequest | undefined
   queuedAtMs = 0
   staleError: PgError | undefined
+  /** The session's id on all links of its coordinator. */
+  readonly knownAs: number
   private readonly host: SessionHost
   private readonly pool: IdentityPool
   private readonly onClosed: () => void
@@ -63,12 +65,14 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   /** `onClosed`: its id is free again; `onGone`: nothing of it is left. */
   constructor(
     host: SessionHost,
+    knownAs: number,
     pool: IdentityPool,
     sink: ReplySink,
     onClosed: () => void,
     onGone: () => void,
   ) {
     this.host = host
+    this.knownAs = knownAs
     this.pool = pool
     this.sink = sink
     this.onClosed = onClosed

@@ -53,11 +53,12 @@ export class DirectLink implements AgentLink {
     yield* this.closing
   }
 
-  open(sessionId: number, identity: BackendIdentity, sink: ReplySink): AgentSession {
+  open(sessionId: number, identity: BackendIdentity, sink: ReplySink, knownAs = sessionId): AgentSession {
     if (this.isClosed) throw this.closedError()
     if (this.open_.has(sessionId)) throw weftError('internal', { what: `session ${sessionId} opened twice` })
     const session = new PooledSession(
       this.host,
+      knownAs,
       this.host.pool.enter(identity),
       sink,
       () => {
@@ -98,8 +99,8 @@ export class DirectLink implements AgentLink {
   /** Those that have a backend. */
   *withBackend(): Iterable<WaitingSession> {
     const { coordinatorId } = this
-    for (const [sessionId, session] of this.open_) {
-      const { backendPid: pid, isInBlock, preparedGid } = session
+    for (const session of this.open_.values()) {
+      const { knownAs: sessionId, backendPid: pid, isInBlock, preparedGid } = session
       if (pid !== undefined) yield { coordinatorId, sessionId, pid, isInBlock, preparedGid }
     }
   }
