@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { readyForQuery } from '../../protocol/wire/backend-messages.ts'
-import { MSG } from '../../protocol/wire/frames.ts'
+import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import { ParameterReport } from './parameter-report.ts'
 
 /** Small messages are gathered up to this size before they are written. */
@@ -16,6 +16,8 @@ export class ClientOutput {
   /** Answers to Bind and to Describe of a portal, until Postgres has bound it too: it may refuse. */
   private owed: Buffer[] = []
   private drainWaiters: (() => void)[] = []
+  /** What belongs to no statement, until the client is between transactions. */
+  private waiting: Buffer[] = []
   readonly parameters = new ParameterReport()
   /** Bytes pushed so far: tells whether a statement has said anything yet. */
   pushedBytes = 0
@@ -45,8 +47,24 @@ export class ClientOutput {
     else this.push(message)
   }
 
+  /** Notifications, which Postgres gives only between transactions. */
+  later(messages: Buffer): void {
+    this.waiting.push(messages)
+  }
+
+  get hasWaiting(): boolean {
+    return this.waiting.length > 0
+  }
+
+  releaseWaiting(): void {
+    const { waiting } = this
+    this.waiting = []
+    for (const messages of waiting) this.push(messages)
+  }
+
   ready(status: number): void {
     for (const message of this.parameters.take()) this.push(message)
+    if (status === STATUS.idle && this.waiting.length > 0) this.releaseWaiting()
     this.push(readyForQuery(status))
   }
 

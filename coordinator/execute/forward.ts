@@ -31,7 +31,9 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
 export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number): Promise<void> {
   await ctx.admit()
   const line = ctx.line(shard)
-  const forwarder = new RowForwarder(ctx.out, new ForwardState(exec.wantsRowDescription))
+  const state = new ForwardState(exec.wantsRowDescription)
+  state.describesLate = exec.plan.access === 'write' && exec.bind !== undefined
+  const forwarder = new RowForwarder(ctx.out, state)
   forwarder.onCopyIn = () => {
     const feed = new LineFeed(line, exec.bind !== undefined)
     forwarder.onError = () => feed.end()

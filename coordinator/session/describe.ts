@@ -7,7 +7,7 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import { describe, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
-import type { Plan } from '../../sql/plan/plan.ts'
+import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import { HOME } from '../execute/context.ts'
 import { declareRowDescription } from '../execute/declare-function.ts'
 import { ExecFailed, REPLY_FRAME_BYTES_MAX } from '../execute/replies.ts'
@@ -35,6 +35,7 @@ export async function describeStatement(
   if (plan === undefined) return NOTHING
   if (statement.describedBefore !== undefined) when = 'always'
   if (when === 'unclear' && plan.paramsToDescribe.length === 0) return NOTHING
+  if (plan.kind === 'prepared' && plan.verb === 'execute') return describeExecute(session, slow, plan)
   const own = describedHere(plan)
   const { epoch } = session.node.schema
   if (own !== undefined) {
@@ -50,6 +51,18 @@ export async function describeStatement(
   mustAgree(statement.describedBefore, end.described)
   statement.describe(end.described, epoch)
   return end.described
+}
+
+/** An EXECUTE returns what the statement does that it names. */
+async function describeExecute(
+  session: ClientSession,
+  slow: SlowPath,
+  plan: PreparedPlan,
+): Promise<Described> {
+  const inner = session.prepared.get(plan.name)
+  if (inner === undefined) return NOTHING
+  const { rowDescription } = await describeStatement(session, slow, inner)
+  return { paramTypes: [], rowDescription }
 }
 
 /** What a statement returns was fixed when it was prepared, as in Postgres. */
@@ -121,7 +134,7 @@ class DescribeConsumer implements ReplyConsumer {
     })
   }
 
-  data(_line: ShardLine, chunk: Buffer, ready: number): void {
+  data(line: ShardLine, chunk: Buffer, ready: number): void {
     const { reader } = this
     reader.push(chunk)
     while (reader.next()) {
@@ -129,6 +142,7 @@ class DescribeConsumer implements ReplyConsumer {
       if (type === MSG.parameterDescription)
         this.paramTypes = parseParameterDescription(buffer, bodyStart, end)
       else if (type === MSG.rowDescription) this.rows = Buffer.from(buffer.subarray(start, end))
+      else if (type === MSG.notificationResponse) line.async(Buffer.from(buffer.subarray(start, end)))
       else if (type === MSG.errorResponse)
         this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
     }
