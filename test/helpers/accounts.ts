@@ -10,6 +10,8 @@ export interface Accounts {
   on(shard: number, n?: number): number
   /** A session that is closed when the test ends. */
   connect(): Promise<pg.Client>
+  /** Ends all sessions that `connect` opened but this one. */
+  endAllBut(client: pg.Client): Promise<void>
   /** Runs a statement on a shard's own server. */
   direct<T extends pg.QueryResultRow>(shard: number, sql: string): Promise<T[]>
   /** What `/api/status` says. */
@@ -44,6 +46,11 @@ export function useAccounts(options: TestClusterOptions = {}): Accounts {
       await client.connect()
       clients.add(client)
       return client
+    },
+    endAllBut: async (client) => {
+      const others = [...clients].filter((other) => other !== client)
+      for (const other of others) clients.delete(other)
+      await Promise.all(others.map((other) => other.end()))
     },
     direct: async <T extends pg.QueryResultRow>(shard: number, sql: string) =>
       (await query(cluster.current.weft.shards[shard]!.url, sql)) as T[],
