@@ -87,4 +87,6 @@ export interface Catalog {
   hasName?(name: string): boolean
   /** True when a function of this name outside pg_catalog exists: a call of it may do anything. */
   isUserFunction(name: string): boolean
+  /** A table that a function of this name may read or write, and sees one shard of. Absent: none. */
+  tableInFunction?(name: string): string | undefined
 }

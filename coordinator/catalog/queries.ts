@@ -43,6 +43,13 @@ ORDER BY a.attrelid, a.attnum`
 export const systemNamesSql = `
 SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')`
 
+/** Name, and what it runs: not of those in C, nor of an extension, which name no table of users. */
 export const functionsSql = `
-SELECT DISTINCT proname FROM pg_proc
-WHERE pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`
+SELECT p.proname,
+       CASE WHEN l.lanname NOT IN ('c', 'internal') AND d.objid IS NULL AND p.prokind <> 'a'
+         AND p.pronamespace <> 'weft'::regnamespace THEN
+         concat(p.prosrc, pg_get_function_sqlbody(p.oid)) END
+FROM pg_proc p
+JOIN pg_language l ON l.oid = p.prolang
+LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`

@@ -174,7 +174,8 @@ class StatementRefs {
   get(scope: PlanScope, sql: Buffer, paramTypes: readonly number[]): StatementRef | undefined {
     if (scope.cache === undefined) return undefined
     const types = paramTypes.length === 0 ? '' : paramTypes.join(',')
-    const key = `${sql.toString('latin1')}\u0000${types}\u0000${scope.key}`
+    // A backend keeps what a name meant when it was prepared: a new version of the catalog needs a new one.
+    const key = `${sql.toString('latin1')}\u0000${types}\u0000${scope.key}\u0000${scope.catalog.version}`
     const known = this.byText.get(key)
     if (known === undefined) {
       if (this.byText.size >= this.entriesMax) this.byText.delete(this.byText.keys().next().value!)

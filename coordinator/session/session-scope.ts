@@ -33,8 +33,14 @@ export class SessionScope {
   current(): PlanScope {
     const catalog = this.catalogs.current
     const known = this.scope
-    if (known !== undefined && (known.cache === undefined ? this.keeps : isLive(known, catalog))) return known
     const { tempTables } = this.state
+    if (known !== undefined) {
+      const isOwn = known.cache === undefined
+      if (isOwn && this.keeps) return known
+      // What was planned and described under it holds for as long as nothing has changed.
+      if (isOwn ? known.catalog === catalog && known.tempTables === tempTables : isLive(known, catalog))
+        return known
+    }
     this.keeps = false
     this.scope =
       tempTables.size > 0

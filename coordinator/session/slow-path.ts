@@ -44,6 +44,11 @@ const REPORTED_SQL = `SELECT ${REPORTED.map((name) => `pg_catalog.current_settin
 /** How often a statement is planned anew because the shard map changed under it, before the client hears of it. */
 const STALE_RETRIES = 5
 
+const LOCK_OUTSIDE = new PgError({
+  code: '25P01',
+  message: 'LOCK TABLE can only be used in transaction blocks',
+})
+
 /** Everything of a session that needs to wait, or think: parsing, several shards, transactions, settings. */
 export class SlowPath {
   readonly pins: Pins
@@ -191,6 +196,7 @@ export class SlowPath {
     const { tx } = session
     const { plan } = exec
     if (tx.failed && !endsFailure(plan)) throw weftError('in_failed_transaction', {})
+    if (alone && tx.kind === 'none' && plan.tag === 'LOCK TABLE') throw LOCK_OUTSIDE
     if (!alone && tx.kind === 'none' && plan.kind !== 'transaction' && !isOutside(exec)) {
       tx.begin('implicit')
       session.settings.begin()
