@@ -63,6 +63,8 @@ const LISTENER_LIMITS: ListenerLimits = {
 }
 const NODE_LIMITS: NodeLimits = { pinsMax: 8, fenceTimeoutMs: 10_000, frameBytesMax: 256 << 20 }
 const PLAN_CACHE = { entriesMax: 5_000, textBytesMax: 32 << 20 }
+const START_ATTEMPTS = 60
+const START_AGAIN_MS = 500
 /** Until the agents have told how many they allow. */
 const TRANSACTIONS_AT_FIRST = 4
 
@@ -70,9 +72,11 @@ const TRANSACTIONS_AT_FIRST = 4
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   await loadModule()
   const internal = options.links.map((link, i) => new InternalConnection(link, i + 1))
-  await install(internal)
   const home = internal[HOME]!
-  const catalogs = await CatalogStore.open(home, options.links.length)
+  const catalogs = await untilReached(options.log, async () => {
+    await install(internal)
+    return CatalogStore.open(home, options.links.length)
+  })
   const node = makeNode(options, catalogs)
   const sessions = new Set<ClientSession>()
   const { id: coordinatorId, links, log } = options
@@ -130,6 +134,20 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await listener.close()
       for (const connection of internal) connection.close()
     },
+  }
+}
+
+/** A shard that goes away while we start comes back, as one does later. */
+async function untilReached<T>(log: Logger, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      const isLost = error instanceof PgError && /^(08|57P)/.test(error.code)
+      if (!isLost || attempt === START_ATTEMPTS) throw error
+      log.info({ why: error.message }, 'starting: a shard was lost; trying again')
+      await new Promise((resolve) => setTimeout(resolve, START_AGAIN_MS))
+    }
   }
 }
 

@@ -7,6 +7,8 @@ import type { PostgresAddress } from './pool/address.ts'
 export interface AgentClock {
   now(): bigint
   observe(ts: bigint): void
+  /** When `now` has thrown: resolves when it is worth asking again. */
+  settled?(): Promise<void>
 }
 
 type LogCall = {

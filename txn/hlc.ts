@@ -8,7 +8,8 @@ import type { Timestamp } from '../protocol/agent-link.ts'
  * What holds:
  *   C1 `now` is above everything this clock issued or adopted before, also before a restart (when it has a bound).
  *   C2 `observe(ts)` either makes every later `now` greater than `ts`, or throws and changes nothing.
- *   C3 Nothing at or above the stored bound is issued or adopted; the bound is stored ahead of need.
+ *   C3 Nothing at or above the stored bound is issued; the bound is stored ahead of need. What is observed beyond it (a
+ *      node that had nothing to do does not move it) keeps `now` from issuing anything until the bound has passed it.
  *   C4 A timestamp more than `maxOffsetMs` ahead of all this node knows of the time is refused.
  *
  * The system's wall clock can be set by an hour at any moment, so it is not followed blindly. The clock walks on with
@@ -132,6 +133,8 @@ export class HlcClock {
   private storing: Promise<void> | undefined
   private started: boolean
   private retired = false
+  /** Observed at or beyond the bound; 0n: nothing. */
+  private floor = 0n
 
   constructor(options: HlcOptions) {
     this.options = options
@@ -175,15 +178,38 @@ export class HlcClock {
     await this.options.bound?.lower?.(fromMs, this.boundMs)
   }
 
-  /** The next timestamp. Throws `clock_stalled` when the bound could not be stored in time. */
+  /** The next timestamp. Throws `clock_stalled` when the bound is not stored yet: after `settled` it may be. */
   now(): Timestamp {
     invariant(this.started, 'clock used before start()')
     const { state } = this
     walk(state, this.reading(), this.options.maxOffsetMs)
+    if (this.floor !== 0n) this.passFloor()
     const ticked = tick(state, this.boundMs)
     this.keepAhead()
     if (!ticked) throw weftError('clock_stalled', { why: 'its upper bound could not be stored' })
     return toTimestamp(state.ms, state.counter)
+  }
+
+  /** For what only has to be no later than what follows: the next timestamp, or the last one while there is none. */
+  stamp(): Timestamp {
+    try {
+      return this.now()
+    } catch {
+      return this.peek()
+    }
+  }
+
+  private passFloor(): void {
+    const ms = timestampMs(this.floor)
+    if (ms >= this.boundMs) {
+      this.keepAhead(ms)
+      throw weftError('clock_stalled', { why: 'a timestamp lies beyond its stored upper bound' })
+    }
+    if (this.floor > this.peek()) {
+      this.state.ms = ms
+      this.state.counter = Number(this.floor & 0xffffn)
+    }
+    this.floor = 0n
   }
 
   /** Every later `now()` is greater than `ts`. Throws `clock_offset` when it is too far ahead, and adopts nothing. */
@@ -201,10 +227,8 @@ export class HlcClock {
       const aheadMs = Math.ceil(ms - Math.max(state.ms, state.walkMs))
       throw weftError('clock_offset', { aheadMs, maxMs: options.maxOffsetMs })
     }
+    if (observed === 'beyond-bound' && ts > this.floor) this.floor = ts
     this.keepAhead(ms)
-    if (observed === 'beyond-bound') {
-      throw weftError('clock_stalled', { why: 'a timestamp lies beyond its stored upper bound' })
-    }
   }
 
   /**

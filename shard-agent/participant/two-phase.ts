@@ -15,6 +15,7 @@ import { type Admin, applyDecision, listPrepared, type PreparedRow } from './pre
 
 /** The function that warns when a standby did not confirm: the name is not translated, the message is. */
 const SYNC_REP_ROUTINE = 'SyncRepWaitForLSN'
+const CLOCK_ATTEMPTS = 3
 const INSUFFICIENT_PRIVILEGE = '42501'
 const UNDEFINED_OBJECT = '42704'
 
@@ -37,7 +38,7 @@ export class TwoPhase {
 
   /** PREPARE TRANSACTION. A rejection means that nothing is prepared, unless its code says that it is unknown. */
   async prepare(backend: Backend, gid: string): Promise<PrepareReply> {
-    const { shard, clock, prepared, failpoints } = this.host
+    const { shard, prepared, failpoints } = this.host
     if (backend.status === STATUS.idle) throw this.refused('there is no transaction on it')
     if (failpoints.armed) await failpoints.hit('agent-before-prepare')
     const reply = await backend.command(`PREPARE TRANSACTION ${literal(gid)}`)
@@ -50,12 +51,25 @@ export class TwoPhase {
     // Crash here: prepared, and nobody knows. The coordinator takes it for lost; recovery finds it.
     if (failpoints.armed) await failpoints.hit('agent-after-prepare')
     try {
-      const prepareTs = clock.now()
+      const prepareTs = await this.timestamp()
       prepared.add(gid)
       return { prepareTs }
     } catch (error) {
       await this.takeBack(backend, gid)
       throw error instanceof PgError ? error : weftError('prepare_refused', { shard, why: String(error) })
+    }
+  }
+
+  /** Waits when the clock's bound is on its way to the disk, as after a time with nothing to do. */
+  private async timestamp(): Promise<Timestamp> {
+    const { clock } = this.host
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return clock.now()
+      } catch (error) {
+        if (attempt === CLOCK_ATTEMPTS || clock.settled === undefined) throw error
+        await clock.settled()
+      }
     }
   }
 
