@@ -39,6 +39,19 @@ export async function rollbackTransaction(ctx: ExecContext): Promise<void> {
   finish(ctx, 'rollback')
 }
 
+/**
+ * After an error, in a transaction block without savepoints: as in Postgres nothing of it is left, and no lock, long
+ * before the client says ROLLBACK. Never rejects.
+ */
+export async function abortShards(ctx: ExecContext, lines: readonly ShardLine[]): Promise<void> {
+  await Promise.allSettled(
+    lines.map(async (line) => {
+      await endOn(ctx, line, 'ROLLBACK')
+      ctx.tx.leave(line)
+    }),
+  )
+}
+
 function finish(ctx: ExecContext, how: 'commit' | 'rollback'): void {
   if (how === 'commit') ctx.settings.commit()
   else ctx.settings.rollback()

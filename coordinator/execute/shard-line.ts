@@ -34,6 +34,8 @@ export class ShardLine implements ReplySink {
   wrote = false
   /** An exec is under way. */
   active = false
+  /** Status byte of the last exec's ReadyForQuery; 0 while one runs, or when it never came. */
+  status = 0
   /** Execs so far. */
   execs = 0
   /** The answer to the cancel request that ends the running exec, and replies since, until its end. */
@@ -64,6 +66,7 @@ export class ShardLine implements ReplySink {
     invariant(!this.active, `exec on shard ${this.shard} while one runs`)
     this.active = true
     this.execs++
+    this.status = 0
     this.consumer = consumer
     this.session.exec(this.request as ExecRequest)
   }
@@ -93,6 +96,7 @@ export class ShardLine implements ReplySink {
     const consumer = this.consumer
     if (consumer === undefined) return
     if (ready !== 0) {
+      this.status = ready
       this.active = false
       this.consumer = undefined
       // Nobody will make room for a COPY that is over.

@@ -1,5 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
+import { STATUS } from '../../protocol/wire/frames.ts'
 import type { ShardLine } from './shard-line.ts'
 
 export type TransactionKind =
@@ -127,6 +128,16 @@ export class Transaction {
 
   savepoint(sql: string, savepoint: string, notifications: number): void {
     this.replay.push({ sql, savepoint, notifications })
+  }
+
+  /** Its shards that have not failed with it, when nothing can bring it back: they only keep others waiting. */
+  doomed(): readonly ShardLine[] {
+    if (!this.failed || this.kind !== 'explicit' || this.replay.some((r) => r.savepoint !== undefined)) {
+      return NO_LINES
+    }
+    return this.joined.filter(
+      (line) => !line.active && line.status === STATUS.inTransaction && line.session.holdsBackend,
+    )
   }
 
   hasSavepoint(name: string): boolean {

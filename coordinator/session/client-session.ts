@@ -10,6 +10,7 @@ import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import type { WatchedSession } from '../commit/deadlock-detector.ts'
 import { ClientOutput } from '../execute/client-output.ts'
 import type { CoordinatorNode, CopyFeed, ExecContext, Execution, SessionState } from '../execute/context.ts'
+import { abortShards } from '../execute/end-transaction.ts'
 import type { Planner, PlanScope } from '../execute/planner.ts'
 import { ShardLine } from '../execute/shard-line.ts'
 import { Transaction } from '../execute/transaction.ts'
@@ -173,6 +174,10 @@ export class ClientSession implements ExecContext, WatchedSession {
   /** A message is done: on to the next. */
   idle(): void {
     if (this.closed) return
+    if (this.tx.failed) {
+      const doomed = this.tx.doomed()
+      if (doomed.length > 0) return this.abortFirst(doomed)
+    }
     this.busy = false
     if (!this.batch.isEmpty) this.batch.clear()
     this.copyFeed = undefined
@@ -182,6 +187,11 @@ export class ClientSession implements ExecContext, WatchedSession {
     } catch (error) {
       this.fatal(asPgError(error))
     }
+  }
+
+  private abortFirst(doomed: readonly ShardLine[]): void {
+    this.out.flush()
+    void abortShards(this, doomed).then(() => this.idle())
   }
 
   private message(type: number, buffer: Buffer, start: number, end: number): void {

@@ -111,6 +111,7 @@ const LOCK_NAME = `CASE w.locktype
   WHEN 'advisory' THEN format('advisory lock [%s,%s,%s,%s]', w.database, w.classid, w.objid, w.objsubid)
   ELSE format('%s %s of class %s of database %s', w.locktype, w.objid, w.classid, w.database) END`
 
+/** A prepared transaction is known among the locks' holders by the lock on its own id. */
 function waitsSql(pids: readonly number[]): string {
   const activity = (alias: string) => `(extract(epoch FROM ${alias}.xact_start) * 1000)::text`
   return `WITH w AS MATERIALIZED (
@@ -123,7 +124,8 @@ function waitsSql(pids: readonly number[]): string {
     UNION ALL
     SELECT w.*, 0, p.gid, h.mode
     FROM w JOIN pg_catalog.pg_locks h ON 0 = ANY (w.blockers) AND h.pid IS NULL AND h.granted AND ${SAME_LOCK}
-    JOIN pg_catalog.pg_prepared_xacts p ON h.virtualtransaction = '-1/' || p.transaction::text)
+    JOIN pg_catalog.pg_locks own ON own.pid IS NULL AND own.virtualtransaction = h.virtualtransaction
+    JOIN pg_catalog.pg_prepared_xacts p ON own.locktype = 'transactionid' AND own.transactionid = p.transaction)
   SELECT w.pid::text AS pid, w.mode, ${LOCK_NAME} AS lock, w.waitstart::text AS since,
     w.blocker::text AS blocker, w.gid, w.held,
     ${activity('a')} AS started, a.usename::text AS usename, a.query,

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { codeOf, lockWaiters, useAccounts } from '../helpers/accounts.ts'
 
 const accounts = useAccounts()
@@ -140,5 +140,59 @@ describe('deadlocks over shards', () => {
     expect(await waits).toBe('ok')
     await two.query('COMMIT')
     expect((await accounts.status()).deadlockVictims).toBe(before)
+  })
+
+  describe('with a transaction that is being committed', () => {
+    const SLOW = 777
+    /** An update to SLOW on shard 1 needs, when it commits, the lock of another row there. */
+    beforeAll(async () => {
+      await accounts.direct(
+        1,
+        `CREATE FUNCTION lock_another() RETURNS trigger LANGUAGE plpgsql AS
+           $$BEGIN PERFORM 1 FROM account WHERE id = ${accounts.on(1, 5)} FOR UPDATE; RETURN NULL; END$$;
+         CREATE CONSTRAINT TRIGGER lock_another AFTER UPDATE ON account DEFERRABLE INITIALLY DEFERRED
+           FOR EACH ROW WHEN (NEW.amount = ${SLOW}) EXECUTE FUNCTION lock_another()`,
+      )
+    })
+
+    async function change(client: pg.Client): Promise<void> {
+      await client.query('BEGIN')
+      await take(client, accounts.on(0))
+      await client.query(`UPDATE account SET amount = ${SLOW} WHERE id = ${accounts.on(1)}`)
+    }
+
+    async function holdAnother(client: pg.Client): Promise<void> {
+      await client.query('BEGIN')
+      await take(client, accounts.on(1, 5))
+    }
+
+    /** One shard has prepared and holds its row, the other waits in PREPARE for what `holder` has. */
+    async function collide(committer: pg.Client, holder: pg.Client): Promise<readonly string[]> {
+      const commit = codeOf(committer.query('COMMIT'))
+      await lockWaiters(accounts, 1, 1)
+      const wait = codeOf(take(holder, accounts.on(0)))
+      const codes = [await commit, await wait]
+      await holder.query('ROLLBACK')
+      await committer.query('ROLLBACK')
+      return codes
+    }
+
+    it('it is the younger: its COMMIT is told 40P01, and it is rolled back everywhere', async () => {
+      const [committer, holder] = [await accounts.connect(), await accounts.connect()]
+      await holdAnother(holder)
+      await change(committer)
+      expect(await collide(committer, holder)).toEqual(['40P01', 'ok'])
+      const { rows } = await holder.query(`SELECT 1 FROM account WHERE amount = ${SLOW}`)
+      expect(rows).toEqual([])
+      await accounts.quiet()
+    })
+
+    it('the other one is the younger: it is the victim, the commit goes through', async () => {
+      const [committer, holder] = [await accounts.connect(), await accounts.connect()]
+      await change(committer)
+      await holdAnother(holder)
+      expect(await collide(committer, holder)).toEqual(['ok', '40P01'])
+      await accounts.quiet()
+    })
   })
 })

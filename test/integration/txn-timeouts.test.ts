@@ -126,6 +126,22 @@ describe('transaction_timeout', () => {
   })
 })
 
+describe('an error', () => {
+  it('in a transaction without savepoints: no shard keeps a lock until ROLLBACK', async () => {
+    for (const fails of ['SELECT 1/0', 'SELECT nonsense FROM', 'UPDATE account SET amount = 1/0']) {
+      await client.query('BEGIN')
+      for (const shard of [0, 1, 2]) await take(client, shard)
+      expect(await codeOf(client.query(fails))).not.toBe('ok')
+      const other = await accounts.connect()
+      for (const shard of [0, 1, 2]) await take(other, shard)
+      expect(await codeOf(client.query('SELECT 1'))).toBe('25P02')
+      expect(await codeOf(client.query('ROLLBACK TO s'))).toBe('3B001')
+      expect((await client.query('COMMIT')).command).toBe('ROLLBACK')
+    }
+    await accounts.quiet()
+  })
+})
+
 describe('pg_terminate_backend', () => {
   it('of one shard of an idle transaction: the next statement there fails, ROLLBACK works, the session goes on', async () => {
     const before = await sum()
