@@ -8,6 +8,7 @@ import { installSql } from '../sql/install/schema.ts'
 import { InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
 import type { CommitDriver } from './commit/commit.ts'
+import { DeadlockDetector } from './commit/deadlock-detector.ts'
 import { type CoordinatorNode, HOME, type Logger, type NodeLimits } from './execute/context.ts'
 import { Planner } from './execute/planner.ts'
 import { TxnTickets } from './execute/tickets.ts'
@@ -51,6 +52,8 @@ export interface CoordinatorInfo {
   readonly pinnedSessions: number
   readonly planCache: unknown
   readonly commits: unknown
+  /** Transactions ended to break deadlocks over shards. */
+  readonly deadlockVictims: number
 }
 
 const LISTENER_LIMITS: ListenerLimits = {
@@ -60,6 +63,8 @@ const LISTENER_LIMITS: ListenerLimits = {
 }
 const NODE_LIMITS: NodeLimits = { pinsMax: 8, fenceTimeoutMs: 10_000, frameBytesMax: 256 << 20 }
 const PLAN_CACHE = { entriesMax: 5_000, textBytesMax: 32 << 20 }
+const START_ATTEMPTS = 60
+const START_AGAIN_MS = 500
 /** Until the agents have told how many they allow. */
 const TRANSACTIONS_AT_FIRST = 4
 
@@ -67,11 +72,15 @@ const TRANSACTIONS_AT_FIRST = 4
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   await loadModule()
   const internal = options.links.map((link, i) => new InternalConnection(link, i + 1))
-  await install(internal)
   const home = internal[HOME]!
-  const catalogs = await CatalogStore.open(home, options.links.length)
+  const catalogs = await untilReached(options.log, async () => {
+    await install(internal)
+    return CatalogStore.open(home, options.links.length)
+  })
   const node = makeNode(options, catalogs)
   const sessions = new Set<ClientSession>()
+  const { id: coordinatorId, links, log } = options
+  const deadlocks = new DeadlockDetector({ coordinatorId, links, log, sessions: () => sessions })
   const planner = new Planner(options.planCache ?? PLAN_CACHE)
   let nextSessionId = options.links.length + 1
 
@@ -116,13 +125,29 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       pinnedSessions: node.pins.inUse,
       planCache: planner.stats,
       commits: { ...options.commits.counters, inFlight: options.commits.inFlight },
+      deadlockVictims: deadlocks.victims,
     }),
     stop: async () => {
       listener.drain()
+      deadlocks.stop()
       for (const session of sessions) session.shutDown()
       await listener.close()
       for (const connection of internal) connection.close()
     },
+  }
+}
+
+/** A shard that goes away while we start comes back, as one does later. */
+async function untilReached<T>(log: Logger, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      const isLost = error instanceof PgError && /^(08|57P)/.test(error.code)
+      if (!isLost || attempt === START_ATTEMPTS) throw error
+      log.info({ why: error.message }, 'starting: a shard was lost; trying again')
+      await new Promise((resolve) => setTimeout(resolve, START_AGAIN_MS))
+    }
   }
 }
 
@@ -137,8 +162,13 @@ async function install(internal: readonly InternalConnection[]): Promise<void> {
 function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): CoordinatorNode {
   const limits = { ...NODE_LIMITS, ...options.limits }
   const tickets = new TxnTickets(TRANSACTIONS_AT_FIRST)
-  const pins = new TxnTickets(limits.pinsMax)
   const quotas = options.links.map(() => Number.POSITIVE_INFINITY)
+  // A pinned session holds a backend for as long as it likes: one less for transactions.
+  const divide = () => {
+    const least = Math.min(...quotas)
+    if (Number.isFinite(least)) tickets.setLimit(least - pins.inUse)
+  }
+  const pins = new TxnTickets(limits.pinsMax, divide)
   const { links, log } = options
   for (const link of links) {
     link.subscribe({
@@ -148,10 +178,8 @@ function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): Coordina
       quota: (shard, transactionsMax) => {
         quotas[shard] = transactionsMax
         const least = Math.min(...quotas)
-        if (Number.isFinite(least)) {
-          tickets.setLimit(least)
-          pins.setLimit(Math.min(limits.pinsMax, Math.floor(least / 2)))
-        }
+        if (Number.isFinite(least)) pins.setLimit(Math.min(limits.pinsMax, Math.floor(least / 2)))
+        divide()
       },
       up: (shard) => log.info({ shard }, 'shard is up'),
       down: (shard, why) => log.warn({ shard, why }, 'shard is down'),
@@ -166,6 +194,7 @@ function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): Coordina
     tickets,
     pins,
     commits: options.commits,
+    schema: { epoch: 0 },
     log,
     limits,
   }

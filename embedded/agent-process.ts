@@ -86,7 +86,8 @@ async function listen(
     shard: agent.shard,
     ...(muxTls === undefined ? {} : { tls: readMuxTls(muxTls) }),
     connect: (coordinatorId) => agent.connect(coordinatorId),
-    clock,
+    // What is said must not wait for the clock's bound; only what is promised by `prepare` does.
+    clock: { now: () => clock.stamp(), observe: (ts) => clock.observe(ts) },
     log: logger,
   })
   try {

@@ -32,12 +32,12 @@ export async function composeNode(options: ComposeOptions, cleanup: Cleanup): Pr
   const log = await startLog(options, cleanup, id)
   const agents = await startAgents(options, log, cleanup)
   const links = agents.map(({ agent }) => agent.connect(id))
-  const coordinator = await startCoordinatorPart(
-    { ...options, id, clock: makeClock(options) },
-    log,
-    links,
-    cleanup,
-  )
+  const clock = makeClock(options)
+  const clocks = agents.map((one) => one.clock)
+  // The shards may remember another time than this machine's, whose clock may have been set since.
+  const times = clocks.map((one) => one.now())
+  for (const one of [clock, ...clocks]) one.agree(times)
+  const coordinator = await startCoordinatorPart({ ...options, id, clock }, log, links, cleanup)
   coordinatorGauges(options.metrics, coordinator)
   agentGauges(options.metrics, agents)
   return {

@@ -9,8 +9,8 @@ import { connectLink } from '../coordinator/links/mux-link.ts'
 import type { Coordinator } from '../coordinator/main.ts'
 import type { AgentLink, AgentStatus } from '../protocol/agent-link.ts'
 import { coordinatorIdFrom } from '../txn/gid.ts'
-import type { HlcClock } from '../txn/hlc.ts'
 import { Cleanup } from './cleanup.ts'
+import { ClockMeeting } from './clock-meeting.ts'
 import { readMuxTls } from './mux-tls.ts'
 import { coordinatorGauges } from './node-metrics.ts'
 import { makeClock, startCoordinatorPart, startLog } from './parts.ts'
@@ -58,8 +58,10 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
   }
   const clock = makeClock(node)
   const txnLog = await startLog(node, cleanup, id)
-  const links = connectAll(options, id, clock, cleanup)
+  const meeting = new ClockMeeting(clock)
+  const links = connectAll(options, id, meeting, cleanup)
   await untilAllUp(links, logger, signal)
+  meeting.agree()
   const coordinator = await startCoordinatorPart({ ...node, clock }, txnLog, links, cleanup)
   const metrics = new Metrics()
   coordinatorGauges(metrics, coordinator)
@@ -78,12 +80,13 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
 function connectAll(
   { config, logger }: CoordinatorProcessOptions,
   coordinatorId: string,
-  clock: HlcClock,
+  meeting: ClockMeeting,
   cleanup: Cleanup,
 ): AgentLink[] {
   const { cluster, muxTls } = config
   const tls = muxTls === undefined ? {} : { tls: readMuxTls(muxTls) }
   return config.shards.map(({ id: shard, agent: { host, port } }) => {
+    const clock = meeting.forLink()
     const link = connectLink({ shard, host, port, cluster, coordinatorId, clock, log: logger, ...tls })
     cleanup.add(() => link.close())
     return link

@@ -6,11 +6,11 @@ import { type Coordinator, startCoordinator } from '../coordinator/main.ts'
 import { invariant } from '../errors/pg-error.ts'
 import type { AgentLink } from '../protocol/agent-link.ts'
 import { type Agent, parsePostgresUrl, startAgent } from '../shard-agent/main.ts'
-import { failpointsFromEnv } from '../txn/failpoints.ts'
 import { HlcClock, type HlcOptions } from '../txn/hlc.ts'
 import type { TxnLog } from '../txn/log/txn-log.ts'
 import type { Cleanup } from './cleanup.ts'
 import { explainShardError } from './explain.ts'
+import { nodeFailpoints } from './failpoint-control.ts'
 import { openLog } from './log.ts'
 import { portError } from './ports.ts'
 
@@ -103,6 +103,7 @@ async function startOneAgent(
       },
       log: logger,
       txnLog,
+      failpoints: nodeFailpoints(),
     })
     invariant(clock !== undefined, 'an agent serves without a clock')
     return { agent, clock }
@@ -147,7 +148,7 @@ export async function startCoordinatorPart(
   cleanup: Cleanup,
 ): Promise<Coordinator> {
   const { id, cluster, database, listen, auth, tls, sessionsMax, clock, logger } = options
-  const failpoints = failpointsFromEnv(process.env.WEFT_FAILPOINT)
+  const failpoints = nodeFailpoints()
   try {
     const coordinator = await startCoordinator({
       version,

@@ -69,6 +69,12 @@ export const catalog = {
     message: (p) => `the outcome of transaction ${p.gid} is not known: ${p.why}`,
     hint: () => 'Recovery settles it as soon as the transaction log can be reached. Check before you retry.',
   }),
+  commit_unknown: kind<{ shard: number; why: string }>({
+    sqlstate: '08007',
+    retry: 'unknown',
+    message: (p) => `shard ${p.shard} was lost while it committed, the outcome is not known: ${p.why}`,
+    hint: () => 'Check whether the change is there before you run it again.',
+  }),
   log_unavailable: kind<{ why: string }>({
     sqlstate: '08006',
     retry: 'safe',

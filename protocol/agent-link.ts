@@ -182,6 +182,8 @@ export type ControlRequest =
     }
   /** Ends the hold. `go`: the cut was taken on every shard, its sessions' statements run now. */
   | { readonly kind: 'release'; readonly id: number; readonly go: boolean }
+  /** Which sessions, of all coordinators, wait on this shard for which others. */
+  | { readonly kind: 'waits' }
 
 export interface CutAnswer {
   readonly kind: 'cut'
@@ -202,7 +204,34 @@ export interface CutAnswer {
 export type ControlReply =
   | { readonly kind: 'ok' }
   | { readonly kind: 'status'; readonly status: AgentStatus }
+  | { readonly kind: 'waits'; readonly edges: readonly WaitEdge[] }
   | CutAnswer
+
+/** A session of some coordinator, as a wait on one shard shows it. */
+export interface WaitParty {
+  readonly coordinatorId: string
+  readonly sessionId: number
+  /** Its backend's. */
+  readonly pid: number
+  /** When its transaction on this shard began: milliseconds since 1970; 0 when it is prepared. */
+  readonly startedMs: number
+  /** What it does here lasts to the end of a transaction block, not just of a statement. */
+  readonly isInBlock: boolean
+  readonly user: string
+  /** The statement it runs, or ran last. */
+  readonly query: string
+}
+
+/** One session waits for a lock that another has, or has asked for before. */
+export interface WaitEdge {
+  readonly waiter: WaitParty
+  readonly blocker: WaitParty
+  /** As Postgres names them: `ShareLock`, `transaction 756`. */
+  readonly mode: string
+  readonly lock: string
+  /** When this very wait began, by the shard's clock: the same text means the same wait. */
+  readonly since: string
+}
 
 export interface LinkEvents {
   /** The agent knows this map version now. */
@@ -215,8 +244,11 @@ export interface LinkEvents {
 
 export interface AgentLink {
   readonly shard: number
-  /** Id of this coordinator on this link is part of the link. `sessionId` is unique per link. */
-  open(sessionId: number, identity: BackendIdentity, sink: ReplySink): AgentSession
+  /**
+   * Id of this coordinator on this link is part of the link. `sessionId` is unique per link; `knownAs` is what waits
+   * call the session, the same on every link (default: `sessionId`).
+   */
+  open(sessionId: number, identity: BackendIdentity, sink: ReplySink, knownAs?: number): AgentSession
   control(request: ControlRequest): Promise<ControlReply>
   subscribe(events: LinkEvents): void
   readonly isUp: boolean

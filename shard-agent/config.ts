@@ -1,3 +1,4 @@
+import type { Failpoints } from '../txn/failpoints.ts'
 import type { ClockBound, HlcClock } from '../txn/hlc.ts'
 import type { TxnLog } from '../txn/log/txn-log.ts'
 import type { PostgresAddress } from './pool/address.ts'
@@ -6,6 +7,8 @@ import type { PostgresAddress } from './pool/address.ts'
 export interface AgentClock {
   now(): bigint
   observe(ts: bigint): void
+  /** When `now` has thrown: resolves when it is worth asking again. */
+  settled?(): Promise<void>
 }
 
 type LogCall = {
@@ -52,6 +55,8 @@ export interface AgentOptions {
   readonly splitWrites?: boolean
   /** Wait this long for another agent of the shard to give way; 0 (default): fail at once. */
   readonly takeoverTimeoutMs?: number
+  /** For tests; default: none. */
+  readonly failpoints?: Failpoints
 }
 
 export const poolDefaults: PoolOptions = {

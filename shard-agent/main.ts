@@ -4,15 +4,20 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import { weftError } from '../errors/catalog.ts'
 import type { PgError } from '../errors/pg-error.ts'
-import type { AgentLink, AgentStatus, LinkEvents } from '../protocol/agent-link.ts'
+import type { AgentLink, AgentStatus, LinkEvents, WaitEdge } from '../protocol/agent-link.ts'
+import { noFailpoints } from '../txn/failpoints.ts'
+import { parseGid } from '../txn/gid.ts'
 import type { HlcClock } from '../txn/hlc.ts'
 import { type AgentClock, type AgentOptions, type PoolOptions, poolDefaults } from './config.ts'
 import { Gate } from './gate/gate.ts'
 import { type AgentRecord, MARK_SQL, Ownership } from './gate/ownership.ts'
-import { PreparedTransactions } from './participant/prepared.ts'
+import { CommittedTransactions } from './participant/committed.ts'
+import { listPrepared } from './participant/prepared-list.ts'
 import { Recovery } from './participant/recovery.ts'
 import { adminOf, TwoPhase } from './participant/two-phase.ts'
+import { findWaits, type WaitingSession } from './participant/waits.ts'
 import { describeAddress } from './pool/address.ts'
 import { Pool } from './pool/pool.ts'
 import { logIn } from './pool/startup.ts'
@@ -26,6 +31,8 @@ export { type PostgresAddress, parsePostgresUrl } from './pool/address.ts'
 const RECOVER_MS_MIN = 50
 const RECOVER_MS_MAX = 1_000
 const STOP_GRACE_MS = 2_000
+/** A clock this little ahead is accepted by everyone. */
+const CLOCK_LEAD_MS_MAX = 200
 /** Of the connections for clients these are not promised to open transactions: autocommit statements use them. */
 const QUOTA_SPARE = 2
 
@@ -55,7 +62,9 @@ class ShardAgent implements Agent, LinkHost {
   private readonly options: AgentOptions
   private readonly poolOptions: PoolOptions
   private readonly ownership: Ownership
-  private readonly prepared = new PreparedTransactions()
+  private readonly committed = new CommittedTransactions()
+  /** Of this agent's own making; the bound of one that was given is not ours to keep. */
+  private ownClock: HlcClock | undefined
   private readonly links = new Set<DirectLink>()
   private downWhy: string | undefined
   private isStopping = false
@@ -67,7 +76,7 @@ class ShardAgent implements Agent, LinkHost {
     this.shard = shard
     this.options = options
     this.poolOptions = { ...poolDefaults, ...options.pool }
-    this.gate.splitWrites = options.splitWrites ?? false
+    this.gate.splitAlways(options.splitWrites ?? false)
     this.ownership = new Ownership({
       shard,
       address: postgres,
@@ -101,12 +110,18 @@ class ShardAgent implements Agent, LinkHost {
       const record = await this.ownership.acquire()
       this.versions.current = record.mapVersion
       const clock = await this.startClock(record)
-      const { shard, pool, gate, prepared } = this
-      this.twoPhase = new TwoPhase({ shard, pool, gate, clock, prepared, log: this.options.log })
+      const { shard, pool, gate, committed } = this
+      const { log, failpoints = noFailpoints } = this.options
+      // The clock begins above all that was applied here before.
+      gate.start(clock, clock.now())
+      for (const gid of await this.preparedBefore()) gate.prepared(gid, 0n)
+      this.twoPhase = new TwoPhase({ shard, pool, gate, clock, committed, log, failpoints })
       this.recovery = this.makeRecovery()
-      this.isUp = true
       // Not waited for: the log may be out of reach, and what is in doubt keeps only its own rows locked.
       void this.recovery.start()
+      await this.waitForTheTime()
+      if (!this.ownership.isHeld) throw weftError('shard_unreachable', { shard, why: 'lost while starting' })
+      this.isUp = true
       this.options.log.info(
         { shard, generation: Number(record.generation), postgres: describeAddress(this.options.postgres) },
         'agent: serving',
@@ -124,27 +139,49 @@ class ShardAgent implements Agent, LinkHost {
     const made: HlcClock = clock({
       read: () => Promise.resolve(record.hlcUpperMs),
       persist: (upperMs) => this.ownership.saveHlcUpper(upperMs),
+      lower: (fromMs, toMs) => this.ownership.lowerHlcUpper(fromMs, toMs),
     })
     await made.start()
+    this.ownClock = made
     return made
   }
 
+  /** After a crash the clock begins ahead of the time: until that has caught up others refuse its timestamps. */
+  private async waitForTheTime(): Promise<void> {
+    const leadMs = this.ownClock?.leadMs() ?? 0
+    if (leadMs <= CLOCK_LEAD_MS_MAX) return
+    this.options.log.info({ shard: this.shard, leadMs }, 'agent: waiting for the time to reach its clock')
+    await this.pauseFor(leadMs - CLOCK_LEAD_MS_MAX)
+  }
+
+  private async preparedBefore(): Promise<readonly string[]> {
+    const { shard, cluster } = this.options
+    const rows = await listPrepared(adminOf((sql) => this.ownership.run(sql)))
+    return rows.flatMap(({ gid }) => {
+      const parsed = parseGid(gid)
+      return parsed?.cluster === cluster && parsed.shard === shard ? [gid] : []
+    })
+  }
+
   private makeRecovery(): Recovery {
-    const { shard, cluster, txnLog, log, inDoubtAfterMs } = this.options
+    const { shard, cluster, txnLog, log, inDoubtAfterMs, failpoints = noFailpoints } = this.options
     return new Recovery({
       shard,
       cluster,
       log: txnLog,
+      failpoints,
       admin: adminOf((sql) => this.ownership.run(sql)),
       isOwnerConnected: (id) => this.isConnected(id),
       agentId: `agent-${shard}-${randomUUID()}`,
       ...(inDoubtAfterMs === undefined ? {} : { limits: { inDoubtAfterMs } }),
       apply: (row, how, commitTs) => this.twoPhase.resolve(row, how, commitTs),
       onResolved: (gid, how) => {
-        if (how === 'commit') this.prepared.committed(gid)
-        else this.prepared.rolledBack(gid)
+        if (how === 'commit') this.committed.committed(gid)
+        this.gate.concluded(gid)
         log.info({ shard, gid, how }, 'recovery: resolved')
       },
+      knownPrepared: () => this.gate.preparedGids(),
+      onListed: (gids, knownBefore) => this.gate.preparedAre(gids, knownBefore),
       onProblem: (problem) => log.warn({ shard, ...problem }, 'recovery: left in doubt'),
     })
   }
@@ -193,6 +230,16 @@ class ShardAgent implements Agent, LinkHost {
 
   private *sessions(): Iterable<PooledSession> {
     for (const link of this.links) yield* link.sessions()
+  }
+
+  waits(): Promise<readonly WaitEdge[]> {
+    const { links } = this
+    return findWaits({
+      admin: adminOf((sql) => this.ownership.run(sql)),
+      sessions: function* (): Iterable<WaitingSession> {
+        for (const link of links) yield* link.withBackend()
+      },
+    })
   }
 
   private async versionChanged(version: number): Promise<void> {
@@ -283,7 +330,7 @@ class ShardAgent implements Agent, LinkHost {
       mapVersion: this.versions.current,
       poolSize: this.poolOptions.size,
       ...this.pool.counts(),
-      prepared: Math.max(this.prepared.count, this.recovery?.view.inDoubt.length ?? 0),
+      prepared: Math.max(this.gate.preparedCount, this.recovery?.view.inDoubt.length ?? 0),
       ...(this.downWhy === undefined ? {} : { error: this.downWhy }),
     }
   }
@@ -297,6 +344,9 @@ class ShardAgent implements Agent, LinkHost {
     for (const link of [...this.links]) await link.close()
     await this.recovery?.stop()
     await this.pool.close(STOP_GRACE_MS)
+    this.gate.stop()
+    // Without its shard it cannot: the next start waits then.
+    await this.ownClock?.retire().catch(() => {})
     await this.ownership.close()
   }
 }

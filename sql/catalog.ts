@@ -20,6 +20,9 @@ export type KeyType =
 
 export const SLOT_COUNT = 4096
 
+/** Types and relations below are Postgres' own, with the same number on every server. */
+export const FIRST_USER_OID = 16384
+
 export interface Column {
   readonly name: string
   /** As `format_type` prints it without typmod, e.g. `bigint`, `character varying`, `public.mood`. */
@@ -84,4 +87,6 @@ export interface Catalog {
   hasName?(name: string): boolean
   /** True when a function of this name outside pg_catalog exists: a call of it may do anything. */
   isUserFunction(name: string): boolean
+  /** A table that a function of this name may read or write, and sees one shard of. Absent: none. */
+  tableInFunction?(name: string): string | undefined
 }

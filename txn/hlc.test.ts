@@ -34,6 +34,9 @@ class MemoryBound implements ClockBound {
     this.storedMs = upperMs
     this.writes++
   }
+  async lower(fromMs: number, toMs: number): Promise<void> {
+    if (this.storedMs === fromMs) this.storedMs = toMs
+  }
 }
 
 const clockOf = (hands: Hands, bound?: ClockBound): HlcClock =>
@@ -255,16 +258,81 @@ describe('hlc: bound', () => {
     expect(stored).toBeGreaterThanOrEqual(hands.wallMs + 3000)
   })
 
-  test('observe beyond the bound: refused, stored ahead, accepted the next time', async () => {
+  test('observe beyond the bound: nothing is issued until it is stored, then only what is greater', async () => {
     const bound = new MemoryBound()
-    const slow = new Hands(1_000_000_000 - hour)
-    const clock = clockOf(slow, bound)
+    const hands = new Hands()
+    const clock = clockOf(hands, bound)
     await clock.start()
-    slow.set(hour)
-    const seen = toTimestamp(1_000_000_000, 3)
-    expect(codeOf(() => clock.observe(seen))).toBe('58030')
-    await clock.settled()
+    const before = clock.now()
+    // Nobody asks it anything, so the bound stays where it is.
+    hands.pass(10_000)
+    const seen = toTimestamp(hands.wallMs + 300, 3)
     clock.observe(seen)
+    expect(codeOf(() => clock.now())).toBe('58030')
+    expect(clock.stamp()).toBe(before)
+    await clock.settled()
     expect(clock.now() > seen).toBe(true)
+    expect(timestampMs(clock.now())).toBeLessThan(bound.storedMs)
+  })
+
+  test('after a crash: ahead of the time by what was stored, and less as time passes', async () => {
+    const bound = new MemoryBound()
+    const hands = new Hands()
+    await clockOf(hands, bound).start()
+    const again = clockOf(hands, bound)
+    await again.start()
+    expect(again.leadMs()).toBe(3000)
+    hands.pass(2600)
+    expect(again.leadMs()).toBe(400)
+    clockOf(hands).observe(again.now())
+  })
+
+  test('crashes one after the other: the lead does not add up', async () => {
+    const bound = new MemoryBound()
+    const hands = new Hands()
+    for (let i = 0; i < 10; i++) {
+      await clockOf(hands, bound).start()
+      hands.pass(50)
+    }
+    expect(bound.storedMs).toBeLessThan(hands.wallMs + 3100)
+  })
+
+  test('after a crash and the wall an hour back: no lead that could be waited for', async () => {
+    const bound = new MemoryBound()
+    const hands = new Hands()
+    await clockOf(hands, bound).start()
+    hands.set(-hour)
+    const again = clockOf(hands, bound)
+    await again.start()
+    expect(again.leadMs()).toBe(0)
+  })
+
+  test('retired: nothing at or above the bound any more, and the next one has no lead', async () => {
+    const bound = new MemoryBound()
+    const hands = new Hands()
+    const first = clockOf(hands, bound)
+    await first.start()
+    first.now()
+    await first.retire()
+    hands.pass(10)
+    const last = first.now()
+    expect(timestampMs(last)).toBeLessThan(bound.storedMs)
+    const second = clockOf(hands, bound)
+    await second.start()
+    expect(second.leadMs()).toBe(0)
+    expect(second.now() > last).toBe(true)
+  })
+
+  test('retired while another has the bound: it stays', async () => {
+    const bound = new MemoryBound()
+    const hands = new Hands()
+    const first = clockOf(hands, bound)
+    await first.start()
+    hands.pass(5000)
+    const second = clockOf(hands, bound)
+    await second.start()
+    const storedMs = bound.storedMs
+    await first.retire()
+    expect(bound.storedMs).toBe(storedMs)
   })
 })

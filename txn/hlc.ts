@@ -8,7 +8,8 @@ import type { Timestamp } from '../protocol/agent-link.ts'
  * What holds:
  *   C1 `now` is above everything this clock issued or adopted before, also before a restart (when it has a bound).
  *   C2 `observe(ts)` either makes every later `now` greater than `ts`, or throws and changes nothing.
- *   C3 Nothing at or above the stored bound is issued or adopted; the bound is stored ahead of need.
+ *   C3 Nothing at or above the stored bound is issued; the bound is stored ahead of need. What is observed beyond it (a
+ *      node that had nothing to do does not move it) keeps `now` from issuing anything until the bound has passed it.
  *   C4 A timestamp more than `maxOffsetMs` ahead of all this node knows of the time is refused.
  *
  * The system's wall clock can be set by an hour at any moment, so it is not followed blindly. The clock walks on with
@@ -105,6 +106,8 @@ export interface ClockBound {
   read(): Promise<number>
   /** Resolves once `upperMs` is durable. Never called with less than before. */
   persist(upperMs: number): Promise<void>
+  /** The last call of a clock that issues nothing more: if `fromMs` is still stored, `toMs` is enough. */
+  lower?(fromMs: number, toMs: number): Promise<void>
 }
 
 export interface HlcOptions {
@@ -129,6 +132,9 @@ export class HlcClock {
   /** A store of the bound under way. */
   private storing: Promise<void> | undefined
   private started: boolean
+  private retired = false
+  /** Observed at or beyond the bound; 0n: nothing. */
+  private floor = 0n
 
   constructor(options: HlcOptions) {
     this.options = options
@@ -148,15 +154,62 @@ export class HlcClock {
     this.started = true
   }
 
-  /** The next timestamp. Throws `clock_stalled` when the bound could not be stored in time. */
+  /**
+   * How far this clock is ahead of the time because it began at its stored bound, as after a crash. Others refuse it
+   * while that is more than their `maxOffsetMs`. Never more than what is stored ahead: a bound beyond that is no lead,
+   * the wall has been set back, and `agree` is what helps.
+   */
+  leadMs(): number {
+    walk(this.state, this.reading(), this.options.maxOffsetMs)
+    return this.hasLead() ? Math.max(0, this.state.ms - this.state.walkMs) : 0
+  }
+
+  private hasLead(): boolean {
+    return this.state.ms - this.state.walkMs <= this.aheadMs + this.options.maxOffsetMs
+  }
+
+  /** Issues nothing more to speak of, and takes the bound back to what was issued: the next start has no lead then. */
+  async retire(): Promise<void> {
+    await this.settled()
+    if (!this.started || this.retired || this.boundMs === Number.POSITIVE_INFINITY) return
+    this.retired = true
+    const fromMs = this.boundMs
+    this.boundMs = Math.min(fromMs, this.state.ms + 1)
+    await this.options.bound?.lower?.(fromMs, this.boundMs)
+  }
+
+  /** The next timestamp. Throws `clock_stalled` when the bound is not stored yet: after `settled` it may be. */
   now(): Timestamp {
     invariant(this.started, 'clock used before start()')
     const { state } = this
     walk(state, this.reading(), this.options.maxOffsetMs)
+    if (this.floor !== 0n) this.passFloor()
     const ticked = tick(state, this.boundMs)
     this.keepAhead()
     if (!ticked) throw weftError('clock_stalled', { why: 'its upper bound could not be stored' })
     return toTimestamp(state.ms, state.counter)
+  }
+
+  /** For what only has to be no later than what follows: the next timestamp, or the last one while there is none. */
+  stamp(): Timestamp {
+    try {
+      return this.now()
+    } catch {
+      return this.peek()
+    }
+  }
+
+  private passFloor(): void {
+    const ms = timestampMs(this.floor)
+    if (ms >= this.boundMs) {
+      this.keepAhead(ms)
+      throw weftError('clock_stalled', { why: 'a timestamp lies beyond its stored upper bound' })
+    }
+    if (this.floor > this.peek()) {
+      this.state.ms = ms
+      this.state.counter = Number(this.floor & 0xffffn)
+    }
+    this.floor = 0n
   }
 
   /** Every later `now()` is greater than `ts`. Throws `clock_offset` when it is too far ahead, and adopts nothing. */
@@ -174,10 +227,8 @@ export class HlcClock {
       const aheadMs = Math.ceil(ms - Math.max(state.ms, state.walkMs))
       throw weftError('clock_offset', { aheadMs, maxMs: options.maxOffsetMs })
     }
+    if (observed === 'beyond-bound' && ts > this.floor) this.floor = ts
     this.keepAhead(ms)
-    if (observed === 'beyond-bound') {
-      throw weftError('clock_stalled', { why: 'a timestamp lies beyond its stored upper bound' })
-    }
   }
 
   /**
@@ -210,7 +261,7 @@ export class HlcClock {
 
   /** Starts storing a new bound once half of what is ahead is used up. */
   private keepAhead(wantMs = 0): void {
-    if (this.boundMs === Number.POSITIVE_INFINITY || this.storing !== undefined) return
+    if (this.boundMs === Number.POSITIVE_INFINITY || this.storing !== undefined || this.retired) return
     const used = Math.max(this.state.ms, this.state.walkMs, wantMs)
     if (this.boundMs - used > this.aheadMs / 2) return
     this.storing = this.extend(wantMs).then(
@@ -225,8 +276,10 @@ export class HlcClock {
   }
 
   private async extend(wantMs = 0): Promise<void> {
-    const from = Math.ceil(Math.max(this.state.ms, this.state.walkMs, wantMs))
-    const upperMs = Math.max(from + this.aheadMs, this.boundMs)
+    const { state } = this
+    // A lead is waited out, not built upon: a node that crashes again and again would run away from the time.
+    const from = Math.ceil(Math.max(this.hasLead() ? 0 : state.ms, state.walkMs, wantMs))
+    const upperMs = Math.max(from + this.aheadMs, this.boundMs, state.ms + 1)
     await this.options.bound?.persist(upperMs)
     this.boundMs = upperMs
   }

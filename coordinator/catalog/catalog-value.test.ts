@@ -20,7 +20,7 @@ const catalog = makeCatalog({
     relation('public', 'pg_class'),
   ],
   systemNames: new Set(['pg_class', 'pg_tables']),
-  userFunctions: new Set(['pay']),
+  functionBodies: new Map([['pay', '']]),
 })
 
 describe('catalog resolve', () => {

@@ -1,4 +1,5 @@
 import type { Catalog, Relation } from '../../sql/catalog.ts'
+import { tablesInFunctions } from './function-bodies.ts'
 
 export interface CatalogParts {
   readonly version: number
@@ -7,7 +8,8 @@ export interface CatalogParts {
   readonly relations: readonly Relation[]
   /** Tables and views of pg_catalog: a name of theirs is found before any in the search path. */
   readonly systemNames: ReadonlySet<string>
-  readonly userFunctions: ReadonlySet<string>
+  /** Functions outside pg_catalog: name → what it runs, '' when that is not known. */
+  readonly functionBodies: ReadonlyMap<string, string>
 }
 
 /** The immutable value that the planner works with; `resolve` costs one or two Map look-ups a schema. */
@@ -29,12 +31,17 @@ export function makeCatalog(parts: CatalogParts): Catalog {
     }
     return undefined
   }
+  // Local tables of any name resolve as an unknown one does; only these can be shadowed.
+  const plannedNames = new Set(parts.relations.filter((r) => r.kind !== 'local').map((r) => r.name))
+  const inFunctions = tablesInFunctions(parts.functionBodies, parts.relations)
   return {
     version: parts.version,
     shardCount: parts.shardCount,
     slots: parts.slots,
     resolve,
     distributed: parts.relations.filter((r) => r.kind === 'sharded' || r.kind === 'reference'),
-    isUserFunction: (name) => parts.userFunctions.has(name),
+    hasName: (name) => plannedNames.has(name),
+    isUserFunction: (name) => parts.functionBodies.has(name),
+    tableInFunction: (name) => inFunctions.get(name),
   }
 }

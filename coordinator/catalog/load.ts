@@ -41,8 +41,15 @@ async function readParts(query: CatalogQuery, shardCount: number): Promise<Catal
     slots,
     relations,
     systemNames: new Set((await rows(queries.systemNamesSql)).map((r) => r[0]!)),
-    userFunctions: new Set((await rows(queries.functionsSql)).map((r) => r[0]!)),
+    functionBodies: bodiesByName(await rows(queries.functionsSql)),
   })
+}
+
+/** Functions of one name are taken together. */
+function bodiesByName(rows: readonly Row[]): Map<string, string> {
+  const bodies = new Map<string, string>()
+  for (const [name, body] of rows) bodies.set(name!, `${bodies.get(name!) ?? ''}\n${body ?? ''}`)
+  return bodies
 }
 
 async function readSlots(rows: (sql: string) => Promise<readonly Row[]>, shardCount: number) {
@@ -82,7 +89,9 @@ function toColumn(row: Row): NumberedColumn {
   const [, attnum, name, type, typeOid, notNull, expression, usesSequence, generated, identity, sequence] =
     row
   const isGenerated = generated !== ''
+  const collation = row[12]
   const base = {
+    ...(collation === null || collation === undefined ? {} : { collation }),
     attnum: Number(attnum),
     typmod: Number(row[11]),
     name: name!,

@@ -17,7 +17,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 
 /**
  * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
- * identity, sequence of the identity, typmod. A sequence named by a constant is a recorded dependency of the
+ * identity, sequence of the identity, typmod, collation of its own. A sequence named by a constant is a recorded dependency of the
  * default; one named by an expression shows only in its text.
  */
 export const columnsSql = `
@@ -30,7 +30,9 @@ SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypi
        a.attgenerated, a.attidentity,
        CASE WHEN a.attidentity <> '' THEN
          pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) END,
-       a.atttypmod
+       a.atttypmod,
+       CASE WHEN a.attcollation NOT IN (0, 'pg_catalog."default"'::regcollation) THEN
+         a.attcollation::regcollation::text END
 FROM weft.relation r
 JOIN pg_class c ON c.oid = r.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -41,6 +43,13 @@ ORDER BY a.attrelid, a.attnum`
 export const systemNamesSql = `
 SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')`
 
+/** Name, and what it runs: not of those in C, nor of an extension, which name no table of users. */
 export const functionsSql = `
-SELECT DISTINCT proname FROM pg_proc
-WHERE pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`
+SELECT p.proname,
+       CASE WHEN l.lanname NOT IN ('c', 'internal') AND d.objid IS NULL AND p.prokind <> 'a'
+         AND p.pronamespace <> 'weft'::regnamespace THEN
+         concat(p.prosrc, pg_get_function_sqlbody(p.oid)) END
+FROM pg_proc p
+JOIN pg_language l ON l.oid = p.prolang
+LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`

@@ -1,9 +1,10 @@
+import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { AggregatePlan } from '../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { settleAll } from './forward.ts'
 import { type Collected, Collector, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { preferredShard } from './route.ts'
-import { failedLeaves, ownPayload, queryShard, sendPayload, sendRewritten, settle } from './send.ts'
+import { failedLeaves, queryShard, sendPayload, sendRewritten, settle } from './send.ts'
 
 /** Type names of the partial values Weft's aggregates give; others are asked for. */
 const TYPE_NAMES: Readonly<Record<number, string>> = {
@@ -15,6 +16,7 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   25: 'text',
   700: 'real',
   701: 'double precision',
+  1042: 'bpchar',
   1043: 'character varying',
   1082: 'date',
   1083: 'time without time zone',
@@ -36,13 +38,31 @@ export async function runAggregate(
   shards: readonly number[],
 ): Promise<void> {
   await ctx.admit()
-  const partials = await collectPartials(ctx, exec, plan, shards)
-  const { sql, params } = await combineStatement(ctx, plan, partials)
+  const payload = await combinePayload(ctx, exec, plan, shards)
   const line = ctx.line(preferredShard(ctx))
   const forwarder = new RowForwarder(ctx.out, new ForwardState(exec.wantsRowDescription))
-  sendPayload(ctx, line, ownPayload(sql, params, exec.bind?.resultFormats), { writes: false }, forwarder)
+  sendPayload(ctx, line, payload, { writes: false }, forwarder)
   const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
   ctx.out.hold(tagWithCount(end.tag, end.count))
+}
+
+/**
+ * Partial values travel in binary: their text says what the session's settings let it say (extra_float_digits, time
+ * zones in a DateStyle). Types that are not built in have numbers of their own on each server, inside arrays and rows
+ * too: those are asked for once more, as text.
+ */
+async function combinePayload(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: AggregatePlan,
+  shards: readonly number[],
+): Promise<Buffer> {
+  const binary = await collectPartials(ctx, exec, plan, shards, [1])
+  const known = binary[0]!.columns.map((column) => TYPE_NAMES[column.typeOid])
+  const types = known.filter((name) => name !== undefined)
+  if (types.length === known.length) return combineStatement(exec, plan, binary, types, [1])
+  const partials = await collectPartials(ctx, exec, plan, shards, [])
+  return combineStatement(exec, plan, partials, await typeNames(ctx, partials[0]!), [])
 }
 
 async function collectPartials(
@@ -50,41 +70,50 @@ async function collectPartials(
   exec: Execution,
   plan: AggregatePlan,
   shards: readonly number[],
+  formats: readonly number[],
 ): Promise<readonly Collected[]> {
   const runs = shards.map((shard) => {
     const line = ctx.line(shard)
     const collector = new Collector()
-    sendRewritten(ctx, line, exec, plan.partialSql, plan.partialParams, collector, [])
+    sendRewritten(ctx, line, exec, plan.partialSql, plan.partialParams, collector, formats)
     return { line, ended: failedLeaves(ctx, line, collector.ended) }
   })
   const ends = await settleAll(runs.map((run) => run.ended))
   return ends.map((end, i) => settle(ctx, runs[i]!.line, end))
 }
 
-async function combineStatement(
-  ctx: ExecContext,
+function combineStatement(
+  exec: Execution,
   plan: AggregatePlan,
   partials: readonly Collected[],
-): Promise<{ sql: string; params: (string | null)[] }> {
-  const types = await typeNames(ctx, partials[0]!)
-  const params: (string | null)[] = []
+  types: readonly string[],
+  paramFormats: readonly number[],
+): Buffer {
+  const params: (Buffer | null)[] = []
   const rows = partials.flatMap((partial) =>
     partial.rows.map((row) => {
       const values = row.map((value, i) => {
-        params.push(value?.toString('utf8') ?? null)
+        params.push(value)
         return `$${params.length}::${types[i]}`
       })
       return `(${values.join(', ')})`
     }),
   )
-  return { sql: plan.combineSql.replaceAll('__WEFT_PARTIALS__', () => `(VALUES ${rows.join(', ')})`), params }
+  const sql = plan.combineSql.replaceAll('__WEFT_PARTIALS__', () => `(VALUES ${rows.join(', ')})`)
+  return Buffer.concat([
+    parse('', sql),
+    bind({ params, paramFormats, resultFormats: exec.bind?.resultFormats ?? [] }),
+    describe('P', ''),
+    execute('', 0),
+    SYNC,
+  ])
 }
 
+/** With -1 for its modifier a type's name does not mean one character (`character`) or one bit. */
 async function typeNames(ctx: ExecContext, partial: Collected): Promise<readonly string[]> {
   const oids = partial.columns.map((column) => column.typeOid)
-  if (oids.every((oid) => TYPE_NAMES[oid] !== undefined)) return oids.map((oid) => TYPE_NAMES[oid]!)
   const line = ctx.line(preferredShard(ctx))
-  const sql = `SELECT format_type(o, NULL) FROM unnest('{${oids.join(',')}}'::oid[]) WITH ORDINALITY AS t(o, n) ORDER BY n`
+  const sql = `SELECT format_type(o, -1) FROM unnest('{${oids.join(',')}}'::oid[]) WITH ORDINALITY AS t(o, n) ORDER BY n`
   const answer = await queryShard(ctx, line, sql, [], { writes: false })
   return answer.rows.map((row) => row[0]!.toString('utf8'))
 }

@@ -1,6 +1,7 @@
 import { invariant, PgError } from '../../errors/pg-error.ts'
 import type { ShardKey } from '../../sql/catalog.ts'
 import { slotExpression } from '../../sql/hash/slot-expression.ts'
+import { storedType } from '../../sql/hash/stored-type.ts'
 import type { ShardRunner } from './shard-runner.ts'
 
 const HOME = 0
@@ -26,26 +27,9 @@ export async function fetchSlots(
 ): Promise<readonly number[]> {
   const slot = slotExpression(key.type, 'x')
   const sql = `SELECT ${slot} FROM (
-    SELECT u.v::${typeOf(key)} AS x, u.n FROM unnest($1::text[]) WITH ORDINALITY AS u(v, n)) AS k ORDER BY n`
+    SELECT u.v::${storedType(key.type, key.typmod)} AS x, u.n FROM unnest($1::text[]) WITH ORDINALITY AS u(v, n)) AS k ORDER BY n`
   const { rows } = await runner.query(HOME, sql, [arrayText(texts)])
   return rows.map((row) => Number(row[0]))
-}
-
-/** The key's type with its modifier: what is stored is what must be hashed. */
-function typeOf(key: ShardKey): string {
-  const { type, typmod } = key
-  if (typmod === undefined || typmod < 0) return type
-  switch (type) {
-    case 'varchar':
-      return `varchar(${typmod - 4})`
-    case 'numeric':
-      return `numeric(${((typmod - 4) >> 16) & 0xffff}, ${(((typmod - 4) & 0x7ff) ^ 1024) - 1024})`
-    case 'timestamp':
-    case 'timestamptz':
-      return `${type}(${typmod})`
-    default:
-      return type
-  }
 }
 
 const arrayText = (texts: readonly string[]): string =>

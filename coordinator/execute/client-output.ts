@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { readyForQuery } from '../../protocol/wire/backend-messages.ts'
-import { MSG } from '../../protocol/wire/frames.ts'
+import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import { ParameterReport } from './parameter-report.ts'
 
 /** Small messages are gathered up to this size before they are written. */
@@ -13,7 +13,11 @@ export class ClientOutput {
   private gatheredBytes = 0
   /** CommandComplete of the last statement, kept back until the commit that belongs to it has succeeded. */
   private held: Buffer | undefined
+  /** Answers to Bind and to Describe of a portal, until Postgres has bound it too: it may refuse. */
+  private owed: Buffer[] = []
   private drainWaiters: (() => void)[] = []
+  /** What belongs to no statement, until the client is between transactions. */
+  private waiting: Buffer[] = []
   readonly parameters = new ParameterReport()
   /** Bytes pushed so far: tells whether a statement has said anything yet. */
   pushedBytes = 0
@@ -31,6 +35,7 @@ export class ClientOutput {
   push(message: Buffer): void {
     this.pushedBytes += message.length
     if (this.held !== undefined) this.releaseHeld()
+    if (this.owed.length > 0) this.releaseOwed()
     this.gathered.push(message)
     this.gatheredBytes += message.length
     if (this.gatheredBytes > GATHER_BYTES) this.flush()
@@ -42,15 +47,48 @@ export class ClientOutput {
     else this.push(message)
   }
 
+  /** Notifications, which Postgres gives only between transactions. */
+  later(messages: Buffer): void {
+    this.waiting.push(messages)
+  }
+
+  get hasWaiting(): boolean {
+    return this.waiting.length > 0
+  }
+
+  releaseWaiting(): void {
+    const { waiting } = this
+    this.waiting = []
+    for (const messages of waiting) this.push(messages)
+  }
+
   ready(status: number): void {
     for (const message of this.parameters.take()) this.push(message)
+    if (status === STATUS.idle && this.waiting.length > 0) this.releaseWaiting()
     this.push(readyForQuery(status))
   }
 
   /** Keeps a CommandComplete back until `releaseHeld`, or for ever by `dropHeld`. */
   hold(message: Buffer): void {
     if (this.held !== undefined) this.releaseHeld()
+    if (this.owed.length > 0) this.releaseOwed()
     this.held = message
+  }
+
+  /** Says it ahead of whatever is said next, unless `dropOwed` comes first. */
+  owe(message: Buffer): void {
+    this.releaseHeld()
+    this.owed.push(message)
+  }
+
+  releaseOwed(): void {
+    const owed = this.owed
+    this.owed = []
+    for (const message of owed) this.push(message)
+  }
+
+  dropOwed(): void {
+    this.owed = []
   }
 
   releaseHeld(): void {

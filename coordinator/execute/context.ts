@@ -37,6 +37,8 @@ export interface CoordinatorNode {
   /** Sessions that keep a backend. */
   readonly pins: TxnTickets
   readonly commits: CommitDriver
+  /** Rises with every DDL statement that runs here, and when its transaction ends: descriptions may be outdated. */
+  readonly schema: { epoch: number }
   readonly log: Logger
   readonly limits: NodeLimits
 }

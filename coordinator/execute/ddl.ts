@@ -11,6 +11,15 @@ import { SessionRunner } from './session-runner.ts'
 
 /** DDL and other utility statements: on the home shard, or on every shard in one transaction. */
 export async function runDdl(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise<void> {
+  try {
+    await change(ctx, exec, plan)
+  } finally {
+    ctx.node.schema.epoch++
+    ctx.tx.ranDdl ||= ctx.tx.isOpen
+  }
+}
+
+async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise<void> {
   const homeSql = withVerifier(plan.homeSql ?? exec.text, plan)
   if (plan.outsideTransaction && !ctx.tx.isOpen) return runOutsideTransaction(ctx, plan, homeSql)
   const alone = plan.where === 'home' && plan.declare === undefined && !plan.changesMap

@@ -3,8 +3,9 @@ import { PgError } from '../../errors/pg-error.ts'
 import { type ExecContext, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
 import { fenceMap, unfenceMap } from './map-change.ts'
-import { queryShard, simpleQuery } from './send.ts'
+import { queryShard, simpleQuery, unknownIfSent } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
+import { CANCELED } from './victim.ts'
 
 const READ_XID = 'SELECT pg_current_xact_id_if_assigned() IS NOT NULL'
 
@@ -38,9 +39,23 @@ export async function rollbackTransaction(ctx: ExecContext): Promise<void> {
   finish(ctx, 'rollback')
 }
 
+/**
+ * After an error, in a transaction block without savepoints: as in Postgres nothing of it is left, and no lock, long
+ * before the client says ROLLBACK. Never rejects.
+ */
+export async function abortShards(ctx: ExecContext, lines: readonly ShardLine[]): Promise<void> {
+  await Promise.allSettled(
+    lines.map(async (line) => {
+      await endOn(ctx, line, 'ROLLBACK')
+      ctx.tx.leave(line)
+    }),
+  )
+}
+
 function finish(ctx: ExecContext, how: 'commit' | 'rollback'): void {
   if (how === 'commit') ctx.settings.commit()
   else ctx.settings.rollback()
+  if (ctx.tx.ranDdl) ctx.node.schema.epoch++
   ctx.tx.end()
   if (ctx.tx.hasTicket) {
     ctx.tx.hasTicket = false
@@ -93,6 +108,8 @@ async function commitAcross(
   writers: readonly ShardLine[],
   readers: readonly ShardLine[],
 ): Promise<void> {
+  const { tx } = ctx
+  tx.committing = [...writers, ...readers]
   const result = await ctx.node.commits.commit({
     participants: writers.map((line) => ({ shard: line.shard, session: line.session })),
     readers: readers.map((line) => ({
@@ -105,14 +122,17 @@ async function commitAcross(
       },
     })),
   })
+  tx.committing = []
   for (const line of [...writers, ...readers]) line.joined = false
-  if (result.outcome !== 'committed') throw result.error
+  if (result.outcome === 'committed') return
+  throw result.error.code === CANCELED ? (tx.victim ?? result.error) : result.error
 }
 
 /** COMMIT or ROLLBACK on one shard. */
 async function endOn(ctx: ExecContext, line: ShardLine, verb: 'COMMIT' | 'ROLLBACK'): Promise<void> {
   const options = { writes: false, taints: ctx.tx.tainted }
-  const end = await simpleQuery(ctx, line, verb, options, verb === 'COMMIT')
+  const ended = simpleQuery(ctx, line, verb, options, verb === 'COMMIT')
+  const end = await (verb === 'COMMIT' && line.wrote ? unknownIfSent(ended) : ended)
   line.joined = false
   if (end.error !== undefined) throw end.error
   if (verb === 'COMMIT' && end.tag === 'ROLLBACK') {

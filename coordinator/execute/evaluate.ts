@@ -1,21 +1,46 @@
+import { parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
+import type { InsertPlan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { Collector } from './replies.ts'
-import { failedLeaves, queryShard, sendRewritten, settle } from './send.ts'
+import { failedLeaves, queryShard, sendPayload, sendRewritten, settle } from './send.ts'
+
+/**
+ * Lets Postgres judge the client's own statement: the casts of what is run in its place accept more than an
+ * INSERT does, and columns too many would not be seen.
+ */
+export async function judgeOnHome(ctx: ExecContext, exec: Execution): Promise<void> {
+  await ctx.admit()
+  const line = ctx.line(HOME)
+  const collector = new Collector()
+  const payload = Buffer.concat([parse('', exec.text, exec.paramTypes), SYNC])
+  sendPayload(ctx, line, payload, { writes: false }, collector)
+  settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+}
 
 type Texts = readonly (string | null)[]
 
-/** Defaults that only the home shard can give (its sequences are the cluster's): one row of texts per inserted row. */
+/**
+ * Defaults that only the home shard can give (its sequences are the cluster's): one row of texts per inserted row. A
+ * value that a row gives itself is not drawn.
+ */
 export async function evaluateFills(
   ctx: ExecContext,
-  fill: readonly { readonly expression: string }[],
-  rowCount: number,
+  fill: InsertPlan['fill'],
+  rows: InsertPlan['rows'],
 ): Promise<readonly Texts[]> {
   if (fill.length === 0) return []
   await ctx.admit()
-  const columns = fill.map((f) => `(${f.expression})::text`).join(', ')
-  const sql = `SELECT ${columns} FROM generate_series(1, ${rowCount})`
+  const lists = fill.map((f, i) => {
+    const wanted = rows.map((row) => f.appended || row.defaults.some((d) => d.fill === i))
+    return wanted.every((is) => is) ? undefined : `'{${wanted.join(',')}}'::bool[]`
+  })
+  const columns = fill.map((f, i) => {
+    const text = `(${f.expression})::text`
+    return lists[i] === undefined ? text : `CASE WHEN (${lists[i]})[weft_row] THEN ${text} END`
+  })
+  const sql = `SELECT ${columns.join(', ')} FROM generate_series(1, ${rows.length}) AS weft_row`
   const answer = await queryShard(ctx, ctx.line(HOME), sql, [], { writes: true })
   return answer.rows.map((row) => row.map((value) => value?.toString('utf8') ?? null))
 }
@@ -32,7 +57,7 @@ export async function evaluateExpressions(
 ): Promise<readonly (string | null | undefined)[]> {
   const wanted = expressions.filter((expression) => expression !== undefined)
   if (wanted.length === 0) return expressions.map(() => undefined)
-  await ctx.admit()
+  await judgeOnHome(ctx, exec)
   const columns = wanted.map((expression) => `((${expression})::${keyType})::text`).join(', ')
   const { sql, params } = renumberParams(`SELECT ${columns}`)
   const line = ctx.line(HOME)

@@ -1,12 +1,13 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
+import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { runAggregate } from './aggregate.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { LineFeed } from './line-feed.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
-import { failedLeaves, sendAsWritten, settle } from './send.ts'
+import { failedLeaves, sendAsWritten, settle, unknownIfSent } from './send.ts'
 
 /** Runs a statement that is forwarded as written to the shard or shards of its route. */
 export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
@@ -30,10 +31,19 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
 export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number): Promise<void> {
   await ctx.admit()
   const line = ctx.line(shard)
-  const forwarder = new RowForwarder(ctx.out, new ForwardState(exec.wantsRowDescription))
-  forwarder.onCopyIn = () => ctx.readCopy(new LineFeed(line, exec.bind !== undefined))
+  const state = new ForwardState(exec.wantsRowDescription)
+  state.describesLate = exec.plan.access === 'write' && exec.bind !== undefined
+  const forwarder = new RowForwarder(ctx.out, state)
+  forwarder.onCopyIn = () => {
+    const feed = new LineFeed(line, exec.bind !== undefined)
+    forwarder.onError = () => feed.end()
+    ctx.state.copyOpened = true
+    ctx.readCopy(feed)
+  }
   sendAsWritten(ctx, line, exec, forwarder)
-  const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+  const commits = !ctx.tx.isOpen && exec.plan.access === 'write'
+  const ended = failedLeaves(ctx, line, forwarder.ended)
+  const end = settle(ctx, line, await (commits ? unknownIfSent(ended) : ended))
   if (forwarder.suspended) ctx.state.suspended = line
   else if (end.tag !== '') ctx.out.hold(tagWithCount(end.tag, end.count))
 }
@@ -52,6 +62,7 @@ async function runOnSeveral(
   if (exec.plan.access === 'write') await ctx.needTransaction()
   else await ctx.admit()
   const state = new ForwardState(exec.wantsRowDescription)
+  state.joinsCopies = true
   const runs = shards.map((shard, i) => {
     const line = ctx.line(shard)
     const consumer = new RowForwarder(ctx.out, state, i === 0 || speak === 'all')
@@ -62,6 +73,7 @@ async function runOnSeveral(
   const settled = ends.map((end, i) => settleQuietly(ctx, runs[i]!.line, end))
   const failed = settled.find((end) => end.error !== undefined)
   if (failed?.error !== undefined) throw failed.error
+  if (state.copyOutSent) ctx.out.push(COPY_DONE)
   ctx.out.hold(tagWithCount(settled[0]!.tag, speak === 'first' ? agreed(settled) : total(settled)))
 }
 

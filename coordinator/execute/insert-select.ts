@@ -5,6 +5,7 @@ import { renumberParams } from '../../sql/plan/insert-text.ts'
 import type { InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
+import { judgeOnHome } from './evaluate.ts'
 import { failedOf, settleAll } from './forward.ts'
 import { NULL_KEY } from './key-slots.ts'
 import { quoteName, quoteNames } from './quote.ts'
@@ -19,6 +20,8 @@ type Row = readonly (string | null)[]
 
 /** Rows that go to one shard together. */
 const BATCH_ROWS = 500
+/** ON CONFLICT DO UPDATE refuses to touch a row twice, which only one statement can see: all in memory, for a shard. */
+const UPDATED_ROWS_MAX = 100_000
 
 /**
  * INSERT … SELECT of a query that reads no sharded table: the home shard runs the query, its rows go to the shards
@@ -30,6 +33,7 @@ export async function runInsertSelect(
   plan: InsertSelectPlan,
 ): Promise<void> {
   await ctx.needTransaction()
+  await judgeOnHome(ctx, exec)
   const columns = [...plan.columns, ...plan.fill.map((fill) => fill.column)]
   const keyAt = plan.keyIndex >= 0 ? plan.keyIndex : plan.columns.length + plan.fill.findIndex((f) => f.isKey)
   const target: Target =
@@ -55,7 +59,8 @@ function selectWithCasts(plan: InsertSelectPlan): string {
     return type === undefined ? names[i]! : `${names[i]}::${type}`
   })
   const fills = plan.fill.map((fill) => fill.expression)
-  return `SELECT ${[...casts, ...fills].join(', ')} FROM (${plan.selectSql}) AS weft_q(${names.join(', ')})`
+  const alias = names.length === 0 ? '' : `(${names.join(', ')})`
+  return `SELECT ${[...casts, ...fills].join(', ')} FROM (${plan.selectSql}) AS weft_q${alias}`
 }
 
 /** `character` and `bit` alone mean a length of one. */
@@ -98,7 +103,7 @@ class Router {
   }
 
   private async slotOf(keyType: KeyType, key: string | null): Promise<number> {
-    const slot = await slotOfText(this.ctx, keyType, key)
+    const slot = await slotOfText(this.ctx, keyType, key, this.plan.table.key?.typmod)
     if (slot !== NULL_KEY) return slot
     throw weftError('key_null', { table: this.plan.table.name, column: this.plan.table.key!.column })
   }
@@ -109,9 +114,10 @@ class Router {
   }
 }
 
-function tableSql(plan: InsertSelectPlan, columns: readonly string[]): string {
+function tableSql(plan: InsertSelectPlan, columns: readonly string[], alias?: string): string {
   const { schema, name } = plan.table
-  return `${quoteName(schema)}.${quoteName(name)} (${quoteNames(columns)})`
+  const as = alias === undefined ? '' : ` AS ${quoteName(alias)}`
+  return `${quoteName(schema)}.${quoteName(name)}${as} (${quoteNames(columns)})`
 }
 
 class CopyTarget implements Target {
@@ -176,13 +182,23 @@ class InsertTarget implements Target {
   private readonly head: string
   private readonly rows = new Map<number, Row[]>()
   private readonly state: ForwardState
+  /** A source without rows: what RETURNING's columns are is said even so. */
+  private readonly nothing: string
+  private readonly updates: boolean
+  private readonly resultFormats: readonly number[]
+  private sentAny = false
   private count = 0
 
   constructor(ctx: ExecContext, exec: Execution, plan: InsertSelectPlan, columns: readonly string[]) {
     if (/\$\d/.test(plan.tailSql)) throw weftError('not_supported', TAIL_PARAMS)
     this.ctx = ctx
     this.plan = plan
-    this.head = `INSERT INTO ${tableSql(plan, columns)} VALUES `
+    const overriding = plan.overriding === true ? ' OVERRIDING SYSTEM VALUE' : ''
+    this.head = `INSERT INTO ${tableSql(plan, columns, plan.alias)}${overriding} `
+    const names = quoteNames(columns)
+    this.nothing = `SELECT ${names} FROM ${quoteName(plan.table.schema)}.${quoteName(plan.table.name)} WHERE false`
+    this.updates = /\bCONFLICT\b/i.test(plan.tailSql) && /\bUPDATE\b/i.test(plan.tailSql)
+    this.resultFormats = exec.bind?.resultFormats ?? []
     this.state = new ForwardState(exec.wantsRowDescription)
   }
 
@@ -190,16 +206,23 @@ class InsertTarget implements Target {
     const rows = this.rows.get(shard) ?? []
     this.rows.set(shard, rows)
     rows.push(row)
-    if (rows.length >= BATCH_ROWS && shard !== HOME) return this.send(shard, rows)
+    if (this.updates) {
+      if (rows.length > UPDATED_ROWS_MAX) throw weftError('not_supported', TOO_MANY)
+    } else if (rows.length >= BATCH_ROWS && shard !== HOME) return this.send(shard, rows)
   }
 
   private async send(shard: number, rows: Row[]): Promise<void> {
-    const { ctx, plan } = this
+    this.sentAny = true
     const values = rows.splice(0).map((row) => `(${row.map(literal).join(', ')})`)
-    const line = ctx.line(shard)
+    await this.run(shard, `VALUES ${values.join(', ')}`)
+  }
+
+  private async run(shard: number, source: string): Promise<void> {
+    const { ctx, plan } = this
     const speaks = plan.table.kind !== 'reference' || shard === HOME
     const forwarder = new RowForwarder(ctx.out, speaks ? this.state : new ForwardState(false), speaks)
-    const payload = ownPayload(`${this.head}${values.join(', ')} ${plan.tailSql}`, [])
+    const line = ctx.line(shard)
+    const payload = ownPayload(`${this.head}${source} ${plan.tailSql}`, [], this.resultFormats)
     sendPayload(ctx, line, payload, { writes: true }, forwarder)
     const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
     this.count += end.count ?? 0
@@ -207,12 +230,18 @@ class InsertTarget implements Target {
 
   async finish(): Promise<number> {
     for (const [shard, rows] of this.rows) {
-      while (rows.length > 0) await this.send(shard, rows.splice(0, BATCH_ROWS))
+      while (rows.length > 0) await this.send(shard, this.updates ? rows : rows.splice(0, BATCH_ROWS))
     }
+    if (this.plan.hasReturning && !this.sentAny) await this.run(HOME, this.nothing)
     return this.count
   }
 
   async abandon(): Promise<void> {}
+}
+
+const TOO_MANY = {
+  what: `INSERT … SELECT … ON CONFLICT DO UPDATE of more than ${UPDATED_ROWS_MAX} rows for one shard is not supported`,
+  hint: 'Insert fewer rows at a time.',
 }
 
 const TAIL_PARAMS = {

@@ -24,14 +24,14 @@ export async function runInsert(ctx: ExecContext, exec: Execution, plan: InsertP
 
 /** Values that Weft puts into the text in place of expressions and omitted columns. */
 async function splicedValues(ctx: ExecContext, exec: Execution, plan: InsertPlan): Promise<SplicedValues> {
-  const fills = await evaluateFills(ctx, plan.fill, plan.rows.length)
   const expressions = plan.rows.map((row) =>
     row.key.source.kind === 'expression'
       ? exec.text.slice(row.key.source.start, row.key.source.end)
       : undefined,
   )
-  const keys =
-    plan.table.kind === 'reference' ? [] : await evaluateExpressions(ctx, exec, plan.keyType, expressions)
+  const isReference = plan.table.kind === 'reference'
+  const keys = isReference ? [] : await evaluateExpressions(ctx, exec, plan.keyType, expressions)
+  const fills = await evaluateFills(ctx, plan.fill, plan.rows)
   return { fills, keys }
 }
 
@@ -73,14 +73,14 @@ function rowSlot(
   values: SplicedValues,
 ): number | Promise<number> {
   const { key } = row
-  if (key.source.kind === 'expression') return slotOfText(ctx, plan.keyType, values.keys[index] ?? null)
+  const typmod = plan.table.key?.typmod
+  if (key.source.kind === 'expression')
+    return slotOfText(ctx, plan.keyType, values.keys[index] ?? null, typmod)
   if (key.source.kind === 'default') {
     const at = plan.fill.findIndex((fill) => fill.isKey)
-    return slotOfText(ctx, plan.keyType, values.fills[index]?.[at] ?? null)
+    return slotOfText(ctx, plan.keyType, values.fills[index]?.[at] ?? null, typmod)
   }
-  return slotOf(ctx, plan.keyType, { ...key, source: key.source }, exec, {
-    typmod: plan.table.key?.typmod ?? -1,
-  })
+  return slotOf(ctx, plan.keyType, { ...key, source: key.source }, exec, { typmod: typmod ?? -1 })
 }
 
 async function insertGroups(

@@ -1,16 +1,17 @@
 import { MSG } from '../../protocol/wire/frames.ts'
+import { SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { CopyFeed } from './context.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /**
  * COPY data of a statement that one shard runs as written: the client's messages go on as they are, neighbours in one
- * piece. In the extended protocol COPY reads over the Sync that came with Execute; the one after the data ends it.
+ * piece. In the extended protocol COPY reads over the Sync that came with Execute, so the shard gets another after the
+ * data, or as soon as it failed; what the client sends after the data is no longer the COPY's.
  */
 export class LineFeed implements CopyFeed {
   isOpen = true
   private readonly line: ShardLine
   private readonly endsWithSync: boolean
-  private ended = false
   private buffer: Buffer | undefined
   private from = 0
   private to = 0
@@ -27,9 +28,10 @@ export class LineFeed implements CopyFeed {
       this.from = start
     }
     this.to = end
-    if (type === MSG.copyDone || type === MSG.copyFail) this.ended = true
-    if (this.ended && (!this.endsWithSync || type === MSG.sync)) this.isOpen = false
-    return room
+    if (type !== MSG.copyDone && type !== MSG.copyFail) return room
+    const last = this.flush()
+    const sync = this.end()
+    return sync ?? last ?? room
   }
 
   flush(): void | Promise<void> {
@@ -37,5 +39,13 @@ export class LineFeed implements CopyFeed {
     if (buffer === undefined) return
     this.buffer = undefined
     return this.line.copyData(buffer.subarray(this.from, this.to))
+  }
+
+  /** The data has ended, or Postgres has refused it. */
+  end(): void | Promise<void> {
+    if (!this.isOpen) return
+    this.isOpen = false
+    this.buffer = undefined
+    if (this.endsWithSync) return this.line.copyData(SYNC)
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { weftError } from '../../errors/catalog.ts'
 import type { StatementRef } from '../../protocol/agent-link.ts'
 import { parse } from '../../protocol/wire/frontend-messages.ts'
-import type { Catalog } from '../../sql/catalog.ts'
+import { type Catalog, FIRST_USER_OID } from '../../sql/catalog.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import { type OffsetMap, offsetMap } from '../../sql/lex/split.ts'
@@ -124,6 +124,8 @@ export class Planner {
    * not worth a place in every backend.
    */
   refFor(scope: PlanScope, sql: Buffer, paramTypes: readonly number[]): StatementRef | undefined {
+    // Such a type has another number on each shard: the statement is parsed there with what is known there.
+    if (paramTypes.some((type) => type >= FIRST_USER_OID)) return undefined
     return this.refs.get(scope, sql, paramTypes)
   }
 
@@ -172,7 +174,8 @@ class StatementRefs {
   get(scope: PlanScope, sql: Buffer, paramTypes: readonly number[]): StatementRef | undefined {
     if (scope.cache === undefined) return undefined
     const types = paramTypes.length === 0 ? '' : paramTypes.join(',')
-    const key = `${sql.toString('latin1')}\u0000${types}\u0000${scope.key}`
+    // A backend keeps what a name meant when it was prepared: a new version of the catalog needs a new one.
+    const key = `${sql.toString('latin1')}\u0000${types}\u0000${scope.key}\u0000${scope.catalog.version}`
     const known = this.byText.get(key)
     if (known === undefined) {
       if (this.byText.size >= this.entriesMax) this.byText.delete(this.byText.keys().next().value!)

@@ -71,7 +71,8 @@ abstract class FrameConsumer<Result extends ExecEnd> implements ReplyConsumer {
       const { type, buffer, start, bodyStart, end } = reader
       if (type === MSG.errorResponse) this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
       if (type === MSG.commandComplete) this.sawTag(buffer, bodyStart, end)
-      if (type !== MSG.readyForQuery) this.frame(line, type, buffer, start, end)
+      if (type === MSG.notificationResponse) line.async(Buffer.from(buffer.subarray(start, end)))
+      else if (type !== MSG.readyForQuery) this.frame(line, type, buffer, start, end)
     }
     this.chunkDone(line)
     if (ready !== 0) this.resolve(this.result(ready))
@@ -119,6 +120,11 @@ export class Collector extends FrameConsumer<Collected> {
 /** Shared by the forwarders of one statement: what has been said to the client once for all shards. */
 export class ForwardState {
   rowDescriptionSent: boolean
+  /** An error may still come in place of the rows, and then nothing describes them: RETURNING, in simple protocol. */
+  describesLate = false
+  /** COPY TO STDOUT: the outputs of several shards are one to the client, whose end the executor tells. */
+  copyOutSent = false
+  joinsCopies = false
 
   /** `wantsRowDescription`: in the simple protocol, or when a Describe came right before. */
   constructor(wantsRowDescription: boolean) {
@@ -139,6 +145,7 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
   suspended = false
   /** Called when Postgres asks for COPY data. */
   onCopyIn: (() => void) | undefined
+  onError: (() => void) | undefined
 
   constructor(out: ClientOutput, state: ForwardState, speaks = true) {
     super()
@@ -150,17 +157,27 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
   protected frame(_line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
     if (!this.speaks) return
     switch (type) {
-      case MSG.parseComplete:
       case MSG.bindComplete:
+        return this.out.releaseOwed()
+      case MSG.parseComplete:
       case MSG.closeComplete:
       case MSG.parameterDescription:
       case MSG.noData:
-      case MSG.errorResponse:
       case MSG.commandComplete:
         return
+      case MSG.errorResponse:
+        return this.onError?.()
       case MSG.rowDescription:
         if (this.state.rowDescriptionSent) return
         this.state.rowDescriptionSent = true
+        if (this.state.describesLate) return this.out.owe(Buffer.from(buffer.subarray(start, end)))
+        break
+      case MSG.copyOutResponse:
+        if (this.state.copyOutSent) return
+        this.state.copyOutSent = true
+        break
+      case MSG.copyDone:
+        if (this.state.joinsCopies) return
         break
       case MSG.portalSuspended:
         this.suspended = true

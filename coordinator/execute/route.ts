@@ -104,5 +104,5 @@ export async function slotOf(
   if (slot >= 0 || slot === NULL_KEY) return slot
   // What no stored key can equal is converted, or refused, when it is assigned: Postgres' business.
   if (slot === NO_MATCH && assignment === undefined) return slot
-  return evaluateSlot(ctx, keyType, value, exec)
+  return evaluateSlot(ctx, keyType, value, exec, assignment)
 }

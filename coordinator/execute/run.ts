@@ -1,5 +1,5 @@
 import { assertNever } from '../../errors/pg-error.ts'
-import { commandComplete, EMPTY_QUERY_RESPONSE } from '../../protocol/wire/backend-messages.ts'
+import { EMPTY_QUERY_RESPONSE } from '../../protocol/wire/backend-messages.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { runCopy } from './copy.ts'
 import { runCursor } from './cursor.ts'
@@ -9,6 +9,7 @@ import { runExplain } from './explain.ts'
 import { runForward } from './forward.ts'
 import { runInsert } from './insert.ts'
 import { runInsertSelect } from './insert-select.ts'
+import { deferNotification, notificationOf } from './notify.ts'
 import { runSetting } from './setting.ts'
 import { runTransactionControl } from './transaction-control.ts'
 
@@ -19,9 +20,11 @@ import { runTransactionControl } from './transaction-control.ts'
 export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   const { plan } = exec
   switch (plan.kind) {
-    case 'forward':
-      if (plan.tag === 'NOTIFY' && ctx.tx.kind === 'explicit') return deferNotify(ctx, exec)
+    case 'forward': {
+      const notification = ctx.tx.isOpen ? notificationOf(exec) : undefined
+      if (notification !== undefined) return deferNotification(ctx, exec, notification)
       return runForward(ctx, exec, plan)
+    }
     case 'insert':
       return runInsert(ctx, exec, plan)
     case 'insert-select':
@@ -50,10 +53,4 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
     default:
       assertNever(plan)
   }
-}
-
-/** PREPARE TRANSACTION refuses NOTIFY: it is sent with the commit, when nobody can hear of what did not happen. */
-function deferNotify(ctx: ExecContext, exec: Execution): void {
-  ctx.state.notifications.push(exec.text)
-  ctx.out.hold(commandComplete('NOTIFY'))
 }

@@ -1,3 +1,4 @@
+import { weftError } from '../../errors/catalog.ts'
 import {
   bind,
   describe,
@@ -7,8 +8,9 @@ import {
   rewriteBindStatement,
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
+import { FIRST_USER_OID } from '../../sql/catalog.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
-import { type Collected, Collector } from './replies.ts'
+import { type Collected, Collector, ExecFailed } from './replies.ts'
 import { needing, type ReplyConsumer, type ShardLine } from './shard-line.ts'
 
 export interface SendOptions {
@@ -64,7 +66,7 @@ export function sendAsWritten(
     line.request.payload = exec.frame ?? query(exec.text)
   } else {
     const parts = [rewriteBindStatement(bound, exec.ref?.name ?? '')]
-    if (exec.ref === undefined) parts.unshift(parse('', exec.text, exec.paramTypes))
+    if (exec.ref === undefined) parts.unshift(parse('', exec.text, typesOn(line, exec.paramTypes)))
     else line.request.needs = needing(exec.ref)
     if (exec.wantsRowDescription) parts.push(describe('P', bound.portal))
     parts.push(execute(bound.portal, exec.maxRows), SYNC)
@@ -88,11 +90,21 @@ export function sendRewritten(
 ): void {
   const options = { writes: exec.plan.access === 'write', taints: exec.plan.effects.taintsBackend }
   prepareRequest(ctx, line, options)
-  line.request.payload = rewrittenPayload(exec, sql, params, resultFormats)
+  line.request.payload = rewrittenPayload(line, exec, sql, params, resultFormats)
   line.exec(consumer)
 }
 
+/**
+ * Types that are not built in have a number of their own on each server, and clients know the home shard's: elsewhere
+ * Postgres infers the type.
+ */
+function typesOn(line: ShardLine, types: readonly number[]): readonly number[] {
+  if (line.shard === HOME || types.every((type) => type < FIRST_USER_OID)) return types
+  return types.map((type) => (type < FIRST_USER_OID ? type : 0))
+}
+
 function rewrittenPayload(
+  line: ShardLine,
   exec: Execution,
   sql: string,
   params: readonly number[],
@@ -103,7 +115,7 @@ function rewrittenPayload(
   const values = params.map((n) => boundValue(bound, n))
   const formats = params.map((n) => boundFormat(bound, n))
   return Buffer.concat([
-    parse('', sql, types),
+    parse('', sql, typesOn(line, types)),
     bind({ params: values, paramFormats: formats, resultFormats }),
     describe('P', ''),
     execute('', 0),
@@ -177,6 +189,16 @@ export async function failedLeaves<T>(ctx: ExecContext, line: ShardLine, ended: 
       if (!line.session.holdsBackend) ctx.tx.leave(line)
     }
     throw error
+  }
+}
+
+/** What a commit that was sent and not answered has done is not known: the client must not run it again blindly. */
+export async function unknownIfSent<T>(ended: Promise<T>): Promise<T> {
+  try {
+    return await ended
+  } catch (error) {
+    if (!(error instanceof ExecFailed) || !error.sent) throw error
+    throw weftError('commit_unknown', { shard: error.shard, why: error.message }, error)
   }
 }
 

@@ -1,7 +1,8 @@
 import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
-import { slotForText } from '../../sql/hash/key-value.ts'
+import { type KeyContext, NO_CONTEXT, slotForText } from '../../sql/hash/key-value.ts'
 import { slotExpression } from '../../sql/hash/slot-expression.ts'
+import { storedType } from '../../sql/hash/stored-type.ts'
 import type { KeyValue } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { NULL_KEY } from './key-slots.ts'
@@ -18,10 +19,11 @@ export async function evaluateSlot(
   keyType: KeyType,
   value: KeyValue,
   exec: Execution,
+  { typmod }: KeyContext = NO_CONTEXT,
 ): Promise<number> {
   const literal = exec.keys.literalSql(value)
   const cast = value.castTo === undefined ? '' : `::${value.castTo}`
-  const operand = `(${literal ?? '$1'}${cast})::${keyType}`
+  const operand = `(${literal ?? '$1'}${cast})::${storedType(keyType, typmod)}`
   const payload = Buffer.concat([
     ...bound(`SELECT ${slotExpression(keyType, operand)}`, value, exec),
     describe('P', ''),
@@ -37,11 +39,16 @@ export async function evaluateSlot(
   return slot === null || slot === undefined ? NULL_KEY : Number(slot.toString())
 }
 
-/** Slot of a key value in the text form that Postgres printed. */
-export async function slotOfText(ctx: ExecContext, keyType: KeyType, text: string | null): Promise<number> {
-  const slot = slotForText(keyType, text)
+/** Slot of a value in the text form that Postgres printed, once it is stored in a key column with this modifier. */
+export async function slotOfText(
+  ctx: ExecContext,
+  keyType: KeyType,
+  text: string | null,
+  typmod: number | undefined,
+): Promise<number> {
+  const slot = slotForText(keyType, text, 'unknown', typmod === undefined ? NO_CONTEXT : { typmod })
   if (slot >= 0 || slot === NULL_KEY) return slot
-  const sql = `SELECT ${slotExpression(keyType, `$1::${keyType}`)}`
+  const sql = `SELECT ${slotExpression(keyType, `$1::${storedType(keyType, typmod)}`)}`
   // The home shard may be busy giving the rows of an INSERT … SELECT: every shard reads values alike.
   const home = ctx.line(HOME)
   const line = home.active ? ctx.line(HOME + 1) : home

@@ -69,7 +69,7 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
   if (ctx.tx.isOpen) ctx.tx.tainted = true
   const text = plan.viaFunction && exec.bind !== undefined ? boundSetConfig(exec) : exec.text
   // What is sent here is a transaction of its own, in which Postgres would not warn.
-  if (plan.verb === 'set-local' && !plan.viaFunction && !ctx.tx.isOpen) ctx.out.push(NOT_IN_BLOCK)
+  if (plan.verb === 'set-local' && !plan.viaFunction && !isInBlock(ctx, exec)) ctx.out.push(NOT_IN_BLOCK)
   const shown = names.map((name) => `pg_catalog.current_setting(${quoteText(name)})`)
   const set = await runOn(ctx, line, `${text};SELECT ${shown.join(', ')}`)
   const values = names.map((_, i) => set.rows.at(-1)?.[i]?.toString('utf8') ?? '')
@@ -82,6 +82,11 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
   for (const aside of set.asides) ctx.out.aside(aside)
   if (plan.viaFunction) return sayValue(ctx, exec, values[0]!)
   ctx.out.hold(commandComplete(plan.tag))
+}
+
+/** The first statement of a pipeline is not in a block yet, as Postgres sees it. */
+function isInBlock({ tx }: ExecContext, exec: Execution): boolean {
+  return tx.kind === 'explicit' || (tx.kind === 'implicit' && (exec.bind === undefined || tx.hasRun))
 }
 
 const NOT_IN_BLOCK = noticeResponse({

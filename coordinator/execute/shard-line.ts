@@ -6,6 +6,7 @@ import type {
   Settings,
   StatementRef,
 } from '../../protocol/agent-link.ts'
+import { CANCELED, withoutCancel } from './victim.ts'
 
 /** Receives what one exec brings, in order, until `data` with `ready !== 0` or `failed`. */
 export interface ReplyConsumer {
@@ -33,6 +34,13 @@ export class ShardLine implements ReplySink {
   wrote = false
   /** An exec is under way. */
   active = false
+  /** Status byte of the last exec's ReadyForQuery; 0 while one runs, or when it never came. */
+  status = 0
+  /** Execs so far. */
+  execs = 0
+  /** The answer to the cancel request that ends the running exec, and replies since, until its end. */
+  private victim: PgError | undefined
+  private tail: Buffer[] = []
   private consumer: ReplyConsumer | undefined
   private readonly onAsync: (chunk: Buffer) => void
   private waitingForRoom: (() => void)[] = []
@@ -57,25 +65,54 @@ export class ShardLine implements ReplySink {
   exec(consumer: ReplyConsumer): void {
     invariant(!this.active, `exec on shard ${this.shard} while one runs`)
     this.active = true
+    this.execs++
+    this.status = 0
     this.consumer = consumer
     this.session.exec(this.request as ExecRequest)
   }
 
+  /** Cancels the running exec; the client is told `error` in place of Postgres' own, if that comes to pass. */
+  endAsVictim(error: PgError): void {
+    if (!this.active) return
+    this.victim = error
+    this.session.cancel()
+  }
+
   data(chunk: Buffer, ready: number): void {
+    if (this.victim === undefined) return this.take(chunk, ready)
+    this.tail.push(chunk)
+    if (ready === 0) return
+    const tail = withoutCancel(Buffer.concat(this.tail), this.victim)
+    this.notVictim()
+    this.take(tail, ready)
+  }
+
+  private notVictim(): void {
+    this.victim = undefined
+    this.tail = []
+  }
+
+  private take(chunk: Buffer, ready: number): void {
     const consumer = this.consumer
     if (consumer === undefined) return
     if (ready !== 0) {
+      this.status = ready
       this.active = false
       this.consumer = undefined
+      // Nobody will make room for a COPY that is over.
+      if (this.waitingForRoom.length > 0) this.drained()
     }
     consumer.data(this, chunk, ready)
   }
 
   failed(error: PgError, sent: boolean): void {
     const consumer = this.consumer
+    const told = error.code === CANCELED ? (this.victim ?? error) : error
     this.active = false
     this.consumer = undefined
-    consumer?.failed(this, error, sent)
+    this.notVictim()
+    this.drained()
+    consumer?.failed(this, told, sent)
   }
 
   async(chunk: Buffer): void {

@@ -9,8 +9,11 @@ export class TxnTickets {
   private taken = 0
   private readonly waiting: { readonly grant: () => void }[] = []
 
-  constructor(limit: number) {
+  private readonly onChange: (inUse: number) => void
+
+  constructor(limit: number, onChange: (inUse: number) => void = () => {}) {
     this.limit = limit
+    this.onChange = onChange
   }
 
   setLimit(limit: number): void {
@@ -29,6 +32,7 @@ export class TxnTickets {
   tryAcquire(): boolean {
     if (this.taken >= this.limit || this.waiting.length > 0) return false
     this.taken++
+    this.onChange(this.taken)
     return true
   }
 
@@ -39,6 +43,7 @@ export class TxnTickets {
       const entry = {
         grant: () => {
           this.taken++
+          this.onChange(this.taken)
           resolve()
         },
       }
@@ -54,6 +59,7 @@ export class TxnTickets {
 
   release(): void {
     this.taken--
+    this.onChange(this.taken)
     this.serve()
   }
 

@@ -113,7 +113,7 @@ async function savepoint(ctx: ExecContext, plan: TransactionPlan, name: string):
     throw needsBlock(plan.tag === 'ROLLBACK' ? 'ROLLBACK TO SAVEPOINT' : words(plan))
   if (plan.verb === 'savepoint') {
     await everywhere(ctx, `SAVEPOINT ${quoted}`)
-    tx.addReplay(`SAVEPOINT ${quoted}`, name)
+    tx.savepoint(`SAVEPOINT ${quoted}`, name, ctx.state.notifications.length)
     return ctx.settings.savepoint(name)
   }
   if (!tx.hasSavepoint(name)) {
@@ -140,7 +140,7 @@ async function rollbackTo(ctx: ExecContext, name: string, quoted: string): Promi
   }
   tx.failed = false
   await everywhere(ctx, `ROLLBACK TO SAVEPOINT ${quoted}`)
-  tx.rollbackTo(name)
+  ctx.state.notifications.length = tx.rollbackTo(name).notifications
   ctx.settings.rollbackTo(name)
 }
 

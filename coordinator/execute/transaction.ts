@@ -1,4 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
+import type { PgError } from '../../errors/pg-error.ts'
+import { STATUS } from '../../protocol/wire/frames.ts'
 import type { ShardLine } from './shard-line.ts'
 
 export type TransactionKind =
@@ -21,6 +23,8 @@ interface Replayed {
   readonly sql: string
   /** Set for a SAVEPOINT. */
   readonly savepoint?: string
+  /** How many notifications waited for the commit when it was set. */
+  readonly notifications?: number
 }
 
 export function modesSql(modes: TransactionModes): string {
@@ -52,6 +56,12 @@ export class Transaction {
   tainted = false
   /** It changed a parameter of which clients are told: how its statements end may change it again. */
   setReported = false
+  /** It changed the schema, perhaps only of local tables. */
+  ranDdl = false
+  /** It commits on these shards by two-phase commit. */
+  committing: readonly ShardLine[] = NO_LINES
+  /** It was chosen to break a deadlock while it committed. */
+  victim: PgError | undefined
   private replay: Replayed[] = []
 
   get isOpen(): boolean {
@@ -112,8 +122,22 @@ export class Transaction {
     })
   }
 
-  addReplay(sql: string, savepoint?: string): void {
-    this.replay.push(savepoint === undefined ? { sql } : { sql, savepoint })
+  addReplay(sql: string): void {
+    this.replay.push({ sql })
+  }
+
+  savepoint(sql: string, savepoint: string, notifications: number): void {
+    this.replay.push({ sql, savepoint, notifications })
+  }
+
+  /** Its shards that have not failed with it, when nothing can bring it back: they only keep others waiting. */
+  doomed(): readonly ShardLine[] {
+    if (!this.failed || this.kind !== 'explicit' || this.replay.some((r) => r.savepoint !== undefined)) {
+      return NO_LINES
+    }
+    return this.joined.filter(
+      (line) => !line.active && line.status === STATUS.inTransaction && line.session.holdsBackend,
+    )
   }
 
   hasSavepoint(name: string): boolean {
@@ -127,10 +151,39 @@ export class Transaction {
   }
 
   /** ROLLBACK TO: the savepoint stays, everything after it is gone. */
-  rollbackTo(name: string): void {
+  rollbackTo(name: string): { readonly notifications: number } {
     const at = this.replay.findLastIndex((r) => r.savepoint === name)
+    const notifications = this.replay[at]?.notifications ?? 0
     this.replay = this.replay.slice(0, at + 1)
     this.failed = false
+    return { notifications }
+  }
+
+  /** 0 unless something runs on two shards or more; else a number that changes with what runs. */
+  spanningWork(): number {
+    if (this.joined.length < 2) return 0
+    let isRunning = this.committing.length > 0
+    let execs = this.committing.length
+    for (const line of this.joined) {
+      isRunning ||= line.active
+      execs += line.execs
+    }
+    return isRunning ? execs : 0
+  }
+
+  /** Cancels what runs: `error` is the client's answer. */
+  endAsVictim(error: PgError): void {
+    if (this.committing.length > 0) {
+      this.victim = error
+      this.cancelCommit()
+      return
+    }
+    for (const line of this.joined) line.endAsVictim(error)
+  }
+
+  /** Aborts it as long as a shard still prepares; without effect after that. */
+  cancelCommit(): void {
+    for (const line of this.committing) line.session.cancel()
   }
 
   /** Back to no transaction. The lines' backends have been committed or rolled back by then. */
@@ -148,8 +201,12 @@ export class Transaction {
     this.catalogDirty = false
     this.tainted = false
     this.setReported = false
+    this.ranDdl = false
+    this.committing = NO_LINES
+    this.victim = undefined
     if (this.replay.length > 0) this.replay = []
   }
 }
 
 const BEGIN: readonly string[] = ['BEGIN']
+const NO_LINES: readonly ShardLine[] = []

@@ -98,7 +98,7 @@ export class LinkSession implements AgentSession {
 
   private openThere(connection: MuxConnection): void {
     this.openOn = connection
-    writeOpen(connection.writer(), this.wireId, this.identity)
+    writeOpen(connection.writer(), this.wireId, this.sessionId, this.identity)
     if (this.isPaused) writeSignal(connection.writer(), KIND.pause, this.wireId)
   }
 

@@ -15,6 +15,7 @@ import {
   execute as executeMessage,
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
+import type { Plan } from '../../sql/plan/plan.ts'
 import type { Execution } from '../execute/context.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
 import type { PlanScope } from '../execute/planner.ts'
@@ -41,6 +42,7 @@ export class BatchRunner {
   private readonly session: ClientSession
   private readonly slow: SlowPath
   private readonly portals = new Map<string, Portal>()
+  private lastBound: string | undefined
 
   constructor(session: ClientSession, slow: SlowPath) {
     this.session = session
@@ -53,12 +55,14 @@ export class BatchRunner {
    */
   async run(batch: Batch, synced: boolean): Promise<BatchEnd> {
     const { session, slow } = this
+    this.lastBound = undefined
+    session.state.copyOpened = false
     const ops = batch.ops.slice()
     batch.clear()
-    const executes = ops.reduce((n, op) => n + (op.kind === 'execute' ? 1 : 0), 0)
-    const alone = synced && executes <= 1 && session.tx.kind === 'none'
+    const alone = synced && session.tx.kind === 'none' && isLast(ops)
     try {
       for (const op of ops) await this.op(op, alone)
+      session.out.releaseOwed()
       synced &&= !session.state.copyOpened
       if (synced && session.tx.kind === 'implicit') await slow.commit()
       session.out.releaseHeld()
@@ -67,7 +71,6 @@ export class BatchRunner {
       await slow.recover(error)
       return { ok: false, synced: synced && !session.state.copyOpened }
     } finally {
-      session.state.copyOpened = false
       if (synced && session.tx.kind === 'none') this.portals.clear()
     }
   }
@@ -78,24 +81,33 @@ export class BatchRunner {
 
   private async op(op: Op, alone: boolean): Promise<void> {
     const { out } = this.session
+    out.releaseHeld()
+    if (!this.isOfLastBound(op)) out.releaseOwed()
     switch (op.kind) {
+      case 'malformed':
+        throw op.error
       case 'parse':
         await this.parse(op.message)
         return out.push(PARSE_COMPLETE)
       case 'bind':
-        this.bind(op.message)
-        return out.push(BIND_COMPLETE)
+        await this.bind(op.message)
+        return out.owe(BIND_COMPLETE)
       case 'describe':
         if (op.target === 'S') return this.describeStatement(this.statement(op.name))
         return this.describePortal(this.portal(op.name))
       case 'execute':
-        out.releaseHeld()
         return this.execute(this.portal(op.portal), op.maxRows, alone)
       case 'close':
         if (op.target === 'S') this.session.prepared.delete(op.name)
         else await this.closePortal(op.name)
         return out.push(CLOSE_COMPLETE)
     }
+  }
+
+  /** Whether the answer to the last Bind may still wait: until this executes what was bound. */
+  private isOfLastBound(op: Op): boolean {
+    if (op.kind === 'execute') return op.portal === this.lastBound
+    return op.kind === 'describe' && op.target === 'P' && op.name === this.lastBound
   }
 
   private statement(name: string): Prepared {
@@ -137,7 +149,8 @@ export class BatchRunner {
 
   /** The statement's plan under a scope; parses when the cache has none. */
   private planned(statement: Prepared, scope: PlanScope) {
-    const { planner } = this.session
+    const { planner, node } = this.session
+    statement.refresh(scope, node.schema.epoch)
     const known = statement.planUnder(scope, planner)
     if (known !== undefined) return known
     const parsed = planner.parse(statement.text)
@@ -155,26 +168,30 @@ export class BatchRunner {
     return plan
   }
 
-  private bind(message: Extract<Op, { kind: 'bind' }>['message']): void {
+  private async bind(message: Extract<Op, { kind: 'bind' }>['message']): Promise<void> {
     const statement = this.statement(message.statement)
     if (message.portal !== '' && this.portals.has(message.portal)) {
       throw new PgError({ code: '42P03', message: `cursor "${message.portal}" already exists` })
     }
-    const expected = statement.described?.paramTypes.length
+    const plan = this.planned(statement, await this.slow.scope())
+    const expected = statement.paramCount(plan)
     const given = message.paramLengths.length
-    if (expected !== undefined && expected !== given) {
+    if (expected !== given) {
       const what = `bind message supplies ${given} parameters, but prepared statement "${statement.name}" requires ${expected}`
       throw new PgError({ code: '08P01', message: what })
     }
     const portal: Portal = { name: message.portal, statement, bind: message, line: undefined, done: false }
     this.portals.set(message.portal, portal)
+    this.lastBound = message.portal
   }
 
   private async describeStatement(statement: Prepared): Promise<void> {
     const { out } = this.session
     this.planned(statement, await this.slow.scope())
+    const before = statement.describedBefore
+    if (before !== undefined) out.push(parameterDescription(before.paramTypes))
     const described = await describeStatement(this.session, this.slow, statement)
-    out.push(parameterDescription(described.paramTypes))
+    if (before === undefined) out.push(parameterDescription(described.paramTypes))
     out.push(described.rowDescription ?? NO_DATA)
   }
 
@@ -182,20 +199,33 @@ export class BatchRunner {
     this.planned(portal.statement, await this.slow.scope())
     const { rowDescription } = await describeStatement(this.session, this.slow, portal.statement)
     const { out } = this.session
-    out.push(rowDescription === undefined ? NO_DATA : formatted(rowDescription, portal.bind.resultFormats))
+    out.owe(rowDescription === undefined ? NO_DATA : formatted(rowDescription, portal.bind.resultFormats))
   }
 
   private async execute(portal: Portal, maxRows: number, alone: boolean): Promise<void> {
     if (portal.line !== undefined) return this.resume(portal, maxRows)
-    if (portal.done) return this.session.out.hold(commandComplete('SELECT 0'))
-    if (portal.statement.sql.length === 0) return this.session.out.push(EMPTY_QUERY_RESPONSE)
     const { session } = this
     const { statement } = portal
+    if (portal.done) return session.out.hold(this.nothingLeft(portal))
+    if (statement.sql.length === 0) return session.out.push(EMPTY_QUERY_RESPONSE)
+    const plan = this.planned(statement, await this.slow.scope())
+    if (!bindsOnShards(plan)) session.out.releaseOwed()
     await describeStatement(session, this.slow, statement, 'unclear')
     await this.slow.statement((scope) => this.execution(portal, scope, maxRows), alone)
     portal.line = session.state.suspended
     portal.done = portal.line === undefined
     session.state.suspended = undefined
+  }
+
+  /** What Postgres says of a portal that has run to its end. */
+  private nothingLeft({ name, statement }: Portal): Buffer {
+    const plan = statement.planUnder(this.session.scope(), this.session.planner)
+    if (plan?.returnsRows !== true) {
+      throw new PgError({ code: '55000', message: `portal "${name}" cannot be run` })
+    }
+    if (plan.tag === 'INSERT') return commandComplete('INSERT 0 0')
+    const counts = /^(SELECT|UPDATE|DELETE|MERGE|FETCH)$/.test(plan.tag)
+    return commandComplete(counts ? `${plan.tag} 0` : plan.tag)
   }
 
   private execution(portal: Portal, scope: PlanScope, maxRows: number): Execution {
@@ -238,6 +268,17 @@ export class BatchRunner {
     sendPayload(session, portal.line, payload, { writes: false }, forwarder)
     settle(session, portal.line, await failedLeaves(session, portal.line, forwarder.ended))
   }
+}
+
+/** Its one Execute ends the batch: what it does may commit by itself, nothing that could fail follows. */
+function isLast(ops: readonly Op[]): boolean {
+  const first = ops.findIndex((op) => op.kind === 'execute')
+  return first < 0 || ops.slice(first + 1).every((op) => op.kind === 'close')
+}
+
+/** Postgres binds it when it is executed, and may refuse then. */
+function bindsOnShards(plan: Plan): boolean {
+  return plan.kind === 'forward' || plan.kind === 'insert' || plan.kind === 'insert-select'
 }
 
 const EMPTY_PLAN = {

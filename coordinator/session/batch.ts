@@ -31,6 +31,8 @@ export type Op =
   | ({ readonly kind: 'describe'; readonly target: Target; readonly name: string } & Framed)
   | ({ readonly kind: 'execute'; readonly portal: string; readonly maxRows: number } & Framed)
   | ({ readonly kind: 'close'; readonly target: Target; readonly name: string } & Framed)
+  /** A message that makes no sense: its error is told when its turn comes. */
+  | { readonly kind: 'malformed'; readonly error: PgError }
 
 /** A pipeline that never syncs is worked off in pieces of this size. */
 const OPS_MAX = 1000
@@ -58,6 +60,10 @@ export class Batch {
   add(type: number, buffer: Buffer, start: number, end: number): void {
     this.ops.push(decode(type, buffer, start, end))
     this.bytes += end - start
+  }
+
+  malformed(error: PgError): void {
+    this.ops.push({ kind: 'malformed', error })
   }
 
   /** Messages for the backend: the gathered ones under the backend's statement name, and a Sync. */
@@ -115,6 +121,7 @@ export interface DirectBatch {
 interface StatementHolder {
   readonly prepared: Map<string, Prepared>
   readonly planner: Planner
+  readonly node: { readonly schema: { readonly epoch: number } }
   scope(): PlanScope
 }
 
@@ -136,8 +143,11 @@ export function directBatch(session: StatementHolder, batch: Batch): DirectBatch
   if (describe !== undefined && (describe.target !== 'P' || describe.name !== '')) return undefined
   const statement = statementOf(session, parsed, bind.message)
   if (statement === undefined) return undefined
-  const plan = statement.planUnder(session.scope(), session.planner)
-  if (plan?.kind !== 'forward') return undefined
+  const scope = session.scope()
+  if (statement.isOutdated(scope, session.node.schema.epoch)) return undefined
+  const plan = statement.planUnder(scope, session.planner)
+  if (plan?.kind !== 'forward' || bind.message.paramLengths.length !== statement.paramCount(plan))
+    return undefined
   if (parsed !== undefined) session.prepared.set(statement.name, statement)
   return { statement, plan, bind: bind.message, describe, execute, parsed: parsed !== undefined }
 }
@@ -148,7 +158,7 @@ function statementOf(
   bind: BindMessage,
 ): Prepared | undefined {
   if (parsed === undefined) return session.prepared.get(bind.statement)
-  if (parsed.name !== bind.statement) return undefined
-  if (parsed.name !== '' && session.prepared.has(parsed.name)) return undefined
+  // A named statement is described first: what it returns is fixed from then on.
+  if (parsed.name !== '' || bind.statement !== '') return undefined
   return new Prepared(parsed.name, parsed.buffer.subarray(parsed.sqlStart, parsed.sqlEnd), parsed.paramTypes)
 }

@@ -2,34 +2,23 @@ import type { Socket } from 'node:net'
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { BackendIdentity, Settings } from '../../protocol/agent-link.ts'
-import {
-  backendKeyData,
-  errorResponse,
-  PARSE_COMPLETE,
-  readyForQuery,
-} from '../../protocol/wire/backend-messages.ts'
+import { backendKeyData, errorResponse, readyForQuery } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG, STATUS } from '../../protocol/wire/frames.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import { quickVerb } from '../../sql/lex/inspect.ts'
-import type { Lexed } from '../../sql/lex/lexed.ts'
-import type { ForwardPlan, Plan, PreparedPlan } from '../../sql/plan/plan.ts'
+import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
+import type { WatchedSession } from '../commit/deadlock-detector.ts'
 import { ClientOutput } from '../execute/client-output.ts'
-import {
-  type CoordinatorNode,
-  type CopyFeed,
-  type ExecContext,
-  type Execution,
-  HOME,
-  type SessionState,
-} from '../execute/context.ts'
-import { StatementKeys } from '../execute/key-slots.ts'
+import type { CoordinatorNode, CopyFeed, ExecContext, Execution, SessionState } from '../execute/context.ts'
+import { abortShards } from '../execute/end-transaction.ts'
 import type { Planner, PlanScope } from '../execute/planner.ts'
-import { NOT_ONE, routeNow } from '../execute/route.ts'
-import { needing, type ReplyConsumer, ShardLine } from '../execute/shard-line.ts'
+import { ShardLine } from '../execute/shard-line.ts'
 import { Transaction } from '../execute/transaction.ts'
 import { type SessionSettings, sessionSettings } from '../settings/session-settings.ts'
-import { Batch, directBatch } from './batch.ts'
+import { Batch } from './batch.ts'
+import { DirectPath } from './direct-path.ts'
 import type { Prepared } from './prepared.ts'
+import { SessionScope } from './session-scope.ts'
 import { SlowPath } from './slow-path.ts'
 import { runPrepared } from './sql-prepared.ts'
 
@@ -52,19 +41,11 @@ export interface SessionOptions {
 
 /** Input a client may have waiting while a statement runs, before its socket is paused. */
 const PENDING_BYTES_MAX = 1 << 20
-const BEGIN_ANSWER = Buffer.concat([
-  Buffer.from('C\0\0\0\x0aBEGIN\0', 'latin1'),
-  readyForQuery(STATUS.inTransaction),
-])
-const COMMIT_QUERY = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1')
-const ROLLBACK_QUERY = Buffer.from('Q\0\0\0\x0dROLLBACK\0', 'latin1')
-
 /**
- * One client. Messages are handled in order, one at a time. Statements whose plan is cached and whose shard can be
- * told at once take the direct way here: their bytes go to the shard, the shard's bytes come back, nothing is awaited.
- * Everything else goes to `SlowPath`.
+ * One client. Messages are handled in order, one at a time: by `DirectPath` when nothing has to be awaited, else by
+ * `SlowPath`.
  */
-export class ClientSession implements ExecContext, ReplyConsumer {
+export class ClientSession implements ExecContext, WatchedSession {
   readonly node: CoordinatorNode
   readonly planner: Planner
   readonly sessionId: number
@@ -84,28 +65,16 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   private readonly reader: FrameReader
   private readonly identity: BackendIdentity
   private readonly lines: (ShardLine | undefined)[]
-  private readonly keys = new StatementKeys()
   private readonly batch = new Batch()
+  readonly scopes: SessionScope
   private readonly slow: SlowPath
-  private planScope: PlanScope | undefined
-  /** The scope is of an uncommitted catalog: it holds until the transaction ends. */
-  private keepsScope = false
-  private path: readonly string[] = []
+  private readonly direct: DirectPath
 
   /** A message is being handled; the next waits. */
   private busy = true
   private inputPaused = false
   /** After an error in the extended protocol everything is skipped up to Sync. */
   private skipToSync = false
-  private asyncMessages: Buffer[] = []
-
-  // The direct exec that is under way.
-  /** What to run again, the slow way, when the shard map turned out to be stale. */
-  private direct: { readonly frame: Buffer | undefined; readonly batch: boolean } = NOTHING_DIRECT
-  private directBytes = 0
-  private directEnds = false
-  /** ParseComplete is owed ahead of the answer; the statement it is for. */
-  private owedParse: Prepared | undefined
 
   constructor(options: SessionOptions) {
     this.options = options
@@ -132,7 +101,9 @@ export class ClientSession implements ExecContext, ReplyConsumer {
       copyOpened: false,
       notifications: [],
     }
+    this.scopes = new SessionScope(this.node.catalogs, this.planner, this.state)
     this.slow = new SlowPath(this)
+    this.direct = new DirectPath(this, this.slow)
   }
 
   /** Greets the client: parameters, cancel key, ready. A role that cannot log in to the home shard ends here. */
@@ -203,10 +174,14 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   /** A message is done: on to the next. */
   idle(): void {
     if (this.closed) return
+    if (this.tx.failed) {
+      const doomed = this.tx.doomed()
+      if (doomed.length > 0) return this.abortFirst(doomed)
+    }
     this.busy = false
     if (!this.batch.isEmpty) this.batch.clear()
     this.copyFeed = undefined
-    if (this.asyncMessages.length > 0) this.sayAsync()
+    if (this.out.hasWaiting) this.sayAsync()
     try {
       this.pump()
     } catch (error) {
@@ -214,11 +189,18 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     }
   }
 
+  private abortFirst(doomed: readonly ShardLine[]): void {
+    this.out.flush()
+    void abortShards(this, doomed).then(() => this.idle())
+  }
+
   private message(type: number, buffer: Buffer, start: number, end: number): void {
     if (this.skipToSync && type !== MSG.sync && type !== MSG.terminate) return
     switch (type) {
       case MSG.query:
-        return this.query(buffer, start, end)
+        if (this.prepared.size > 0) this.prepared.delete('')
+        if (this.batch.isEmpty) return this.query(buffer, start, end)
+        return this.runBatch(false, buffer.subarray(start, end))
       case MSG.parse:
       case MSG.bind:
       case MSG.describe:
@@ -252,9 +234,18 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     while (this.busy && !this.closed && feed?.isOpen === true && this.reader.next()) {
       const { type, buffer, start, end } = this.reader
       if (type === MSG.terminate) return this.terminate()
+      if (!COPY_MESSAGES.has(type)) return this.strayInCopy(type)
       this.waitForRoom(feed.message(type, buffer, start, end))
     }
     if (feed !== undefined) this.waitForRoom(feed.flush())
+  }
+
+  /** Postgres hangs up too: nobody can tell where the data ends. */
+  private strayInCopy(type: number): void {
+    const what = `unexpected message type 0x${type.toString(16).toUpperCase()} during COPY from stdin`
+    this.out.push(errorResponse({ code: '08P01', message: what }))
+    const why = 'terminating connection because protocol synchronization was lost'
+    this.fatal(weftError('protocol_violation', { what: why }))
   }
 
   readCopy(feed: CopyFeed): void {
@@ -276,178 +267,32 @@ export class ClientSession implements ExecContext, ReplyConsumer {
     const sqlStart = start + 5
     const sqlEnd = end - 1
     if (buffer[sqlEnd] !== 0) throw weftError('protocol_violation', { what: 'invalid string in message' })
-    if (!this.batch.isEmpty) this.batch.clear()
     const verb = quickVerb(buffer, sqlStart, sqlEnd)
-    if (verb !== 'none' && this.quick(verb)) return
+    if (verb !== 'none' && this.direct.quick(verb)) return
     const frame = buffer.subarray(start, end)
-    if (this.mayGoDirect()) {
+    if (this.direct.mayGo()) {
       const lexed = this.planner.lex(buffer, sqlStart, sqlEnd)
       const plan = this.planner.lookup(this.scope(), buffer, lexed)
-      if (plan !== undefined && plan.kind === 'forward' && this.directQuery(plan, buffer, lexed, frame))
+      if (plan !== undefined && plan.kind === 'forward' && this.direct.query(plan, buffer, lexed, frame))
         return
     }
     this.runQuery(frame)
   }
 
+  /** A message is being handled: the next waits for `idle`. */
+  occupy(): void {
+    this.busy = true
+  }
+
+  /** Runs what could not go the direct way after all. */
+  runSlowly(what: { readonly frame: Buffer | undefined; readonly batch: Batch | undefined }): void {
+    if (what.batch !== undefined) this.runBatch(true)
+    else this.runQuery(what.frame!)
+  }
+
   private runQuery(frame: Buffer): void {
     this.busy = true
     void this.slow.query(frame).then(() => this.idle())
-  }
-
-  /** BEGIN, COMMIT and ROLLBACK by themselves, when nothing about them needs thought. */
-  private quick(verb: 'begin' | 'commit' | 'rollback'): boolean {
-    const { tx } = this
-    if (verb === 'begin') {
-      if (tx.kind !== 'none') return false
-      tx.begin('explicit')
-      this.settings.begin()
-      this.out.push(BEGIN_ANSWER)
-      return true
-    }
-    const line = tx.joined[0]
-    const simple = tx.kind === 'explicit' && tx.joined.length === 1 && line !== undefined
-    if (!simple || tx.mapChanged || tx.tainted || this.state.pinned) return false
-    if (this.state.notifications.length > 0) return false
-    if (tx.failed && (verb === 'commit' || tx.lost)) return false
-    const request = line.request
-    request.begin = undefined
-    request.needs = undefined
-    request.pin = false
-    request.taints = tx.tainted
-    request.swallow = 0
-    request.access = verb === 'commit' ? 'commit' : 'read'
-    request.payload = verb === 'commit' ? COMMIT_QUERY : ROLLBACK_QUERY
-    this.directEnds = true
-    if (verb === 'commit') this.settings.commit()
-    else this.settings.rollback()
-    this.startDirect(line, NOTHING_DIRECT)
-    return true
-  }
-
-  /** Whether the session's state allows statements to skip the slow path at all. */
-  private mayGoDirect(): boolean {
-    const { tx } = this
-    if (this.out.parameters.isDue) return false
-    if (tx.kind === 'none') return true
-    if (tx.kind !== 'explicit' || tx.failed || tx.catalogDirty) return false
-    if (tx.setReported) return false
-    if (tx.hasTicket) return true
-    if (!this.node.tickets.tryAcquire()) return false
-    tx.hasTicket = true
-    return true
-  }
-
-  private directQuery(plan: ForwardPlan, buffer: Buffer, lexed: Lexed, frame: Buffer): boolean {
-    if (!isDirect(plan)) return false
-    this.keys.ofText(buffer, lexed)
-    const line = this.directTarget(plan)
-    if (line === undefined) return false
-    line.request.payload = frame
-    line.request.needs = undefined
-    this.startDirect(line, { frame, batch: false })
-    return true
-  }
-
-  /** Finds the shard of a direct statement and fills in everything of the request but payload and needs. */
-  private directTarget(plan: ForwardPlan): ShardLine | undefined {
-    const { tx } = this
-    const preferred = tx.joined[0]?.shard ?? HOME
-    const catalog = this.scope().catalog
-    const shard = routeNow(plan.route, this.keys, catalog, preferred)
-    if (shard === NOT_ONE) return undefined
-    const line = this.line(shard)
-    if (tx.kind === 'explicit' && !line.joined && tx.modes.isolation !== undefined && tx.joined.length > 0) {
-      return undefined
-    }
-    const request = line.request
-    tx.enter(line, plan.access === 'write')
-    request.mapVersion = catalog.version
-    request.settings = this.settings.effective()
-    request.access = plan.access
-    request.pin = shard === HOME && this.state.pinned
-    request.taints = tx.tainted
-    request.swallow = 0
-    return line
-  }
-
-  private startDirect(line: ShardLine, direct: ClientSession['direct']): void {
-    this.busy = true
-    this.direct = direct
-    this.directBytes = 0
-    this.out.flush()
-    line.exec(this)
-  }
-
-  // Replies of a direct exec (ReplyConsumer)
-
-  data(line: ShardLine, chunk: Buffer, ready: number): void {
-    if (this.closed) return
-    if (this.owedParse !== undefined && this.directBytes === 0 && chunk.length > 0) this.payParse(chunk)
-    this.directBytes += chunk.length
-    if (ready === 0) {
-      if (this.out.send(chunk)) return
-      line.session.pause()
-      this.out.onceDrained(() => line.session.resume())
-      return
-    }
-    this.out.send(this.directDone(line, chunk, ready))
-    this.idle()
-  }
-
-  /** Notes what the end of a direct exec means for the transaction; the client must see the session's own status. */
-  private directDone(line: ShardLine, chunk: Buffer, ready: number): Buffer {
-    const { tx } = this
-    if (tx.kind !== 'explicit') return chunk
-    if (this.directEnds) {
-      this.directEnds = false
-      this.slow.endTransaction()
-      return chunk
-    }
-    if (ready === STATUS.inTransaction) return chunk
-    tx.failed = true
-    if (ready !== STATUS.idle) return chunk
-    // BEGIN itself failed on the shard, or the statement ended the block there: for the client it is a failed block.
-    tx.leave(line)
-    const patched = Buffer.from(chunk)
-    patched[patched.length - 1] = STATUS.failed
-    return patched
-  }
-
-  /** An error as the first answer may be the Parse's: then the statement does not exist. */
-  private payParse(chunk: Buffer): void {
-    const statement = this.owedParse!
-    this.owedParse = undefined
-    if (chunk[0] !== MSG.errorResponse) this.out.push(PARSE_COMPLETE)
-    else this.prepared.delete(statement.name)
-  }
-
-  failed(line: ShardLine, error: PgError, sent: boolean): void {
-    if (this.closed) return
-    const { tx, direct } = this
-    const ending = this.directEnds
-    this.directEnds = false
-    const hasParse = this.owedParse
-    this.owedParse = undefined
-    if (line.joined && !line.session.holdsBackend) tx.leave(line)
-    if (this.directBytes > 0) return this.fatal(error)
-    if (ending) {
-      this.slow.endTransaction()
-    }
-    if (hasParse !== undefined) this.prepared.delete(hasParse.name)
-    if (!ending && isStale(error) && !sent) {
-      tx.lost = false
-      return this.retry(direct)
-    }
-    if (tx.kind === 'explicit') tx.failed = true
-    this.out.push(errorResponse(error.fields))
-    this.out.ready(this.statusByte())
-    this.idle()
-  }
-
-  /** The shard map was stale and nothing ran: plan again, the slow way. */
-  private retry(direct: ClientSession['direct']): void {
-    const again = direct.batch ? this.slow.batch(this.batch, true) : this.slow.query(direct.frame!)
-    void again.then(() => this.idle())
   }
 
   // Extended protocol
@@ -457,10 +302,8 @@ export class ClientSession implements ExecContext, ReplyConsumer {
       this.batch.add(type, buffer, start, end)
     } catch (error) {
       if (error instanceof PgError && error.severity === 'FATAL') throw error
-      this.slow.fail(asPgError(error))
-      this.batch.clear()
-      this.skipToSync = true
-      return
+      this.batch.malformed(asPgError(error))
+      return this.runBatch(false)
     }
     if (this.batch.isFull) this.runBatch(false)
   }
@@ -473,30 +316,17 @@ export class ClientSession implements ExecContext, ReplyConsumer {
       this.out.ready(this.statusByte())
       return
     }
-    if (this.mayGoDirect() && this.directBatch()) return
+    if (this.direct.mayGo() && this.direct.batch(this.batch)) return
     this.runBatch(true)
   }
 
-  private directBatch(): boolean {
-    const found = directBatch(this, this.batch)
-    if (found === undefined || !isDirect(found.plan)) return false
-    this.keys.ofBind(found.statement, found.bind)
-    const line = this.directTarget(found.plan)
-    if (line === undefined) return false
-    const ref = found.statement.refUnder(this.scope(), this.planner)
-    line.request.payload = this.batch.payload(found, ref)
-    line.request.needs = ref === undefined ? undefined : needing(ref)
-    if (found.parsed) this.owedParse = found.statement
-    this.startDirect(line, BATCH_DIRECT)
-    return true
-  }
-
-  /** Runs what was gathered; `synced`: a Sync ended it. */
-  private runBatch(synced: boolean): void {
+  /** Runs what was gathered; `synced`: a Sync ended it. A Query may have come in place of the Sync. */
+  private runBatch(synced: boolean, query?: Buffer): void {
     this.busy = true
     void this.slow.batch(this.batch, synced).then((end) => {
       if (!end.ok && !end.synced) this.skipToSync = true
-      this.idle()
+      if (query !== undefined && end.ok && !this.closed) this.runQuery(query)
+      else this.idle()
     })
   }
 
@@ -516,39 +346,11 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   }
 
   searchPath(): readonly string[] {
-    return this.path
+    return this.scopes.path
   }
 
-  /** The effective search path changed (SET, role, ROLLBACK). */
-  setSearchPath(path: readonly string[]): void {
-    this.path = path
-    this.planScope = undefined
-  }
-
-  forgetScope(): void {
-    this.keepsScope = false
-    this.planScope = undefined
-  }
-
-  /** Under what statements are planned now; the shared scope unless the session has names of its own. */
   scope(): PlanScope {
-    const catalog = this.node.catalogs.current
-    const known = this.planScope
-    if (known !== undefined && (known.cache === undefined ? this.keepsScope : isLive(known, catalog)))
-      return known
-    const { tempTables } = this.state
-    this.keepsScope = false
-    this.planScope =
-      tempTables.size > 0
-        ? this.planner.privateScope(catalog, this.path, tempTables)
-        : this.planner.scope(catalog, this.path)
-    return this.planScope
-  }
-
-  /** Plans with the transaction's own, uncommitted catalog until `forgetScope`. */
-  usePrivateCatalog(catalog: Catalog): void {
-    this.planScope = this.planner.privateScope(catalog, this.path, this.state.tempTables)
-    this.keepsScope = true
+    return this.scopes.current()
   }
 
   catalog(): Promise<Catalog> {
@@ -590,18 +392,28 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   /** Cancel request of this session's key. */
   cancel(): void {
     this.slow.cancelled()
+    this.tx.cancelCommit()
     for (const line of this.lines) if (line?.active) line.session.cancel()
   }
 
+  // Deadlocks over shards (WatchedSession)
+
+  spanningWork(): number {
+    return this.tx.spanningWork()
+  }
+
+  endAsVictim(error: PgError): void {
+    this.tx.endAsVictim(error)
+  }
+
   private async(chunk: Buffer): void {
-    this.asyncMessages.push(chunk)
+    this.out.later(chunk)
     if (!this.busy) this.sayAsync()
   }
 
   private sayAsync(): void {
-    const messages = this.asyncMessages
-    this.asyncMessages = []
-    for (const message of messages) this.out.push(message)
+    if (this.tx.isOpen) return
+    this.out.releaseWaiting()
     this.out.flush()
   }
 
@@ -642,35 +454,16 @@ export class ClientSession implements ExecContext, ReplyConsumer {
   }
 }
 
-const NOTHING_DIRECT = { frame: undefined, batch: false } as const
-const BATCH_DIRECT = { frame: undefined, batch: true } as const
-
 const FUNCTION_CALL = weftError('not_supported', {
   what: 'the fast-path function call protocol is not supported',
   hint: 'Call the function with SELECT.',
 })
 
-/** Statements that change nothing about the session may go direct. */
-function isDirect(plan: ForwardPlan): boolean {
-  const { effects } = plan
-  return (
-    !effects.pins &&
-    !effects.mayUnpin &&
-    !effects.taintsBackend &&
-    !plan.outsideTransaction &&
-    plan.tag !== 'NOTIFY' &&
-    plan.tag !== 'COPY'
-  )
-}
-
-function isLive(scope: PlanScope, catalog: Catalog): boolean {
-  return scope.catalog === catalog && scope.cache?.version === catalog.version
-}
-
-function isStale(error: PgError): boolean {
-  return error.code === '40001' && error.message === STALE_MESSAGE
-}
-const STALE_MESSAGE = weftError('stale_map', { have: 0, need: 0 }).message
+/** What a client may send while COPY FROM STDIN reads. */
+const COPY_MESSAGES: ReadonlySet<number> = new Set([
+  ...[MSG.copyData, MSG.copyDone, MSG.copyFail],
+  ...[MSG.flush, MSG.sync],
+])
 
 function asPgError(error: unknown): PgError {
   return error instanceof PgError ? error : weftError('internal', { what: String(error) }, error)

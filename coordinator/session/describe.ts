@@ -7,7 +7,7 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import { describe, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
-import type { Plan } from '../../sql/plan/plan.ts'
+import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import { HOME } from '../execute/context.ts'
 import { declareRowDescription } from '../execute/declare-function.ts'
 import { ExecFailed, REPLY_FRAME_BYTES_MAX } from '../execute/replies.ts'
@@ -30,13 +30,16 @@ export async function describeStatement(
   statement: Prepared,
   when: 'always' | 'unclear' = 'always',
 ): Promise<Described> {
-  if (statement.described !== undefined) return statement.described
   const plan = statement.planUnder(await slow.scope(), session.planner)
+  if (statement.described !== undefined) return statement.described
   if (plan === undefined) return NOTHING
+  if (statement.describedBefore !== undefined) when = 'always'
   if (when === 'unclear' && plan.paramsToDescribe.length === 0) return NOTHING
+  if (plan.kind === 'prepared' && plan.verb === 'execute') return describeExecute(session, slow, plan)
   const own = describedHere(plan)
+  const { epoch } = session.node.schema
   if (own !== undefined) {
-    statement.described = own
+    statement.describe(own, epoch)
     return own
   }
   const line = describingLine(session, plan)
@@ -45,8 +48,33 @@ export async function describeStatement(
   session.planVersion = session.node.catalogs.current.version
   sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
   const end = settle(session, line, await failedLeaves(session, line, consumer.ended))
-  statement.described = end.described
+  mustAgree(statement.describedBefore, end.described)
+  statement.describe(end.described, epoch)
   return end.described
+}
+
+/** An EXECUTE returns what the statement does that it names. */
+async function describeExecute(
+  session: ClientSession,
+  slow: SlowPath,
+  plan: PreparedPlan,
+): Promise<Described> {
+  const inner = session.prepared.get(plan.name)
+  if (inner === undefined) return NOTHING
+  const { rowDescription } = await describeStatement(session, slow, inner)
+  return { paramTypes: [], rowDescription }
+}
+
+/** What a statement returns was fixed when it was prepared, as in Postgres. */
+function mustAgree(before: Described | undefined, now: Described): void {
+  if (before === undefined || rowTypes(before) === rowTypes(now)) return
+  throw new PgError({ code: '0A000', message: 'cached plan must not change result type' })
+}
+
+function rowTypes({ rowDescription: rows }: Described): string {
+  if (rows === undefined) return ''
+  const columns = parseRowDescription(rows, 5, rows.length)
+  return columns.map((column) => `${column.name} ${column.typeOid} ${column.typmod}`).join()
 }
 
 /** Statements that Weft answers itself, and those of which Postgres says nothing before they run. */
@@ -106,7 +134,7 @@ class DescribeConsumer implements ReplyConsumer {
     })
   }
 
-  data(_line: ShardLine, chunk: Buffer, ready: number): void {
+  data(line: ShardLine, chunk: Buffer, ready: number): void {
     const { reader } = this
     reader.push(chunk)
     while (reader.next()) {
@@ -114,6 +142,7 @@ class DescribeConsumer implements ReplyConsumer {
       if (type === MSG.parameterDescription)
         this.paramTypes = parseParameterDescription(buffer, bodyStart, end)
       else if (type === MSG.rowDescription) this.rows = Buffer.from(buffer.subarray(start, end))
+      else if (type === MSG.notificationResponse) line.async(Buffer.from(buffer.subarray(start, end)))
       else if (type === MSG.errorResponse)
         this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
     }

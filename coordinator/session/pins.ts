@@ -45,7 +45,7 @@ export class Pins {
     const names = temporary === null ? [] : (JSON.parse(temporary!.toString('utf8')) as string[])
     if (names.join() !== [...session.state.tempTables].join()) {
       session.state.tempTables = new Set(names)
-      session.forgetScope()
+      session.scopes.forget()
     }
     if (keeps?.toString() === 't' || names.length > 0 || session.tx.isOpen) return
     await this.release()
@@ -56,7 +56,7 @@ export class Pins {
     if (!this.pinned) return
     session.state.pinned = false
     session.state.tempTables = new Set()
-    session.forgetScope()
+    session.scopes.forget()
     await session.line(HOME).session.reset()
     this.close()
   }

@@ -20,6 +20,9 @@ export class Prepared {
   /** As declared in Parse; 0: inferred. */
   readonly declaredTypes: readonly number[]
   described: Described | undefined
+  /** What was told before the schema changed; the next description must agree. */
+  describedBefore: Described | undefined
+  private describedEpoch = 0
   private scope: PlanScope | undefined
   private plan: Plan | undefined
   private lexedText: Lexed | undefined
@@ -55,6 +58,30 @@ export class Prepared {
     const plan = planner.lookup(scope, this.sql, this.lexed, this.declaredTypes)
     if (plan !== undefined) this.keepPlan(scope, plan)
     return plan
+  }
+
+  /** Keeps what Postgres says of it; `epoch` is the schema's (`CoordinatorNode.schema`). */
+  describe(described: Described, epoch: number): void {
+    this.described = described
+    this.describedBefore = undefined
+    this.describedEpoch = epoch
+  }
+
+  /** The schema may have changed since the client was told what the statement returns. */
+  isOutdated(scope: PlanScope, epoch: number): boolean {
+    return this.described !== undefined && (this.scope !== scope || this.describedEpoch !== epoch)
+  }
+
+  /** Forgets an outdated description: Postgres must be asked again. */
+  refresh(scope: PlanScope, epoch: number): void {
+    if (!this.isOutdated(scope, epoch)) return
+    this.describedBefore = this.described
+    this.described = undefined
+  }
+
+  /** How many parameters a Bind must bring. */
+  paramCount(plan: Plan): number {
+    return this.described?.paramTypes.length ?? Math.max(plan.paramCount, this.declaredTypes.length)
   }
 
   keepPlan(scope: PlanScope, plan: Plan): void {

@@ -3,6 +3,8 @@ import { PgError } from '../../errors/pg-error.ts'
 import { EMPTY_QUERY_RESPONSE, errorResponse } from '../../protocol/wire/backend-messages.ts'
 import { query } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
+import { Lexed } from '../../sql/lex/lexed.ts'
+import { lexStatement } from '../../sql/lex/scan.ts'
 import type { ParsedStatement } from '../../sql/parse/parse.ts'
 import type { Plan, SettingPlan } from '../../sql/plan/plan.ts'
 import { loadCatalog } from '../catalog/load.ts'
@@ -41,6 +43,11 @@ const REPORTED = [
 const REPORTED_SQL = `SELECT ${REPORTED.map((name) => `pg_catalog.current_setting('${name}', true)`).join(', ')}`
 /** How often a statement is planned anew because the shard map changed under it, before the client hears of it. */
 const STALE_RETRIES = 5
+
+const LOCK_OUTSIDE = new PgError({
+  code: '25P01',
+  message: 'LOCK TABLE can only be used in transaction blocks',
+})
 
 /** Everything of a session that needs to wait, or think: parsing, several shards, transactions, settings. */
 export class SlowPath {
@@ -88,7 +95,7 @@ export class SlowPath {
     const { settings } = this.session
     const value = settings.get('search_path') ?? this.defaultSearchPath
     const path = parseSearchPath(value, settings.effectiveRole) ?? []
-    if (path.join('\0') !== this.session.searchPath().join('\0')) this.session.setSearchPath(path)
+    if (path.join('\0') !== this.session.searchPath().join('\0')) this.session.scopes.setPath(path)
   }
 
   // Simple protocol
@@ -114,6 +121,12 @@ export class SlowPath {
   private async statements(frame: Buffer): Promise<void> {
     const { session } = this
     const text = frame.toString('utf8', 5, frame.length - 1)
+    const known = this.fromCache(await this.scope(), frame, text)
+    if (known !== undefined)
+      return this.statement(
+        (scope) => this.fromCache(scope, frame, text) ?? this.parsedAlone(scope, frame, text),
+        true,
+      )
     const statements = session.planner.parse(text)
     if (statements.length === 0) session.out.push(EMPTY_QUERY_RESPONSE)
     const alone = statements.length === 1
@@ -128,21 +141,24 @@ export class SlowPath {
     }
   }
 
+  /** A message whose plan is known needs no parser; only one that is a single statement is ever found. */
+  private fromCache(scope: PlanScope, frame: Buffer, text: string): Execution | undefined {
+    const sql = frame.subarray(5, frame.length - 1)
+    const lexed = new Lexed()
+    lexStatement(sql, 0, sql.length, lexed)
+    const plan = this.session.planner.lookup(scope, sql, lexed)
+    return plan === undefined ? undefined : simpleExecution(plan, text, frame, sql, lexed)
+  }
+
+  private parsedAlone(scope: PlanScope, frame: Buffer, text: string): Execution {
+    return this.fromText(scope, this.session.planner.parse(text)[0]!, frame)
+  }
+
   private fromText(scope: PlanScope, statement: ParsedStatement, frame: Buffer): Execution {
     const { planner } = this.session
     const whole = statement.start === 0 ? frame.subarray(5, frame.length - 1) : undefined
     const { plan, sql, lexed } = planner.plan(scope, statement, [], whole)
-    return {
-      plan,
-      text: statement.text,
-      frame,
-      bind: undefined,
-      paramTypes: [],
-      ref: undefined,
-      keys: new StatementKeys().ofText(sql, lexed),
-      wantsRowDescription: true,
-      maxRows: 0,
-    }
+    return simpleExecution(plan, statement.text, frame, sql, lexed)
   }
 
   // One statement
@@ -180,6 +196,7 @@ export class SlowPath {
     const { tx } = session
     const { plan } = exec
     if (tx.failed && !endsFailure(plan)) throw weftError('in_failed_transaction', {})
+    if (alone && tx.kind === 'none' && plan.tag === 'LOCK TABLE') throw LOCK_OUTSIDE
     if (!alone && tx.kind === 'none' && plan.kind !== 'transaction' && !isOutside(exec)) {
       tx.begin('implicit')
       session.settings.begin()
@@ -253,6 +270,7 @@ export class SlowPath {
     const { session } = this
     const said = this.worded(error)
     session.out.dropHeld()
+    session.out.dropOwed()
     if (session.tx.kind === 'explicit') session.tx.failed = true
     if (session.tx.kind === 'implicit') await rollbackTransaction(session)
     session.out.push(errorResponse(said.fields))
@@ -274,6 +292,7 @@ export class SlowPath {
   /** The transaction is over on every shard. */
   endTransaction(): void {
     const { session } = this
+    if (session.tx.ranDdl) session.node.schema.epoch++
     if (session.tx.isOpen) session.tx.end()
     if (session.tx.hasTicket) {
       session.tx.hasTicket = false
@@ -281,7 +300,7 @@ export class SlowPath {
     }
     if (this.privateCatalog !== undefined) {
       this.privateCatalog = undefined
-      session.forgetScope()
+      session.scopes.forget()
     }
     if (!this.pins.pinned) session.state.cursors.clear()
     this.batches.transactionEnded()
@@ -334,7 +353,7 @@ export class SlowPath {
     if (session.tx.catalogDirty) {
       session.tx.catalogDirty = false
       this.privateCatalog = await this.loadUncommitted()
-      session.usePrivateCatalog(this.privateCatalog)
+      session.scopes.usePrivate(this.privateCatalog)
     }
     return session.scope()
   }
@@ -388,6 +407,21 @@ function moved(error: unknown, text: string, start: number): unknown {
   if (start === 0 || !(error instanceof PgError) || error.fields.position === undefined) return error
   const characters = [...text.slice(0, start)].length
   return new PgError({ ...error.fields, position: error.fields.position + characters }, { cause: error })
+}
+
+/** One statement of the simple protocol. */
+function simpleExecution(plan: Plan, text: string, frame: Buffer, sql: Buffer, lexed: Lexed): Execution {
+  return {
+    plan,
+    text,
+    frame,
+    bind: undefined,
+    paramTypes: [],
+    ref: undefined,
+    keys: new StatementKeys().ofText(sql, lexed),
+    wantsRowDescription: true,
+    maxRows: 0,
+  }
 }
 
 /** Nothing of it ran, and with a newer shard map it may go through. */

@@ -23,7 +23,7 @@ export async function runPrepared(
   const { prepared, out } = session
   switch (plan.verb) {
     case 'prepare':
-      await prepare(session, slow, plan)
+      await prepare(session, slow, exec.text, plan)
       return out.hold(commandComplete('PREPARE'))
     case 'execute':
       return execute(session, slow, exec, plan)
@@ -40,24 +40,66 @@ function missing(name: string): PgError {
   return new PgError({ code: '26000', message: `prepared statement "${name}" does not exist` })
 }
 
-async function prepare(session: ClientSession, slow: SlowPath, plan: PreparedPlan): Promise<void> {
+async function prepare(
+  session: ClientSession,
+  slow: SlowPath,
+  text: string,
+  plan: PreparedPlan,
+): Promise<void> {
   if (session.prepared.has(plan.name)) {
     throw new PgError({ code: '42P05', message: `prepared statement "${plan.name}" already exists` })
   }
   await session.admit()
-  const types = await typeOids(session, plan.types ?? [])
+  const types = await typeOids(session, text, plan.types ?? [])
   const statement = new Prepared(plan.name, Buffer.from(plan.sql!), types)
   const scope = await slow.scope()
   const [parsed] = session.planner.parse(statement.text)
   if (parsed !== undefined) statement.keepPlan(scope, session.planner.plan(scope, parsed, types).plan)
-  await describeStatement(session, slow, statement)
+  const before = text.lastIndexOf(plan.sql!)
+  await placed(describeStatement(session, slow, statement), (position) => position + before)
   session.prepared.set(plan.name, statement)
 }
 
-async function typeOids(session: ClientSession, types: readonly string[]): Promise<readonly number[]> {
+/** Postgres' error positions, moved from a text of ours to the client's; -1: to nowhere. */
+async function placed<T>(work: Promise<T>, move: (position: number) => number): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof PgError) || error.fields.position === undefined) throw error
+    const position = move(error.fields.position)
+    throw new PgError({ ...error.fields, position: position < 0 ? undefined : position }, { cause: error })
+  }
+}
+
+/** A text of ours with parts of the client's in it, and where an error position in it is in the client's. */
+function embedded(text: string, parts: readonly string[], wrap: (part: string, i: number) => string) {
+  let sql = 'SELECT '
+  let from = 0
+  const places: { readonly start: number; readonly end: number; readonly at: number }[] = []
+  for (const [i, part] of parts.entries()) {
+    const wrapped = wrap(part, i)
+    const start = sql.length + (i > 0 ? 2 : 0) + wrapped.indexOf(part)
+    const at = text.indexOf(part, from)
+    if (at >= 0) from = at + part.length
+    places.push({ start, end: start + part.length, at })
+    sql += `${i > 0 ? ', ' : ''}${wrapped}`
+  }
+  const move = (position: number): number => {
+    const place = places.find(({ start, end }) => position > start - 2 && position <= end + 1)
+    return place === undefined || place.at < 0 ? -1 : Math.max(position - place.start, 1) + place.at
+  }
+  return { sql, move }
+}
+
+async function typeOids(
+  session: ClientSession,
+  text: string,
+  types: readonly string[],
+): Promise<readonly number[]> {
   if (types.length === 0) return []
-  const sql = `SELECT ${types.map((type) => `${quoteText(type)}::pg_catalog.regtype::pg_catalog.oid`).join(', ')}`
-  const answer = await queryShard(session, session.line(HOME), sql, [], { writes: false })
+  const wrap = (type: string) => `${quoteText(type)}::pg_catalog.regtype::pg_catalog.oid`
+  const { sql, move } = embedded(text, types, wrap)
+  const answer = await placed(queryShard(session, session.line(HOME), sql, [], { writes: false }), move)
   return answer.rows[0]!.map((oid) => Number(oid!.toString()))
 }
 
@@ -80,25 +122,26 @@ async function execute(
       detail: `Expected ${described.paramTypes.length} parameters but got ${args.length}.`,
     })
   }
-  const values = await argumentValues(session, args, described.paramTypes)
-  await run(session, boundExecution(session, statement, scope, values, outer.wantsRowDescription))
+  const values = await argumentValues(session, outer.text, args, described.paramTypes)
+  await run(session, boundExecution(session, statement, scope, values, outer))
 }
 
 /** Arguments are expressions: Postgres evaluates them, each as the parameter's type. */
 async function argumentValues(
   session: ClientSession,
+  text: string,
   args: readonly string[],
   types: readonly number[],
 ): Promise<readonly (string | null)[]> {
   if (args.length === 0) return []
   const names = await typeNames(session, types)
-  const sql = `SELECT ${args.map((arg, i) => `CAST((${arg}) AS ${names[i]})`).join(', ')}`
-  const answer = await queryShard(session, session.line(HOME), sql, [], { writes: false })
+  const { sql, move } = embedded(text, args, (arg, i) => `CAST((${arg}) AS ${names[i]})`)
+  const answer = await placed(queryShard(session, session.line(HOME), sql, [], { writes: false }), move)
   return answer.rows[0]!.map((value) => value?.toString('utf8') ?? null)
 }
 
 async function typeNames(session: ClientSession, types: readonly number[]): Promise<readonly string[]> {
-  const sql = `SELECT ${types.map((oid) => `pg_catalog.format_type(${oid}, NULL)`).join(', ')}`
+  const sql = `SELECT ${types.map((oid) => `pg_catalog.format_type(${oid}, -1)`).join(', ')}`
   const answer = await queryShard(session, session.line(HOME), sql, [], { writes: false })
   return answer.rows[0]!.map((name) => name!.toString('utf8'))
 }
@@ -108,9 +151,10 @@ function boundExecution(
   statement: Prepared,
   scope: PlanScope,
   values: readonly (string | null)[],
-  wantsRowDescription: boolean,
+  outer: Execution,
 ): Execution {
-  const message = bind({ params: values })
+  const { portal = '' } = outer.bind ?? {}
+  const message = bind({ portal, params: values, resultFormats: outer.bind?.resultFormats ?? [] })
   const bound = parseBind(message, 5, message.length)
   const plan =
     statement.planUnder(scope, session.planner) ??
@@ -123,7 +167,7 @@ function boundExecution(
     paramTypes: statement.paramTypes,
     ref: statement.refUnder(scope, session.planner),
     keys: new StatementKeys().ofBind(statement, bound, plan.paramsToDescribe),
-    wantsRowDescription,
-    maxRows: 0,
+    wantsRowDescription: outer.wantsRowDescription,
+    maxRows: outer.maxRows,
   }
 }

@@ -9,19 +9,32 @@ import { errorBytes, errorOf, type FrameBody } from './values.ts'
 const SCRAM_KEY_BYTES = 32
 const IDENTITY = { internal: 0, client: 1, clientWithKeys: 2 } as const
 
-export function writeOpen(out: FrameWriter, session: number, identity: BackendIdentity): void {
+/** `session` names it in frames, and may differ from link to link; `knownAs` is its id on every link. */
+export function writeOpen(
+  out: FrameWriter,
+  session: number,
+  knownAs: number,
+  identity: BackendIdentity,
+): void {
   if (identity.kind === 'internal') {
-    out.begin(KIND.open, session, 1).u8(IDENTITY.internal).end()
+    out.begin(KIND.open, session, 5).u32(knownAs).u8(IDENTITY.internal).end()
     return
   }
   const { user, scram } = identity
-  out.begin(KIND.open, session, 1 + textBytesMax(user) + 2 * SCRAM_KEY_BYTES)
+  out.begin(KIND.open, session, 5 + textBytesMax(user) + 2 * SCRAM_KEY_BYTES).u32(knownAs)
   out.u8(scram === undefined ? IDENTITY.client : IDENTITY.clientWithKeys).text(user)
   if (scram !== undefined) out.raw(scram.clientKey).raw(scram.serverKey)
   out.end()
 }
 
-export function readOpen(body: FrameBody): BackendIdentity {
+export function readOpen(body: FrameBody): {
+  readonly knownAs: number
+  readonly identity: BackendIdentity
+} {
+  return { knownAs: body.uint32(), identity: readIdentity(body) }
+}
+
+function readIdentity(body: FrameBody): BackendIdentity {
   const kind = body.byte()
   if (kind > IDENTITY.clientWithKeys) throw muxViolation(`an identity of kind ${kind}`)
   if (kind === IDENTITY.internal) {

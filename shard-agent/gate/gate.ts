@@ -1,4 +1,3 @@
-import { PgError } from '../../errors/pg-error.ts'
 import type { CutAnswer } from '../../protocol/agent-link.ts'
 import type { AgentClock } from '../config.ts'
 import { GateMachine } from './gate-machine.ts'
@@ -42,8 +41,7 @@ export class Gate {
    * row lock. On while cuts are taken; without them one message is cheaper than two.
    */
   splitWrites = false
-  /** Autocommit writes are always split. */
-  alwaysSplit = false
+  private alwaysSplit = false
   private machine = new GateMachine()
   private clock: AgentClock | undefined
   private waiters: Waiting[] = []
@@ -59,6 +57,11 @@ export class Gate {
   start(clock: AgentClock, highest: bigint): void {
     this.clock = clock
     this.machine = new GateMachine(highest)
+  }
+
+  splitAlways(always: boolean): void {
+    this.alwaysSplit = always
+    this.splitWrites = always
   }
 
   get inFlight(): number {
@@ -179,14 +182,14 @@ export class Gate {
    * Holds commits for a cut at `ts`, and takes the snapshots of `statements` under it. The same `id` with a higher
    * `ts` goes on with the same statements. Rejects when the clock refuses `ts`.
    */
-  cut(
+  async cut(
     owner: string,
     id: number,
     ts: bigint,
     leaseMs: number,
     statements: readonly CutStatement[],
   ): Promise<CutAnswer> {
-    this.clock?.observe(ts)
+    await this.observe(ts)
     this.keepSplit()
     const known = this.works.get(owner)
     known?.answer({ kind: 'cut', id: known.id, ts: String(known.ts), result: 'expired' })
@@ -200,6 +203,18 @@ export class Gate {
       this.machine.cut(owner, id, ts, leaseMs, nowMs)
       this.perform(nowMs)
     })
+  }
+
+  private async observe(ts: bigint): Promise<void> {
+    const { clock } = this
+    try {
+      clock?.observe(ts)
+    } catch (error) {
+      // Its bound may be on its way to the disk, as after a time with nothing to do.
+      if (clock?.settled === undefined) throw error
+      await clock.settled()
+      clock.observe(ts)
+    }
   }
 
   /** `go`: the cut was taken everywhere, its statements run. */
@@ -305,9 +320,4 @@ export class Gate {
     clearTimeout(this.timer)
     clearInterval(this.splitTimer)
   }
-}
-
-/** Why a cut was refused, for the coordinator. */
-export function refusedCut(error: unknown): PgError {
-  return error instanceof PgError ? error : new PgError({ code: 'XX000', message: String(error) })
 }

@@ -221,6 +221,12 @@ export class Ownership {
     )
   }
 
+  async lowerHlcUpper(fromMs: number, toMs: number): Promise<void> {
+    await this.run(
+      `UPDATE weft.agent SET hlc_upper = ${toMs} WHERE shard = ${this.setup.shard} AND hlc_upper = ${fromMs}`,
+    )
+  }
+
   /** Which of `waiters` wait for a lock that one of `blockers` has or asked for earlier. */
   async blocked(waiters: readonly number[], blockers: readonly number[]): Promise<ReadonlySet<number>> {
     const reply = await this.run(

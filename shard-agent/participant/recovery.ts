@@ -38,6 +38,10 @@ export interface RecoveryOptions {
   apply?(row: PreparedRow, how: 'commit' | 'abort', commitTs: Timestamp): Promise<boolean>
   /** It is no longer prepared here. */
   onResolved?(gid: Gid, how: 'commit' | 'abort'): void
+  /** The gids that the agent takes for prepared, asked for before Postgres is. */
+  knownPrepared?(): readonly string[]
+  /** What Postgres has prepared. A gid known before that is missing here has been settled, by whomever. */
+  onListed?(gids: ReadonlySet<string>, knownBefore: readonly string[]): void
   /** What a person should see: unreadable records, misplaced gids, errors. Each once while it lasts. */
   onProblem?(problem: RecoveryProblem): void
 }
@@ -203,13 +207,16 @@ export class Recovery {
 
   private async scanOnce(): Promise<void> {
     this.counters.scans++
+    const { admin, knownPrepared, onListed } = this.options
+    const knownBefore = knownPrepared?.() ?? []
     let rows: readonly PreparedRow[]
     try {
-      rows = await listPrepared(this.options.admin)
+      rows = await listPrepared(admin)
     } catch {
       this.counters.errors++
       return
     }
+    if (knownBefore.length > 0) onListed?.(new Set(rows.map((row) => row.gid)), knownBefore)
     const todo = this.judge(rows)
     await forEachLimited(todo, this.limits.resolvingMax, async ({ row, parsed, mayAbort }) => {
       await this.resolve(row, parsed, mayAbort)

@@ -3,6 +3,7 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
+import type { Failpoints } from '../../txn/failpoints.ts'
 import type { AgentClock, AgentLog } from '../config.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Backend } from '../pool/backend.ts'
@@ -14,6 +15,7 @@ import { type Admin, applyDecision, listPrepared, type PreparedRow } from './pre
 
 /** The function that warns when a standby did not confirm: the name is not translated, the message is. */
 const SYNC_REP_ROUTINE = 'SyncRepWaitForLSN'
+const CLOCK_ATTEMPTS = 3
 const INSUFFICIENT_PRIVILEGE = '42501'
 const UNDEFINED_OBJECT = '42704'
 
@@ -24,6 +26,7 @@ export interface TwoPhaseHost {
   readonly clock: AgentClock
   readonly committed: CommittedTransactions
   readonly log: AgentLog
+  readonly failpoints: Failpoints
 }
 
 export class TwoPhase {
@@ -35,8 +38,9 @@ export class TwoPhase {
 
   /** PREPARE TRANSACTION. A rejection means that nothing is prepared, unless its code says that it is unknown. */
   async prepare(backend: Backend, gid: string): Promise<PrepareReply> {
-    const { shard, clock, gate } = this.host
+    const { shard, failpoints } = this.host
     if (backend.status === STATUS.idle) throw this.refused('there is no transaction on it')
+    if (failpoints.armed) await failpoints.hit('agent-before-prepare')
     const reply = await backend.command(`PREPARE TRANSACTION ${literal(gid)}`)
     if (reply.error !== undefined) throw reply.error
     if (reply.tag !== 'PREPARE TRANSACTION') throw this.refused('the transaction had already failed')
@@ -44,14 +48,30 @@ export class TwoPhase {
       await this.takeBack(backend, gid)
       throw this.refused('a synchronous standby did not confirm it')
     }
+    // Crash here: prepared, and nobody knows. The coordinator takes it for lost; recovery finds it.
+    if (failpoints.armed) await failpoints.hit('agent-after-prepare')
     try {
-      const prepareTs = clock.now()
-      // In the same breath: a cut that comes later lies below it or waits for it.
-      gate.prepared(gid, prepareTs)
+      const prepareTs = await this.timestamp(gid)
       return { prepareTs }
     } catch (error) {
       await this.takeBack(backend, gid)
       throw error instanceof PgError ? error : weftError('prepare_refused', { shard, why: String(error) })
+    }
+  }
+
+  /** Waits when the clock's bound is on its way to the disk, as after a time with nothing to do. */
+  private async timestamp(gid: string): Promise<Timestamp> {
+    const { clock, gate } = this.host
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const prepareTs = clock.now()
+        // In the same breath: a cut that comes later lies below it, or waits for it.
+        gate.prepared(gid, prepareTs)
+        return prepareTs
+      } catch (error) {
+        if (attempt === CLOCK_ATTEMPTS || clock.settled === undefined) throw error
+        await clock.settled()
+      }
     }
   }
 
@@ -75,15 +95,18 @@ export class TwoPhase {
 
   /** COMMIT PREPARED under the gate, on the backend that prepared it if there still is one. */
   async commitPrepared(backend: Backend | undefined, gid: string, commitTs: Timestamp): Promise<void> {
-    const { gate, committed } = this.host
+    const { gate, committed, failpoints } = this.host
     if (backend === undefined && committed.wasCommitted(gid)) return
-    this.observe(commitTs)
     gate.decided(gid, 'commit', commitTs)
+    if (!this.observes(commitTs)) await this.observeLater(commitTs)
     await gate.enter('decided', commitTs)
     try {
+      if (failpoints.armed) await failpoints.hit('agent-before-commit-prepared')
       await this.conclude(backend, gid, 'COMMIT PREPARED')
       committed.committed(gid)
       gate.concluded(gid)
+      // Crash here: committed, and the record is still in the log, unconfirmed by this shard.
+      if (failpoints.armed) await failpoints.hit('agent-after-commit-prepared')
     } catch (error) {
       const isGone = error instanceof PgError && error.code === UNDEFINED_OBJECT
       if (!isGone || !committed.wasCommitted(gid)) throw error
@@ -104,7 +127,7 @@ export class TwoPhase {
     const apply = () => withInternal(pool, (run) => applyDecision(adminOf(run), row, how))
     gate.decided(row.gid, how, commitTs)
     if (how === 'abort') return await apply()
-    this.observe(commitTs)
+    if (!this.observes(commitTs)) await this.observeLater(commitTs)
     await gate.enter('decided', commitTs)
     try {
       return await apply()
@@ -113,13 +136,20 @@ export class TwoPhase {
     }
   }
 
-  /** A decision stands whatever this clock makes of its timestamp. */
-  private observe(ts: Timestamp): void {
+  private observes(ts: Timestamp): boolean {
     try {
       this.host.clock.observe(ts)
-    } catch (error) {
-      this.host.log.warn({ shard: this.host.shard, err: error }, 'two-phase: commit timestamp not adopted')
+      return true
+    } catch {
+      return false
     }
+  }
+
+  /** The clock's bound may be on its way to the disk. A decision stands whatever the clock makes of its timestamp. */
+  private async observeLater(ts: Timestamp): Promise<void> {
+    const { clock, shard, log } = this.host
+    await clock.settled?.()
+    if (!this.observes(ts)) log.warn({ shard, commitTs: String(ts) }, 'two-phase: timestamp not adopted')
   }
 
   private async conclude(backend: Backend | undefined, gid: string, verb: Verb): Promise<void> {

@@ -179,7 +179,8 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
     if (sessions.has(id)) throw muxViolation(`session ${id} opened twice`)
     if (sessions.size >= this.options.limits.sessionsMax) throw muxViolation('too many sessions')
     const session = new ServerSession(id, this.connection, this)
-    session.agent = this.link!.open(id, readOpen(body), session)
+    const { knownAs, identity } = readOpen(body)
+    session.agent = this.link!.open(id, identity, session, knownAs)
     sessions.set(id, session)
   }
 

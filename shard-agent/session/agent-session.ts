@@ -46,6 +46,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   request: ExecRequest | undefined
   queuedAtMs = 0
   staleError: PgError | undefined
+  /** The session's id on all links of its coordinator. */
+  readonly knownAs: number
   private readonly host: SessionHost
   private readonly pool: IdentityPool
   private readonly onClosed: () => void
@@ -57,18 +59,20 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   /** The transaction or pinned state that went down with its backend; the next exec hears of it. */
   private lost: PgError | undefined
   /** Prepared on `backend`, decision not carried out. */
-  private preparedGid: string | undefined
+  preparedGid: string | undefined
   private endWaiters: (() => void)[] = []
 
   /** `onClosed`: its id is free again; `onGone`: nothing of it is left. */
   constructor(
     host: SessionHost,
+    knownAs: number,
     pool: IdentityPool,
     sink: ReplySink,
     onClosed: () => void,
     onGone: () => void,
   ) {
     this.host = host
+    this.knownAs = knownAs
     this.pool = pool
     this.sink = sink
     this.onClosed = onClosed
@@ -85,6 +89,14 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
 
   get backendPid(): number | undefined {
     return this.backend?.pid
+  }
+
+  /** What runs here, if anything, is part of a transaction that a later statement ends. */
+  get isInBlock(): boolean {
+    const { backend, request } = this
+    if (backend === undefined) return false
+    const begins = request?.begin !== undefined && request.begin.length > 0
+    return begins || backend.status !== STATUS.idle || this.preparedGid !== undefined
   }
 
   // Running statements

@@ -9,7 +9,9 @@ import type {
   ControlRequest,
   LinkEvents,
   ReplySink,
+  WaitEdge,
 } from '../../protocol/agent-link.ts'
+import type { WaitingSession } from '../participant/waits.ts'
 import { PooledSession, type SessionHost } from './agent-session.ts'
 import type { VersionedSession } from './map-version.ts'
 
@@ -17,6 +19,7 @@ export interface LinkHost extends SessionHost {
   readonly shard: number
   readonly isUp: boolean
   status(): AgentStatus
+  waits(): Promise<readonly WaitEdge[]>
   /** What a new subscriber has missed. */
   welcome(events: LinkEvents): void
   linkClosed(link: DirectLink): void
@@ -50,11 +53,12 @@ export class DirectLink implements AgentLink {
     yield* this.closing
   }
 
-  open(sessionId: number, identity: BackendIdentity, sink: ReplySink): AgentSession {
+  open(sessionId: number, identity: BackendIdentity, sink: ReplySink, knownAs = sessionId): AgentSession {
     if (this.isClosed) throw this.closedError()
     if (this.open_.has(sessionId)) throw weftError('internal', { what: `session ${sessionId} opened twice` })
     const session = new PooledSession(
       this.host,
+      knownAs,
       this.host.pool.enter(identity),
       sink,
       () => {
@@ -85,8 +89,19 @@ export class DirectLink implements AgentLink {
       case 'unfence':
         await versions.unfence(request.token, request.committed)
         return { kind: 'ok' }
+      case 'waits':
+        return { kind: 'waits', edges: await this.host.waits() }
       default:
         return assertNever(request)
+    }
+  }
+
+  /** Those that have a backend. */
+  *withBackend(): Iterable<WaitingSession> {
+    const { coordinatorId } = this
+    for (const session of this.open_.values()) {
+      const { knownAs: sessionId, backendPid: pid, isInBlock, preparedGid } = session
+      if (pid !== undefined) yield { coordinatorId, sessionId, pid, isInBlock, preparedGid }
     }
   }
 

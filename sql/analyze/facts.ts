@@ -7,11 +7,6 @@ export type ColumnKey = string
 export const columnKey = (leaf: number, name: string): ColumnKey => `${leaf}.${name}`
 export const leafOf = (column: ColumnKey): number => Number.parseInt(column, 10)
 
-/** A constant that a column is compared with. */
-export interface Constant {
-  readonly value: KeyValue
-}
-
 /** Compared by identity: columns joined by equality get the very same set. */
 export interface ValueSet {
   readonly values: readonly KeyValue[]

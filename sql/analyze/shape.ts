@@ -68,12 +68,12 @@ export function partitionedBy(select: SelectStmt, scope: Scope): ReadonlySet<Col
     if (over && over.name === undefined) lists.push(over.partitionClause ?? [])
   })
   if (lists.length === 0) return undefined
-  const sets = lists.map((list) => new Set(list.map((n) => groupColumn(n, select, scope))))
+  const sets = lists.map((list) => new Set(list.map((n) => groupColumn(n, scope))))
   const common = [...sets[0]!].filter((key) => key !== undefined && sets.every((set) => set.has(key)))
   return new Set(common as ColumnKey[])
 }
 
 /** `GROUP BY 1` and `GROUP BY alias` are not followed: they only lose a chance to push a condition down. */
-function groupColumn(node: Node, _select: SelectStmt, scope: Scope): ColumnKey | undefined {
+function groupColumn(node: Node, scope: Scope): ColumnKey | undefined {
   return columnOf(node, scope)?.key
 }

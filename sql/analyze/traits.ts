@@ -8,6 +8,8 @@ import * as fn from './functions.ts'
 export interface Traits {
   /** First function found of each sort, for the error; undefined when there is none. */
   user: string | undefined
+  /** A function that sees one shard only of a table: both, for the error. */
+  partial: { readonly name: string; readonly table: string } | undefined
   home: string | undefined
   server: string | undefined
   time: string | undefined
@@ -33,6 +35,7 @@ export interface Traits {
 export function noTraits(): Traits {
   return {
     user: undefined,
+    partial: undefined,
     home: undefined,
     server: undefined,
     time: undefined,
@@ -140,6 +143,8 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
     throw weftError('not_supported', { what: `${schema}.${name}() is Weft's own`, hint: OWN_HINT })
   if (isOpaque(schema, name, catalog)) {
     t.user ??= `${name}()`
+    const table = catalog.tableInFunction?.(name)
+    if (table !== undefined) t.partial ??= { name: `${name}()`, table }
     t.taints = true
     t.writes = true
     return
@@ -152,7 +157,8 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   if (fn.isWritingFunction(name)) t.writes = true
   if (fn.takesSessionLock(name)) t.pins = true
   if (fn.dropsSessionLock(name)) t.mayUnpin = true
-  if (name === 'setseed') t.taints = true
+  // pg_notify changes no setting, but what taints is looked at: in a transaction it is kept back until the commit.
+  if (name === 'setseed' || name === 'pg_notify') t.taints = true
   if (name === 'set_config' && !isTrue(call.args?.[2])) t.taints = true
   if (fn.AGGREGATES.has(name) && !fn.ORDERLESS_AGGREGATES.has(name)) t.orderSensitive ??= `${name}()`
 }

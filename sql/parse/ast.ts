@@ -97,12 +97,11 @@ function descend(value: unknown, field: string | undefined, visit: Visit): void 
     for (const item of value) descend(item, undefined, visit)
     return
   }
-  const keys = Object.keys(value)
-  const first = keys[0]
-  if (keys.length === 1 && first !== undefined && isUpper(first)) {
-    const body = (value as Record<string, unknown>)[first]
+  const kind = onlyKey(value)
+  if (kind !== undefined && isUpper(kind)) {
+    const body = (value as Record<string, unknown>)[kind]
     if (typeof body !== 'object' || body === null) return
-    if (visit(first as NodeKind, body) === false) return
+    if (visit(kind as NodeKind, body) === false) return
     children(body, visit)
     return
   }
@@ -111,8 +110,18 @@ function descend(value: unknown, field: string | undefined, visit: Visit): void 
   children(value, visit)
 }
 
+function onlyKey(value: object): string | undefined {
+  let only: string | undefined
+  for (const key in value) {
+    if (only !== undefined) return undefined
+    only = key
+  }
+  return only
+}
+
 function children(body: object, visit: Visit): void {
-  for (const [key, child] of Object.entries(body)) {
+  for (const key in body) {
+    const child = (body as Record<string, unknown>)[key]
     if (typeof child === 'object') descend(child, key, visit)
   }
 }

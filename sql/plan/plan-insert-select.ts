@@ -35,6 +35,7 @@ export function planInsertSelect(insert: Insert): Plan {
   const parts = source
     ? selectPlaces(text, node, places.source)
     : { selectSql: 'SELECT', tailSql: selectPlaces(text, node, places.source).tailSql }
+  const alias = node.relation?.alias?.aliasname
   const filled = new Set(fill.map((f) => f.column))
   const overriding =
     node.override === 'OVERRIDING_SYSTEM_VALUE' ||
@@ -44,6 +45,7 @@ export function planInsertSelect(insert: Insert): Plan {
     generic: a.literalCount === 0,
     kind: 'insert-select',
     table: relation,
+    ...(alias === undefined ? {} : { alias }),
     keyType: relation.key?.type ?? 'int4',
     columns,
     ...parts,

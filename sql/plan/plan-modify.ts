@@ -59,7 +59,10 @@ function planSharded(a: Analysis, target: WriteTarget, ctx: PlanContext): Plan {
     if (error) return refused(a, tag, error)
     if (!restrictions) return refused(a, tag, notYet('MERGE', mergeHint(target)))
   }
-  const several = tag === 'MERGE' ? notYet('MERGE', mergeHint(target)) : scatterError(a, a.solved.rows)
+  if (restrictions && isSingle(restrictions)) {
+    return { ...forwardTo(common, keysRoute(a, restrictions)), paramsToDescribe: paramsToDescribe(a, ctx) }
+  }
+  const several = scatterError(a, a.solved.rows)
   const onSeveral: ForwardPlan['onSeveral'] = several ? { kind: 'refuse', error: several } : { kind: 'sum' }
   if (!restrictions) {
     if (several) return refused(a, tag, several)

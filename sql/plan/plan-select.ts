@@ -8,6 +8,7 @@ import {
   keyHint,
   keysRoute,
   mixError,
+  NEVER_SEVERAL,
   notYet,
   paramsToDescribe,
   placeError,
@@ -55,9 +56,11 @@ function severally(
   text: string,
   restrictions: readonly KeyRestriction[] | undefined,
 ): OnSeveral {
-  const isOne = restrictions !== undefined && isSingle(restrictions)
   const { status, rows } = a.solved
-  if (!isOne && a.block.shape.aggregate !== undefined && status.kind === 'bad' && rows.kind === 'part') {
+  // Making an error that nobody will see costs more than the rest.
+  if (restrictions && isSingle(restrictions))
+    return status.kind === 'part' ? { kind: 'concat' } : NEVER_SEVERAL
+  if (a.block.shape.aggregate !== undefined && status.kind === 'bad' && rows.kind === 'part') {
     const obstacle = scatterError(a, rows)
     if (obstacle) return { kind: 'refuse', error: obstacle }
     const aggregated = planAggregate(a, text)

@@ -8,6 +8,7 @@ import type { Plan, PlanContext } from './plan.ts'
 import { planInsert } from './plan-insert.ts'
 import { planModify } from './plan-modify.ts'
 import { planSelect } from './plan-select.ts'
+import { functionError } from './routing.ts'
 import { planSetConfig } from './set-config.ts'
 import { planUtility } from './utility/plan-utility.ts'
 import { refuse, refused } from './utility/plans.ts'
@@ -39,6 +40,8 @@ export function planStatement(
       return planUtility(stmt, catalog, ctx, (inner) => planStatement(inner, literals, catalog, ctx))
     }
     const analysis = analyze(stmt, literals, catalog, ctx)
+    const error = functionError(analysis.traits)
+    if (error) return refused(TAGS[stmt.kind]!, error)
     return stmt.kind === 'InsertStmt' ? planInsert(analysis, stmt.text, ctx) : planModify(analysis, ctx)
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
@@ -66,5 +69,8 @@ function planSelectStatement(
     }
   }
   const special = planDeclareFunction(stmt, select, catalog) ?? planSetConfig(select)
-  return special ?? planSelect(analyze(stmt, literals, catalog, ctx), stmt.text, ctx)
+  if (special) return special
+  const analysis = analyze(stmt, literals, catalog, ctx)
+  const error = functionError(analysis.traits)
+  return error ? refused('SELECT', error) : planSelect(analysis, stmt.text, ctx)
 }

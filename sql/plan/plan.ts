@@ -155,6 +155,8 @@ export interface InsertPlan extends Common {
 export interface InsertSelectPlan extends Common {
   readonly kind: 'insert-select'
   readonly table: Relation
+  /** By which `tailSql` may name the table. */
+  readonly alias?: string
   readonly keyType: KeyType
   /** Target columns in order of the SELECT's outputs. */
   readonly columns: readonly string[]

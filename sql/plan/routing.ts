@@ -3,6 +3,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import type { ColumnKey, ValueSet } from '../analyze/facts.ts'
 import type { Occurrence, Status } from '../analyze/solve.ts'
+import type { Traits } from '../analyze/traits.ts'
 import type { KeyType } from '../catalog.ts'
 import type { ForwardPlan, KeyRestriction, Plan, PlanContext, Route } from './plan.ts'
 
@@ -49,8 +50,11 @@ export function refused(a: Analysis, tag: string, error: PgError): Plan {
 
 const ONE_SHARD = weftError('internal', { what: 'a statement for one shard came out as several' })
 
+/** For routes that always come out as one shard, or fail. */
+export const NEVER_SEVERAL: ForwardPlan['onSeveral'] = { kind: 'refuse', error: ONE_SHARD }
+
 export function forwardTo(common: Common, route: Route): ForwardPlan {
-  return { ...common, kind: 'forward', route, onSeveral: { kind: 'refuse', error: ONE_SHARD } }
+  return { ...common, kind: 'forward', route, onSeveral: NEVER_SEVERAL }
 }
 
 /** How to make the statement one for a single shard. */
@@ -71,6 +75,15 @@ export function mixError(a: Analysis): PgError | undefined {
   return unsupported(
     `sharded table "${sharded}" and local table "${local}" cannot be used in one statement`,
     hint,
+  )
+}
+
+/** A function runs on one shard, and what it reads or writes there is that shard's part. */
+export function functionError({ partial }: Traits): PgError | undefined {
+  if (partial === undefined) return undefined
+  return unsupported(
+    `function ${partial.name} names sharded or reference table "${partial.table}": that is not supported`,
+    'It would see one shard only. Run its statements from the client, in one transaction.',
   )
 }
 

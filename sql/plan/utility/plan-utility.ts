@@ -108,7 +108,7 @@ const SESSION: Handlers = {
   LoadStmt: planLoad,
   CheckPointStmt: planCheckpoint,
   DoStmt: planDo,
-  CallStmt: (_, body) => planCall(body),
+  CallStmt: (scope, body) => planCall(scope, body),
   PrepareStmt: planPrepare,
   ExecuteStmt: planExecute,
   DeallocateStmt: (_, body) => planDeallocate(body),

@@ -1,7 +1,10 @@
 import type { CallStmt, DoStmt } from '@pgsql/types'
+import { traitsOf } from '../../analyze/traits.ts'
 import { as, paramsOf } from '../../parse/ast.ts'
+import { mayName, wordsOf } from '../../words.ts'
 import type { Plan } from '../plan.ts'
-import { forwardAll, forwardHome, MAY_UNPIN, PINS, refuse, TAINTS } from './plans.ts'
+import { functionError } from '../routing.ts'
+import { forwardAll, forwardHome, MAY_UNPIN, PINS, refuse, refused, TAINTS } from './plans.ts'
 import type { Scope } from './scope.ts'
 
 /** LISTEN needs one backend for good; notifications all go through the home shard. */
@@ -53,20 +56,23 @@ function bodyOf(stmt: DoStmt): string {
   return ''
 }
 
-/** Words are enough: a name in a comment or a string is refused too, but none is overlooked. */
-function distributedNamedIn(scope: Scope, body: string): string | undefined {
-  if (scope.catalog.distributed.length === 0) return undefined
-  const lower = body.toLowerCase()
-  const words = new Set(lower.match(/[\p{L}\p{N}_$]+/gu))
-  const isPlain = (name: string) => /^[\p{L}\p{N}_$]+$/u.test(name)
-  return scope.catalog.distributed.find(({ name }) => {
-    const folded = name.toLowerCase()
-    return isPlain(folded) ? words.has(folded) : lower.includes(folded.replaceAll('"', '""'))
-  })?.name
+/** Of the body itself, or of a function that it may call. */
+function distributedNamedIn({ catalog }: Scope, body: string): string | undefined {
+  if (catalog.distributed.length === 0) return undefined
+  const words = wordsOf(body)
+  const named = catalog.distributed.find(({ name }) => mayName(body, words, name))?.name
+  if (named !== undefined) return named
+  for (const word of words) {
+    const table = catalog.tableInFunction?.(word)
+    if (table !== undefined) return table
+  }
+  return undefined
 }
 
 /** On the home shard, as calls of user functions. */
-export function planCall(stmt: CallStmt): Plan {
+export function planCall(scope: Scope, stmt: CallStmt): Plan {
+  const error = functionError(traitsOf({ FuncCall: stmt.funccall }, scope.catalog))
+  if (error) return refused('CALL', error)
   const paramCount = Math.max(0, ...paramsOf(stmt).keys())
   return forwardHome('CALL', { effects: TAINTS, returnsRows: true, paramCount })
 }

@@ -1,0 +1,260 @@
+import { weftError } from '../../errors/catalog.ts'
+import type { PgError } from '../../errors/pg-error.ts'
+import { SWALLOW_PARSE_COMPLETE } from '../../protocol/agent-link.ts'
+import {
+  errorResponse,
+  PARSE_COMPLETE,
+  parseErrorFields,
+  readyForQuery,
+} from '../../protocol/wire/backend-messages.ts'
+import { MSG, STATUS } from '../../protocol/wire/frames.ts'
+import type { Lexed } from '../../sql/lex/lexed.ts'
+import type { ForwardPlan } from '../../sql/plan/plan.ts'
+import { HOME } from '../execute/context.ts'
+import { StatementKeys } from '../execute/key-slots.ts'
+import { NOT_ONE, routeNow } from '../execute/route.ts'
+import { needing, type ReplyConsumer, type ShardLine } from '../execute/shard-line.ts'
+import { type Batch, directBatch } from './batch.ts'
+import type { ClientSession } from './client-session.ts'
+import type { Prepared } from './prepared.ts'
+import type { SlowPath } from './slow-path.ts'
+
+const BEGIN_ANSWER = Buffer.concat([
+  Buffer.from('C\0\0\0\x0aBEGIN\0', 'latin1'),
+  readyForQuery(STATUS.inTransaction),
+])
+const COMMIT_QUERY = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1')
+const ROLLBACK_QUERY = Buffer.from('Q\0\0\0\x0dROLLBACK\0', 'latin1')
+
+/** What to run again, the slow way, when the shard map turned out to be stale. */
+interface Direct {
+  readonly frame: Buffer | undefined
+  readonly batch: Batch | undefined
+}
+
+/**
+ * Statements whose plan is cached and whose shard can be told at once: their bytes go to the shard, the shard's bytes
+ * come back, nothing is awaited and nothing decoded. One at a time, like everything in a session.
+ */
+export class DirectPath implements ReplyConsumer {
+  private readonly session: ClientSession
+  private readonly slow: SlowPath
+  private readonly keys = new StatementKeys()
+  private direct: Direct = NOTHING_DIRECT
+  private bytes = 0
+  /** The exec is a COMMIT or ROLLBACK of the transaction. */
+  private ends = false
+  /** A failure after sending leaves open whether it took effect: a COMMIT, or an autocommit write. */
+  private commits = false
+  /** ParseComplete is owed ahead of the answer; the statement it is for. */
+  private owedParse: Prepared | undefined
+
+  constructor(session: ClientSession, slow: SlowPath) {
+    this.session = session
+    this.slow = slow
+  }
+
+  /** BEGIN, COMMIT and ROLLBACK by themselves, when nothing about them needs thought. */
+  quick(verb: 'begin' | 'commit' | 'rollback'): boolean {
+    const { session } = this
+    const { tx } = session
+    if (verb === 'begin') {
+      if (tx.kind !== 'none') return false
+      tx.begin('explicit')
+      session.settings.begin()
+      session.out.push(BEGIN_ANSWER)
+      return true
+    }
+    const line = tx.joined[0]
+    const simple = tx.kind === 'explicit' && tx.joined.length === 1 && line !== undefined
+    if (!simple || tx.mapChanged || tx.tainted || session.state.pinned) return false
+    if (session.state.notifications.length > 0) return false
+    if (tx.failed && (verb === 'commit' || tx.lost)) return false
+    const request = line.request
+    request.begin = undefined
+    request.needs = undefined
+    request.pin = false
+    request.taints = tx.tainted
+    request.swallow = 0
+    request.access = verb === 'commit' ? 'commit' : 'read'
+    request.payload = verb === 'commit' ? COMMIT_QUERY : ROLLBACK_QUERY
+    this.ends = true
+    this.commits = verb === 'commit'
+    if (verb === 'commit') session.settings.commit()
+    else session.settings.rollback()
+    this.start(line, NOTHING_DIRECT)
+    return true
+  }
+
+  /** Whether the session's state allows statements to skip the slow path at all. */
+  mayGo(): boolean {
+    const { tx, out, node } = this.session
+    if (out.parameters.isDue) return false
+    if (tx.kind === 'none') return true
+    if (tx.kind !== 'explicit' || tx.failed || tx.catalogDirty) return false
+    if (tx.setReported) return false
+    if (tx.hasTicket) return true
+    if (!node.tickets.tryAcquire()) return false
+    tx.hasTicket = true
+    return true
+  }
+
+  /** Runs a Query message; false: not this way. */
+  query(plan: ForwardPlan, buffer: Buffer, lexed: Lexed, frame: Buffer): boolean {
+    if (!isDirect(plan)) return false
+    this.keys.ofText(buffer, lexed)
+    const line = this.target(plan)
+    if (line === undefined) return false
+    line.request.payload = frame
+    line.request.needs = undefined
+    this.start(line, { frame, batch: undefined })
+    return true
+  }
+
+  /** Finds the shard of a direct statement and fills in everything of the request but payload and needs. */
+  private target(plan: ForwardPlan): ShardLine | undefined {
+    const { session } = this
+    const { tx } = session
+    const preferred = tx.joined[0]?.shard ?? HOME
+    const catalog = session.scope().catalog
+    const shard = routeNow(plan.route, this.keys, catalog, preferred)
+    if (shard === NOT_ONE) return undefined
+    const line = session.line(shard)
+    if (tx.kind === 'explicit' && !line.joined && tx.modes.isolation !== undefined && tx.joined.length > 0) {
+      return undefined
+    }
+    const request = line.request
+    tx.enter(line, plan.access === 'write')
+    request.mapVersion = catalog.version
+    request.settings = session.settings.effective()
+    request.access = plan.access
+    request.pin = shard === HOME && session.state.pinned
+    request.taints = tx.tainted
+    request.swallow = 0
+    this.commits = tx.kind === 'none' && plan.access === 'write'
+    return line
+  }
+
+  private start(line: ShardLine, direct: Direct): void {
+    this.session.occupy()
+    this.direct = direct
+    this.bytes = 0
+    this.session.out.flush()
+    line.exec(this)
+  }
+
+  // Replies (ReplyConsumer)
+
+  data(line: ShardLine, chunk: Buffer, ready: number): void {
+    const { session } = this
+    if (session.closed) return
+    if (this.owedParse !== undefined && this.bytes === 0 && chunk.length > 0) this.payParse(chunk)
+    this.bytes += chunk.length
+    if (ready === 0) {
+      if (session.out.send(chunk)) return
+      line.session.pause()
+      session.out.onceDrained(() => line.session.resume())
+      return
+    }
+    session.out.send(this.done(line, chunk, ready))
+    session.idle()
+  }
+
+  /** Notes what the end means for the transaction; the client must see the session's own status. */
+  private done(line: ShardLine, chunk: Buffer, ready: number): Buffer {
+    const { tx } = this.session
+    if (tx.kind !== 'explicit') return chunk
+    if (this.ends) {
+      this.ends = false
+      this.slow.endTransaction()
+      return chunk
+    }
+    if (ready === STATUS.inTransaction) return chunk
+    tx.failed = true
+    if (ready !== STATUS.idle) return chunk
+    // BEGIN itself failed on the shard, or the statement ended the block there: for the client it is a failed block.
+    tx.leave(line)
+    const patched = Buffer.from(chunk)
+    patched[patched.length - 1] = STATUS.failed
+    return patched
+  }
+
+  /** An error as the first answer may be the Parse's: then the statement does not exist. Else it is the Bind's. */
+  private payParse(chunk: Buffer): void {
+    const statement = this.owedParse!
+    this.owedParse = undefined
+    if (chunk[0] === MSG.errorResponse && isOfParse(chunk)) this.session.prepared.delete(statement.name)
+    else this.session.out.push(PARSE_COMPLETE)
+  }
+
+  failed(line: ShardLine, error: PgError, sent: boolean): void {
+    const { session, direct, ends } = this
+    if (session.closed) return
+    const { tx } = session
+    const parsed = this.owedParse
+    this.ends = false
+    this.owedParse = undefined
+    if (line.joined && !line.session.holdsBackend) tx.leave(line)
+    if (this.bytes > 0) return session.fatal(error)
+    if (ends) this.slow.endTransaction()
+    if (parsed !== undefined) session.prepared.delete(parsed.name)
+    if (!ends && isStale(error) && !sent) {
+      tx.lost = false
+      return session.runSlowly(direct)
+    }
+    if (tx.kind === 'explicit') tx.failed = true
+    const told =
+      sent && this.commits ? weftError('commit_unknown', { shard: line.shard, why: error.message }) : error
+    session.out.push(errorResponse(told.fields))
+    session.out.ready(session.statusByte())
+    session.idle()
+  }
+
+  // Extended protocol
+
+  /** Runs a batch that a Sync ended; false: not this way. */
+  batch(batch: Batch): boolean {
+    const { session } = this
+    const found = directBatch(session, batch)
+    if (found === undefined || !isDirect(found.plan)) return false
+    this.keys.ofBind(found.statement, found.bind, found.plan.paramsToDescribe)
+    const line = this.target(found.plan)
+    if (line === undefined) return false
+    const ref = found.statement.refUnder(session.scope(), session.planner)
+    line.request.payload = batch.payload(found, ref)
+    line.request.needs = ref === undefined ? undefined : needing(ref)
+    // A Parse is part of the payload then, wanted or not; the client's own is answered from here.
+    line.request.swallow = ref === undefined ? SWALLOW_PARSE_COMPLETE : 0
+    if (found.parsed) this.owedParse = found.statement
+    this.start(line, { frame: undefined, batch })
+    return true
+  }
+}
+
+const NOTHING_DIRECT: Direct = { frame: undefined, batch: undefined }
+
+/** Statements that change nothing about the session may go direct. */
+function isDirect(plan: ForwardPlan): boolean {
+  const { effects } = plan
+  return (
+    !effects.pins &&
+    !effects.mayUnpin &&
+    !effects.taintsBackend &&
+    !plan.outsideTransaction &&
+    plan.tag !== 'NOTIFY' &&
+    plan.tag !== 'COPY'
+  )
+}
+
+/** Whether an error is one that Parse raises: it has a place in the text, or is about names and types. */
+function isOfParse(chunk: Buffer): boolean {
+  const end = 1 + chunk.readInt32BE(1)
+  if (end > chunk.length) return false
+  const { code, position } = parseErrorFields(chunk, 5, end)
+  return position !== undefined || (code.startsWith('42') && code !== '42501')
+}
+
+function isStale(error: PgError): boolean {
+  return error.code === '40001' && error.message === STALE_MESSAGE
+}
+const STALE_MESSAGE = weftError('stale_map', { have: 0, need: 0 }).message

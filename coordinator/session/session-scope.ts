@@ -1,0 +1,61 @@
+import type { Catalog } from '../../sql/catalog.ts'
+import type { CatalogSource, SessionState } from '../execute/context.ts'
+import type { Planner, PlanScope } from '../execute/planner.ts'
+
+/** Under what a session's statements are planned: the catalog, its search path, its temporary tables. */
+export class SessionScope {
+  private readonly catalogs: CatalogSource
+  private readonly planner: Planner
+  private readonly state: SessionState
+  private scope: PlanScope | undefined
+  /** The scope is of an uncommitted catalog: it holds until the transaction ends. */
+  private keeps = false
+  path: readonly string[] = []
+
+  constructor(catalogs: CatalogSource, planner: Planner, state: SessionState) {
+    this.catalogs = catalogs
+    this.planner = planner
+    this.state = state
+  }
+
+  /** The effective search path changed (SET, role, ROLLBACK). */
+  setPath(path: readonly string[]): void {
+    this.path = path
+    this.scope = undefined
+  }
+
+  forget(): void {
+    this.keeps = false
+    this.scope = undefined
+  }
+
+  /** The scope shared by all sessions alike, unless this one has names of its own. */
+  current(): PlanScope {
+    const catalog = this.catalogs.current
+    const known = this.scope
+    const { tempTables } = this.state
+    if (known !== undefined) {
+      const isOwn = known.cache === undefined
+      if (isOwn && this.keeps) return known
+      // What was planned and described under it holds for as long as nothing has changed.
+      if (isOwn ? known.catalog === catalog && known.tempTables === tempTables : isLive(known, catalog))
+        return known
+    }
+    this.keeps = false
+    this.scope =
+      tempTables.size > 0
+        ? this.planner.privateScope(catalog, this.path, tempTables)
+        : this.planner.scope(catalog, this.path)
+    return this.scope
+  }
+
+  /** Plans with the transaction's own, uncommitted catalog until `forget`. */
+  usePrivate(catalog: Catalog): void {
+    this.scope = this.planner.privateScope(catalog, this.path, this.state.tempTables)
+    this.keeps = true
+  }
+}
+
+function isLive(scope: PlanScope, catalog: Catalog): boolean {
+  return scope.catalog === catalog && scope.cache?.version === catalog.version
+}

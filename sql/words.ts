@@ -1,0 +1,12 @@
+/** The words of a text in lower case: whatever could be a name in it, in comments and strings too. */
+export function wordsOf(text: string): ReadonlySet<string> {
+  return new Set(text.toLowerCase().match(/[\p{L}\p{N}_$]+/gu))
+}
+
+const isPlain = (name: string): boolean => /^[\p{L}\p{N}_$]+$/u.test(name)
+
+/** Whether a text may name it: a word in a comment counts, so that none is overlooked. */
+export function mayName(text: string, words: ReadonlySet<string>, name: string): boolean {
+  const folded = name.toLowerCase()
+  return isPlain(folded) ? words.has(folded) : text.toLowerCase().includes(folded.replaceAll('"', '""'))
+}

@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import type { FailpointName } from '../../txn/failpoints.ts'
+import { CrashMatrix, etcdCall } from '../helpers/crash-matrix.ts'
+import { type EtcdMember, hasEtcd } from '../helpers/etcd.ts'
+import { type ProcessCluster, startProcessCluster, until } from '../helpers/process-cluster.ts'
+
+const points: readonly FailpointName[] = [
+  'before-prepare',
+  'during-prepare',
+  'after-prepare',
+  'during-decision',
+  'after-decision',
+  'between-commits',
+  'before-conclude',
+]
+
+describe.skipIf(!hasEtcd)('the leader of the log dies', () => {
+  let cluster: ProcessCluster
+  let matrix: CrashMatrix
+
+  beforeAll(async () => {
+    cluster = await startProcessCluster()
+    matrix = await CrashMatrix.on(cluster, 'the leader of the log dies')
+  }, 180_000)
+  afterAll(async () => {
+    matrix?.print()
+    await cluster?.stop()
+  })
+
+  async function leader(): Promise<EtcdMember> {
+    let found: EtcdMember | undefined
+    await until('etcd has a leader', async () => {
+      for (const member of cluster.etcd?.members ?? []) {
+        const status = await etcdCall([member.clientUrl], '/v3/maintenance/status', {}).catch(() => undefined)
+        const { leader: leads, header } = (status ?? {}) as {
+          leader?: string
+          header?: { member_id: string }
+        }
+        if (leads !== undefined && leads === header?.member_id) found = member
+      }
+      return found !== undefined
+    })
+    return found as EtcdMember
+  }
+
+  test.each(points)(
+    '%s: a minority lost changes nothing: committed',
+    async (at) => {
+      let dead: EtcdMember | undefined
+      await matrix.run({
+        name: 'etcd leader',
+        at,
+        strike: async () => {
+          dead = await leader()
+          await dead.kill()
+        },
+        mend: async (answer) => {
+          await answer
+          await dead?.restart()
+        },
+        after: ['committed'],
+        hears: ['committed'],
+      })
+    },
+    180_000,
+  )
+
+  test(
+    'in the end: no money made or lost, nothing prepared, the log is empty',
+    () => matrix.checkEnd(),
+    180_000,
+  )
+})
