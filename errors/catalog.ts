@@ -97,6 +97,19 @@ export const catalog = {
     retry: 'no',
     message: (p) => `null value in column "${p.column}" of relation "${p.table}": it is the shard key`,
   }),
+  in_doubt: kind<{ shard: number; gid: string }>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: (p) => `shard ${p.shard}: transaction ${p.gid} is in doubt, and a statement has to wait for it`,
+    hint: () => 'Recovery settles it as soon as the transaction log can be reached. Run the statement again.',
+  }),
+  no_cut: kind<{ shard: number | undefined; why: string; waitedMs: number }>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: (p) => `no consistent snapshot of the shards could be taken within ${p.waitedMs} ms`,
+    detail: (p) => (p.shard === undefined ? undefined : `shard ${p.shard}: ${p.why}`),
+    hint: () => 'Run the statement again, or SET weft.consistent_reads = off to read without one.',
+  }),
   in_failed_transaction: kind<Record<never, never>>({
     sqlstate: '25P02',
     retry: 'no',

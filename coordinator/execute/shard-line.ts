@@ -58,6 +58,8 @@ export class ShardLine implements ReplySink {
       pin: false,
       taints: false,
       swallow: 0,
+      cut: undefined,
+      seen: undefined,
     }
   }
 

@@ -243,6 +243,9 @@ export class LinkSession implements AgentSession {
         // A copy: it may be kept for long.
         this.tell((sink) => sink.async(Buffer.from(chunk.subarray(start, end))))
         return
+      case KIND.ready:
+        if (this.run === RUN.running) this.tell((sink) => sink.ready?.())
+        return
       case KIND.released:
         // What is under way tells by its own end.
         if (this.run !== RUN.running && this.requests === 0) this.holdsBackend = false

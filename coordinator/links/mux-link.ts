@@ -16,7 +16,7 @@ import type {
 } from '../../protocol/agent-link.ts'
 import { SentDefinitions } from '../../protocol/mux/definitions.ts'
 import { KIND } from '../../protocol/mux/frame-kinds.ts'
-import { bodyOf, readAnswer, readEvent, writeControl } from '../../protocol/mux/link-frames.ts'
+import { bodyOf, readAnswer, readApplied, readEvent, writeControl } from '../../protocol/mux/link-frames.ts'
 import { writeExec } from '../../protocol/mux/session-frames.ts'
 import {
   type MuxClock,
@@ -64,6 +64,7 @@ export class MuxLink implements AgentLink {
   private definitions = new SentDefinitions()
   private agentIsUp = false
   private downWhy = 'not connected yet'
+  appliedTs = 0n
   private mapVersion: number | undefined
   private transactionsMax: number | undefined
 
@@ -171,7 +172,8 @@ export class MuxLink implements AgentLink {
   }
 
   frame(kind: number, wireId: number, chunk: Buffer, start: number, end: number): void {
-    if (kind === KIND.event) this.event(bodyOf(chunk, start, end))
+    if (kind === KIND.applied) this.appliedTs = readApplied(bodyOf(chunk, start, end))
+    else if (kind === KIND.event) this.event(bodyOf(chunk, start, end))
     else if (kind === KIND.answer) {
       const { requestId, reply } = readAnswer(bodyOf(chunk, start, end))
       this.pending.take(requestId)?.answer?.(reply)
@@ -210,7 +212,7 @@ export class MuxLink implements AgentLink {
   }
 
   private withWireIds(request: ControlRequest): ControlRequest {
-    if (request.kind !== 'fence') return request
+    if (request.kind !== 'fence' && request.kind !== 'cut') return request
     const sessions = request.sessions.flatMap((id) => this.bySessionId.get(id)?.wireId ?? [])
     return { ...request, sessions }
   }

@@ -48,6 +48,10 @@ export const KIND = {
   event: 40,
   /** Answer to `control`. */
   answer: 41,
+  /** The highest timestamp of a cross-shard commit on the shard: ahead of replies that may show it. */
+  applied: 42,
+  /** An exec is ready for its cut. */
+  ready: 45,
   /** The backend that a session held has died while nothing ran. */
   released: 49,
   data: 50,

@@ -197,6 +197,35 @@ const samples: Readonly<Record<string, Sample>> = {
     read: (body) => session.readExec(bodyOf(body), definitions),
     value: { ...request, settings: { ...settings, id: 4 } },
   },
+  'exec for a cut': {
+    kind: KIND.exec,
+    body: cat(bytes(2 | 8 | 16 | 64, 0), u32(0), u32(4), bytes(0, 0, 0, 0), u32(1), u32(2)),
+    write: (out) =>
+      session.writeExec(out, 77, { ...bare(), cut: 'statement', seen: (1n << 32n) | 2n }, 4, []),
+    read: (body) => session.readExec(bodyOf(body), definitions),
+    value: {
+      ...bare(),
+      settings: { ...settings, id: 4 },
+      begin: [],
+      needs: [],
+      cut: 'statement',
+      seen: (1n << 32n) | 2n,
+    },
+  },
+  'exec that opens a transaction under a cut': {
+    kind: KIND.exec,
+    body: cat(bytes(2 | 8 | 32, 0), u32(0), u32(4), bytes(0, 0, 0, 0)),
+    write: (out) => session.writeExec(out, 77, { ...bare(), cut: 'transaction' }, 4, []),
+    read: (body) => session.readExec(bodyOf(body), definitions),
+    value: { ...bare(), settings: { ...settings, id: 4 }, begin: [], needs: [], cut: 'transaction' },
+  },
+  applied: {
+    kind: KIND.applied,
+    body: cat(u32(1), u32(2)),
+    write: (out) => link.writeApplied(out, (1n << 32n) | 2n),
+    read: (body) => link.readApplied(bodyOf(body)),
+    value: (1n << 32n) | 2n,
+  },
   'exec with nothing extra': {
     kind: KIND.exec,
     body: cat(bytes(2 | 8, 0), u32(0), u32(4), bytes(0, 0, 0, 0)),
@@ -276,7 +305,7 @@ const samples: Readonly<Record<string, Sample>> = {
     value: { requestId: 2, holds: true, error: error.fields },
   },
   ...Object.fromEntries(
-    (['cancel', 'pause', 'resume', 'close', 'released'] as const).map((name): [string, Sample] => [
+    (['cancel', 'pause', 'resume', 'close', 'released', 'ready'] as const).map((name): [string, Sample] => [
       name,
       { kind: KIND[name], body: bytes(), write: (out) => session.writeSignal(out, KIND[name], 77) },
     ]),

@@ -1,6 +1,6 @@
 /** Frames about the link itself. */
 import type { PgError } from '../../errors/pg-error.ts'
-import type { ControlReply, ControlRequest, Settings, StatementRef } from '../agent-link.ts'
+import type { ControlReply, ControlRequest, Settings, StatementRef, Timestamp } from '../agent-link.ts'
 import { KIND, MUX_VERSION, muxViolation } from './frame-kinds.ts'
 import { type FrameWriter, textBytesMax } from './frame-writer.ts'
 import { errorBytes, errorOf, FrameBody, jsonBytes } from './values.ts'
@@ -78,6 +78,16 @@ export function readEvent(body: FrameBody): LinkEvent {
   if (kind === 'up') return { kind }
   if (kind === 'down' && typeof why === 'string') return { kind, why }
   throw muxViolation(`an event "${String(kind)}" that is not understood`)
+}
+
+export function writeApplied(out: FrameWriter, ts: Timestamp): void {
+  out.begin(KIND.applied, 0, 8).u64(ts).end()
+}
+
+export function readApplied(body: FrameBody): Timestamp {
+  const ts = body.u64()
+  body.finish()
+  return ts
 }
 
 export function writeControl(out: FrameWriter, requestId: number, request: ControlRequest): void {

@@ -52,12 +52,15 @@ function key(body: FrameBody): Buffer {
   return Buffer.from(body.buffer.subarray(start, start + SCRAM_KEY_BYTES))
 }
 
-const EXEC_FIXED_BYTES = 14
+const EXEC_FIXED_BYTES = 22
 const ACCESS = ['read', 'write', 'commit'] as const
 const ACCESS_MASK = 3
 const PIN = 4
 const TAINTS = 8
-const FLAGS_MAX = 15
+const CUT_STATEMENT = 16
+const CUT_TRANSACTION = 32
+const SEEN = 64
+const FLAGS_MAX = 127
 const SWALLOW_MAX = 7
 
 /** Everything of an exec frame's body but its payload. */
@@ -75,10 +78,9 @@ export function writeExec(
   settings: number,
   needs: readonly number[],
 ): void {
-  const { access, begin, payload } = request
-  const mode = access === 'read' ? 0 : access === 'write' ? 1 : 2
+  const { begin, payload, seen } = request
   out.begin(KIND.exec, session, execHeadBytesMax(request))
-  out.u8(mode | (request.pin ? PIN : 0) | (request.taints ? TAINTS : 0)).u8(request.swallow)
+  out.u8(flagsOf(request)).u8(request.swallow)
   out
     .u32(request.mapVersion)
     .u32(settings)
@@ -86,7 +88,17 @@ export function writeExec(
     .u16(needs.length)
   if (begin !== undefined) for (const sql of begin) out.text(sql)
   for (const handle of needs) out.u32(handle)
+  if (seen !== undefined) out.u64(seen)
   out.endWith(payload)
+}
+
+function flagsOf({ access, pin, taints, cut, seen }: ExecRequest): number {
+  let flags = access === 'read' ? 0 : access === 'write' ? 1 : 2
+  if (pin) flags |= PIN
+  if (taints) flags |= TAINTS
+  if (cut !== undefined) flags |= cut === 'statement' ? CUT_STATEMENT : CUT_TRANSACTION
+  if (seen !== undefined) flags |= SEEN
+  return flags
 }
 
 const NO_BEGIN: readonly string[] = []
@@ -108,7 +120,9 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   const needs = needsCount === 0 ? NO_NEEDS : statements(body, needsCount, definitions)
   const pin = (flags & PIN) !== 0
   const taints = (flags & TAINTS) !== 0
-  return { mapVersion, settings, begin, needs, payload: body.rest(), access, pin, taints, swallow }
+  const cut = flags & CUT_STATEMENT ? 'statement' : flags & CUT_TRANSACTION ? 'transaction' : undefined
+  const seen = flags & SEEN ? body.u64() : undefined
+  return { mapVersion, settings, begin, needs, payload: body.rest(), access, pin, taints, swallow, cut, seen }
 }
 
 function texts(body: FrameBody, count: number): string[] {
@@ -146,7 +160,8 @@ export function writeSignal(
     | typeof KIND.pause
     | typeof KIND.resume
     | typeof KIND.close
-    | typeof KIND.released,
+    | typeof KIND.released
+    | typeof KIND.ready,
   session: number,
 ): void {
   out.begin(kind, session, 0).end()

@@ -192,6 +192,9 @@ export class Gate {
     await this.observe(ts)
     this.keepSplit()
     const known = this.works.get(owner)
+    if (known !== undefined && known.id === id && ts < known.ts) {
+      return { kind: 'cut', id, ts: String(ts), result: 'expired' }
+    }
     known?.answer({ kind: 'cut', id: known.id, ts: String(known.ts), result: 'expired' })
     return new Promise((answer) => {
       if (known?.id === id) {

@@ -1,6 +1,7 @@
 /** Builds what is sent ahead of a payload, and takes a payload apart. PURE. */
+import { invariant } from '../../errors/pg-error.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
-import { bind, execute, FLUSH, parse } from '../../protocol/wire/frontend-messages.ts'
+import { bind, describe, execute, FLUSH, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 
 const SYNC_BYTES = 5
 const BEGIN_CACHE_MAX = 500
@@ -38,4 +39,50 @@ export function countExecutes(payload: Buffer): number {
 /** The payload with its final Sync replaced by a Flush. */
 export function withFlushForSync(payload: Buffer): Buffer[] {
   return [payload.subarray(0, payload.length - SYNC_BYTES), FLUSH]
+}
+
+const HEADER_BYTES = 5
+const DOLLAR = 0x24
+const OPTIMIZABLE =
+  /^(?:\s|\(|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(?:insert|update|delete|merge|with|select|values|table)\b/i
+const HEAD_BYTES = 1024
+const unnamedRest = Buffer.concat([bind({}), describe('P', ''), execute(), SYNC])
+
+/** Whether the one statement of a simple Query may be sent as messages of the extended protocol. */
+export function isConvertible(payload: Buffer): boolean {
+  // In a Query a `$1` is an error, in Parse a parameter.
+  if (payload.indexOf(DOLLAR, HEADER_BYTES) >= 0) return false
+  return OPTIMIZABLE.test(payload.toString('latin1', HEADER_BYTES, HEADER_BYTES + HEAD_BYTES))
+}
+
+/** Brings the same answers but for ParseComplete, BindComplete and NoData. */
+export function asExtended(payload: Buffer): Buffer {
+  return Buffer.concat([parse('', payload.subarray(HEADER_BYTES, payload.length - 1)), unnamedRest])
+}
+
+/** An extended-protocol payload, taken apart at its one Bind. */
+export interface AtBind {
+  /** Parse, or nothing. */
+  readonly before: Buffer
+  readonly bind: Buffer
+  /** Describe, Execute, Sync. */
+  readonly after: Buffer
+  /** Whose portal the Bind makes. */
+  readonly statement: string
+}
+
+export function splitAtBind(payload: Buffer): AtBind {
+  let at = 0
+  while (payload[at] !== MSG.bind) {
+    invariant(at + HEADER_BYTES <= payload.length, 'an exec for a cut without a Bind')
+    at += 1 + payload.readInt32BE(at + 1)
+  }
+  const end = at + 1 + payload.readInt32BE(at + 1)
+  const nameAt = payload.indexOf(0, at + HEADER_BYTES) + 1
+  return {
+    before: payload.subarray(0, at),
+    bind: payload.subarray(at, end),
+    after: payload.subarray(end),
+    statement: payload.toString('utf8', nameAt, payload.indexOf(0, nameAt)),
+  }
 }

@@ -20,8 +20,9 @@ import {
 import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import { query, SYNC, TERMINATE } from '../../protocol/wire/frontend-messages.ts'
 import type { Gate, GateWaiter } from '../gate/gate.ts'
+import type { CommitKind } from '../gate/gate-types.ts'
 import type { PostgresAddress } from './address.ts'
-import { countExecutes, isSimpleQuery } from './assemble.ts'
+import { countExecutes, isConvertible, isSimpleQuery } from './assemble.ts'
 import { Cancels } from './cancel.ts'
 import type { Channel, ChannelReceiver } from './channel.ts'
 import { type CommandReply, CommandSlot } from './command.ts'
@@ -69,7 +70,8 @@ export interface BackendHome {
 }
 
 export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHost {
-  readonly kind = 'local'
+  /** Of the commit that it sends, or waits to send. */
+  kind: CommitKind = 'local'
   readonly commitTs = undefined
   readonly pid: number
   readonly parameters: Map<string, string>
@@ -167,11 +169,15 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   private passGate(request: ExecRequest): void {
     if (request.access !== 'read' && (request.access === 'commit' || this.isAutocommit(request))) {
       const { gate } = this.home
-      if (gate.splitWrites && request.access === 'write' && canSplit(request.payload)) {
+      const isCommit = request.access === 'commit'
+      if (!isCommit && gate.splitWrites && canSplit(request.payload)) {
+        this.kind = 'local'
         this.send(request, true)
         return
       }
-      if (!gate.tryEnter('local')) {
+      // Sent whole it is in flight for as long as it runs.
+      this.kind = isCommit ? 'local' : 'statement'
+      if (!gate.tryEnter(this.kind)) {
         this.mode = MODE.waiting
         gate.wait(this)
         return
@@ -199,8 +205,23 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   }
 
   syncDue(): void {
-    if (this.home.gate.tryEnter('local')) this.admitted()
+    if (this.home.gate.tryEnter(this.kind)) this.admitted()
     else this.home.gate.wait(this)
+  }
+
+  // Under a cut
+
+  get isParked(): boolean {
+    return this.mode === MODE.exec && this.exec.isParked
+  }
+
+  takeSnapshot(done: () => void): void {
+    if (this.mode === MODE.exec) this.exec.takeSnapshot(done)
+    else done()
+  }
+
+  goOn(): void {
+    if (this.mode === MODE.exec) this.exec.goOn()
   }
 
   // While it runs
@@ -226,7 +247,8 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
 
   /** Cancels what runs. Nothing if idle; never a commit that waits at the gate. */
   cancel(): void {
-    if (this.mode === MODE.exec || this.mode === MODE.command) this.sendCancel()
+    if (this.isParked) this.exec.withdraw(this.owner?.staleError ?? weftError('query_canceled', {}))
+    else if (this.mode === MODE.exec || this.mode === MODE.command) this.sendCancel()
     else if (this.mode === MODE.prelude) this.cancelAsked = true
     else if (this.mode === MODE.waiting) {
       this.cancelAsked = true
@@ -307,6 +329,13 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     const { status, exec } = this
     const isStale = this.mode === MODE.exec && exec.end()
     const stashed = exec.stashed()
+    const { withdrawn } = exec
+    if (withdrawn !== undefined) {
+      exec.withdrawn = undefined
+      this.endExec(owner)
+      owner.sink.failed(withdrawn, false)
+      return
+    }
     const stale = isStale ? owner.staleError : undefined
     const hidden = stale !== undefined && status === STATUS.idle && exec.canHideReply()
     this.endExec(owner)
@@ -346,7 +375,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
 
   private leaveGate(): void {
     this.inFlight = false
-    this.home.gate.leave()
+    this.home.gate.leave(this.kind)
   }
 
   private giveBack(): void {
@@ -428,6 +457,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     else this.home.gate.forget(this)
     const running =
       mode === MODE.exec || mode === MODE.prelude || (mode === MODE.waiting && owner !== undefined)
+    this.exec.endCut()
     this.slot.fail(error)
     this.home.died(this)
     owner?.backendLost(error, running, mode === MODE.exec)
@@ -439,5 +469,5 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
 }
 
 function canSplit(payload: Buffer): boolean {
-  return !isSimpleQuery(payload) && countExecutes(payload) > 0
+  return isSimpleQuery(payload) ? isConvertible(payload) : countExecutes(payload) > 0
 }

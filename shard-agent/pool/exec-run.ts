@@ -6,9 +6,17 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { ExecRequest, ReplySink } from '../../protocol/agent-link.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 import { close, copyFail, FLUSH, SYNC } from '../../protocol/wire/frontend-messages.ts'
-import { BEGIN_REPLIES, beginMessages, countExecutes, isSimpleQuery, withFlushForSync } from './assemble.ts'
+import {
+  asExtended,
+  BEGIN_REPLIES,
+  beginMessages,
+  countExecutes,
+  isSimpleQuery,
+  withFlushForSync,
+} from './assemble.ts'
 import type { Channel } from './channel.ts'
 import { CopyStream } from './copy-stream.ts'
+import { CutExec } from './cut-exec.ts'
 import { errorCode } from './error-scan.ts'
 import { DROP, EXAMINE, PASS, type ReplyScanner, type RuleTable, ruleTable } from './reply-scanner.ts'
 import type { KnownStatements } from './statements.ts'
@@ -24,6 +32,9 @@ const STASH_BYTES_MAX = 64 * 1024
 const OUTDATED_CODES: ReadonlySet<string> = new Set(['0A000', '26000', '42P05'])
 
 const AHEAD_TABLE = ruleTable(EXAMINE, {})
+const DROP_TABLE = ruleTable(DROP, { E: EXAMINE })
+const SWALLOW_BIND = 3
+const SWALLOW_ALL = 7
 const SPLIT_MASK = 8
 /** By swallow mask; SPLIT_MASK is for split writes, which have to see completions. */
 const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 16 }, (_, mask) =>
@@ -52,14 +63,18 @@ export interface ExecOwner {
   readonly sink: ReplySink
   /** Set while the statement is being cancelled because its shard map is out of date. */
   readonly staleError: PgError | undefined
+  /** An exec with `cut` is ready for it. */
+  readyForCut(): void
 }
 
 export class ExecRun {
   private readonly host: ExecHost
   private owner!: ExecOwner
   private request!: ExecRequest
-  /** Replies to what was sent ahead of the payload that are still due; those to `missing` come last. */
+  /** Replies to what was sent ahead of the payload that are still due. */
   private aheadLeft = 0
+  /** Of these, how many come after those to `missing`. */
+  private aheadAfterMissing = 0
   private missing: readonly string[] = []
   private hasForwarded = false
   private stash: Buffer[] = []
@@ -74,6 +89,12 @@ export class ExecRun {
   /** The server waits for COPY data. */
   private isCopyIn = false
   private isSplit = false
+  /** Replies to the payload that are left out. */
+  private swallow = 0
+  /** Until it runs: what waits for a cut. */
+  private cut: CutExec | undefined
+  /** Why it is ended without having run. */
+  withdrawn: PgError | undefined
   private readonly copy = new CopyStream()
   private waitsForDrain = false
 
@@ -87,8 +108,11 @@ export class ExecRun {
     this.request = request
     this.hasForwarded = false
     this.isStale = false
+    this.withdrawn = undefined
     this.isSplit = split
     this.isCopyIn = false
+    this.swallow = request.swallow
+    if (request.cut !== undefined) return this.startForCut(request)
     const { begin, needs, payload } = request
     if (
       (begin === undefined || begin.length === 0) &&
@@ -108,7 +132,59 @@ export class ExecRun {
     else this.host.channel.writeAll(parts)
   }
 
+  private startForCut(request: ExecRequest): void {
+    this.cut = new CutExec(request)
+    const parts = this.messagesAhead(request)
+    const last = this.cut.ahead(this.missing.length > 0)
+    if (last !== undefined) {
+      parts.push(last)
+      this.aheadLeft++
+      this.aheadAfterMissing = 1
+    }
+    this.host.scanner.table = AHEAD_TABLE
+    parts.push(FLUSH)
+    this.host.channel.write(Buffer.concat(parts))
+  }
+
+  /** Waits for a cut, and nothing of it is under way. */
+  get isParked(): boolean {
+    return this.cut !== undefined && this.aheadLeft === 0 && !this.cut.isTaking
+  }
+
+  takeSnapshot(done: () => void): void {
+    if (this.cut === undefined || this.aheadLeft > 0) return done()
+    this.host.channel.write(this.cut.snapshotMessages(done))
+  }
+
+  goOn(): void {
+    const { cut } = this
+    if (cut === undefined || !cut.isBound) return
+    this.cut = undefined
+    this.swallow = this.request.swallow | SWALLOW_BIND
+    this.payloadReplies()
+    this.host.channel.write(cut.runMessages)
+  }
+
+  /** Ends a parked exec; the owner hears of `error`, and that nothing ran. */
+  withdraw(error: PgError): void {
+    this.withdrawn = error
+    this.endCut()
+    this.host.scanner.table = DROP_TABLE
+    this.host.channel.write(SYNC)
+  }
+
+  /** Its backend is gone, or its reply complete. */
+  endCut(): void {
+    const { cut } = this
+    this.cut = undefined
+    cut?.end()
+  }
+
   private splitPayload(payload: Buffer, parts: Buffer[]): void {
+    if (isSimpleQuery(payload)) {
+      payload = asExtended(payload)
+      this.swallow = SWALLOW_ALL
+    }
     this.executesLeft = countExecutes(payload)
     this.holdsSync = true
     this.hasClientSync = false
@@ -134,6 +210,7 @@ export class ExecRun {
     for (const name of closing) parts.push(close('S', name))
     parts.push(...missing.values())
     this.missing = [...missing.keys()]
+    this.aheadAfterMissing = 0
     this.aheadLeft = begin.length * BEGIN_REPLIES + closing.length + missing.size
     return parts
   }
@@ -203,6 +280,7 @@ export class ExecRun {
 
   message(type: number, chunk: Buffer, start: number, end: number): boolean {
     if (this.aheadLeft > 0) return this.aheadMessage(type, chunk, start, end)
+    if (this.cut !== undefined) return this.cutMessage(this.cut, type, chunk, start, end)
     if (type === MSG.errorResponse) return this.errorMessage(chunk, start, end)
     if (type === MSG.copyInResponse) {
       this.isCopyIn = true
@@ -218,6 +296,7 @@ export class ExecRun {
   private aheadMessage(type: number, chunk: Buffer, start: number, end: number): boolean {
     if (type === MSG.errorResponse) {
       this.aheadLeft = 0
+      if (this.cut !== undefined) return this.cutFailed(chunk, start, end)
       this.payloadReplies()
       // A Query brings no Sync, and until one comes Postgres skips everything.
       if (isSimpleQuery(this.request.payload)) this.host.channel.write(SYNC)
@@ -227,21 +306,40 @@ export class ExecRun {
       type === MSG.parseComplete ||
       type === MSG.bindComplete ||
       type === MSG.commandComplete ||
-      type === MSG.closeComplete
-    if (!isReply) return false
+      type === MSG.closeComplete ||
+      (this.cut !== undefined && (type === MSG.rowDescription || type === MSG.noData))
+    // What the statement's own Parse has to say is for the client, what comes before it is not.
+    if (!isReply) return this.aheadLeft === this.aheadAfterMissing && isAside(type)
     const { missing } = this
-    if (this.aheadLeft <= missing.length) this.host.known.add(missing[missing.length - this.aheadLeft]!)
+    const place = this.aheadLeft - this.aheadAfterMissing
+    if (place > 0 && place <= missing.length) this.host.known.add(missing[missing.length - place]!)
     this.aheadLeft--
-    if (this.aheadLeft === 0) this.payloadReplies()
+    if (this.aheadLeft > 0) return false
+    if (this.cut === undefined) this.payloadReplies()
+    else this.owner.readyForCut()
     return false
   }
 
+  private cutMessage(cut: CutExec, type: number, chunk: Buffer, start: number, end: number): boolean {
+    if (type === MSG.errorResponse) return this.cutFailed(chunk, start, end)
+    if (type === MSG.parseComplete || type === MSG.bindComplete || type === MSG.commandComplete) cut.replied()
+    return isAside(type)
+  }
+
+  /** The error is its answer; as no Sync was sent, one is now. */
+  private cutFailed(chunk: Buffer, start: number, end: number): boolean {
+    this.endCut()
+    this.payloadReplies()
+    this.host.channel.write(SYNC)
+    return this.errorMessage(chunk, start, end)
+  }
+
   private payloadReplies(): void {
-    const mask = this.isSplit ? this.request.swallow | SPLIT_MASK : this.request.swallow
-    this.host.scanner.table = PAYLOAD_TABLES[mask]!
+    this.host.scanner.table = PAYLOAD_TABLES[this.isSplit ? this.swallow | SPLIT_MASK : this.swallow]!
   }
 
   private errorMessage(chunk: Buffer, start: number, end: number): boolean {
+    if (this.withdrawn !== undefined) return false
     this.isCopyIn = false
     if (this.isSplit) {
       // Nothing is left to commit, so its Sync need not pass the gate.
@@ -262,6 +360,7 @@ export class ExecRun {
 
   /** ReadyForQuery is here: before anyone else uses the backend. Answers whether the exec counts as not run. */
   end(): boolean {
+    this.endCut()
     this.padCopy()
     this.copy.reset()
     this.waitsForDrain = false
@@ -279,3 +378,8 @@ export class ExecRun {
 }
 
 const NO_CHUNKS: Buffer[] = []
+
+/** Belongs to no reply. */
+function isAside(type: number): boolean {
+  return type === MSG.noticeResponse || type === MSG.parameterStatus || type === MSG.notificationResponse
+}

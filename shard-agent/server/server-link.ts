@@ -14,6 +14,7 @@ import {
   readSettingsDefine,
   readStatementDefine,
   writeAnswer,
+  writeApplied,
   writeEvent,
   writeHello,
 } from '../../protocol/mux/link-frames.ts'
@@ -51,6 +52,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
   private readonly helloTimer: NodeJS.Timeout
   private readonly releaseTimer: NodeJS.Timeout
   private link: AgentLink | undefined
+  private toldAppliedTs = 0n
 
   constructor(socket: Socket, options: ServerLinkOptions) {
     this.options = options
@@ -88,6 +90,13 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
       this.session(id).command(kind, bodyOf(chunk, start, end))
       if (kind === KIND.close) this.forget(id)
     } else this.linkFrame(kind, this.link, bodyOf(chunk, start, end))
+  }
+
+  tellApplied(): void {
+    const { appliedTs } = this.link!
+    if (appliedTs === this.toldAppliedTs) return
+    this.toldAppliedTs = appliedTs
+    writeApplied(this.connection.writer(), appliedTs)
   }
 
   drained(): void {

@@ -22,6 +22,8 @@ export interface SessionsHost {
   readonly unread: Set<ServerSession>
   /** Those of which the coordinator believes that they hold a backend. */
   readonly holding: Set<ServerSession>
+  /** The coordinator hears of what was applied before it hears of replies that may show it. */
+  tellApplied(): void
 }
 
 /** A coordinator's session on this side of the link: its frames become calls, and the agent's replies frames. */
@@ -143,6 +145,7 @@ export class ServerSession implements ReplySink {
     const { connection } = this
     if (ready !== 0) {
       this.isRunning = false
+      this.host.tellApplied()
       writeDataEnd(connection.writer(), this.id, ready, this.holds, chunk)
       return
     }
@@ -160,6 +163,10 @@ export class ServerSession implements ReplySink {
 
   async(chunk: Buffer): void {
     if (!this.isSilent) writeBytes(this.connection.writer(), KIND.async, this.id, chunk)
+  }
+
+  ready(): void {
+    if (!this.isSilent) writeSignal(this.connection.writer(), KIND.ready, this.id)
   }
 
   drained(): void {

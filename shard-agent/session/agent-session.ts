@@ -9,6 +9,7 @@ import type {
   Timestamp,
 } from '../../protocol/agent-link.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
+import type { CutStatement, Gate } from '../gate/gate.ts'
 import type { TwoPhase } from '../participant/two-phase.ts'
 import type { Backend, BackendOwner } from '../pool/backend.ts'
 import type { IdentityPool, PoolUser } from '../pool/identity-pool.ts'
@@ -28,20 +29,27 @@ const PHASE = {
   concluding: 5,
   /** An exec was refused, the sink hears of it in a moment. */
   refused: 6,
+  /** Waits for prepared transactions that its session must not miss. */
+  unsettled: 7,
 } as const
 
 /** How often a statement is told to end while its session waits for that. */
 const ABORT_AGAIN_MS = 500
 
+/** A transaction that stays in doubt for longer than this is not waited for. */
+const SETTLE_MS_MAX = 5_000
+
 const nobody: ReplySink = { data() {}, failed() {}, async() {}, drained() {} }
 
 export interface SessionHost {
+  readonly shard: number
+  readonly gate: Gate
   readonly pool: Pool
   readonly versions: MapVersions
   readonly twoPhase: TwoPhase
 }
 
-export class PooledSession implements AgentSession, PoolUser, BackendOwner, VersionedSession {
+export class PooledSession implements AgentSession, PoolUser, BackendOwner, VersionedSession, CutStatement {
   sink: ReplySink
   request: ExecRequest | undefined
   queuedAtMs = 0
@@ -61,6 +69,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   /** Prepared on `backend`, decision not carried out. */
   preparedGid: string | undefined
   private endWaiters: (() => void)[] = []
+  private stopSettling: () => void = () => {}
 
   /** `onClosed`: its id is free again; `onGone`: nothing of it is left. */
   constructor(
@@ -113,7 +122,16 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       const error = this.lost
       this.lost = undefined
       this.refused(error)
-    } else if (this.backend !== undefined) {
+      return
+    }
+    const { seen } = this.request!
+    const gid = seen === undefined ? undefined : this.host.gate.unsettled(seen)
+    if (gid === undefined) this.begin()
+    else this.waitForSettled(seen!, gid)
+  }
+
+  private begin(): void {
+    if (this.backend !== undefined) {
       this.phase = PHASE.running
       this.backend.run(this)
     } else {
@@ -121,6 +139,47 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       this.host.pool.acquire(this.pool, this)
     }
   }
+
+  /** What the session has seen on another shard is here too before it looks. */
+  private waitForSettled(seen: Timestamp, gid: string): void {
+    this.phase = PHASE.unsettled
+    const { shard, gate } = this.host
+    const timer = setTimeout(() => {
+      this.stopSettling()
+      this.refused(weftError('in_doubt', { shard, gid }))
+    }, SETTLE_MS_MAX)
+    const forget = gate.whenSettled(seen, () => {
+      clearTimeout(timer)
+      this.stopSettling = () => {}
+      this.begin()
+    })
+    this.stopSettling = () => {
+      clearTimeout(timer)
+      forget()
+      this.stopSettling = () => {}
+    }
+  }
+
+  // Under a cut
+
+  get isParked(): boolean {
+    return this.phase === PHASE.running && this.backend?.isParked === true
+  }
+
+  readyForCut(): void {
+    this.sink.ready?.()
+  }
+
+  takeSnapshot(done: () => void): void {
+    if (this.phase === PHASE.running) this.backend!.takeSnapshot(done)
+    else done()
+  }
+
+  goOn(): void {
+    if (this.phase === PHASE.running) this.backend!.goOn()
+  }
+
+  // Going on
 
   granted(backend: Backend): boolean {
     if (this.phase !== PHASE.queued) return false
@@ -173,13 +232,14 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
 
   cancel(): void {
     if (this.phase === PHASE.running || this.phase === PHASE.preparing) this.backend?.cancel()
-    else if (this.phase === PHASE.queued || this.phase === PHASE.held) {
+    else if (this.phase === PHASE.queued || this.phase === PHASE.held || this.phase === PHASE.unsettled) {
       this.withdraw()
       this.refused(weftError('query_canceled', {}))
     }
   }
 
   private withdraw(): void {
+    this.stopSettling()
     this.host.pool.withdraw(this.pool, this)
     this.host.versions.forget(this)
   }
@@ -271,7 +331,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   private async endOfPhase(): Promise<void> {
-    if (this.phase === PHASE.queued || this.phase === PHASE.held) this.cancel()
+    if (this.phase === PHASE.queued || this.phase === PHASE.held || this.phase === PHASE.unsettled)
+      this.cancel()
     else if (this.phase === PHASE.running) this.backend!.abort()
     else if (this.phase === PHASE.preparing && this.isClosed) this.backend?.cancel()
     await new Promise<void>((resolve) => {

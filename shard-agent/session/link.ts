@@ -9,6 +9,7 @@ import type {
   ControlRequest,
   LinkEvents,
   ReplySink,
+  Timestamp,
   WaitEdge,
 } from '../../protocol/agent-link.ts'
 import type { WaitingSession } from '../participant/waits.ts'
@@ -16,7 +17,6 @@ import { PooledSession, type SessionHost } from './agent-session.ts'
 import type { VersionedSession } from './map-version.ts'
 
 export interface LinkHost extends SessionHost {
-  readonly shard: number
   readonly isUp: boolean
   status(): AgentStatus
   waits(): Promise<readonly WaitEdge[]>
@@ -25,6 +25,8 @@ export interface LinkHost extends SessionHost {
   linkClosed(link: DirectLink): void
 }
 
+let lastLink = 0
+
 /** One coordinator's link to this agent, as direct calls. The mux server puts its frames through one of these. */
 export class DirectLink implements AgentLink {
   readonly coordinatorId: string
@@ -32,9 +34,12 @@ export class DirectLink implements AgentLink {
   private readonly host: LinkHost
   private readonly open_ = new Map<number, PooledSession>()
   private readonly closing = new Set<PooledSession>()
+  /** Of one connection: cuts of an earlier one are over with it. */
+  private readonly cutOwner: string
   private isClosed = false
 
   constructor(host: LinkHost, coordinatorId: string) {
+    this.cutOwner = `${coordinatorId}#${++lastLink}`
     this.host = host
     this.coordinatorId = coordinatorId
   }
@@ -45,6 +50,10 @@ export class DirectLink implements AgentLink {
 
   get isUp(): boolean {
     return this.host.isUp && !this.isClosed
+  }
+
+  get appliedTs(): Timestamp {
+    return this.host.gate.appliedTs
   }
 
   /** Closed ones too, until what they ran has ended. */
@@ -91,9 +100,22 @@ export class DirectLink implements AgentLink {
         return { kind: 'ok' }
       case 'waits':
         return { kind: 'waits', edges: await this.host.waits() }
+      case 'cut':
+        return this.cut(request)
+      case 'release':
+        this.host.gate.release(this.cutOwner, request.id, request.go)
+        return { kind: 'ok' }
       default:
         return assertNever(request)
     }
+  }
+
+  private cut(request: Extract<ControlRequest, { kind: 'cut' }>): Promise<ControlReply> {
+    const { gate, isUp } = this.host
+    if (!isUp) throw weftError('shard_unreachable', { shard: this.shard, why: 'its server is down' })
+    const { id, ts, leaseMs, sessions } = request
+    const statements = sessions.flatMap((session) => this.open_.get(session) ?? [])
+    return gate.cut(this.cutOwner, id, BigInt(ts), leaseMs, statements)
   }
 
   /** Those that have a backend. */
@@ -118,6 +140,7 @@ export class DirectLink implements AgentLink {
   close(): Promise<void> {
     if (!this.isClosed) {
       this.isClosed = true
+      this.host.gate.ownerGone(this.cutOwner)
       for (const session of [...this.open_.values()]) session.close()
       this.host.linkClosed(this)
     }

@@ -20,6 +20,8 @@ export interface VersionedSession {
   /** Its exec has a backend and runs. */
   readonly isRunning: boolean
   readonly backendPid: number | undefined
+  /** It waits for a cut, perhaps for a shard whose fence holds the rest of its statement: it would wait for ever. */
+  readonly isParked: boolean
   /** Admitted after it was held. */
   proceed(): void
   refused(error: PgError): void
@@ -115,6 +117,9 @@ export class MapVersions {
     for (;;) {
       const older = this.runningBefore(fence)
       if (older.length === 0) return
+      for (const session of older) {
+        if (session.isParked) session.cancelAsStale(this.stale(session.request!.mapVersion, version))
+      }
       await this.cancelBlocked(fence, older)
       if (fence.lifted) throw this.fenceTimeout(older.length, timeoutMs)
       await new Promise<void>((resolve) => {

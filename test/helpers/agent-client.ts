@@ -43,6 +43,8 @@ export class TestSession implements ReplySink {
   /** Sees each chunk instead of it being collected. */
   onChunk: ((chunk: Buffer) => void) | undefined
   onDrained: () => void = () => {}
+  /** An exec with `cut` waits for its cut. */
+  onReady: () => void = () => {}
   private chunks: Buffer[] = []
   private done: ((reply: Reply) => void) | undefined
 
@@ -92,6 +94,10 @@ export class TestSession implements ReplySink {
 
   drained(): void {
     this.onDrained()
+  }
+
+  ready(): void {
+    this.onReady()
   }
 
   private end(ready: string, error: PgError | undefined, sent: boolean | undefined): void {

@@ -1,26 +1,38 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { AgentLink } from '../../protocol/agent-link.ts'
+import type { AgentLink, CutAnswer, ExecRequest } from '../../protocol/agent-link.ts'
+import { bind, execute, parse, SYNC as SYNC_MESSAGE } from '../../protocol/wire/frontend-messages.ts'
 import type { Gate } from '../../shard-agent/gate/gate.ts'
 import type { Agent } from '../../shard-agent/main.ts'
+import { HlcClock } from '../../txn/hlc.ts'
 import { clientOf, extended, startTestAgent, TestSession } from '../helpers/agent-client.ts'
 import { COPY_DONE, copyData, extendedCopy, SYNC } from '../helpers/copy-messages.ts'
 import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 
-describe.each([false, true])('agent gate, split writes %s', (splitWrites) => {
+const LEASE_MS = 30_000
+
+describe('agent gate', () => {
   let server: TestPostgres
   let agent: Agent
   let gate: Gate
   let link: AgentLink
-  let ids = 0
-  const open = (): TestSession => new TestSession(link, ++ids, clientOf(server.user))
+  let sessionIds = 0
+  let cutIds = 0
+  const clock = new HlcClock({ wallMs: Date.now, maxOffsetMs: 500 })
+  const open = (): TestSession => new TestSession(link, ++sessionIds, clientOf(server.user))
   const count = async (): Promise<string> =>
     (await query<{ n: string }>(server.url, 'SELECT count(*) AS n FROM gated'))[0]!.n
   const waiting = (n: number) => expect.poll(() => gate.waiting).toBe(n)
+  const cut = (ts = clock.now(), sessions: number[] = [], leaseMs = LEASE_MS): Promise<CutAnswer> =>
+    link.control({ kind: 'cut', id: ++cutIds, ts: String(ts), leaseMs, sessions }) as Promise<CutAnswer>
+  const release = (go = false): Promise<unknown> => link.control({ kind: 'release', id: cutIds, go })
+  const hold = async (ts?: bigint): Promise<void> => {
+    expect((await cut(ts)).result).toBe('taken')
+  }
 
   beforeAll(async () => {
     server = await startPostgres()
     await query(server.url, 'CREATE TABLE gated (a int)')
-    agent = await startTestAgent(server, { splitWrites })
+    agent = await startTestAgent(server, { clock })
     gate = (agent as unknown as { gate: Gate }).gate
     link = agent.connect('c1')
   })
@@ -36,70 +48,102 @@ describe.each([false, true])('agent gate, split writes %s', (splitWrites) => {
   test('gate: held: a COMMIT waits, reads and the writes before it go on', async () => {
     const s = open()
     await s.query('INSERT INTO gated VALUES (1)', { begin: ['BEGIN'], access: 'write' })
-    gate.hold(0n)
+    await hold()
     await s.query('INSERT INTO gated VALUES (2)', { access: 'write' })
     const commit = s.query('COMMIT', { access: 'commit' })
     await waiting(1)
     // A commit is not cancelled while it waits: it may be told to others already.
     s.session.cancel()
     expect(await open().value('SELECT count(*) FROM gated')).toBe('0')
-    gate.release()
+    await release()
     expect((await commit).types).toBe('CZ')
     expect(await count()).toBe('2')
   })
 
-  test('gate: held: an autocommit write waits, and can be cancelled unless it has run', async () => {
-    gate.hold(0n)
-    const s = open()
-    const write = s.exec({ payload: extended('INSERT INTO gated VALUES (3)'), access: 'write' })
+  test('gate: held: an autocommit write has run and waits with its Sync', async () => {
+    await hold()
+    const write = open().exec({ payload: extended('INSERT INTO gated VALUES (3)'), access: 'write' })
     await waiting(1)
     expect(await count()).toBe('0')
-    gate.release()
+    await release()
     const reply = await write
     expect([reply.types, reply.ready]).toEqual(['12CZ', 'I'])
     expect(await count()).toBe('1')
-    if (splitWrites) return
-    gate.hold(0n)
-    const cancelled = s.exec({ payload: extended('INSERT INTO gated VALUES (4)'), access: 'write' })
+  })
+
+  test('gate: held: a simple Query that writes waits too, and is answered as ever', async () => {
+    const sqls = [
+      ' /* all */ INSERT INTO gated VALUES (1), (2) RETURNING a;',
+      '-- one\nUPDATE gated SET a = a + 1',
+      'WITH x AS (SELECT 1) DELETE FROM gated WHERE a = 99',
+      "INSERT INTO gated SELECT length('$1')",
+    ]
+    const before = await Promise.all(sqls.map((sql) => open().query(sql)))
+    await query(server.url, 'TRUNCATE gated')
+    await hold()
+    const writes = sqls.map((sql) => open().query(sql, { access: 'write' }))
+    await waiting(4)
+    expect(await count()).toBe('0')
+    await release()
+    const after = await Promise.all(writes)
+    expect(after.map(({ types, rows }) => [types, rows])).toEqual(
+      before.map(({ types, rows }) => [types, rows]),
+    )
+  })
+
+  test('gate: held: a statement that commits by itself waits before it is sent, and can be cancelled', async () => {
+    await hold()
+    const s = open()
+    const cancelled = s.query('DO $$ BEGIN INSERT INTO gated VALUES (4); END $$', { access: 'write' })
     await waiting(1)
     s.session.cancel()
     expect((await cancelled).error?.code).toBe('57014')
-    gate.release()
+    const sent = s.query('DO $$ BEGIN INSERT INTO gated VALUES (4); END $$', { access: 'write' })
+    await waiting(1)
+    await release()
+    expect((await sent).error).toBeUndefined()
+    expect(await count()).toBe('1')
+  })
+
+  test('gate: a cut while a statement that commits by itself runs: local commits go on until it has ended', async () => {
+    const s = open()
+    const slow = s.query('DO $$ BEGIN PERFORM pg_sleep(0.2); END $$', { access: 'write' })
+    await expect.poll(() => gate.inFlight).toBe(1)
+    const taken = cut()
+    const write = await open().query('INSERT INTO gated VALUES (1)', { access: 'write' })
+    expect(write.types).toBe('CZ')
+    await slow
+    expect((await taken).result).toBe('taken')
+    await release()
   })
 
   test('gate: held: a write that fails is not held up', async () => {
-    if (!splitWrites) return
-    gate.hold(0n)
+    await hold()
     const reply = await open().exec({ payload: extended('INSERT INTO gated VALUES (1/0)'), access: 'write' })
     expect([reply.types, reply.ready, reply.error?.code]).toEqual(['1EZ', 'I', '22012'])
-    gate.release()
+    await release()
   })
 
   test('gate: held: a batch of writes waits after the last one', async () => {
-    gate.hold(0n)
+    await hold()
     const one = extended('INSERT INTO gated VALUES (5)').subarray(0, -5)
     const payload = Buffer.concat([one, one, one, SYNC])
     const write = open().exec({ payload, access: 'write', swallow: 3 })
     await waiting(1)
-    gate.release()
+    await release()
     expect((await write).types).toBe('CCCZ')
     expect(await count()).toBe('3')
   })
 
   test('gate: held: a COPY by the extended protocol waits with its Sync', async () => {
     const s = open()
+    await hold()
     const copy = s.exec({ payload: extendedCopy('COPY gated FROM STDIN'), access: 'write' })
     s.session.copyData(copyData('6\n'))
-    if (!splitWrites) {
-      s.session.copyData(Buffer.concat([COPY_DONE, SYNC]))
-      expect((await copy).ready).toBe('I')
-      return
-    }
-    gate.hold(0n)
     s.session.copyData(Buffer.concat([copyData('7\n'), COPY_DONE, SYNC]))
     await waiting(1)
     expect(await count()).toBe('0')
-    gate.release()
+    await release()
     expect((await copy).types).toMatch(/^12GCZ$/)
     expect(await count()).toBe('2')
   })
@@ -107,25 +151,189 @@ describe.each([false, true])('agent gate, split writes %s', (splitWrites) => {
   test('gate: held: a backend that dies waiting: failed, and nothing is left behind', async () => {
     const s = open()
     const pid = await s.value('SELECT pg_backend_pid()', { begin: ['BEGIN'] })
-    gate.hold(0n)
+    await hold()
     const commit = s.query('COMMIT', { access: 'commit' })
     await waiting(1)
     await query(server.url, `SELECT pg_terminate_backend(${pid})`)
     const reply = await commit
     expect([reply.error?.code, reply.sent]).toEqual(['57P01', false])
-    gate.release()
+    await release()
   })
 
-  test('gate: held above a timestamp: COMMIT PREPARED below it goes through', async () => {
+  test('gate: a decided commit: waits for a cut below it, and a cut above it waits for that one', async () => {
     const s = open()
     await s.query('INSERT INTO gated VALUES (8)', { begin: ['BEGIN'], access: 'write' })
+    const below = clock.now()
     const { prepareTs } = await s.session.prepare('weft:other:c-0-1:0')
-    gate.hold(prepareTs - 1n)
+    await hold(below)
     const done = s.session.commitPrepared('weft:other:c-0-1:0', prepareTs)
     await waiting(1)
-    gate.hold(prepareTs)
+    const raised = link.control({
+      kind: 'cut',
+      id: cutIds,
+      ts: String(clock.now()),
+      leaseMs: LEASE_MS,
+      sessions: [],
+    })
     await done
-    gate.release()
+    expect(await raised).toMatchObject({ result: 'taken' })
+    await release()
     expect(await count()).toBe('1')
+  })
+
+  test('gate: lease over: commits go on without a release', async () => {
+    expect((await cut(clock.now(), [], 50)).result).toBe('taken')
+    await open().query('INSERT INTO gated VALUES (1)', { access: 'write' })
+    expect(await count()).toBe('1')
+  })
+
+  test('gate: the link of a cut is closed: commits go on', async () => {
+    const other = agent.connect('c2')
+    await other.control({ kind: 'cut', id: 1, ts: String(clock.now()), leaseMs: LEASE_MS, sessions: [] })
+    const write = open().query('INSERT INTO gated VALUES (1)', { access: 'write' })
+    await waiting(1)
+    await other.close()
+    await write
+    expect(await count()).toBe('1')
+  })
+
+  // Statements under a cut
+
+  const select = (
+    sql: string,
+    more: Partial<ExecRequest> = {},
+  ): Partial<ExecRequest> & { payload: Buffer } => ({
+    payload: Buffer.concat([parse('', sql), bind({}), execute(), SYNC_MESSAGE]),
+    cut: 'statement',
+    ...more,
+  })
+
+  async function parked(request: Partial<ExecRequest> & { payload: Buffer }) {
+    const session = open()
+    const id = sessionIds
+    const ready = new Promise<void>((resolve) => {
+      session.onReady = resolve
+    })
+    const reply = session.exec(request)
+    await Promise.race([ready, reply])
+    return { session, id, reply }
+  }
+
+  test('cut: a statement sees what was there when it was taken, not what came before it runs', async () => {
+    await query(server.url, 'INSERT INTO gated VALUES (1)')
+    const { id, reply } = await parked(select('SELECT count(*) FROM gated'))
+    await query(server.url, 'INSERT INTO gated VALUES (2)')
+    expect(await cut(clock.now(), [id])).toMatchObject({ result: 'taken' })
+    // Past the agent, which would hold it.
+    await query(server.url, 'INSERT INTO gated VALUES (3)')
+    await release(true)
+    const { rows, types } = await reply
+    expect([rows, types]).toEqual([[['2']], 'DCZ'])
+  })
+
+  test('cut: came to nothing: the statement is still ready, and sees the next one', async () => {
+    const { id, reply } = await parked(select('SELECT count(*) FROM gated'))
+    await cut(clock.now(), [id])
+    await release(false)
+    await query(server.url, 'INSERT INTO gated VALUES (1)')
+    await cut(clock.now(), [id])
+    await release(true)
+    expect((await reply).rows).toEqual([['1']])
+  })
+
+  test('cut: a prepared statement that the backend knows', async () => {
+    const ref = { name: 'w1', parse: parse('w1', 'SELECT count(*) FROM gated') }
+    const payload = Buffer.concat([bind({ statement: 'w1' }), execute(), SYNC_MESSAGE])
+    for (let i = 0; i < 3; i++) {
+      const { id, reply } = await parked({ payload, needs: [ref], cut: 'statement' })
+      await query(server.url, 'INSERT INTO gated VALUES (1)')
+      await cut(clock.now(), [id])
+      await release(true)
+      expect(await reply).toMatchObject({ types: 'DCZ', rows: [[String(i + 1)]] })
+    }
+  })
+
+  test('cut: in a transaction: its own writes are seen', async () => {
+    const s = open()
+    const id = sessionIds
+    await s.query('INSERT INTO gated VALUES (1)', { begin: ['BEGIN'], access: 'write' })
+    const ready = new Promise<void>((resolve) => {
+      s.onReady = resolve
+    })
+    const reply = s.exec(select('SELECT count(*) FROM gated'))
+    await ready
+    await cut(clock.now(), [id])
+    await release(true)
+    expect(await reply).toMatchObject({ rows: [['1']], ready: 'T' })
+    await s.query('ROLLBACK')
+  })
+
+  test('cut: opens a repeatable read transaction: begun again when the cut came to nothing', async () => {
+    const begin = ['BEGIN ISOLATION LEVEL REPEATABLE READ']
+    const { session, id, reply } = await parked(
+      select('SELECT count(*) FROM gated', { begin, cut: 'transaction' }),
+    )
+    await cut(clock.now(), [id])
+    await release(false)
+    await query(server.url, 'INSERT INTO gated VALUES (1)')
+    await cut(clock.now(), [id])
+    await query(server.url, 'INSERT INTO gated VALUES (2)')
+    await release(true)
+    expect(await reply).toMatchObject({ rows: [['1']], ready: 'T' })
+    expect(await session.value('SELECT count(*) FROM gated')).toBe('1')
+    await session.query('ROLLBACK')
+  })
+
+  test('cut: an error before it: the reply, and nothing waits', async () => {
+    const { reply } = await parked(select('SELECT nothing FROM gated'))
+    expect(await reply).toMatchObject({ types: 'EZ', error: { code: '42703' } })
+  })
+
+  test('cut: cancelled while it waits for one: not run; a transaction stays open', async () => {
+    const { session, reply } = await parked(select('SELECT 1', { begin: ['BEGIN'] }))
+    session.session.cancel()
+    expect(await reply).toMatchObject({ error: { code: '57014' }, sent: false })
+    expect(session.session.holdsBackend).toBe(true)
+    expect(await session.value('SELECT 2')).toBe('2')
+    await session.query('ROLLBACK')
+  })
+
+  test('cut: the session is closed while it waits for one: its backend is free again', async () => {
+    const { session, id } = await parked(select('SELECT 1'))
+    session.session.close()
+    await expect.poll(() => agent.status().busy).toBe(0)
+    expect(await cut(clock.now(), [id])).toMatchObject({ result: 'taken' })
+    await release()
+  })
+
+  test('cut: a backend that dies while it waits for one: failed, and the cut is taken without it', async () => {
+    const { id, reply } = await parked(select('SELECT 1'))
+    await query(
+      server.url,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT 1%'`,
+    )
+    await query(
+      server.url,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE application_name = '' AND pid <> pg_backend_pid() AND query = 'SELECT 1'`,
+    )
+    expect((await reply).error?.code).toBe('57P01')
+    expect(await cut(clock.now(), [id])).toMatchObject({ result: 'taken' })
+    await release()
+  })
+
+  test('reads that must not miss a commit: wait for what is prepared at or below it', async () => {
+    const s = open()
+    await s.query('INSERT INTO gated VALUES (8)', { begin: ['BEGIN'], access: 'write' })
+    const { prepareTs } = await s.session.prepare('weft:other:c-0-2:0')
+    expect(await open().value('SELECT count(*) FROM gated', { seen: prepareTs - 1n })).toBe('0')
+    const reader = open()
+    const read = reader.value('SELECT count(*) FROM gated', { seen: prepareTs })
+    const cancelled = open()
+    const never = cancelled.query('SELECT 1', { seen: prepareTs })
+    cancelled.session.cancel()
+    expect((await never).error?.code).toBe('57014')
+    await s.session.commitPrepared('weft:other:c-0-2:0', prepareTs)
+    expect(await read).toBe('1')
   })
 })

@@ -81,6 +81,7 @@ class FakeSession implements AgentSession {
 
 class FakeLink implements AgentLink {
   readonly shard = 0
+  appliedTs = 0n
   readonly isUp = true
   readonly coordinatorId: string
   readonly sessions = new Map<number, FakeSession>()

@@ -18,6 +18,7 @@ function agentLink(): AgentLink {
   return {
     shard: 0,
     isUp: true,
+    appliedTs: 0n,
     open: () => {
       throw new Error('not here')
     },
