@@ -1,4 +1,4 @@
-// npm run sim -- --seeds 1000: the simulation of commits and recovery over that many seeds.
+// npm run sim -- --seeds 1000: the simulations of commits and recovery, and of cuts, over that many seeds.
 // npm run sim -- --seed 17: one of them, with its trace when it fails.
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
@@ -12,7 +12,7 @@ const { values } = parseArgs({
 const env = { ...process.env, WEFT_SIM_SEEDS: values.seeds }
 if (values.seed !== undefined) env.WEFT_SIM_SEED = values.seed
 const vitest = join(root, 'node_modules', '.bin', 'vitest')
-const { status } = spawnSync(vitest, ['run', 'test/sim/commit-sim.test.ts', '--testTimeout=3600000'], {
+const { status } = spawnSync(vitest, ['run', 'test/sim', '--testTimeout=3600000'], {
   cwd: root,
   env,
   stdio: 'inherit',

@@ -328,6 +328,7 @@ const aboutLink = new Set<number>([
   KIND.control,
   KIND.answer,
   KIND.event,
+  KIND.applied,
   KIND.settingsDefine,
   KIND.settingsForget,
   KIND.statementDefine,

@@ -19,15 +19,15 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import { query, SYNC, TERMINATE } from '../../protocol/wire/frontend-messages.ts'
-import type { Gate, GateWaiter } from '../gate/gate.ts'
-import type { CommitKind } from '../gate/gate-types.ts'
+import type { Gate } from '../gate/gate.ts'
 import type { PostgresAddress } from './address.ts'
-import { countExecutes, isConvertible, isSimpleQuery } from './assemble.ts'
+import { canSplit } from './assemble.ts'
 import { Cancels } from './cancel.ts'
 import type { Channel, ChannelReceiver } from './channel.ts'
 import { type CommandReply, CommandSlot } from './command.ts'
 import { isFatal } from './error-scan.ts'
 import { type ExecHost, type ExecOwner, ExecRun } from './exec-run.ts'
+import { GatePass } from './gate-pass.ts'
 import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
 import type { Login } from './startup.ts'
 import { KnownStatements } from './statements.ts'
@@ -69,10 +69,7 @@ export interface BackendHome {
   died(backend: Backend): void
 }
 
-export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHost {
-  /** Of the commit that it sends, or waits to send. */
-  kind: CommitKind = 'local'
-  readonly commitTs = undefined
+export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   readonly pid: number
   readonly parameters: Map<string, string>
   readonly channel: Channel
@@ -99,7 +96,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   private wasCancelled = false
   /** A cancel came before anything was sent. */
   private cancelAsked = false
-  private inFlight = false
+  private readonly pass: GatePass
   private isPaused = false
   private readonly slot = new CommandSlot()
   /** The prelude's first ErrorResponse. */
@@ -113,6 +110,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     this.parameters = login.parameters
     this.known = new KnownStatements(home.preparedMax)
     this.exec = new ExecRun(this)
+    this.pass = new GatePass(home.gate, () => this.admitted())
     this.scanner = new ReplyScanner(this, COLLECT)
     this.channel.receiver = this
   }
@@ -168,21 +166,16 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
 
   private passGate(request: ExecRequest): void {
     if (request.access !== 'read' && (request.access === 'commit' || this.isAutocommit(request))) {
-      const { gate } = this.home
       const isCommit = request.access === 'commit'
-      if (!isCommit && gate.splitWrites && canSplit(request.payload)) {
-        this.kind = 'local'
+      if (!isCommit && this.home.gate.splitWrites && canSplit(request.payload)) {
         this.send(request, true)
         return
       }
       // Sent whole it is in flight for as long as it runs.
-      this.kind = isCommit ? 'local' : 'statement'
-      if (!gate.tryEnter(this.kind)) {
+      if (!this.pass.enter(isCommit ? 'local' : 'statement')) {
         this.mode = MODE.waiting
-        gate.wait(this)
         return
       }
-      this.inFlight = true
     }
     this.send(request, false)
   }
@@ -198,15 +191,13 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   }
 
   /** The gate lets in what waited: a commit not sent yet, or the Sync of a split write. */
-  admitted(): void {
-    this.inFlight = true
+  private admitted(): void {
     if (this.mode === MODE.waiting) this.send(this.owner!.request!, false)
     else this.channel.write(SYNC)
   }
 
   syncDue(): void {
-    if (this.home.gate.tryEnter(this.kind)) this.admitted()
-    else this.home.gate.wait(this)
+    if (this.pass.enter('local')) this.admitted()
   }
 
   // Under a cut
@@ -253,7 +244,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     else if (this.mode === MODE.waiting) {
       this.cancelAsked = true
       if (this.cancels.pending || this.owner?.request?.access !== 'write') return
-      this.home.gate.forget(this)
+      this.pass.end()
       this.refuse(weftError('query_canceled', {}))
     }
   }
@@ -330,19 +321,11 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     const isStale = this.mode === MODE.exec && exec.end()
     const stashed = exec.stashed()
     const { withdrawn } = exec
-    if (withdrawn !== undefined) {
-      exec.withdrawn = undefined
-      this.endExec(owner)
-      owner.sink.failed(withdrawn, false)
-      return
-    }
+    exec.withdrawn = undefined
     const stale = isStale ? owner.staleError : undefined
-    const hidden = stale !== undefined && status === STATUS.idle && exec.canHideReply()
+    const hidden = stale !== undefined && status === STATUS.idle && exec.canHideReply() ? stale : withdrawn
     this.endExec(owner)
-    if (hidden) {
-      owner.sink.failed(stale, false)
-      return
-    }
+    if (hidden !== undefined) return owner.sink.failed(hidden, false)
     for (const chunk of stashed) owner.sink.data(chunk, 0)
     if (stale === undefined) owner.sink.data(lastBytes, status)
     else owner.sink.data(Buffer.concat([errorResponse(stale.fields), readyForQuery(status)]), status)
@@ -359,7 +342,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     const { pin } = owner.request!
     this.mode = MODE.idle
     this.scanner.table = COLLECT
-    if (this.inFlight) this.leaveGate()
+    this.pass.end()
     if (this.status !== STATUS.idle || pin) {
       this.pinned ||= pin
       owner.execEnded(false)
@@ -371,11 +354,6 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     this.resume()
     if (this.pinned) this.handBack()
     else this.giveBack()
-  }
-
-  private leaveGate(): void {
-    this.inFlight = false
-    this.home.gate.leave(this.kind)
   }
 
   private giveBack(): void {
@@ -453,8 +431,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     const error = this.lostError(why)
     this.mode = MODE.idle
     this.owner = undefined
-    if (this.inFlight) this.leaveGate()
-    else this.home.gate.forget(this)
+    this.pass.end()
     const running =
       mode === MODE.exec || mode === MODE.prelude || (mode === MODE.waiting && owner !== undefined)
     this.exec.endCut()
@@ -466,8 +443,4 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   private lostError(why: string): PgError {
     return this.fatal ?? weftError('backend_lost', { shard: this.home.shard, why })
   }
-}
-
-function canSplit(payload: Buffer): boolean {
-  return isSimpleQuery(payload) ? isConvertible(payload) : countExecutes(payload) > 0
 }

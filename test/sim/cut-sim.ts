@@ -160,11 +160,14 @@ class World {
   readonly trace: string[] = []
   readonly stats = { cuts: 0, committed: 0, cross: 0, failed: 0, behind: 0, busy: 0 }
 
+  /** One coordinator and local commits only: nothing but the lease then keeps a late cut from being whole. */
+  readonly isQuiet: boolean
   private readonly lateShare: number
 
   constructor(seed: number, mutant: CutMutant | undefined, calm: boolean) {
     this.rng = new Rng(seed)
-    this.lateShare = this.rng.pick([0.02, 0.1, 0.3])
+    this.isQuiet = this.rng.chance(0.25)
+    this.lateShare = this.rng.pick(this.isQuiet ? [0.4] : [0.02, 0.1, 0.4])
     this.mutant = mutant
     this.calm = calm
   }
@@ -191,7 +194,7 @@ class World {
   sendAboutCut(to: Node, run: () => void): void {
     if (this.trouble && this.rng.chance(0.02)) return
     const isLate = this.trouble && this.rng.chance(this.lateShare)
-    to.after(isLate ? this.rng.upTo(150) : this.delayMs(), run)
+    to.after(isLate ? this.rng.upTo(this.rng.pick([150, 600])) : this.delayMs(), run)
   }
 }
 
@@ -454,7 +457,6 @@ class SimCoordinator extends Node {
   private readonly found = new Map<string, Snapshot>()
   private wokenForMs = Number.POSITIVE_INFINITY
   private firstAnswerMs: number | undefined
-  private sentMs = 0
 
   constructor(world: World, name: string) {
     super(world.time)
@@ -578,10 +580,10 @@ class SimCoordinator extends Node {
 
   private now(): CutNow {
     let ms = this.world.time.nowMs
-    const isRunning = (this.machine as unknown as { running: unknown }).running !== undefined
-    if (!isRunning) this.firstAnswerMs = undefined
-    if (this.world.mutant === 'the lease counts from the answer' && this.firstAnswerMs !== undefined) {
-      ms -= this.firstAnswerMs - this.sentMs
+    const { running } = this.machine as unknown as { running: { sentMs: number } | undefined }
+    if (running === undefined) this.firstAnswerMs = undefined
+    else if (this.world.mutant === 'the lease counts from the answer') {
+      ms = running.sentMs + ms - (this.firstAnswerMs ?? ms)
     }
     return { ms, ts: this.clock.now(), chance: this.world.rng.next() }
   }
@@ -623,8 +625,6 @@ class SimCoordinator extends Node {
     const { world } = this
     const agent = world.agents[effect.shard]!
     const { shard, id, ts, leaseMs } = effect
-    this.firstAnswerMs = undefined
-    this.sentMs = world.time.nowMs
     world.sendAboutCut(agent, () =>
       agent.cut(this.name, id, ts, leaseMs, (reply, at) =>
         world.sendAboutCut(this, () => this.answered(shard, id, ts, reply, at)),
@@ -683,7 +683,7 @@ class CutSimulation {
     const { rng, time } = world
     const shards = 2 + rng.below(3)
     for (let shard = 0; shard < shards; shard++) world.agents.push(new SimAgent(world, shard))
-    for (let i = 1 + rng.below(4); i > 0; i--) this.startCoordinator()
+    for (let i = world.isQuiet ? 1 : 1 + rng.below(4); i > 0; i--) this.startCoordinator()
     if (!world.calm) for (const agent of world.agents) this.troubleFor(agent)
     time.runUntil(endMs + quietMs)
     return {
@@ -700,10 +700,12 @@ class CutSimulation {
     const { rng, time } = world
     const coordinator = new SimCoordinator(world, `c${this.coordinators.length}`)
     this.coordinators.push(coordinator)
-    this.forEver(8, () => coordinator.on(() => coordinator.local(rng.pick(world.agents), 'local')))
-    this.forEver(60, () => coordinator.on(() => coordinator.local(rng.pick(world.agents), 'statement')))
+    const agent = (): SimAgent => rng.pick(world.agents)
+    this.forEver(world.isQuiet ? 2 : 8, () => coordinator.on(() => coordinator.local(agent(), 'local')))
+    const statementMs = world.isQuiet ? Number.MAX_VALUE : 60
+    this.forEver(statementMs, () => coordinator.on(() => coordinator.local(agent(), 'statement')))
     // Where there are few of these, `behind` makes up for fewer mistakes.
-    this.forEver(rng.pick([8, 8, 100, 1_000]), () => {
+    this.forEver(world.isQuiet ? Number.MAX_VALUE : rng.pick([8, 8, 100]), () => {
       const count = 2 + rng.below(world.agents.length - 1)
       coordinator.on(() => coordinator.cross(rng.shuffled(world.agents).slice(0, count)))
     })
@@ -737,7 +739,7 @@ class CutSimulation {
 
   private forEver(everyMs: number, run: () => void): void {
     const { rng, time } = this.world
-    time.after(rng.upTo(2 * everyMs), () => {
+    time.after(rng.upTo(everyMs) * 2, () => {
       if (time.nowMs > endMs) return
       run()
       this.forEver(everyMs, run)
