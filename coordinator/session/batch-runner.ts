@@ -24,6 +24,7 @@ import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
 import type { Batch, Op } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import { describeStatement, formatted } from './describe.ts'
+import { planned } from './planned.ts'
 import { type Portal, Prepared } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
 
@@ -133,7 +134,7 @@ export class BatchRunner {
     }
     if (session.prepared.size >= PREPARED_MAX) throw weftError('too_many_prepared', { max: PREPARED_MAX })
     if (session.tx.failed && session.tx.kind === 'explicit') this.mayParseInFailed(statement)
-    this.planned(statement, await this.slow.scope())
+    planned(this.session, statement, await this.slow.scope())
     await describeStatement(session, this.slow, statement)
     session.prepared.set(message.name, statement)
   }
@@ -147,33 +148,12 @@ export class BatchRunner {
     })
   }
 
-  /** The statement's plan under a scope; parses when the cache has none. */
-  private planned(statement: Prepared, scope: PlanScope) {
-    const { planner, node } = this.session
-    statement.refresh(scope, node.schema.epoch)
-    const known = statement.planUnder(scope, planner)
-    if (known !== undefined) return known
-    const parsed = planner.parse(statement.text)
-    if (parsed.length > 1) {
-      throw new PgError({
-        code: '42601',
-        message: 'cannot insert multiple commands into a prepared statement',
-      })
-    }
-    const plan =
-      parsed.length === 0
-        ? EMPTY_PLAN
-        : planner.plan(scope, parsed[0]!, statement.declaredTypes, statement.sql).plan
-    statement.keepPlan(scope, plan)
-    return plan
-  }
-
   private async bind(message: Extract<Op, { kind: 'bind' }>['message']): Promise<void> {
     const statement = this.statement(message.statement)
     if (message.portal !== '' && this.portals.has(message.portal)) {
       throw new PgError({ code: '42P03', message: `cursor "${message.portal}" already exists` })
     }
-    const plan = this.planned(statement, await this.slow.scope())
+    const plan = planned(this.session, statement, await this.slow.scope())
     const expected = statement.paramCount(plan)
     const given = message.paramLengths.length
     if (expected !== given) {
@@ -187,7 +167,7 @@ export class BatchRunner {
 
   private async describeStatement(statement: Prepared): Promise<void> {
     const { out } = this.session
-    this.planned(statement, await this.slow.scope())
+    planned(this.session, statement, await this.slow.scope())
     const before = statement.describedBefore
     if (before !== undefined) out.push(parameterDescription(before.paramTypes))
     const described = await describeStatement(this.session, this.slow, statement)
@@ -196,7 +176,7 @@ export class BatchRunner {
   }
 
   private async describePortal(portal: Portal): Promise<void> {
-    this.planned(portal.statement, await this.slow.scope())
+    planned(this.session, portal.statement, await this.slow.scope())
     const { rowDescription } = await describeStatement(this.session, this.slow, portal.statement)
     const { out } = this.session
     out.owe(rowDescription === undefined ? NO_DATA : formatted(rowDescription, portal.bind.resultFormats))
@@ -208,7 +188,7 @@ export class BatchRunner {
     const { statement } = portal
     if (portal.done) return session.out.hold(this.nothingLeft(portal))
     if (statement.sql.length === 0) return session.out.push(EMPTY_QUERY_RESPONSE)
-    const plan = this.planned(statement, await this.slow.scope())
+    const plan = planned(this.session, statement, await this.slow.scope())
     if (!bindsOnShards(plan)) session.out.releaseOwed()
     await describeStatement(session, this.slow, statement, 'unclear')
     await this.slow.statement((scope) => this.execution(portal, scope, maxRows), alone)
@@ -230,7 +210,7 @@ export class BatchRunner {
 
   private execution(portal: Portal, scope: PlanScope, maxRows: number): Execution {
     const { statement, bind } = portal
-    const plan = this.planned(statement, scope)
+    const plan = planned(this.session, statement, scope)
     return {
       plan,
       text: statement.text,
@@ -280,15 +260,3 @@ function isLast(ops: readonly Op[]): boolean {
 function bindsOnShards(plan: Plan): boolean {
   return plan.kind === 'forward' || plan.kind === 'insert' || plan.kind === 'insert-select'
 }
-
-const EMPTY_PLAN = {
-  kind: 'empty',
-  tag: '',
-  access: 'read',
-  effects: { pins: false, mayUnpin: false, taintsBackend: false },
-  returnsRows: false,
-  paramCount: 0,
-  generic: true,
-  paramsToDescribe: [],
-  outsideTransaction: false,
-} as const
