@@ -48,6 +48,7 @@ async function start(
     homeUrl: config.shards[0]!.postgres,
     shards: own,
     shardSetting: 'shards[].postgres:',
+    logMayBeDown: true,
   }
   const agents = await startAgents(options, await startLog(options, cleanup), cleanup)
   const listening = []

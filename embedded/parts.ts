@@ -24,6 +24,8 @@ export interface NodeOptions {
   readonly logger: Logger
   /** Named when a shard's URL is wrong: a flag, or a setting. */
   readonly shardSetting: string
+  /** Serve also while the log is down. */
+  readonly logMayBeDown?: boolean
 }
 
 /** The transaction log; `coordinatorId` registers a coordinator with it. */
@@ -43,6 +45,7 @@ export async function startLog(
       else logger.warn({ why }, 'transaction log: out of reach')
     },
     urlSetting: shardSetting,
+    mayBeDown: options.logMayBeDown ?? false,
   })
   cleanup.add(() => log.close())
   return log

@@ -65,6 +65,24 @@ describe.skipIf(!hasEtcd)('the leader of the log dies', () => {
     180_000,
   )
 
+  test('paused while the decision is on its way to it: asked about until it is known: committed', async () => {
+    let paused: EtcdMember | undefined
+    await matrix.run({
+      name: 'etcd leader paused',
+      at: 'after-prepare',
+      strike: async () => {
+        paused = await leader()
+        paused.pause()
+      },
+      mend: async (answer) => {
+        await answer
+        paused?.resume()
+      },
+      after: ['committed'],
+      hears: ['committed'],
+    })
+  }, 180_000)
+
   test(
     'in the end: no money made or lost, nothing prepared, the log is empty',
     () => matrix.checkEnd(),
