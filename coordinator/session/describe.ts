@@ -43,11 +43,13 @@ export async function describeStatement(
     return own
   }
   const line = describingLine(session, plan)
-  const consumer = new DescribeConsumer()
   const payload = Buffer.concat([parse('', statement.sql, statement.declaredTypes), describe('S', ''), SYNC])
-  session.planVersion = session.node.catalogs.current.version
-  sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
-  const end = settle(session, line, await failedLeaves(session, line, consumer.ended))
+  const end = await slow.untilCurrent(async () => {
+    const consumer = new DescribeConsumer()
+    session.planVersion = session.node.catalogs.current.version
+    sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
+    return settle(session, line, await failedLeaves(session, line, consumer.ended))
+  })
   mustAgree(statement.describedBefore, end.described)
   statement.describe(end.described, epoch)
   return end.described

@@ -183,6 +183,18 @@ export class SlowPath {
     }
   }
 
+  /** Runs it again when it was refused, or cancelled unseen, because the shard map changed. */
+  async untilCurrent<T>(work: () => Promise<T>): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (attempt >= STALE_RETRIES || !mayPlanAgain(error)) throw error
+        await this.planAgain(false)
+      }
+    }
+  }
+
   private async planAgain(alone: boolean): Promise<void> {
     const { session } = this
     if (alone && session.tx.kind === 'implicit') await rollbackTransaction(session)
