@@ -177,7 +177,9 @@ export class SlowPath {
       try {
         return await this.execute(exec, alone)
       } catch (error) {
-        if (attempt >= STALE_RETRIES || !mayPlanAgain(error) || session.out.pushedBytes !== said) throw error
+        // Alone, its implicit transaction can be rolled back and begun anew.
+        const again = mayPlanAgain(error) || (alone && session.tx.kind === 'implicit' && isStale(error))
+        if (attempt >= STALE_RETRIES || !again || session.out.pushedBytes !== said) throw error
         await this.planAgain(alone)
       }
     }
@@ -439,6 +441,10 @@ function simpleExecution(plan: Plan, text: string, frame: Buffer, sql: Buffer, l
 /** Nothing of it ran, and with a newer shard map it may go through. */
 function mayPlanAgain(error: unknown): boolean {
   return error instanceof ExecFailed && !error.sent && error.message === STALE
+}
+
+function isStale(error: unknown): boolean {
+  return error instanceof PgError && error.code === '40001' && error.message === STALE
 }
 const STALE = weftError('stale_map', { have: 0, need: 0 }).message
 
