@@ -66,6 +66,9 @@ export interface BackendHome {
   /** Nobody's and clean: it may serve somebody else. */
   release(backend: Backend): void
   died(backend: Backend): void
+  /** `close` was called, and later: the connection is gone. */
+  closing(backend: Backend): void
+  closed(backend: Backend): void
 }
 
 export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHost {
@@ -409,7 +412,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
     if (this.isDead) return
     this.isDead = true
     this.channel.end(TERMINATE)
-    this.home.died(this)
+    this.home.closing(this)
   }
 
   destroy(why: string): void {
@@ -418,7 +421,7 @@ export class Backend implements ScanDriver, ChannelReceiver, GateWaiter, ExecHos
   }
 
   closed(why: string): void {
-    if (this.isDead) return
+    if (this.isDead) return this.home.closed(this)
     this.isDead = true
     const { mode, owner } = this
     const error = this.lostError(why)

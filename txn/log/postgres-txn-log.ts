@@ -50,6 +50,9 @@ export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
   dropAfterMs: 100,
 }
 
+/** Connections to the home shard that a coordinator's log uses at most. */
+export const postgresTxnLogConnections = defaultPostgresTxnLogLimits.writersMax + 2
+
 /** The transaction log as two tables on the home shard: the default that needs nothing else running. */
 export class PostgresTxnLog implements TxnLog {
   private readonly limits: PostgresTxnLogLimits
