@@ -47,6 +47,7 @@ async function start(
     ...{ cluster, log, pool, inDoubtAfterMs, maxClockOffsetMs, takeoverTimeoutMs, logger },
     homeUrl: config.shards[0]!.postgres,
     shards: own,
+    shardCount: config.shards.length,
     shardSetting: 'shards[].postgres:',
     logMayBeDown: true,
   }

@@ -55,4 +55,9 @@ export function agentGauges(metrics: Metrics, agents: readonly RunningAgent[]): 
     'Prepared transactions not carried out.',
     each((status) => status.prepared),
   )
+  metrics.gauge(
+    'weft_shard_txn_problems',
+    'Transactions that cannot be settled without a person; their names are in the status.',
+    each((status) => status.problems?.length ?? 0),
+  )
 }

@@ -40,6 +40,8 @@ export interface TestNode {
   /** All it has printed. */
   output(): string
   isReady(): Promise<boolean>
+  /** What its admin server says. */
+  status(): Promise<unknown>
 }
 
 /** Coordinator, agents, Postgres servers and etcd as processes of their own; a proxy before each agent. */
@@ -312,6 +314,10 @@ class Node implements TestNode {
     if (!this.isRunning) return false
     const answer = await fetch(`${this.adminUrl}/ready`).catch(() => undefined)
     return answer?.status === 200
+  }
+
+  async status(): Promise<unknown> {
+    return (await fetch(`${this.adminUrl}/api/status`)).json()
   }
 }
 
