@@ -129,27 +129,33 @@ export class BatchRunner {
     const sql = Buffer.from(message.buffer.subarray(message.sqlStart, message.sqlEnd))
     const statement = new Prepared(message.name, sql, message.paramTypes)
     if (message.name === '') session.prepared.delete('')
-    else if (session.prepared.has(message.name)) {
-      throw new PgError({ code: '42P05', message: `prepared statement "${message.name}" already exists` })
-    }
     if (session.prepared.size >= PREPARED_MAX) throw weftError('too_many_prepared', { max: PREPARED_MAX })
-    if (session.tx.failed && session.tx.kind === 'explicit') this.mayParseInFailed(statement)
+    if (this.isAborted) this.mayParseInFailed(statement)
     planned(this.session, statement, await this.slow.scope())
     await describeStatement(session, this.slow, statement)
+    if (session.prepared.has(message.name)) {
+      throw new PgError({ code: '42P05', message: `prepared statement "${message.name}" already exists` })
+    }
     session.prepared.set(message.name, statement)
   }
 
-  /** In a failed transaction Postgres parses nothing but what may end it. */
+  private get isAborted(): boolean {
+    return this.session.tx.failed && this.session.tx.kind === 'explicit'
+  }
+
+  /** In a failed transaction Postgres takes nothing but what may end it. */
+  private refuseInFailed(statement: Prepared): void {
+    if (this.isAborted && !endsTransaction(statement)) throw weftError('in_failed_transaction', {})
+  }
+
+  /** Syntax errors come first, and nothing at all is fine. */
   private mayParseInFailed(statement: Prepared): void {
-    if (/^\s*(rollback|commit|abort|end)\b/i.test(statement.text)) return
-    throw new PgError({
-      code: '25P02',
-      message: 'current transaction is aborted, commands ignored until end of transaction block',
-    })
+    if (this.session.planner.parse(statement.text).length > 0) this.refuseInFailed(statement)
   }
 
   private async bind(message: Extract<Op, { kind: 'bind' }>['message']): Promise<void> {
     const statement = this.statement(message.statement)
+    this.refuseInFailed(statement)
     if (message.portal !== '' && this.portals.has(message.portal)) {
       throw new PgError({ code: '42P03', message: `cursor "${message.portal}" already exists` })
     }
@@ -167,6 +173,7 @@ export class BatchRunner {
 
   private async describeStatement(statement: Prepared): Promise<void> {
     const { out } = this.session
+    if (this.isAborted) this.mayDescribeInFailed(statement)
     planned(this.session, statement, await this.slow.scope())
     const before = statement.describedBefore
     if (before !== undefined) out.push(parameterDescription(before.paramTypes))
@@ -175,7 +182,15 @@ export class BatchRunner {
     out.push(described.rowDescription ?? NO_DATA)
   }
 
+  /** What returns rows cannot be described then: that would take a look at the catalogs. */
+  private mayDescribeInFailed({ described, describedBefore }: Prepared): void {
+    const known = described ?? describedBefore
+    if (known !== undefined && known.rowDescription === undefined) return
+    throw weftError('in_failed_transaction', {})
+  }
+
   private async describePortal(portal: Portal): Promise<void> {
+    if (this.isAborted) this.mayDescribeInFailed(portal.statement)
     planned(this.session, portal.statement, await this.slow.scope())
     const { rowDescription } = await describeStatement(this.session, this.slow, portal.statement)
     const { out } = this.session
@@ -183,11 +198,12 @@ export class BatchRunner {
   }
 
   private async execute(portal: Portal, maxRows: number, alone: boolean): Promise<void> {
-    if (portal.line !== undefined) return this.resume(portal, maxRows)
     const { session } = this
     const { statement } = portal
-    if (portal.done) return session.out.hold(this.nothingLeft(portal))
     if (statement.sql.length === 0) return session.out.push(EMPTY_QUERY_RESPONSE)
+    this.refuseInFailed(statement)
+    if (portal.line !== undefined) return this.resume(portal, maxRows)
+    if (portal.done) return session.out.hold(this.nothingLeft(portal))
     const plan = planned(this.session, statement, await this.slow.scope())
     if (!bindsOnShards(plan)) session.out.releaseOwed()
     await describeStatement(session, this.slow, statement, 'unclear')
@@ -248,6 +264,10 @@ export class BatchRunner {
     sendPayload(session, portal.line, payload, { writes: false }, forwarder)
     settle(session, portal.line, await failedLeaves(session, portal.line, forwarder.ended))
   }
+}
+
+function endsTransaction({ text }: Prepared): boolean {
+  return /^(\s|--.*\n|\/\*[^*]*\*\/)*(rollback|commit|abort|end)\b/i.test(text)
 }
 
 /** Its one Execute ends the batch: what it does may commit by itself, nothing that could fail follows. */

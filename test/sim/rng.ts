@@ -19,6 +19,10 @@ export class Rng {
     return Math.floor(this.next() * n)
   }
 
+  pick<T>(items: readonly T[]): T {
+    return items[this.below(items.length)] as T
+  }
+
   upTo(max: number): number {
     return this.next() * max
   }
