@@ -7,6 +7,7 @@ import { errorResponse } from '../protocol/wire/backend-messages.ts'
 import { installSql } from '../sql/install/schema.ts'
 import { InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
+import { TypeNumbers } from './catalog/type-numbers.ts'
 import type { CommitDriver, CommitPhase } from './commit/commit.ts'
 import { DeadlockDetector } from './commit/deadlock-detector.ts'
 import { type CoordinatorNode, HOME, type Logger, type NodeLimits } from './execute/context.ts'
@@ -77,7 +78,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const home = internal[HOME]!
   const catalogs = await untilReached(options.log, async () => {
     await install(internal)
-    return CatalogStore.open(home, options.links.length)
+    return CatalogStore.open(home, options.links.length, new TypeNumbers(internal, options.log))
   })
   const node = makeNode(options, catalogs)
   const sessions = new Set<ClientSession>()

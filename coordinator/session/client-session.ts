@@ -311,7 +311,8 @@ export class ClientSession implements ExecContext, WatchedSession {
   line(shard: number): ShardLine {
     const known = this.lines[shard]
     if (known !== undefined) return known
-    const line = new ShardLine(shard, this.settings.effective(), (chunk) => this.async(chunk))
+    const { typeNumbers } = this.node.catalogs
+    const line = new ShardLine(shard, this.settings.effective(), (chunk) => this.async(chunk), typeNumbers)
     line.session = this.node.links[shard]!.open(this.sessionId, this.identity, line)
     this.lines[shard] = line
     return line
