@@ -7,7 +7,8 @@ import { errorResponse } from '../protocol/wire/backend-messages.ts'
 import { installSql } from '../sql/install/schema.ts'
 import { InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
-import type { CommitDriver } from './commit/commit.ts'
+import { TypeNumbers } from './catalog/type-numbers.ts'
+import type { CommitDriver, CommitPhase } from './commit/commit.ts'
 import { DeadlockDetector } from './commit/deadlock-detector.ts'
 import { type CoordinatorNode, HOME, type Logger, type NodeLimits } from './execute/context.ts'
 import { Planner } from './execute/planner.ts'
@@ -39,6 +40,8 @@ export interface Coordinator {
   readonly port: number
   readonly sessions: number
   info(): CoordinatorInfo
+  /** Who is told how long each phase of a cross-shard commit took, in milliseconds. */
+  onCommitPhase(listener: (phase: CommitPhase, tookMs: number) => void): void
   /** Stops accepting, tells the clients, ends their transactions. */
   stop(): Promise<void>
 }
@@ -75,7 +78,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const home = internal[HOME]!
   const catalogs = await untilReached(options.log, async () => {
     await install(internal)
-    return CatalogStore.open(home, options.links.length)
+    return CatalogStore.open(home, options.links.length, new TypeNumbers(internal, options.log))
   })
   const node = makeNode(options, catalogs)
   const sessions = new Set<ClientSession>()
@@ -127,6 +130,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       commits: { ...options.commits.counters, inFlight: options.commits.inFlight },
       deadlockVictims: deadlocks.victims,
     }),
+    onCommitPhase: (listener) => {
+      options.commits.onPhase = listener
+    },
     stop: async () => {
       listener.drain()
       deadlocks.stop()

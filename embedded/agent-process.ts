@@ -47,7 +47,9 @@ async function start(
     ...{ cluster, log, pool, inDoubtAfterMs, maxClockOffsetMs, takeoverTimeoutMs, logger },
     homeUrl: config.shards[0]!.postgres,
     shards: own,
+    shardCount: config.shards.length,
     shardSetting: 'shards[].postgres:',
+    logMayBeDown: true,
   }
   const agents = await startAgents(options, await startLog(options, cleanup), cleanup)
   const listening = []

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Metrics } from '../admin/metrics.ts'
 import { coordinatorIdFrom } from '../txn/gid.ts'
+import { postgresTxnLogConnections } from '../txn/log/postgres-txn-log.ts'
 import type { Cleanup } from './cleanup.ts'
 import { agentGauges, coordinatorGauges } from './node-metrics.ts'
 import {
@@ -30,7 +31,10 @@ export interface ComposedNode {
 export async function composeNode(options: ComposeOptions, cleanup: Cleanup): Promise<ComposedNode> {
   const id = coordinatorIdFrom(randomBytes(8))
   const log = await startLog(options, cleanup, id)
-  const agents = await startAgents(options, log, cleanup)
+  // The transaction log's connections are part of what the home shard may be asked for.
+  const reserved = options.log.kind === 'postgres' ? postgresTxnLogConnections : 0
+  const shards = options.shards.map((shard) => (shard.id === 0 ? { ...shard, reserved } : shard))
+  const agents = await startAgents({ ...options, shards }, log, cleanup)
   const links = agents.map(({ agent }) => agent.connect(id))
   const clock = makeClock(options)
   const clocks = agents.map((one) => one.clock)

@@ -51,6 +51,7 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
     ...{ id, cluster, database, log, maxClockOffsetMs, listen, auth, sessionsMax, logger },
     homeUrl: config.shards[0]!.postgres,
     shardSetting: 'shards[].postgres:',
+    logMayBeDown: true,
     listenSetting: 'coordinator.listen',
     ...(tls === undefined
       ? {}

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Logger } from '../admin/logger.ts'
 import { Metrics } from '../admin/metrics.ts'
 import { startAdmin } from '../admin/server.ts'
-import { sameServer } from '../cluster/config.ts'
+import { type AuthRule, sameServer } from '../cluster/config.ts'
 import { isPostgresUrl } from '../cluster/config-schema.ts'
 import { SetupError } from '../errors/setup-error.ts'
 import { Cleanup } from './cleanup.ts'
@@ -28,6 +28,8 @@ export interface DevClusterOptions {
   readonly servers?: readonly string[]
   readonly logger: Logger
   readonly poolSize?: number
+  /** Who may log in, and how. Default: everyone who can reach the loopback port. */
+  readonly auth?: readonly AuthRule[]
   /** Settings of the embedded Postgres servers, on top of Weft's own. */
   readonly postgresSettings?: Readonly<Record<string, string>>
   /** Ends a start that is under way; it then rejects. */
@@ -82,10 +84,11 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
       listen: { host, port },
       listenSetting: '--port',
       shards: shards.map((shard) => ({ id: shard.id, postgres: agentUrl(shard) })),
+      shardCount: shards.length,
       shardSetting: '--shard',
       homeUrl: agentUrl(shards[0]!),
       log: parseLog(meta.log),
-      auth: [{ from: ['all'], method: 'trust' }],
+      auth: options.auth ?? [{ from: ['all'], method: 'trust' }],
       sessionsMax: 1000,
       pool: { size: options.poolSize ?? 20, waitTimeoutMs: 10_000 },
       maxClockOffsetMs: 500,

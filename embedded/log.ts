@@ -17,28 +17,35 @@ export interface OpenLogOptions {
   readonly onHealth: (reachable: boolean, why: string) => void
   /** Named when `homeUrl` is wrong: a flag, or a setting. */
   readonly urlSetting: string
+  /** A node that starts again while the log is down has shards to serve: what needs no log goes on. */
+  readonly mayBeDown?: boolean
 }
 
-/** The transaction log that the configuration names. Rejects with one line when it is out of reach. */
+/** The transaction log that the configuration names. Rejects with one line when it is out of reach and may not be. */
 export async function openLog(options: OpenLogOptions): Promise<TxnLog> {
-  const { config, homeUrl, coordinatorId, onHealth } = options
-  const registered = coordinatorId === undefined ? {} : { coordinatorId }
+  const { config, homeUrl, coordinatorId, onHealth, mayBeDown = false } = options
   if (config.kind === 'etcd') return openEtcdLog(options, config)
+  const log = { url: homeUrl, onHealth, ...(coordinatorId === undefined ? {} : { coordinatorId }) }
   try {
-    return await PostgresTxnLog.open({ url: homeUrl, onHealth, ...registered })
+    return await PostgresTxnLog.open(log)
   } catch (error) {
+    // A wrong password will not become right.
+    if (mayBeDown && error instanceof LogUnavailableError && !isAnswer(codeOf(error))) {
+      return PostgresTxnLog.open({ ...log, mayBeDown })
+    }
     throw explainLogError(error, options)
   }
 }
 
 async function openEtcdLog(options: OpenLogOptions, config: LogConfig & { kind: 'etcd' }): Promise<TxnLog> {
-  const { cluster, coordinatorId, onHealth } = options
+  const { cluster, coordinatorId, onHealth, mayBeDown = false } = options
   const { endpoints, tls, username, password } = config
   const auth = username === undefined ? {} : { auth: { username, password: password ?? '' } }
   const files = tls === undefined ? {} : { tls: await readAll(tls) }
   const registered = coordinatorId === undefined ? {} : { coordinatorId }
   try {
-    return await EtcdTxnLog.open({ endpoints, cluster, onHealth, ...auth, ...files, ...registered })
+    const server = { endpoints, ...auth, ...files }
+    return await EtcdTxnLog.open({ ...server, cluster, onHealth, mayBeDown, ...registered })
   } catch (error) {
     if (!(error instanceof LogUnavailableError)) throw error
     throw new SetupError(
@@ -67,11 +74,20 @@ function explainLogError(error: unknown, { homeUrl, urlSetting }: OpenLogOptions
   if (!(error instanceof LogUnavailableError)) return error
   const cause = error.cause as { code?: string; message?: string } | undefined
   const message = cause?.message || cause?.code || error.message
-  // Five characters: Postgres' own answer. Anything else is a login without a password, or, ECONNREFUSED say, a
-  // connection that failed.
-  const otherwise = /^SASL|password/.test(message) ? '28P01' : '08006'
-  const code = cause?.code !== undefined && /^[0-9A-Z]{5}$/.test(cause.code) ? cause.code : otherwise
-  return explainShardError(new PgError({ code, message }, { cause: error }), 0, homeUrl, urlSetting)
+  const told = new PgError({ code: codeOf(error), message }, { cause: error })
+  return explainShardError(told, 0, homeUrl, urlSetting)
+}
+
+/** Five characters: Postgres' own answer. Anything else is a login without a password, or a connection that failed. */
+function codeOf(error: LogUnavailableError): string {
+  const cause = error.cause as { code?: string; message?: string } | undefined
+  if (cause?.code !== undefined && /^[0-9A-Z]{5}$/.test(cause.code)) return cause.code
+  return /^SASL|password/.test(cause?.message ?? error.message) ? '28P01' : '08006'
+}
+
+/** Of a server that is there, and will say the same again: not "starting up", say. */
+function isAnswer(code: string): boolean {
+  return !/^(08|57P)/.test(code)
 }
 
 /** `postgres`, or `etcd:` and its endpoints. */

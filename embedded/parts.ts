@@ -24,6 +24,8 @@ export interface NodeOptions {
   readonly logger: Logger
   /** Named when a shard's URL is wrong: a flag, or a setting. */
   readonly shardSetting: string
+  /** Serve also while the log is down. */
+  readonly logMayBeDown?: boolean
 }
 
 /** The transaction log; `coordinatorId` registers a coordinator with it. */
@@ -43,15 +45,25 @@ export async function startLog(
       else logger.warn({ why }, 'transaction log: out of reach')
     },
     urlSetting: shardSetting,
+    mayBeDown: options.logMayBeDown ?? false,
   })
   cleanup.add(() => log.close())
   return log
 }
 
+export interface AgentShard {
+  readonly id: number
+  readonly postgres: string
+  /** Connections of the shard's share that others in this process use. */
+  readonly reserved?: number
+}
+
 export interface AgentsOptions extends NodeOptions {
-  readonly shards: readonly { readonly id: number; readonly postgres: string }[]
+  readonly shards: readonly AgentShard[]
   readonly pool: ClusterConfig['pool']
   readonly inDoubtAfterMs: number
+  /** Of the whole cluster. */
+  readonly shardCount: number
   /** How long to wait for another agent of the shard to give way. */
   readonly takeoverTimeoutMs: number
 }
@@ -69,8 +81,8 @@ export async function startAgents(
 ): Promise<RunningAgent[]> {
   // All of them settle before a failure is reported: none may come up after the cleanup.
   const results = await Promise.allSettled(
-    options.shards.map(async ({ id, postgres }) => {
-      const running = await startOneAgent(options, txnLog, id, postgres)
+    options.shards.map(async (shard) => {
+      const running = await startOneAgent(options, txnLog, shard)
       cleanup.add(() => running.agent.stop())
       return running
     }),
@@ -84,16 +96,16 @@ export async function startAgents(
 async function startOneAgent(
   options: AgentsOptions,
   txnLog: TxnLog,
-  shard: number,
-  url: string,
+  { id: shard, postgres: url, reserved = 0 }: AgentShard,
 ): Promise<RunningAgent> {
-  const { cluster, pool, inDoubtAfterMs, takeoverTimeoutMs, logger } = options
+  const { cluster, shardCount, pool, inDoubtAfterMs, takeoverTimeoutMs, logger } = options
   let clock: HlcClock | undefined
   try {
     const agent = await startAgent({
       shard,
       cluster,
-      pool,
+      shardCount,
+      pool: { ...pool, size: pool.size - reserved },
       inDoubtAfterMs,
       takeoverTimeoutMs,
       postgres: parsePostgresUrl(url),

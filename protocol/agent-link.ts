@@ -36,6 +36,9 @@ export type BackendIdentity =
       readonly scram?: { readonly clientKey: Buffer; readonly serverKey: Buffer }
     }
 
+/** A shared session advisory lock that every connection of an agent holds: what is ours, and not the client's. */
+export const CONNECTION_MARK = { classid: 0x77656674, objid: 1 } as const
+
 /** Map version of statements that depend on no shard map: Weft's own. */
 export const ANY_MAP_VERSION = -1
 
@@ -149,6 +152,8 @@ export interface AgentStatus {
   readonly idle: number
   readonly waiting: number
   readonly prepared: number
+  /** Transactions that cannot be settled without a person, by gid or, if only in the log, by transaction id. */
+  readonly problems?: readonly { readonly gid: string; readonly why: string }[]
   readonly error?: string
 }
 

@@ -41,6 +41,8 @@ export interface AgentOptions {
   readonly postgres: PostgresAddress
   /** Name of the cluster; part of every gid, so that clusters on one server leave each other's alone. */
   readonly cluster: string
+  /** How many shards the cluster has; default: not known. */
+  readonly shardCount?: number
   readonly pool?: Partial<PoolOptions>
   /**
    * The node's clock; or a maker of this agent's own one, which is started with the bound that the shard keeps, so that

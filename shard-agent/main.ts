@@ -164,12 +164,13 @@ class ShardAgent implements Agent, LinkHost {
   }
 
   private makeRecovery(): Recovery {
-    const { shard, cluster, txnLog, log, inDoubtAfterMs, failpoints = noFailpoints } = this.options
+    const { shard, cluster, shardCount, txnLog, log, inDoubtAfterMs } = this.options
     return new Recovery({
       shard,
       cluster,
       log: txnLog,
-      failpoints,
+      ...(shardCount === undefined ? {} : { shardCount }),
+      failpoints: this.options.failpoints ?? noFailpoints,
       admin: adminOf((sql) => this.ownership.run(sql)),
       isOwnerConnected: (id) => this.isConnected(id),
       agentId: `agent-${shard}-${randomUUID()}`,
@@ -331,6 +332,7 @@ class ShardAgent implements Agent, LinkHost {
       poolSize: this.poolOptions.size,
       ...this.pool.counts(),
       prepared: Math.max(this.gate.preparedCount, this.recovery?.view.inDoubt.length ?? 0),
+      problems: this.recovery?.view.problems ?? [],
       ...(this.downWhy === undefined ? {} : { error: this.downWhy }),
     }
   }

@@ -17,8 +17,8 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 
 /**
  * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
- * identity, sequence of the identity, typmod, collation of its own. A sequence named by a constant is a recorded dependency of the
- * default; one named by an expression shows only in its text.
+ * identity, sequence of the identity, typmod, collation of its own. A sequence named by a constant is a recorded
+ * dependency of the default; one named by an expression shows only in its text.
  */
 export const columnsSql = `
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypid, a.attnotnull,

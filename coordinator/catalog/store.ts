@@ -1,10 +1,12 @@
 import type { Catalog } from '../../sql/catalog.ts'
 import type { InternalConnection } from './internal-connection.ts'
 import { loadCatalog } from './load.ts'
+import type { TypeNumbers } from './type-numbers.ts'
 
 /** How long a node waits for a map version that an agent already knows to become visible on the home shard. */
 const CATCH_UP_MS = 2_000
 const CATCH_UP_PAUSE_MS = 10
+const NUMBERS_WAIT_MS = 500
 
 /** The node's copy of the catalog: replaced as a whole, never changed. */
 export class CatalogStore {
@@ -12,15 +14,28 @@ export class CatalogStore {
   private loading: Promise<Catalog> | undefined
   private readonly home: InternalConnection
   private readonly shardCount: number
+  readonly typeNumbers: TypeNumbers
 
-  private constructor(value: Catalog, home: InternalConnection, shardCount: number) {
+  private constructor(
+    value: Catalog,
+    home: InternalConnection,
+    shardCount: number,
+    typeNumbers: TypeNumbers,
+  ) {
     this.value = value
     this.home = home
     this.shardCount = shardCount
+    this.typeNumbers = typeNumbers
   }
 
-  static async open(home: InternalConnection, shardCount: number): Promise<CatalogStore> {
-    return new CatalogStore(await load(home, shardCount), home, shardCount)
+  static async open(
+    home: InternalConnection,
+    shardCount: number,
+    typeNumbers: TypeNumbers,
+  ): Promise<CatalogStore> {
+    const value = await load(home, shardCount)
+    await typeNumbers.refresh()
+    return new CatalogStore(value, home, shardCount, typeNumbers)
   }
 
   get current(): Catalog {
@@ -46,11 +61,21 @@ export class CatalogStore {
   /** Sessions that want it at the same time share one load, unless it began before they asked. */
   private async loadShared(): Promise<void> {
     await this.loading
-    this.loading ??= load(this.home, this.shardCount).finally(() => {
+    this.loading ??= this.loadAll().finally(() => {
       this.loading = undefined
     })
     const loaded = await this.loading
     if (loaded.version > this.value.version) this.value = loaded
+  }
+
+  private async loadAll(): Promise<Catalog> {
+    const numbers = this.typeNumbers.refresh()
+    const catalog = await load(this.home, this.shardCount)
+    // A shard that does not answer holds nobody up.
+    let timer: NodeJS.Timeout | undefined
+    await Promise.race([numbers, new Promise((resolve) => (timer = setTimeout(resolve, NUMBERS_WAIT_MS)))])
+    clearTimeout(timer)
+    return catalog
   }
 
   private async raise(minVersion: number): Promise<void> {

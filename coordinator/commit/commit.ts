@@ -1,6 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { AgentSession } from '../../protocol/agent-link.ts'
-import type { Outcome } from '../../txn/commit-machine.ts'
+import type { CommitState, Outcome } from '../../txn/commit-machine.ts'
 import { type Failpoints, noFailpoints } from '../../txn/failpoints.ts'
 import { gidFor, type Incarnation, txnIdFor } from '../../txn/gid.ts'
 import type { HlcClock } from '../../txn/hlc.ts'
@@ -8,6 +8,7 @@ import { LogUnavailableError, type TxnLog } from '../../txn/log/txn-log.ts'
 import { RunningCommit } from './running-commit.ts'
 
 export type { Outcome } from '../../txn/commit-machine.ts'
+export type CommitPhase = CommitState['phase']
 
 /** A shard that wrote: its session is in the transaction. */
 export interface CommitParticipant {
@@ -85,6 +86,8 @@ export class CommitDriver {
     askedAgain: 0,
     leftToRecovery: 0,
   }
+  /** Told how long each phase of a commit took (milliseconds): `preparing`, `deciding`, `committing`, `aborting`. */
+  onPhase: (phase: CommitPhase, tookMs: number) => void = () => {}
   private readonly running = new Set<RunningCommit>()
   private ticker: NodeJS.Timeout | undefined
   private lastNumber = 0

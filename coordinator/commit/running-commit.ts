@@ -27,6 +27,7 @@ export class RunningCommit {
   private state: CommitState
   private firstEffects: readonly CommitEffect[]
   private deadlineMs = 0
+  private phaseSinceMs = 0
 
   constructor(
     driver: CommitDriver,
@@ -60,12 +61,19 @@ export class RunningCommit {
     const { phase } = this.state
     const step = stepCommit(this.state, event)
     this.state = step.state
-    if (step.state.phase !== phase) this.setDeadline()
+    if (step.state.phase !== phase) this.enterPhase(phase)
     if (step.effects.length > 0) this.perform(step.effects)
   }
 
+  private enterPhase(last: CommitState['phase']): void {
+    const sinceMs = this.phaseSinceMs
+    this.setDeadline()
+    this.driver.onPhase(last, this.phaseSinceMs - sinceMs)
+  }
+
   private setDeadline(): void {
-    this.deadlineMs = this.driver.monoMs() + this.timeoutMs()
+    this.phaseSinceMs = this.driver.monoMs()
+    this.deadlineMs = this.phaseSinceMs + this.timeoutMs()
   }
 
   private timeoutMs(): number {

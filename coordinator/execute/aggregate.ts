@@ -62,7 +62,7 @@ async function combinePayload(
   const types = known.filter((name) => name !== undefined)
   if (types.length === known.length) return combineStatement(exec, plan, binary, types, [1])
   const partials = await collectPartials(ctx, exec, plan, shards, [])
-  return combineStatement(exec, plan, partials, await typeNames(ctx, partials[0]!), [])
+  return combineStatement(exec, plan, partials, await typeNames(ctx, shards[0]!, partials[0]!), [])
 }
 
 async function collectPartials(
@@ -110,10 +110,10 @@ function combineStatement(
 }
 
 /** With -1 for its modifier a type's name does not mean one character (`character`) or one bit. */
-async function typeNames(ctx: ExecContext, partial: Collected): Promise<readonly string[]> {
+async function typeNames(ctx: ExecContext, shard: number, partial: Collected): Promise<readonly string[]> {
   const oids = partial.columns.map((column) => column.typeOid)
-  const line = ctx.line(preferredShard(ctx))
   const sql = `SELECT format_type(o, -1) FROM unnest('{${oids.join(',')}}'::oid[]) WITH ORDINALITY AS t(o, n) ORDER BY n`
-  const answer = await queryShard(ctx, line, sql, [], { writes: false })
+  // Types of users have the number that this shard gave them.
+  const answer = await queryShard(ctx, ctx.line(shard), sql, [], { writes: false })
   return answer.rows.map((row) => row[0]!.toString('utf8'))
 }

@@ -6,6 +6,7 @@ import type { CommitDriver } from '../commit/commit.ts'
 import type { SessionSettings } from '../settings/settings.ts'
 import type { ClientOutput } from './client-output.ts'
 import type { KeySlots } from './key-slots.ts'
+import type { LineNumbers } from './row-types.ts'
 import type { ShardLine } from './shard-line.ts'
 import type { TxnTickets } from './tickets.ts'
 import type { Transaction } from './transaction.ts'
@@ -22,6 +23,7 @@ export interface Logger {
 
 export interface CatalogSource {
   readonly current: Catalog
+  readonly typeNumbers: LineNumbers
   /** Loads again until the version is at least `minVersion`. */
   reload(minVersion: number): Promise<Catalog>
 }

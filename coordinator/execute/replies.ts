@@ -9,6 +9,7 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import type { ClientOutput } from './client-output.ts'
+import { translateRowDescription } from './row-types.ts'
 import type { ReplyConsumer, ShardLine } from './shard-line.ts'
 
 /** Postgres itself never sends a longer message. */
@@ -154,7 +155,7 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
     this.speaks = speaks
   }
 
-  protected frame(_line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
+  protected frame(line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
     if (!this.speaks) return
     switch (type) {
       case MSG.bindComplete:
@@ -170,6 +171,9 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
       case MSG.rowDescription:
         if (this.state.rowDescriptionSent) return
         this.state.rowDescriptionSent = true
+        if (line.typeNumbers !== undefined) {
+          translateRowDescription(buffer, start, line.typeNumbers, line.missedType)
+        }
         if (this.state.describesLate) return this.out.owe(Buffer.from(buffer.subarray(start, end)))
         break
       case MSG.copyOutResponse:

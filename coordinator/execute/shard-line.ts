@@ -6,6 +6,7 @@ import type {
   Settings,
   StatementRef,
 } from '../../protocol/agent-link.ts'
+import type { LineNumbers } from './row-types.ts'
 import { CANCELED, withoutCancel } from './victim.ts'
 
 /** Receives what one exec brings, in order, until `data` with `ready !== 0` or `failed`. */
@@ -25,6 +26,7 @@ const NO_PAYLOAD = Buffer.alloc(0)
  */
 export class ShardLine implements ReplySink {
   readonly shard: number
+  private readonly numbers: LineNumbers
   /** Set right after construction, by whoever opens the link. */
   session!: AgentSession
   readonly request: MutableRequest
@@ -45,8 +47,9 @@ export class ShardLine implements ReplySink {
   private readonly onAsync: (chunk: Buffer) => void
   private waitingForRoom: (() => void)[] = []
 
-  constructor(shard: number, settings: Settings, onAsync: (chunk: Buffer) => void) {
+  constructor(shard: number, settings: Settings, onAsync: (chunk: Buffer) => void, numbers: LineNumbers) {
     this.shard = shard
+    this.numbers = numbers
     this.onAsync = onAsync
     this.request = {
       mapVersion: 0,
@@ -116,6 +119,14 @@ export class ShardLine implements ReplySink {
     this.drained()
     consumer?.failed(this, told, sent)
   }
+
+  /** What to translate in a RowDescription of this shard; undefined: nothing. */
+  get typeNumbers(): ReadonlyMap<number, number> | undefined {
+    return this.numbers.of(this.shard)
+  }
+
+  /** A type came up that has no number of the home shard. */
+  readonly missedType = (): void => this.numbers.missed()
 
   async(chunk: Buffer): void {
     this.onAsync(chunk)

@@ -21,6 +21,10 @@ export class TxnTickets {
     this.serve()
   }
 
+  get max(): number {
+    return this.limit
+  }
+
   get inUse(): number {
     return this.taken
   }

@@ -24,6 +24,7 @@ import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
 import type { Batch, Op } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import { describeStatement, formatted } from './describe.ts'
+import { planned } from './planned.ts'
 import { type Portal, Prepared } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
 
@@ -128,52 +129,37 @@ export class BatchRunner {
     const sql = Buffer.from(message.buffer.subarray(message.sqlStart, message.sqlEnd))
     const statement = new Prepared(message.name, sql, message.paramTypes)
     if (message.name === '') session.prepared.delete('')
-    else if (session.prepared.has(message.name)) {
+    if (session.prepared.size >= PREPARED_MAX) throw weftError('too_many_prepared', { max: PREPARED_MAX })
+    if (this.isAborted) this.mayParseInFailed(statement)
+    planned(this.session, statement, await this.slow.scope())
+    await describeStatement(session, this.slow, statement)
+    if (session.prepared.has(message.name)) {
       throw new PgError({ code: '42P05', message: `prepared statement "${message.name}" already exists` })
     }
-    if (session.prepared.size >= PREPARED_MAX) throw weftError('too_many_prepared', { max: PREPARED_MAX })
-    if (session.tx.failed && session.tx.kind === 'explicit') this.mayParseInFailed(statement)
-    this.planned(statement, await this.slow.scope())
-    await describeStatement(session, this.slow, statement)
     session.prepared.set(message.name, statement)
   }
 
-  /** In a failed transaction Postgres parses nothing but what may end it. */
-  private mayParseInFailed(statement: Prepared): void {
-    if (/^\s*(rollback|commit|abort|end)\b/i.test(statement.text)) return
-    throw new PgError({
-      code: '25P02',
-      message: 'current transaction is aborted, commands ignored until end of transaction block',
-    })
+  private get isAborted(): boolean {
+    return this.session.tx.failed && this.session.tx.kind === 'explicit'
   }
 
-  /** The statement's plan under a scope; parses when the cache has none. */
-  private planned(statement: Prepared, scope: PlanScope) {
-    const { planner, node } = this.session
-    statement.refresh(scope, node.schema.epoch)
-    const known = statement.planUnder(scope, planner)
-    if (known !== undefined) return known
-    const parsed = planner.parse(statement.text)
-    if (parsed.length > 1) {
-      throw new PgError({
-        code: '42601',
-        message: 'cannot insert multiple commands into a prepared statement',
-      })
-    }
-    const plan =
-      parsed.length === 0
-        ? EMPTY_PLAN
-        : planner.plan(scope, parsed[0]!, statement.declaredTypes, statement.sql).plan
-    statement.keepPlan(scope, plan)
-    return plan
+  /** In a failed transaction Postgres takes nothing but what may end it. */
+  private refuseInFailed(statement: Prepared): void {
+    if (this.isAborted && !endsTransaction(statement)) throw weftError('in_failed_transaction', {})
+  }
+
+  /** Syntax errors come first, and nothing at all is fine. */
+  private mayParseInFailed(statement: Prepared): void {
+    if (this.session.planner.parse(statement.text).length > 0) this.refuseInFailed(statement)
   }
 
   private async bind(message: Extract<Op, { kind: 'bind' }>['message']): Promise<void> {
     const statement = this.statement(message.statement)
+    this.refuseInFailed(statement)
     if (message.portal !== '' && this.portals.has(message.portal)) {
       throw new PgError({ code: '42P03', message: `cursor "${message.portal}" already exists` })
     }
-    const plan = this.planned(statement, await this.slow.scope())
+    const plan = planned(this.session, statement, await this.slow.scope())
     const expected = statement.paramCount(plan)
     const given = message.paramLengths.length
     if (expected !== given) {
@@ -187,7 +173,8 @@ export class BatchRunner {
 
   private async describeStatement(statement: Prepared): Promise<void> {
     const { out } = this.session
-    this.planned(statement, await this.slow.scope())
+    if (this.isAborted) this.mayDescribeInFailed(statement)
+    planned(this.session, statement, await this.slow.scope())
     const before = statement.describedBefore
     if (before !== undefined) out.push(parameterDescription(before.paramTypes))
     const described = await describeStatement(this.session, this.slow, statement)
@@ -195,20 +182,29 @@ export class BatchRunner {
     out.push(described.rowDescription ?? NO_DATA)
   }
 
+  /** What returns rows cannot be described then: that would take a look at the catalogs. */
+  private mayDescribeInFailed({ described, describedBefore }: Prepared): void {
+    const known = described ?? describedBefore
+    if (known !== undefined && known.rowDescription === undefined) return
+    throw weftError('in_failed_transaction', {})
+  }
+
   private async describePortal(portal: Portal): Promise<void> {
-    this.planned(portal.statement, await this.slow.scope())
+    if (this.isAborted) this.mayDescribeInFailed(portal.statement)
+    planned(this.session, portal.statement, await this.slow.scope())
     const { rowDescription } = await describeStatement(this.session, this.slow, portal.statement)
     const { out } = this.session
     out.owe(rowDescription === undefined ? NO_DATA : formatted(rowDescription, portal.bind.resultFormats))
   }
 
   private async execute(portal: Portal, maxRows: number, alone: boolean): Promise<void> {
-    if (portal.line !== undefined) return this.resume(portal, maxRows)
     const { session } = this
     const { statement } = portal
-    if (portal.done) return session.out.hold(this.nothingLeft(portal))
     if (statement.sql.length === 0) return session.out.push(EMPTY_QUERY_RESPONSE)
-    const plan = this.planned(statement, await this.slow.scope())
+    this.refuseInFailed(statement)
+    if (portal.line !== undefined) return this.resume(portal, maxRows)
+    if (portal.done) return session.out.hold(this.nothingLeft(portal))
+    const plan = planned(this.session, statement, await this.slow.scope())
     if (!bindsOnShards(plan)) session.out.releaseOwed()
     await describeStatement(session, this.slow, statement, 'unclear')
     await this.slow.statement((scope) => this.execution(portal, scope, maxRows), alone)
@@ -230,7 +226,7 @@ export class BatchRunner {
 
   private execution(portal: Portal, scope: PlanScope, maxRows: number): Execution {
     const { statement, bind } = portal
-    const plan = this.planned(statement, scope)
+    const plan = planned(this.session, statement, scope)
     return {
       plan,
       text: statement.text,
@@ -270,6 +266,10 @@ export class BatchRunner {
   }
 }
 
+function endsTransaction({ text }: Prepared): boolean {
+  return /^(\s|--.*\n|\/\*[^*]*\*\/)*(rollback|commit|abort|end)\b/i.test(text)
+}
+
 /** Its one Execute ends the batch: what it does may commit by itself, nothing that could fail follows. */
 function isLast(ops: readonly Op[]): boolean {
   const first = ops.findIndex((op) => op.kind === 'execute')
@@ -280,15 +280,3 @@ function isLast(ops: readonly Op[]): boolean {
 function bindsOnShards(plan: Plan): boolean {
   return plan.kind === 'forward' || plan.kind === 'insert' || plan.kind === 'insert-select'
 }
-
-const EMPTY_PLAN = {
-  kind: 'empty',
-  tag: '',
-  access: 'read',
-  effects: { pins: false, mayUnpin: false, taintsBackend: false },
-  returnsRows: false,
-  paramCount: 0,
-  generic: true,
-  paramsToDescribe: [],
-  outsideTransaction: false,
-} as const

@@ -18,29 +18,14 @@ import { type SessionSettings, sessionSettings } from '../settings/session-setti
 import { Batch } from './batch.ts'
 import { DirectPath } from './direct-path.ts'
 import type { Prepared } from './prepared.ts'
+import { initialState, type SessionOptions } from './session-options.ts'
 import { SessionScope } from './session-scope.ts'
 import { SlowPath } from './slow-path.ts'
 import { runPrepared } from './sql-prepared.ts'
 
-/** What the listener knows of a client that has authenticated. */
-export interface SessionOptions {
-  readonly node: CoordinatorNode
-  readonly planner: Planner
-  readonly socket: Socket
-  readonly sessionId: number
-  readonly user: string
-  readonly database: string
-  readonly parameters: ReadonlyMap<string, string>
-  readonly scram?: { readonly clientKey: Buffer; readonly serverKey: Buffer }
-  readonly pid: number
-  readonly secret: Buffer
-  /** Bytes that came with the startup exchange. */
-  readonly remainder: Buffer
-  readonly onClosed: () => void
-}
-
 /** Input a client may have waiting while a statement runs, before its socket is paused. */
 const PENDING_BYTES_MAX = 1 << 20
+
 /**
  * One client. Messages are handled in order, one at a time: by `DirectPath` when nothing has to be awaited, else by
  * `SlowPath`.
@@ -91,16 +76,7 @@ export class ClientSession implements ExecContext, WatchedSession {
       user: options.user,
       ...(options.scram === undefined ? {} : { scram: options.scram }),
     }
-    this.state = {
-      user: options.user,
-      database: options.database,
-      pinned: false,
-      tempTables: new Set(),
-      cursors: new Map(),
-      suspended: undefined,
-      copyOpened: false,
-      notifications: [],
-    }
+    this.state = initialState(options)
     this.scopes = new SessionScope(this.node.catalogs, this.planner, this.state)
     this.slow = new SlowPath(this)
     this.direct = new DirectPath(this, this.slow)
@@ -335,7 +311,8 @@ export class ClientSession implements ExecContext, WatchedSession {
   line(shard: number): ShardLine {
     const known = this.lines[shard]
     if (known !== undefined) return known
-    const line = new ShardLine(shard, this.settings.effective(), (chunk) => this.async(chunk))
+    const { typeNumbers } = this.node.catalogs
+    const line = new ShardLine(shard, this.settings.effective(), (chunk) => this.async(chunk), typeNumbers)
     line.session = this.node.links[shard]!.open(this.sessionId, this.identity, line)
     this.lines[shard] = line
     return line

@@ -15,6 +15,7 @@ import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
 import { textColumn } from '../execute/setting.ts'
 import type { ReplyConsumer, ShardLine } from '../execute/shard-line.ts'
 import type { ClientSession } from './client-session.ts'
+import { planned } from './planned.ts'
 import type { Described, Prepared } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
 
@@ -30,9 +31,8 @@ export async function describeStatement(
   statement: Prepared,
   when: 'always' | 'unclear' = 'always',
 ): Promise<Described> {
-  const plan = statement.planUnder(await slow.scope(), session.planner)
+  const plan = planned(session, statement, await slow.scope())
   if (statement.described !== undefined) return statement.described
-  if (plan === undefined) return NOTHING
   if (statement.describedBefore !== undefined) when = 'always'
   if (when === 'unclear' && plan.paramsToDescribe.length === 0) return NOTHING
   if (plan.kind === 'prepared' && plan.verb === 'execute') return describeExecute(session, slow, plan)
@@ -43,11 +43,13 @@ export async function describeStatement(
     return own
   }
   const line = describingLine(session, plan)
-  const consumer = new DescribeConsumer()
   const payload = Buffer.concat([parse('', statement.sql, statement.declaredTypes), describe('S', ''), SYNC])
-  session.planVersion = session.node.catalogs.current.version
-  sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
-  const end = settle(session, line, await failedLeaves(session, line, consumer.ended))
+  const end = await slow.untilCurrent(async () => {
+    const consumer = new DescribeConsumer()
+    session.planVersion = session.node.catalogs.current.version
+    sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
+    return settle(session, line, await failedLeaves(session, line, consumer.ended))
+  })
   mustAgree(statement.describedBefore, end.described)
   statement.describe(end.described, epoch)
   return end.described

@@ -13,6 +13,7 @@ import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { HOME } from '../execute/context.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
 import { NOT_ONE, routeNow } from '../execute/route.ts'
+import { RowTypesStream } from '../execute/row-types.ts'
 import { needing, type ReplyConsumer, type ShardLine } from '../execute/shard-line.ts'
 import { type Batch, directBatch } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
@@ -42,6 +43,7 @@ export class DirectPath implements ReplyConsumer {
   private readonly keys = new StatementKeys()
   private direct: Direct = NOTHING_DIRECT
   private bytes = 0
+  private readonly rowTypes = new RowTypesStream()
   /** The exec is a COMMIT or ROLLBACK of the transaction. */
   private ends = false
   /** A failure after sending leaves open whether it took effect: a COMMIT, or an autocommit write. */
@@ -140,14 +142,17 @@ export class DirectPath implements ReplyConsumer {
     this.direct = direct
     this.bytes = 0
     this.session.out.flush()
+    this.rowTypes.begin(line.typeNumbers, line.missedType)
     line.exec(this)
   }
 
   // Replies (ReplyConsumer)
 
-  data(line: ShardLine, chunk: Buffer, ready: number): void {
+  data(line: ShardLine, given: Buffer, ready: number): void {
     const { session } = this
     if (session.closed) return
+    const chunk = this.rowTypes.pass(given, ready !== 0)
+    if (chunk.length === 0 && ready === 0) return
     if (this.owedParse !== undefined && this.bytes === 0 && chunk.length > 0) this.payParse(chunk)
     this.bytes += chunk.length
     if (ready === 0) {

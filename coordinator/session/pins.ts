@@ -1,4 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
+import { CONNECTION_MARK } from '../../protocol/agent-link.ts'
 import { HOME } from '../execute/context.ts'
 import { queryShard } from '../execute/send.ts'
 import type { ClientSession } from './client-session.ts'
@@ -7,7 +8,8 @@ import type { ClientSession } from './client-session.ts'
 const REASONS = `SELECT
   EXISTS (SELECT FROM pg_catalog.pg_listening_channels())
   OR EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)
-  OR EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()),
+  OR EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()
+    AND NOT (classid = ${CONNECTION_MARK.classid} AND objid = ${CONNECTION_MARK.objid} AND objsubid = 2)),
   (SELECT pg_catalog.json_agg(relname) FROM pg_catalog.pg_class
    WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'v', 'S', 'p'))`
 
@@ -31,7 +33,7 @@ export class Pins {
   async acquire(): Promise<void> {
     if (this.pinned) return
     const { node } = this.session
-    if (!node.pins.tryAcquire()) throw weftError('too_many_pins', { max: node.limits.pinsMax })
+    if (!node.pins.tryAcquire()) throw weftError('too_many_pins', { max: node.pins.max })
     this.hasTicket = true
     this.session.state.pinned = true
   }

@@ -10,7 +10,6 @@ import type { Plan, SettingPlan } from '../../sql/plan/plan.ts'
 import { loadCatalog } from '../catalog/load.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
-import { StatementKeys } from '../execute/key-slots.ts'
 import type { PlanScope } from '../execute/planner.ts'
 import { ExecFailed } from '../execute/replies.ts'
 import { run } from '../execute/run.ts'
@@ -21,6 +20,7 @@ import type { Batch } from './batch.ts'
 import { type BatchEnd, BatchRunner } from './batch-runner.ts'
 import type { ClientSession } from './client-session.ts'
 import { Pins } from './pins.ts'
+import { endsFailure, moved, simpleExecution } from './simple-statement.ts'
 
 /** Parameters a server reports at start and on change (GUC_REPORT), over the supported versions. */
 const REPORTED = [
@@ -177,8 +177,22 @@ export class SlowPath {
       try {
         return await this.execute(exec, alone)
       } catch (error) {
-        if (attempt >= STALE_RETRIES || !mayPlanAgain(error) || session.out.pushedBytes !== said) throw error
+        // Alone, its implicit transaction can be rolled back and begun anew.
+        const again = mayPlanAgain(error) || (alone && session.tx.kind === 'implicit' && isStale(error))
+        if (attempt >= STALE_RETRIES || !again || session.out.pushedBytes !== said) throw error
         await this.planAgain(alone)
+      }
+    }
+  }
+
+  /** Runs it again when it was refused, or cancelled unseen, because the shard map changed. */
+  async untilCurrent<T>(work: () => Promise<T>): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (attempt >= STALE_RETRIES || !mayPlanAgain(error)) throw error
+        await this.planAgain(false)
       }
     }
   }
@@ -402,39 +416,15 @@ export class SlowPath {
   }
 }
 
-/** Postgres saw one statement of a longer text: its error positions count from there. */
-function moved(error: unknown, text: string, start: number): unknown {
-  if (start === 0 || !(error instanceof PgError) || error.fields.position === undefined) return error
-  const characters = [...text.slice(0, start)].length
-  return new PgError({ ...error.fields, position: error.fields.position + characters }, { cause: error })
-}
-
-/** One statement of the simple protocol. */
-function simpleExecution(plan: Plan, text: string, frame: Buffer, sql: Buffer, lexed: Lexed): Execution {
-  return {
-    plan,
-    text,
-    frame,
-    bind: undefined,
-    paramTypes: [],
-    ref: undefined,
-    keys: new StatementKeys().ofText(sql, lexed),
-    wantsRowDescription: true,
-    maxRows: 0,
-  }
-}
-
 /** Nothing of it ran, and with a newer shard map it may go through. */
 function mayPlanAgain(error: unknown): boolean {
   return error instanceof ExecFailed && !error.sent && error.message === STALE
 }
-const STALE = weftError('stale_map', { have: 0, need: 0 }).message
 
-/** What is allowed in a failed transaction. */
-function endsFailure(plan: Plan): boolean {
-  if (plan.kind === 'empty') return true
-  return plan.kind === 'transaction' && ['commit', 'rollback', 'rollback-to'].includes(plan.verb)
+function isStale(error: unknown): boolean {
+  return error instanceof PgError && error.code === '40001' && error.message === STALE
 }
+const STALE = weftError('stale_map', { have: 0, need: 0 }).message
 
 /** Roles show in `session_authorization` and `is_superuser`. */
 function changesReported(plan: SettingPlan): boolean {

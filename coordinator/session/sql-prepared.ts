@@ -10,6 +10,7 @@ import { run } from '../execute/run.ts'
 import { queryShard } from '../execute/send.ts'
 import type { ClientSession } from './client-session.ts'
 import { describeStatement } from './describe.ts'
+import { planned } from './planned.ts'
 import { Prepared } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
 
@@ -156,9 +157,7 @@ function boundExecution(
   const { portal = '' } = outer.bind ?? {}
   const message = bind({ portal, params: values, resultFormats: outer.bind?.resultFormats ?? [] })
   const bound = parseBind(message, 5, message.length)
-  const plan =
-    statement.planUnder(scope, session.planner) ??
-    session.planner.plan(scope, session.planner.parse(statement.text)[0]!, statement.declaredTypes).plan
+  const plan = planned(session, statement, scope)
   return {
     plan,
     text: statement.text,

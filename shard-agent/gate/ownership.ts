@@ -4,6 +4,7 @@
  * what a dead one left running and ends it before it serves.
  */
 import { PgError } from '../../errors/pg-error.ts'
+import { CONNECTION_MARK } from '../../protocol/agent-link.ts'
 import type { AgentLog } from '../config.ts'
 import { describeAddress, type PostgresAddress } from '../pool/address.ts'
 import { Backend } from '../pool/backend.ts'
@@ -12,9 +13,8 @@ import { logIn } from '../pool/startup.ts'
 import { Gate } from './gate.ts'
 
 /** "weft", as the first half of the key; the second tells the owner from its other connections. */
-const LOCK_CLASS = 0x77656674
+const { classid: LOCK_CLASS, objid: MARK_LOCK } = CONNECTION_MARK
 const OWNER_LOCK = 0
-const MARK_LOCK = 1
 
 export const MARK_SQL = `SELECT pg_catalog.pg_advisory_lock_shared(${LOCK_CLASS}, ${MARK_LOCK})`
 
@@ -80,6 +80,8 @@ export class Ownership {
         markSql: '',
         release: () => {},
         died: () => this.onDied(backend),
+        closing: () => this.onDied(backend),
+        closed: () => {},
       },
       login,
     )

@@ -21,6 +21,8 @@ import {
 export interface RecoveryOptions {
   readonly shard: number
   readonly cluster: string
+  /** How many shards the cluster has, numbered from 0: records that name others are shown. Default: not known. */
+  readonly shardCount?: number
   readonly log: TxnLog
   /** One connection, and recovery's own unless `apply` is given: it says SET ROLE on it. */
   readonly admin: Admin
@@ -115,8 +117,11 @@ export class Recovery {
   private readonly firstSeenMs = new Map<string, number>()
   /** Commit records first seen by the tidying, so that their age needs no wall clock. */
   private readonly recordSeenMs = new Map<string, number>()
+  /** By gid: what is prepared here and cannot be settled. */
   private readonly problems = new Map<string, string>()
-  private last: RecoveryView = { prepared: 0, foreign: 0, inDoubt: [], problems: [] }
+  /** By transaction: what the latest tidying found in the log. */
+  private logProblems: ReadonlyMap<string, string> = new Map()
+  private last: Omit<RecoveryView, 'problems'> = { prepared: 0, foreign: 0, inDoubt: [] }
   private running: Promise<void> | undefined
   private again: Promise<void> | undefined
   private timer: NodeJS.Timeout | undefined
@@ -138,7 +143,8 @@ export class Recovery {
   }
 
   get view(): RecoveryView {
-    return this.last
+    const problems = [...this.problems, ...this.logProblems].map(([gid, why]) => ({ gid, why }))
+    return { ...this.last, problems }
   }
 
   /** Settles what it finds now, as far as the log can be reached, and goes on from then on. */
@@ -191,10 +197,28 @@ export class Recovery {
         }
       }
       const { unreadable } = await log.sweep()
-      for (const txnId of unreadable) this.problem(txnId, 'its record cannot be read by this version')
+      const found = unreadable.map((txnId) => [txnId, 'its record cannot be read by this version'] as const)
+      this.showLogProblems(new Map([...found, ...this.homeless(records)]))
     } catch {
       this.counters.errors++
     }
+  }
+
+  /** Commits that a shard would have to confirm that the cluster does not have: their records stay. */
+  private homeless(records: readonly DecisionRecord[]): (readonly [string, string])[] {
+    const { shardCount = Number.POSITIVE_INFINITY } = this.options
+    return records.flatMap(({ txnId, decision, participants }) => {
+      const unknown = participants.filter((shard) => shard >= shardCount)
+      if (decision !== 'commit' || unknown.length === 0) return []
+      const who = `${unknown.length === 1 ? 'shard' : 'shards'} ${unknown.join(', ')}`
+      return [[txnId, `its commit is to be confirmed by ${who}, which this cluster does not have`] as const]
+    })
+  }
+
+  private showLogProblems(found: ReadonlyMap<string, string>): void {
+    const before = this.logProblems
+    this.logProblems = found
+    for (const [gid, why] of found) if (before.get(gid) !== why) this.options.onProblem?.({ gid, why })
   }
 
   private async turn(): Promise<void> {
@@ -236,8 +260,7 @@ export class Recovery {
       if (verdict.kind === 'misplaced') this.problem(row.gid, `prepared on shard ${this.scope.shard}`)
       if (verdict.kind === 'resolve') todo.push({ row, parsed: verdict.parsed, mayAbort: verdict.mayAbort })
     }
-    const problems = [...this.problems].map(([gid, why]) => ({ gid, why }))
-    this.last = { prepared: rows.length, foreign, inDoubt: todo.map((t) => t.row.gid), problems }
+    this.last = { prepared: rows.length, foreign, inDoubt: todo.map((t) => t.row.gid) }
     return todo
   }
 
@@ -245,8 +268,8 @@ export class Recovery {
     for (const gid of this.firstSeenMs.keys()) {
       if (gids.has(gid)) continue
       this.firstSeenMs.delete(gid)
-      this.problems.delete(gid)
     }
+    for (const gid of this.problems.keys()) if (!gids.has(gid)) this.problems.delete(gid)
   }
 
   private async resolve(row: PreparedRow, parsed: ParsedGid, mayAbort: boolean): Promise<void> {

@@ -67,6 +67,9 @@ export interface BackendHome {
   /** Nobody's and clean: it may serve somebody else. */
   release(backend: Backend): void
   died(backend: Backend): void
+  /** `close` was called, and later: the connection is gone. */
+  closing(backend: Backend): void
+  closed(backend: Backend): void
 }
 
 export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
@@ -416,7 +419,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     if (this.isDead) return
     this.isDead = true
     this.channel.end(TERMINATE)
-    this.home.died(this)
+    this.home.closing(this)
   }
 
   destroy(why: string): void {
@@ -425,7 +428,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   }
 
   closed(why: string): void {
-    if (this.isDead) return
+    if (this.isDead) return this.home.closed(this)
     this.isDead = true
     const { mode, owner } = this
     const error = this.lostError(why)

@@ -25,6 +25,8 @@ export class IdentityPool {
   /** Connected ones, idle or not. */
   readonly all = new Set<Backend>()
   connecting = 0
+  /** Told to close; Postgres counts them until it has done so. */
+  leaving = 0
   /** Open sessions: as long as there are any, the pool is not forgotten. */
   sessions = 0
 
@@ -38,7 +40,7 @@ export class IdentityPool {
   }
 
   get total(): number {
-    return this.all.size + this.connecting
+    return this.all.size + this.connecting + this.leaving
   }
 
   /** The most recently used idle backend that has these settings, else the most recently used one. */

@@ -163,21 +163,22 @@ export class Pool {
   /** Connects until each waiter of the identity has a connection coming, as far as there is room. */
   private grow(pool: IdentityPool): void {
     while (pool.waiters.length > pool.connecting && !this.isClosing && this.downWhy === undefined) {
-      if (!this.hasRoom(pool) && !this.evictFor(pool)) return
+      if (!this.hasRoom(pool)) return this.evictFor(pool)
       void this.connect(pool)
     }
   }
 
-  /** Closes the longest unused idle backend of another identity; false when there is none. */
-  private evictFor(pool: IdentityPool): boolean {
+  /** Closes the longest unused idle backend of another identity; there is room once it is gone. */
+  private evictFor(pool: IdentityPool): void {
     let oldest: Backend | undefined
     for (const other of this.pools.values()) {
+      // One is on its way out already: whoever waits is looked after when it is gone.
+      if (other.leaving > 0) return
       const first = other === pool || (other.isInternal && !pool.isInternal) ? undefined : other.idle[0]
       if (first !== undefined && (oldest === undefined || first.idleSinceMs < oldest.idleSinceMs))
         oldest = first
     }
     oldest?.close()
-    return oldest !== undefined && this.hasRoom(pool)
   }
 
   private async connect(pool: IdentityPool): Promise<void> {
@@ -212,6 +213,8 @@ export class Pool {
       preparedMax: options.preparedMax,
       release: (backend) => this.release(pool, backend),
       died: (backend) => this.died(pool, backend),
+      closing: (backend) => this.closing(pool, backend),
+      closed: () => this.closed(pool),
     }
     const backend = new Backend(home, login)
     pool.all.add(backend)
@@ -221,6 +224,19 @@ export class Pool {
   private died(pool: IdentityPool, backend: Backend): void {
     pool.forget(backend)
     this.grow(pool)
+    this.checkEmpty()
+  }
+
+  private closing(pool: IdentityPool, backend: Backend): void {
+    pool.forget(backend)
+    pool.leaving++
+  }
+
+  /** Only now is there room for another: for whom has the fewest, or a crowd would take it again and again. */
+  private closed(pool: IdentityPool): void {
+    pool.leaving--
+    const waiting = [...this.pools.values()].filter((other) => other.waiters.length > 0)
+    for (const other of waiting.sort((a, b) => a.total - b.total)) this.grow(other)
     this.checkEmpty()
   }
 

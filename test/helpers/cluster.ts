@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
 import { createLogger } from '../../admin/logger.ts'
+import type { AuthRule } from '../../cluster/config.ts'
 import { type DevCluster, startDevCluster } from '../../embedded/dev-cluster.ts'
 import { query, startPostgres, type TestPostgres } from './postgres.ts'
 
@@ -10,6 +11,7 @@ export interface TestClusterOptions {
   /** Default 3. */
   readonly shards?: number
   readonly poolSize?: number
+  readonly auth?: readonly AuthRule[]
   /** Log lines of the cluster's process; default: warnings and errors. */
   readonly logLevel?: string
 }
@@ -46,6 +48,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
       logger: createLogger({ level: options.logLevel ?? 'warn' }),
       postgresSettings: fast,
       ...(options.poolSize === undefined ? {} : { poolSize: options.poolSize }),
+      ...(options.auth === undefined ? {} : { auth: options.auth }),
     }),
     startPostgres({ settings: fast }),
   ])

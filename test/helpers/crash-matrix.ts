@@ -162,13 +162,10 @@ export class CrashMatrix {
     }
   }
 
-  /** On all shards; rejects when one does not answer. */
+  /** By Weft, on all shards; rejects when one does not answer. */
   async prepared(): Promise<number> {
-    const counts = await Promise.all(
-      this.cluster.postgres.map(({ url }) =>
-        query<{ n: number }>(url, 'SELECT count(*)::int AS n FROM pg_prepared_xacts'),
-      ),
-    )
+    const sql = `SELECT count(*)::int AS n FROM pg_prepared_xacts WHERE gid LIKE 'weft:${this.cluster.name}:%'`
+    const counts = await Promise.all(this.cluster.postgres.map(({ url }) => query<{ n: number }>(url, sql)))
     return counts.reduce((sum, [row]) => sum + (row?.n ?? 0), 0)
   }
 

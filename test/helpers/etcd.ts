@@ -17,6 +17,7 @@ export interface EtcdMember {
   readonly name: string
   readonly clientUrl: string
   readonly pid: number | undefined
+  readonly isRunning: boolean
   /** SIGKILL. */
   kill(): Promise<void>
   /** After a kill, on the same data and ports. */
@@ -98,6 +99,11 @@ class Member implements EtcdMember {
 
   get pid(): number | undefined {
     return this.child?.pid
+  }
+
+  get isRunning(): boolean {
+    const { child } = this
+    return child !== undefined && child.exitCode === null && child.signalCode === null
   }
 
   /** Starts it and waits until it listens; with a quorum up, until it knows a leader. */

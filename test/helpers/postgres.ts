@@ -21,7 +21,7 @@ export interface TestPostgres extends EmbeddedPostgres {
   restart(): Promise<void>
 }
 
-const systemBin = '/usr/lib/postgresql/15/bin'
+export const systemBin = '/usr/lib/postgresql/15/bin'
 
 /** Whether `startPostgres({ version: 15 })` can work here; for `describe.skipIf`. */
 export const hasPostgres15 = existsSync(join(systemBin, 'postgres'))
@@ -71,6 +71,8 @@ export async function query<Row extends pg.QueryResultRow = Record<string, unkno
   params?: unknown[],
 ): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url })
+  // A server that dies also makes the query reject.
+  client.on('error', () => {})
   await client.connect()
   try {
     return (await client.query<Row>(sql, params)).rows

@@ -40,6 +40,8 @@ export interface TestNode {
   /** All it has printed. */
   output(): string
   isReady(): Promise<boolean>
+  /** What its admin server says. */
+  status(): Promise<unknown>
 }
 
 /** Coordinator, agents, Postgres servers and etcd as processes of their own; a proxy before each agent. */
@@ -57,8 +59,8 @@ export interface ProcessCluster {
   startAll(): Promise<void>
   /** Until the coordinator reaches all shards and commits can be decided. */
   ready(): Promise<void>
-  /** The URL that the agent of this shard is given at its next start. */
-  setPostgresUrl(shard: number, url: string): void
+  /** The server that the agent of this shard is given at its next start. The one before is no longer ours to stop. */
+  setPostgres(shard: number, server: TestPostgres): void
   stop(): Promise<void>
 }
 
@@ -87,19 +89,18 @@ export async function startProcessCluster(options: ProcessClusterOptions = {}): 
 
 class Cluster implements ProcessCluster {
   readonly name = 'crash'
-  readonly postgres: readonly TestPostgres[]
+  readonly postgres: TestPostgres[]
   readonly etcd: TestEtcd | undefined
   readonly agents: readonly Node[]
   readonly coordinator: Node
   proxies: readonly FaultProxy[] = []
   private readonly directory = mkdtempSync(join(tmpdir(), 'weft-crash-'))
-  private readonly urls: string[]
   private readonly ports: readonly number[]
   private readonly inDoubtAfterMs: number
 
   constructor(
     program: string,
-    postgres: readonly TestPostgres[],
+    postgres: TestPostgres[],
     etcd: TestEtcd | undefined,
     ports: readonly number[],
     inDoubtAfterMs: number,
@@ -108,7 +109,6 @@ class Cluster implements ProcessCluster {
     this.etcd = etcd
     this.ports = ports
     this.inDoubtAfterMs = inDoubtAfterMs
-    this.urls = postgres.map((server) => server.url)
     const agentFile = join(this.directory, 'agents.yaml')
     const coordinatorFile = join(this.directory, 'coordinator.yaml')
     this.agents = postgres.map(
@@ -138,8 +138,8 @@ class Cluster implements ProcessCluster {
     return this.ports[index] ?? 0
   }
 
-  setPostgresUrl(shard: number, url: string): void {
-    this.urls[shard] = url
+  setPostgres(shard: number, server: TestPostgres): void {
+    this.postgres[shard] = server
     this.writeConfig()
   }
 
@@ -154,8 +154,8 @@ class Cluster implements ProcessCluster {
       [
         `cluster: ${this.name}`,
         'shards:',
-        ...this.urls.map(
-          (url, id) => `  - { id: ${id}, postgres: "${url}", agent: "127.0.0.1:${agentPorts[id]}" }`,
+        ...this.postgres.map(
+          ({ url }, id) => `  - { id: ${id}, postgres: "${url}", agent: "127.0.0.1:${agentPorts[id]}" }`,
         ),
         `log: ${log}`,
         'coordinator:',
@@ -315,11 +315,19 @@ class Node implements TestNode {
     const answer = await fetch(`${this.adminUrl}/ready`).catch(() => undefined)
     return answer?.status === 200
   }
+
+  async status(): Promise<unknown> {
+    return (await fetch(`${this.adminUrl}/api/status`)).json()
+  }
 }
 
 /** Polls a condition; there is no test whose result depends on how long it takes. */
-export async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + waitLong.timeout
+export async function until(
+  what: string,
+  condition: () => Promise<boolean>,
+  timeoutMs = waitLong.timeout,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`still not: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, waitLong.interval))

@@ -32,6 +32,8 @@ export interface ScriptOptions {
   readonly unordered?: boolean
   /** Writes are cut into pieces of this many bytes. */
   readonly pieces?: number
+  /** Messages of these names are left out of the comparison. */
+  readonly without?: readonly string[]
   readonly user?: string
   readonly parameters?: Readonly<Record<string, string>>
   /** Applied to each line before the comparison, for what may differ. */
@@ -147,6 +149,7 @@ function listed(messages: readonly BackendMessage[], options: ScriptOptions): st
   let run: string[] = []
   let runOf = ''
   for (const { name, text } of messages) {
+    if (options.without?.includes(name) === true) continue
     if (name !== runOf) lines.push(...run.sort())
     if (name !== runOf) run = []
     runOf = name

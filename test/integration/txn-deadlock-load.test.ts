@@ -113,8 +113,8 @@ async function total(): Promise<number> {
 
 it('contended transfers, rows always in the same order: no deadlock is ever reported', async () => {
   const before = await total()
-  const outcome = await runLoad({ transactions: 150, isOrdered: true })
-  expect(outcome).toEqual({ committed: WORKERS * 150, local: 0, spanning: 0, false: 0 })
+  const outcome = await runLoad({ transactions: 80, isOrdered: true })
+  expect(outcome).toEqual({ committed: WORKERS * 80, local: 0, spanning: 0, false: 0 })
   expect(await total()).toBe(before)
   await accounts.quiet()
 })

@@ -19,16 +19,16 @@ export class Rng {
     return Math.floor(this.next() * n)
   }
 
+  pick<T>(items: readonly T[]): T {
+    return items[this.below(items.length)] as T
+  }
+
   upTo(max: number): number {
     return this.next() * max
   }
 
   chance(p: number): boolean {
     return this.next() < p
-  }
-
-  pick<T>(items: readonly T[]): T {
-    return items[this.below(items.length)] as T
   }
 
   shuffled<T>(items: readonly T[]): T[] {

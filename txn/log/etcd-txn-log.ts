@@ -21,6 +21,8 @@ export interface EtcdTxnLogOptions extends EtcdServer {
   readonly coordinatorId?: string
   readonly limits?: Partial<EtcdTxnLogLimits>
   readonly onHealth?: (reachable: boolean, why: string) => void
+  /** Open also when it does not answer: until it does, every call rejects with `LogUnavailableError`. */
+  readonly mayBeDown?: boolean
 }
 
 export interface EtcdTxnLogLimits {
@@ -81,7 +83,7 @@ export class EtcdTxnLog implements TxnLog {
   static async open(options: EtcdTxnLogOptions): Promise<EtcdTxnLog> {
     const log = new EtcdTxnLog(options)
     try {
-      await log.registration.start()
+      await log.registration.start(options.mayBeDown ?? false)
     } catch (error) {
       await log.close()
       throw error

@@ -28,6 +28,8 @@ export interface PostgresTxnLogOptions extends LogServer {
   readonly limits?: Partial<PostgresTxnLogLimits>
   /** Told when the log becomes reachable and unreachable. */
   readonly onHealth?: (reachable: boolean, why: string) => void
+  /** Open also when it does not answer: until it does, every call rejects with `LogUnavailableError`. */
+  readonly mayBeDown?: boolean
 }
 
 export interface PostgresTxnLogLimits {
@@ -48,6 +50,9 @@ export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
   dropAfterMs: 100,
 }
 
+/** Connections to the home shard that a coordinator's log uses at most. */
+export const postgresTxnLogConnections = defaultPostgresTxnLogLimits.writersMax + 2
+
 /** The transaction log as two tables on the home shard: the default that needs nothing else running. */
 export class PostgresTxnLog implements TxnLog {
   private readonly limits: PostgresTxnLogLimits
@@ -58,6 +63,7 @@ export class PostgresTxnLog implements TxnLog {
   private readonly desk: Lane
   private readonly dropper: Lane
   private readonly registration: Registration
+  private isInstalled = false
   private closed = false
 
   private constructor(options: PostgresTxnLogOptions) {
@@ -81,8 +87,14 @@ export class PostgresTxnLog implements TxnLog {
     this.registration = new Registration({
       coordinatorId: options.coordinatorId,
       beat: async (incarnation) => (await this.ask(statements.beat, [incarnation])).length > 0,
-      register: async (incarnation) => (await this.ask(statements.register, [incarnation])).length > 0,
-      ping: async () => void (await this.ask(statements.list, [0])),
+      register: async (incarnation) => {
+        await this.install()
+        return (await this.ask(statements.register, [incarnation])).length > 0
+      },
+      ping: async () => {
+        await this.install()
+        await this.ask(statements.list, [0])
+      },
       beatEveryMs: this.limits.registrationTtlMs / 6,
       onHealth: options.onHealth,
     })
@@ -92,8 +104,10 @@ export class PostgresTxnLog implements TxnLog {
   static async open(options: PostgresTxnLogOptions): Promise<PostgresTxnLog> {
     const log = new PostgresTxnLog(options)
     try {
-      await log.install()
-      await log.registration.start()
+      const { mayBeDown = false } = options
+      // Its failure tells more than a registration's.
+      if (!mayBeDown) await log.install()
+      await log.registration.start(mayBeDown)
     } catch (error) {
       await log.close()
       throw error
@@ -159,8 +173,11 @@ export class PostgresTxnLog implements TxnLog {
     await Promise.all([...this.writers, this.desk, this.dropper].map((lane) => lane.close()))
   }
 
+  /** Before anything else is asked; the log may have been out of reach when it was opened. */
   private async install(): Promise<void> {
+    if (this.isInstalled) return
     await this.desk.use((connection) => connection.script(installSql)).catch(throwUnavailable)
+    this.isInstalled = true
   }
 
   private async write(records: readonly DecisionRecord[]): Promise<readonly (CreateResult | Error)[]> {

@@ -38,13 +38,14 @@ export class Registration {
     return this.incarnation
   }
 
-  /** Rejects when the log is out of reach. */
-  async start(): Promise<void> {
+  /** Rejects when the log is out of reach, unless it `mayBeDown`: then it is asked again until it answers. */
+  async start(mayBeDown: boolean): Promise<void> {
     let why = ''
     await this.probe((reason) => {
       why = reason
     })
-    if (!this.reachable) throw new LogUnavailableError(why)
+    if (!this.reachable && !mayBeDown) throw new LogUnavailableError(why)
+    if (!this.reachable) this.options.onHealth?.(false, why)
     this.timer = setInterval(() => void this.probe(), probeEveryMs).unref()
   }
 

@@ -59,9 +59,13 @@ function dropTables(scope: Scope, stmt: DropStmt, cascades: boolean): Plan {
 
 /** The home shard says whether it exists; the others may lack what belongs to local tables. */
 function dropIfExists(scope: Scope, tag: string, stmt: DropStmt, changesMap: boolean): Plan {
+  const names = namesOf(stmt)
+  if (names.length > 0 && names.every((name) => isTemporary(scope, name))) {
+    return forwardHome(tag, { effects: MAY_UNPIN })
+  }
   const overrides: Overrides = {
     outsideTransaction: stmt.concurrent === true,
-    ...(namesOf(stmt).some((name) => isTemporary(scope, name)) ? { effects: MAY_UNPIN } : {}),
+    ...(names.some((name) => isTemporary(scope, name)) ? { effects: MAY_UNPIN } : {}),
   }
   if (stmt.missing_ok === true) return ddl(tag, 'all', { changesMap }, overrides)
   const { text } = scope.stmt

@@ -1,0 +1,33 @@
+import type { Socket } from 'node:net'
+import type { CoordinatorNode, SessionState } from '../execute/context.ts'
+import type { Planner } from '../execute/planner.ts'
+
+/** What the listener knows of a client that has authenticated. */
+export interface SessionOptions {
+  readonly node: CoordinatorNode
+  readonly planner: Planner
+  readonly socket: Socket
+  readonly sessionId: number
+  readonly user: string
+  readonly database: string
+  readonly parameters: ReadonlyMap<string, string>
+  readonly scram?: { readonly clientKey: Buffer; readonly serverKey: Buffer }
+  readonly pid: number
+  readonly secret: Buffer
+  /** Bytes that came with the startup exchange. */
+  readonly remainder: Buffer
+  readonly onClosed: () => void
+}
+
+export function initialState({ user, database }: SessionOptions): SessionState {
+  return {
+    user,
+    database,
+    pinned: false,
+    tempTables: new Set(),
+    cursors: new Map(),
+    suspended: undefined,
+    copyOpened: false,
+    notifications: [],
+  }
+}

@@ -1,0 +1,39 @@
+import { PgError } from '../../errors/pg-error.ts'
+import type { Lexed } from '../../sql/lex/lexed.ts'
+import type { Plan } from '../../sql/plan/plan.ts'
+import type { Execution } from '../execute/context.ts'
+import { StatementKeys } from '../execute/key-slots.ts'
+
+/** Postgres saw one statement of a longer text: its error positions count from there. */
+export function moved(error: unknown, text: string, start: number): unknown {
+  if (start === 0 || !(error instanceof PgError) || error.fields.position === undefined) return error
+  const characters = [...text.slice(0, start)].length
+  return new PgError({ ...error.fields, position: error.fields.position + characters }, { cause: error })
+}
+
+/** One statement of the simple protocol. */
+export function simpleExecution(
+  plan: Plan,
+  text: string,
+  frame: Buffer,
+  sql: Buffer,
+  lexed: Lexed,
+): Execution {
+  return {
+    plan,
+    text,
+    frame,
+    bind: undefined,
+    paramTypes: [],
+    ref: undefined,
+    keys: new StatementKeys().ofText(sql, lexed),
+    wantsRowDescription: true,
+    maxRows: 0,
+  }
+}
+
+/** What is allowed in a failed transaction. */
+export function endsFailure(plan: Plan): boolean {
+  if (plan.kind === 'empty') return true
+  return plan.kind === 'transaction' && ['commit', 'rollback', 'rollback-to'].includes(plan.verb)
+}

@@ -1,0 +1,110 @@
+import { beforeAll, expect, test } from 'vitest'
+import { useTestCluster } from '../helpers/cluster.ts'
+import { misplaced } from '../helpers/placement.ts'
+import { query } from '../helpers/postgres.ts'
+import { seeded } from '../helpers/random-queries.ts'
+import { randomStatement, randomTables } from '../helpers/random-statements.ts'
+import { type Answer, TwinSession, type Way } from '../helpers/twin-session.ts'
+
+/**
+ * Random statements, the same on Weft and on plain Postgres: the same answer, or a refusal. More of them, or those of
+ * another seed: SQL_STATEMENTS=20000 SQL_SEED=7 npx vitest run test/integration/sql-random.test.ts
+ */
+const STATEMENTS = Number(process.env.SQL_STATEMENTS ?? 2000)
+const SEED = Number(process.env.SQL_SEED ?? 1 + Math.floor(Math.random() * 1_000_000))
+const LOOK_EVERY = 500
+
+const cluster = useTestCluster()
+
+const ways: readonly Way[] = [
+  { name: 'simple', protocol: 'simple' },
+  { name: 'extended', protocol: 'extended' },
+  { name: 'binary results', protocol: 'extended', binaryResults: true },
+]
+const paramWays: readonly Way[] = [
+  { name: 'undeclared text', protocol: 'extended' },
+  { name: 'declared text', protocol: 'extended', declared: true },
+  { name: 'binary', protocol: 'extended', declared: true, binaryParams: true },
+]
+
+const SEEDING = [
+  `INSERT INTO customers SELECT g, chr(96 + g), (ARRAY['north', 'south', NULL])[1 + g % 3], g * 1.5, '2020-01-01'::date + g
+     FROM generate_series(1, 8) g`,
+  `INSERT INTO orders SELECT 1 + g % 9, g, nullif(g % 7, 3), g * 1.1, nullif(chr(96 + g % 5), 'c'), g / 3.0::float8,
+     '2024-01-01 00:00+00'::timestamptz + g * interval '1 day' FROM generate_series(1, 30) g`,
+  `INSERT INTO items SELECT 1 + g % 9, g % 31, chr(97 + g % 4), nullif(g % 6, 5) FROM generate_series(1, 40) g`,
+  `INSERT INTO tags SELECT 'tag' || g, g, g * 10 FROM generate_series(1, 12) g`,
+  `INSERT INTO lands VALUES ('de', 'Germany', 83), ('fr', 'France', 67), ('is', 'Iceland', NULL)`,
+  `INSERT INTO notes SELECT g, nullif(g % 9, 0), 'body ' || g FROM generate_series(1, 10) g`,
+]
+
+beforeAll(async () => {
+  const { weftUrl, plainUrl } = cluster.current
+  for (const { ddl, options } of randomTables) {
+    await query(plainUrl, ddl)
+    await query(weftUrl, options === '' ? ddl : `${ddl} WITH (${options})`)
+  }
+  for (const sql of SEEDING) for (const url of [plainUrl, weftUrl]) await query(url, sql)
+})
+
+test(`${STATEMENTS} random statements of seed ${SEED}: answered as by one Postgres, or refused`, async () => {
+  const r = seeded(SEED)
+  const session = await TwinSession.open(cluster.current)
+  const refusals = new Tally()
+  const findings: string[] = []
+  let errors = 0
+  for (let i = 0; i < STATEMENTS && findings.length < 5; i++) {
+    const statement = randomStatement(r)
+    const way = r.pick(statement.params.length > 0 ? paramWays : ways)
+    const verdict = await session.run(statement, way)
+    refusals.count(statement.constructs, verdict.kind === 'refused')
+    if (verdict.kind === 'same' && verdict.answer.sqlstate !== undefined) errors++
+    if (verdict.kind === 'different' && !bothViolate(verdict)) {
+      const show = (lines: readonly string[]) => lines.map((line) => `    ${line}`).join('\n')
+      const params = statement.params.map((p) => `${p.text}::${p.type}`).join(' | ')
+      findings.push(
+        `seed ${SEED}, statement ${i}, ${way.name}:\n${statement.sql}\n-- params: ${params}\n  plain:\n${show(verdict.plain.lines)}\n  weft:\n${show(verdict.weft.lines)}`,
+      )
+    }
+    if (i % LOOK_EVERY === LOOK_EVERY - 1) findings.push(...(await misplaced(cluster.current, 'public')))
+  }
+  session.end()
+  process.stdout.write(`seed ${SEED}: ${errors} errors that are the same\n${refusals.table()}\n`)
+  expect(findings.join('\n\n')).toBe('')
+  expect(await misplaced(cluster.current, 'public')).toEqual([])
+  // A generator that makes nothing but errors and refusals would prove nothing.
+  expect(errors).toBeLessThan(STATEMENTS / 4)
+  expect(refusals.ratio).toBeLessThan(0.5)
+}, 600_000)
+
+/** Of rows that violate several rules, which one comes first depends on where they go. */
+function bothViolate(verdict: { readonly plain: Answer; readonly weft: Answer }): boolean {
+  return [verdict.plain, verdict.weft].every(({ sqlstate }) => /^(21000|23...)$/.test(sqlstate ?? ''))
+}
+
+/** How much is refused, by construct. */
+class Tally {
+  private readonly counts = new Map<string, { all: number; refused: number }>()
+
+  count(constructs: readonly string[], refused: boolean): void {
+    for (const name of ['all', ...constructs]) {
+      const entry = this.counts.get(name) ?? { all: 0, refused: 0 }
+      this.counts.set(name, { all: entry.all + 1, refused: entry.refused + (refused ? 1 : 0) })
+    }
+  }
+
+  get ratio(): number {
+    const { all, refused } = this.counts.get('all') ?? { all: 1, refused: 0 }
+    return refused / all
+  }
+
+  table(): string {
+    return [...this.counts]
+      .sort(([, x], [, y]) => y.refused / y.all - x.refused / x.all)
+      .map(
+        ([name, { all, refused }]) =>
+          `${String(Math.round((100 * refused) / all)).padStart(4)} % of ${String(all).padStart(5)} refused  ${name}`,
+      )
+      .join('\n')
+  }
+}
