@@ -10,6 +10,7 @@ import { CatalogStore } from './catalog/store.ts'
 import { TypeNumbers } from './catalog/type-numbers.ts'
 import type { CommitDriver, CommitPhase } from './commit/commit.ts'
 import { DeadlockDetector } from './commit/deadlock-detector.ts'
+import { type CutCounters, CutDriver } from './cuts/cut-driver.ts'
 import { type CoordinatorNode, HOME, type Logger, type NodeLimits } from './execute/context.ts'
 import { Planner } from './execute/planner.ts'
 import { TxnTickets } from './execute/tickets.ts'
@@ -55,6 +56,8 @@ export interface CoordinatorInfo {
   readonly pinnedSessions: number
   readonly planCache: unknown
   readonly commits: unknown
+  /** Consistent snapshots of several shards: taken, the statements they served, and tries that came to nothing. */
+  readonly cuts: CutCounters
   /** Transactions ended to break deadlocks over shards. */
   readonly deadlockVictims: number
 }
@@ -119,27 +122,39 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     get sessions() {
       return sessions.size
     },
-    info: () => ({
-      id: node.id,
-      sessions: sessions.size,
-      mapVersion: catalogs.current.version,
-      openTransactions: node.tickets.inUse,
-      waitingTransactions: node.tickets.waitingCount,
-      pinnedSessions: node.pins.inUse,
-      planCache: planner.stats,
-      commits: { ...options.commits.counters, inFlight: options.commits.inFlight },
-      deadlockVictims: deadlocks.victims,
-    }),
+    info: () => infoOf(node, options, sessions.size, planner, deadlocks),
     onCommitPhase: (listener) => {
       options.commits.onPhase = listener
     },
     stop: async () => {
       listener.drain()
       deadlocks.stop()
+      node.cuts.stop()
       for (const session of sessions) session.shutDown()
       await listener.close()
       for (const connection of internal) connection.close()
     },
+  }
+}
+
+function infoOf(
+  node: CoordinatorNode,
+  { commits }: CoordinatorOptions,
+  sessions: number,
+  planner: Planner,
+  deadlocks: DeadlockDetector,
+): CoordinatorInfo {
+  return {
+    id: node.id,
+    sessions,
+    mapVersion: node.catalogs.current.version,
+    openTransactions: node.tickets.inUse,
+    waitingTransactions: node.tickets.waitingCount,
+    pinnedSessions: node.pins.inUse,
+    planCache: planner.stats,
+    commits: { ...commits.counters, inFlight: commits.inFlight },
+    cuts: node.cuts.counters,
+    deadlockVictims: deadlocks.victims,
   }
 }
 
@@ -200,6 +215,7 @@ function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): Coordina
     tickets,
     pins,
     commits: options.commits,
+    cuts: new CutDriver({ links, clock: options.commits.clock }),
     schema: { epoch: 0 },
     log,
     limits,

@@ -3,6 +3,7 @@ import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
+import type { CutDriver } from '../cuts/cut-driver.ts'
 import type { SessionSettings } from '../settings/settings.ts'
 import type { ClientOutput } from './client-output.ts'
 import type { KeySlots } from './key-slots.ts'
@@ -39,6 +40,7 @@ export interface CoordinatorNode {
   /** Sessions that keep a backend. */
   readonly pins: TxnTickets
   readonly commits: CommitDriver
+  readonly cuts: CutDriver
   /** Rises with every DDL statement that runs here, and when its transaction ends: descriptions may be outdated. */
   readonly schema: { epoch: number }
   readonly log: Logger
