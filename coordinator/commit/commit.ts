@@ -55,6 +55,22 @@ export interface CommitDriverOptions {
   readonly limits?: Partial<CommitLimits>
   /** `performance.now`, by default. */
   readonly monoMs?: () => number
+  /** Node's, by default; the simulation has its own. */
+  readonly timers?: CommitTimers
+}
+
+export interface CommitTimers {
+  after(ms: number): Promise<void>
+  /** Until what it returns is called. */
+  every(ms: number, run: () => void): () => void
+}
+
+const nodeTimers: CommitTimers = {
+  after: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  every: (ms, run) => {
+    const timer = setInterval(run, ms).unref()
+    return () => clearInterval(timer)
+  },
 }
 
 export interface CommitCounters {
@@ -79,6 +95,7 @@ export class CommitDriver {
   readonly failpoints: Failpoints
   readonly limits: CommitLimits
   readonly monoMs: () => number
+  readonly timers: CommitTimers
   readonly counters: CommitCounters = {
     committed: 0,
     aborted: 0,
@@ -89,7 +106,7 @@ export class CommitDriver {
   /** Told how long each phase of a commit took (milliseconds): `preparing`, `deciding`, `committing`, `aborting`. */
   onPhase: (phase: CommitPhase, tookMs: number) => void = () => {}
   private readonly running = new Set<RunningCommit>()
-  private ticker: NodeJS.Timeout | undefined
+  private stopTicking: (() => void) | undefined
   private lastNumber = 0
 
   constructor(options: CommitDriverOptions) {
@@ -100,6 +117,7 @@ export class CommitDriver {
     this.failpoints = options.failpoints ?? noFailpoints
     this.limits = { ...defaultCommitLimits, ...options.limits }
     this.monoMs = options.monoMs ?? (() => performance.now())
+    this.timers = options.timers ?? nodeTimers
   }
 
   /** Commits whose answer is awaited. */
@@ -124,7 +142,7 @@ export class CommitDriver {
     return new Promise((answer) => {
       const run = new RunningCommit(this, request, txnId, answer)
       this.running.add(run)
-      this.ticker ??= setInterval(() => this.tick(), tickMs).unref()
+      this.stopTicking ??= this.timers.every(tickMs, () => this.tick())
       run.start()
     })
   }
@@ -137,9 +155,9 @@ export class CommitDriver {
   ended(run: RunningCommit, outcome: Outcome['outcome']): void {
     this.counters[outcome]++
     this.running.delete(run)
-    if (this.running.size > 0 || this.ticker === undefined) return
-    clearInterval(this.ticker)
-    this.ticker = undefined
+    if (this.running.size > 0) return
+    this.stopTicking?.()
+    this.stopTicking = undefined
   }
 
   private tick(): void {

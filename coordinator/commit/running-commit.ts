@@ -217,7 +217,7 @@ export class RunningCommit {
     if (attempt === 1) return this.onLogAnswer(this.driver.log.create(record))
     this.driver.counters.askedAgain++
     const delayMs = Math.min(askAgainMsMax, againAfterMs * 2 ** Math.min(attempt, 10))
-    return after(delayMs).then(() => {
+    return this.driver.timers.after(delayMs).then(() => {
       if (this.state.phase !== 'deciding') return
       return this.onLogAnswer(this.driver.log.create(record))
     })
@@ -243,7 +243,10 @@ export class RunningCommit {
   private apply(
     effect: Extract<CommitEffect, { kind: 'commit-prepared' | 'rollback-prepared' }>,
   ): Promise<void> {
-    if (effect.again) return after(againAfterMs).then(() => this.apply({ ...effect, again: false }))
+    if (effect.again) {
+      const retry = { ...effect, again: false }
+      return this.driver.timers.after(againAfterMs).then(() => this.apply(retry))
+    }
     const { shard } = effect
     const session = this.session(shard)
     const gid = this.driver.gid(this.txnId, shard)
@@ -272,8 +275,4 @@ export class RunningCommit {
     invariant(reader !== undefined, `shard ${shard} was not read`)
     return reader
   }
-}
-
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
