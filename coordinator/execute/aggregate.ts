@@ -1,7 +1,7 @@
 import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { AggregatePlan } from '../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from './context.ts'
-import { settleAll } from './forward.ts'
+import { readOnShards } from './on-shards.ts'
 import { type Collected, Collector, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { preferredShard } from './route.ts'
 import { failedLeaves, queryShard, sendPayload, sendRewritten, settle } from './send.ts'
@@ -37,7 +37,6 @@ export async function runAggregate(
   plan: AggregatePlan,
   shards: readonly number[],
 ): Promise<void> {
-  await ctx.admit()
   const payload = await combinePayload(ctx, exec, plan, shards)
   const line = ctx.line(preferredShard(ctx))
   const forwarder = new RowForwarder(ctx.out, new ForwardState(exec.wantsRowDescription))
@@ -72,14 +71,11 @@ async function collectPartials(
   shards: readonly number[],
   formats: readonly number[],
 ): Promise<readonly Collected[]> {
-  const runs = shards.map((shard) => {
-    const line = ctx.line(shard)
+  return readOnShards(ctx, shards, (line) => {
     const collector = new Collector()
     sendRewritten(ctx, line, exec, plan.partialSql, plan.partialParams, collector, formats)
-    return { line, ended: failedLeaves(ctx, line, collector.ended) }
+    return collector.ended
   })
-  const ends = await settleAll(runs.map((run) => run.ended))
-  return ends.map((end, i) => settle(ctx, runs[i]!.line, end))
 }
 
 function combineStatement(

@@ -4,13 +4,15 @@ import type { Catalog } from '../../sql/catalog.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
+import type { DefaultIsolation } from '../settings/isolation.ts'
 import type { SessionSettings } from '../settings/settings.ts'
+import type { Causal } from './causal.ts'
 import type { ClientOutput } from './client-output.ts'
 import type { KeySlots } from './key-slots.ts'
 import type { LineNumbers } from './row-types.ts'
 import type { ShardLine } from './shard-line.ts'
 import type { TxnTickets } from './tickets.ts'
-import type { Transaction } from './transaction.ts'
+import type { Transaction, TransactionModes } from './transaction.ts'
 
 /** The shard that holds local tables, catalogs and sequences. */
 export const HOME = 0
@@ -123,9 +125,15 @@ export interface ExecContext {
   catalog(): Promise<Catalog>
   searchPath(): readonly string[]
   /** Starts an implicit transaction unless one is open, and waits for its turn to hold backends. */
-  needTransaction(): Promise<void>
-  /** Waits until an open transaction may hold backends. */
+  needTransaction(modes?: TransactionModes): Promise<void>
+  /** Waits until an open transaction may hold backends, and opens its snapshot if it is to have one throughout. */
   admit(): Promise<void>
+  /** Waits until a statement by itself may hold backends on several shards; call the answer when it does no longer. */
+  admitStatement(): Promise<() => void>
+  /** Transactions have one snapshot from their first statement on: REPEATABLE READ, SERIALIZABLE. */
+  readonly hasTransactionSnapshots: boolean
+  readonly isolation: DefaultIsolation
+  readonly causal: Causal
   /** Plans another statement text for this session (EXECUTE, EXPLAIN). */
   /** SQL-level PREPARE, EXECUTE, DEALLOCATE. */
   runPrepared(exec: Execution, plan: PreparedPlan): Promise<void>

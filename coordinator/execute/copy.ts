@@ -1,3 +1,4 @@
+import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import {
   COPY_DONE,
@@ -11,6 +12,7 @@ import type { CopyPlan } from '../../sql/plan/plan.ts'
 import type { CopyFeed, ExecContext, Execution } from './context.ts'
 import { CopyInExecutor } from './copy-in.ts'
 import { copyOut } from './copy-out.ts'
+import { readsConsistently } from './on-shards.ts'
 import { SessionRunner } from './session-runner.ts'
 
 /** COPY of a sharded or reference table from or to the client. */
@@ -91,8 +93,21 @@ class ClientFeed implements CopyFeed {
   }
 }
 
+/** COPY takes its snapshot when it runs, not when it is bound: over several shards it needs one that is open already. */
+async function openForCopyOut(ctx: ExecContext, plan: CopyPlan): Promise<void> {
+  const isOnOne = plan.table.kind !== 'sharded' || ctx.node.shardCount === 1
+  if (isOnOne || ctx.hasTransactionSnapshots || !readsConsistently(ctx)) return ctx.admit()
+  if (ctx.tx.isOpen) throw weftError('not_supported', COPY_IN_BLOCK)
+  await ctx.needTransaction({ isolation: 'repeatable read' })
+}
+
+const COPY_IN_BLOCK = {
+  what: 'COPY TO of a sharded table inside a READ COMMITTED transaction',
+  hint: 'Use REPEATABLE READ, run it outside of the transaction, or SET weft.consistent_reads = off.',
+}
+
 async function runCopyOut(ctx: ExecContext, plan: CopyPlan): Promise<void> {
-  await ctx.admit()
+  await openForCopyOut(ctx, plan)
   const { out } = ctx
   let opened = false
   const open = () => {

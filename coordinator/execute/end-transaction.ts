@@ -81,9 +81,22 @@ async function commitMapChange(ctx: ExecContext): Promise<void> {
 }
 
 async function commitShards(ctx: ExecContext): Promise<void> {
-  const lines = [...ctx.tx.joined]
+  const { tx } = ctx
+  const lines = tx.hasSnapshot ? tx.joined.filter((line) => line.touched) : [...tx.joined]
+  // Only the snapshot was opened there.
+  const idle = tx.joined.filter((line) => !lines.includes(line))
+  const left = Promise.allSettled(idle.map((line) => endOn(ctx, line, 'ROLLBACK')))
+  try {
+    await commitTouched(ctx, lines)
+  } finally {
+    await left
+  }
+}
+
+async function commitTouched(ctx: ExecContext, lines: readonly ShardLine[]): Promise<void> {
   if (lines.length === 0) return
   if (lines.length === 1) return endOn(ctx, lines[0]!, 'COMMIT')
+  if (ctx.tx.modes.isolation === 'serializable') return commitSerializable(ctx, lines)
   let writers = lines.filter((line) => line.wrote)
   let readers = lines.filter((line) => !line.wrote)
   if (writers.length < 2) {
@@ -95,6 +108,17 @@ async function commitShards(ctx: ExecContext): Promise<void> {
   // Nothing was written there: what becomes of these commits cannot be seen by anyone.
   await Promise.allSettled(readers.map((line) => endOn(ctx, line, 'COMMIT')))
   for (const line of writers) await endOn(ctx, line, 'COMMIT')
+}
+
+/**
+ * One that wrote anything takes part on every shard that it so much as read: the probe must show there (DESIGN 6). One
+ * that only read has to hear what each shard has to say against it.
+ */
+async function commitSerializable(ctx: ExecContext, lines: readonly ShardLine[]): Promise<void> {
+  let wrote = lines.some((line) => line.wrote)
+  if (!wrote) wrote = (await Promise.all(lines.map((line) => hasXid(ctx, line)))).includes(true)
+  if (wrote) return commitAcross(ctx, lines, [])
+  await settleAll(lines.map((line) => endOn(ctx, line, 'COMMIT')))
 }
 
 /** A shard that only read, as far as the plans could tell: a function or trigger may have written all the same. */

@@ -5,9 +5,11 @@ import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { runAggregate } from './aggregate.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { LineFeed } from './line-feed.ts'
+import { onShards, readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { failedLeaves, sendAsWritten, settle, unknownIfSent } from './send.ts'
+import type { ShardLine } from './shard-line.ts'
 
 /** Runs a statement that is forwarded as written to the shard or shards of its route. */
 export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
@@ -20,8 +22,9 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
     case 'aggregate':
       return runAggregate(ctx, exec, several.aggregate, shards)
     case 'concat':
+      return runOnSeveral(ctx, exec, shards, 'rows')
     case 'sum':
-      return runOnSeveral(ctx, exec, shards, 'all')
+      return runOnSeveral(ctx, exec, shards, 'counts')
     case 'first':
       return runOnSeveral(ctx, exec, shards, 'first')
   }
@@ -49,45 +52,32 @@ export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number)
 }
 
 /**
- * The same statement on several shards. `all`: rows concatenated, counts summed; `first`: the copies of a reference
- * table, of which one speaks for all, after they were seen to agree.
+ * The same statement on several shards. `rows`: of a SELECT, concatenated; `counts`: of one that writes, summed;
+ * `first`: the copies of a reference table, of which one speaks for all, after they were seen to agree.
  */
 async function runOnSeveral(
   ctx: ExecContext,
   exec: Execution,
   shards: readonly number[],
-  speak: 'all' | 'first',
+  speak: 'rows' | 'counts' | 'first',
 ): Promise<void> {
   if (exec.maxRows > 0) throw weftError('not_supported', ROW_LIMIT)
   if (exec.plan.access === 'write') await ctx.needTransaction()
-  else await ctx.admit()
   const state = new ForwardState(exec.wantsRowDescription)
   state.joinsCopies = true
-  const runs = shards.map((shard, i) => {
-    const line = ctx.line(shard)
-    const consumer = new RowForwarder(ctx.out, state, i === 0 || speak === 'all')
+  const send = (line: ShardLine, i: number) => {
+    const consumer = new RowForwarder(ctx.out, state, i === 0 || speak !== 'first')
     sendAsWritten(ctx, line, exec, consumer)
-    return { line, consumer }
-  })
-  const ends = await settleAll(runs.map(({ line, consumer }) => failedLeaves(ctx, line, consumer.ended)))
-  const settled = ends.map((end, i) => settleQuietly(ctx, runs[i]!.line, end))
-  const failed = settled.find((end) => end.error !== undefined)
-  if (failed?.error !== undefined) throw failed.error
+    return consumer.ended
+  }
+  const ends = speak === 'rows' ? await readOnShards(ctx, shards, send) : await onShards(ctx, shards, send)
   if (state.copyOutSent) ctx.out.push(COPY_DONE)
-  ctx.out.hold(tagWithCount(settled[0]!.tag, speak === 'first' ? agreed(settled) : total(settled)))
+  ctx.out.hold(tagWithCount(ends[0]!.tag, speak === 'first' ? agreed(ends) : total(ends)))
 }
 
 const ROW_LIMIT = {
   what: 'a row limit on Execute is not supported for statements over several shards yet',
   hint: 'Fetch all rows, or restrict the shard key to one value.',
-}
-
-function settleQuietly(ctx: ExecContext, line: Parameters<typeof settle>[1], end: ExecEnd): ExecEnd {
-  try {
-    return settle(ctx, line, end)
-  } catch {
-    return end
-  }
 }
 
 function total(ends: readonly ExecEnd[]): number | null {

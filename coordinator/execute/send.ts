@@ -33,6 +33,7 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   request.taints = options.taints === true || ctx.tx.tainted
   request.swallow = 0
   request.needs = undefined
+  request.cut = line.cutWait === undefined ? undefined : ctx.tx.takesSnapshot ? 'transaction' : 'statement'
 }
 
 /** Runs raw frontend messages (one Query, or up to one Sync) on a line. */
@@ -63,7 +64,8 @@ export function sendAsWritten(
   }
   prepareRequest(ctx, line, options)
   if (bound === undefined) {
-    line.request.payload = exec.frame ?? query(exec.text)
+    line.request.payload =
+      line.cutWait === undefined ? (exec.frame ?? query(exec.text)) : asExtended(exec.text)
   } else {
     const parts = [rewriteBindStatement(bound, exec.ref?.name ?? '')]
     if (exec.ref === undefined) parts.unshift(parse('', exec.text, typesOn(line, exec.paramTypes)))
@@ -73,6 +75,11 @@ export function sendAsWritten(
     line.request.payload = Buffer.concat(parts)
   }
   line.exec(consumer)
+}
+
+/** A cut needs a Bind, which fixes the snapshot. */
+function asExtended(text: string): Buffer {
+  return Buffer.concat([parse('', text), bind({}), describe('P', ''), execute('', 0), SYNC])
 }
 
 /**

@@ -10,6 +10,7 @@ import { quoteText } from '../../sql/plan/text-scan.ts'
 import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
+import { CONSISTENT_READS, readsConsistently } from './on-shards.ts'
 import { queryShard, settle, simpleQuery } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 import { modesSql } from './transaction.ts'
@@ -23,6 +24,8 @@ export async function runSetting(ctx: ExecContext, exec: Execution, plan: Settin
     case 'set':
     case 'set-local':
     case 'reset':
+      if (plan.assignments?.[0]?.name === CAUSAL_TOKEN)
+        return adoptToken(ctx, plan, plan.assignments[0].value)
       return changeSetting(ctx, exec, plan)
     case 'reset-all':
       await onJoined(ctx, exec.text)
@@ -39,6 +42,24 @@ export async function runSetting(ctx: ExecContext, exec: Execution, plan: Settin
       if (ctx.state.pinned) await runOn(ctx, ctx.line(HOME), exec.text)
       return ctx.out.hold(commandComplete(plan.tag))
   }
+}
+
+/** What another session has seen, of another coordinator perhaps: this one will not see less. */
+const CAUSAL_TOKEN = 'weft.causal_token'
+
+function adoptToken(ctx: ExecContext, plan: SettingPlan, value: string | null): void {
+  if (value === null || !/^\d{1,20}$/.test(value) || BigInt(value) >> 64n !== 0n) {
+    throw new PgError({
+      code: '22023',
+      message: `invalid value for parameter "${CAUSAL_TOKEN}": "${value ?? ''}"`,
+      hint: `Use what SHOW ${CAUSAL_TOKEN} gave another session.`,
+    })
+  }
+  const token = BigInt(value)
+  // Refuses one from a future that nobody can have seen.
+  ctx.node.commits.clock.observe(token)
+  ctx.causal.adopt(token)
+  ctx.out.hold(commandComplete(plan.tag))
 }
 
 /** Lines that have a backend with state of this session: the transaction's, and the pinned one. */
@@ -162,6 +183,10 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
       return String(ctx.node.shardCount)
     case 'weft.map_version':
       return String((await ctx.catalog()).version)
+    case CAUSAL_TOKEN:
+      return String(ctx.causal.token)
+    case CONSISTENT_READS:
+      return readsConsistently(ctx) ? 'on' : 'off'
     case 'weft.transaction':
       return ctx.tx.isOpen
         ? `${modesSql(ctx.tx.modes) || 'open'} shards: ${ctx.tx.joined.map((l) => l.shard).join(',')}`

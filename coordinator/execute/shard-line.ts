@@ -1,11 +1,14 @@
 import { invariant, type PgError } from '../../errors/pg-error.ts'
 import type {
+  AgentLink,
   AgentSession,
   ExecRequest,
   ReplySink,
   Settings,
   StatementRef,
 } from '../../protocol/agent-link.ts'
+import type { Causal } from './causal.ts'
+import type { CutWait } from './cut-wait.ts'
 import type { LineNumbers } from './row-types.ts'
 import { CANCELED, withoutCancel } from './victim.ts'
 
@@ -20,12 +23,20 @@ type MutableRequest = { -readonly [K in keyof Required<ExecRequest>]: ExecReques
 
 const NO_PAYLOAD = Buffer.alloc(0)
 
+/** What a line shares with the others of its session. */
+export interface LineOwner {
+  readonly causal: Causal
+  async(chunk: Buffer): void
+}
+
 /**
  * A client session's line to one shard: the agent session, and who gets its replies now. At most one exec runs on a
  * line at a time.
  */
 export class ShardLine implements ReplySink {
   readonly shard: number
+  private readonly link: AgentLink
+  private readonly owner: LineOwner
   private readonly numbers: LineNumbers
   /** Set right after construction, by whoever opens the link. */
   session!: AgentSession
@@ -34,6 +45,10 @@ export class ShardLine implements ReplySink {
   joined = false
   /** A statement of the running transaction wrote, or may have written, here. */
   wrote = false
+  /** A statement of the running transaction ran here; it did more than open its snapshot. */
+  touched = false
+  /** The running exec waits for a cut. */
+  cutWait: CutWait | undefined
   /** An exec is under way. */
   active = false
   /** Status byte of the last exec's ReadyForQuery; 0 while one runs, or when it never came. */
@@ -44,13 +59,13 @@ export class ShardLine implements ReplySink {
   private victim: PgError | undefined
   private tail: Buffer[] = []
   private consumer: ReplyConsumer | undefined
-  private readonly onAsync: (chunk: Buffer) => void
   private waitingForRoom: (() => void)[] = []
 
-  constructor(shard: number, settings: Settings, onAsync: (chunk: Buffer) => void, numbers: LineNumbers) {
-    this.shard = shard
+  constructor(link: AgentLink, settings: Settings, owner: LineOwner, numbers: LineNumbers) {
+    this.shard = link.shard
+    this.link = link
+    this.owner = owner
     this.numbers = numbers
-    this.onAsync = onAsync
     this.request = {
       mapVersion: 0,
       settings,
@@ -73,6 +88,7 @@ export class ShardLine implements ReplySink {
     this.execs++
     this.status = 0
     this.consumer = consumer
+    this.request.seen = this.request.cut === undefined ? this.owner.causal.before(this.shard) : undefined
     this.session.exec(this.request as ExecRequest)
   }
 
@@ -102,8 +118,8 @@ export class ShardLine implements ReplySink {
     if (consumer === undefined) return
     if (ready !== 0) {
       this.status = ready
-      this.active = false
       this.consumer = undefined
+      this.over()
       // Nobody will make room for a COPY that is over.
       if (this.waitingForRoom.length > 0) this.drained()
     }
@@ -113,11 +129,25 @@ export class ShardLine implements ReplySink {
   failed(error: PgError, sent: boolean): void {
     const consumer = this.consumer
     const told = error.code === CANCELED ? (this.victim ?? error) : error
-    this.active = false
     this.consumer = undefined
+    this.over()
     this.notVictim()
     this.drained()
     consumer?.failed(this, told, sent)
+  }
+
+  /** The exec has ended, one way or the other. */
+  private over(): void {
+    this.active = false
+    const { appliedTs } = this.link
+    if (appliedTs !== 0n) this.owner.causal.saw(this.shard, appliedTs)
+    if (this.request.cut === undefined) return
+    this.request.cut = undefined
+    this.cutWait?.ended(this)
+  }
+
+  ready(): void {
+    this.cutWait?.ready(this)
   }
 
   /** What to translate in a RowDescription of this shard; undefined: nothing. */
@@ -129,7 +159,7 @@ export class ShardLine implements ReplySink {
   readonly missedType = (): void => this.numbers.missed()
 
   async(chunk: Buffer): void {
-    this.onAsync(chunk)
+    this.owner.async(chunk)
   }
 
   drained(): void {

@@ -1,6 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
+import { type Isolation, isTransactionLong } from '../settings/isolation.ts'
 import type { ShardLine } from './shard-line.ts'
 
 export type TransactionKind =
@@ -10,8 +11,6 @@ export type TransactionKind =
   | 'implicit'
   /** The client said BEGIN. */
   | 'explicit'
-
-export type Isolation = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable'
 
 export interface TransactionModes {
   readonly isolation?: Isolation
@@ -50,6 +49,10 @@ export class Transaction {
   /** The catalog as this transaction sees it must be loaded again before the next plan. */
   catalogDirty = false
   hasTicket = false
+  /** It is open on every shard, with one snapshot. */
+  hasSnapshot = false
+  /** It is being opened so. */
+  takesSnapshot = false
   /** A shard that took part is gone, and with it the work done there: nothing but ROLLBACK can follow. */
   lost = false
   /** It ran SET on the backends it has joined: their settings are unknown afterwards. */
@@ -91,11 +94,12 @@ export class Transaction {
       return
     }
     if (writes) line.wrote = true
+    line.touched = true
     if (line.joined) {
       line.request.begin = undefined
       return
     }
-    this.refuseTornSnapshot(line.shard)
+    if (!this.takesSnapshot) this.refuseTornSnapshot(line.shard)
     const modes = modesSql(this.modes)
     const begin = modes === '' ? BEGIN : [`BEGIN ${modes}`]
     line.request.begin = this.replay.length === 0 ? begin : [...begin, ...this.replay.map((r) => r.sql)]
@@ -108,17 +112,18 @@ export class Transaction {
     this.lost = true
     line.joined = false
     line.wrote = false
+    line.touched = false
     const at = this.joined.indexOf(line)
     if (at >= 0) this.joined.splice(at, 1)
   }
 
-  /** A transaction-long snapshot over several shards needs the cut of DESIGN 5; until then it is refused. */
+  /** A statement that came before the snapshot has fixed one on its shard alone; what others would see is another. */
   private refuseTornSnapshot(shard: number): void {
     const isolation = this.modes.isolation
-    if (this.joined.length === 0 || (isolation !== 'repeatable read' && isolation !== 'serializable')) return
+    if (this.joined.length === 0 || isolation === undefined || !isTransactionLong(isolation)) return
     throw weftError('not_supported', {
-      what: `${isolation.toUpperCase()} over several shards is not supported yet (shard ${shard} would be the second)`,
-      hint: 'Use READ COMMITTED, or keep the transaction on one shard key.',
+      what: `${isolation.toUpperCase()} for a transaction that began on one shard (shard ${shard} would be the second)`,
+      hint: 'Begin the transaction with its isolation level, or use READ COMMITTED.',
     })
   }
 
@@ -191,7 +196,9 @@ export class Transaction {
     for (const line of this.joined) {
       line.joined = false
       line.wrote = false
+      line.touched = false
     }
+    this.hasSnapshot = false
     this.joined.length = 0
     this.kind = 'none'
     this.failed = false

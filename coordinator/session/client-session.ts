@@ -8,12 +8,14 @@ import type { Catalog } from '../../sql/catalog.ts'
 import { quickVerb } from '../../sql/lex/inspect.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import type { WatchedSession } from '../commit/deadlock-detector.ts'
+import { Causal } from '../execute/causal.ts'
 import { ClientOutput } from '../execute/client-output.ts'
 import type { CoordinatorNode, CopyFeed, ExecContext, Execution, SessionState } from '../execute/context.ts'
 import { abortShards } from '../execute/end-transaction.ts'
 import type { Planner, PlanScope } from '../execute/planner.ts'
 import { ShardLine } from '../execute/shard-line.ts'
-import { Transaction } from '../execute/transaction.ts'
+import { Transaction, type TransactionModes } from '../execute/transaction.ts'
+import { DefaultIsolation, isTransactionLong } from '../settings/isolation.ts'
 import { type SessionSettings, sessionSettings } from '../settings/session-settings.ts'
 import { Batch } from './batch.ts'
 import { DirectPath } from './direct-path.ts'
@@ -36,6 +38,8 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly sessionId: number
   readonly tx = new Transaction()
   readonly settings: SessionSettings
+  readonly isolation: DefaultIsolation
+  readonly causal = new Causal()
   readonly out: ClientOutput
   readonly state: SessionState
   readonly prepared = new Map<string, Prepared>()
@@ -68,6 +72,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.socket = options.socket
     this.sessionId = options.sessionId
     this.settings = sessionSettings(options.user, options.parameters)
+    this.isolation = new DefaultIsolation(this.settings)
     this.out = new ClientOutput(options.socket)
     this.reader = new FrameReader({ frameBytesMax: options.node.limits.frameBytesMax })
     this.lines = new Array(options.node.shardCount)
@@ -312,14 +317,20 @@ export class ClientSession implements ExecContext, WatchedSession {
     const known = this.lines[shard]
     if (known !== undefined) return known
     const { typeNumbers } = this.node.catalogs
-    const line = new ShardLine(shard, this.settings.effective(), (chunk) => this.async(chunk), typeNumbers)
-    line.session = this.node.links[shard]!.open(this.sessionId, this.identity, line)
+    const link = this.node.links[shard]!
+    const line = new ShardLine(link, this.settings.effective(), this, typeNumbers)
+    line.session = link.open(this.sessionId, this.identity, line)
     this.lines[shard] = line
     return line
   }
 
   currentSettings(): Settings {
     return this.settings.effective()
+  }
+
+  get hasTransactionSnapshots(): boolean {
+    const { tx, isolation, node } = this
+    return node.shardCount > 1 && isTransactionLong(tx.modes.isolation ?? isolation.current)
   }
 
   searchPath(): readonly string[] {
@@ -334,12 +345,16 @@ export class ClientSession implements ExecContext, WatchedSession {
     return this.slow.catalog()
   }
 
-  needTransaction(): Promise<void> {
-    return this.slow.needTransaction()
+  needTransaction(modes?: TransactionModes): Promise<void> {
+    return this.slow.needTransaction(modes)
   }
 
   admit(): Promise<void> {
     return this.slow.admit()
+  }
+
+  admitStatement(): Promise<() => void> {
+    return this.slow.admitStatement()
   }
 
   planText(text: string, paramTypes: readonly number[]): Promise<Plan> {
@@ -383,7 +398,8 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.tx.endAsVictim(error)
   }
 
-  private async(chunk: Buffer): void {
+  /** Of no statement: notifications. */
+  async(chunk: Buffer): void {
     this.out.later(chunk)
     if (!this.busy) this.sayAsync()
   }

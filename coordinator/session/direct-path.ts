@@ -95,6 +95,7 @@ export class DirectPath implements ReplyConsumer {
     if (tx.kind === 'none') return true
     if (tx.kind !== 'explicit' || tx.failed || tx.catalogDirty) return false
     if (tx.setReported) return false
+    if (!tx.hasSnapshot && this.session.hasTransactionSnapshots) return false
     if (tx.hasTicket) return true
     if (!node.tickets.tryAcquire()) return false
     tx.hasTicket = true
@@ -122,9 +123,6 @@ export class DirectPath implements ReplyConsumer {
     const shard = routeNow(plan.route, this.keys, catalog, preferred)
     if (shard === NOT_ONE) return undefined
     const line = session.line(shard)
-    if (tx.kind === 'explicit' && !line.joined && tx.modes.isolation !== undefined && tx.joined.length > 0) {
-      return undefined
-    }
     const request = line.request
     tx.enter(line, plan.access === 'write')
     request.mapVersion = catalog.version

@@ -10,11 +10,14 @@ import type { Plan, SettingPlan } from '../../sql/plan/plan.ts'
 import { loadCatalog } from '../catalog/load.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
+import { openSnapshot } from '../execute/open-snapshot.ts'
 import type { PlanScope } from '../execute/planner.ts'
 import { ExecFailed } from '../execute/replies.ts'
 import { run } from '../execute/run.ts'
 import { queryShard } from '../execute/send.ts'
 import { SessionRunner } from '../execute/session-runner.ts'
+import type { TransactionModes } from '../execute/transaction.ts'
+import { DEFAULT_ISOLATION } from '../settings/isolation.ts'
 import { parseSearchPath } from '../settings/search-path.ts'
 import type { Batch } from './batch.ts'
 import { type BatchEnd, BatchRunner } from './batch-runner.ts'
@@ -40,6 +43,7 @@ const REPORTED = [
   'scram_iterations',
   'search_path',
 ]
+const SHOW_ISOLATION = `SHOW ${DEFAULT_ISOLATION}`
 const REPORTED_SQL = `SELECT ${REPORTED.map((name) => `pg_catalog.current_setting('${name}', true)`).join(', ')}`
 /** How often a statement is planned anew because the shard map changed under it, before the client hears of it. */
 const STALE_RETRIES = 5
@@ -48,6 +52,11 @@ const LOCK_OUTSIDE = new PgError({
   code: '25P01',
   message: 'LOCK TABLE can only be used in transaction blocks',
 })
+
+const LOCK_FIRST = {
+  what: 'LOCK TABLE as the first statement of a REPEATABLE READ or SERIALIZABLE transaction',
+  hint: 'The snapshot would be older than the lock. Use READ COMMITTED, or lock after the first query.',
+}
 
 /** Everything of a session that needs to wait, or think: parsing, several shards, transactions, settings. */
 export class SlowPath {
@@ -70,6 +79,10 @@ export class SlowPath {
   /** Asks the home shard, as the client's role and with its settings, for what a server reports at start. */
   async greet(): Promise<void> {
     await this.readParameters()
+    const shown = await queryShard(this.session, this.session.line(HOME), SHOW_ISOLATION, [], {
+      writes: false,
+    })
+    this.session.isolation.note(shown.rows[0]?.[0]?.toString())
     for (const message of this.session.out.parameters.take()) this.session.out.push(message)
   }
 
@@ -210,7 +223,7 @@ export class SlowPath {
     const { tx } = session
     const { plan } = exec
     if (tx.failed && !endsFailure(plan)) throw weftError('in_failed_transaction', {})
-    if (alone && tx.kind === 'none' && plan.tag === 'LOCK TABLE') throw LOCK_OUTSIDE
+    if (plan.tag === 'LOCK TABLE') this.mayLock(alone)
     if (!alone && tx.kind === 'none' && plan.kind !== 'transaction' && !isOutside(exec)) {
       tx.begin('implicit')
       session.settings.begin()
@@ -224,6 +237,13 @@ export class SlowPath {
     if (this.pins.pinned && (pins || mayUnpin || plan.kind === 'ddl' || plan.kind === 'transaction')) {
       await this.pins.review()
     }
+  }
+
+  /** In Postgres a lock comes before the snapshot, so that what is locked is seen as it is. */
+  private mayLock(alone: boolean): void {
+    const { tx, hasTransactionSnapshots } = this.session
+    if (alone && tx.kind === 'none') throw LOCK_OUTSIDE
+    if (hasTransactionSnapshots && !tx.hasSnapshot) throw weftError('not_supported', LOCK_FIRST)
   }
 
   /** SET and ROLLBACK may have changed what names mean. */
@@ -332,10 +352,10 @@ export class SlowPath {
 
   // What executors ask for
 
-  async needTransaction(): Promise<void> {
+  async needTransaction(modes?: TransactionModes): Promise<void> {
     const { tx, settings } = this.session
     if (tx.kind === 'none') {
-      tx.begin('implicit')
+      tx.begin('implicit', modes)
       settings.begin()
     }
     await this.admit()
@@ -343,10 +363,28 @@ export class SlowPath {
 
   async admit(): Promise<void> {
     if (this.cancelRequested) throw weftError('query_canceled', {})
+    const { session } = this
+    const { tx } = session
+    if (!tx.isOpen) return
+    if (!tx.hasTicket) await this.takeTicket()
+    if (session.hasTransactionSnapshots && !tx.hasSnapshot && !tx.takesSnapshot) await openSnapshot(session)
+  }
+
+  private async takeTicket(): Promise<void> {
     const { tx, node } = this.session
-    if (!tx.isOpen || tx.hasTicket) return
     await this.waitForTicket(() => node.tickets.acquire((abandon) => (this.abandonWait = abandon)))
     tx.hasTicket = true
+  }
+
+  async admitStatement(): Promise<() => void> {
+    if (this.cancelRequested) throw weftError('query_canceled', {})
+    await this.takeTicket()
+    return () => {
+      const { tx, node } = this.session
+      if (!tx.hasTicket) return
+      tx.hasTicket = false
+      node.tickets.release()
+    }
   }
 
   async waitForTicket(acquire: () => Promise<void>): Promise<void> {

@@ -1,4 +1,4 @@
-import type { PgError } from '../../../errors/pg-error.ts'
+import { PgError } from '../../../errors/pg-error.ts'
 import { unsupported } from './plans.ts'
 
 /**
@@ -11,6 +11,9 @@ export function refuseSetting(name: string, value: string): PgError | undefined 
       'standard_conforming_strings = off is not supported',
       "Write strings with escapes as E'…'.",
     )
+  }
+  if (name === 'weft.consistent_reads' && !isOn(value) && !isOff(value)) {
+    return new PgError({ code: '22023', message: `parameter "${name}" requires a Boolean value` })
   }
   if (name !== 'client_encoding') return undefined
   const plain = value.replace(/[^A-Za-z0-9]/g, '').toLowerCase()

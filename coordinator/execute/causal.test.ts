@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import { Causal } from './causal.ts'
+
+test('causal: nothing seen: nothing to wait for', () => {
+  const causal = new Causal()
+  expect(causal.before(0)).toBeUndefined()
+  expect(causal.token).toBe(0n)
+})
+
+test('causal: seen on one shard: only the others wait', () => {
+  const causal = new Causal()
+  causal.saw(1, 10n)
+  expect(causal.before(1)).toBeUndefined()
+  expect(causal.before(0)).toBe(10n)
+})
+
+test('causal: seen on several shards: each waits for the highest of the others', () => {
+  const causal = new Causal()
+  causal.saw(0, 10n)
+  causal.saw(1, 20n)
+  causal.saw(2, 15n)
+  expect([0, 1, 2].map((shard) => causal.before(shard))).toEqual([20n, 15n, 20n])
+  causal.saw(0, 30n)
+  expect([0, 1, 2].map((shard) => causal.before(shard))).toEqual([20n, 30n, 30n])
+  causal.saw(0, 5n)
+  expect(causal.token).toBe(30n)
+})
+
+test('causal: told by another session: every shard waits', () => {
+  const causal = new Causal()
+  causal.saw(0, 10n)
+  causal.adopt(12n)
+  expect([0, 1].map((shard) => causal.before(shard))).toEqual([12n, 12n])
+  expect(causal.token).toBe(12n)
+})

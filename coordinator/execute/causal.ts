@@ -1,0 +1,41 @@
+import type { Timestamp } from '../../protocol/agent-link.ts'
+
+/** Not seen on a shard, but told: holds for all of them. */
+const NO_SHARD = -1
+
+/**
+ * What a session has seen of cross-shard commits, so that it never goes back in time (DESIGN 6): the highest commit
+ * timestamp applied on the shards that it has read. A shard that is asked later waits for what is prepared there at or
+ * below it. What was seen on that very shard is no reason to wait: there it is as it was.
+ */
+export class Causal {
+  private highest: Timestamp = 0n
+  private shard = NO_SHARD
+  /** The highest seen on any other shard than `shard`. */
+  private second: Timestamp = 0n
+
+  saw(shard: number, ts: Timestamp): void {
+    if (shard === this.shard) {
+      if (ts > this.highest) this.highest = ts
+    } else if (ts > this.highest) {
+      this.second = this.highest
+      this.highest = ts
+      this.shard = shard
+    } else if (ts > this.second) this.second = ts
+  }
+
+  /** From another session, perhaps of another coordinator. */
+  adopt(ts: Timestamp): void {
+    this.saw(NO_SHARD, ts)
+  }
+
+  /** What `shard` has to have settled before it answers; undefined: nothing. */
+  before(shard: number): Timestamp | undefined {
+    const ts = shard === this.shard ? this.second : this.highest
+    return ts === 0n ? undefined : ts
+  }
+
+  get token(): Timestamp {
+    return this.highest
+  }
+}
