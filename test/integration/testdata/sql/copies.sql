@@ -172,6 +172,19 @@ COPY lands (code) FROM STDIN;
 tx
 \.
 
+-- refused
+COPY events (id) TO STDOUT;
+
+ROLLBACK;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+COPY events (id) TO STDOUT;
+
+COPY events (id, kind) FROM STDIN;
+200	tx
+\.
+
 COPY events (id) TO STDOUT;
 
 ROLLBACK;

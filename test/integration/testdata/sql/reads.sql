@@ -1063,7 +1063,6 @@ SELECT * FROM customers WHERE id = 1;
 
 SELECT count(*) FROM orders WHERE customer_id = 1;
 
--- refused
 INSERT INTO customers VALUES (100, 'new');
 
 ROLLBACK;
