@@ -5,6 +5,7 @@ import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
 import type { SessionSettings } from '../settings/settings.ts'
+import type { TimeLimits } from '../settings/time-limits.ts'
 import type { ClientOutput } from './client-output.ts'
 import type { KeySlots } from './key-slots.ts'
 import type { LineNumbers } from './row-types.ts'
@@ -110,6 +111,7 @@ export interface ExecContext {
   readonly node: CoordinatorNode
   readonly tx: Transaction
   readonly settings: SessionSettings
+  readonly timers: { readonly limits: TimeLimits }
   readonly out: ClientOutput
   readonly state: SessionState
   /** Id of the session on every link. */

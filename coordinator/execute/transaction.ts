@@ -1,6 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
+import { KEEP_WHILE_IDLE } from '../settings/time-limits.ts'
 import type { ShardLine } from './shard-line.ts'
 
 export type TransactionKind =
@@ -35,6 +36,14 @@ export function modesSql(modes: TransactionModes): string {
   return parts.join(', ')
 }
 
+/** Who keeps the time of a session's transactions. */
+export interface TransactionClock {
+  /** Shards must not end idle parts of transactions by themselves. */
+  readonly keepsIdle: boolean
+  inTransaction(): void
+  leftTransaction(): void
+}
+
 /**
  * The session's running transaction: which shards take part, and what a shard that joins late must be told first.
  * A shard joins at its first statement: BEGIN, SET LOCALs and SAVEPOINTs travel ahead of that statement.
@@ -63,6 +72,11 @@ export class Transaction {
   /** It was chosen to break a deadlock while it committed. */
   victim: PgError | undefined
   private replay: Replayed[] = []
+  private readonly clock: TransactionClock
+
+  constructor(clock: TransactionClock) {
+    this.clock = clock
+  }
 
   get isOpen(): boolean {
     return this.kind !== 'none'
@@ -76,6 +90,12 @@ export class Transaction {
   begin(kind: 'implicit' | 'explicit', modes: TransactionModes = {}): void {
     this.kind = kind
     this.modes = modes
+    this.clock.inTransaction()
+  }
+
+  /** From here on it is not broken off for lasting too long. */
+  beginsToEnd(): void {
+    this.clock.leftTransaction()
   }
 
   /** An implicit transaction that meets BEGIN becomes a block; what ran before stays part of it, as in Postgres. */
@@ -97,8 +117,10 @@ export class Transaction {
     }
     this.refuseTornSnapshot(line.shard)
     const modes = modesSql(this.modes)
+    const keep = this.clock.keepsIdle ? [KEEP_WHILE_IDLE] : NOTHING
     const begin = modes === '' ? BEGIN : [`BEGIN ${modes}`]
-    line.request.begin = this.replay.length === 0 ? begin : [...begin, ...this.replay.map((r) => r.sql)]
+    const isPlain = this.replay.length === 0 && keep.length === 0
+    line.request.begin = isPlain ? begin : [...begin, ...keep, ...this.replay.map((r) => r.sql)]
     line.joined = true
     this.joined.push(line)
   }
@@ -135,6 +157,7 @@ export class Transaction {
     if (!this.failed || this.kind !== 'explicit' || this.replay.some((r) => r.savepoint !== undefined)) {
       return NO_LINES
     }
+    this.clock.leftTransaction()
     return this.joined.filter(
       (line) => !line.active && line.status === STATUS.inTransaction && line.session.holdsBackend,
     )
@@ -173,12 +196,16 @@ export class Transaction {
 
   /** Cancels what runs: `error` is the client's answer. */
   endAsVictim(error: PgError): void {
-    if (this.committing.length > 0) {
-      this.victim = error
-      this.cancelCommit()
-      return
-    }
+    if (this.endCommitAsVictim(error)) return
     for (const line of this.joined) line.endAsVictim(error)
+  }
+
+  /** False: it does not commit over shards right now. */
+  endCommitAsVictim(error: PgError): boolean {
+    if (this.committing.length === 0) return false
+    this.victim = error
+    this.cancelCommit()
+    return true
   }
 
   /** Aborts it as long as a shard still prepares; without effect after that. */
@@ -188,6 +215,7 @@ export class Transaction {
 
   /** Back to no transaction. The lines' backends have been committed or rolled back by then. */
   end(): void {
+    this.clock.leftTransaction()
     for (const line of this.joined) {
       line.joined = false
       line.wrote = false
@@ -209,4 +237,5 @@ export class Transaction {
 }
 
 const BEGIN: readonly string[] = ['BEGIN']
+const NOTHING: readonly string[] = []
 const NO_LINES: readonly ShardLine[] = []

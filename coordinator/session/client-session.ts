@@ -15,11 +15,15 @@ import type { Planner, PlanScope } from '../execute/planner.ts'
 import { ShardLine } from '../execute/shard-line.ts'
 import { Transaction } from '../execute/transaction.ts'
 import { type SessionSettings, sessionSettings } from '../settings/session-settings.ts'
+import { TimeLimits } from '../settings/time-limits.ts'
 import { Batch } from './batch.ts'
+import { asPgError, COPY_MESSAGES, FUNCTION_CALL, STRAY_IN_COPY } from './client-messages.ts'
 import { DirectPath } from './direct-path.ts'
 import type { Prepared } from './prepared.ts'
 import { initialState, type SessionOptions } from './session-options.ts'
 import { SessionScope } from './session-scope.ts'
+import { SessionTimers } from './session-timers.ts'
+import { ShardLines } from './shard-lines.ts'
 import { SlowPath } from './slow-path.ts'
 import { runPrepared } from './sql-prepared.ts'
 
@@ -34,7 +38,8 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly node: CoordinatorNode
   readonly planner: Planner
   readonly sessionId: number
-  readonly tx = new Transaction()
+  readonly tx: Transaction
+  readonly timers: SessionTimers
   readonly settings: SessionSettings
   readonly out: ClientOutput
   readonly state: SessionState
@@ -49,7 +54,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   private readonly socket: Socket
   private readonly reader: FrameReader
   private readonly identity: BackendIdentity
-  private readonly lines: (ShardLine | undefined)[]
+  private readonly lines: ShardLines
   private readonly batch = new Batch()
   readonly scopes: SessionScope
   private readonly slow: SlowPath
@@ -60,6 +65,8 @@ export class ClientSession implements ExecContext, WatchedSession {
   private inputPaused = false
   /** After an error in the extended protocol everything is skipped up to Sync. */
   private skipToSync = false
+  /** No ReadyForQuery answers the last message. */
+  private isMidBatch = false
 
   constructor(options: SessionOptions) {
     this.options = options
@@ -68,9 +75,11 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.socket = options.socket
     this.sessionId = options.sessionId
     this.settings = sessionSettings(options.user, options.parameters)
+    this.timers = new SessionTimers(this, new TimeLimits(this.settings))
+    this.tx = new Transaction(this.timers)
     this.out = new ClientOutput(options.socket)
     this.reader = new FrameReader({ frameBytesMax: options.node.limits.frameBytesMax })
-    this.lines = new Array(options.node.shardCount)
+    this.lines = new ShardLines(options.node.shardCount, (shard) => this.openLine(shard))
     this.identity = {
       kind: 'client',
       user: options.user,
@@ -91,7 +100,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     try {
       await this.slow.greet()
     } catch (error) {
-      return this.fatal(error instanceof PgError ? error : weftError('internal', { what: String(error) }))
+      return this.fatal(asPgError(error))
     }
     if (this.closed) return
     this.out.push(backendKeyData(pid, secret))
@@ -144,7 +153,9 @@ export class ClientSession implements ExecContext, WatchedSession {
     }
     if (this.closed) return
     this.out.flush()
-    if (!this.busy) this.resumeInput()
+    if (this.busy) return
+    this.resumeInput()
+    if (this.tx.kind === 'explicit' && !this.isMidBatch) this.timers.waitsForClient()
   }
 
   /** A message is done: on to the next. */
@@ -171,7 +182,9 @@ export class ClientSession implements ExecContext, WatchedSession {
   }
 
   private message(type: number, buffer: Buffer, start: number, end: number): void {
+    this.timers.heardClient()
     if (this.skipToSync && type !== MSG.sync && type !== MSG.terminate) return
+    this.isMidBatch = type !== MSG.query && type !== MSG.sync
     switch (type) {
       case MSG.query:
         if (this.prepared.size > 0) this.prepared.delete('')
@@ -220,8 +233,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   private strayInCopy(type: number): void {
     const what = `unexpected message type 0x${type.toString(16).toUpperCase()} during COPY from stdin`
     this.out.push(errorResponse({ code: '08P01', message: what }))
-    const why = 'terminating connection because protocol synchronization was lost'
-    this.fatal(weftError('protocol_violation', { what: why }))
+    this.fatal(STRAY_IN_COPY)
   }
 
   readCopy(feed: CopyFeed): void {
@@ -309,12 +321,13 @@ export class ClientSession implements ExecContext, WatchedSession {
   // ExecContext
 
   line(shard: number): ShardLine {
-    const known = this.lines[shard]
-    if (known !== undefined) return known
+    return this.lines.get(shard)
+  }
+
+  private openLine(shard: number): ShardLine {
     const { typeNumbers } = this.node.catalogs
     const line = new ShardLine(shard, this.settings.effective(), (chunk) => this.async(chunk), typeNumbers)
     line.session = this.node.links[shard]!.open(this.sessionId, this.identity, line)
-    this.lines[shard] = line
     return line
   }
 
@@ -370,7 +383,13 @@ export class ClientSession implements ExecContext, WatchedSession {
   cancel(): void {
     this.slow.cancelled()
     this.tx.cancelCommit()
-    for (const line of this.lines) if (line?.active) line.session.cancel()
+    this.lines.cancel()
+  }
+
+  /** Its time is up (TimedSession). */
+  timeOut(error: PgError): boolean {
+    this.slow.cancelled(error)
+    return this.tx.endCommitAsVictim(error) || this.lines.endAsVictim(error)
   }
 
   // Deadlocks over shards (WatchedSession)
@@ -418,30 +437,13 @@ export class ClientSession implements ExecContext, WatchedSession {
     if (this.closed) return
     this.closed = true
     this.out.abandon()
+    this.timers.close()
     this.slow.close(() => {
-      for (const line of this.lines) {
-        line?.abandon()
-        line?.session.close()
-      }
+      this.lines.close()
       if (this.tx.hasTicket) this.node.tickets.release()
       this.tx.hasTicket = false
       this.options.onClosed()
     })
     this.socket.destroySoon()
   }
-}
-
-const FUNCTION_CALL = weftError('not_supported', {
-  what: 'the fast-path function call protocol is not supported',
-  hint: 'Call the function with SELECT.',
-})
-
-/** What a client may send while COPY FROM STDIN reads. */
-const COPY_MESSAGES: ReadonlySet<number> = new Set([
-  ...[MSG.copyData, MSG.copyDone, MSG.copyFail],
-  ...[MSG.flush, MSG.sync],
-])
-
-function asPgError(error: unknown): PgError {
-  return error instanceof PgError ? error : weftError('internal', { what: String(error) }, error)
 }
