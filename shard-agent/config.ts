@@ -9,6 +9,9 @@ export interface AgentClock {
   observe(ts: bigint): void
   /** When `now` has thrown: resolves when it is worth asking again. */
   settled?(): Promise<void>
+  /** Whether everything issued after a crash would be above `ts`; `cover` makes it so. Always, if absent. */
+  covers?(ts: bigint): boolean
+  cover?(ts: bigint): Promise<void>
 }
 
 type LogCall = {

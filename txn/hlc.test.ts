@@ -275,6 +275,41 @@ describe('hlc: bound', () => {
     expect(timestampMs(clock.now())).toBeLessThan(bound.storedMs)
   })
 
+  test('cover: a timestamp beyond the bound: stored above it, also while a lower one is being stored', async () => {
+    const bound = new MemoryBound()
+    const hands = new Hands()
+    const clock = clockOf(hands, bound)
+    await clock.start()
+    hands.pass(2000)
+    let open = (): void => {}
+    bound.gate = new Promise((resolve) => {
+      open = resolve
+    })
+    clock.now()
+    const ts = toTimestamp(hands.wallMs + 3100, 0)
+    expect(clock.covers(ts)).toBe(false)
+    const covered = clock.cover(ts)
+    open()
+    await covered
+    expect(timestampMs(ts)).toBeLessThan(bound.storedMs)
+    const again = clockOf(hands, bound)
+    await again.start()
+    expect(again.now() > ts).toBe(true)
+  })
+
+  test('cover: the bound cannot be stored: 58030', async () => {
+    let fail = false
+    const bound = {
+      read: async () => 0,
+      persist: async () => (fail ? Promise.reject(new Error('full')) : undefined),
+    }
+    const hands = new Hands()
+    const clock = clockOf(hands, bound)
+    await clock.start()
+    fail = true
+    await expect(clock.cover(toTimestamp(hands.wallMs + 5000, 0))).rejects.toMatchObject({ code: '58030' })
+  })
+
   test('after a crash: ahead of the time by what was stored, and less as time passes', async () => {
     const bound = new MemoryBound()
     const hands = new Hands()

@@ -40,6 +40,7 @@ export interface HlcReading {
 }
 
 export const counterMax = 0xffff
+const coverAttempts = 3
 
 export function startHlc(reading: HlcReading, boundMs: number): HlcState {
   const wallMs = Math.floor(reading.wallMs)
@@ -242,6 +243,23 @@ export class HlcClock {
     const medianMs = sorted[(sorted.length - 1) >> 1]
     if (medianMs === undefined || Math.abs(medianMs - state.walkMs) <= options.maxOffsetMs) return
     state.walkMs = medianMs
+  }
+
+  /** Whether everything issued after a crash would be above `ts`. */
+  covers(ts: Timestamp): boolean {
+    return timestampMs(ts) < this.boundMs
+  }
+
+  /** Stores a bound above `ts`, for what must stay in the past after a crash. Throws `clock_stalled` when it cannot. */
+  async cover(ts: Timestamp): Promise<void> {
+    for (let attempt = 1; !this.covers(ts); attempt++) {
+      if (attempt > coverAttempts || this.retired)
+        throw weftError('clock_stalled', { why: 'its upper bound could not be stored' })
+      // One that is under way may have been asked for less.
+      await this.settled()
+      if (!this.covers(ts)) this.keepAhead(timestampMs(ts))
+      await this.settled()
+    }
   }
 
   /** The last timestamp issued or adopted, without issuing one. */

@@ -6,6 +6,7 @@ import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
 import type { DefaultIsolation } from '../settings/isolation.ts'
 import type { SessionSettings } from '../settings/settings.ts'
+import type { TimeLimits } from '../settings/time-limits.ts'
 import type { Causal } from './causal.ts'
 import type { ClientOutput } from './client-output.ts'
 import type { KeySlots } from './key-slots.ts'
@@ -112,6 +113,7 @@ export interface ExecContext {
   readonly node: CoordinatorNode
   readonly tx: Transaction
   readonly settings: SessionSettings
+  readonly timers: { readonly limits: TimeLimits }
   readonly out: ClientOutput
   readonly state: SessionState
   /** Id of the session on every link. */

@@ -19,6 +19,7 @@ export async function commitTransaction(ctx: ExecContext): Promise<void> {
     await rollbackTransaction(ctx)
     throw weftError('in_failed_transaction', {})
   }
+  tx.beginsToEnd()
   try {
     await sendNotifications(ctx)
     if (tx.mapChanged) await commitMapChange(ctx)

@@ -8,6 +8,7 @@ import {
 import type { SettingPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
 import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
+import { IDLE_TIMEOUT, KEEP_WHILE_IDLE } from '../settings/time-limits.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
 import { CONSISTENT_READS, readsConsistently } from './on-shards.ts'
@@ -76,7 +77,12 @@ async function runOn(ctx: ExecContext, line: ShardLine, sql: string) {
 async function onJoined(ctx: ExecContext, sql: string): Promise<void> {
   const lines = heldLines(ctx)
   if (lines.length > 0) ctx.tx.tainted = ctx.tx.isOpen
-  await settleAll(lines.map((line) => runOn(ctx, line, sql)))
+  await settleAll(lines.map((line) => runOn(ctx, line, sql + keepWhileIdle(ctx, [IDLE_TIMEOUT]))))
+}
+
+/** What is to follow a statement that may have set the limit which shards must not keep. */
+function keepWhileIdle(ctx: ExecContext, names: readonly string[]): string {
+  return ctx.tx.isOpen && names.includes(IDLE_TIMEOUT) ? `;${KEEP_WHILE_IDLE}` : ''
 }
 
 /**
@@ -92,13 +98,14 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
   // What is sent here is a transaction of its own, in which Postgres would not warn.
   if (plan.verb === 'set-local' && !plan.viaFunction && !isInBlock(ctx, exec)) ctx.out.push(NOT_IN_BLOCK)
   const shown = names.map((name) => `pg_catalog.current_setting(${quoteText(name)})`)
-  const set = await runOn(ctx, line, `${text};SELECT ${shown.join(', ')}`)
+  const keep = keepWhileIdle(ctx, names)
+  const set = await runOn(ctx, line, `${text};SELECT ${shown.join(', ')}${keep}`)
   const values = names.map((_, i) => set.rows.at(-1)?.[i]?.toString('utf8') ?? '')
   for (const [i, name] of names.entries()) {
     const refused = refuseSetting(name, values[i]!)
     if (refused !== undefined) throw refused
   }
-  await settleAll(rest.map((other) => runOn(ctx, other, text)))
+  await settleAll(rest.map((other) => runOn(ctx, other, text + keep)))
   for (const [i, name] of names.entries()) remember(ctx, plan, name, values[i]!)
   for (const aside of set.asides) ctx.out.aside(aside)
   if (plan.viaFunction) return sayValue(ctx, exec, values[0]!)
@@ -191,6 +198,8 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
       return ctx.tx.isOpen
         ? `${modesSql(ctx.tx.modes) || 'open'} shards: ${ctx.tx.joined.map((l) => l.shard).join(',')}`
         : ''
+    case IDLE_TIMEOUT:
+      return ctx.timers.limits.shown(name)
     default: {
       const set = ctx.settings.get(name)
       if (set !== undefined) return set

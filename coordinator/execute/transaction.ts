@@ -2,6 +2,7 @@ import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import { type Isolation, isTransactionLong } from '../settings/isolation.ts'
+import { KEEP_WHILE_IDLE } from '../settings/time-limits.ts'
 import type { ShardLine } from './shard-line.ts'
 
 export type TransactionKind =
@@ -32,6 +33,14 @@ export function modesSql(modes: TransactionModes): string {
   if (modes.readOnly !== undefined) parts.push(modes.readOnly ? 'READ ONLY' : 'READ WRITE')
   if (modes.deferrable !== undefined) parts.push(modes.deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE')
   return parts.join(', ')
+}
+
+/** Who keeps the time of a session's transactions. */
+export interface TransactionClock {
+  /** Shards must not end idle parts of transactions by themselves. */
+  readonly keepsIdle: boolean
+  inTransaction(): void
+  leftTransaction(): void
 }
 
 /**
@@ -66,6 +75,11 @@ export class Transaction {
   /** It was chosen to break a deadlock while it committed. */
   victim: PgError | undefined
   private replay: Replayed[] = []
+  private readonly clock: TransactionClock
+
+  constructor(clock: TransactionClock) {
+    this.clock = clock
+  }
 
   get isOpen(): boolean {
     return this.kind !== 'none'
@@ -79,6 +93,12 @@ export class Transaction {
   begin(kind: 'implicit' | 'explicit', modes: TransactionModes = {}): void {
     this.kind = kind
     this.modes = modes
+    this.clock.inTransaction()
+  }
+
+  /** From here on it is not broken off for lasting too long. */
+  beginsToEnd(): void {
+    this.clock.leftTransaction()
   }
 
   /** An implicit transaction that meets BEGIN becomes a block; what ran before stays part of it, as in Postgres. */
@@ -101,8 +121,10 @@ export class Transaction {
     }
     if (!this.takesSnapshot) this.refuseTornSnapshot(line.shard)
     const modes = modesSql(this.modes)
+    const keep = this.clock.keepsIdle ? [KEEP_WHILE_IDLE] : NOTHING
     const begin = modes === '' ? BEGIN : [`BEGIN ${modes}`]
-    line.request.begin = this.replay.length === 0 ? begin : [...begin, ...this.replay.map((r) => r.sql)]
+    const isPlain = this.replay.length === 0 && keep.length === 0
+    line.request.begin = isPlain ? begin : [...begin, ...keep, ...this.replay.map((r) => r.sql)]
     line.joined = true
     this.joined.push(line)
   }
@@ -140,6 +162,7 @@ export class Transaction {
     if (!this.failed || this.kind !== 'explicit' || this.replay.some((r) => r.savepoint !== undefined)) {
       return NO_LINES
     }
+    this.clock.leftTransaction()
     return this.joined.filter(
       (line) => !line.active && line.status === STATUS.inTransaction && line.session.holdsBackend,
     )
@@ -178,12 +201,16 @@ export class Transaction {
 
   /** Cancels what runs: `error` is the client's answer. */
   endAsVictim(error: PgError): void {
-    if (this.committing.length > 0) {
-      this.victim = error
-      this.cancelCommit()
-      return
-    }
+    if (this.endCommitAsVictim(error)) return
     for (const line of this.joined) line.endAsVictim(error)
+  }
+
+  /** False: it does not commit over shards right now. */
+  endCommitAsVictim(error: PgError): boolean {
+    if (this.committing.length === 0) return false
+    this.victim = error
+    this.cancelCommit()
+    return true
   }
 
   /** Aborts it as long as a shard still prepares; without effect after that. */
@@ -193,6 +220,7 @@ export class Transaction {
 
   /** Back to no transaction. The lines' backends have been committed or rolled back by then. */
   end(): void {
+    this.clock.leftTransaction()
     for (const line of this.joined) {
       line.joined = false
       line.wrote = false
@@ -216,4 +244,5 @@ export class Transaction {
 }
 
 const BEGIN: readonly string[] = ['BEGIN']
+const NOTHING: readonly string[] = []
 const NO_LINES: readonly ShardLine[] = []

@@ -17,11 +17,17 @@ import { ShardLine } from '../execute/shard-line.ts'
 import { Transaction, type TransactionModes } from '../execute/transaction.ts'
 import { DefaultIsolation, isTransactionLong } from '../settings/isolation.ts'
 import { type SessionSettings, sessionSettings } from '../settings/session-settings.ts'
+import { TimeLimits } from '../settings/time-limits.ts'
+import { Admission } from './admission.ts'
 import { Batch } from './batch.ts'
+import { asPgError, COPY_MESSAGES, FUNCTION_CALL, STRAY_IN_COPY } from './client-messages.ts'
 import { DirectPath } from './direct-path.ts'
+import { InputValve } from './input-valve.ts'
 import type { Prepared } from './prepared.ts'
 import { initialState, type SessionOptions } from './session-options.ts'
 import { SessionScope } from './session-scope.ts'
+import { SessionTimers } from './session-timers.ts'
+import { ShardLines } from './shard-lines.ts'
 import { SlowPath } from './slow-path.ts'
 import { runPrepared } from './sql-prepared.ts'
 
@@ -36,7 +42,8 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly node: CoordinatorNode
   readonly planner: Planner
   readonly sessionId: number
-  readonly tx = new Transaction()
+  readonly tx: Transaction
+  readonly timers: SessionTimers
   readonly settings: SessionSettings
   readonly isolation: DefaultIsolation
   readonly causal = new Causal()
@@ -53,29 +60,35 @@ export class ClientSession implements ExecContext, WatchedSession {
   private readonly socket: Socket
   private readonly reader: FrameReader
   private readonly identity: BackendIdentity
-  private readonly lines: (ShardLine | undefined)[]
+  private readonly lines: ShardLines
   private readonly batch = new Batch()
   readonly scopes: SessionScope
+  readonly admission = new Admission(this)
+  private readonly valve: InputValve
   private readonly slow: SlowPath
   private readonly direct: DirectPath
 
   /** A message is being handled; the next waits. */
   private busy = true
-  private inputPaused = false
   /** After an error in the extended protocol everything is skipped up to Sync. */
   private skipToSync = false
+  /** No ReadyForQuery answers the last message. */
+  private isMidBatch = false
 
   constructor(options: SessionOptions) {
     this.options = options
     this.node = options.node
     this.planner = options.planner
     this.socket = options.socket
+    this.valve = new InputValve(options.socket)
     this.sessionId = options.sessionId
     this.settings = sessionSettings(options.user, options.parameters)
     this.isolation = new DefaultIsolation(this.settings)
+    this.timers = new SessionTimers(this, new TimeLimits(this.settings))
+    this.tx = new Transaction(this.timers)
     this.out = new ClientOutput(options.socket)
     this.reader = new FrameReader({ frameBytesMax: options.node.limits.frameBytesMax })
-    this.lines = new Array(options.node.shardCount)
+    this.lines = new ShardLines(options.node.shardCount, (shard) => this.openLine(shard))
     this.identity = {
       kind: 'client',
       user: options.user,
@@ -96,7 +109,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     try {
       await this.slow.greet()
     } catch (error) {
-      return this.fatal(error instanceof PgError ? error : weftError('internal', { what: String(error) }))
+      return this.fatal(asPgError(error))
     }
     if (this.closed) return
     this.out.push(backendKeyData(pid, secret))
@@ -119,19 +132,7 @@ export class ClientSession implements ExecContext, WatchedSession {
       this.fatal(asPgError(error))
       return
     }
-    if (this.reader.pendingBytes > PENDING_BYTES_MAX && this.busy) this.pauseInput()
-  }
-
-  private pauseInput(): void {
-    if (this.inputPaused) return
-    this.inputPaused = true
-    this.socket.pause()
-  }
-
-  private resumeInput(): void {
-    if (!this.inputPaused) return
-    this.inputPaused = false
-    this.socket.resume()
+    if (this.reader.pendingBytes > PENDING_BYTES_MAX && this.busy) this.valve.pause()
   }
 
   /** Handles what the client has sent until a message makes us wait. */
@@ -139,7 +140,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     while (!this.busy && !this.closed) {
       if (this.out.isSlow) {
         // A client that does not take its answers gets no more of them.
-        this.pauseInput()
+        this.valve.pause()
         this.busy = true
         this.out.onceDrained(() => this.idle())
         return
@@ -149,7 +150,9 @@ export class ClientSession implements ExecContext, WatchedSession {
     }
     if (this.closed) return
     this.out.flush()
-    if (!this.busy) this.resumeInput()
+    if (this.busy) return
+    this.valve.resume()
+    if (this.tx.kind === 'explicit' && !this.isMidBatch) this.timers.waitsForClient()
   }
 
   /** A message is done: on to the next. */
@@ -176,7 +179,9 @@ export class ClientSession implements ExecContext, WatchedSession {
   }
 
   private message(type: number, buffer: Buffer, start: number, end: number): void {
+    this.timers.heardClient()
     if (this.skipToSync && type !== MSG.sync && type !== MSG.terminate) return
+    this.isMidBatch = type !== MSG.query && type !== MSG.sync
     switch (type) {
       case MSG.query:
         if (this.prepared.size > 0) this.prepared.delete('')
@@ -216,30 +221,22 @@ export class ClientSession implements ExecContext, WatchedSession {
       const { type, buffer, start, end } = this.reader
       if (type === MSG.terminate) return this.terminate()
       if (!COPY_MESSAGES.has(type)) return this.strayInCopy(type)
-      this.waitForRoom(feed.message(type, buffer, start, end))
+      this.valve.waitFor(feed.message(type, buffer, start, end))
     }
-    if (feed !== undefined) this.waitForRoom(feed.flush())
+    if (feed !== undefined) this.valve.waitFor(feed.flush())
   }
 
   /** Postgres hangs up too: nobody can tell where the data ends. */
   private strayInCopy(type: number): void {
     const what = `unexpected message type 0x${type.toString(16).toUpperCase()} during COPY from stdin`
     this.out.push(errorResponse({ code: '08P01', message: what }))
-    const why = 'terminating connection because protocol synchronization was lost'
-    this.fatal(weftError('protocol_violation', { what: why }))
+    this.fatal(STRAY_IN_COPY)
   }
 
   readCopy(feed: CopyFeed): void {
     this.copyFeed = feed
-    this.resumeInput()
+    this.valve.resume()
     this.pumpCopy()
-  }
-
-  private waitForRoom(room: void | Promise<void>): void {
-    if (room === undefined) return
-    this.pauseInput()
-    const resume = () => this.resumeInput()
-    room.then(resume, resume)
   }
 
   // Simple protocol
@@ -314,13 +311,14 @@ export class ClientSession implements ExecContext, WatchedSession {
   // ExecContext
 
   line(shard: number): ShardLine {
-    const known = this.lines[shard]
-    if (known !== undefined) return known
+    return this.lines.get(shard)
+  }
+
+  private openLine(shard: number): ShardLine {
     const { typeNumbers } = this.node.catalogs
     const link = this.node.links[shard]!
     const line = new ShardLine(link, this.settings.effective(), this, typeNumbers)
     line.session = link.open(this.sessionId, this.identity, line)
-    this.lines[shard] = line
     return line
   }
 
@@ -329,8 +327,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   }
 
   get hasTransactionSnapshots(): boolean {
-    const { tx, isolation, node } = this
-    return node.shardCount > 1 && isTransactionLong(tx.modes.isolation ?? isolation.current)
+    return this.node.shardCount > 1 && isTransactionLong(this.tx.modes.isolation ?? this.isolation.current)
   }
 
   searchPath(): readonly string[] {
@@ -346,15 +343,15 @@ export class ClientSession implements ExecContext, WatchedSession {
   }
 
   needTransaction(modes?: TransactionModes): Promise<void> {
-    return this.slow.needTransaction(modes)
+    return this.admission.needTransaction(modes)
   }
 
   admit(): Promise<void> {
-    return this.slow.admit()
+    return this.admission.admit()
   }
 
   admitStatement(): Promise<() => void> {
-    return this.slow.admitStatement()
+    return this.admission.admitStatement()
   }
 
   planText(text: string, paramTypes: readonly number[]): Promise<Plan> {
@@ -383,9 +380,15 @@ export class ClientSession implements ExecContext, WatchedSession {
 
   /** Cancel request of this session's key. */
   cancel(): void {
-    this.slow.cancelled()
+    this.admission.cancelled()
     this.tx.cancelCommit()
-    for (const line of this.lines) if (line?.active) line.session.cancel()
+    this.lines.cancel()
+  }
+
+  /** Its time is up (TimedSession). */
+  timeOut(error: PgError): boolean {
+    this.admission.cancelled(error)
+    return this.tx.endCommitAsVictim(error) || this.lines.endAsVictim(error)
   }
 
   // Deadlocks over shards (WatchedSession)
@@ -434,30 +437,13 @@ export class ClientSession implements ExecContext, WatchedSession {
     if (this.closed) return
     this.closed = true
     this.out.abandon()
+    this.timers.close()
     this.slow.close(() => {
-      for (const line of this.lines) {
-        line?.abandon()
-        line?.session.close()
-      }
+      this.lines.close()
       if (this.tx.hasTicket) this.node.tickets.release()
       this.tx.hasTicket = false
       this.options.onClosed()
     })
     this.socket.destroySoon()
   }
-}
-
-const FUNCTION_CALL = weftError('not_supported', {
-  what: 'the fast-path function call protocol is not supported',
-  hint: 'Call the function with SELECT.',
-})
-
-/** What a client may send while COPY FROM STDIN reads. */
-const COPY_MESSAGES: ReadonlySet<number> = new Set([
-  ...[MSG.copyData, MSG.copyDone, MSG.copyFail],
-  ...[MSG.flush, MSG.sync],
-])
-
-function asPgError(error: unknown): PgError {
-  return error instanceof PgError ? error : weftError('internal', { what: String(error) }, error)
 }

@@ -18,6 +18,7 @@ import { needing, type ReplyConsumer, type ShardLine } from '../execute/shard-li
 import { type Batch, directBatch } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import type { Prepared } from './prepared.ts'
+import { endsSession } from './session-timers.ts'
 import type { SlowPath } from './slow-path.ts'
 
 const BEGIN_ANSWER = Buffer.concat([
@@ -82,6 +83,7 @@ export class DirectPath implements ReplyConsumer {
     request.payload = verb === 'commit' ? COMMIT_QUERY : ROLLBACK_QUERY
     this.ends = true
     this.commits = verb === 'commit'
+    tx.beginsToEnd()
     if (verb === 'commit') session.settings.commit()
     else session.settings.rollback()
     this.start(line, NOTHING_DIRECT)
@@ -205,6 +207,7 @@ export class DirectPath implements ReplyConsumer {
       tx.lost = false
       return session.runSlowly(direct)
     }
+    if (endsSession(error) && !this.commits) return session.fatal(error)
     if (tx.kind === 'explicit') tx.failed = true
     const told =
       sent && this.commits ? weftError('commit_unknown', { shard: line.shard, why: error.message }) : error

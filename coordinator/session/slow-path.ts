@@ -6,45 +6,25 @@ import type { Catalog } from '../../sql/catalog.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import type { ParsedStatement } from '../../sql/parse/parse.ts'
-import type { Plan, SettingPlan } from '../../sql/plan/plan.ts'
+import type { Plan } from '../../sql/plan/plan.ts'
 import { loadCatalog } from '../catalog/load.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
-import { openSnapshot } from '../execute/open-snapshot.ts'
 import type { PlanScope } from '../execute/planner.ts'
 import { ExecFailed } from '../execute/replies.ts'
 import { run } from '../execute/run.ts'
 import { queryShard } from '../execute/send.ts'
 import { SessionRunner } from '../execute/session-runner.ts'
-import type { TransactionModes } from '../execute/transaction.ts'
-import { DEFAULT_ISOLATION } from '../settings/isolation.ts'
+import { changesReported, REPORTED, SHOW_SQL } from '../settings/reported.ts'
 import { parseSearchPath } from '../settings/search-path.ts'
+import { TIME_LIMITS } from '../settings/time-limits.ts'
 import type { Batch } from './batch.ts'
 import { type BatchEnd, BatchRunner } from './batch-runner.ts'
 import type { ClientSession } from './client-session.ts'
 import { Pins } from './pins.ts'
+import { endsSession } from './session-timers.ts'
 import { endsFailure, moved, simpleExecution } from './simple-statement.ts'
 
-/** Parameters a server reports at start and on change (GUC_REPORT), over the supported versions. */
-const REPORTED = [
-  'server_version',
-  'server_encoding',
-  'client_encoding',
-  'application_name',
-  'default_transaction_read_only',
-  'in_hot_standby',
-  'is_superuser',
-  'session_authorization',
-  'DateStyle',
-  'IntervalStyle',
-  'TimeZone',
-  'integer_datetimes',
-  'standard_conforming_strings',
-  'scram_iterations',
-  'search_path',
-]
-const SHOW_ISOLATION = `SHOW ${DEFAULT_ISOLATION}`
-const REPORTED_SQL = `SELECT ${REPORTED.map((name) => `pg_catalog.current_setting('${name}', true)`).join(', ')}`
 /** How often a statement is planned anew because the shard map changed under it, before the client hears of it. */
 const STALE_RETRIES = 5
 
@@ -65,8 +45,6 @@ export class SlowPath {
   private readonly batches: BatchRunner
   private defaultSearchPath = ''
   private privateCatalog: Catalog | undefined
-  private abandonWait: ((error: Error) => void) | undefined
-  private cancelRequested = false
   /** A commit that must come to its end even if the client leaves. */
   private committing: Promise<void> | undefined
 
@@ -78,25 +56,27 @@ export class SlowPath {
 
   /** Asks the home shard, as the client's role and with its settings, for what a server reports at start. */
   async greet(): Promise<void> {
-    await this.readParameters()
-    const shown = await queryShard(this.session, this.session.line(HOME), SHOW_ISOLATION, [], {
-      writes: false,
+    const shown = await this.readParameters()
+    TIME_LIMITS.forEach((name, i) => {
+      this.session.timers.limits.noteDefault(name, shown[REPORTED.length + i])
     })
-    this.session.isolation.note(shown.rows[0]?.[0]?.toString())
+    this.session.isolation.note(shown[REPORTED.length + TIME_LIMITS.length])
     for (const message of this.session.out.parameters.take()) this.session.out.push(message)
   }
 
-  private async readParameters(): Promise<void> {
+  private async readParameters(): Promise<readonly (string | undefined)[]> {
     const { session } = this
     session.planVersion = session.node.catalogs.current.version
-    const answer = await queryShard(session, session.line(HOME), REPORTED_SQL, [], { writes: false })
+    const answer = await queryShard(session, session.line(HOME), SHOW_SQL, [], { writes: false })
+    const shown = answer.rows[0]?.map((value) => value?.toString('utf8')) ?? []
     REPORTED.forEach((name, i) => {
-      const value = answer.rows[0]?.[i]?.toString('utf8')
+      const value = shown[i]
       if (value === undefined) return
       session.out.parameters.note(name, value)
       if (name === 'search_path' && session.settings.get(name) === undefined) this.defaultSearchPath = value
     })
     this.refreshSearchPath()
+    return shown
   }
 
   async reportParameters(): Promise<void> {
@@ -128,7 +108,7 @@ export class SlowPath {
   }
 
   private begin(): void {
-    this.cancelRequested = false
+    this.session.admission.begin()
   }
 
   private async statements(frame: Buffer): Promise<void> {
@@ -180,7 +160,11 @@ export class SlowPath {
    * Plans and runs one statement; plans again when the shard map changed before any of it ran. `alone`: it is a
    * transaction of its own, to be committed here if it needed one.
    */
-  async statement(make: (scope: PlanScope) => Execution, alone: boolean): Promise<void> {
+  statement(make: (scope: PlanScope) => Execution, alone: boolean): Promise<void> {
+    return this.session.timers.timed(() => this.untilRun(make, alone))
+  }
+
+  private async untilRun(make: (scope: PlanScope) => Execution, alone: boolean): Promise<void> {
     const { session } = this
     for (let attempt = 0; ; attempt++) {
       const scope = await this.scope()
@@ -248,8 +232,9 @@ export class SlowPath {
 
   /** SET and ROLLBACK may have changed what names mean. */
   private async afterSession(plan: Plan): Promise<void> {
-    const { tx } = this.session
-    if (!tx.isOpen) this.endTransaction()
+    const { tx, timers } = this.session
+    if (tx.isOpen) timers.inTransaction()
+    else this.endTransaction()
     if (plan.kind === 'setting') {
       this.refreshSearchPath()
       this.changedSettings ||= tx.isOpen
@@ -276,7 +261,7 @@ export class SlowPath {
 
   /** Commits an implicit transaction. */
   async commit(): Promise<void> {
-    await this.guardCommit(commitTransaction(this.session))
+    await this.session.timers.timed(() => this.guardCommit(commitTransaction(this.session)))
     this.endTransaction()
     await this.takeSettingsBack()
   }
@@ -303,6 +288,7 @@ export class SlowPath {
   async recover(error: unknown): Promise<void> {
     const { session } = this
     const said = this.worded(error)
+    if (endsSession(said)) return session.fatal(said)
     session.out.dropHeld()
     session.out.dropOwed()
     if (session.tx.kind === 'explicit') session.tx.failed = true
@@ -352,49 +338,6 @@ export class SlowPath {
 
   // What executors ask for
 
-  async needTransaction(modes?: TransactionModes): Promise<void> {
-    const { tx, settings } = this.session
-    if (tx.kind === 'none') {
-      tx.begin('implicit', modes)
-      settings.begin()
-    }
-    await this.admit()
-  }
-
-  async admit(): Promise<void> {
-    if (this.cancelRequested) throw weftError('query_canceled', {})
-    const { session } = this
-    const { tx } = session
-    if (!tx.isOpen) return
-    if (!tx.hasTicket) await this.takeTicket()
-    if (session.hasTransactionSnapshots && !tx.hasSnapshot && !tx.takesSnapshot) await openSnapshot(session)
-  }
-
-  private async takeTicket(): Promise<void> {
-    const { tx, node } = this.session
-    await this.waitForTicket(() => node.tickets.acquire((abandon) => (this.abandonWait = abandon)))
-    tx.hasTicket = true
-  }
-
-  async admitStatement(): Promise<() => void> {
-    if (this.cancelRequested) throw weftError('query_canceled', {})
-    await this.takeTicket()
-    return () => {
-      const { tx, node } = this.session
-      if (!tx.hasTicket) return
-      tx.hasTicket = false
-      node.tickets.release()
-    }
-  }
-
-  async waitForTicket(acquire: () => Promise<void>): Promise<void> {
-    try {
-      await acquire()
-    } finally {
-      this.abandonWait = undefined
-    }
-  }
-
   async catalog(): Promise<Catalog> {
     return (await this.scope()).catalog
   }
@@ -440,14 +383,9 @@ export class SlowPath {
 
   // Ends
 
-  cancelled(): void {
-    this.cancelRequested = true
-    this.abandonWait?.(weftError('query_canceled', {}))
-  }
-
   /** The client is gone: `done` once nothing that must be finished runs any more. */
   close(done: () => void): void {
-    this.cancelled()
+    this.session.admission.cancelled()
     this.pins.close()
     if (this.committing === undefined) done()
     else void this.committing.then(done)
@@ -463,13 +401,6 @@ function isStale(error: unknown): boolean {
   return error instanceof PgError && error.code === '40001' && error.message === STALE
 }
 const STALE = weftError('stale_map', { have: 0, need: 0 }).message
-
-/** Roles show in `session_authorization` and `is_superuser`. */
-function changesReported(plan: SettingPlan): boolean {
-  const names = plan.assignments?.map((assignment) => assignment.name) ?? [plan.name ?? '']
-  return plan.verb === 'reset-all' || names.some((name) => name === 'role' || REPORTED_NAMES.has(name))
-}
-const REPORTED_NAMES: ReadonlySet<string> = new Set(REPORTED.map((name) => name.toLowerCase()))
 
 /** In a pipeline VACUUM may come first; among several statements of one text Postgres refuses it. */
 function isOutside({ plan, bind }: Execution): boolean {

@@ -58,6 +58,11 @@ export class SessionSettings {
     return this.entry(name)?.value
   }
 
+  /** The startup packet's value, as the client wrote it. */
+  atStart(name: string): string | undefined {
+    return this.startup.get(name)?.value
+  }
+
   /** Whose privileges statements have: the role, else the session authorization, else the login. */
   get effectiveRole(): string {
     return this.get('role') ?? this.get('session_authorization') ?? this.user

@@ -99,6 +99,7 @@ export class TwoPhase {
     if (backend === undefined && committed.wasCommitted(gid)) return
     gate.decided(gid, 'commit', commitTs)
     if (!this.observes(commitTs)) await this.observeLater(commitTs)
+    if (!this.isCovered(commitTs)) await this.host.clock.cover?.(commitTs)
     await gate.enter('decided', commitTs)
     try {
       if (failpoints.armed) await failpoints.hit('agent-before-commit-prepared')
@@ -128,6 +129,7 @@ export class TwoPhase {
     gate.decided(row.gid, how, commitTs)
     if (how === 'abort') return await apply()
     if (!this.observes(commitTs)) await this.observeLater(commitTs)
+    if (!this.isCovered(commitTs)) await this.host.clock.cover?.(commitTs)
     await gate.enter('decided', commitTs)
     try {
       return await apply()
@@ -150,6 +152,11 @@ export class TwoPhase {
     const { clock, shard, log } = this.host
     await clock.settled?.()
     if (!this.observes(ts)) log.warn({ shard, commitTs: String(ts) }, 'two-phase: timestamp not adopted')
+  }
+
+  /** After a restart the gate knows of what was applied here only that it lies below the clock. */
+  private isCovered(commitTs: Timestamp): boolean {
+    return this.host.clock.covers?.(commitTs) ?? true
   }
 
   private async conclude(backend: Backend | undefined, gid: string, verb: Verb): Promise<void> {

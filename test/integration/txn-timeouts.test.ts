@@ -95,7 +95,7 @@ describe('lock_timeout', () => {
 })
 
 describe('idle_in_transaction_session_timeout', () => {
-  it('a transaction over shards: the next statement fails, or the session is gone; nothing is left', async () => {
+  it('a transaction over shards: the session is gone, and nothing is left', async () => {
     const before = await sum()
     await client.query("SET idle_in_transaction_session_timeout = '200ms'")
     await client.query('BEGIN')
@@ -103,8 +103,7 @@ describe('idle_in_transaction_session_timeout', () => {
     await take(client, 1)
     await gone(0, 'account')
     await gone(1, 'account')
-    expect(await codeOf(take(client, 0))).toBe('25P03')
-    expect(await codeOf(client.query('COMMIT'))).not.toBe('ok-but-committed')
+    expect(await codeOf(client.query('COMMIT'))).not.toBe('ok')
     expect(await sum()).toBe(before)
     await accounts.quiet()
   })

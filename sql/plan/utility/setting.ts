@@ -114,10 +114,14 @@ function quotedIfNeeded(name: string): string {
   return tokensOf(name)[0]?.keyword === 'other' ? quoteName(name) : name
 }
 
-/** SHOW weft.… is answered by Weft, everything else by the home shard. */
+/**
+ * SHOW weft.… is answered by Weft, and so is the limit that Weft keeps in place of the shards; everything else by the
+ * home shard.
+ */
 export function planShow(stmt: VariableShowStmt): Plan {
   const name = (stmt.name ?? '').toLowerCase()
-  if (name.startsWith('weft.')) return setting('SHOW', 'show-weft', { name }, { returnsRows: true })
+  const isOwn = name.startsWith('weft.') || name === 'idle_in_transaction_session_timeout'
+  if (isOwn) return setting('SHOW', 'show-weft', { name }, { returnsRows: true })
   return forwardHome('SHOW', { access: 'read', returnsRows: true })
 }
 

@@ -1,0 +1,31 @@
+import type { Socket } from 'node:net'
+
+/** Stops and restarts what a client sends. */
+export class InputValve {
+  private readonly socket: Socket
+  private isShut = false
+
+  constructor(socket: Socket) {
+    this.socket = socket
+  }
+
+  pause(): void {
+    if (this.isShut) return
+    this.isShut = true
+    this.socket.pause()
+  }
+
+  resume(): void {
+    if (!this.isShut) return
+    this.isShut = false
+    this.socket.resume()
+  }
+
+  /** Until there is room for more; `undefined`: there is. */
+  waitFor(room: void | Promise<void>): void {
+    if (room === undefined) return
+    this.pause()
+    const resume = () => this.resume()
+    room.then(resume, resume)
+  }
+}

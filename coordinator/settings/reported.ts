@@ -1,0 +1,34 @@
+import type { SettingPlan } from '../../sql/plan/plan.ts'
+import { DEFAULT_ISOLATION } from './isolation.ts'
+import { TIME_LIMITS } from './time-limits.ts'
+
+/** Parameters a server reports at start and on change (GUC_REPORT), over the supported versions. */
+export const REPORTED = [
+  'server_version',
+  'server_encoding',
+  'client_encoding',
+  'application_name',
+  'default_transaction_read_only',
+  'in_hot_standby',
+  'is_superuser',
+  'session_authorization',
+  'DateStyle',
+  'IntervalStyle',
+  'TimeZone',
+  'integer_datetimes',
+  'standard_conforming_strings',
+  'scram_iterations',
+  'search_path',
+]
+const NAMES: ReadonlySet<string> = new Set(REPORTED.map((name) => name.toLowerCase()))
+
+/** Shows the reported parameters, after them the time limits, and the default isolation last. */
+export const SHOW_SQL = `SELECT ${[...REPORTED, ...TIME_LIMITS, DEFAULT_ISOLATION]
+  .map((name) => `pg_catalog.current_setting('${name}', true)`)
+  .join(', ')}`
+
+/** Roles show in `session_authorization` and `is_superuser`. */
+export function changesReported(plan: SettingPlan): boolean {
+  const names = plan.assignments?.map((assignment) => assignment.name) ?? [plan.name ?? '']
+  return plan.verb === 'reset-all' || names.some((name) => name === 'role' || NAMES.has(name))
+}
