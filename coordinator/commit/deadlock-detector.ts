@@ -14,11 +14,32 @@ export interface WatchedSession {
   endAsVictim(error: PgError): void
 }
 
+export type WatchedLink = Pick<AgentLink, 'shard' | 'isUp' | 'control'>
+
 export interface DetectorOptions {
   readonly coordinatorId: string
-  readonly links: readonly AgentLink[]
+  readonly links: readonly WatchedLink[]
   sessions(): Iterable<WatchedSession>
   readonly log: { info(fields: object, message: string): void }
+  /** Node's, by default; the simulation has its own. */
+  readonly timers?: DetectorTimers
+}
+
+/** Each returns what stops it. */
+export interface DetectorTimers {
+  every(ms: number, run: () => void): () => void
+  once(ms: number, run: () => void): () => void
+}
+
+const nodeTimers: DetectorTimers = {
+  every: (ms, run) => {
+    const timer = setInterval(run, ms).unref()
+    return () => clearInterval(timer)
+  },
+  once: (ms, run) => {
+    const timer = setTimeout(run, ms)
+    return () => clearTimeout(timer)
+  },
 }
 
 const TICK_MS = 100
@@ -40,20 +61,22 @@ export class DeadlockDetector {
   /** Transactions of this coordinator that were ended. */
   victims = 0
   private readonly options: DetectorOptions
-  private readonly timer: NodeJS.Timeout
+  private readonly timers: DetectorTimers
+  private readonly stopTicking: () => void
   private seen = new Map<WatchedSession, Seen>()
   private before: ReadonlySet<string> = new Set()
   private isLooking = false
   /** Asked, and not answered yet: not asked again before. */
-  private readonly asked = new Set<AgentLink>()
+  private readonly asked = new Set<WatchedLink>()
 
   constructor(options: DetectorOptions) {
     this.options = options
-    this.timer = setInterval(() => this.tick(), TICK_MS).unref()
+    this.timers = options.timers ?? nodeTimers
+    this.stopTicking = this.timers.every(TICK_MS, () => this.tick())
   }
 
   stop(): void {
-    clearInterval(this.timer)
+    this.stopTicking()
   }
 
   private tick(): void {
@@ -101,18 +124,18 @@ export class DeadlockDetector {
   }
 
   /** A shard that hangs must not keep the others' deadlocks standing. */
-  private async waitsOn(link: AgentLink): Promise<readonly ShardWait[]> {
+  private async waitsOn(link: WatchedLink): Promise<readonly ShardWait[]> {
     this.asked.add(link)
     const answer = link.control({ kind: 'waits' }).then(
       (reply) => (reply.kind === 'waits' ? reply.edges.map((edge) => ({ ...edge, shard: link.shard })) : []),
       () => [],
     )
     void answer.then(() => this.asked.delete(link))
-    let timer: NodeJS.Timeout | undefined
+    let stop = (): void => {}
     const tooLate = new Promise<readonly ShardWait[]>((resolve) => {
-      timer = setTimeout(resolve, ANSWER_MS_MAX, [])
+      stop = this.timers.once(ANSWER_MS_MAX, () => resolve([]))
     })
-    return Promise.race([answer, tooLate]).finally(() => clearTimeout(timer))
+    return Promise.race([answer, tooLate]).finally(() => stop())
   }
 
   private end(deadlock: Deadlock): void {
