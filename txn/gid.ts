@@ -68,6 +68,11 @@ export function parseGid(text: string): ParsedGid | undefined {
   }
 }
 
+/** Of the coordinator that began a transaction. */
+export function coordinatorOf(txnId: string): string {
+  return txnId.slice(0, txnId.indexOf('-'))
+}
+
 /** Under which registration of its coordinator a transaction began. */
 export function incarnationOf(txnId: string): Incarnation {
   return txnId.slice(0, txnId.lastIndexOf('-')) as Incarnation

@@ -1,6 +1,6 @@
 import type { Timestamp } from '../../protocol/agent-link.ts'
 import { type Failpoints, noFailpoints } from '../../txn/failpoints.ts'
-import { type Gid, type ParsedGid, parseGid } from '../../txn/gid.ts'
+import { coordinatorOf, type Gid, type ParsedGid, parseGid } from '../../txn/gid.ts'
 import type { DecisionRecord, TxnLog } from '../../txn/log/txn-log.ts'
 import {
   judgePrepared,
@@ -61,7 +61,9 @@ export interface RecoveryLimits {
   readonly scanEveryMs: number
   /** The log is tidied so often: records confirmed, tombstones swept. */
   readonly tidyEveryMs: number
-  /** Commit records younger than this are their coordinator's to conclude. */
+  /** And so often while it holds something of a coordinator that is gone. */
+  readonly tidyAgainMs: number
+  /** Commit records younger than this are their coordinator's to conclude, if it is connected. */
   readonly tidyAfterMs: number
   readonly tidyRecordsMax: number
   /** Transactions resolved at a time. */
@@ -73,6 +75,7 @@ export const defaultRecoveryLimits: RecoveryLimits = {
   abortAfterMs: 5_000,
   scanEveryMs: 500,
   tidyEveryMs: 10_000,
+  tidyAgainMs: 2_000,
   tidyAfterMs: 30_000,
   tidyRecordsMax: 1_000,
   resolvingMax: 8,
@@ -125,7 +128,7 @@ export class Recovery {
   private running: Promise<void> | undefined
   private again: Promise<void> | undefined
   private timer: NodeJS.Timeout | undefined
-  private tidiedMs = 0
+  private tidyAtMs = 0
   private stopped = false
 
   constructor(options: RecoveryOptions) {
@@ -150,13 +153,14 @@ export class Recovery {
   /** Settles what it finds now, as far as the log can be reached, and goes on from then on. */
   async start(): Promise<void> {
     await this.scan()
-    this.tidiedMs = this.monoMs()
     this.timer = setInterval(() => void this.turn(), this.limits.scanEveryMs).unref()
   }
 
   /** The coordinator's connection is lost: what it left is resolved at once. Call it after `isOwnerConnected` says so. */
   async ownerLost(_coordinatorId: string): Promise<void> {
     await this.scan()
+    // What it had decided is carried out; it may not have come to conclude it.
+    this.tidyAtMs = 0
   }
 
   /** A look at everything prepared. One that is asked for while another runs comes after it, and is shared. */
@@ -183,11 +187,15 @@ export class Recovery {
     await this.again
   }
 
-  /** Confirms commits that were carried out here and sweeps tombstones whose coordinators are gone. */
-  async tidy(): Promise<void> {
+  /**
+   * Confirms commits that were carried out here and sweeps tombstones whose coordinators are gone. How many records it
+   * found of coordinators that are not connected: another agent, or the end of a registration, may be waited for.
+   */
+  async tidy(): Promise<number> {
     const { log } = this.options
     try {
-      const records = this.old(await log.list(this.limits.tidyRecordsMax))
+      const listed = await log.list(this.limits.tidyRecordsMax)
+      const records = this.old(listed)
       if (records.length > 0) {
         // The order matters: what was prepared when the record was read can only be missing now if it was applied.
         const rows = await listPrepared(this.options.admin)
@@ -199,9 +207,15 @@ export class Recovery {
       const { unreadable } = await log.sweep()
       const found = unreadable.map((txnId) => [txnId, 'its record cannot be read by this version'] as const)
       this.showLogProblems(new Map([...found, ...this.homeless(records)]))
+      return listed.filter((record) => this.isOrphan(record)).length
     } catch {
       this.counters.errors++
+      return 0
     }
+  }
+
+  private isOrphan({ txnId }: DecisionRecord): boolean {
+    return !this.options.isOwnerConnected(coordinatorOf(txnId))
   }
 
   /** Commits that a shard would have to confirm that the cluster does not have: their records stay. */
@@ -224,9 +238,11 @@ export class Recovery {
   private async turn(): Promise<void> {
     if (this.running !== undefined) return
     await this.scan()
-    if (this.stopped || this.monoMs() - this.tidiedMs < this.limits.tidyEveryMs) return
-    this.tidiedMs = this.monoMs()
-    await this.tidy()
+    if (this.stopped || this.monoMs() < this.tidyAtMs) return
+    const { tidyEveryMs, tidyAgainMs } = this.limits
+    this.tidyAtMs = this.monoMs() + tidyEveryMs
+    const left = await this.tidy()
+    if (left > 0) this.tidyAtMs = Math.min(this.tidyAtMs, this.monoMs() + tidyAgainMs)
   }
 
   private async scanOnce(): Promise<void> {
@@ -332,7 +348,7 @@ export class Recovery {
     return records.filter((record) => {
       const firstMs = this.recordSeenMs.get(record.txnId) ?? now
       this.recordSeenMs.set(record.txnId, firstMs)
-      return now - firstMs >= this.limits.tidyAfterMs
+      return this.isOrphan(record) || now - firstMs >= this.limits.tidyAfterMs
     })
   }
 

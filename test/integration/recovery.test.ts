@@ -281,6 +281,17 @@ describe('recovery: tidying', () => {
     expect(store.current.entries.get(txnId(3))?.confirmed).toEqual(new Set())
   })
 
+  test('and at once when its coordinator is not connected; what another shard has to confirm is counted', async () => {
+    decide(1, 'commit')
+    decide(2, 'commit', [1, 2])
+    const r = recovery({ isOwnerConnected: () => false })
+    expect(await r.tidy()).toBe(2)
+    expect([...store.current.entries.keys()]).toEqual([txnId(2)])
+    expect(await r.tidy()).toBe(1)
+    store.current.confirm(txnId(2), 2)
+    expect(await r.tidy()).toBe(0)
+  })
+
   test('tombstones of coordinators that are gone: swept', async () => {
     store.current.registered.add(incarnation)
     decide(1, 'abort')

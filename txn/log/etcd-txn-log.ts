@@ -40,7 +40,7 @@ export const defaultEtcdTxnLogLimits: EtcdTxnLogLimits = {
   groupMax: 64,
   writesMax: 4,
   callTimeoutMs: 3_000,
-  registrationTtlSeconds: 30,
+  registrationTtlSeconds: 15,
   dropAfterMs: 100,
 }
 
@@ -166,7 +166,7 @@ export class EtcdTxnLog implements TxnLog {
     if (this.closed) return
     this.closed = true
     await this.groups.close()
-    await this.drops.flush()
+    await this.drops.close()
     await this.registration.stop()
     if (this.lease !== undefined) {
       await this.etcd.revokeLease(this.lease, this.limits.callTimeoutMs).catch(() => {})

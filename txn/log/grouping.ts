@@ -90,6 +90,10 @@ export class CreateGroups {
   }
 }
 
+/** Tried again so long after it failed, and kept for that so many: the rest is left to `sweep` and `confirm`. */
+const dropAgainMs = 1_000
+const dropsKeptMax = 100_000
+
 /** Collects the records to drop: nobody waits for them. */
 export class DropQueue {
   private readonly drop: (txnIds: readonly string[]) => Promise<void>
@@ -97,6 +101,7 @@ export class DropQueue {
   private readonly afterMs: number
   private txnIds: string[] = []
   private timer: NodeJS.Timeout | undefined
+  private closed = false
   private flushing: Promise<void> = Promise.resolve()
 
   constructor(drop: (txnIds: readonly string[]) => Promise<void>, groupMax: number, afterMs: number) {
@@ -108,10 +113,20 @@ export class DropQueue {
   add(txnIds: readonly string[]): void {
     this.txnIds.push(...txnIds)
     if (this.txnIds.length >= this.groupMax) void this.flush()
-    else this.timer ??= setTimeout(() => void this.flush(), this.afterMs).unref()
+    else this.flushIn(this.afterMs)
   }
 
-  /** Resolves when everything added before is dropped, or failed to be: then it is left to `sweep` and `confirm`. */
+  private flushIn(ms: number): void {
+    this.timer ??= setTimeout(() => void this.flush(), ms).unref()
+  }
+
+  /** A last time; what fails then is left to `sweep` and `confirm`. */
+  async close(): Promise<void> {
+    this.closed = true
+    await this.flush()
+  }
+
+  /** Resolves when everything added before is dropped, or failed to be. */
   flush(): Promise<void> {
     clearTimeout(this.timer)
     this.timer = undefined
@@ -120,8 +135,15 @@ export class DropQueue {
     this.txnIds = []
     for (let i = 0; i < txnIds.length; i += this.groupMax) {
       const group = txnIds.slice(i, i + this.groupMax)
-      this.flushing = this.flushing.then(() => this.drop(group)).catch(() => {})
+      this.flushing = this.flushing.then(() => this.drop(group)).catch(() => this.keep(group))
     }
     return this.flushing
+  }
+
+  /** The log was out of reach; nothing else needs the records, so they can go later. */
+  private keep(txnIds: readonly string[]): void {
+    if (this.closed || this.txnIds.length + txnIds.length > dropsKeptMax) return
+    this.txnIds.push(...txnIds)
+    this.flushIn(dropAgainMs)
   }
 }

@@ -46,7 +46,7 @@ export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
   groupMax: 256,
   writersMax: 2,
   queryTimeoutMs: 5_000,
-  registrationTtlMs: 60_000,
+  registrationTtlMs: 20_000,
   dropAfterMs: 100,
 }
 
@@ -167,7 +167,7 @@ export class PostgresTxnLog implements TxnLog {
     if (this.closed) return
     this.closed = true
     await this.groups.close()
-    await this.drops.flush()
+    await this.drops.close()
     const incarnation = await this.registration.stop()
     if (incarnation !== undefined) await this.ask(statements.unregister, [incarnation]).catch(() => {})
     await Promise.all([...this.writers, this.desk, this.dropper].map((lane) => lane.close()))
