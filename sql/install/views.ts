@@ -20,12 +20,23 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = r.relid AND a.attnum = r.key_attnum
 ORDER BY 1, 2;
 
--- Prepared and not yet concluded on this shard; each other shard has its own.
+-- Prepared and not yet concluded on this shard (each other shard has its own), and those that have been open here for
+-- more than a second: a snapshot that is kept for long keeps dead rows. Whoever reads REPEATABLE READ is open here.
 CREATE OR REPLACE VIEW weft.transactions AS
 SELECT split_part(p.gid, ':', 3) AS transaction_id,
        p.gid,
        p.owner,
-       p.prepared AS prepared_at
+       p.prepared AS prepared_at,
+       'prepared' AS state,
+       NULL::timestamptz AS started_at,
+       NULL::int AS pid,
+       NULL::bigint AS dead_rows_kept_for_xacts,
+       NULL::text AS query
 FROM pg_prepared_xacts p
 WHERE p.gid LIKE 'weft:%' AND p.database = current_database()
-ORDER BY p.prepared;`
+UNION ALL
+SELECT NULL, NULL, a.usename, NULL, a.state, a.xact_start, a.pid, age(a.backend_xmin)::bigint, a.query
+FROM pg_stat_activity a
+WHERE a.backend_type = 'client backend' AND a.datname = current_database() AND a.pid <> pg_backend_pid()
+  AND a.application_name <> 'weft' AND a.xact_start < clock_timestamp() - interval '1 second'
+ORDER BY prepared_at NULLS LAST, started_at;`
