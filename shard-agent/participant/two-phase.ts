@@ -171,7 +171,12 @@ export class TwoPhase {
     }
   }
 
-  /** The clock's bound may be on its way to the disk. A decision stands whatever the clock makes of its timestamp. */
+  /**
+   * Refused is only what lies further ahead than `max_clock_offset`: the decision of a coordinator whose clock is fast, or
+   * was, found in the log after a restart. It stands whatever the clock makes of its timestamp: no order rests on that,
+   * for the gate knows how high it has applied, and `cover` sees to what a crash would forget. A clock with nothing to do,
+   * whose stored bound is behind, is no reason: it adopts what it hears, and waits for its bound before it issues more.
+   */
   private async observeLater(ts: Timestamp): Promise<void> {
     const { clock, shard, log } = this.host
     await clock.settled?.()
