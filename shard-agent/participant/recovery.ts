@@ -61,7 +61,7 @@ export interface RecoveryLimits {
   readonly scanEveryMs: number
   /** The log is tidied so often: records confirmed, tombstones swept. */
   readonly tidyEveryMs: number
-  /** And so often while it holds something of a coordinator that is gone. */
+  /** And so often, for a while, when it holds something of a coordinator that is gone. */
   readonly tidyAgainMs: number
   /** Commit records younger than this are their coordinator's to conclude, if it is connected. */
   readonly tidyAfterMs: number
@@ -80,6 +80,9 @@ export const defaultRecoveryLimits: RecoveryLimits = {
   tidyRecordsMax: 1_000,
   resolvingMax: 8,
 }
+
+/** More than a registration lasts; what is left then may stay for ever, until a person has seen to it. */
+const tidiesSoonMax = 20
 
 export interface RecoveryCounters {
   scans: number
@@ -129,6 +132,7 @@ export class Recovery {
   private again: Promise<void> | undefined
   private timer: NodeJS.Timeout | undefined
   private tidyAtMs = 0
+  private tidiesSoonLeft = tidiesSoonMax
   private stopped = false
 
   constructor(options: RecoveryOptions) {
@@ -161,6 +165,7 @@ export class Recovery {
     await this.scan()
     // What it had decided is carried out; it may not have come to conclude it.
     this.tidyAtMs = 0
+    this.tidiesSoonLeft = tidiesSoonMax
   }
 
   /** A look at everything prepared. One that is asked for while another runs comes after it, and is shared. */
@@ -242,7 +247,8 @@ export class Recovery {
     const { tidyEveryMs, tidyAgainMs } = this.limits
     this.tidyAtMs = this.monoMs() + tidyEveryMs
     const left = await this.tidy()
-    if (left > 0) this.tidyAtMs = Math.min(this.tidyAtMs, this.monoMs() + tidyAgainMs)
+    if (left === 0 || this.tidiesSoonLeft-- <= 0) return
+    this.tidyAtMs = Math.min(this.tidyAtMs, this.monoMs() + tidyAgainMs)
   }
 
   private async scanOnce(): Promise<void> {
