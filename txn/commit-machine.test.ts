@@ -10,6 +10,7 @@ import {
   startCommit,
   stepCommit,
 } from './commit-machine.ts'
+import { MemoryLogStore } from './log/memory-txn-log.ts'
 
 const refused = weftError('prepare_refused', { shard: 1, why: 'test' })
 const lost = weftError('backend_lost', { shard: 1, why: 'test' })
@@ -233,6 +234,28 @@ describe('commit: deciding', () => {
     c.on(unknown, exists('abort'), applied(1))
     expect(c.on(applied(2))).toEqual(['answer aborted 40001'])
     expect(c.count('drop')).toBe(0)
+  })
+
+  test('unknown, and a tombstone that came after the commit was concluded: 08007, not aborted', () => {
+    const store = new MemoryLogStore()
+    const record = { version: 1, txnId: 'c-0-1', commitTs: 30n, participants: [1, 2], writer: 'w' } as const
+    store.registered.add('c-0')
+    // The first attempt succeeds, its answer is lost, recovery carries it out; an abort asked for earlier arrives.
+    expect(store.create({ ...record, decision: 'commit' }).kind).toBe('created')
+    for (const shard of [1, 2]) store.confirm('c-0-1', shard)
+    expect(store.create({ ...record, decision: 'abort' }).kind).toBe('created')
+    const again = store.create({ ...record, decision: 'commit' })
+    const c = deciding()
+    c.on(unknown, exists(again.kind === 'exists' ? again.record.decision : 'commit'))
+    c.on(applyFailed(1, 'gone'))
+    expect(c.on(applyFailed(2, 'gone'))).toEqual(['answer unknown 08007'])
+    expect(c.count('drop')).toBe(0)
+  })
+
+  test('unknown, then a tombstone: one participant was still prepared, so it is aborted', () => {
+    const c = deciding()
+    c.on(unknown, exists('abort'), applyFailed(1, 'gone'))
+    expect(c.on(applied(2))).toEqual(['answer aborted 40001'])
   })
 
   test('unknown, and then the log is unreachable: still asked, not aborted', () => {

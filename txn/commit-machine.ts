@@ -21,7 +21,8 @@ export type { CommitEffect, CommitEvent, CommitState, CommitStep, Outcome } from
  *      "aborted" on the strength of a failure or a timeout.
  *   M4 `commit-prepared` is asked for only after the log said commit; `rollback-prepared` only after M2 or the log's
  *      abort.
- *   M5 Exactly one `answer`.
+ *   M5 Exactly one `answer`. "Aborted" although the fate of an attempt is unknown only when a participant was rolled back
+ *      by us after the log's abort: that one had not carried out a commit, so there was none.
  *   M6 A record is dropped only when every participant has confirmed; else those that did are confirmed in the log,
  *      and recovery brings in the rest.
  */
@@ -53,6 +54,7 @@ export function startCommit(
     error: undefined,
     attempts: 0,
     fateUnknown: false,
+    rolledBack: false,
     tombstone: false,
   }
   return { state, effects }
@@ -262,7 +264,10 @@ function onApply(state: CommitState, event: ApplyEvent): CommitStep {
     return { state, effects: late ? [{ kind: 'confirm', shards: [shard] }] : none }
   }
   invariant(state.phase !== 'preparing' && state.phase !== 'deciding', `${event.kind} while ${state.phase}`)
-  if (event.kind === 'applied') return finishWhenSettled(answered(state, shard, 'applied'), none)
+  if (event.kind === 'applied') {
+    const rolledBack = state.rolledBack || state.phase === 'aborting'
+    return finishWhenSettled({ ...answered(state, shard, 'applied'), rolledBack }, none)
+  }
   switch (event.how) {
     case 'gone':
       // Its shard had prepared it, and the outcome is settled: 42704 says that somebody else (recovery) carried it out.
@@ -334,10 +339,21 @@ function finish(state: CommitState, before: readonly CommitEffect[]): CommitStep
     else if (applied.length > 0) effects.push({ kind: 'confirm', shards: applied })
     return { state: done, effects }
   }
+  // All of them carried something out meanwhile: the tombstone may be one that came after a commit was concluded.
+  if (state.fateUnknown && !state.rolledBack) return finishUnknown(done, effects)
   invariant(state.error !== undefined, 'an abort has a reason')
   effects.push({ kind: 'answer', answer: { outcome: 'aborted', error: state.error } })
   if (state.tombstone && !state.fateUnknown) effects.push({ kind: 'drop' })
   return { state: done, effects }
+}
+
+function finishUnknown(state: CommitState, before: readonly CommitEffect[]): CommitStep {
+  const why = 'recovery settled it before the log could be asked again'
+  const error = weftError('outcome_unknown', { gid: state.txnId, why })
+  return {
+    state: { ...state, error },
+    effects: [...before, { kind: 'answer', answer: { outcome: 'unknown', error } }],
+  }
 }
 
 function leaveRest(state: CommitState): CommitState {

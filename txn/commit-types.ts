@@ -15,6 +15,8 @@ export interface CommitState {
   /** Attempts to write the decision, and whether any of them has an unknown fate. */
   readonly attempts: number
   readonly fateUnknown: boolean
+  /** A participant was rolled back by us in an abort. */
+  readonly rolledBack: boolean
   /** Recovery may have written a tombstone for it, which only this coordinator can take away early. */
   readonly tombstone: boolean
 }
