@@ -18,10 +18,13 @@ const lateMsMax = 15_000
 export class SimLog {
   readonly store = new MemoryLogStore()
   private readonly world: SimWorld
+  /** What goes wrong goes wrong so many times as often as usual. */
+  private readonly badness: number
   private isUp = true
 
   constructor(world: SimWorld) {
     this.world = world
+    this.badness = world.rng.pick([0, 1, 1, 4])
   }
 
   /** Told of every record at the moment that it exists. */
@@ -70,7 +73,7 @@ export class SimLog {
         answer(delayMs(this.world), () => reject(new LogUnavailableError('refused')))
         return
       }
-      const fate = this.isUp && !trouble ? 1 : rng.next() * (this.isUp ? 1 : 0.12)
+      const fate = this.isUp ? (trouble ? rng.next() / this.badness : 1) : rng.upTo(0.12)
       if (fate < 0.04) return lose()
       if (fate < 0.12) {
         time.after(fate < 0.08 ? delayMs(this.world) : rng.upTo(lateMsMax), what)
