@@ -75,7 +75,7 @@ const IDLE = 'idle_in_transaction_session_timeout'
 describe(IDLE, () => {
   it('a transaction over shards, over one, over none, a failed one: the session ends as in Postgres', async () => {
     await twinOnPlain()
-    const set = limit(IDLE, '200ms')
+    const set = limit(IDLE, '700ms')
     for (const work of [[take(0), take(1)], [take(0)], [], [take(0), 'SELECT 1/0']]) {
       const seen = await asPostgres([set, 'BEGIN', ...work])
       expect(seen.at(-2)).toMatch(/FATAL.*25P03/)
@@ -85,11 +85,11 @@ describe(IDLE, () => {
   it('a client that works with one shard only, for longer: the others wait, COMMIT commits on all', async () => {
     const before = await sum()
     const client = await accounts.connect()
-    await client.query(limit(IDLE, '500ms'))
+    await client.query(limit(IDLE, '1500ms'))
     await client.query('BEGIN')
     await client.query(take(0))
     await client.query(take(1))
-    for (let i = 0; i < 3; i++) await client.query(sleep(0, 0.4))
+    for (let i = 0; i < 2; i++) await client.query(sleep(0, 0.9))
     await client.query('COMMIT')
     expect(await sum()).toBe(before + 2)
   })
@@ -97,26 +97,26 @@ describe(IDLE, () => {
   it('set in the midst, behind a savepoint, locally, or reset there: shards at rest are left alone', async () => {
     const before = await sum()
     const client = await accounts.connect()
-    await client.query(limit(IDLE, '800ms'))
+    await client.query(limit(IDLE, '2s'))
     await client.query('BEGIN')
     await client.query(take(0))
     await client.query(take(1))
     await client.query('SAVEPOINT s')
-    await client.query(`SET LOCAL ${IDLE} = '400ms'`)
-    await client.query(sleep(0, 0.6))
+    await client.query(`SET LOCAL ${IDLE} = '1s'`)
+    await client.query(sleep(0, 1.2))
     await client.query('ROLLBACK TO s')
-    await client.query(sleep(0, 1))
-    await client.query(limit(IDLE, '300ms'))
-    await client.query(sleep(2, 0.5))
+    await client.query(sleep(0, 2.2))
+    await client.query(limit(IDLE, '1s'))
+    await client.query(sleep(2, 1.2))
     await client.query('COMMIT')
     expect(await sum()).toBe(before + 2)
   })
 
   it('a statement over shards that one of them holds up is not idle on the others', async () => {
     const client = await accounts.connect()
-    await client.query(limit(IDLE, '200ms'))
+    await client.query(limit(IDLE, '1s'))
     const slow = `UPDATE account SET amount = amount + CASE id WHEN ${accounts.on(2)}
-      THEN length(pg_sleep(0.5)::text) ELSE 0 END`
+      THEN length(pg_sleep(1.2)::text) ELSE 0 END`
     expect(await codeOf(client.query(slow))).toBe('ok')
     await client.query('BEGIN')
     expect(await codeOf(client.query(slow))).toBe('ok')
@@ -128,14 +128,14 @@ describe(IDLE, () => {
     const { weftUrl, plainUrl } = accounts.cluster
     for (const url of [weftUrl, plainUrl]) {
       await query(url, 'CREATE ROLE hasty LOGIN SUPERUSER')
-      await query(url, `ALTER ROLE hasty SET ${IDLE} = '200ms'`)
+      await query(url, `ALTER ROLE hasty SET ${IDLE} = '700ms'`)
     }
     const show = `SHOW ${IDLE}`
     const byRole = await asPostgres([show, 'BEGIN', take(0), take(1), show], { user: 'hasty' })
-    expect(byRole.filter((text) => text.includes('200ms'))).toHaveLength(2)
+    expect(byRole.filter((text) => text.includes('700ms'))).toHaveLength(2)
     await asPostgres([show, `RESET ${IDLE}`, 'BEGIN', take(0), take(1), show], {
       user: 'hasty',
-      parameters: { options: `-c ${IDLE}=300` },
+      parameters: { options: `-c ${IDLE}=800` },
     })
   })
 
@@ -155,13 +155,13 @@ describe(IDLE, () => {
 })
 
 describe('transaction_timeout', () => {
-  const set = limit('transaction_timeout', '700ms')
+  const set = limit('transaction_timeout', '1500ms')
 
   it('counts from BEGIN, whatever the shards; idle or busy: the session ends as in Postgres', async () => {
     await twinOnPlain()
     for (const work of [
       [take(0), take(1)],
-      [take(0), slowTake(0, 0.5), slowTake(1, 0.5)],
+      [take(0), slowTake(0, 1), slowTake(1, 1)],
       [take(0), take(1), slowTake(1, 5)],
       [],
     ]) {
@@ -173,25 +173,25 @@ describe('transaction_timeout', () => {
   it('set within: counts from there; taken back to none: stops; shorter than the idle one: wins', async () => {
     await twinOnPlain()
     await asPostgres(['BEGIN', take(0), take(1), limit('transaction_timeout', '200ms')])
-    await asPostgres([limit(IDLE, '5s'), limit('transaction_timeout', '200ms'), 'BEGIN', take(0), take(1)])
+    await asPostgres([limit(IDLE, '5s'), limit('transaction_timeout', '700ms'), 'BEGIN', take(0), take(1)])
     const client = await accounts.connect()
     await client.query(set)
     await client.query('BEGIN')
     await client.query(take(0))
     await client.query(take(1))
     await client.query('SET transaction_timeout = 0')
-    await client.query(sleep(1, 0.9))
+    await client.query(sleep(1, 1.8))
     expect(await codeOf(client.query('ROLLBACK'))).toBe('ok')
   })
 
   it('a failed transaction is over already', async () => {
     await twinOnPlain()
-    const statements = [limit('transaction_timeout', '200ms'), 'BEGIN', take(0), take(1), 'SELECT 1/0']
+    const statements = [limit('transaction_timeout', '700ms'), 'BEGIN', take(0), take(1), 'SELECT 1/0']
     for (const where of ['weft', 'plain'] as const) {
       const client = await connect(where)
       client.write(queryMessage(statements.join(';')))
       await client.until('ReadyForQuery')
-      await query(accounts.cluster.plainUrl, 'SELECT pg_sleep(0.4)')
+      await query(accounts.cluster.plainUrl, 'SELECT pg_sleep(1)')
       client.write(queryMessage('ROLLBACK'))
       expect(
         (await client.until('ReadyForQuery')).map(({ text }) => text),
