@@ -19,7 +19,7 @@ import {
 } from './extras.ts'
 import { type Flags, parseFlags } from './flags.ts'
 import { type Case, selectCases } from './lines.ts'
-import { formatTable, type Summary, summarize } from './report.ts'
+import { formatCommits, formatTable, type Summary, summarize } from './report.ts'
 import { type Bench, measurementsIn, type Plan, runPlan, secondsFor } from './run.ts'
 import { type Environment, loadData, startSystems } from './setup.ts'
 import { providePgbench } from './tools.ts'
@@ -75,7 +75,11 @@ async function run(
   const bench: Bench = { pgbench, dir, keys, signal, say }
   const rows = (await runPlan(plan, bench)).map(summarize)
   if (signal.aborted) say('interrupted: this is what was measured so far')
-  if (!flags.json) console.log(`\n${header(environment)}\n\n${formatTable(rows, systems)}`)
+  if (!flags.json) {
+    console.log(`\n${header(environment)}\n\n${formatTable(rows, systems)}`)
+    const commits = formatCommits(rows)
+    if (commits !== undefined) console.log(`\n${commits}`)
+  }
   const extras = await lookInside(flags, cases, bench, environment)
   const report = {
     machine: machine(dir),

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import type { Mode } from './lines.ts'
+import type { CommitPhase } from './steps.ts'
 
 export interface Target {
   readonly host: string
@@ -35,6 +36,8 @@ export type RunResult =
       readonly transactions: number
       /** CPU time of `pid` for each transaction. */
       readonly cpuUs: number | undefined
+      /** Of Weft, when transactions committed on several shards. */
+      readonly commitPhases?: readonly CommitPhase[]
     }
   | { readonly kind: 'failed'; readonly why: string }
 

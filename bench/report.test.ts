@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Case, selectCases } from './lines.ts'
 import type { RunResult } from './pgbench.ts'
-import { formatTable, rangeOf, summarize } from './report.ts'
+import { formatCommits, formatTable, rangeOf, summarize } from './report.ts'
 import type { System, SystemName } from './system.ts'
 
 const row = selectCases(/^point select, simple, 32/, undefined)[0] as Case
@@ -60,4 +60,30 @@ test('report: a system that cannot do a mode: a dash', () => {
   const results = new Map<SystemName, RunResult[]>([['plain', [at(1000)]]])
   const table = formatTable([summarize({ case: row, results })], [system('plain'), system('pgbouncer')])
   expect(table.split('\n')[1]).toMatch(/1000\s+1000\.\.1000\s+-$/)
+})
+
+test('report: transactions over several shards: durable steps, and where the time goes', () => {
+  const across = (latencyMs: number, ms: number): RunResult => ({
+    kind: 'measured',
+    perSecond: 10,
+    latencyMs,
+    transactions: 100,
+    cpuUs: 50,
+    commitPhases: ['preparing', 'deciding', 'committing'].map((name) => ({
+      name,
+      perTransaction: 1,
+      meanMs: ms,
+    })),
+  })
+  const results = new Map<SystemName, RunResult[]>([['weft', [across(20, 4), across(22, 5), across(90, 9)]]])
+  const summary = summarize({ case: row, results })
+  expect(summary.cells.weft).toMatchObject({ commit: { sequentialDurableSteps: 3, beforeMs: 8 } })
+  expect(formatCommits([summary])).toContain(
+    '3.00 sequential durable steps; before the commit 8.00, preparing 5.00, deciding 5.00, committing 5.00',
+  )
+})
+
+test('report: no transaction over several shards: nothing about them', () => {
+  const results = new Map<SystemName, RunResult[]>([['weft', [at(10)]]])
+  expect(formatCommits([summarize({ case: row, results })])).toBeUndefined()
 })

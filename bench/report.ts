@@ -1,6 +1,7 @@
 /** From results to numbers to text. */
 import type { RunResult } from './pgbench.ts'
 import type { Row } from './run.ts'
+import type { CommitPhase } from './steps.ts'
 import type { System, SystemName } from './system.ts'
 
 export interface Range {
@@ -18,8 +19,19 @@ export type Cell =
       readonly latencyMs: number
       readonly cpuUs: number | undefined
       readonly rounds: readonly number[]
+      /** Of the transactions that committed on several shards, if any did. */
+      readonly commit: CommitSummary | undefined
     }
   | { readonly kind: 'failed'; readonly why: string }
+
+/** Where the time of a cross-shard transaction goes: medians of the rounds. */
+export interface CommitSummary {
+  /** How many of the phases a transaction goes through, one after the other; each waits for syncs. */
+  readonly sequentialDurableSteps: number
+  readonly phases: readonly { readonly name: string; readonly meanMs: number }[]
+  /** Before the commit: statements, the client, and waiting for a connection. */
+  readonly beforeMs: number
+}
 
 export interface Summary {
   readonly label: string
@@ -58,6 +70,26 @@ function cellOf(results: readonly RunResult[], plain: readonly RunResult[]): Cel
     latencyMs: rangeOf(measured.map(({ latencyMs }) => latencyMs)).median,
     cpuUs: cpu.length === 0 ? undefined : rangeOf(cpu).median,
     rounds: measured.map(({ perSecond }) => perSecond),
+    commit: commitOf(measured),
+  }
+}
+
+function commitOf(measured: readonly Measured[]): CommitSummary | undefined {
+  const each = measured.flatMap(({ commitPhases, latencyMs }) =>
+    commitPhases === undefined ? [] : [{ phases: commitPhases, latencyMs }],
+  )
+  const [first] = each
+  if (first === undefined) return undefined
+  const median = (value: (one: (typeof each)[number]) => number): number => rangeOf(each.map(value)).median
+  const total = (phases: readonly CommitPhase[]): number =>
+    phases.reduce((sum, { perTransaction, meanMs }) => sum + perTransaction * meanMs, 0)
+  return {
+    sequentialDurableSteps: median(({ phases }) => phases.reduce((sum, p) => sum + p.perTransaction, 0)),
+    phases: first.phases.map(({ name }) => ({
+      name,
+      meanMs: median(({ phases }) => phases.find((phase) => phase.name === name)?.meanMs ?? 0),
+    })),
+    beforeMs: median(({ phases, latencyMs }) => latencyMs - total(phases)),
   }
 }
 
@@ -94,6 +126,18 @@ export function formatTable(summaries: readonly Summary[], systems: readonly Sys
     ),
   )
   return [...align([head, ...body]), ...(errors.length === 0 ? [] : ['', 'Failed:', ...errors])].join('\n')
+}
+
+/** One line for each row in which transactions committed on several shards; undefined: none did. */
+export function formatCommits(summaries: readonly Summary[]): string | undefined {
+  const lines = summaries.flatMap(({ label, cells: { weft } }) => {
+    if (weft?.kind !== 'measured' || weft.commit === undefined) return []
+    const { sequentialDurableSteps, phases, beforeMs } = weft.commit
+    const times = phases.map(({ name, meanMs }) => `${name} ${meanMs.toFixed(2)}`)
+    const steps = `${sequentialDurableSteps.toFixed(2)} sequential durable steps`
+    return [`${label}: ${steps}; before the commit ${beforeMs.toFixed(2)}, ${times.join(', ')}`]
+  })
+  return lines.length === 0 ? undefined : ['Cross-shard commits, times in ms:', ...lines].join('\n')
 }
 
 function plainColumns(cell: Cell | undefined): string[] {

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Case, Keys } from './lines.ts'
 import { type RunOptions, type RunResult, runPgbench } from './pgbench.ts'
+import { commitPhases, readMetrics } from './steps.ts'
 import type { System, SystemName } from './system.ts'
 
 export interface Plan {
@@ -95,17 +96,15 @@ export async function measure(
   const scriptFile = join(bench.dir, `${row.line.name.replace(/\W+/g, '-')}.sql`)
   writeFileSync(scriptFile, row.line.script(bench.keys))
   const { pgbench, signal } = bench
-  const { target, pid } = system
-  return runPgbench({
-    pgbench,
-    target,
-    scriptFile,
-    mode: row.mode,
-    clients: row.clients,
-    length,
-    pid,
-    signal,
-  })
+  const { target, pid, adminUrl } = system
+  const { mode, clients } = row
+  const options = { pgbench, target, scriptFile, mode, clients, length, pid, signal }
+  if (adminUrl === undefined) return runPgbench(options)
+  const before = await readMetrics(adminUrl)
+  const result = await runPgbench(options)
+  if (result.kind === 'failed') return result
+  const phases = commitPhases(before, await readMetrics(adminUrl), result.transactions)
+  return phases.length === 0 ? result : { ...result, commitPhases: phases }
 }
 
 function describe(result: RunResult): string {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseMetrics, quantilesOf, stepsBetween, sumOf } from './steps.ts'
+import { commitPhases, parseMetrics, quantilesOf, stepsBetween, sumOf } from './steps.ts'
 
 const page = (count: number, sum: number, committed: number): string => `# HELP weft_commit_seconds Steps.
 # TYPE weft_commit_seconds histogram
@@ -44,4 +44,17 @@ test('quantiles: inside a bucket evenly; of several runs together; beyond the la
   })
   expect(quantilesOf(buckets(0, 0, 3), 'weft_held_seconds')).toMatchObject({ p50: 10, p99: 10 })
   expect(quantilesOf(buckets(0, 0, 0), 'weft_held_seconds')).toBeUndefined()
+})
+
+test('steps: the phases of cross-shard commits: for each transaction, and nothing else', () => {
+  const page = (count: number, sum: number): string => `weft_commit_phase_seconds_sum{phase="deciding"} ${sum}
+weft_commit_phase_seconds_count{phase="deciding"} ${count}
+weft_commit_phase_seconds_sum{phase="aborting"} 0
+weft_commit_phase_seconds_count{phase="aborting"} 0
+weft_commits_total ${count}
+`
+  expect(commitPhases(parseMetrics(page(10, 1)), parseMetrics(page(30, 1.1)), 20)).toEqual([
+    { name: 'deciding', perTransaction: 1, meanMs: expect.closeTo(5, 6) },
+  ])
+  expect(commitPhases(parseMetrics(page(10, 1)), parseMetrics(page(10, 1)), 20)).toEqual([])
 })

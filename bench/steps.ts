@@ -93,6 +93,24 @@ function quantile(buckets: readonly (readonly [seconds: number, upTo: number])[]
   return 1000 * fromSeconds
 }
 
+/** One of the durable steps that a cross-shard commit takes one after the other. */
+export interface CommitPhase {
+  readonly name: string
+  /** How many transactions went through it, for each transaction of the measurement. */
+  readonly perTransaction: number
+  readonly meanMs: number
+}
+
+const PHASE = /^weft_commit_phase_seconds\{phase="(\w+)"\}$/
+
+/** Empty when no transaction of the measurement committed on several shards. */
+export function commitPhases(before: Metrics, after: Metrics, transactions: number): CommitPhase[] {
+  return stepsBetween(before, after).flatMap(({ name, count, meanMs = 0 }) => {
+    const phase = PHASE.exec(name)?.[1]
+    return phase === undefined ? [] : [{ name: phase, perTransaction: count / transactions, meanMs }]
+  })
+}
+
 export interface WalUse {
   readonly fsyncs: number
   readonly bytes: number

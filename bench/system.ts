@@ -13,6 +13,8 @@ export interface System {
   readonly modes: readonly Mode[]
   /** The process whose CPU time is reported: what stands between client and Postgres. */
   readonly pid: number | undefined
+  /** Where it tells its metrics. */
+  readonly adminUrl?: string
   stop(): Promise<void>
 }
 

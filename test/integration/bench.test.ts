@@ -15,12 +15,14 @@ test.skipIf(!hasPgbench)(
     expect(status, stderr).toBe(0)
     const { rows, cutLoads } = JSON.parse(stdout) as {
       cutLoads: { readsPerSecond: number; consistent: boolean; cutMs?: { count: number } }[]
-      rows: { label: string; cells: Record<string, { kind: string; ratio?: { median: number } }> }[]
+      rows: { label: string; line: string; cells: Record<string, { kind: string }> }[]
     }
     expect(rows.length).toBeGreaterThanOrEqual(8)
-    for (const { label, cells } of rows) {
+    for (const { label, line, cells } of rows) {
       expect(cells.plain, label).toMatchObject({ kind: 'measured' })
       expect(cells.weft, label).toMatchObject({ kind: 'measured', ratio: { median: expect.any(Number) } })
+      if (line !== 'transfer') continue
+      expect(cells.weft, label).toMatchObject({ commit: { sequentialDurableSteps: expect.closeTo(3, 1) } })
     }
     expect(cutLoads.map(({ readsPerSecond, consistent }) => [readsPerSecond, consistent])).toEqual([
       [0, true],
