@@ -36,6 +36,7 @@ export async function commitTransaction(ctx: ExecContext): Promise<void> {
 /** Ends the transaction everywhere without a trace. Never rejects: what cannot be reached rolls back by itself. */
 export async function rollbackTransaction(ctx: ExecContext): Promise<void> {
   ctx.state.notifications.length = 0
+  ctx.tx.beginsToEnd()
   await rollbackRemaining(ctx)
   finish(ctx, 'rollback')
 }
