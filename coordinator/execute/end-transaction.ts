@@ -150,7 +150,11 @@ async function commitAcross(
   })
   tx.committing = []
   for (const line of [...writers, ...readers]) line.joined = false
-  if (result.outcome === 'committed') return
+  if (result.outcome === 'committed') {
+    // A shard may not have carried it out yet: who comes from here waits for it there.
+    ctx.causal.adopt(result.commitTs)
+    return
+  }
   throw result.error.code === CANCELED ? (tx.victim ?? result.error) : result.error
 }
 

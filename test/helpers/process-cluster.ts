@@ -15,6 +15,8 @@ import { startPostgres, type TestPostgres, type TestPostgresOptions } from './po
 export interface ProcessClusterOptions {
   /** Default 2. */
   readonly shards?: number
+  /** Default 1. */
+  readonly coordinators?: number
   /** Default: an etcd of three members. */
   readonly log?: 'etcd' | 'postgres'
   readonly postgres?: TestPostgresOptions
@@ -31,6 +33,9 @@ export interface TestNode {
   kill(): Promise<void>
   /** SIGTERM, and until it is gone. */
   stop(): Promise<void>
+  /** SIGSTOP: it stands still, its connections stay open. */
+  pause(): void
+  resume(): void
   /** Resolves when it is armed. */
   arm(name: FailpointName, how: 'hold' | 'kill' | 'error', atHit?: number): Promise<void>
   /** Resolves when it stands at the failpoint. */
@@ -50,13 +55,15 @@ export interface TestNode {
 export interface ProcessCluster {
   readonly postgres: readonly TestPostgres[]
   readonly agents: readonly TestNode[]
+  /** The first of the coordinators. */
   readonly coordinator: TestNode
+  readonly coordinators: readonly TestNode[]
   readonly proxies: readonly FaultProxy[]
   readonly etcd: TestEtcd | undefined
   readonly name: string
-  /** Of the coordinator, for clients. */
-  url(): string
-  connect(): Promise<pg.Client>
+  /** Of a coordinator, for clients; default: the first. */
+  url(coordinator?: number): string
+  connect(coordinator?: number): Promise<pg.Client>
   /** Starts what does not run: a case that failed leaves nothing broken for the next. */
   startAll(): Promise<void>
   /** Until the coordinator reaches all shards and commits can be decided. */
@@ -75,11 +82,12 @@ const durable = { settings: { synchronous_commit: 'on' } }
 
 export async function startProcessCluster(options: ProcessClusterOptions = {}): Promise<ProcessCluster> {
   const count = options.shards ?? 2
+  const coordinators = options.coordinators ?? 1
   const [program, postgres, etcd, ports] = await Promise.all([
     buildChild('cli/main.ts'),
     Promise.all(Array.from({ length: count }, () => startPostgres(options.postgres ?? durable))),
     options.log === 'postgres' ? undefined : startEtcd({ members: 3 }),
-    Promise.all(Array.from({ length: count + 1 }, () => freePort())),
+    Promise.all(Array.from({ length: count + coordinators }, () => freePort())),
   ])
   const cluster = new Cluster(program, postgres, etcd, ports, options.inDoubtAfterMs ?? 1000)
   try {
@@ -97,6 +105,7 @@ class Cluster implements ProcessCluster {
   readonly etcd: TestEtcd | undefined
   readonly agents: readonly Node[]
   readonly coordinator: Node
+  readonly coordinators: readonly Node[]
   proxies: readonly FaultProxy[] = []
   private readonly directory = mkdtempSync(join(tmpdir(), 'weft-crash-'))
   private readonly ports: readonly number[]
@@ -114,12 +123,21 @@ class Cluster implements ProcessCluster {
     this.ports = ports
     this.inDoubtAfterMs = inDoubtAfterMs
     const agentFile = join(this.directory, 'agents.yaml')
-    const coordinatorFile = join(this.directory, 'coordinator.yaml')
     this.agents = postgres.map(
       (_, shard) =>
         new Node(`agent ${shard}`, program, ['agent', '--config', agentFile, '--shard', String(shard)]),
     )
-    this.coordinator = new Node('coordinator', program, ['coordinator', '--config', coordinatorFile])
+    this.coordinators = ports
+      .slice(postgres.length)
+      .map(
+        (_, i) =>
+          new Node(i === 0 ? 'coordinator' : `coordinator ${i}`, program, [
+            'coordinator',
+            '--config',
+            this.coordinatorFile(i),
+          ]),
+      )
+    this.coordinator = this.coordinators[0] as Node
   }
 
   async start(): Promise<void> {
@@ -134,8 +152,12 @@ class Cluster implements ProcessCluster {
   }
 
   async startAll(): Promise<void> {
-    const stopped = [...this.agents, this.coordinator].filter((node) => !node.isRunning)
+    const stopped = [...this.agents, ...this.coordinators].filter((node) => !node.isRunning)
     await Promise.all(stopped.map((node) => node.start()))
+  }
+
+  private coordinatorFile(index: number): string {
+    return join(this.directory, `coordinator-${index}.yaml`)
   }
 
   private port(index: number): number {
@@ -154,7 +176,7 @@ class Cluster implements ProcessCluster {
       this.etcd === undefined
         ? '{ kind: postgres }'
         : `{ kind: etcd, endpoints: [${this.etcd.endpoints.map((each) => `"${each}"`).join(', ')}] }`
-    const config = (agentPorts: readonly number[]): string =>
+    const config = (agentPorts: readonly number[], coordinator = 0): string =>
       [
         `cluster: ${this.name}`,
         'shards:',
@@ -163,7 +185,7 @@ class Cluster implements ProcessCluster {
         ),
         `log: ${log}`,
         'coordinator:',
-        `  listen: 127.0.0.1:${ports.at(-1)}`,
+        `  listen: 127.0.0.1:${this.port(this.postgres.length + coordinator)}`,
         '  adminListen: 127.0.0.1:0',
         '  auth: [{ from: 127.0.0.1, method: trust }]',
         'agent: { adminListen: 127.0.0.1:0 }',
@@ -172,15 +194,15 @@ class Cluster implements ProcessCluster {
       ].join('\n')
     writeFileSync(join(this.directory, 'agents.yaml'), config(ports))
     const proxied = this.proxies.map((proxy) => proxy.port)
-    writeFileSync(join(this.directory, 'coordinator.yaml'), config(proxied))
+    for (const i of this.coordinators.keys()) writeFileSync(this.coordinatorFile(i), config(proxied, i))
   }
 
-  url(): string {
-    return `postgres://postgres@127.0.0.1:${this.ports.at(-1)}/postgres`
+  url(coordinator = 0): string {
+    return `postgres://postgres@127.0.0.1:${this.port(this.postgres.length + coordinator)}/postgres`
   }
 
-  async connect(): Promise<pg.Client> {
-    const client = new pg.Client({ connectionString: this.url() })
+  async connect(coordinator = 0): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: this.url(coordinator) })
     // A coordinator that dies takes its clients' connections along.
     client.on('error', () => {})
     await client.connect()
@@ -188,7 +210,7 @@ class Cluster implements ProcessCluster {
   }
 
   async ready(): Promise<void> {
-    await until('the cluster is ready', () => this.coordinator.isReady())
+    for (const one of this.coordinators) await until(`${one.name} is ready`, () => one.isReady())
     await until('a commit over all shards can be decided', () => this.canDecide())
   }
 
@@ -207,7 +229,7 @@ class Cluster implements ProcessCluster {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.coordinator, ...this.agents].map((node) => node.kill()))
+    await Promise.all([...this.coordinators, ...this.agents].map((node) => node.kill()))
     await Promise.all(this.proxies.map((proxy) => proxy.stop()))
     await Promise.all([...this.postgres.map((server) => server.stop()), this.etcd?.stop()])
     rmSync(this.directory, { recursive: true, force: true })
@@ -288,6 +310,14 @@ class Node implements TestNode {
 
   stop(): Promise<void> {
     return this.end('SIGTERM')
+  }
+
+  pause(): void {
+    this.child?.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.child?.kill('SIGCONT')
   }
 
   private async end(signal: NodeJS.Signals): Promise<void> {
