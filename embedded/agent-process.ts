@@ -89,7 +89,7 @@ async function listen(
     ...(muxTls === undefined ? {} : { tls: readMuxTls(muxTls) }),
     connect: (coordinatorId) => agent.connect(coordinatorId),
     // What is said must not wait for the clock's bound; only what is promised by `prepare` does.
-    clock: { now: () => clock.stamp(), observe: (ts) => clock.observe(ts) },
+    clock: { now: () => clock.stamp(), observe: (ts) => clock.hear(ts) },
     log: logger,
   })
   try {

@@ -247,15 +247,20 @@ export class HlcClock {
     this.floor = 0n
   }
 
+  /** `observe`, for what a peer says of the present: a clock that `meets` takes it for the time. 0n says nothing. */
+  hear(ts: Timestamp): void {
+    if (this.unmet && ts > 0n) {
+      this.agree([ts])
+      this.settlesUntilMs = this.reading().monoMs + 2 * staleMsMax
+    }
+    this.observe(ts)
+  }
+
   /** Every later `now()` is greater than `ts`. Throws `clock_offset` when it is too far ahead, and adopts nothing. */
   observe(ts: Timestamp): void {
     invariant(this.started, 'clock used before start()')
     const { state, options } = this
     const ms = timestampMs(ts)
-    if (this.unmet && ts > 0n) {
-      this.agree([ts])
-      this.settlesUntilMs = this.reading().monoMs + 2 * staleMsMax
-    }
     const counter = Number(ts & 0xffffn)
     // The common case first: it needs no look at the clocks.
     if (ms < state.ms || (ms === state.ms && counter <= state.counter)) return
@@ -329,7 +334,7 @@ export class HlcClock {
   /** Starts storing a new bound once half of what is ahead is used up. */
   private keepAhead(wantMs = 0): void {
     if (this.boundMs === Number.POSITIVE_INFINITY || this.storing !== undefined || this.retired) return
-    const used = Math.max(this.state.ms, this.state.walkMs, wantMs)
+    const used = this.unmet ? wantMs : Math.max(this.state.ms, this.state.walkMs, wantMs)
     if (this.boundMs - used > this.aheadMs / 2) return
     this.storing = this.extend(wantMs).then(
       () => {
@@ -345,7 +350,8 @@ export class HlcClock {
   private async extend(wantMs = 0): Promise<void> {
     const { state } = this
     // A lead is waited out, not built upon: a node that crashes again and again would run away from the time.
-    const from = Math.ceil(Math.max(this.hasLead() ? 0 : state.ms, state.walkMs, wantMs))
+    const timeMs = this.unmet ? 0 : Math.max(this.hasLead() ? 0 : state.ms, state.walkMs)
+    const from = Math.ceil(Math.max(timeMs, wantMs))
     const upperMs = Math.max(from + this.aheadMs, this.boundMs, state.ms + 1)
     await this.options.bound?.persist(upperMs)
     this.boundMs = upperMs

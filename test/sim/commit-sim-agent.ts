@@ -96,7 +96,7 @@ export class SimAgent {
       // Else it was only a guess, or the last one said again.
       return clock.peek() > before ? this.setup.shard.issued.issued(stamp) : stamp
     },
-    observe: (ts: Timestamp): void => (this.clock as HlcClock).observe(ts),
+    observe: (ts: Timestamp): void => (this.clock as HlcClock).hear(ts),
   }
 
   // Connections
