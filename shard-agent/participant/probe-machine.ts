@@ -1,5 +1,5 @@
 /**
- * When the probe of a shard (DESIGN 6, docs/decisions/0003-prepared-probe.md) is opened, renewed and closed. PURE:
+ * When the probe of a shard (DESIGN 6, docs/decisions/0004-prepared-probe.md) is opened, renewed and closed. PURE:
  * every time comes in with a call. The keeper (probe.ts) carries out what `next` says, one step at a time.
  *
  * What holds:

@@ -1,5 +1,5 @@
 /**
- * The probe of a shard (DESIGN 6, docs/decisions/0003-prepared-probe.md): a SERIALIZABLE transaction that has read the
+ * The probe of a shard (DESIGN 6, docs/decisions/0004-prepared-probe.md): a SERIALIZABLE transaction that has read the
  * whole of weft.ssi_probe and is *prepared*, so that it needs no connection and outlives the agent. Whoever inserts a
  * row there has it as a read-write conflict in from then on. A new probe reads the rows of what is in doubt, which
  * covers that too: so the one before can be ended at once, whoever used it.
@@ -20,6 +20,8 @@ export const USE_PROBE_SQL = 'INSERT INTO weft.ssi_probe DEFAULT VALUES'
 const WAIT_MS_MAX = 5_000
 /** So many deleted rows are worth a VACUUM, which keeps the table short also where autovacuum is late. */
 const VACUUM_ROWS = 2_000
+/** Not while there is a probe: VACUUM would wait for seconds for it before it gives up truncating. */
+const VACUUM_SQL = 'VACUUM weft.ssi_probe'
 const STOP_MS_MAX = 1_000
 const SERIALIZATION_FAILURE = '40001'
 
@@ -215,23 +217,23 @@ export class ProbeKeeper {
     const before = await this.probes(run)
     await run(openSql(this.generation))
     const openedMs = performance.now()
-    await this.endProbes(run, before)
+    await this.endProbes(run, before, 'VACUUM (TRUNCATE off) weft.ssi_probe')
     return () => this.machine.opened(openedMs)
   }
 
-  private async endProbes(run: RunSql, ended: readonly ProbeRow[]): Promise<void> {
+  private async endProbes(run: RunSql, ended: readonly ProbeRow[], vacuumSql = VACUUM_SQL): Promise<void> {
     for (const row of ended) await applyDecision(adminOf(run), row, 'abort')
-    if (ended.length > 0) await this.deleteRows(run)
+    if (ended.length > 0) await this.deleteRows(run, vacuumSql)
   }
 
   /** Not part of any conflict: READ COMMITTED. Rows of what is in doubt are not seen, and stay. */
-  private async deleteRows(run: RunSql): Promise<void> {
+  private async deleteRows(run: RunSql, vacuumSql: string): Promise<void> {
     try {
       const { tag } = await run('DELETE FROM weft.ssi_probe')
       this.deletedRows += Number(tag.split(' ')[1] ?? 0)
       if (this.deletedRows < VACUUM_ROWS) return
       this.deletedRows = 0
-      await run('VACUUM weft.ssi_probe')
+      await run(vacuumSql)
     } catch (error) {
       this.host.log.warn({ shard: this.host.shard, err: error }, 'probe: its rows were not deleted')
     }
