@@ -34,7 +34,10 @@ export interface PostgresTxnLogOptions extends LogServer {
 
 export interface PostgresTxnLogLimits {
   readonly groupMax: number
-  /** Decision writes under way at a time, each on a connection of its own. */
+  /**
+   * Decision writes under way at a time, each on a connection of its own. With one the groups are the largest, for the
+   * least work; and two at a time would both lock the registration's row, which makes a MultiXact each time.
+   */
   readonly writersMax: number
   readonly queryTimeoutMs: number
   /** A coordinator that has not been heard of for so long can decide nothing any more. */
@@ -44,7 +47,7 @@ export interface PostgresTxnLogLimits {
 
 export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
   groupMax: 256,
-  writersMax: 2,
+  writersMax: 1,
   queryTimeoutMs: 5_000,
   registrationTtlMs: 20_000,
   dropAfterMs: 100,
