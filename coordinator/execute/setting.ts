@@ -102,7 +102,9 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
   const set = await runOn(ctx, line, `${text};SELECT ${shown.join(', ')}${keep}`)
   const values = names.map((_, i) => set.rows.at(-1)?.[i]?.toString('utf8') ?? '')
   for (const [i, name] of names.entries()) {
-    const refused = refuseSetting(name, values[i]!)
+    // Postgres does not know what Weft's own settings are by default.
+    const isUnset = plan.verb === 'reset' && values[i] === ''
+    const refused = isUnset ? undefined : refuseSetting(name, values[i]!)
     if (refused !== undefined) throw refused
   }
   await settleAll(rest.map((other) => runOn(ctx, other, text + keep)))
