@@ -394,11 +394,12 @@ export class ClientSession implements ExecContext, WatchedSession {
   // Deadlocks over shards (WatchedSession)
 
   spanningWork(): number {
-    return this.tx.spanningWork()
+    return this.tx.isOpen ? this.tx.spanningWork() : this.lines.waitingForCut()
   }
 
   endAsVictim(error: PgError): void {
-    this.tx.endAsVictim(error)
+    if (this.tx.isOpen) this.tx.endAsVictim(error)
+    else this.lines.endAsVictim(error)
   }
 
   /** Of no statement: notifications. */

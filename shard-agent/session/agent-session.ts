@@ -70,6 +70,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   preparedGid: string | undefined
   private endWaiters: (() => void)[] = []
   private stopSettling: () => void = () => {}
+  /** The running exec has its tables' locks, and keeps them until those on other shards are as far. */
+  private waitsForCut = false
 
   /** `onClosed`: its id is free again; `onGone`: nothing of it is left. */
   constructor(
@@ -105,7 +107,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     const { backend, request } = this
     if (backend === undefined) return false
     const begins = request?.begin !== undefined && request.begin.length > 0
-    return begins || backend.status !== STATUS.idle || this.preparedGid !== undefined
+    return begins || this.waitsForCut || backend.status !== STATUS.idle || this.preparedGid !== undefined
   }
 
   // Running statements
@@ -113,6 +115,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   exec(request: ExecRequest): void {
     invariant(this.phase === PHASE.idle && !this.isClosed, 'exec on a session that is busy or closed')
     this.request = request
+    this.waitsForCut = request.cut !== undefined
     this.phase = PHASE.held
     if (this.host.versions.admits(this)) this.proceed()
   }
@@ -176,6 +179,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   goOn(): void {
+    this.waitsForCut = false
     if (this.phase === PHASE.running) this.backend!.goOn()
   }
 
