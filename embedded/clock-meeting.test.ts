@@ -33,5 +33,29 @@ test('clock meeting: the agents have our time: as without it', () => {
   link.observe(toTimestamp(wallMs + 3, 0))
   meeting.agree()
   expect(timestampMs(clock.now())).toBe(wallMs)
-  expect(() => link.observe(toTimestamp(wallMs + hour, 0))).toThrow(/ahead/)
+  expect(timestampMs(link.now())).toBe(wallMs)
+})
+
+test('clock meeting: later one agent of three says another time: refused; then most of them: it is taken', () => {
+  const { meeting, clock, pass } = setUp()
+  const links = [meeting.forLink(), meeting.forLink(), meeting.forLink()]
+  for (const link of links) link.observe(toTimestamp(wallMs, 0))
+  meeting.agree()
+  expect(() => links[0]?.observe(toTimestamp(wallMs + hour, 0))).toThrow(/ahead/)
+  expect(timestampMs(clock.now())).toBe(wallMs)
+  pass(1000)
+  links[1]?.observe(toTimestamp(wallMs + hour + 1000, 0))
+  expect(timestampMs(clock.now())).toBe(wallMs + hour + 1000)
+})
+
+test('clock meeting: what the agents said had been held up: they are believed when they say more', () => {
+  const { meeting, clock, pass } = setUp()
+  const links = [meeting.forLink(), meeting.forLink(), meeting.forLink()]
+  for (const link of links) link.observe(toTimestamp(wallMs + hour - 4000, 0))
+  meeting.agree()
+  pass(100)
+  expect(() => links[0]?.observe(toTimestamp(wallMs + hour + 100, 0))).toThrow(/ahead/)
+  links[1]?.observe(toTimestamp(wallMs + hour + 100, 0))
+  links[0]?.observe(toTimestamp(wallMs + hour + 100, 1))
+  expect(timestampMs(clock.now())).toBe(wallMs + hour + 100)
 })

@@ -39,7 +39,7 @@ export async function composeNode(options: ComposeOptions, cleanup: Cleanup): Pr
   const clock = makeClock(options)
   const clocks = agents.map((one) => one.clock)
   // The shards may remember another time than this machine's, whose clock may have been set since.
-  const times = clocks.map((one) => one.now())
+  const times = clocks.map((one) => one.stamp())
   for (const one of [clock, ...clocks]) one.agree(times)
   const coordinator = await startCoordinatorPart({ ...options, id, clock }, log, links, cleanup)
   coordinatorGauges(options.metrics, coordinator)

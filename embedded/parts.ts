@@ -110,7 +110,7 @@ async function startOneAgent(
       takeoverTimeoutMs,
       postgres: parsePostgresUrl(url),
       clock: (bound) => {
-        clock = makeClock(options, { bound })
+        clock = makeClock(options, { bound, meets: true })
         return clock
       },
       log: logger,
@@ -126,7 +126,7 @@ async function startOneAgent(
 
 export function makeClock(
   { maxClockOffsetMs, logger }: NodeOptions,
-  more: Pick<HlcOptions, 'bound'> = {},
+  more: Pick<HlcOptions, 'bound' | 'meets'> = {},
 ): HlcClock {
   return new HlcClock({
     wallMs: Date.now,

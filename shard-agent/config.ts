@@ -6,6 +6,8 @@ import type { PostgresAddress } from './pool/address.ts'
 /** The part of the hybrid logical clock that an agent uses. */
 export interface AgentClock {
   now(): bigint
+  /** The last timestamp issued or adopted, or the bound that it began with. */
+  peek?(): bigint
   observe(ts: bigint): void
   /** When `now` has thrown: resolves when it is worth asking again. */
   settled?(): Promise<void>

@@ -113,7 +113,7 @@ class ShardAgent implements Agent, LinkHost {
       const { shard, pool, gate, committed } = this
       const { log, failpoints = noFailpoints } = this.options
       // The clock begins above all that was applied here before.
-      gate.start(clock, clock.now())
+      gate.start(clock, clock.peek?.() ?? clock.now())
       for (const gid of await this.preparedBefore()) gate.prepared(gid, 0n)
       this.twoPhase = new TwoPhase({ shard, pool, gate, clock, committed, log, failpoints })
       this.recovery = this.makeRecovery()

@@ -370,4 +370,69 @@ describe('hlc: bound', () => {
     await first.retire()
     expect(bound.storedMs).toBe(storedMs)
   })
+
+  /** Started on a shard that has been served before, long enough ago that there is no lead. */
+  const restartedAfter = async (step: number, hands: Hands, bound = new MemoryBound()): Promise<HlcClock> => {
+    bound.storedMs = hands.wallMs - 10_000
+    hands.set(step)
+    const { wallMs, monoMs } = { wallMs: () => hands.wallMs, monoMs: () => hands.monoMs }
+    const clock = new HlcClock({ wallMs, monoMs, maxOffsetMs: 500, bound, meets: true })
+    await clock.start()
+    return clock
+  }
+
+  for (const step of [hour, -hour]) {
+    test(`restart with the wall an hour ${step > 0 ? 'ahead' : 'back'}: it takes the time of who speaks first`, async () => {
+      const [mine, theirs] = [new Hands(), new Hands()]
+      const bound = new MemoryBound()
+      const clock = await restartedAfter(step, mine, bound)
+      expect(bound.writes).toBe(0)
+      const peer = clockOf(theirs)
+      clock.observe(peer.now())
+      await clock.settled()
+      peer.observe(clock.now())
+      expect(Math.abs(bound.storedMs - theirs.wallMs)).toBeLessThan(3600)
+      mine.pass(5000)
+      theirs.pass(5000)
+      clock.observe(peer.now())
+      peer.observe(clock.stamp())
+    })
+  }
+
+  test('restart: before anybody has said what time it is: a guess, which binds nobody', async () => {
+    const hands = new Hands()
+    const clock = await restartedAfter(hour, hands)
+    expect(timestampMs(clock.stamp())).toBe(hands.wallMs)
+    clock.observe(0n)
+    clock.observe(toTimestamp(hands.wallMs - hour, 0))
+    await clock.settled()
+    expect(timestampMs(clock.now())).toBe(hands.wallMs - hour)
+  })
+
+  test('restart: the first that it heard had been held up: it takes the later one', async () => {
+    const hands = new Hands()
+    const clock = await restartedAfter(hour, hands)
+    clock.observe(toTimestamp(hands.wallMs - hour - 4000, 0))
+    clock.observe(toTimestamp(hands.wallMs - hour, 0))
+    hands.pass(60_000)
+    expect(codeOf(() => clock.observe(toTimestamp(hands.wallMs - hour + 4000, 0)))).toBe('58000')
+  })
+
+  test('a timestamp that was held up does not bear out a wall that was set back as far', () => {
+    const hands = new Hands()
+    const clock = clockOf(hands)
+    clock.now()
+    hands.pass(10_000)
+    hands.set(-4000)
+    clock.observe(toTimestamp(hands.wallMs, 0))
+    expect(timestampMs(clock.now())).toBe(hands.wallMs + 4000)
+  })
+
+  test('stamp: moved ahead by others: it says the time, and issues nothing', () => {
+    const hands = new Hands()
+    const clock = clockOf(hands)
+    clock.observe(toTimestamp(hands.wallMs + 400, 0))
+    expect(timestampMs(clock.stamp())).toBe(hands.wallMs)
+    expect(timestampMs(clock.now())).toBe(hands.wallMs + 400)
+  })
 })

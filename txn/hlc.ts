@@ -19,11 +19,14 @@ import type { Timestamp } from '../protocol/agent-link.ts'
  * `maxOffsetMs` of the wall and not of our walk): then the wall is right, we were wrong, and we follow it. So a step
  * costs nothing when the others did not step, when all did, and when it puts a wrong clock right.
  *
- * The walls may also have been set while a node was down. So a node that starts calls `agree` with its peers' timestamps,
- * and begins its walk at their median when its own wall is off.
+ * The walls may also have been set while a node was down. So a coordinator that starts calls `agree` with its agents'
+ * timestamps, and begins its walk at their median when its own wall is off. An agent (`meets`) takes the time of the
+ * first that tells it one. Until then it issues nothing and stores no bound, which could never be taken back; to a
+ * coordinator that does not know the time either it says what it thinks (`stamp`).
  *
  * What no rule can help: a node alone in being an hour fast that has issued timestamps before it met the others. They
- * refuse it, and as it never goes back, until they have caught up. Start it again without its stored bound.
+ * refuse these (so its prepares, while all else goes on), and as it never goes back, until they have caught up. Start it
+ * again without its stored bound.
  */
 export interface HlcState {
   /** Milliseconds and counter of the last timestamp issued or adopted. */
@@ -41,6 +44,9 @@ export interface HlcReading {
 
 export const counterMax = 0xffff
 const coverAttempts = 3
+/** So long a timestamp may have been on its way, over a link that is not yet taken for dead, or waiting for us. */
+const staleMsMax = 15_000
+const stampAheadMsMax = 50
 
 export function startHlc(reading: HlcReading, boundMs: number): HlcState {
   const wallMs = Math.floor(reading.wallMs)
@@ -90,7 +96,10 @@ export function observe(
   maxOffsetMs: number,
   boundMs: number,
 ): Observed {
-  const wallBorneOut = Math.abs(wallMs - state.walkMs) > maxOffsetMs && Math.abs(ms - wallMs) <= maxOffsetMs
+  const wallAheadMs = wallMs - state.walkMs
+  // A timestamp that was held up on its way says nothing for a wall that is a little behind.
+  const isOff = wallAheadMs > maxOffsetMs || wallAheadMs < -Math.max(staleMsMax, maxOffsetMs)
+  const wallBorneOut = isOff && Math.abs(ms - wallMs) <= maxOffsetMs
   const aheadMs = ms - Math.max(state.ms, state.walkMs)
   if (aheadMs > maxOffsetMs && !wallBorneOut) return 'too-far-ahead'
   if (ms < state.ms || (ms === state.ms && counter <= state.counter)) return 'known'
@@ -119,6 +128,8 @@ export interface HlcOptions {
   readonly maxOffsetMs: number
   /** An agent's. A coordinator needs none: its timestamps don't outlive it. */
   readonly bound?: ClockBound
+  /** Takes the time of the first that it hears of. Not before then, or before `now` is called, does its own wall count. */
+  readonly meets?: boolean
   /** How far ahead the bound is stored. */
   readonly boundAheadMs?: number
   /** Told when storing the bound failed; it is tried again at the next call. */
@@ -134,6 +145,10 @@ export class HlcClock {
   private storing: Promise<void> | undefined
   private started: boolean
   private retired = false
+  /** Has neither issued anything nor heard what time it is. */
+  private unmet: boolean
+  /** By the monotonic clock: until then what it was told at the meeting may turn out to have been old. */
+  private settlesUntilMs = 0
   /** Observed at or beyond the bound; 0n: nothing. */
   private floor = 0n
 
@@ -141,17 +156,19 @@ export class HlcClock {
     this.options = options
     this.aheadMs = options.boundAheadMs ?? 3000
     this.started = options.bound === undefined
+    this.unmet = options.meets ?? false
     this.boundMs = this.started ? Number.POSITIVE_INFINITY : 0
     this.state = startHlc(this.reading(), 0)
   }
 
-  /** Reads the bound and stores the first one ahead. Only for a clock with a bound, and before any other call. */
+  /** Reads the bound and, unless it `meets`, stores the first one ahead. Only for a clock with a bound, and before any other call. */
   async start(): Promise<void> {
     const { bound } = this.options
     if (bound === undefined || this.started) return
     const stored = await bound.read()
     Object.assign(this.state, startHlc(this.reading(), stored))
-    await this.extend()
+    if (this.unmet) this.boundMs = stored
+    else await this.extend()
     this.started = true
   }
 
@@ -182,6 +199,7 @@ export class HlcClock {
   /** The next timestamp. Throws `clock_stalled` when the bound is not stored yet: after `settled` it may be. */
   now(): Timestamp {
     invariant(this.started, 'clock used before start()')
+    this.unmet = false
     const { state } = this
     walk(state, this.reading(), this.options.maxOffsetMs)
     if (this.floor !== 0n) this.passFloor()
@@ -191,13 +209,26 @@ export class HlcClock {
     return toTimestamp(state.ms, state.counter)
   }
 
-  /** For what only has to be no later than what follows: the next timestamp, or the last one while there is none. */
+  /**
+   * For what only has to be no later than what follows: the next timestamp, or the last one while there is none. A clock
+   * that has been moved ahead of the time says the time instead: others may refuse it, or set theirs by it.
+   */
   stamp(): Timestamp {
+    const { state, options } = this
+    walk(state, this.reading(), options.maxOffsetMs)
+    if (this.unmet) return this.guess()
+    if (state.ms - state.walkMs > stampAheadMsMax) return toTimestamp(Math.floor(state.walkMs), 0)
     try {
       return this.now()
     } catch {
       return this.peek()
     }
+  }
+
+  /** What time it is as far as an agent knows that has just started: its wall's, unless that has been set back. */
+  private guess(): Timestamp {
+    const { ms, walkMs } = this.state
+    return toTimestamp(Math.floor(this.hasLead() ? walkMs : Math.max(ms, walkMs)), 0)
   }
 
   private passFloor(): void {
@@ -218,11 +249,18 @@ export class HlcClock {
     invariant(this.started, 'clock used before start()')
     const { state, options } = this
     const ms = timestampMs(ts)
+    if (this.unmet && ts > 0n) {
+      this.agree([ts])
+      this.settlesUntilMs = this.reading().monoMs + 2 * staleMsMax
+    }
     const counter = Number(ts & 0xffffn)
     // The common case first: it needs no look at the clocks.
     if (ms < state.ms || (ms === state.ms && counter <= state.counter)) return
     const reading = this.reading()
     walk(state, reading, options.maxOffsetMs)
+    if (reading.monoMs < this.settlesUntilMs && ms > state.walkMs + options.maxOffsetMs) {
+      if (ms <= state.walkMs + staleMsMax) state.walkMs = ms
+    }
     const observed = observe(state, ms, counter, reading.wallMs, options.maxOffsetMs, this.boundMs)
     if (observed === 'too-far-ahead') {
       const aheadMs = Math.ceil(ms - Math.max(state.ms, state.walkMs))
@@ -234,15 +272,17 @@ export class HlcClock {
 
   /**
    * For a node that starts, before it serves: takes the cluster's time (the median of its peers') for its own when the
-   * two differ by more than `maxOffsetMs`. Never goes back behind what was issued.
+   * two differ by more than `toleranceMs`. Never goes back behind what was issued.
    */
-  agree(peers: readonly Timestamp[]): void {
+  agree(peers: readonly Timestamp[], toleranceMs = this.options.maxOffsetMs): void {
     const { state, options } = this
     walk(state, this.reading(), options.maxOffsetMs)
     const sorted = peers.map(timestampMs).sort((a, b) => a - b)
     const medianMs = sorted[(sorted.length - 1) >> 1]
-    if (medianMs === undefined || Math.abs(medianMs - state.walkMs) <= options.maxOffsetMs) return
-    state.walkMs = medianMs
+    if (medianMs === undefined) return
+    this.unmet = false
+    if (Math.abs(medianMs - state.walkMs) > toleranceMs) state.walkMs = medianMs
+    this.keepAhead()
   }
 
   /** Whether everything issued after a crash would be above `ts`. */
