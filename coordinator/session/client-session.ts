@@ -46,7 +46,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly timers: SessionTimers
   readonly settings: SessionSettings
   readonly isolation: DefaultIsolation
-  readonly causal = new Causal()
+  readonly causal: Causal
   readonly out: ClientOutput
   readonly state: SessionState
   readonly prepared = new Map<string, Prepared>()
@@ -86,6 +86,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.isolation = new DefaultIsolation(this.settings)
     this.timers = new SessionTimers(this, new TimeLimits(this.settings))
     this.tx = new Transaction(this.timers)
+    this.causal = new Causal(this.tx, this.node.commits)
     this.out = new ClientOutput(options.socket)
     this.reader = new FrameReader({ frameBytesMax: options.node.limits.frameBytesMax })
     this.lines = new ShardLines(options.node.shardCount, (shard) => this.openLine(shard))
