@@ -240,8 +240,6 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.pumpCopy()
   }
 
-  // Simple protocol
-
   private query(buffer: Buffer, start: number, end: number): void {
     const sqlStart = start + 5
     const sqlEnd = end - 1
