@@ -128,7 +128,7 @@ export interface HlcOptions {
   readonly maxOffsetMs: number
   /** An agent's. A coordinator needs none: its timestamps don't outlive it. */
   readonly bound?: ClockBound
-  /** Takes the time of the first that it hears of. Not before then, or before `now` is called, does its own wall count. */
+  /** Takes the time of the first that it hears of. Its own wall only counts when `now` is called before that. */
   readonly meets?: boolean
   /** How far ahead the bound is stored. */
   readonly boundAheadMs?: number
@@ -161,7 +161,10 @@ export class HlcClock {
     this.state = startHlc(this.reading(), 0)
   }
 
-  /** Reads the bound and, unless it `meets`, stores the first one ahead. Only for a clock with a bound, and before any other call. */
+  /**
+   * Reads the bound and, unless it `meets`, stores the first one ahead. Only for a clock with a bound, and before any
+   * other call.
+   */
   async start(): Promise<void> {
     const { bound } = this.options
     if (bound === undefined || this.started) return

@@ -11,11 +11,14 @@ import type { CommandReply } from '../pool/command.ts'
 import { type RunSql, withInternal } from '../pool/internal-work.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { CommittedTransactions } from './committed.ts'
+import { FlushGroups } from './flush-groups.ts'
 import { type Admin, applyDecision, listPrepared, type PreparedRow } from './prepared-list.ts'
 
 /** The function that warns when a standby did not confirm: the name is not translated, the message is. */
 const SYNC_REP_ROUTINE = 'SyncRepWaitForLSN'
 const CLOCK_ATTEMPTS = 3
+/** On disks that take longer to sync Postgres makes good groups by itself. */
+const FLUSH_PATIENCE_MS = 5
 const INSUFFICIENT_PRIVILEGE = '42501'
 const UNDEFINED_OBJECT = '42704'
 
@@ -31,6 +34,7 @@ export interface TwoPhaseHost {
 
 export class TwoPhase {
   private readonly host: TwoPhaseHost
+  private readonly flushes = new FlushGroups(FLUSH_PATIENCE_MS)
 
   constructor(host: TwoPhaseHost) {
     this.host = host
@@ -41,7 +45,11 @@ export class TwoPhase {
     const { shard, failpoints } = this.host
     if (backend.status === STATUS.idle) throw this.refused('there is no transaction on it')
     if (failpoints.armed) await failpoints.hit('agent-before-prepare')
-    const reply = await backend.command(`PREPARE TRANSACTION ${literal(gid)}`)
+    backend.cancelAsked = false
+    const reply = await this.flushes.run(() => {
+      if (backend.cancelAsked) throw weftError('query_canceled', {})
+      return backend.command(`PREPARE TRANSACTION ${literal(gid)}`)
+    })
     if (reply.error !== undefined) throw reply.error
     if (reply.tag !== 'PREPARE TRANSACTION') throw this.refused('the transaction had already failed')
     if (reply.notices.some((notice) => notice.routine === SYNC_REP_ROUTINE)) {
@@ -162,7 +170,7 @@ export class TwoPhase {
   private async conclude(backend: Backend | undefined, gid: string, verb: Verb): Promise<void> {
     const sql = `${verb} ${literal(gid)}`
     if (backend !== undefined) {
-      const reply = await backend.command(sql)
+      const reply = await this.flushes.run(() => backend.command(sql))
       // Prepared under SET LOCAL ROLE it belongs to that role, which is over: the administrative login does it.
       if (reply.error?.code !== INSUFFICIENT_PRIVILEGE) return assertDone(reply)
     }

@@ -82,6 +82,8 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   /** Of the last ReadyForQuery. */
   status: number = STATUS.idle
   isDead = false
+  /** A cancel came before anything was sent. */
+  cancelAsked = false
   /** Its connection is being cut: nobody gets it any more. */
   private isDoomed = false
   /** What its settings were made with; undefined: not known. */
@@ -97,8 +99,6 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private readonly cancels: Cancels
   /** One was sent since the backend came to its owner. */
   private wasCancelled = false
-  /** A cancel came before anything was sent. */
-  private cancelAsked = false
   private readonly pass: GatePass
   private isPaused = false
   private readonly slot = new CommandSlot()
@@ -243,7 +243,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   cancel(): void {
     if (this.isParked) this.exec.withdraw(this.owner?.staleError ?? weftError('query_canceled', {}))
     else if (this.mode === MODE.exec || this.mode === MODE.command) this.sendCancel()
-    else if (this.mode === MODE.prelude) this.cancelAsked = true
+    else if (this.mode === MODE.prelude || this.mode === MODE.idle) this.cancelAsked = true
     else if (this.mode === MODE.waiting) {
       this.cancelAsked = true
       if (this.cancels.pending || this.owner?.request?.access !== 'write') return

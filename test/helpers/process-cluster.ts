@@ -37,6 +37,8 @@ export interface TestNode {
   held(name: FailpointName): Promise<void>
   release(): void
   ended(): Promise<void>
+  /** Sets its wall clock so many milliseconds off, now if it runs, and at its next start. */
+  setWall(shiftMs: number): void
   /** All it has printed. */
   output(): string
   isReady(): Promise<boolean>
@@ -63,6 +65,8 @@ export interface ProcessCluster {
   setPostgres(shard: number, server: TestPostgres): void
   stop(): Promise<void>
 }
+
+const shiftedWall = new URL('shifted-wall.js', import.meta.url).href
 
 export const waitLong = { timeout: 90_000, interval: 50 }
 
@@ -226,14 +230,23 @@ class Node implements TestNode {
     this.args = args
   }
 
+  setWall(shiftMs: number): void {
+    writeFileSync(this.wallFile, String(shiftMs))
+  }
+
+  /** Beside its configuration. */
+  private get wallFile(): string {
+    return `${this.args[this.args.indexOf('--config') + 1]}-${this.name}.wall`
+  }
+
   get isRunning(): boolean {
     return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null
   }
 
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [this.program, ...this.args], {
+    const child = spawn(process.execPath, ['--import', shiftedWall, this.program, ...this.args], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: { ...process.env, WEFT_FAILPOINT: 'ipc' },
+      env: { ...process.env, WEFT_FAILPOINT: 'ipc', WEFT_TEST_WALL: this.wallFile },
     })
     this.child = child
     this.news = []

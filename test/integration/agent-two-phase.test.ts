@@ -74,6 +74,21 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
     expect(await has(3)).toBe('0')
   })
 
+  test('prepare: cancelled before it is sent: an error, nothing prepared, the session goes on', async () => {
+    const s = open()
+    await insert(s, 30)
+    const prepare = s.session.prepare(gidOf())
+    s.session.cancel()
+    await expect(prepare).rejects.toMatchObject({ code: '57014' })
+    expect(s.session.holdsBackend).toBe(false)
+    expect(await has(30)).toBe('0')
+    await insert(s, 31)
+    const gid = gidOf()
+    const { prepareTs } = await s.session.prepare(gid)
+    await s.session.commitPrepared(gid, prepareTs)
+    expect(await has(31)).toBe('1')
+  })
+
   test('prepare: the transaction had failed: refused, rolled back', async () => {
     const s = open()
     await insert(s, 4)

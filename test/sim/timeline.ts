@@ -12,7 +12,11 @@ export class Timeline {
   private scheduled = 0
 
   after(ms: number, run: () => void): void {
-    this.push({ atMs: this.nowMs + Math.max(0, ms), order: this.scheduled++, run })
+    this.at(this.nowMs + Math.max(0, ms), run)
+  }
+
+  at(atMs: number, run: () => void): void {
+    this.push({ atMs: Math.max(this.nowMs, atMs), order: this.scheduled++, run })
   }
 
   runUntil(endMs: number): void {
@@ -22,6 +26,19 @@ export class Timeline {
       this.pop()
       this.nowMs = next.atMs
       next.run()
+    }
+    this.nowMs = endMs
+  }
+
+  /** As `runUntil`, for what awaits promises: all that follows from one event has happened before the next. */
+  async playUntil(endMs: number): Promise<void> {
+    for (;;) {
+      const next = this.heap[0]
+      if (next === undefined || next.atMs > endMs) break
+      this.pop()
+      this.nowMs = next.atMs
+      next.run()
+      await new Promise((resolve) => setImmediate(resolve))
     }
     this.nowMs = endMs
   }

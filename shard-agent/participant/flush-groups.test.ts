@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { FlushGroups } from './flush-groups.ts'
+
+const patienceMs = 5
+
+/** Work that is under way until it is told to end. */
+class Work {
+  readonly started: string[] = []
+  private readonly ends = new Map<string, (error?: Error) => void>()
+  readonly groups = new FlushGroups(patienceMs)
+
+  run(name: string): Promise<string> {
+    return this.groups.run(async () => {
+      this.started.push(name)
+      await new Promise<void>((resolve, reject) => {
+        this.ends.set(name, (error) => (error === undefined ? resolve() : reject(error)))
+      })
+      return name
+    })
+  }
+
+  end(name: string, error?: Error): void {
+    this.ends.get(name)!(error)
+  }
+}
+
+const settle = (): Promise<void> => vi.advanceTimersByTimeAsync(1).then(() => undefined)
+
+describe('flush groups', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  test('what comes in one turn of the event loop starts together', async () => {
+    const work = new Work()
+    const both = [work.run('a'), work.run('b')]
+    expect(work.started).toEqual([])
+    await settle()
+    expect(work.started).toEqual(['a', 'b'])
+    work.end('b')
+    work.end('a')
+    expect(await Promise.all(both)).toEqual(['a', 'b'])
+  })
+
+  test('what comes while a group is under way waits until all of it is back, then starts together', async () => {
+    const work = new Work()
+    const all = [work.run('a'), work.run('b')]
+    await settle()
+    all.push(work.run('c'))
+    work.end('a')
+    await settle()
+    all.push(work.run('d'))
+    await settle()
+    expect(work.started).toEqual(['a', 'b'])
+    work.end('b')
+    await settle()
+    expect(work.started).toEqual(['a', 'b', 'c', 'd'])
+    work.end('c')
+    work.end('d')
+    expect(await Promise.all(all)).toEqual(['a', 'b', 'c', 'd'])
+  })
+
+  test('a member that fails is back too', async () => {
+    const work = new Work()
+    const first = expect(work.run('a')).rejects.toThrow('refused')
+    await settle()
+    const second = work.run('b')
+    work.end('a', new Error('refused'))
+    await first
+    await settle()
+    expect(work.started).toEqual(['a', 'b'])
+    work.end('b')
+    expect(await second).toBe('b')
+  })
+
+  test('work that throws before it waits for anything keeps nobody waiting', async () => {
+    const groups = new FlushGroups(patienceMs)
+    const refused = expect(
+      groups.run(() => {
+        throw new Error('at once')
+      }),
+    ).rejects.toThrow('at once')
+    await settle()
+    await refused
+    const next = groups.run(() => Promise.resolve('next'))
+    await settle()
+    expect(await next).toBe('next')
+  })
+
+  test('a group that does not come back is overtaken, and its late return changes nothing', async () => {
+    const work = new Work()
+    const all = [work.run('stuck')]
+    await settle()
+    all.push(work.run('b'))
+    await vi.advanceTimersByTimeAsync(patienceMs - 1)
+    expect(work.started).toEqual(['stuck'])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(work.started).toEqual(['stuck', 'b'])
+    all.push(work.run('c'))
+    work.end('stuck')
+    await settle()
+    expect(work.started).toEqual(['stuck', 'b'])
+    work.end('b')
+    await settle()
+    expect(work.started).toEqual(['stuck', 'b', 'c'])
+    work.end('c')
+    expect(await Promise.all(all)).toEqual(['stuck', 'b', 'c'])
+  })
+})

@@ -1,0 +1,69 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { useTestCluster } from '../helpers/cluster.ts'
+import { type AnomalyKind, check, FORBIDDEN, statementsApart, type Txn } from '../helpers/list-append.ts'
+import { createLists, runLoad, summary } from '../helpers/list-append-load.ts'
+
+const TXNS = 400
+const cluster = useTestCluster({ shards: 3 })
+
+beforeAll(async () => {
+  await createLists(cluster.current.weftUrl)
+  await createLists(cluster.current.plainUrl, false)
+})
+
+function load(begin: string, seed: number, setup = ''): Promise<Txn[]> {
+  return runLoad({ urls: [cluster.current.weftUrl], begin, seed, txns: TXNS, setup })
+}
+
+function forbidden(history: readonly Txn[], kinds: readonly AnomalyKind[]): string[] {
+  return check(history)
+    .filter(({ kind }) => kinds.includes(kind))
+    .map(({ kind, text }) => `${kind}: ${text}`)
+}
+
+/** Enough has come through, over several lists, for a verdict to mean something. */
+function expectSubstance(history: readonly Txn[], committedMin: number): void {
+  const { committed, spread } = summary(history)
+  expect(committed).toBeGreaterThan(committedMin)
+  expect(spread).toBeGreaterThan(committedMin / 5)
+}
+
+describe('random transactions that append to lists and read them, on three shards', () => {
+  it.each([1, 2])(
+    'READ COMMITTED, seed %i: no G0, G1; no statement over several lists is torn',
+    async (seed) => {
+      const history = await load('BEGIN', seed)
+      expectSubstance(history, TXNS / 2)
+      expect(forbidden(history, FORBIDDEN['read committed'])).toEqual([])
+      expect(forbidden(statementsApart(history), FORBIDDEN['repeatable read'])).toEqual([])
+      // The load is one that shows what it may show.
+      expect(check(history).map(({ kind }) => kind)).toContain('G-single')
+    },
+  )
+
+  it.each([3, 4])('REPEATABLE READ, seed %i: snapshot isolation', async (seed) => {
+    const history = await load('BEGIN ISOLATION LEVEL REPEATABLE READ', seed)
+    expectSubstance(history, TXNS / 4)
+    expect(forbidden(history, FORBIDDEN['repeatable read'])).toEqual([])
+    expect(check(history).map(({ kind }) => kind)).toContain('G2')
+  })
+
+  it('READ COMMITTED with weft.consistent_reads off: torn statements are found', async () => {
+    const history = await load('BEGIN', 7, 'SET weft.consistent_reads = off')
+    expect(forbidden(statementsApart(history), FORBIDDEN['repeatable read'])).not.toEqual([])
+  })
+})
+
+describe('the same load on one Postgres: the judge finds what each level allows, and nothing else', () => {
+  it.each([
+    { level: 'read committed', seed: 11, allowed: 'G-single' },
+    { level: 'repeatable read', seed: 12, allowed: 'G2' },
+    { level: 'serializable', seed: 13, allowed: undefined },
+  ] as const)('$level', async ({ level, seed, allowed }) => {
+    const begin = `BEGIN ISOLATION LEVEL ${level}`
+    const history = await runLoad({ urls: [cluster.current.plainUrl], begin, seed, txns: TXNS })
+    expect(forbidden(history, FORBIDDEN[level])).toEqual([])
+    expect(forbidden(statementsApart(history), FORBIDDEN['repeatable read'])).toEqual([])
+    if (allowed !== undefined) expect(check(history).map(({ kind }) => kind)).toContain(allowed)
+  })
+})

@@ -1,0 +1,44 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { useTestCluster } from '../helpers/cluster.ts'
+import { type IsolationProxy, startIsolationProxy } from '../helpers/isolation-proxy.ts'
+import {
+  isolationTester,
+  readExpected,
+  readSpec,
+  runSpec,
+  specNames,
+  withoutSharding,
+} from '../helpers/isolation-tester.ts'
+import { query } from '../helpers/postgres.ts'
+
+/**
+ * Each spec runs on Weft, and, with no table sharded, on one Postgres: both must say the same, word by word. Where one
+ * database need not decide as several do, `expected/` has what Weft says.
+ */
+describe.skipIf(isolationTester === undefined)("specs for Postgres' isolationtester", () => {
+  const cluster = useTestCluster({ shards: 2 })
+  let proxy: IsolationProxy
+
+  beforeAll(async () => {
+    const { weft } = cluster.current
+    proxy = await startIsolationProxy({ port: weft.port, shards: weft.shards.map(({ url }) => url) })
+  })
+  afterAll(() => proxy?.stop())
+
+  /** What a spec that did not come to its end has left. */
+  beforeEach(async () => {
+    for (const url of [cluster.current.weftUrl, cluster.current.plainUrl]) {
+      const sql = "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'"
+      for (const { name } of await query<{ name: string }>(url, sql))
+        await query(url, `DROP TABLE ${name} CASCADE`)
+    }
+  })
+
+  it.each(specNames)('%s: as on one Postgres, or as written down', async (name) => {
+    const { plain } = cluster.current
+    const spec = readSpec(name)
+    const expected = readExpected(name) ?? (await runSpec(withoutSharding(spec), plain))
+    const found = await runSpec(spec, { host: '127.0.0.1', port: proxy.port })
+    expect(found).toBe(expected)
+  })
+})

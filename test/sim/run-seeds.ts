@@ -1,0 +1,24 @@
+/** The part of `npm run sim` that runs in each of its processes: every `step`th seed from `first` to `last`. */
+import { type SimStats, simulate } from './commit-sim.ts'
+import { type CutSimResult, simulateCuts } from './cut-sim.ts'
+import { commitIds, cutIds, explain } from './explain.ts'
+
+export interface SeedReport {
+  readonly seed: number
+  readonly commits: SimStats
+  readonly cuts: CutSimResult['stats']
+  readonly failures: readonly string[]
+}
+
+async function runSeed(seed: number): Promise<SeedReport> {
+  const commits = await simulate(seed)
+  const cuts = simulateCuts(seed)
+  const failures: string[] = []
+  if (commits.violations.length > 0) failures.push(explain('commits', seed, commits, commitIds))
+  if (cuts.violations.length > 0) failures.push(explain('cuts', seed, cuts, cutIds))
+  return { seed, commits: commits.stats, cuts: cuts.stats, failures }
+}
+
+const [first = 1, step = 1, last = 1] = process.argv.slice(2).map(Number)
+for (let seed = first; seed <= last; seed += step) process.send?.(await runSeed(seed))
+process.disconnect?.()
