@@ -10,6 +10,7 @@ import type {
 } from '../../protocol/agent-link.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import type { CutStatement, Gate } from '../gate/gate.ts'
+import type { Unseen } from '../gate/gate-machine.ts'
 import type { TwoPhase } from '../participant/two-phase.ts'
 import type { Backend, BackendOwner } from '../pool/backend.ts'
 import type { IdentityPool, PoolUser } from '../pool/identity-pool.ts'
@@ -36,6 +37,9 @@ const PHASE = {
 /** How often a statement is told to end while its session waits for that. */
 const ABORT_AGAIN_MS = 500
 
+/** Recovery settles what has been in doubt for a second, wherever it is: then others may have seen it. */
+const UNSEEN_MS_MAX = 500
+
 /** A transaction that stays in doubt for longer than this is not waited for. */
 const SETTLE_MS_MAX = 5_000
 
@@ -56,6 +60,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   staleError: PgError | undefined
   /** The session's id on all links of its coordinator. */
   readonly knownAs: number
+  /** Unlike every other's, also of the same coordinator's. */
+  private readonly link: string
   private readonly host: SessionHost
   private readonly pool: IdentityPool
   private readonly onClosed: () => void
@@ -76,6 +82,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   /** `onClosed`: its id is free again; `onGone`: nothing of it is left. */
   constructor(
     host: SessionHost,
+    link: string,
     knownAs: number,
     pool: IdentityPool,
     sink: ReplySink,
@@ -83,6 +90,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     onGone: () => void,
   ) {
     this.host = host
+    this.link = link
     this.knownAs = knownAs
     this.pool = pool
     this.sink = sink
@@ -128,9 +136,16 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       return
     }
     const { seen } = this.request!
-    const gid = seen === undefined ? undefined : this.host.gate.unsettled(seen)
+    if (seen === undefined || this.host.gate.preparedCount === 0) return this.begin()
+    const unseen = this.unseen()
+    const gid = this.host.gate.unsettled(seen, unseen)
     if (gid === undefined) this.begin()
-    else this.waitForSettled(seen!, gid)
+    else this.waitForSettled(seen, gid, unseen)
+  }
+
+  private unseen(): Unseen | undefined {
+    if (this.request?.ownUnseen !== true) return undefined
+    return { owner: this.link, sinceMs: performance.now() - UNSEEN_MS_MAX }
   }
 
   private begin(): void {
@@ -144,18 +159,19 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   /** What the session has seen on another shard is here too before it looks. */
-  private waitForSettled(seen: Timestamp, gid: string): void {
+  private waitForSettled(seen: Timestamp, gid: string, unseen: Unseen | undefined): void {
     this.phase = PHASE.unsettled
     const { shard, gate } = this.host
     const timer = setTimeout(() => {
       this.stopSettling()
       this.refused(weftError('in_doubt', { shard, gid }))
     }, SETTLE_MS_MAX)
-    const forget = gate.whenSettled(seen, () => {
+    const settled = () => {
       clearTimeout(timer)
       this.stopSettling = () => {}
       this.begin()
-    })
+    }
+    const forget = gate.whenSettled(seen, settled, unseen)
     this.stopSettling = () => {
       clearTimeout(timer)
       forget()
@@ -273,6 +289,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     try {
       const reply = await this.host.twoPhase.prepare(backend, gid)
       this.preparedGid = gid
+      this.host.gate.own(gid, this.link)
       return reply
     } catch (error) {
       await this.letGo(backend)
