@@ -123,7 +123,7 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   const taints = (flags & TAINTS) !== 0
   const cut = flags & CUT_STATEMENT ? 'statement' : flags & CUT_TRANSACTION ? 'transaction' : undefined
   const seen = flags & SEEN ? body.u64() : undefined
-  const ownUnseen = (flags & OWN_UNSEEN) !== 0
+  const ownUnseen = flags & OWN_UNSEEN ? true : undefined
   const payload = body.rest()
   return { mapVersion, settings, begin, needs, payload, access, pin, taints, swallow, cut, seen, ownUnseen }
 }
