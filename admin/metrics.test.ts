@@ -40,6 +40,16 @@ test('metrics: quotes and line ends in labels and help: escaped', () => {
   expect(metrics.render()).toBe('# HELP c a\\nb\n# TYPE c counter\nc{what="say \\"x\\"\\n\\\\"} 1\n')
 })
 
+test('metrics: a counter that somebody else keeps: read when asked for', () => {
+  const metrics = new Metrics()
+  let taken = 1
+  metrics.counted('cuts_total', 'Cuts.', () => [[{ result: 'taken' }, taken]])
+  taken = 2
+  expect(metrics.render()).toBe(
+    '# HELP cuts_total Cuts.\n# TYPE cuts_total counter\ncuts_total{result="taken"} 2\n',
+  )
+})
+
 test('metrics: one name for two types: refused', () => {
   const metrics = new Metrics()
   metrics.counter('c', 'C.')

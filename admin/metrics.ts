@@ -41,6 +41,11 @@ export class Metrics {
     return this.#series(name, help, 'histogram', labels, (text) => new HistogramSeries(text, buckets))
   }
 
+  /** A counter that somebody else keeps. */
+  counted(name: string, help: string, read: GaugeReader): void {
+    this.#series(name, help, 'counter', {}, () => new GaugeSeries(read))
+  }
+
   gauge(name: string, help: string, read: GaugeReader): void {
     this.#series(name, help, 'gauge', {}, () => new GaugeSeries(read))
   }

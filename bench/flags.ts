@@ -15,6 +15,8 @@ export interface Flags {
   readonly profile: RegExp | undefined
   /** Which rows to look into the commits of. */
   readonly durableSteps: RegExp | undefined
+  /** Which rows to run with reads over all shards beside them. */
+  readonly cuts: RegExp | undefined
 }
 
 interface RawFlags {
@@ -30,6 +32,7 @@ interface RawFlags {
   readonly quick?: boolean
   readonly profile?: RegExp | true
   readonly durableSteps?: RegExp | true
+  readonly cuts?: RegExp | boolean
 }
 
 const systemNames: readonly SystemName[] = ['plain', 'pgbouncer', 'weft']
@@ -62,6 +65,12 @@ export function parseFlags(argv: readonly string[]): Flags {
       'then where commits spend their time (transfer, simple, 32 clients)',
       regex,
     )
+    .option(
+      '--cuts <regex>',
+      'then these with reads over all shards beside (transfer, simple, 32 clients)',
+      regex,
+    )
+    .option('--no-cuts', 'without that')
     .allowExcessArguments(false)
     .showHelpAfterError()
     .parse(argv)
@@ -81,11 +90,13 @@ function fromRaw(raw: RawFlags): Flags {
     json: raw.json === true,
     profile: orDefault(raw.profile, /^point select, simple, (32|4) clients/),
     durableSteps: orDefault(raw.durableSteps, /^transfer, simple, (32|4) clients/),
+    cuts: orDefault(raw.cuts ?? true, /^transfer, simple, (32|4) clients/),
   }
 }
 
-function orDefault(value: RegExp | true | undefined, pattern: RegExp): RegExp | undefined {
-  return value === true ? pattern : value
+function orDefault(value: RegExp | boolean | undefined, pattern: RegExp): RegExp | undefined {
+  if (typeof value === 'boolean') return value ? pattern : undefined
+  return value
 }
 
 function regex(text: string): RegExp {

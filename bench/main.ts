@@ -7,6 +7,7 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import { version } from '../cluster/version.ts'
 import { Cleanup } from '../embedded/cleanup.ts'
 import { SetupError } from '../errors/setup-error.ts'
+import { type CutLoadResult, formatCutLoadsOf, takeCutLoads } from './cut-load.ts'
 import {
   formatProfile,
   formatStepsResult,
@@ -31,6 +32,7 @@ interface Report {
   readonly rows: readonly Summary[]
   readonly profiles: readonly ProfileResult[]
   readonly durableSteps: readonly StepsResult[]
+  readonly cutLoads: readonly CutLoadResult[]
 }
 
 const say = (text: string): void => console.error(text)
@@ -92,17 +94,22 @@ async function lookInside(
   cases: readonly Case[],
   bench: Bench,
   environment: Environment,
-): Promise<Pick<Report, 'profiles' | 'durableSteps'>> {
+): Promise<Pick<Report, 'profiles' | 'durableSteps' | 'cutLoads'>> {
   const { weft } = environment
-  if (weft === undefined || bench.signal.aborted) return { profiles: [], durableSteps: [] }
+  if (weft === undefined || bench.signal.aborted) return { profiles: [], durableSteps: [], cutLoads: [] }
   const matching = (pattern: RegExp | undefined): Case[] =>
     cases.filter(({ label }) => pattern?.test(label) ?? false)
   const work = { flags, bench, environment }
+  const cutLoads = await takeCutLoads(work, weft, matching(flags.cuts))
   const durableSteps = await takeSteps(work, weft, matching(flags.durableSteps))
   const profiles = await takeProfiles(work, weft, matching(flags.profile))
-  const texts = [...durableSteps.map(formatStepsResult), ...profiles.map(formatProfile)]
+  const texts = [
+    ...formatCutLoadsOf(cutLoads),
+    ...durableSteps.map(formatStepsResult),
+    ...profiles.map(formatProfile),
+  ]
   if (!flags.json) for (const text of texts) console.log(`\n${text}`)
-  return { profiles: profiles.map(topSelfTimes), durableSteps }
+  return { profiles: profiles.map(topSelfTimes), durableSteps, cutLoads }
 }
 
 function announce(plan: Plan, { dir }: Environment): void {

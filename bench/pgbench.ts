@@ -17,6 +17,10 @@ export interface RunOptions {
   readonly clients: number
   /** How long; or so many transactions of every client. */
   readonly length: { readonly warmupSeconds: number; readonly seconds: number } | { readonly each: number }
+  /** So many per second instead of as many as can be, and a log of each: in files whose paths begin so. */
+  readonly paced?: { readonly perSecond: number; readonly logPrefix: string }
+  /** Options of the sessions, as PGOPTIONS has them. */
+  readonly settings?: string
   /** Whose CPU time is to be told. */
   readonly pid: number | undefined
   readonly signal: AbortSignal
@@ -56,17 +60,22 @@ interface Ended {
 }
 
 function execute(options: RunOptions): Promise<Ended> {
-  const { pgbench, target, scriptFile, mode, clients, length, signal } = options
+  const { pgbench, target, scriptFile, mode, clients, length, paced, settings, signal } = options
   const total = 'each' in length ? 0 : length.warmupSeconds + length.seconds
   const args = [
     ...['-n', '-h', target.host, '-p', target.port, '-U', target.user],
-    ...['-M', mode, '-c', clients, '-j', Math.min(2, clients), '-f', scriptFile],
+    ...['-M', mode, '-c', clients, '-j', paced === undefined ? Math.min(2, clients) : 1, '-f', scriptFile],
     ...('each' in length ? ['-t', length.each] : ['-T', total]),
     ...('each' in length || length.warmupSeconds === 0 ? [] : ['-P', length.warmupSeconds]),
+    ...(paced === undefined ? [] : ['-R', paced.perSecond, '-l', `--log-prefix=${paced.logPrefix}`]),
     target.database,
   ].map(String)
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PG')))
-  const child = spawn(pgbench, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...env, LC_ALL: 'C' } })
+  const sessionOptions = settings === undefined ? {} : { PGOPTIONS: settings }
+  const child = spawn(pgbench, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...env, ...sessionOptions, LC_ALL: 'C' },
+  })
   let output = ''
   const collect = (chunk: Buffer): void => {
     // 32 clients that fail alike say the same 32 times.

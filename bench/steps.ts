@@ -46,6 +46,53 @@ export function stepsBetween(before: Metrics, after: Metrics): Step[] {
   })
 }
 
+/** Of a histogram of seconds, in milliseconds; as exact as its buckets. */
+export interface Quantiles {
+  readonly count: number
+  readonly p50: number
+  readonly p99: number
+}
+
+/** What every series moved by, over several runs together. */
+export function sumOf(runs: readonly (readonly [before: Metrics, after: Metrics])[]): Metrics {
+  const sum = new Map<string, number>()
+  for (const [before, after] of runs) {
+    for (const [series, value] of after) {
+      sum.set(series, (sum.get(series) ?? 0) + value - (before.get(series) ?? 0))
+    }
+  }
+  return sum
+}
+
+/** All series of one histogram of seconds together; undefined when nothing was observed. */
+export function quantilesOf(moved: Metrics, histogram: string): Quantiles | undefined {
+  const upTo = new Map<number, number>()
+  for (const [series, count] of moved) {
+    const bound = series.startsWith(`${histogram}_bucket{`) ? /le="([^"]*)"/.exec(series)?.[1] : undefined
+    if (bound === undefined) continue
+    const seconds = bound === '+Inf' ? Number.POSITIVE_INFINITY : Number(bound)
+    upTo.set(seconds, (upTo.get(seconds) ?? 0) + count)
+  }
+  const buckets = [...upTo].sort(([a], [b]) => a - b)
+  const count = buckets.at(-1)?.[1] ?? 0
+  if (count === 0) return undefined
+  return { count, p50: quantile(buckets, 0.5 * count), p99: quantile(buckets, 0.99 * count) }
+}
+
+/** Evenly spread inside its bucket. */
+function quantile(buckets: readonly (readonly [seconds: number, upTo: number])[], rank: number): number {
+  let [fromSeconds, before] = [0, 0]
+  for (const [seconds, upTo] of buckets) {
+    if (upTo >= rank) {
+      if (seconds === Number.POSITIVE_INFINITY) break
+      return 1000 * (fromSeconds + ((seconds - fromSeconds) * (rank - before)) / (upTo - before))
+    }
+    fromSeconds = seconds
+    before = upTo
+  }
+  return 1000 * fromSeconds
+}
+
 export interface WalUse {
   readonly fsyncs: number
   readonly bytes: number

@@ -43,6 +43,8 @@ export interface Coordinator {
   info(): CoordinatorInfo
   /** Who is told how long each phase of a cross-shard commit took, in milliseconds. */
   onCommitPhase(listener: (phase: CommitPhase, tookMs: number) => void): void
+  /** Who is told how long each statement waited for its cut, in milliseconds. */
+  onCut(listener: (waitedMs: number) => void): void
   /** Stops accepting, tells the clients, ends their transactions. */
   stop(): Promise<void>
 }
@@ -125,6 +127,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     info: () => infoOf(node, options, sessions.size, planner, deadlocks),
     onCommitPhase: (listener) => {
       options.commits.onPhase = listener
+    },
+    onCut: (listener) => {
+      node.cuts.onCut = listener
     },
     stop: async () => {
       listener.drain()

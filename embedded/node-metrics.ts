@@ -5,6 +5,7 @@ import type { RunningAgent } from './parts.ts'
 
 export function coordinatorGauges(metrics: Metrics, coordinator: Coordinator): void {
   commitHistograms(metrics, coordinator)
+  cutMetrics(metrics, coordinator)
   metrics.gauge('weft_sessions', 'Client sessions.', () => coordinator.sessions)
   metrics.gauge('weft_map_version', 'Version of the shard map in use.', () => coordinator.info().mapVersion)
   metrics.gauge('weft_transactions', 'Transactions, by state.', () => {
@@ -27,12 +28,49 @@ export function commitHistograms(metrics: Metrics, coordinator: Coordinator): vo
   coordinator.onCommitPhase((phase, tookMs) => phases.get(phase)?.observe(tookMs / 1000))
 }
 
+/** Milliseconds are what matters here: finer than for statements. */
+export const holdBuckets: readonly number[] = [
+  0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25,
+  0.5, 1, 2.5, 5,
+]
+
+/** What consistent reads over several shards wait for. */
+function cutMetrics(metrics: Metrics, coordinator: Coordinator): void {
+  const help = 'Time that statements over several shards waited for their cut.'
+  const waits = metrics.histogram('weft_cut_wait_seconds', help, {}, holdBuckets)
+  coordinator.onCut((waitedMs) => waits.observe(waitedMs / 1000))
+  metrics.counted('weft_cuts_total', 'Cuts, by what became of them.', () => {
+    const { taken, failed } = coordinator.info().cuts
+    return [
+      [{ result: 'taken' }, taken],
+      [{ result: 'failed' }, failed],
+    ]
+  })
+}
+
+const COMMIT_KINDS = ['local', 'statement', 'decided'] as const
+
+/** What cuts cost writers. Commits that find the gate open are not in it. */
+function holdHistograms(metrics: Metrics, agents: readonly RunningAgent[]): void {
+  const help = 'Time that commits were held at the gate for a cut; only those that were.'
+  for (const { agent } of agents) {
+    const { shard } = agent
+    const histograms = COMMIT_KINDS.map((kind) =>
+      metrics.histogram('weft_commit_held_seconds', help, { shard, kind }, holdBuckets),
+    )
+    const [local, statement, decided] = histograms as [Histogram, Histogram, Histogram]
+    const held = { local, statement, decided }
+    agent.onHeld((kind, heldMs) => held[kind].observe(heldMs / 1000))
+  }
+}
+
 export function agentGauges(metrics: Metrics, agents: readonly RunningAgent[]): void {
   const each = (read: (status: AgentStatus) => number) => (): (readonly [Labels, number])[] =>
     agents.map(({ agent }) => {
       const status = agent.status()
       return [{ shard: status.shard }, read(status)]
     })
+  holdHistograms(metrics, agents)
   const up = each((status) => (status.up ? 1 : 0))
   metrics.gauge('weft_shard_up', 'Whether the shard answers.', up)
   metrics.gauge(

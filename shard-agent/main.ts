@@ -11,7 +11,7 @@ import { noFailpoints } from '../txn/failpoints.ts'
 import { parseGid } from '../txn/gid.ts'
 import type { HlcClock } from '../txn/hlc.ts'
 import { type AgentClock, type AgentOptions, type PoolOptions, poolDefaults } from './config.ts'
-import { Gate } from './gate/gate.ts'
+import { Gate, type HeldListener } from './gate/gate.ts'
 import { type AgentRecord, MARK_SQL, Ownership } from './gate/ownership.ts'
 import { CommittedTransactions } from './participant/committed.ts'
 import { listPrepared } from './participant/prepared-list.ts'
@@ -41,6 +41,8 @@ export interface Agent {
   /** A coordinator's link, as direct calls. */
   connect(coordinatorId: string): AgentLink
   status(): AgentStatus
+  /** Who is told how long commits were held at the gate: of those that were. */
+  onHeld(listener: HeldListener): void
   stop(): Promise<void>
 }
 
@@ -321,6 +323,10 @@ class ShardAgent implements Agent, LinkHost {
   }
 
   // Status and end
+
+  onHeld(listener: HeldListener): void {
+    this.gate.onHeld = listener
+  }
 
   status(): AgentStatus {
     return {

@@ -261,9 +261,7 @@ export class HlcClock {
     if (ms < state.ms || (ms === state.ms && counter <= state.counter)) return
     const reading = this.reading()
     walk(state, reading, options.maxOffsetMs)
-    if (reading.monoMs < this.settlesUntilMs && ms > state.walkMs + options.maxOffsetMs) {
-      if (ms <= state.walkMs + staleMsMax) state.walkMs = ms
-    }
+    if (reading.monoMs < this.settlesUntilMs) this.settle(ms, reading.wallMs)
     const observed = observe(state, ms, counter, reading.wallMs, options.maxOffsetMs, this.boundMs)
     if (observed === 'too-far-ahead') {
       const aheadMs = Math.ceil(ms - Math.max(state.ms, state.walkMs))
@@ -271,6 +269,14 @@ export class HlcClock {
     }
     if (observed === 'beyond-bound' && ts > this.floor) this.floor = ts
     this.keepAhead(ms)
+  }
+
+  /** What it was told at the meeting, and took for the time because its own wall was off, may have been held up. */
+  private settle(ms: number, wallMs: number): void {
+    const { state, options } = this
+    const isOwnTime = Math.abs(wallMs - state.walkMs) <= options.maxOffsetMs
+    const aheadMs = ms - state.walkMs
+    if (!isOwnTime && aheadMs > options.maxOffsetMs && aheadMs <= staleMsMax) state.walkMs = ms
   }
 
   /**

@@ -56,6 +56,7 @@ export class CutDriver {
   private readonly machine = new CutMachine()
   private readonly readers = new Map<number, Reader>()
   private lastReader = 0
+  private lastFailed = 0
   private timer: NodeJS.Timeout | undefined
   private isPerforming = false
 
@@ -120,7 +121,7 @@ export class CutDriver {
         return this.ask(effect)
       case 'release': {
         const { shard, id, go } = effect
-        if (!go) this.counters.failed++
+        if (!go) this.countFailed(id)
         // A link that breaks ends its cuts, and its sessions.
         this.options.links[shard]!.control({ kind: 'release', id, go }).catch(() => {})
         return
@@ -132,6 +133,12 @@ export class CutDriver {
       case 'failed':
         return this.failed(effect)
     }
+  }
+
+  /** Every shard of it is told. */
+  private countFailed(id: number): void {
+    if (id !== this.lastFailed) this.counters.failed++
+    this.lastFailed = id
   }
 
   private ask({ shard, id, ts, leaseMs, readers }: Extract<CutEffect, { kind: 'cut' }>): void {

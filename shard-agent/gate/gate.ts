@@ -6,6 +6,9 @@ import type { ActiveCut, CommitKind, GateEffect } from './gate-types.ts'
 /** Autocommit writes are sent in two parts for so long after the last cut. */
 const SPLIT_MS = 10_000
 
+/** Hears for how many milliseconds a commit was held. */
+export type HeldListener = (kind: CommitKind, heldMs: number) => void
+
 /** A commit that found the gate held. */
 export interface GateWaiter {
   readonly kind: CommitKind
@@ -41,6 +44,8 @@ export class Gate {
    * row lock. On while cuts are taken; without them one message is cheaper than two.
    */
   splitWrites = false
+  /** Told of each commit that had to wait, once it was let in. */
+  onHeld: HeldListener = () => {}
   private alwaysSplit = false
   private machine = new GateMachine()
   private clock: AgentClock | undefined
@@ -303,10 +308,13 @@ export class Gate {
   private admitWaiters(): void {
     const waiting = this.waiters
     this.waiters = []
+    const nowMs = performance.now()
     for (const entry of waiting) {
       const { kind, commitTs } = entry.waiter
-      if (this.machine.tryEnter(kind, commitTs)) entry.waiter.admitted()
-      else this.waiters.push(entry)
+      if (this.machine.tryEnter(kind, commitTs)) {
+        this.onHeld(kind, nowMs - entry.sinceMs)
+        entry.waiter.admitted()
+      } else this.waiters.push(entry)
     }
     this.noteStatements()
   }

@@ -60,6 +60,21 @@ describe('agent gate', () => {
     expect(await count()).toBe('2')
   })
 
+  test('gate: a listener hears how long a commit was held, and nothing of those that were not', async () => {
+    const held: [string, number][] = []
+    agent.onHeld((kind, heldMs) => held.push([kind, heldMs]))
+    await open().query('INSERT INTO gated VALUES (1)', { access: 'write' })
+    expect(held).toEqual([])
+    await hold()
+    const write = open().exec({ payload: extended('INSERT INTO gated VALUES (2)'), access: 'write' })
+    await waiting(1)
+    await release()
+    await write
+    expect(held).toEqual([['local', expect.any(Number)]])
+    expect(held[0]![1]).toBeGreaterThan(0)
+    agent.onHeld(() => {})
+  })
+
   test('gate: held: an autocommit write has run and waits with its Sync', async () => {
     await hold()
     const write = open().exec({ payload: extended('INSERT INTO gated VALUES (3)'), access: 'write' })

@@ -13,7 +13,8 @@ test.skipIf(!hasPgbench)(
       encoding: 'utf8',
     })
     expect(status, stderr).toBe(0)
-    const { rows } = JSON.parse(stdout) as {
+    const { rows, cutLoads } = JSON.parse(stdout) as {
+      cutLoads: { readsPerSecond: number; consistent: boolean; cutMs?: { count: number } }[]
       rows: { label: string; cells: Record<string, { kind: string; ratio?: { median: number } }> }[]
     }
     expect(rows.length).toBeGreaterThanOrEqual(8)
@@ -21,5 +22,13 @@ test.skipIf(!hasPgbench)(
       expect(cells.plain, label).toMatchObject({ kind: 'measured' })
       expect(cells.weft, label).toMatchObject({ kind: 'measured', ratio: { median: expect.any(Number) } })
     }
+    expect(cutLoads.map(({ readsPerSecond, consistent }) => [readsPerSecond, consistent])).toEqual([
+      [0, true],
+      [100, true],
+      [100, false],
+    ])
+    expect(cutLoads[1]).toMatchObject({ cutMs: { count: expect.any(Number) } })
+    expect(cutLoads[2]!.cutMs).toBeUndefined()
   },
+  180_000,
 )

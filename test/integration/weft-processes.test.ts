@@ -103,6 +103,11 @@ test('weft coordinator, weft agent: processes of their own, in any order: one cl
       { shard: 1, up: true },
     ],
   })
+  const metrics = async (adminUrl: string): Promise<string> => (await fetch(`${adminUrl}/metrics`)).text()
+  expect(await metrics(b.adminUrl)).toMatch(/^weft_cut_wait_seconds_count [1-9]/m)
+  expect(await metrics(b.adminUrl)).toMatch(/^weft_cuts_total{result="taken"} [1-9]/m)
+  const { adminUrl } = await up(agents[1]!)
+  expect(await metrics(adminUrl)).toMatch(/^weft_commit_held_seconds_count{shard="1",kind="decided"} \d/m)
   for (const process of [first, second, ...agents]) await stop(process)
 })
 
