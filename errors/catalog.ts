@@ -103,6 +103,14 @@ export const catalog = {
     message: (p) => `shard ${p.shard}: transaction ${p.gid} is in doubt, and a statement has to wait for it`,
     hint: () => 'Recovery settles it as soon as the transaction log can be reached. Run the statement again.',
   }),
+  not_covered: kind<{ shard: number }>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: () => 'could not serialize access: transactions in doubt are not told from their conflicts',
+    detail: (p) => `shard ${p.shard} was restarted while serializable transactions were prepared on it`,
+    hint: () =>
+      'Recovery settles them as soon as the transaction log can be reached. Run the transaction again.',
+  }),
   no_cut: kind<{ shard: number | undefined; why: string; waitedMs: number }>({
     sqlstate: '40001',
     retry: 'safe',

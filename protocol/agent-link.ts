@@ -112,6 +112,14 @@ export interface ReplySink {
   ready?(): void
 }
 
+export interface PrepareOptions {
+  /**
+   * The transaction is SERIALIZABLE and touched other shards: it uses the shard's probe (DESIGN 6), so that Postgres
+   * ends it, or whoever overwrites what it read, with 40001.
+   */
+  readonly probe?: boolean
+}
+
 export interface PrepareReply {
   readonly prepareTs: Timestamp
 }
@@ -132,7 +140,7 @@ export interface AgentSession {
    * counts); then nothing is prepared, and the backend is idle again, except when the error's code is 08006/57P01:
    * unknown.
    */
-  prepare(gid: string): Promise<PrepareReply>
+  prepare(gid: string, options?: PrepareOptions): Promise<PrepareReply>
   /** COMMIT PREPARED under the gate; a repeated call for an applied gid succeeds only if this agent applied it. */
   commitPrepared(gid: string, commitTs: Timestamp): Promise<void>
   rollbackPrepared(gid: string): Promise<void>

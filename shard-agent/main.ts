@@ -15,10 +15,12 @@ import { Gate, type HeldListener } from './gate/gate.ts'
 import { type AgentRecord, MARK_SQL, Ownership } from './gate/ownership.ts'
 import { CommittedTransactions } from './participant/committed.ts'
 import { listPrepared } from './participant/prepared-list.ts'
+import { ProbeKeeper } from './participant/probe.ts'
 import { Recovery } from './participant/recovery.ts'
 import { adminOf, TwoPhase } from './participant/two-phase.ts'
 import { findWaits, type WaitingSession } from './participant/waits.ts'
 import { describeAddress } from './pool/address.ts'
+import { withInternal } from './pool/internal-work.ts'
 import { Pool } from './pool/pool.ts'
 import { logIn } from './pool/startup.ts'
 import type { PooledSession } from './session/agent-session.ts'
@@ -58,6 +60,7 @@ class ShardAgent implements Agent, LinkHost {
   readonly pool: Pool
   readonly gate = new Gate()
   readonly versions: MapVersions
+  readonly probe: ProbeKeeper
   twoPhase!: TwoPhase
   recovery: Recovery | undefined
   isUp = false
@@ -96,6 +99,7 @@ class ShardAgent implements Agent, LinkHost {
       log,
       onDown: (error) => this.down(error.message),
     })
+    this.probe = new ProbeKeeper({ shard, log, withInternal: (work) => withInternal(this.pool, work) })
     this.versions = new MapVersions(
       {
         shard,
@@ -112,15 +116,16 @@ class ShardAgent implements Agent, LinkHost {
       const record = await this.ownership.acquire()
       this.versions.current = record.mapVersion
       const clock = await this.startClock(record)
-      const { shard, pool, gate, committed } = this
+      const { shard, pool, gate, committed, probe } = this
       const { log, failpoints = noFailpoints } = this.options
       // The clock begins above all that was applied here before.
       gate.start(clock, clock.peek?.() ?? clock.now())
       for (const gid of await this.preparedBefore()) gate.prepared(gid, 0n)
-      this.twoPhase = new TwoPhase({ shard, pool, gate, clock, committed, log, failpoints })
+      this.twoPhase = new TwoPhase({ shard, pool, gate, clock, committed, log, failpoints, probe })
       this.recovery = this.makeRecovery()
       // Not waited for: the log may be out of reach, and what is in doubt keeps only its own rows locked.
       void this.recovery.start()
+      probe.start(record.generation)
       await this.waitForTheTime()
       if (!this.ownership.isHeld) throw weftError('shard_unreachable', { shard, why: 'lost while starting' })
       this.isUp = true
@@ -258,6 +263,8 @@ class ShardAgent implements Agent, LinkHost {
   // Up and down
 
   private ownershipLost(why: string): void {
+    // The server may be another one when it comes back.
+    this.probe.lost()
     // Another agent may take the shard at any moment: nothing of ours may go on.
     this.down(why)
     this.pool.destroyAll(`this agent stopped serving: ${why}`)
@@ -279,7 +286,7 @@ class ShardAgent implements Agent, LinkHost {
       await this.pauseFor(delayMs)
       if (this.isStopping) return
       try {
-        await this.probe()
+        await this.tryServer()
         this.up()
         return
       } catch (error) {
@@ -289,10 +296,11 @@ class ShardAgent implements Agent, LinkHost {
     }
   }
 
-  private async probe(): Promise<void> {
+  private async tryServer(): Promise<void> {
     if (this.ownership.isHeld) await this.ownership.run('SELECT 1')
     else {
       const record = await this.ownership.acquire()
+      this.probe.start(record.generation)
       await this.versions.adopt(record.mapVersion)
     }
     const { postgres: address } = this.options
@@ -351,6 +359,7 @@ class ShardAgent implements Agent, LinkHost {
     await this.recovering
     for (const link of [...this.links]) await link.close()
     await this.recovery?.stop()
+    await this.probe.stop()
     await this.pool.close(STOP_GRACE_MS)
     this.gate.stop()
     // Without its shard it cannot: the next start waits then.

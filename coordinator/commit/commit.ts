@@ -26,6 +26,8 @@ export interface CommitReader extends CommitParticipant {
 }
 
 export interface CommitRequest {
+  /** It is SERIALIZABLE: every participant uses its shard's probe (DESIGN 6). */
+  readonly probe?: boolean
   readonly participants: readonly CommitParticipant[]
   readonly readers: readonly CommitReader[]
 }

@@ -172,7 +172,7 @@ export class RunningCommit {
 
   private prepare(shard: number): Promise<void> {
     return this.session(shard)
-      .prepare(this.driver.gid(this.txnId, shard))
+      .prepare(this.driver.gid(this.txnId, shard), { probe: this.request.probe ?? false })
       .then(
         (reply) => this.onPrepared(shard, reply.prepareTs),
         (error: unknown) => this.onPrepareError(shard, error),

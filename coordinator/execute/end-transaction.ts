@@ -118,7 +118,7 @@ async function commitTouched(ctx: ExecContext, lines: readonly ShardLine[]): Pro
 async function commitSerializable(ctx: ExecContext, lines: readonly ShardLine[]): Promise<void> {
   let wrote = lines.some((line) => line.wrote)
   if (!wrote) wrote = (await Promise.all(lines.map((line) => hasXid(ctx, line)))).includes(true)
-  if (wrote) return commitAcross(ctx, lines, [])
+  if (wrote) return commitAcross(ctx, lines, [], true)
   await settleAll(lines.map((line) => endOn(ctx, line, 'COMMIT')))
 }
 
@@ -132,10 +132,12 @@ async function commitAcross(
   ctx: ExecContext,
   writers: readonly ShardLine[],
   readers: readonly ShardLine[],
+  probe = false,
 ): Promise<void> {
   const { tx } = ctx
   tx.committing = [...writers, ...readers]
   const result = await ctx.node.commits.commit({
+    probe,
     participants: writers.map((line) => ({ shard: line.shard, session: line.session })),
     readers: readers.map((line) => ({
       shard: line.shard,

@@ -4,6 +4,7 @@ import type {
   AgentSession,
   BackendIdentity,
   ExecRequest,
+  PrepareOptions,
   PrepareReply,
   ReplySink,
   Timestamp,
@@ -18,6 +19,7 @@ import {
   writeBytes,
   writeCommitPrepared,
   writeOpen,
+  writePrepare,
   writeRequest,
   writeSignal,
 } from '../../protocol/mux/session-frames.ts'
@@ -134,7 +136,7 @@ export class LinkSession implements AgentSession {
 
   // Requests with an answer
 
-  prepare(gid: string): Promise<PrepareReply> {
+  prepare(gid: string, { probe = false }: PrepareOptions = {}): Promise<PrepareReply> {
     invariant(this.run === RUN.idle, 'prepare on a session that is busy')
     if (this.lost !== undefined) return Promise.reject(this.takeLost())
     if (!this.openOn?.isOpen) return Promise.reject(this.link.unreachable())
@@ -143,7 +145,8 @@ export class LinkSession implements AgentSession {
         this.preparedGid = gid
         resolve({ prepareTs })
       }
-      this.request(KIND.prepare, gid, { prepared, reject })
+      const requestId = this.await({ prepared, reject })
+      writePrepare(this.openOn!.writer(), this.wireId, requestId, gid, probe)
     })
   }
 
@@ -192,11 +195,7 @@ export class LinkSession implements AgentSession {
     })
   }
 
-  private request(
-    kind: typeof KIND.prepare | typeof KIND.rollbackPrepared | typeof KIND.reset,
-    gid: string,
-    waiter: Waiter,
-  ): void {
+  private request(kind: typeof KIND.rollbackPrepared | typeof KIND.reset, gid: string, waiter: Waiter): void {
     writeRequest(this.openOn!.writer(), kind, this.wireId, this.await(waiter), gid)
   }
 

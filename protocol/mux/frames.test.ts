@@ -278,10 +278,10 @@ const samples: Readonly<Record<string, Sample>> = {
   },
   prepare: {
     kind: KIND.prepare,
-    body: cat(u32(2), text('weft_1')),
-    write: (out) => session.writeRequest(out, KIND.prepare, 77, 2, 'weft_1'),
-    read: (body) => session.readRequest(bodyOf(body)),
-    value: { requestId: 2, gid: 'weft_1' },
+    body: cat(u32(2), Buffer.from([1]), text('weft_1')),
+    write: (out) => session.writePrepare(out, 77, 2, 'weft_1', true),
+    read: (body) => session.readPrepare(bodyOf(body)),
+    value: { requestId: 2, probe: true, gid: 'weft_1' },
   },
   commitPrepared: {
     kind: KIND.commitPrepared,

@@ -231,7 +231,7 @@ export function readCredit(body: FrameBody): number {
 
 export function writeRequest(
   out: FrameWriter,
-  kind: typeof KIND.prepare | typeof KIND.rollbackPrepared | typeof KIND.reset,
+  kind: typeof KIND.rollbackPrepared | typeof KIND.reset,
   session: number,
   requestId: number,
   gid: string,
@@ -245,6 +245,31 @@ export function writeRequest(
 
 export function readRequest(body: FrameBody): { readonly requestId: number; readonly gid: string } {
   const request = { requestId: body.uint32(), gid: body.text() }
+  body.finish()
+  return request
+}
+
+export function writePrepare(
+  out: FrameWriter,
+  session: number,
+  requestId: number,
+  gid: string,
+  probe: boolean,
+): void {
+  out.begin(KIND.prepare, session, 5 + textBytesMax(gid))
+  out
+    .u32(requestId)
+    .u8(probe ? 1 : 0)
+    .text(gid)
+    .end()
+}
+
+export function readPrepare(body: FrameBody): {
+  readonly requestId: number
+  readonly probe: boolean
+  readonly gid: string
+} {
+  const request = { requestId: body.uint32(), probe: body.flag(), gid: body.text() }
   body.finish()
   return request
 }

@@ -1,5 +1,8 @@
 import type { Gid } from '../../txn/gid.ts'
 
+/** The beginning of the gids of probes (probe.ts). */
+export const PROBE_GID_PREFIX = 'weft-probe:'
+
 /**
  * The agent's administrative login on a connection of its own. Rejects with something that has the SQLSTATE as
  * `code` (a PgError, or node-postgres' DatabaseError).
@@ -14,10 +17,11 @@ export interface PreparedRow {
   readonly owner: string
 }
 
-/** Everything prepared in this database, whoever did it. */
+/** Everything prepared in this database, whoever did it, but for the agent's own probes. */
 export async function listPrepared(admin: Admin): Promise<readonly PreparedRow[]> {
   const rows = await admin.query(
-    'SELECT gid, owner::text AS owner FROM pg_prepared_xacts WHERE database = current_database()',
+    `SELECT gid, owner::text AS owner FROM pg_prepared_xacts
+     WHERE database = current_database() AND gid NOT LIKE '${PROBE_GID_PREFIX}%'`,
   )
   return rows.map((row) => ({ gid: String(row.gid), owner: String(row.owner) }))
 }

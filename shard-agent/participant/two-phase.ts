@@ -1,7 +1,7 @@
 /** The commands of two-phase commit on one shard. */
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import type { PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
+import type { PrepareOptions, PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import type { Failpoints } from '../../txn/failpoints.ts'
 import type { AgentClock, AgentLog } from '../config.ts'
@@ -13,6 +13,7 @@ import type { Pool } from '../pool/pool.ts'
 import type { CommittedTransactions } from './committed.ts'
 import { FlushGroups } from './flush-groups.ts'
 import { type Admin, applyDecision, listPrepared, type PreparedRow } from './prepared-list.ts'
+import { type ProbeKeeper, USE_PROBE_SQL } from './probe.ts'
 
 /** The function that warns when a standby did not confirm: the name is not translated, the message is. */
 const SYNC_REP_ROUTINE = 'SyncRepWaitForLSN'
@@ -21,6 +22,7 @@ const CLOCK_ATTEMPTS = 3
 const FLUSH_PATIENCE_MS = 5
 const INSUFFICIENT_PRIVILEGE = '42501'
 const UNDEFINED_OBJECT = '42704'
+const IN_FAILED_TRANSACTION = '25P02'
 
 export interface TwoPhaseHost {
   readonly shard: number
@@ -30,6 +32,7 @@ export interface TwoPhaseHost {
   readonly committed: CommittedTransactions
   readonly log: AgentLog
   readonly failpoints: Failpoints
+  readonly probe: ProbeKeeper
 }
 
 export class TwoPhase {
@@ -41,16 +44,29 @@ export class TwoPhase {
   }
 
   /** PREPARE TRANSACTION. A rejection means that nothing is prepared, unless its code says that it is unknown. */
-  async prepare(backend: Backend, gid: string): Promise<PrepareReply> {
-    const { shard, failpoints } = this.host
+  async prepare(backend: Backend, gid: string, options: PrepareOptions = {}): Promise<PrepareReply> {
     if (backend.status === STATUS.idle) throw this.refused('there is no transaction on it')
-    if (failpoints.armed) await failpoints.hit('agent-before-prepare')
     backend.cancelAsked = false
+    if (this.host.failpoints.armed) await this.host.failpoints.hit('agent-before-prepare')
+    const sql = `PREPARE TRANSACTION ${literal(gid)}`
+    if (options.probe !== true) return this.prepareBy(sql, backend, gid)
+    const { probe } = this.host
+    try {
+      // The probe is there before the row is, and until what has a row is prepared: from then on it is asked for.
+      await probe.use()
+      return await this.prepareBy(`${USE_PROBE_SQL}; ${sql}`, backend, gid)
+    } finally {
+      probe.done()
+    }
+  }
+
+  private async prepareBy(sql: string, backend: Backend, gid: string): Promise<PrepareReply> {
+    const { shard, failpoints } = this.host
     const reply = await this.flushes.run(() => {
       if (backend.cancelAsked) throw weftError('query_canceled', {})
-      return backend.command(`PREPARE TRANSACTION ${literal(gid)}`)
+      return backend.command(sql)
     })
-    if (reply.error !== undefined) throw reply.error
+    if (reply.error !== undefined && reply.error.code !== IN_FAILED_TRANSACTION) throw reply.error
     if (reply.tag !== 'PREPARE TRANSACTION') throw this.refused('the transaction had already failed')
     if (reply.notices.some((notice) => notice.routine === SYNC_REP_ROUTINE)) {
       await this.takeBack(backend, gid)
@@ -155,7 +171,12 @@ export class TwoPhase {
     }
   }
 
-  /** The clock's bound may be on its way to the disk. A decision stands whatever the clock makes of its timestamp. */
+  /**
+   * Refused is only what lies further ahead than `max_clock_offset`: the decision of a coordinator whose clock is fast, or
+   * was, found in the log after a restart. It stands whatever the clock makes of its timestamp: no order rests on that,
+   * for the gate knows how high it has applied, and `cover` sees to what a crash would forget. A clock with nothing to do,
+   * whose stored bound is behind, is no reason: it adopts what it hears, and waits for its bound before it issues more.
+   */
   private async observeLater(ts: Timestamp): Promise<void> {
     const { clock, shard, log } = this.host
     await clock.settled?.()

@@ -3,6 +3,7 @@ import type { AgentSession, ExecRequest, ReplySink } from '../../protocol/agent-
 import { COPY_CREDIT_BYTES, KIND, muxViolation } from '../../protocol/mux/frame-kinds.ts'
 import {
   readCommitPrepared,
+  readPrepare,
   readRequest,
   writeBytes,
   writeCredit,
@@ -88,14 +89,15 @@ export class ServerSession implements ReplySink {
       this.reply(requestId, this.agent.commitPrepared(gid, commitTs))
       return
     }
+    if (kind === KIND.prepare) return this.prepare(body)
     const { requestId, gid } = readRequest(body)
-    if (kind === KIND.prepare) this.prepare(requestId, gid)
-    else if (kind === KIND.rollbackPrepared) this.reply(requestId, this.agent.rollbackPrepared(gid))
+    if (kind === KIND.rollbackPrepared) this.reply(requestId, this.agent.rollbackPrepared(gid))
     else this.reply(requestId, this.agent.reset())
   }
 
-  private prepare(requestId: number, gid: string): void {
-    this.agent.prepare(gid).then(
+  private prepare(body: FrameBody): void {
+    const { requestId, gid, probe } = readPrepare(body)
+    this.agent.prepare(gid, { probe }).then(
       ({ prepareTs }) => {
         if (!this.isSilent) writePrepared(this.connection.writer(), this.id, requestId, this.holds, prepareTs)
       },

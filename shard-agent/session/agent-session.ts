@@ -4,18 +4,22 @@ import { invariant, type PgError } from '../../errors/pg-error.ts'
 import type {
   AgentSession,
   ExecRequest,
+  PrepareOptions,
   PrepareReply,
   ReplySink,
   Timestamp,
 } from '../../protocol/agent-link.ts'
+import { errorResponse, READY_IDLE } from '../../protocol/wire/backend-messages.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import type { CutStatement, Gate } from '../gate/gate.ts'
 import type { Unseen } from '../gate/gate-machine.ts'
+import type { ProbeKeeper } from '../participant/probe.ts'
 import type { TwoPhase } from '../participant/two-phase.ts'
 import type { Backend, BackendOwner } from '../pool/backend.ts'
 import type { IdentityPool, PoolUser } from '../pool/identity-pool.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { MapVersions, VersionedSession } from './map-version.ts'
+import { mayCommit, refusalOfCommit } from './serializable-guard.ts'
 
 const PHASE = {
   idle: 0,
@@ -32,6 +36,8 @@ const PHASE = {
   refused: 6,
   /** Waits for prepared transactions that its session must not miss. */
   unsettled: 7,
+  /** A commit of a SERIALIZABLE transaction may have to wait (serializable-guard.ts). */
+  guarded: 8,
 } as const
 
 /** How often a statement is told to end while its session waits for that. */
@@ -51,6 +57,7 @@ export interface SessionHost {
   readonly pool: Pool
   readonly versions: MapVersions
   readonly twoPhase: TwoPhase
+  readonly probe: ProbeKeeper
 }
 
 export class PooledSession implements AgentSession, PoolUser, BackendOwner, VersionedSession, CutStatement {
@@ -103,7 +110,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   get isRunning(): boolean {
-    return this.phase === PHASE.running
+    return this.phase === PHASE.running || this.phase === PHASE.guarded
   }
 
   get backendPid(): number | undefined {
@@ -149,10 +156,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   private begin(): void {
-    if (this.backend !== undefined) {
-      this.phase = PHASE.running
-      this.backend.run(this)
-    } else {
+    if (this.backend !== undefined) this.runOn(this.backend)
+    else {
       this.phase = PHASE.queued
       this.host.pool.acquire(this.pool, this)
     }
@@ -206,11 +211,37 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     // The map may have changed since it was queued.
     this.phase = PHASE.held
     if (!this.host.versions.admits(this)) return false
-    this.phase = PHASE.running
     this.backend = backend
     if (this.isPaused) backend.pause()
-    backend.run(this)
+    this.runOn(backend)
     return true
+  }
+
+  private runOn(backend: Backend): void {
+    if (this.host.probe.isExposed && mayCommit(this.request!)) void this.runGuarded(backend)
+    else {
+      this.phase = PHASE.running
+      backend.run(this)
+    }
+  }
+
+  private async runGuarded(backend: Backend): Promise<void> {
+    this.phase = PHASE.guarded
+    const { probe, shard } = this.host
+    const error = await refusalOfCommit(backend, this.request!, probe)
+    if (backend.isDead) {
+      this.execEnded(true)
+      this.sink.failed(weftError('shard_unreachable', { shard, why: 'its connection was lost' }), false)
+    } else if (error === undefined) {
+      this.phase = PHASE.running
+      backend.run(this)
+    } else {
+      // As Postgres answers a COMMIT that fails: the transaction is over.
+      await this.letGo(backend)
+      this.execEnded(false)
+      this.sink.data(Buffer.concat([errorResponse(error.fields), READY_IDLE]), STATUS.idle)
+      this.wakeEndWaiters()
+    }
   }
 
   /** The exec was not sent. Told in a microtask: the sink must not hear of it inside its own call of `exec`. */
@@ -281,13 +312,13 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
 
   // Two-phase commit
 
-  async prepare(gid: string): Promise<PrepareReply> {
+  async prepare(gid: string, options?: PrepareOptions): Promise<PrepareReply> {
     invariant(this.phase === PHASE.idle, 'prepare on a session that is busy')
     const backend = this.backend
     if (backend === undefined) throw this.takeLost()
     this.phase = PHASE.preparing
     try {
-      const reply = await this.host.twoPhase.prepare(backend, gid)
+      const reply = await this.host.twoPhase.prepare(backend, gid, options)
       this.preparedGid = gid
       this.host.gate.own(gid, this.link)
       return reply

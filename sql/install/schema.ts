@@ -2,7 +2,7 @@ import { mapFunctions } from './map-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 1
+export const INSTALL_VERSION = 2
 
 export interface InstallOptions {
   readonly shard: number
@@ -52,7 +52,16 @@ CREATE TABLE IF NOT EXISTS weft.agent (
   map_version bigint NOT NULL DEFAULT 0,
   generation bigint NOT NULL DEFAULT 0,
   hlc_upper bigint NOT NULL DEFAULT 0
-);`
+);
+DO $weft$
+BEGIN
+  -- Rows without columns: everybody may insert them, and nobody can keep anything in them.
+  IF to_regclass('weft.ssi_probe') IS NULL THEN
+    CREATE TABLE weft.ssi_probe ();
+    -- Where somebody publishes all tables a DELETE would fail without.
+    ALTER TABLE weft.ssi_probe REPLICA IDENTITY FULL;
+  END IF;
+END $weft$;`
 
 /** A database that was another shard before is refused: serving it under a new number would misplace every row. */
 const agentRow = (shard: number): string => `
@@ -97,7 +106,8 @@ SELECT v.* FROM (VALUES ${values}) v WHERE NOT EXISTS (SELECT FROM weft.slots);`
 // Everybody may read what the cluster looks like; only the functions above (as their owner) write it.
 const grants = `
 GRANT USAGE ON SCHEMA weft TO PUBLIC;
-GRANT SELECT ON weft.installed, weft.agent TO PUBLIC;`
+GRANT SELECT ON weft.installed, weft.agent TO PUBLIC;
+GRANT INSERT ON weft.ssi_probe TO PUBLIC;`
 
 const homeGrants = `
 GRANT SELECT ON weft.meta, weft.slots, weft.relation, weft.shards, weft.tables, weft.transactions TO PUBLIC;`

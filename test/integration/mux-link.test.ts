@@ -10,6 +10,7 @@ import type {
   ControlRequest,
   ExecRequest,
   LinkEvents,
+  PrepareOptions,
   ReplySink,
 } from '../../protocol/agent-link.ts'
 import { FrameWriter } from '../../protocol/mux/frame-writer.ts'
@@ -57,8 +58,8 @@ class FakeSession implements AgentSession {
   resume(): void {
     this.calls.push('resume')
   }
-  async prepare(gid: string): Promise<{ prepareTs: bigint }> {
-    await this.call(`prepare ${gid}`)
+  async prepare(gid: string, options: PrepareOptions = {}): Promise<{ prepareTs: bigint }> {
+    await this.call(`prepare ${gid}${options.probe ? ' with the probe' : ''}`)
     return { prepareTs: 77n }
   }
   commitPrepared(gid: string, ts: bigint): Promise<void> {
@@ -206,7 +207,7 @@ describe('a link', () => {
     await s.session.reset()
     const refusal = new PgError({ code: '40001', message: 'no', detail: 'really', position: 3 })
     agent.answer = () => Promise.reject(refusal)
-    await expect(s.session.prepare('g3')).rejects.toMatchObject({ fields: refusal.fields })
+    await expect(s.session.prepare('g3', { probe: true })).rejects.toMatchObject({ fields: refusal.fields })
     agent.answer = () => Promise.reject(new TypeError('bug'))
     await expect(s.session.commitPrepared('g3', 1n)).rejects.toMatchObject({ code: 'XX000' })
     s.session.close()
@@ -216,7 +217,7 @@ describe('a link', () => {
       `commit g1 ${1n << 62n}`,
       'rollback g2',
       'reset',
-      'prepare g3',
+      'prepare g3 with the probe',
       'commit g3 1',
     ])
   })
