@@ -142,7 +142,8 @@ export const configSchema = z.strictObject({
   /** A timestamp further ahead of the wall clock is refused. */
   maxClockOffsetMs: milliseconds.default(500),
   /** A prepared transaction older than this is settled by recovery. */
-  inDoubtAfterMs: milliseconds.default(1000),
+  // Coordinators rely on the least (coordinator/commit/commit.ts).
+  inDoubtAfterMs: milliseconds.min(1000).default(1000),
 })
 
 export type ClusterConfig = Readonly<z.infer<typeof configSchema>>

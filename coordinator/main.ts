@@ -208,7 +208,10 @@ function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): Coordina
         divide()
       },
       up: (shard) => log.info({ shard }, 'shard is up'),
-      down: (shard, why) => log.warn({ shard, why }, 'shard is down'),
+      down: (shard, why) => {
+        options.commits.linkLost()
+        log.warn({ shard, why }, 'shard is down')
+      },
     })
   }
   return {

@@ -83,6 +83,11 @@ export interface ExecRequest {
    * waited for.
    */
   readonly seen?: Timestamp | undefined
+  /**
+   * With `seen`: nothing of this coordinator's transactions that it has not decided yet has taken effect anywhere, so
+   * those that it prepared here over this link a moment ago need not be waited for.
+   */
+  readonly ownUnseen?: boolean | undefined
 }
 
 /** Replies that an exec may ask to have left out. */

@@ -26,6 +26,8 @@ export interface CommitReader extends CommitParticipant {
 }
 
 export interface CommitRequest {
+  /** It is SERIALIZABLE: every participant uses its shard's probe (DESIGN 6). */
+  readonly probe?: boolean
   readonly participants: readonly CommitParticipant[]
   readonly readers: readonly CommitReader[]
 }
@@ -86,6 +88,9 @@ export interface CommitCounters {
 /** How often deadlines are looked at. They are for what hangs, not for precision. */
 const tickMs = 100
 
+/** Less than `in_doubt_after`, which is a second at least. */
+const UNSEEN_MS_MAX = 500
+
 /** Commits the transactions of one coordinator that wrote on several shards (DESIGN 4). */
 export class CommitDriver {
   readonly log: TxnLog
@@ -108,6 +113,7 @@ export class CommitDriver {
   private readonly running = new Set<RunningCommit>()
   private stopTicking: (() => void) | undefined
   private lastNumber = 0
+  private disturbed = 0
 
   constructor(options: CommitDriverOptions) {
     this.log = options.log
@@ -140,7 +146,7 @@ export class CommitDriver {
     }
     const txnId = txnIdFor(incarnation, ++this.lastNumber)
     return new Promise((answer) => {
-      const run = new RunningCommit(this, request, txnId, answer)
+      const run = new RunningCommit(this, request, txnId, this.lastNumber, answer)
       this.running.add(run)
       this.stopTicking ??= this.timers.every(tickMs, () => this.tick())
       run.start()
@@ -149,6 +155,23 @@ export class CommitDriver {
 
   gid(txnId: string, shard: number): string {
     return gidFor(this.cluster, txnId, shard)
+  }
+
+  /**
+   * Whether nothing of the transactions that this coordinator has not decided yet can have taken effect on a shard. Only
+   * recovery could have carried such a decision out, before its record was answered here: it does so after a lost
+   * connection, and when something has been in doubt for long.
+   */
+  get undecidedAreUnseen(): boolean {
+    for (const oldest of this.running) {
+      return oldest.number > this.disturbed && this.monoMs() - oldest.startedMs < UNSEEN_MS_MAX
+    }
+    return true
+  }
+
+  /** A shard's connection was lost: its agent settles what is under way. */
+  linkLost(): void {
+    this.disturbed = this.lastNumber
   }
 
   /** Called by a commit that has answered. */

@@ -20,6 +20,9 @@ const askAgainMsMax = 500
 
 /** Drives one transaction through the commit machine: turns its effects into calls and their answers into events. */
 export class RunningCommit {
+  /** Rises from commit to commit of the driver. */
+  readonly number: number
+  startedMs = 0
   private readonly driver: CommitDriver
   private readonly request: CommitRequest
   private readonly txnId: string
@@ -33,11 +36,13 @@ export class RunningCommit {
     driver: CommitDriver,
     request: CommitRequest,
     txnId: string,
+    number: number,
     answer: (outcome: Outcome) => void,
   ) {
     this.driver = driver
     this.request = request
     this.txnId = txnId
+    this.number = number
     this.answer = answer
     const shardOf = (member: CommitParticipant): number => member.shard
     const step = startCommit(txnId, request.participants.map(shardOf), request.readers.map(shardOf))
@@ -47,6 +52,7 @@ export class RunningCommit {
 
   start(): void {
     this.setDeadline()
+    this.startedMs = this.phaseSinceMs
     this.perform(this.firstEffects)
     this.firstEffects = []
   }
@@ -166,7 +172,7 @@ export class RunningCommit {
 
   private prepare(shard: number): Promise<void> {
     return this.session(shard)
-      .prepare(this.driver.gid(this.txnId, shard))
+      .prepare(this.driver.gid(this.txnId, shard), { probe: this.request.probe ?? false })
       .then(
         (reply) => this.onPrepared(shard, reply.prepareTs),
         (error: unknown) => this.onPrepareError(shard, error),

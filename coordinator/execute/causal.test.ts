@@ -1,21 +1,23 @@
 import { expect, test } from 'vitest'
 import { Causal } from './causal.ts'
 
+const causalOf = (hasSnapshot = false): Causal => new Causal({ hasSnapshot }, { undecidedAreUnseen: true })
+
 test('causal: nothing seen: nothing to wait for', () => {
-  const causal = new Causal()
+  const causal = causalOf()
   expect(causal.before(0)).toBeUndefined()
   expect(causal.token).toBe(0n)
 })
 
 test('causal: seen on one shard: only the others wait', () => {
-  const causal = new Causal()
+  const causal = causalOf()
   causal.saw(1, 10n)
   expect(causal.before(1)).toBeUndefined()
   expect(causal.before(0)).toBe(10n)
 })
 
 test('causal: seen on several shards: each waits for the highest of the others', () => {
-  const causal = new Causal()
+  const causal = causalOf()
   causal.saw(0, 10n)
   causal.saw(1, 20n)
   causal.saw(2, 15n)
@@ -27,9 +29,15 @@ test('causal: seen on several shards: each waits for the highest of the others',
 })
 
 test('causal: told by another session: every shard waits', () => {
-  const causal = new Causal()
+  const causal = causalOf()
   causal.saw(0, 10n)
   causal.adopt(12n)
   expect([0, 1].map((shard) => causal.before(shard))).toEqual([12n, 12n])
   expect(causal.token).toBe(12n)
+})
+
+test('causal: in a transaction with its snapshot: nothing to wait for', () => {
+  const causal = causalOf(true)
+  causal.saw(0, 10n)
+  expect(causal.before(1)).toBeUndefined()
 })

@@ -9,10 +9,17 @@ const NO_SHARD = -1
  * below it. What was seen on that very shard is no reason to wait: there it is as it was.
  */
 export class Causal {
+  private readonly tx: { readonly hasSnapshot: boolean }
+  private readonly commits: { readonly undecidedAreUnseen: boolean }
   private highest: Timestamp = 0n
   private shard = NO_SHARD
   /** The highest seen on any other shard than `shard`. */
   private second: Timestamp = 0n
+
+  constructor(tx: { readonly hasSnapshot: boolean }, commits: { readonly undecidedAreUnseen: boolean }) {
+    this.tx = tx
+    this.commits = commits
+  }
 
   saw(shard: number, ts: Timestamp): void {
     if (shard === this.shard) {
@@ -31,8 +38,15 @@ export class Causal {
 
   /** What `shard` has to have settled before it answers; undefined: nothing. */
   before(shard: number): Timestamp | undefined {
+    // A snapshot is what it is.
+    if (this.tx.hasSnapshot) return undefined
     const ts = shard === this.shard ? this.second : this.highest
     return ts === 0n ? undefined : ts
+  }
+
+  /** See `ExecRequest`. */
+  get ownUnseen(): boolean {
+    return this.commits.undecidedAreUnseen
   }
 
   get token(): Timestamp {

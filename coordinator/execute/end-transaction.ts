@@ -119,7 +119,7 @@ async function commitTouched(ctx: ExecContext, lines: readonly ShardLine[]): Pro
 async function commitSerializable(ctx: ExecContext, lines: readonly ShardLine[]): Promise<void> {
   let wrote = lines.some((line) => line.wrote)
   if (!wrote) wrote = (await Promise.all(lines.map((line) => hasXid(ctx, line)))).includes(true)
-  if (wrote) return commitAcross(ctx, lines, [])
+  if (wrote) return commitAcross(ctx, lines, [], true)
   await settleAll(lines.map((line) => endOn(ctx, line, 'COMMIT')))
 }
 
@@ -133,10 +133,12 @@ async function commitAcross(
   ctx: ExecContext,
   writers: readonly ShardLine[],
   readers: readonly ShardLine[],
+  probe = false,
 ): Promise<void> {
   const { tx } = ctx
   tx.committing = [...writers, ...readers]
   const result = await ctx.node.commits.commit({
+    probe,
     participants: writers.map((line) => ({ shard: line.shard, session: line.session })),
     readers: readers.map((line) => ({
       shard: line.shard,
@@ -161,7 +163,7 @@ async function commitAcross(
 /** COMMIT or ROLLBACK on one shard. */
 async function endOn(ctx: ExecContext, line: ShardLine, verb: 'COMMIT' | 'ROLLBACK'): Promise<void> {
   const options = { writes: false, taints: ctx.tx.tainted }
-  const ended = simpleQuery(ctx, line, verb, options, verb === 'COMMIT')
+  const ended = simpleQuery(ctx, line, verb, options, verb)
   const end = await (verb === 'COMMIT' && line.wrote ? unknownIfSent(ended) : ended)
   line.joined = false
   if (end.error !== undefined) throw end.error

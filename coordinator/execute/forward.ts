@@ -70,7 +70,10 @@ async function runOnSeveral(
     sendAsWritten(ctx, line, exec, consumer)
     return consumer.ended
   }
-  const ends = speak === 'rows' ? await readOnShards(ctx, shards, send) : await onShards(ctx, shards, send)
+  // In a Query there are no parameters: Postgres has an error for `$1` there, but none in a Parse.
+  const isBound = exec.bind !== undefined || exec.plan.paramCount === 0
+  const runs = speak === 'rows' && isBound ? readOnShards : onShards
+  const ends = await runs(ctx, shards, send)
   if (state.copyOutSent) ctx.out.push(COPY_DONE)
   ctx.out.hold(tagWithCount(ends[0]!.tag, speak === 'first' ? agreed(ends) : total(ends)))
 }

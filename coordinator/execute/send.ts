@@ -176,13 +176,13 @@ export async function simpleQuery(
   line: ShardLine,
   sql: string,
   options: SendOptions,
-  isCommit = false,
+  ends?: 'COMMIT' | 'ROLLBACK',
 ): Promise<Collected> {
   const collector = new Collector()
   prepareRequest(ctx, line, options)
-  if (isCommit) line.request.access = 'commit'
+  if (ends === 'COMMIT') line.request.access = 'commit'
   line.request.payload = query(sql)
-  line.exec(collector)
+  line.exec(collector, ends === undefined)
   return failedLeaves(ctx, line, collector.ended)
 }
 

@@ -78,18 +78,21 @@ export class ShardLine implements ReplySink {
       swallow: 0,
       cut: undefined,
       seen: undefined,
+      ownUnseen: false,
     }
   }
 
-  /** Starts the exec that `request` describes. */
-  exec(consumer: ReplyConsumer): void {
+  /** Starts the exec that `request` describes. `looks`: it may show data. */
+  exec(consumer: ReplyConsumer, looks = true): void {
     invariant(!this.active, `exec on shard ${this.shard} while one runs`)
     this.active = true
     this.execs++
     this.status = 0
     this.consumer = consumer
-    this.request.seen = this.request.cut === undefined ? this.owner.causal.before(this.shard) : undefined
-    this.session.exec(this.request as ExecRequest)
+    const { request, owner } = this
+    request.seen = looks && request.cut === undefined ? owner.causal.before(this.shard) : undefined
+    if (request.seen !== undefined) request.ownUnseen = owner.causal.ownUnseen
+    this.session.exec(request as ExecRequest)
   }
 
   /** Cancels the running exec; the client is told `error` in place of Postgres' own, if that comes to pass. */

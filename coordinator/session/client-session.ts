@@ -46,7 +46,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly timers: SessionTimers
   readonly settings: SessionSettings
   readonly isolation: DefaultIsolation
-  readonly causal = new Causal()
+  readonly causal: Causal
   readonly out: ClientOutput
   readonly state: SessionState
   readonly prepared = new Map<string, Prepared>()
@@ -86,6 +86,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.isolation = new DefaultIsolation(this.settings)
     this.timers = new SessionTimers(this, new TimeLimits(this.settings))
     this.tx = new Transaction(this.timers)
+    this.causal = new Causal(this.tx, this.node.commits)
     this.out = new ClientOutput(options.socket)
     this.reader = new FrameReader({ frameBytesMax: options.node.limits.frameBytesMax })
     this.lines = new ShardLines(options.node.shardCount, (shard) => this.openLine(shard))
@@ -238,8 +239,6 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.valve.resume()
     this.pumpCopy()
   }
-
-  // Simple protocol
 
   private query(buffer: Buffer, start: number, end: number): void {
     const sqlStart = start + 5
@@ -394,11 +393,12 @@ export class ClientSession implements ExecContext, WatchedSession {
   // Deadlocks over shards (WatchedSession)
 
   spanningWork(): number {
-    return this.tx.spanningWork()
+    return this.tx.isOpen ? this.tx.spanningWork() : this.lines.waitingForCut()
   }
 
   endAsVictim(error: PgError): void {
-    this.tx.endAsVictim(error)
+    if (this.tx.isOpen) this.tx.endAsVictim(error)
+    else this.lines.endAsVictim(error)
   }
 
   /** Of no statement: notifications. */

@@ -86,7 +86,7 @@ export class DirectPath implements ReplyConsumer {
     tx.beginsToEnd()
     if (verb === 'commit') session.settings.commit()
     else session.settings.rollback()
-    this.start(line, NOTHING_DIRECT)
+    this.start(line, NOTHING_DIRECT, false)
     return true
   }
 
@@ -137,13 +137,13 @@ export class DirectPath implements ReplyConsumer {
     return line
   }
 
-  private start(line: ShardLine, direct: Direct): void {
+  private start(line: ShardLine, direct: Direct, looks = true): void {
     this.session.occupy()
     this.direct = direct
     this.bytes = 0
     this.session.out.flush()
     this.rowTypes.begin(line.typeNumbers, line.missedType)
-    line.exec(this)
+    line.exec(this, looks)
   }
 
   // Replies (ReplyConsumer)

@@ -19,6 +19,18 @@ export class ShardLines {
     return line
   }
 
+  /** 0 unless a statement waits on several shards for its snapshot; else a number that changes when it goes on. */
+  waitingForCut(): number {
+    let waiting = 0
+    let execs = 0
+    for (const line of this.lines) {
+      if (line?.cutWait === undefined) continue
+      waiting++
+      execs += line.execs
+    }
+    return waiting < 2 ? 0 : execs
+  }
+
   /** Cancels what runs. */
   cancel(): void {
     for (const line of this.lines) if (line?.active) line.session.cancel()

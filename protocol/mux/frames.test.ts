@@ -199,9 +199,15 @@ const samples: Readonly<Record<string, Sample>> = {
   },
   'exec for a cut': {
     kind: KIND.exec,
-    body: cat(bytes(2 | 8 | 16 | 64, 0), u32(0), u32(4), bytes(0, 0, 0, 0), u32(1), u32(2)),
+    body: cat(bytes(2 | 8 | 16 | 64 | 128, 0), u32(0), u32(4), bytes(0, 0, 0, 0), u32(1), u32(2)),
     write: (out) =>
-      session.writeExec(out, 77, { ...bare(), cut: 'statement', seen: (1n << 32n) | 2n }, 4, []),
+      session.writeExec(
+        out,
+        77,
+        { ...bare(), cut: 'statement', seen: (1n << 32n) | 2n, ownUnseen: true },
+        4,
+        [],
+      ),
     read: (body) => session.readExec(bodyOf(body), definitions),
     value: {
       ...bare(),
@@ -210,6 +216,7 @@ const samples: Readonly<Record<string, Sample>> = {
       needs: [],
       cut: 'statement',
       seen: (1n << 32n) | 2n,
+      ownUnseen: true,
     },
   },
   'exec that opens a transaction under a cut': {

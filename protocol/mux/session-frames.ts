@@ -60,7 +60,8 @@ const TAINTS = 8
 const CUT_STATEMENT = 16
 const CUT_TRANSACTION = 32
 const SEEN = 64
-const FLAGS_MAX = 127
+const OWN_UNSEEN = 128
+const FLAGS_MAX = 255
 const SWALLOW_MAX = 7
 
 /** Everything of an exec frame's body but its payload. */
@@ -92,12 +93,12 @@ export function writeExec(
   out.endWith(payload)
 }
 
-function flagsOf({ access, pin, taints, cut, seen }: ExecRequest): number {
+function flagsOf({ access, pin, taints, cut, seen, ownUnseen }: ExecRequest): number {
   let flags = access === 'read' ? 0 : access === 'write' ? 1 : 2
   if (pin) flags |= PIN
   if (taints) flags |= TAINTS
   if (cut !== undefined) flags |= cut === 'statement' ? CUT_STATEMENT : CUT_TRANSACTION
-  if (seen !== undefined) flags |= SEEN
+  if (seen !== undefined) flags |= ownUnseen ? SEEN | OWN_UNSEEN : SEEN
   return flags
 }
 
@@ -122,7 +123,9 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   const taints = (flags & TAINTS) !== 0
   const cut = flags & CUT_STATEMENT ? 'statement' : flags & CUT_TRANSACTION ? 'transaction' : undefined
   const seen = flags & SEEN ? body.u64() : undefined
-  return { mapVersion, settings, begin, needs, payload: body.rest(), access, pin, taints, swallow, cut, seen }
+  const ownUnseen = flags & OWN_UNSEEN ? true : undefined
+  const payload = body.rest()
+  return { mapVersion, settings, begin, needs, payload, access, pin, taints, swallow, cut, seen, ownUnseen }
 }
 
 function texts(body: FrameBody, count: number): string[] {

@@ -205,3 +205,19 @@ test('gate: restart: what was applied before counts', () => {
   gate.cut('c1', 1, 10n, 100, 0)
   expect(said(gate)).toEqual(['behind c1/1@10 highest 50'])
 })
+
+test('gate: unsettled: not what the reader’s own link has prepared a moment ago and not decided', () => {
+  const gate = new GateMachine()
+  gate.prepared('mine', 5n)
+  gate.own('mine', 'c1#1', 1000)
+  const unseen = { owner: 'c1#1', sinceMs: 900 }
+  expect(gate.unsettled(10n)).toBe('mine')
+  expect(gate.unsettled(10n, unseen)).toBeUndefined()
+  expect(gate.unsettled(10n, { owner: 'c1#2', sinceMs: 900 })).toBe('mine')
+  expect(gate.unsettled(10n, { owner: 'c1#1', sinceMs: 1001 })).toBe('mine')
+  gate.decided('mine', 'commit', 6n)
+  expect(gate.unsettled(10n, unseen)).toBe('mine')
+  gate.prepared('nobody’s', 5n)
+  gate.concluded('mine')
+  expect(gate.unsettled(10n, unseen)).toBe('nobody’s')
+})

@@ -26,6 +26,15 @@ interface Prepared {
   readonly prepareTs: bigint
   decision: 'none' | 'commit' | 'abort'
   commitTs: bigint
+  /** The link over which it was prepared, and when. */
+  owner: string | undefined
+  sinceMs: number
+}
+
+/** What a reader need not wait for: prepared over its own link, not longer ago, and not decided. */
+export interface Unseen {
+  readonly owner: string
+  readonly sinceMs: number
 }
 
 type Cut = { -readonly [K in keyof ActiveCut]: ActiveCut[K] }
@@ -106,8 +115,17 @@ export class GateMachine {
   /** Call it in the same breath as `prepareTs` is issued. 0: prepared before this agent's time. */
   prepared(gid: string, prepareTs: bigint): void {
     if (!this.transactions.has(gid)) {
-      this.transactions.set(gid, { prepareTs, decision: 'none', commitTs: 0n })
+      const owner = undefined
+      this.transactions.set(gid, { prepareTs, decision: 'none', commitTs: 0n, owner, sinceMs: 0 })
     }
+  }
+
+  /** Whose it is. As long as that link lives its decision comes over it, ahead of whoever could have seen it elsewhere. */
+  own(gid: string, owner: string, nowMs: number): void {
+    const transaction = this.transactions.get(gid)
+    if (transaction === undefined) return
+    transaction.owner = owner
+    transaction.sinceMs = nowMs
   }
 
   /** Afterwards `advance`. */
@@ -135,9 +153,11 @@ export class GateMachine {
    * A transaction prepared at or before `ts` of which it is not known that it is not part of the state at `ts`, or
    * that is and was not applied yet; undefined: there is none.
    */
-  unsettled(ts: bigint): string | undefined {
-    for (const [gid, { prepareTs, decision, commitTs }] of this.transactions) {
+  unsettled(ts: bigint, unseen?: Unseen): string | undefined {
+    for (const [gid, { prepareTs, decision, commitTs, owner, sinceMs }] of this.transactions) {
       if (prepareTs > ts || decision === 'abort') continue
+      if (unseen !== undefined && decision === 'none' && owner === unseen.owner && sinceMs >= unseen.sinceMs)
+        continue
       if (decision === 'none' || commitTs <= ts) return gid
     }
     return undefined

@@ -1,6 +1,6 @@
 import type { CutAnswer } from '../../protocol/agent-link.ts'
 import type { AgentClock } from '../config.ts'
-import { GateMachine } from './gate-machine.ts'
+import { GateMachine, type Unseen } from './gate-machine.ts'
 import type { ActiveCut, CommitKind, GateEffect } from './gate-types.ts'
 
 /** Autocommit writes are sent in two parts for so long after the last cut. */
@@ -51,7 +51,11 @@ export class Gate {
   private clock: AgentClock | undefined
   private waiters: Waiting[] = []
   private idleWaiters: (() => void)[] = []
-  private settledWaiters: { readonly ts: bigint; readonly settled: () => void }[] = []
+  private settledWaiters: {
+    readonly ts: bigint
+    readonly unseen: Unseen | undefined
+    readonly settled: () => void
+  }[] = []
   /** By owner: its latest cut, until that is released. */
   private readonly works = new Map<string, CutWork>()
   private timer: NodeJS.Timeout | undefined
@@ -156,14 +160,19 @@ export class Gate {
     return this.machine.preparedGids()
   }
 
+  /** By the link over which it was prepared: see `Unseen`. */
+  own(gid: string, owner: string): void {
+    this.machine.own(gid, owner, performance.now())
+  }
+
   /** Whether a read must wait that is not to miss what is committed at or below `ts`; undefined: no. */
-  unsettled(ts: bigint): string | undefined {
-    return this.machine.preparedCount === 0 ? undefined : this.machine.unsettled(ts)
+  unsettled(ts: bigint, unseen?: Unseen): string | undefined {
+    return this.machine.preparedCount === 0 ? undefined : this.machine.unsettled(ts, unseen)
   }
 
   /** Calls `settled` once nothing is unsettled; the answer stops the waiting. */
-  whenSettled(ts: bigint, settled: () => void): () => void {
-    const entry = { ts, settled }
+  whenSettled(ts: bigint, settled: () => void, unseen?: Unseen): () => void {
+    const entry = { ts, unseen, settled }
     this.settledWaiters.push(entry)
     return () => {
       this.settledWaiters = this.settledWaiters.filter((w) => w !== entry)
@@ -176,7 +185,7 @@ export class Gate {
     const waiting = this.settledWaiters
     this.settledWaiters = []
     for (const entry of waiting) {
-      if (this.unsettled(entry.ts) === undefined) entry.settled()
+      if (this.unsettled(entry.ts, entry.unseen) === undefined) entry.settled()
       else this.settledWaiters.push(entry)
     }
   }

@@ -12,6 +12,7 @@ import type {
 import { errorResponse, READY_IDLE } from '../../protocol/wire/backend-messages.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import type { CutStatement, Gate } from '../gate/gate.ts'
+import type { Unseen } from '../gate/gate-machine.ts'
 import type { ProbeKeeper } from '../participant/probe.ts'
 import type { TwoPhase } from '../participant/two-phase.ts'
 import type { Backend, BackendOwner } from '../pool/backend.ts'
@@ -42,6 +43,9 @@ const PHASE = {
 /** How often a statement is told to end while its session waits for that. */
 const ABORT_AGAIN_MS = 500
 
+/** Recovery settles what has been in doubt for a second, wherever it is: then others may have seen it. */
+const UNSEEN_MS_MAX = 500
+
 /** A transaction that stays in doubt for longer than this is not waited for. */
 const SETTLE_MS_MAX = 5_000
 
@@ -63,6 +67,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   staleError: PgError | undefined
   /** The session's id on all links of its coordinator. */
   readonly knownAs: number
+  /** Unlike every other's, also of the same coordinator's. */
+  private readonly link: string
   private readonly host: SessionHost
   private readonly pool: IdentityPool
   private readonly onClosed: () => void
@@ -77,10 +83,13 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   preparedGid: string | undefined
   private endWaiters: (() => void)[] = []
   private stopSettling: () => void = () => {}
+  /** The running exec has its tables' locks, and keeps them until those on other shards are as far. */
+  private waitsForCut = false
 
   /** `onClosed`: its id is free again; `onGone`: nothing of it is left. */
   constructor(
     host: SessionHost,
+    link: string,
     knownAs: number,
     pool: IdentityPool,
     sink: ReplySink,
@@ -88,6 +97,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     onGone: () => void,
   ) {
     this.host = host
+    this.link = link
     this.knownAs = knownAs
     this.pool = pool
     this.sink = sink
@@ -112,7 +122,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     const { backend, request } = this
     if (backend === undefined) return false
     const begins = request?.begin !== undefined && request.begin.length > 0
-    return begins || backend.status !== STATUS.idle || this.preparedGid !== undefined
+    return begins || this.waitsForCut || backend.status !== STATUS.idle || this.preparedGid !== undefined
   }
 
   // Running statements
@@ -120,6 +130,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   exec(request: ExecRequest): void {
     invariant(this.phase === PHASE.idle && !this.isClosed, 'exec on a session that is busy or closed')
     this.request = request
+    this.waitsForCut = request.cut !== undefined
     this.phase = PHASE.held
     if (this.host.versions.admits(this)) this.proceed()
   }
@@ -132,9 +143,16 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       return
     }
     const { seen } = this.request!
-    const gid = seen === undefined ? undefined : this.host.gate.unsettled(seen)
+    if (seen === undefined || this.host.gate.preparedCount === 0) return this.begin()
+    const unseen = this.unseen()
+    const gid = this.host.gate.unsettled(seen, unseen)
     if (gid === undefined) this.begin()
-    else this.waitForSettled(seen!, gid)
+    else this.waitForSettled(seen, gid, unseen)
+  }
+
+  private unseen(): Unseen | undefined {
+    if (this.request?.ownUnseen !== true) return undefined
+    return { owner: this.link, sinceMs: performance.now() - UNSEEN_MS_MAX }
   }
 
   private begin(): void {
@@ -146,18 +164,19 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   /** What the session has seen on another shard is here too before it looks. */
-  private waitForSettled(seen: Timestamp, gid: string): void {
+  private waitForSettled(seen: Timestamp, gid: string, unseen: Unseen | undefined): void {
     this.phase = PHASE.unsettled
     const { shard, gate } = this.host
     const timer = setTimeout(() => {
       this.stopSettling()
       this.refused(weftError('in_doubt', { shard, gid }))
     }, SETTLE_MS_MAX)
-    const forget = gate.whenSettled(seen, () => {
+    const settled = () => {
       clearTimeout(timer)
       this.stopSettling = () => {}
       this.begin()
-    })
+    }
+    const forget = gate.whenSettled(seen, settled, unseen)
     this.stopSettling = () => {
       clearTimeout(timer)
       forget()
@@ -181,6 +200,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   goOn(): void {
+    this.waitsForCut = false
     if (this.phase === PHASE.running) this.backend!.goOn()
   }
 
@@ -300,6 +320,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     try {
       const reply = await this.host.twoPhase.prepare(backend, gid, options)
       this.preparedGid = gid
+      this.host.gate.own(gid, this.link)
       return reply
     } catch (error) {
       await this.letGo(backend)

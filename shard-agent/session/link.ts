@@ -35,11 +35,11 @@ export class DirectLink implements AgentLink {
   private readonly open_ = new Map<number, PooledSession>()
   private readonly closing = new Set<PooledSession>()
   /** Of one connection: cuts of an earlier one are over with it. */
-  private readonly cutOwner: string
+  private readonly name: string
   private isClosed = false
 
   constructor(host: LinkHost, coordinatorId: string) {
-    this.cutOwner = `${coordinatorId}#${++lastLink}`
+    this.name = `${coordinatorId}#${++lastLink}`
     this.host = host
     this.coordinatorId = coordinatorId
   }
@@ -67,6 +67,7 @@ export class DirectLink implements AgentLink {
     if (this.open_.has(sessionId)) throw weftError('internal', { what: `session ${sessionId} opened twice` })
     const session = new PooledSession(
       this.host,
+      this.name,
       knownAs,
       this.host.pool.enter(identity),
       sink,
@@ -103,7 +104,7 @@ export class DirectLink implements AgentLink {
       case 'cut':
         return this.cut(request)
       case 'release':
-        this.host.gate.release(this.cutOwner, request.id, request.go)
+        this.host.gate.release(this.name, request.id, request.go)
         return { kind: 'ok' }
       default:
         return assertNever(request)
@@ -115,7 +116,7 @@ export class DirectLink implements AgentLink {
     if (!isUp) throw weftError('shard_unreachable', { shard: this.shard, why: 'its server is down' })
     const { id, ts, leaseMs, sessions } = request
     const statements = sessions.flatMap((session) => this.open_.get(session) ?? [])
-    return gate.cut(this.cutOwner, id, BigInt(ts), leaseMs, statements)
+    return gate.cut(this.name, id, BigInt(ts), leaseMs, statements)
   }
 
   /** Those that have a backend. */
@@ -140,7 +141,7 @@ export class DirectLink implements AgentLink {
   close(): Promise<void> {
     if (!this.isClosed) {
       this.isClosed = true
-      this.host.gate.ownerGone(this.cutOwner)
+      this.host.gate.ownerGone(this.name)
       for (const session of [...this.open_.values()]) session.close()
       this.host.linkClosed(this)
     }

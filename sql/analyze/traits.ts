@@ -141,6 +141,7 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   const { schema, name } = qualified(call.funcname)
   if (schema === 'weft')
     throw weftError('not_supported', { what: `${schema}.${name}() is Weft's own`, hint: OWN_HINT })
+  if (name === 'pg_export_snapshot' && catalog.shardCount > 1) throw weftError('not_supported', EXPORT)
   if (isOpaque(schema, name, catalog)) {
     t.user ??= `${name}()`
     const table = catalog.tableInFunction?.(name)
@@ -161,6 +162,11 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   if (name === 'setseed' || name === 'pg_notify') t.taints = true
   if (name === 'set_config' && !isTrue(call.args?.[2])) t.taints = true
   if (fn.AGGREGATES.has(name) && !fn.ORDERLESS_AGGREGATES.has(name)) t.orderSensitive ??= `${name}()`
+}
+
+const EXPORT = {
+  what: 'pg_export_snapshot() is not supported',
+  hint: 'A snapshot of one shard says nothing about the others. Use ISOLATION LEVEL REPEATABLE READ.',
 }
 
 /** A function that Weft cannot look into. */

@@ -195,4 +195,30 @@ describe('deadlocks over shards', () => {
       await accounts.quiet()
     })
   })
+
+  it('a scatter read that is ready on one shard and DDL that has another: one is told 40P01, none hangs', async () => {
+    const [writer, ddl, reader] = [
+      await accounts.connect(),
+      await accounts.connect(),
+      await accounts.connect(),
+    ]
+    await writer.query('BEGIN')
+    await take(writer, accounts.on(0))
+    // It waits for the writer on the home shard, and only then comes to the others, where the reader is ready.
+    const changed = ddl.query('ALTER TABLE account ADD COLUMN note text').then(
+      () => 'ok',
+      (error: pg.DatabaseError) => error.code,
+    )
+    await lockWaiters(accounts, 0, 1)
+    const read = reader.query('SELECT count(*) FROM account').then(
+      () => 'ok',
+      (error: pg.DatabaseError) => error.code,
+    )
+    await lockWaiters(accounts, 0, 2)
+    await writer.query('COMMIT')
+    const ends = await Promise.all([changed, read])
+    expect(ends.filter((end) => end === 'ok').length).toBeGreaterThan(0)
+    expect(ends.every((end) => end === 'ok' || end === '40P01')).toBe(true)
+    await ddl.query('ALTER TABLE account DROP COLUMN IF EXISTS note')
+  })
 })
