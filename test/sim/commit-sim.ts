@@ -182,8 +182,8 @@ class Simulation implements SimWorld {
   private planTrouble(): void {
     const { rng } = this
     for (const { id } of this.shards) {
-      this.sometimes(2, () => this.killAgent(id))
-      this.sometimes(1, () => this.agents[id]?.process.pause(rng.upTo(8_000)))
+      this.sometimes(3, () => this.killAgent(id))
+      this.sometimes(3, () => this.agents[id]?.process.pause(rng.upTo(8_000)))
       this.sometimes(1, () => this.shards[id]?.crash())
     }
     this.sometimes(2, () => this.log.fail())
