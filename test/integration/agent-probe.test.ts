@@ -275,12 +275,25 @@ describe.each(versions)('agent probe on Postgres %i', (version) => {
         .then((reply) => reply.error?.code),
     ])
     expect(refused).toEqual(['40001', '40001', '40001', '40001'])
+    // Postgres by itself lets it commit: the conflicts of what is prepared are lost. And it refuses a new probe.
+    await query(url(0), `${SERIALIZABLE}; UPDATE kv SET v = v + 1 WHERE id = 1; COMMIT`)
+    const probe = `${SERIALIZABLE}; SELECT count(*) FROM weft.ssi_probe; PREPARE TRANSACTION 'weft-probe:0:test'`
+    await expect(query(url(0), probe)).rejects.toMatchObject({ code: '40001' })
     const waits = overwrite()
     await new Transaction([shards[0]!]).sessions[0]!.session.rollbackPrepared(t.gid(0))
     await t.sessions[1]!.session.rollbackPrepared(t.gid(1))
     expect(await waits).toBe('ok')
     expect(await skew(true)).toEqual(['ok', '40001'])
   }, 60_000)
+
+  test('the probe of a later agent is left alone', async () => {
+    const later = 'weft-probe:999999:later'
+    await query(url(0), `BEGIN; PREPARE TRANSACTION '${later}'`)
+    await (await inDoubt()).commit()
+    expect((await probes(0)).length).toBeGreaterThan(1)
+    await expect.poll(() => probes(0), { timeout: 20_000 }).toEqual([later])
+    await query(url(0), `ROLLBACK PREPARED '${later}'`)
+  })
 
   test('idle: no probe that would hold back vacuum, and no rows', async () => {
     const t = await inDoubt()
