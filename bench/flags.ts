@@ -10,6 +10,8 @@ export interface Flags {
   readonly clients: readonly number[] | undefined
   readonly scale: number
   readonly shards: number
+  /** Connections to one Postgres, for Weft's agents and PgBouncer alike. */
+  readonly poolSize: number
   readonly json: boolean
   /** Which rows to profile Weft in. */
   readonly profile: RegExp | undefined
@@ -28,6 +30,7 @@ interface RawFlags {
   readonly clients?: number[]
   readonly scale: number
   readonly shards: number
+  readonly poolSize: number
   readonly json?: boolean
   readonly quick?: boolean
   readonly profile?: RegExp | true
@@ -53,6 +56,7 @@ export function parseFlags(argv: readonly string[]): Flags {
     .option('--clients <list>', 'instead of the numbers of clients of each line', clients)
     .option('--scale <n>', 'tables of n times 100000 accounts', positive, 10)
     .option('--shards <n>', 'shards of the Weft cluster', positive, 3)
+    .option('--pool-size <n>', 'connections of Weft to each shard, and of PgBouncer', positive, 20)
     .option('--json', 'results as JSON on standard output')
     .option('--quick', 'a few transactions only, on small tables: does everything run?')
     .option(
@@ -87,6 +91,7 @@ function fromRaw(raw: RawFlags): Flags {
     clients: raw.clients ?? (quick ? [4] : undefined),
     scale: quick ? 1 : raw.scale,
     shards: raw.shards,
+    poolSize: raw.poolSize,
     json: raw.json === true,
     profile: orDefault(raw.profile, /^point select, simple, (32|4) clients/),
     durableSteps: orDefault(raw.durableSteps, /^transfer, simple, (32|4) clients/),

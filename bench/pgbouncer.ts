@@ -8,7 +8,7 @@ import { identity } from '../embedded/postgres-binaries.ts'
 import { chooseRunAs } from '../embedded/run-as.ts'
 import { stopWhenWeDie } from '../embedded/watchdog.ts'
 import { SetupError } from '../errors/setup-error.ts'
-import { poolSize, type System } from './system.ts'
+import type { System } from './system.ts'
 import { freePort } from './tools.ts'
 
 /** From 1.21 on it follows named prepared statements over its pool. */
@@ -16,13 +16,18 @@ const preparedSince = [1, 21] as const
 const startTimeoutMs = 10_000
 
 /** PgBouncer in transaction mode before `server`, with as many connections as Weft has for a shard. */
-export async function startPgbouncer(file: string, server: EmbeddedPostgres, dir: string): Promise<System> {
+export async function startPgbouncer(
+  file: string,
+  server: EmbeddedPostgres,
+  poolSize: number,
+  dir: string,
+): Promise<System> {
   const version = versionOf(file)
   const prepared = atLeast(version, preparedSince)
   const port = await freePort()
   const config = join(dir, 'pgbouncer.ini')
   const logFile = join(dir, 'pgbouncer.log')
-  writeFileSync(config, settings(server, port, prepared))
+  writeFileSync(config, settings(server, port, poolSize, prepared))
   const output = openSync(logFile, 'w')
   const runAs = process.getuid?.() === 0 ? chooseRunAs(server.dataDir) : undefined
   const child = spawn(file, [config], {
@@ -56,7 +61,7 @@ export async function startPgbouncer(file: string, server: EmbeddedPostgres, dir
   throw new SetupError(`pgbouncer did not start: ${said}`, `Leave it out: --systems plain,weft`)
 }
 
-function settings(server: EmbeddedPostgres, port: number, prepared: boolean): string {
+function settings(server: EmbeddedPostgres, port: number, poolSize: number, prepared: boolean): string {
   return `[databases]
 ${server.database} = host=${server.socketDir} port=${server.port} user=${server.user} dbname=${server.database}
 

@@ -48,14 +48,20 @@ export async function startSystems({ flags, cleanup, signal, say }: SetupOptions
   signal.throwIfAborted()
   const pgbouncer = wanted('pgbouncer') ? providePgbouncer(say) : undefined
   if (pgbouncer !== undefined && plain !== undefined) {
-    keep(await startPgbouncer(pgbouncer, plain.server, dir))
+    keep(await startPgbouncer(pgbouncer, plain.server, flags.poolSize, dir))
   }
   signal.throwIfAborted()
   let weft: WeftSystem | undefined
   if (wanted('weft')) {
     say(`starting Weft with ${flags.shards} shards`)
     weft = keep(
-      await startWeft({ shards: flags.shards, dir, profiling: flags.profile !== undefined, signal }),
+      await startWeft({
+        shards: flags.shards,
+        poolSize: flags.poolSize,
+        dir,
+        profiling: flags.profile !== undefined,
+        signal,
+      }),
     )
   }
   // A plain Postgres that only PgBouncer needs is not a column.

@@ -18,9 +18,6 @@ export interface System {
   stop(): Promise<void>
 }
 
-/** Connections to one Postgres, for Weft's agents and PgBouncer alike. */
-export const poolSize = 20
-
 /** Runs `work` on a connection of its own. */
 export async function withClient<T>(
   where: Target | string,

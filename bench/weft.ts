@@ -10,6 +10,7 @@ import type { System } from './system.ts'
 
 export interface WeftOptions {
   readonly shards: number
+  readonly poolSize: number
   readonly dir: string
   /** Loads what `profile` needs into the process. */
   readonly profiling: boolean
@@ -44,10 +45,12 @@ const lastLinesMax = 30
 
 /** `weft dev` as a process of its own, on free ports and a new data directory. */
 export async function startWeft(options: WeftOptions): Promise<WeftSystem> {
-  const { shards, dir, profiling, signal } = options
+  const { shards, poolSize, dir, profiling, signal } = options
   const node = profiling ? ['--import', preload] : []
   const ports = ['--port', '0', '--admin-port', '0']
-  const where = ['--data-dir', join(dir, 'weft'), '--fresh', '--shards', String(shards)]
+  const where = ['--data-dir', join(dir, 'weft'), '--fresh', '--shards', shards, '--pool-size', poolSize].map(
+    String,
+  )
   const child = spawn(process.execPath, [...node, program, 'dev', ...ports, ...where, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe', ...(profiling ? (['ipc'] as const) : [])],
     // A session of its own: Ctrl-C in the terminal is for us, who stop it in its turn.

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { createLogger } from '../admin/logger.ts'
-import { type DevCluster, defaultShards, startDevCluster } from '../embedded/dev-cluster.ts'
+import { type DevCluster, defaultPoolSize, defaultShards, startDevCluster } from '../embedded/dev-cluster.ts'
 import { collect, integer, port } from './arguments.ts'
 import { serve } from './serve.ts'
 
@@ -14,6 +14,7 @@ interface DevFlags {
   readonly shard: string[]
   readonly json?: boolean
   readonly logLevel: string
+  readonly poolSize: number
 }
 
 export function devCommand(): Command {
@@ -31,6 +32,7 @@ export function devCommand(): Command {
       collect,
       [],
     )
+    .option('--pool-size <n>', 'Postgres connections to each shard', integer(8, 90), defaultPoolSize)
     .option('--json', 'JSON lines only, for programs')
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(dev)

@@ -27,6 +27,7 @@ export interface DevClusterOptions {
   /** URLs of servers that run already, in place of embedded ones; shard 0 first. */
   readonly servers?: readonly string[]
   readonly logger: Logger
+  /** Postgres connections to each shard. */
   readonly poolSize?: number
   /** Who may log in, and how. Default: everyone who can reach the loopback port. */
   readonly auth?: readonly AuthRule[]
@@ -54,6 +55,7 @@ export interface DevCluster {
 
 const host = '127.0.0.1'
 export const defaultShards = 3
+export const defaultPoolSize = 20
 
 /** A whole cluster in this process: Postgres servers, their agents, one coordinator and the admin server. */
 export async function startDevCluster(options: DevClusterOptions): Promise<DevCluster> {
@@ -90,7 +92,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
       log: parseLog(meta.log),
       auth: options.auth ?? [{ from: ['all'], method: 'trust' }],
       sessionsMax: 1000,
-      pool: { size: options.poolSize ?? 20, waitTimeoutMs: 10_000 },
+      pool: { size: options.poolSize ?? defaultPoolSize, waitTimeoutMs: 10_000 },
       maxClockOffsetMs: 500,
       inDoubtAfterMs: 1000,
       takeoverTimeoutMs: 3000,
