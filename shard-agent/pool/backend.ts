@@ -241,7 +241,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
 
   /** Cancels what runs. Nothing if idle; never a commit that waits at the gate. */
   cancel(): void {
-    if (this.isParked) this.exec.withdraw(this.owner?.staleError ?? weftError('query_canceled', {}))
+    if (this.mode === MODE.exec && this.exec.waitsForCut) this.withdraw()
     else if (this.mode === MODE.exec || this.mode === MODE.command) this.sendCancel()
     else if (this.mode === MODE.prelude || this.mode === MODE.idle) this.cancelAsked = true
     else if (this.mode === MODE.waiting) {
@@ -250,6 +250,12 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
       this.pass.end()
       this.refuse(weftError('query_canceled', {}))
     }
+  }
+
+  /** Nothing of it may run: a request that comes when Postgres has nothing to do is lost, so it counts afterwards too. */
+  private withdraw(): void {
+    if (!this.isParked) this.sendCancel()
+    this.exec.withdraw(this.owner?.staleError ?? weftError('query_canceled', {}))
   }
 
   /** Brings what runs to its end, for a session that will not send or read any more. */

@@ -93,7 +93,8 @@ export class ExecRun {
   private swallow = 0
   /** Until it runs: what waits for a cut. */
   private cut: CutExec | undefined
-  /** Why it is ended without having run. */
+  /** Why it is to be ended without having run, as soon as it is parked, and why it was. */
+  private withdrawal: PgError | undefined
   withdrawn: PgError | undefined
   private readonly copy = new CopyStream()
   private waitsForDrain = false
@@ -108,6 +109,7 @@ export class ExecRun {
     this.request = request
     this.hasForwarded = false
     this.isStale = false
+    this.withdrawal = undefined
     this.withdrawn = undefined
     this.isSplit = split
     this.isCopyIn = false
@@ -158,19 +160,30 @@ export class ExecRun {
 
   goOn(): void {
     const { cut } = this
-    if (cut === undefined || !cut.isBound) return
+    if (cut === undefined || !cut.isBound || this.withdrawal !== undefined) return
     this.cut = undefined
     this.swallow = this.request.swallow | SWALLOW_BIND
     this.payloadReplies()
     this.host.channel.write(cut.runMessages)
   }
 
-  /** Ends a parked exec; the owner hears of `error`, and that nothing ran. */
+  get waitsForCut(): boolean {
+    return this.cut !== undefined
+  }
+
+  /** Ends an exec before its cut, once it is parked; the owner hears of `error`, and that nothing ran. */
   withdraw(error: PgError): void {
-    this.withdrawn = error
+    this.withdrawal = error
+    this.withdrawIfParked()
+  }
+
+  private withdrawIfParked(): boolean {
+    if (this.withdrawal === undefined || !this.isParked) return false
+    this.withdrawn = this.withdrawal
     this.endCut()
     this.host.scanner.table = DROP_TABLE
     this.host.channel.write(SYNC)
+    return true
   }
 
   /** Its backend is gone, or its reply complete. */
@@ -316,14 +329,18 @@ export class ExecRun {
     this.aheadLeft--
     if (this.aheadLeft > 0) return false
     if (this.cut === undefined) this.payloadReplies()
-    else this.owner.readyForCut()
+    else if (!this.withdrawIfParked()) this.owner.readyForCut()
     return false
   }
 
   private cutMessage(cut: CutExec, type: number, chunk: Buffer, start: number, end: number): boolean {
     if (type === MSG.errorResponse) return this.cutFailed(chunk, start, end)
-    if (type === MSG.parseComplete || type === MSG.bindComplete || type === MSG.commandComplete) cut.replied()
-    return isAside(type)
+    if (type !== MSG.parseComplete && type !== MSG.bindComplete && type !== MSG.commandComplete) {
+      return isAside(type)
+    }
+    cut.replied()
+    this.withdrawIfParked()
+    return false
   }
 
   /** The error is its answer; as no Sync was sent, one is now. */

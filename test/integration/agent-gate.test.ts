@@ -313,6 +313,28 @@ describe('agent gate', () => {
     await session.query('ROLLBACK')
   })
 
+  test('cut: cancelled before it is ready: Postgres may miss the request, the statement does not run all the same', async () => {
+    for (const busy of ['SELECT 1', 'SELECT count(*) FROM gated']) {
+      const s = open()
+      const reply = s.exec(select(busy))
+      s.session.cancel()
+      expect((await reply).error?.code).toBe('57014')
+      expect(await s.value('SELECT 1')).toBe('1')
+    }
+  })
+
+  test('cut: cancelled while its snapshot is taken: not run', async () => {
+    const { session, id, reply } = await parked(select('SELECT count(*) FROM gated'))
+    const taken = cut(clock.now(), [id])
+    // The agent has sent the Bind by now, and not heard of it.
+    await Promise.resolve()
+    session.session.cancel()
+    expect(await taken).toMatchObject({ result: 'taken' })
+    await release(true)
+    expect((await reply).error?.code).toBe('57014')
+    expect(await session.value('SELECT 1')).toBe('1')
+  })
+
   test('cut: the session is closed while it waits for one: its backend is free again', async () => {
     const { session, id } = await parked(select('SELECT 1'))
     session.session.close()
