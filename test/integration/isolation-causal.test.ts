@@ -172,20 +172,24 @@ describe('a transaction that one shard has committed and the other not yet', () 
 })
 
 describe('read your writes, monotonic reads', () => {
-  it('told COMMIT though one shard has not carried it out: who has the token waits for it there', async () => {
-    const pair = newPair()
-    const [writer, other] = [await connect(0), await connect(1)]
-    await cluster.agents[1]!.arm('agent-before-commit-prepared', 'hold')
-    await setBoth(writer, pair, 1)
-    const onShard1 = `SELECT n FROM counter WHERE id = ${pair[1]}`
-    expect(await query(cluster.postgres[1]!.url, onShard1)).toEqual([{ n: 0 }])
-    await adopt(other, await token(writer))
-    const reading = read(other, pair[1])
-    reading.catch(() => {})
-    for (let i = 0; i < 20; i++) expect(await read(writer, pair[0])).toBe(1)
-    cluster.agents[1]!.release()
-    expect(await reading).toBe(1)
-  })
+  it.each([0, 1] as const)(
+    'told COMMIT though shard %i has not carried it out: who has the token waits for it there',
+    async (late) => {
+      const pair = newPair()
+      const [writer, other, third] = [await connect(0), await connect(1), await connect(1)]
+      const agent = cluster.agents[late]!
+      await agent.arm('agent-before-commit-prepared', 'hold')
+      await setBoth(writer, pair, 1)
+      const behind = `SELECT n FROM counter WHERE id = ${pair[late]}`
+      expect(await query(cluster.postgres[late]!.url, behind)).toEqual([{ n: 0 }])
+      await adopt(other, await token(writer))
+      const reading = read(other, pair[late])
+      reading.catch(() => {})
+      for (let i = 0; i < 20; i++) expect(await read(third, pair[1 - late]!)).toBe(1)
+      agent.release()
+      expect(await reading).toBe(1)
+    },
+  )
 
   it('a commit over both shards, told to a session of the other coordinator: seen, again and again', async () => {
     const pair = newPair()
