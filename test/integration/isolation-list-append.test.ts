@@ -48,6 +48,12 @@ describe('random transactions that append to lists and read them, on three shard
     expect(check(history).map(({ kind }) => kind)).toContain('G2')
   })
 
+  it.each([5, 6])('SERIALIZABLE, seed %i: no cycle at all', async (seed) => {
+    const history = await load('BEGIN ISOLATION LEVEL SERIALIZABLE', seed)
+    expectSubstance(history, TXNS / 8)
+    expect(forbidden(history, FORBIDDEN.serializable)).toEqual([])
+  })
+
   it('READ COMMITTED with weft.consistent_reads off: torn statements are found', async () => {
     const history = await load('BEGIN', 7, 'SET weft.consistent_reads = off')
     expect(forbidden(statementsApart(history), FORBIDDEN['repeatable read'])).not.toEqual([])
