@@ -31,6 +31,13 @@ export class Causal {
     } else if (ts > this.second) this.second = ts
   }
 
+  /** What was read so far was no data: a session that has only been greeted waits for nothing. */
+  forget(): void {
+    this.highest = 0n
+    this.second = 0n
+    this.shard = NO_SHARD
+  }
+
   /** From another session, perhaps of another coordinator. */
   adopt(ts: Timestamp): void {
     this.saw(NO_SHARD, ts)

@@ -57,6 +57,7 @@ export class SlowPath {
   /** Asks the home shard, as the client's role and with its settings, for what a server reports at start. */
   async greet(): Promise<void> {
     const shown = await this.readParameters()
+    this.session.causal.forget()
     TIME_LIMITS.forEach((name, i) => {
       this.session.timers.limits.noteDefault(name, shown[REPORTED.length + i])
     })
