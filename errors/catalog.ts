@@ -63,6 +63,12 @@ export const catalog = {
     detail: (p) => `planned on map version ${p.have}, the shard is at ${p.need}`,
     hint: () => 'Run the transaction again.',
   }),
+  run_again: kind<Record<never, never>>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: () => 'a consistent read over several shards had to wait for this statement, which was ended',
+    hint: () => 'Run it again.',
+  }),
   outcome_unknown: kind<{ gid: string; why: string }>({
     sqlstate: '08007',
     retry: 'unknown',

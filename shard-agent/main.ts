@@ -82,6 +82,9 @@ class ShardAgent implements Agent, LinkHost {
     this.options = options
     this.poolOptions = { ...poolDefaults, ...options.pool }
     this.gate.splitAlways(options.splitWrites ?? false)
+    this.gate.onInTheWay = () => {
+      for (const session of this.sessions()) session.makeWay()
+    }
     this.ownership = new Ownership({
       shard,
       address: postgres,

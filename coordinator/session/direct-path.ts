@@ -14,6 +14,7 @@ import { HOME } from '../execute/context.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
 import { NOT_ONE, routeNow } from '../execute/route.ts'
 import { RowTypesStream } from '../execute/row-types.ts'
+import { mayRunAgain } from '../execute/run-again.ts'
 import { needing, type ReplyConsumer, type ShardLine } from '../execute/shard-line.ts'
 import { type Batch, directBatch } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
@@ -203,7 +204,7 @@ export class DirectPath implements ReplyConsumer {
     if (this.bytes > 0) return session.fatal(error)
     if (ends) this.slow.endTransaction()
     if (parsed !== undefined) session.prepared.delete(parsed.name)
-    if (!ends && isStale(error) && !sent) {
+    if (!ends && mayRunAgain(error, sent)) {
       tx.lost = false
       return session.runSlowly(direct)
     }
@@ -259,8 +260,3 @@ function isOfParse(chunk: Buffer): boolean {
   const { code, position } = parseErrorFields(chunk, 5, end)
   return position !== undefined || (code.startsWith('42') && code !== '42501')
 }
-
-function isStale(error: PgError): boolean {
-  return error.code === '40001' && error.message === STALE_MESSAGE
-}
-const STALE_MESSAGE = weftError('stale_map', { have: 0, need: 0 }).message

@@ -11,8 +11,8 @@ import { loadCatalog } from '../catalog/load.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
 import type { PlanScope } from '../execute/planner.ts'
-import { ExecFailed } from '../execute/replies.ts'
 import { run } from '../execute/run.ts'
+import { isStaleMap, mayPlanAgain, mayRunAsItIs } from '../execute/run-again.ts'
 import { queryShard } from '../execute/send.ts'
 import { SessionRunner } from '../execute/session-runner.ts'
 import { changesReported, REPORTED, SHOW_SQL } from '../settings/reported.ts'
@@ -176,9 +176,10 @@ export class SlowPath {
         return await this.execute(exec, alone)
       } catch (error) {
         // Alone, its implicit transaction can be rolled back and begun anew.
-        const again = mayPlanAgain(error) || (alone && session.tx.kind === 'implicit' && isStale(error))
-        if (attempt >= STALE_RETRIES || !again || session.out.pushedBytes !== said) throw error
-        await this.planAgain(alone)
+        const again = mayPlanAgain(error) || (alone && session.tx.kind === 'implicit' && isStaleMap(error))
+        const asItIs = alone && session.tx.kind === 'none' && mayRunAsItIs(error)
+        if (attempt >= STALE_RETRIES || !(again || asItIs) || session.out.pushedBytes !== said) throw error
+        if (again) await this.planAgain(alone)
       }
     }
   }
@@ -392,16 +393,6 @@ export class SlowPath {
     else void this.committing.then(done)
   }
 }
-
-/** Nothing of it ran, and with a newer shard map it may go through. */
-function mayPlanAgain(error: unknown): boolean {
-  return error instanceof ExecFailed && !error.sent && error.message === STALE
-}
-
-function isStale(error: unknown): boolean {
-  return error instanceof PgError && error.code === '40001' && error.message === STALE
-}
-const STALE = weftError('stale_map', { have: 0, need: 0 }).message
 
 /** In a pipeline VACUUM may come first; among several statements of one text Postgres refuses it. */
 function isOutside({ plan, bind }: Execution): boolean {

@@ -67,6 +67,11 @@ export class GateMachine {
     return this.count
   }
 
+  /** Commits in flight that may last: statements that commit by themselves. */
+  get statementsInFlight(): number {
+    return this.statements
+  }
+
   /** No cut is active. */
   get isOpen(): boolean {
     return this.cuts.length === 0

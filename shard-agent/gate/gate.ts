@@ -3,8 +3,10 @@ import type { AgentClock } from '../config.ts'
 import { GateMachine, type Unseen } from './gate-machine.ts'
 import type { ActiveCut, CommitKind, GateEffect } from './gate-types.ts'
 
-/** Autocommit writes are sent in two parts for so long after the last cut. */
+/** Autocommit writes are sent in two parts for so long after some were in the way of a cut. */
 const SPLIT_MS = 10_000
+/** Most statements are over sooner. */
+const PATIENCE_MS = 10
 
 /** Hears for how many milliseconds a commit was held. */
 export type HeldListener = (kind: CommitKind, heldMs: number) => void
@@ -39,11 +41,8 @@ interface Waiting {
 
 /** The agent's control over when commits on its shard take effect, and over cuts through them. */
 export class Gate {
-  /**
-   * Send the Sync of an autocommit write separately, once its statement has run: then in flight never waits for a
-   * row lock. On while cuts are taken; without them one message is cheaper than two.
-   */
-  splitWrites = false
+  /** Told when statements that commit by themselves keep a cut waiting: those that can be are to be run again, split. */
+  onInTheWay: () => void = () => {}
   /** Told of each commit that had to wait, once it was let in. */
   onHeld: HeldListener = () => {}
   private alwaysSplit = false
@@ -59,8 +58,8 @@ export class Gate {
   /** By owner: its latest cut, until that is released. */
   private readonly works = new Map<string, CutWork>()
   private timer: NodeJS.Timeout | undefined
-  private lastCutMs = 0
-  private splitTimer: NodeJS.Timeout | undefined
+  private wayTimer: NodeJS.Timeout | undefined
+  private splitUntilMs = 0
 
   /** `highest`: at or above every commit timestamp that was applied here before. */
   start(clock: AgentClock, highest: bigint): void {
@@ -70,7 +69,22 @@ export class Gate {
 
   splitAlways(always: boolean): void {
     this.alwaysSplit = always
-    this.splitWrites = always
+  }
+
+  /**
+   * Send the Sync of an autocommit write separately, once its statement has run: then in flight never waits for a
+   * row lock. While a cut is active, and for a while after one had to wait for statements: otherwise one message is
+   * cheaper than two.
+   */
+  get splitWrites(): boolean {
+    if (!this.machine.isOpen || this.alwaysSplit) return true
+    return this.splitUntilMs > 0 && this.isStillSplit()
+  }
+
+  private isStillSplit(): boolean {
+    if (performance.now() < this.splitUntilMs) return true
+    this.splitUntilMs = 0
+    return false
   }
 
   get inFlight(): number {
@@ -204,7 +218,7 @@ export class Gate {
     statements: readonly CutStatement[],
   ): Promise<CutAnswer> {
     await this.observe(ts)
-    this.keepSplit()
+    this.makeWay()
     const known = this.works.get(owner)
     if (known !== undefined && known.id === id && ts < known.ts) {
       return { kind: 'cut', id, ts: String(ts), result: 'expired' }
@@ -324,20 +338,19 @@ export class Gate {
     this.machine.statementWaitsSinceMs = first?.sinceMs
   }
 
-  /** Splits writes from now on, until no cut was taken for a while. */
-  private keepSplit(): void {
-    this.splitWrites = true
-    this.lastCutMs = performance.now()
-    this.splitTimer ??= setInterval(() => {
-      if (this.alwaysSplit || performance.now() - this.lastCutMs < SPLIT_MS) return
-      this.splitWrites = false
-      clearInterval(this.splitTimer)
-      this.splitTimer = undefined
-    }, SPLIT_MS / 2).unref()
+  /** A statement that was sent whole may wait for a row lock, or simply be long; nobody knows how long. */
+  private makeWay(): void {
+    if (this.machine.statementsInFlight === 0) return
+    this.wayTimer ??= setTimeout(() => {
+      this.wayTimer = undefined
+      if (this.machine.isOpen || this.machine.statementsInFlight === 0) return
+      this.splitUntilMs = performance.now() + SPLIT_MS
+      this.onInTheWay()
+    }, PATIENCE_MS).unref()
   }
 
   stop(): void {
     clearTimeout(this.timer)
-    clearInterval(this.splitTimer)
+    clearTimeout(this.wayTimer)
   }
 }

@@ -218,6 +218,14 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     if (this.mode === MODE.exec) this.exec.goOn()
   }
 
+  /** What runs commits by itself when it ends, could be sent in two parts, and nothing of it was shown. */
+  get mayRunAgain(): boolean {
+    const { mode, pass, exec, owner } = this
+    return (
+      mode === MODE.exec && pass.holdsStatement && exec.canHideReply() && canSplit(owner!.request!.payload)
+    )
+  }
+
   // While it runs
 
   copyData(bytes: Buffer): boolean {

@@ -27,6 +27,11 @@ export class GatePass implements GateWaiter {
     return false
   }
 
+  /** A statement sent whole, which commits when it has run. */
+  get holdsStatement(): boolean {
+    return this.isInFlight && this.kind === 'statement'
+  }
+
   admitted(): void {
     this.isWaiting = false
     this.isInFlight = true

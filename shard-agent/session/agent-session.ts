@@ -85,6 +85,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   private stopSettling: () => void = () => {}
   /** The running exec has its tables' locks, and keeps them until those on other shards are as far. */
   private waitsForCut = false
+  private isMakingWay = false
 
   /** `onClosed`: its id is free again; `onGone`: nothing of it is left. */
   constructor(
@@ -259,6 +260,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     this.phase = PHASE.idle
     this.request = undefined
     this.staleError = undefined
+    this.isMakingWay = false
     if (released) this.backend = undefined
     this.host.versions.execEnded()
     if (this.endWaiters.length > 0) this.wakeEndWaiters()
@@ -282,6 +284,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   cancel(): void {
+    // Whoever asked for it wants no second run.
+    if (this.isMakingWay) this.staleError = undefined
     if (this.phase === PHASE.running || this.phase === PHASE.preparing) this.backend?.cancel()
     else if (this.phase === PHASE.queued || this.phase === PHASE.held || this.phase === PHASE.unsettled) {
       this.withdraw()
@@ -298,6 +302,14 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   cancelAsStale(error: PgError): void {
     this.staleError ??= error
     this.backend?.cancel()
+  }
+
+  /** A cut waits for what runs here: it is run again, in a way that does not keep cuts waiting. */
+  makeWay(): void {
+    if (this.phase !== PHASE.running || this.staleError !== undefined) return
+    if (!this.backend!.mayRunAgain) return
+    this.isMakingWay = true
+    this.cancelAsStale(weftError('run_again', {}))
   }
 
   pause(): void {

@@ -68,7 +68,6 @@ export class MapVersions {
   private judge(session: VersionedSession, request: ExecRequest): boolean {
     const { mapVersion } = request
     if (mapVersion === ANY_MAP_VERSION) return true
-    if (mapVersion === ANY_MAP_VERSION) return true
     if (mapVersion > this.current) void this.adopt(mapVersion)
     if (request.access === 'commit' || endsTransaction(request.payload)) return true
     if (mapVersion < this.current) {

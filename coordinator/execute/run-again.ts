@@ -1,0 +1,33 @@
+import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import { ExecFailed } from './replies.ts'
+
+/**
+ * What an agent refuses, or ends unseen, so that it is run once more: planned on an old shard map, or sent whole when a
+ * cut had to wait for it. Such errors reach a client only when a part of the answer already has.
+ */
+const STALE_MAP = weftError('stale_map', { have: 0, need: 0 }).message
+const RUN_AGAIN = weftError('run_again', {}).message
+
+export function isStaleMap(error: unknown): boolean {
+  return error instanceof PgError && error.code === '40001' && error.message === STALE_MAP
+}
+
+function isInTheWay(error: unknown): boolean {
+  return error instanceof PgError && error.code === '40001' && error.message === RUN_AGAIN
+}
+
+/** Whether it may go through when it is run again; `sent`: Postgres may have run some of it for good. */
+export function mayRunAgain(error: PgError, sent: boolean): boolean {
+  return !sent && (isStaleMap(error) || isInTheWay(error))
+}
+
+/** Nothing of it ran, and with a newer shard map it may go through. */
+export function mayPlanAgain(error: unknown): boolean {
+  return error instanceof ExecFailed && !error.sent && isStaleMap(error)
+}
+
+/** Nothing of it is left, and as it is it goes through next time. */
+export function mayRunAsItIs(error: unknown): boolean {
+  return error instanceof ExecFailed && !error.sent && isInTheWay(error)
+}
