@@ -69,6 +69,7 @@ export class DirectPath implements ReplyConsumer {
       session.out.push(BEGIN_ANSWER)
       return true
     }
+    if (verb === 'commit' && tx.joined.length > 1) return this.commitAcross()
     const line = tx.joined[0]
     const simple = tx.kind === 'explicit' && tx.joined.length === 1 && line !== undefined
     if (!simple || tx.mapChanged || tx.tainted || session.state.pinned) return false
@@ -88,6 +89,16 @@ export class DirectPath implements ReplyConsumer {
     if (verb === 'commit') session.settings.commit()
     else session.settings.rollback()
     this.start(line, NOTHING_DIRECT, false)
+    return true
+  }
+
+  /** COMMIT over several shards takes its time, but nothing has to be planned for it. */
+  private commitAcross(): boolean {
+    const { session, slow } = this
+    const { tx } = session
+    if (tx.kind !== 'explicit' || tx.failed || session.state.pinned || slow.pins.pinned) return false
+    session.occupy()
+    void slow.commitBlock().then(() => session.idle())
     return true
   }
 

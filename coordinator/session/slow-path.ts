@@ -1,6 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import { EMPTY_QUERY_RESPONSE, errorResponse } from '../../protocol/wire/backend-messages.ts'
+import { commandComplete, EMPTY_QUERY_RESPONSE, errorResponse } from '../../protocol/wire/backend-messages.ts'
 import { query } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
@@ -27,6 +27,8 @@ import { endsFailure, moved, simpleExecution } from './simple-statement.ts'
 
 /** How often a statement is planned anew because the shard map changed under it, before the client hears of it. */
 const STALE_RETRIES = 5
+
+const COMMIT_COMPLETE = commandComplete('COMMIT')
 
 const LOCK_OUTSIDE = new PgError({
   code: '25P01',
@@ -102,6 +104,20 @@ export class SlowPath {
       await this.statements(frame)
       if (session.tx.kind === 'implicit') await this.commit()
       session.out.releaseHeld()
+    } catch (error) {
+      await this.recover(error)
+    }
+    session.out.ready(session.statusByte())
+  }
+
+  /** Runs a COMMIT of several shards by itself, to its ReadyForQuery. Never rejects. */
+  async commitBlock(): Promise<void> {
+    const { session } = this
+    this.begin()
+    session.planVersion = session.node.catalogs.current.version
+    try {
+      await this.commit()
+      session.out.push(COMMIT_COMPLETE)
     } catch (error) {
       await this.recover(error)
     }
@@ -261,7 +277,7 @@ export class SlowPath {
     if (tellsClient) await this.reportParameters()
   }
 
-  /** Commits an implicit transaction. */
+  /** Commits the running transaction. */
   async commit(): Promise<void> {
     await this.session.timers.timed(() => this.guardCommit(commitTransaction(this.session)))
     this.endTransaction()

@@ -17,3 +17,4 @@ export function explain(what: string, seed: number, { violations, trace }: SimRu
 
 export const commitIds = /\bc\d+-[0-9a-z]+-[0-9a-z]+\b/g
 export const cutIds = /\bt\d+\b/g
+export const ssiIds = /\bx\d+\b/g
