@@ -132,6 +132,24 @@ describe('agent gate', () => {
     await release()
   })
 
+  test('gate: a write sent whole that waits for a row lock: ended unseen, to be run again; the cut is taken', async () => {
+    await open().query('INSERT INTO gated VALUES (1)', { access: 'write' })
+    const locker = open()
+    await locker.query('UPDATE gated SET a = 2', { begin: ['BEGIN'], access: 'write' })
+    const blocked = open()
+    const update = blocked.query('UPDATE gated SET a = 3', { access: 'write' })
+    await expect.poll(() => gate.inFlight).toBe(1)
+    expect((await cut()).result).toBe('taken')
+    expect(await update).toMatchObject({ types: '', sent: false, error: { code: '40001' } })
+    await release()
+    // From now on in two parts, so that it is not in the way of the next one.
+    const again = blocked.query('UPDATE gated SET a = 3', { access: 'write' })
+    expect((await cut()).result).toBe('taken')
+    await release()
+    await locker.query('COMMIT', { access: 'commit' })
+    expect((await again).types).toBe('CZ')
+  })
+
   test('gate: held: a write that fails is not held up', async () => {
     await hold()
     const reply = await open().exec({ payload: extended('INSERT INTO gated VALUES (1/0)'), access: 'write' })
