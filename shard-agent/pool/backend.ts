@@ -22,11 +22,12 @@ import { query, SYNC, TERMINATE } from '../../protocol/wire/frontend-messages.ts
 import type { Gate } from '../gate/gate.ts'
 import type { PostgresAddress } from './address.ts'
 import { canSplit } from './assemble.ts'
+import type { BackendOwner } from './backend-owner.ts'
 import { Cancels } from './cancel.ts'
 import type { Channel, ChannelReceiver } from './channel.ts'
 import { type CommandReply, CommandSlot } from './command.ts'
 import { isFatal } from './error-scan.ts'
-import { type ExecHost, type ExecOwner, ExecRun } from './exec-run.ts'
+import { type ExecHost, ExecRun } from './exec-run.ts'
 import { GatePass } from './gate-pass.ts'
 import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
 import type { Login } from './startup.ts'
@@ -46,16 +47,6 @@ const MODE = {
   /** Nothing sent: a cancel request under way, or the gate, is waited for. */
   waiting: 4,
 } as const
-
-/** Whose a backend is. */
-export interface BackendOwner extends ExecOwner {
-  /** The running exec. */
-  readonly request: ExecRequest | undefined
-  /** The exec is over, its last bytes are handed out next; `released`: and the backend is somebody else's. */
-  execEnded(released: boolean): void
-  /** The backend died. `running`: an exec was under way; `sent`: Postgres may have seen it. */
-  backendLost(error: PgError, running: boolean, sent: boolean): void
-}
 
 export interface BackendHome {
   readonly shard: number
