@@ -83,7 +83,9 @@ class ShardAgent implements Agent, LinkHost {
     this.poolOptions = { ...poolDefaults, ...options.pool }
     this.gate.splitAlways(options.splitWrites ?? false)
     this.gate.onInTheWay = () => {
-      for (const session of this.sessions()) session.makeWay()
+      let any = false
+      for (const session of this.sessions()) if (session.makeWay()) any = true
+      return any
     }
     this.ownership = new Ownership({
       shard,

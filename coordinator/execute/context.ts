@@ -128,8 +128,11 @@ export interface ExecContext {
   searchPath(): readonly string[]
   /** Starts an implicit transaction unless one is open, and waits for its turn to hold backends. */
   needTransaction(modes?: TransactionModes): Promise<void>
-  /** Waits until an open transaction may hold backends, and opens its snapshot if it is to have one throughout. */
-  admit(): Promise<void>
+  /**
+   * Waits until an open transaction may hold backends, and opens its snapshot if it is to have one throughout. `looks`:
+   * false for what takes none in Postgres either, SET and SHOW.
+   */
+  admit(looks?: boolean): Promise<void>
   /** Waits until a statement by itself may hold backends on several shards; call the answer when it does no longer. */
   admitStatement(): Promise<() => void>
   /** Transactions have one snapshot from their first statement on: REPEATABLE READ, SERIALIZABLE. */

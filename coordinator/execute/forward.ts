@@ -32,7 +32,7 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
 
 /** One shard: every byte of its answer is the answer. */
 export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number): Promise<void> {
-  await ctx.admit()
+  await ctx.admit(exec.plan.tag !== 'SHOW')
   const line = ctx.line(shard)
   const state = new ForwardState(exec.wantsRowDescription)
   state.describesLate = exec.plan.access === 'write' && exec.bind !== undefined

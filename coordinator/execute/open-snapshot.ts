@@ -1,8 +1,7 @@
-import { weftError } from '../../errors/catalog.ts'
 import type { ExecContext } from './context.ts'
 import { onShardsUnderCut } from './on-shards.ts'
 import { type Collected, Collector } from './replies.ts'
-import { ownPayload, sendPayload } from './send.ts'
+import { ownPayload, sendPayload, simpleQuery } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /** Anything that takes a snapshot. */
@@ -15,10 +14,10 @@ const LOOK = ownPayload('SELECT 1', [])
  */
 export async function openSnapshot(ctx: ExecContext): Promise<void> {
   const { tx } = ctx
-  if (tx.joined.length > 0) throw weftError('not_supported', TOO_LATE)
+  await beginAnew(ctx)
   tx.takesSnapshot = true
   // Under the hold nobody could end what a DEFERRABLE one waits for; without it 40001 is possible, as for all others.
-  tx.modes = { isolation: ctx.isolation.current, ...tx.modes, deferrable: false }
+  tx.modes = { ...tx.modes, isolation: tx.isolation, deferrable: false }
   try {
     const lines = ctx.node.links.map(({ shard }) => ctx.line(shard))
     await onShardsUnderCut(ctx, lines, (line) => look(ctx, line))
@@ -29,9 +28,14 @@ export async function openSnapshot(ctx: ExecContext): Promise<void> {
   }
 }
 
-const TOO_LATE = {
-  what: 'a snapshot of all shards after one shard has taken part in the transaction',
-  hint: 'Begin the transaction with its isolation level.',
+/** SET and SHOW came before, on a shard that has no snapshot yet; what was set holds wherever the session goes on. */
+async function beginAnew(ctx: ExecContext): Promise<void> {
+  const { tx } = ctx
+  for (const line of [...tx.joined]) {
+    const end = await simpleQuery(ctx, line, 'ROLLBACK', { writes: false, taints: tx.tainted }, 'ROLLBACK')
+    if (end.error !== undefined) throw end.error
+    tx.forget(line)
+  }
 }
 
 function look(ctx: ExecContext, line: ShardLine): Promise<Collected> {

@@ -18,7 +18,7 @@ import { modesSql } from './transaction.ts'
 
 /** SET, RESET, DISCARD and SHOW weft.…: they change the client's session, not one backend's. */
 export async function runSetting(ctx: ExecContext, exec: Execution, plan: SettingPlan): Promise<void> {
-  await ctx.admit()
+  await ctx.admit(false)
   switch (plan.verb) {
     case 'show-weft':
       return showWeft(ctx, exec, plan)

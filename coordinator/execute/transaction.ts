@@ -76,9 +76,18 @@ export class Transaction {
   victim: PgError | undefined
   private replay: Replayed[] = []
   private readonly clock: TransactionClock
+  private readonly defaults: { readonly current: Isolation }
+  private begunWith: Isolation = 'read committed'
 
-  constructor(clock: TransactionClock) {
+  constructor(clock: TransactionClock, defaults: { readonly current: Isolation }) {
     this.clock = clock
+    this.defaults = defaults
+  }
+
+  /** What it has; without one open, what the next one has. */
+  get isolation(): Isolation {
+    if (!this.isOpen) return this.defaults.current
+    return this.modes.isolation ?? this.begunWith
   }
 
   get isOpen(): boolean {
@@ -93,6 +102,7 @@ export class Transaction {
   begin(kind: 'implicit' | 'explicit', modes: TransactionModes = {}): void {
     this.kind = kind
     this.modes = modes
+    this.begunWith = this.defaults.current
     this.clock.inTransaction()
   }
 
@@ -129,6 +139,14 @@ export class Transaction {
     this.joined.push(line)
   }
 
+  /** It is as if the shard had never joined: it will, with its snapshot. */
+  forget(line: ShardLine): void {
+    line.joined = false
+    line.touched = false
+    const at = this.joined.indexOf(line)
+    if (at >= 0) this.joined.splice(at, 1)
+  }
+
   /** The shard turned out not to be in the transaction (its BEGIN failed, or its backend is gone). */
   leave(line: ShardLine): void {
     this.lost = true
@@ -141,8 +159,8 @@ export class Transaction {
 
   /** A statement that came before the snapshot has fixed one on its shard alone; what others would see is another. */
   private refuseTornSnapshot(shard: number): void {
-    const isolation = this.modes.isolation
-    if (this.joined.length === 0 || isolation === undefined || !isTransactionLong(isolation)) return
+    const { isolation } = this
+    if (this.joined.length === 0 || !isTransactionLong(isolation)) return
     throw weftError('not_supported', {
       what: `${isolation.toUpperCase()} for a transaction that began on one shard (shard ${shard} would be the second)`,
       hint: 'Begin the transaction with its isolation level, or use READ COMMITTED.',

@@ -32,13 +32,14 @@ export class Admission {
     await this.admit()
   }
 
-  async admit(): Promise<void> {
+  async admit(looks = true): Promise<void> {
     if (this.refusal !== undefined) throw this.refusal
     const { session } = this
     const { tx } = session
     if (!tx.isOpen) return
     if (!tx.hasTicket) await this.takeTicket()
-    if (session.hasTransactionSnapshots && !tx.hasSnapshot && !tx.takesSnapshot) await openSnapshot(session)
+    if (!looks || tx.hasSnapshot || tx.takesSnapshot) return
+    if (session.hasTransactionSnapshots) await openSnapshot(session)
   }
 
   async admitStatement(): Promise<() => void> {

@@ -85,7 +85,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.settings = sessionSettings(options.user, options.parameters)
     this.isolation = new DefaultIsolation(this.settings)
     this.timers = new SessionTimers(this, new TimeLimits(this.settings))
-    this.tx = new Transaction(this.timers)
+    this.tx = new Transaction(this.timers, this.isolation)
     this.causal = new Causal(this.tx, this.node.commits)
     this.out = new ClientOutput(options.socket)
     this.reader = new FrameReader({ frameBytesMax: options.node.limits.frameBytesMax })
@@ -326,7 +326,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   }
 
   get hasTransactionSnapshots(): boolean {
-    return this.node.shardCount > 1 && isTransactionLong(this.tx.modes.isolation ?? this.isolation.current)
+    return this.node.shardCount > 1 && isTransactionLong(this.tx.isolation)
   }
 
   searchPath(): readonly string[] {
@@ -345,8 +345,8 @@ export class ClientSession implements ExecContext, WatchedSession {
     return this.admission.needTransaction(modes)
   }
 
-  admit(): Promise<void> {
-    return this.admission.admit()
+  admit(looks = true): Promise<void> {
+    return this.admission.admit(looks)
   }
 
   admitStatement(): Promise<() => void> {

@@ -41,8 +41,11 @@ interface Waiting {
 
 /** The agent's control over when commits on its shard take effect, and over cuts through them. */
 export class Gate {
-  /** Told when statements that commit by themselves keep a cut waiting: those that can be are to be run again, split. */
-  onInTheWay: () => void = () => {}
+  /**
+   * Told when statements that commit by themselves keep a cut waiting: those that can be are to be run again, split.
+   * Answers whether there were any.
+   */
+  onInTheWay: () => boolean = () => false
   /** Told of each commit that had to wait, once it was let in. */
   onHeld: HeldListener = () => {}
   private alwaysSplit = false
@@ -344,8 +347,7 @@ export class Gate {
     this.wayTimer ??= setTimeout(() => {
       this.wayTimer = undefined
       if (this.machine.isOpen || this.machine.statementsInFlight === 0) return
-      this.splitUntilMs = performance.now() + SPLIT_MS
-      this.onInTheWay()
+      if (this.onInTheWay()) this.splitUntilMs = performance.now() + SPLIT_MS
     }, PATIENCE_MS).unref()
   }
 

@@ -161,10 +161,8 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private passGate(request: ExecRequest): void {
     if (request.access !== 'read' && (request.access === 'commit' || this.isAutocommit(request))) {
       const isCommit = request.access === 'commit'
-      if (!isCommit && this.home.gate.splitWrites && canSplit(request.payload)) {
-        this.send(request, true)
-        return
-      }
+      if (!isCommit && this.home.gate.splitWrites && canSplit(request.payload))
+        return this.send(request, true)
       // Sent whole it is in flight for as long as it runs.
       if (!this.pass.enter(isCommit ? 'local' : 'statement')) {
         this.mode = MODE.waiting
@@ -211,10 +209,8 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
 
   /** What runs commits by itself when it ends, could be sent in two parts, and nothing of it was shown. */
   get mayRunAgain(): boolean {
-    const { mode, pass, exec, owner } = this
-    return (
-      mode === MODE.exec && pass.holdsStatement && exec.canHideReply() && canSplit(owner!.request!.payload)
-    )
+    if (this.mode !== MODE.exec || !this.pass.holdsStatement || !this.exec.canHideReply()) return false
+    return canSplit(this.owner!.request!.payload)
   }
 
   // While it runs

@@ -306,11 +306,12 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   /** A cut waits for what runs here: it is run again, in a way that does not keep cuts waiting. */
-  makeWay(): void {
-    if (this.phase !== PHASE.running || this.staleError !== undefined) return
-    if (!this.backend!.mayRunAgain) return
+  makeWay(): boolean {
+    if (this.phase !== PHASE.running || this.staleError !== undefined) return false
+    if (!this.backend!.mayRunAgain) return false
     this.isMakingWay = true
     this.cancelAsStale(weftError('run_again', {}))
+    return true
   }
 
   pause(): void {
