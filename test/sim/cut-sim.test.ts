@@ -58,6 +58,7 @@ describe('simulated cuts', () => {
     'agents do not observe the timestamp of a cut',
     'answers for a lower timestamp count',
     'local commits are not held',
+    'what a cut was told lies above it is decided below',
   ]
   test.each(mutants)('mutant: %s: found', (mutant) => {
     let found = 0

@@ -28,6 +28,7 @@ export type CutMutant =
   | 'agents do not observe the timestamp of a cut'
   | 'answers for a lower timestamp count'
   | 'local commits are not held'
+  | 'what a cut was told lies above it is decided below'
 
 export interface CutSimResult {
   readonly violations: readonly string[]
@@ -42,6 +43,8 @@ export interface CutSimResult {
   }
   /** Of the readers that got a cut without trouble, how long the slowest waited. */
   readonly slowestMs: number
+  /** How long they waited in the middle. */
+  readonly medianMs: number
   /** The largest share of time that an agent's local commits were held. */
   readonly heldShare: number
 }
@@ -336,12 +339,13 @@ class SimAgent extends Node {
     id: number,
     ts: bigint,
     leaseMs: number,
+    outside: ReadonlySet<string>,
     reply: (reply: CutReply, at?: Snapshot) => void,
   ): void {
     if (this.world.mutant !== 'agents do not observe the timestamp of a cut') this.clock.observe(ts)
     const known = this.answers.get(owner)
     if (known === undefined || known.id <= id) this.answers.set(owner, { id, ts, reply, isGiven: false })
-    this.machine.cut(owner, id, ts, leaseMs, this.world.time.nowMs)
+    this.machine.cut(owner, id, ts, leaseMs, this.world.time.nowMs, outside)
     this.perform()
   }
 
@@ -455,6 +459,9 @@ class SimCoordinator extends Node {
   private readonly readers = new Map<number, Reader>()
   /** By shard and timestamp of the cut. */
   private readonly found = new Map<string, Snapshot>()
+  /** Its transactions until they are decided and their shards told, with their timestamp once that is fixed. */
+  private readonly undecided = new Map<Tx, bigint | undefined>()
+  private decideAbove = 0n
   private wokenForMs = Number.POSITIVE_INFINITY
   private firstAnswerMs: number | undefined
 
@@ -497,6 +504,7 @@ class SimCoordinator extends Node {
 
   cross(agents: readonly SimAgent[]): void {
     const tx = this.newTx(agents.map((agent) => agent.shard))
+    this.undecided.set(tx, undefined)
     let commitTs = 0n
     let left = agents.length
     for (const agent of agents) {
@@ -516,6 +524,9 @@ class SimCoordinator extends Node {
 
   private decide(tx: Tx, agents: readonly SimAgent[], commitTs: bigint): void {
     const abort = this.world.rng.chance(0.05)
+    const isDeaf = this.world.mutant === 'what a cut was told lies above it is decided below'
+    if (!isDeaf && commitTs <= this.decideAbove) commitTs = this.decideAbove + 1n
+    this.undecided.set(tx, commitTs)
     this.world.time.after(this.world.rng.upTo(3), () => {
       // Recovery may have been first.
       if (tx.decision !== 'none') return
@@ -523,6 +534,7 @@ class SimCoordinator extends Node {
       tx.commitTs = commitTs
       this.world.say(`${tx.id} ${tx.decision} at ${commitTs}`)
       this.after(this.world.rng.upTo(1), () => {
+        this.undecided.delete(tx)
         let left = agents.length
         for (const agent of agents) {
           this.world.send(agent, () =>
@@ -588,6 +600,16 @@ class SimCoordinator extends Node {
     return { ms, ts: this.clock.now(), chance: this.world.rng.next() }
   }
 
+  /** As the driver of commits says it. */
+  private outside(shard: number, ts: bigint): ReadonlySet<string> {
+    this.clock.observe(ts)
+    if (ts > this.decideAbove) this.decideAbove = ts
+    const above = [...this.undecided].filter(([tx, fixedTs]) => {
+      return tx.shards.includes(shard) && (fixedTs === undefined || fixedTs > ts)
+    })
+    return new Set(above.map(([tx]) => tx.id))
+  }
+
   private perform(): void {
     const { machine } = this
     while (machine.effects.length > 0) {
@@ -625,8 +647,9 @@ class SimCoordinator extends Node {
     const { world } = this
     const agent = world.agents[effect.shard]!
     const { shard, id, ts, leaseMs } = effect
+    const outside = this.outside(shard, ts)
     world.sendAboutCut(agent, () =>
-      agent.cut(this.name, id, ts, leaseMs, (reply, at) =>
+      agent.cut(this.name, id, ts, leaseMs, outside, (reply, at) =>
         world.sendAboutCut(this, () => this.answered(shard, id, ts, reply, at)),
       ),
     )
@@ -691,6 +714,7 @@ class CutSimulation {
       trace: world.trace,
       stats: world.stats,
       slowestMs: this.slowestMs(),
+      medianMs: this.medianMs(),
       heldShare: Math.max(...world.agents.map((agent) => agent.heldMs)) / endMs,
     }
   }
@@ -751,6 +775,12 @@ class CutSimulation {
       (most, r) => (r.gotMs < 0 ? most : Math.max(most, r.gotMs - r.cameMs)),
       0,
     )
+  }
+
+  private medianMs(): number {
+    const got = this.world.readers.filter((r) => r.gotMs >= 0)
+    const waits = got.map((r) => r.gotMs - r.cameMs).sort((a, b) => a - b)
+    return waits[waits.length >> 1] ?? 0
   }
 
   // Checks
