@@ -78,7 +78,8 @@ export class SimSession {
 
   /** Its client goes on as `other`, of another coordinator perhaps. */
   handOn(other: SimSession): void {
-    other.causal.adopt(this.causal.token)
+    if (this.world.mutant === 'a token counts like a commit of its own') other.causal.adopt(this.causal.token)
+    else other.causal.told(this.causal.token)
     other.coordinator.clock.observe(this.causal.token)
     for (const [shard, length] of this.lengths.entries()) {
       for (let place = other.lengths[shard]!; place < length; place++) {

@@ -20,6 +20,7 @@ export type CutMutant =
   | 'sessions wait for nothing'
   | 'own undecided transactions are skipped though a link was lost'
   | 'own undecided transactions are skipped however old they are'
+  | 'a token counts like a commit of its own'
 
 /** Nodes die and pause, and messages are lost, for so long. */
 export const troubleMs = 1_500
