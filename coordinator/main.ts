@@ -223,7 +223,7 @@ function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): Coordina
     tickets,
     pins,
     commits: options.commits,
-    cuts: new CutDriver({ links, clock: options.commits.clock }),
+    cuts: new CutDriver({ links, clock: options.commits.clock, commits: options.commits }),
     schema: { epoch: 0 },
     log,
     limits,

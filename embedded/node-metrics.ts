@@ -46,6 +46,11 @@ function cutMetrics(metrics: Metrics, coordinator: Coordinator): void {
       [{ result: 'failed' }, failed],
     ]
   })
+  metrics.counted(
+    'weft_cut_raises_total',
+    'Times that a cut had to go on with a higher timestamp.',
+    () => coordinator.info().cuts.raised,
+  )
 }
 
 const COMMIT_KINDS = ['local', 'statement', 'decided'] as const

@@ -197,6 +197,8 @@ export type ControlRequest =
       readonly ts: string
       readonly leaseMs: number
       readonly sessions: readonly number[]
+      /** Gids of prepared transactions that, if they commit, do so above `ts`. */
+      readonly outside?: readonly string[]
     }
   /** Ends the hold. `go`: the cut was taken on every shard, its sessions' statements run now. */
   | { readonly kind: 'release'; readonly id: number; readonly go: boolean }

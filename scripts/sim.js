@@ -1,4 +1,4 @@
-// npm run sim -- --seeds 1000: the simulations of commits and recovery, and of cuts, over that many seeds.
+// npm run sim -- --seeds 1000: the simulations of commits and recovery, of cuts, and of SERIALIZABLE, over that many seeds.
 // npm run sim -- --from 1001 --seeds 1000: over the next ones.
 // npm run sim -- --seed 17: one of them, with its trace when it fails.
 import { fork } from 'node:child_process'
@@ -15,7 +15,7 @@ const failuresMax = 3
 const { first, last } = seedsAsked()
 const dir = mkdtempSync(join(tmpdir(), 'weft-sim-'))
 const startedMs = performance.now()
-const totals = { commits: {}, cuts: {} }
+const totals = { commits: {}, cuts: {}, serializable: {} }
 const failures = []
 let done = 0
 try {
@@ -59,6 +59,7 @@ function run(file, start, step) {
     done++
     add(totals.commits, report.commits)
     add(totals.cuts, report.cuts)
+    add(totals.serializable, report.serializable)
     failures.push(...report.failures)
     progress()
     if (failures.length >= failuresMax) child.kill()

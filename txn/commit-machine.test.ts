@@ -123,6 +123,16 @@ describe('commit: preparing', () => {
     expect(c.count('answer')).toBe(0)
   })
 
+  test('a cut was told that it lies above: the decision does, and one that lies above anyway stays', () => {
+    const start = startCommit('t', [1, 2], []).state
+    const one = stepCommit(start, prepared(1, 30), 0n).state
+    const effect = (above: bigint) => stepCommit(one, prepared(2, 20), above).effects[0]
+    expect(effect(0n)).toMatchObject({ kind: 'write-decision', commitTs: 30n })
+    expect(effect(29n)).toMatchObject({ commitTs: 30n })
+    expect(effect(30n)).toMatchObject({ commitTs: 31n })
+    expect(effect(99n)).toMatchObject({ commitTs: 100n })
+  })
+
   test('a reader is not released yet: nothing is decided', () => {
     const c = new Commit([1, 2], [3])
     expect(c.on(prepared(1), prepared(2))).toEqual([])

@@ -23,7 +23,9 @@ export type { CommitEffect, CommitEvent, CommitState, CommitStep, Outcome } from
  *      abort.
  *   M5 Exactly one `answer`. "Aborted" although the fate of an attempt is unknown only when a participant was rolled back
  *      by us after the log's abort: that one had not carried out a commit, so there was none.
- *   M6 A record is dropped only when every participant has confirmed; else those that did are confirmed in the log,
+ *   M6 The timestamp of a commit is fixed before its first `write-decision`: at or above every participant's prepare_ts,
+ *      and above every cut (DESIGN 5) that was told it would not be part of it.
+ *   M7 A record is dropped only when every participant has confirmed; else those that did are confirmed in the log,
  *      and recovery brings in the rest.
  */
 const none: readonly CommitEffect[] = []
@@ -60,7 +62,8 @@ export function startCommit(
   return { state, effects }
 }
 
-export function stepCommit(state: CommitState, event: CommitEvent): CommitStep {
+/** `above`: what is decided now gets a timestamp above it; cuts at or below it were told that it will. */
+export function stepCommit(state: CommitState, event: CommitEvent, above: Timestamp = 0n): CommitStep {
   switch (event.kind) {
     case 'prepared':
     case 'prepare-failed':
@@ -68,7 +71,7 @@ export function stepCommit(state: CommitState, event: CommitEvent): CommitStep {
     case 'released':
     case 'reader-wrote':
     case 'release-failed':
-      return onVote(state, event)
+      return onVote(state, event, above)
     case 'give-up':
       return state.phase === 'preparing' ? abort(state, event.error) : { state, effects: none }
     case 'log-created':
@@ -106,24 +109,24 @@ type VoteEvent = Extract<
   }
 >
 
-function onVote(state: CommitState, event: VoteEvent): CommitStep {
+function onVote(state: CommitState, event: VoteEvent, above: Timestamp): CommitStep {
   const before = statusOf(state, event.shard)
   const expected =
     event.kind === 'released' || event.kind === 'reader-wrote' || event.kind === 'release-failed'
       ? 'releasing'
       : 'preparing'
   invariant(before === expected || state.phase === 'done', `${event.kind} of a shard that is ${before}`)
-  if (state.phase === 'preparing') return voteWhilePreparing(state, event)
+  if (state.phase === 'preparing') return voteWhilePreparing(state, event, above)
   invariant(state.phase === 'aborting' || state.phase === 'done', `${event.kind} while ${state.phase}`)
   return voteAfterAbort(state, event)
 }
 
-function voteWhilePreparing(state: CommitState, event: VoteEvent): CommitStep {
+function voteWhilePreparing(state: CommitState, event: VoteEvent, above: Timestamp): CommitStep {
   switch (event.kind) {
     case 'prepared':
-      return decideWhenReady(answered(state, event.shard, 'prepared', event.prepareTs))
+      return decideWhenReady(answered(state, event.shard, 'prepared', event.prepareTs), above)
     case 'released':
-      return decideWhenReady(answered(state, event.shard, 'released'))
+      return decideWhenReady(answered(state, event.shard, 'released'), above)
     case 'reader-wrote':
       return {
         state: marked(state, event.shard, 'preparing'),
@@ -143,9 +146,9 @@ function voteWhilePreparing(state: CommitState, event: VoteEvent): CommitStep {
   }
 }
 
-function decideWhenReady(state: CommitState): CommitStep {
+function decideWhenReady(state: CommitState, above: Timestamp): CommitStep {
   if (state.waiting > 0) return { state, effects: none }
-  let commitTs = 0n
+  let commitTs = above > 0n ? above + 1n : 0n
   const participants: number[] = []
   for (const member of state.members) {
     if (member.status !== 'prepared') continue

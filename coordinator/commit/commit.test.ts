@@ -124,6 +124,35 @@ describe('commit driver', () => {
     expect(w.driver.inFlight).toBe(0)
   })
 
+  test('a cut while it prepares: outside on its shards, decided above the cut; afterwards not outside any more', async () => {
+    const w = world()
+    const ts = toTimestamp(wallMs + 5, 0)
+    const outcome = w.commit()
+    expect(w.driver.outside(1, ts)).toEqual([expect.stringContaining(':1')])
+    expect(w.driver.outside(3, ts)).toEqual([])
+    expect(await outcome).toEqual({ outcome: 'committed', commitTs: ts + 1n })
+    expect(w.driver.outside(1, ts)).toEqual([])
+  })
+
+  test('a cut far ahead of the time: nothing is outside, and no decision goes there', async () => {
+    const w = world()
+    const outcome = w.commit()
+    expect(w.driver.outside(1, toTimestamp(wallMs + 10_000, 0))).toEqual([])
+    expect(await outcome).toEqual({ outcome: 'committed', commitTs: w.two.prepareTs })
+  })
+
+  test('a cut above a fixed timestamp: not outside; below it: outside', async () => {
+    const w = world()
+    const outside: number[] = []
+    const { create } = w.log
+    w.log.create = (record) => {
+      for (const ts of [w.two.prepareTs, w.two.prepareTs - 1n]) outside.push(w.driver.outside(1, ts).length)
+      return create.call(w.log, record)
+    }
+    expect(await w.commit()).toMatchObject({ outcome: 'committed' })
+    expect(outside).toEqual([0, 1])
+  })
+
   test('two at once: different transactions', async () => {
     const w = world()
     const other = world()

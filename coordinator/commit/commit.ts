@@ -1,5 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
-import type { AgentSession } from '../../protocol/agent-link.ts'
+import type { AgentSession, Timestamp } from '../../protocol/agent-link.ts'
 import type { CommitState, Outcome } from '../../txn/commit-machine.ts'
 import { type Failpoints, noFailpoints } from '../../txn/failpoints.ts'
 import { gidFor, type Incarnation, txnIdFor } from '../../txn/gid.ts'
@@ -110,6 +110,8 @@ export class CommitDriver {
   }
   /** Told how long each phase of a commit took (milliseconds): `preparing`, `deciding`, `committing`, `aborting`. */
   onPhase: (phase: CommitPhase, tookMs: number) => void = () => {}
+  /** What is decided from now on gets a timestamp above this. */
+  decideAbove: Timestamp = 0n
   private readonly running = new Set<RunningCommit>()
   private stopTicking: (() => void) | undefined
   private lastNumber = 0
@@ -181,6 +183,25 @@ export class CommitDriver {
     if (this.running.size > 0) return
     this.stopTicking?.()
     this.stopTicking = undefined
+  }
+
+  /**
+   * For a cut at `ts`: gids on `shard` of transactions that will not commit at or below it. Those whose timestamp is not
+   * fixed yet are among them: it will be above.
+   */
+  outside(shard: number, ts: Timestamp): string[] {
+    if (ts > this.decideAbove) {
+      try {
+        this.clock.observe(ts)
+      } catch {
+        // Too far ahead of the time for a decision to rest on it: the cut waits for them.
+        return []
+      }
+      this.decideAbove = ts
+    }
+    const gids: string[] = []
+    for (const run of this.running) if (run.isAbove(ts, shard)) gids.push(this.gid(run.txnId, shard))
+    return gids
   }
 
   private tick(): void {

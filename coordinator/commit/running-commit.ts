@@ -25,7 +25,7 @@ export class RunningCommit {
   startedMs = 0
   private readonly driver: CommitDriver
   private readonly request: CommitRequest
-  private readonly txnId: string
+  readonly txnId: string
   private readonly answer: (outcome: Outcome) => void
   private state: CommitState
   private firstEffects: readonly CommitEffect[]
@@ -63,9 +63,17 @@ export class RunningCommit {
     this.on({ kind: 'deadline' })
   }
 
+  /** Whether it can take part on `shard`, and if it commits then with a timestamp above `ts`, `decideAbove` or less. */
+  isAbove(ts: Timestamp, shard: number): boolean {
+    const { phase, commitTs, members } = this.state
+    if (phase === 'aborting' || phase === 'done') return false
+    return (phase === 'preparing' || commitTs > ts) && members.some((member) => member.shard === shard)
+  }
+
   private on(event: CommitEvent): void {
+    const { driver } = this
     const { phase } = this.state
-    const step = stepCommit(this.state, event)
+    const step = stepCommit(this.state, event, driver.decideAbove)
     this.state = step.state
     if (step.state.phase !== phase) this.enterPhase(phase)
     if (step.effects.length > 0) this.perform(step.effects)

@@ -9,8 +9,19 @@ export interface CutDriverOptions {
   /** By shard number. */
   readonly links: readonly AgentLink[]
   readonly clock: HlcClock
+  /** Of the same coordinator; without it a cut waits for all that is prepared. */
+  readonly commits?: CutCommits
   /** Waited for a cut, at most; the statement then fails with 40001. */
   readonly waitMsMax?: number
+}
+
+/** What is known of this coordinator's commits under way. */
+export interface CutCommits {
+  /**
+   * Gids on `shard` of transactions that do not commit at or below `ts`: nothing is decided there from now on that has
+   * not been until now.
+   */
+  outside(shard: number, ts: Timestamp): readonly string[]
 }
 
 /** A session whose statement is ready on all its shards but for its snapshot. */
@@ -42,13 +53,15 @@ export interface CutCounters {
   readers: number
   /** Cuts that came to nothing and were tried again. */
   failed: number
+  /** Times that a cut had to go on with a higher timestamp. */
+  raised: number
 }
 
 const WAIT_MS_MAX = 5_000
 
 /** Takes the cuts of one coordinator (DESIGN 5): the machine decides, this sends and hears. */
 export class CutDriver {
-  readonly counters: CutCounters = { taken: 0, readers: 0, failed: 0 }
+  readonly counters: CutCounters = { taken: 0, readers: 0, failed: 0, raised: 0 }
   /** Told how long each reader waited for its cut (milliseconds). */
   onCut: (tookMs: number) => void = () => {}
   private readonly options: CutDriverOptions
@@ -57,6 +70,7 @@ export class CutDriver {
   private readonly readers = new Map<number, Reader>()
   private lastReader = 0
   private lastFailed = 0
+  private lastAsked = { id: 0, ts: 0n }
   private timer: NodeJS.Timeout | undefined
   private isPerforming = false
 
@@ -142,8 +156,20 @@ export class CutDriver {
   }
 
   private ask({ shard, id, ts, leaseMs, readers }: Extract<CutEffect, { kind: 'cut' }>): void {
+    const { links, commits } = this.options
+    if (id === this.lastAsked.id && ts > this.lastAsked.ts) this.counters.raised++
+    this.lastAsked = { id, ts }
     const sessions = readers.flatMap((reader) => this.readers.get(reader)?.sessionId ?? [])
-    const asked = this.options.links[shard]!.control({ kind: 'cut', id, ts: String(ts), leaseMs, sessions })
+    const outside = commits?.outside(shard, ts) ?? []
+    const request = {
+      kind: 'cut',
+      id,
+      ts: String(ts),
+      leaseMs,
+      sessions,
+      outside,
+    } as const
+    const asked = links[shard]!.control(request)
     asked.then(
       (answer) => {
         if (answer.kind === 'cut') this.machine.reply(shard, id, ts, replyOf(answer), this.now())

@@ -31,7 +31,7 @@ test('causal: seen on several shards: each waits for the highest of the others',
 test('causal: told by another session: every shard waits', () => {
   const causal = causalOf()
   causal.saw(0, 10n)
-  causal.adopt(12n)
+  causal.told(12n)
   expect([0, 1].map((shard) => causal.before(shard))).toEqual([12n, 12n])
   expect(causal.token).toBe(12n)
 })
@@ -40,4 +40,13 @@ test('causal: in a transaction with its snapshot: nothing to wait for', () => {
   const causal = causalOf(true)
   causal.saw(0, 10n)
   expect(causal.before(1)).toBeUndefined()
+})
+
+test('causal: told by another session: it may have seen what this coordinator does not know to be decided', () => {
+  const causal = causalOf()
+  causal.saw(0, 10n)
+  causal.adopt(11n)
+  expect(causal.ownUnseen).toBe(true)
+  causal.told(9n)
+  expect(causal.ownUnseen).toBe(false)
 })

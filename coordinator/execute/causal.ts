@@ -15,6 +15,7 @@ export class Causal {
   private shard = NO_SHARD
   /** The highest seen on any other shard than `shard`. */
   private second: Timestamp = 0n
+  private wasTold = false
 
   constructor(tx: { readonly hasSnapshot: boolean }, commits: { readonly undecidedAreUnseen: boolean }) {
     this.tx = tx
@@ -38,8 +39,18 @@ export class Causal {
     this.shard = NO_SHARD
   }
 
-  /** From another session, perhaps of another coordinator. */
+  /** Committed by the session itself. */
   adopt(ts: Timestamp): void {
+    this.saw(NO_SHARD, ts)
+  }
+
+  /**
+   * From another session, perhaps of another coordinator. That one may have seen what recovery carried out of this
+   * coordinator's transactions on a shard that has noticed the loss of its connection, before this coordinator has, and
+   * before the log has answered it: from now on the session waits for them too.
+   */
+  told(ts: Timestamp): void {
+    this.wasTold = true
     this.saw(NO_SHARD, ts)
   }
 
@@ -53,7 +64,7 @@ export class Causal {
 
   /** See `ExecRequest`. */
   get ownUnseen(): boolean {
-    return this.commits.undecidedAreUnseen
+    return !this.wasTold && this.commits.undecidedAreUnseen
   }
 
   get token(): Timestamp {

@@ -59,7 +59,7 @@ function adoptToken(ctx: ExecContext, plan: SettingPlan, value: string | null): 
   const token = BigInt(value)
   // Refuses one from a future that nobody can have seen.
   ctx.node.commits.clock.observe(token)
-  ctx.causal.adopt(token)
+  ctx.causal.told(token)
   ctx.out.hold(commandComplete(plan.tag))
 }
 

@@ -8,7 +8,8 @@
  *   G1 No commit with a timestamp above S enters; none above S had entered before, or the cut is `behind`.
  *   G2 From `draining` on no commit without a timestamp enters either.
  *   G3 A snapshot is taken only when nothing is in flight, and when everything prepared at or before S is decided, and
- *      applied unless it is an abort or lies above S.
+ *      applied unless it is an abort or lies above S. Or its coordinator, whose transaction it is, says that it is
+ *      going to lie above S (`outside`).
  *   G4 It ends with its release, its lease or its owner, whichever is first, and then never comes back.
  * Local commits go on while a cut waits for others to decide: only the short rest of it is a hold.
  */
@@ -38,6 +39,8 @@ export interface Unseen {
 }
 
 type Cut = { -readonly [K in keyof ActiveCut]: ActiveCut[K] }
+
+const none: ReadonlySet<string> = new Set()
 
 export class GateMachine {
   /** What the driver has to do, in order; it takes them out. */
@@ -156,11 +159,11 @@ export class GateMachine {
 
   /**
    * A transaction prepared at or before `ts` of which it is not known that it is not part of the state at `ts`, or
-   * that is and was not applied yet; undefined: there is none.
+   * that is and was not applied yet; undefined: there is none. Those `outside` are known not to be part of it.
    */
-  unsettled(ts: bigint, unseen?: Unseen): string | undefined {
+  unsettled(ts: bigint, unseen?: Unseen, outside = none): string | undefined {
     for (const [gid, { prepareTs, decision, commitTs, owner, sinceMs }] of this.transactions) {
-      if (prepareTs > ts || decision === 'abort') continue
+      if (prepareTs > ts || decision === 'abort' || outside.has(gid)) continue
       if (unseen !== undefined && decision === 'none' && owner === unseen.owner && sinceMs >= unseen.sinceMs)
         continue
       if (decision === 'none' || commitTs <= ts) return gid
@@ -171,16 +174,16 @@ export class GateMachine {
   // Cuts
 
   /** A `cut` has arrived; the same one again with a higher timestamp keeps its lease. */
-  cut(owner: string, id: number, ts: bigint, leaseMs: number, nowMs: number): void {
+  cut(owner: string, id: number, ts: bigint, leaseMs: number, nowMs: number, outside = none): void {
     const active = this.cuts.find((cut) => cut.owner === owner)
-    if (active !== undefined && active.id === id) this.raise(active, ts, nowMs)
+    const begun = { owner, id, ts, outside, sinceMs: nowMs, phase: 'settling' } as const
+    if (active !== undefined && active.id === id) this.raise(active, ts, outside, nowMs)
     else if (id <= (this.endedThrough.get(owner) ?? -1) || (active !== undefined && active.id > id)) {
-      const cut = { owner, id, ts, sinceMs: nowMs, deadlineMs: nowMs, phase: 'settling' } as const
-      this.effects.push({ kind: 'expired', cut })
+      this.effects.push({ kind: 'expired', cut: { ...begun, deadlineMs: nowMs } })
     } else {
       // A coordinator has one cut at a time: the release of the one before was lost, or comes later.
       if (active !== undefined) this.end(active, nowMs)
-      this.begin({ owner, id, ts, sinceMs: nowMs, deadlineMs: nowMs + leaseMs, phase: 'settling' }, nowMs)
+      this.begin({ ...begun, deadlineMs: nowMs + leaseMs }, nowMs)
     }
     this.advance(nowMs)
   }
@@ -198,9 +201,10 @@ export class GateMachine {
     this.checkBehind(cut)
   }
 
-  private raise(cut: Cut, ts: bigint, nowMs: number): void {
+  private raise(cut: Cut, ts: bigint, outside: ReadonlySet<string>, nowMs: number): void {
     if (ts < cut.ts) return
     cut.ts = ts
+    cut.outside = outside
     cut.phase = 'settling'
     const { openUntilMs } = this
     this.noteHold(nowMs)
@@ -292,7 +296,7 @@ export class GateMachine {
 
   private unsettledBecause(cut: Cut, nowMs: number): string | undefined {
     if (this.highest > cut.ts) return 'a commit with a later timestamp was applied'
-    const gid = this.unsettled(cut.ts)
+    const gid = this.unsettled(cut.ts, undefined, cut.outside)
     if (gid !== undefined) return `transaction ${gid} is prepared and its decision was not carried out yet`
     if (this.statements > 0) return 'a statement that commits by itself is running'
     // Others hold already: one hold for several cuts is better than one after the other.

@@ -25,6 +25,8 @@ export interface ActiveCut {
   /** Rises from cut to cut of one owner. */
   readonly id: number
   readonly ts: bigint
+  /** Gids of transactions that do not commit at or below `ts`: the cut does not wait for them. */
+  readonly outside: ReadonlySet<string>
   readonly sinceMs: number
   readonly deadlineMs: number
   /**

@@ -219,6 +219,7 @@ export class Gate {
     ts: bigint,
     leaseMs: number,
     statements: readonly CutStatement[],
+    outside?: ReadonlySet<string>,
   ): Promise<CutAnswer> {
     await this.observe(ts)
     this.makeWay()
@@ -234,7 +235,7 @@ export class Gate {
       } else if (known === undefined || known.id < id) this.works.set(owner, { id, ts, statements, answer })
       else return answer({ kind: 'cut', id, ts: String(ts), result: 'expired' })
       const nowMs = performance.now()
-      this.machine.cut(owner, id, ts, leaseMs, nowMs)
+      this.machine.cut(owner, id, ts, leaseMs, nowMs, outside)
       this.perform(nowMs)
     })
   }

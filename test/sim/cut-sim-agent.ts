@@ -1,0 +1,371 @@
+import { GateMachine, type Unseen } from '../../shard-agent/gate/gate-machine.ts'
+import {
+  type ActiveCut,
+  type CommitKind,
+  type GateEffect,
+  gateDefaults,
+} from '../../shard-agent/gate/gate-types.ts'
+import type { CutReply } from '../../txn/cut-types.ts'
+import type { SimLink } from './cut-sim-link.ts'
+import {
+  type Answer,
+  Clock,
+  type Commit,
+  Node,
+  type Snapshot,
+  skewMsMax,
+  type Tx,
+  type World,
+} from './cut-sim-world.ts'
+
+/** As in shard-agent/session/agent-session.ts. */
+const unseenMsMax = 500
+
+/** A statement that waits until what its session has seen elsewhere is here too. */
+interface Look {
+  readonly seen: bigint
+  readonly unseen: Unseen | undefined
+  readonly sinceMs: number
+  run(): void
+}
+
+export class SimAgent extends Node {
+  readonly shard: number
+  readonly clock: Clock
+  machine: GateMachine
+  /** Postgres: what is committed, and what is prepared. These outlive the agent. */
+  readonly prepared = new Set<string>()
+  /** All that was applied, in order. */
+  readonly history: Tx[] = []
+  heldMs = 0
+  longestHeldMs = 0
+  longestLookMs = 0
+  /** By owner and cut: until when it may be active. */
+  private readonly leaseEnds = new Map<string, number>()
+  private heldSinceMs: number | undefined
+  private readonly world: World
+  private waiting: Commit[] = []
+  private looks: Look[] = []
+  readonly links = new Set<SimLink>()
+  private answers = new Map<string, Answer>()
+  private wokenForMs = Number.POSITIVE_INFINITY
+
+  constructor(world: World, shard: number) {
+    super(world.time)
+    this.world = world
+    this.shard = shard
+    this.clock = new Clock(world.time, world.calm ? world.rng.upTo(3) : world.rng.upTo(skewMsMax))
+    this.machine = this.newMachine(0n)
+    this.scanLater()
+  }
+
+  private newMachine(highest: bigint): GateMachine {
+    if (this.world.mutant !== 'the gate is never busy and never stays open') return new GateMachine(highest)
+    const heldMsMax = Number.POSITIVE_INFINITY
+    return new GateMachine(highest, { ...gateDefaults, heldMsMax, openMsMin: 0, openMsMax: 0 })
+  }
+
+  crash(): void {
+    this.world.say(`agent ${this.shard} dies`)
+    this.epoch++
+    this.isUp = false
+    this.waiting = []
+    this.looks = []
+    this.leaseEnds.clear()
+    this.answers = new Map()
+    for (const link of this.links) link.break()
+    this.links.clear()
+    this.noteHeld()
+    // The next one ends what the last one's backends still run before it serves.
+    this.world.time.after(200 + this.world.rng.upTo(500), () => {
+      this.world.say(`agent ${this.shard} is back`)
+      this.isUp = true
+      this.machine = this.newMachine(this.clock.restarted())
+      this.scanLater()
+      for (const gid of this.prepared) {
+        this.machine.prepared(gid, 0n)
+        this.after(this.world.rng.upTo(300), () => this.resolve(gid))
+      }
+    })
+  }
+
+  // Commits
+
+  commit(kind: CommitKind, ts: bigint, run: () => void): void {
+    const held: CommitKind = kind
+    if (this.enter(held, ts)) return run()
+    this.waiting.push({ kind, ts, sinceMs: this.world.time.nowMs, pausedMs: this.pausedMs, run })
+    this.noteStatements()
+  }
+
+  private enter(kind: CommitKind, ts: bigint): boolean {
+    const { mutant } = this.world
+    const blind =
+      (mutant === 'decided commits are not held' && kind === 'decided') ||
+      (mutant === 'local commits are not held' && kind === 'local')
+    const entered = blind ? this.machine.tryEnter('decided', 0n) : this.machine.tryEnter(kind, ts)
+    if (entered && mutant === 'commits in flight are not waited for') this.machine.leave(kind)
+    return entered
+  }
+
+  leave(kind: CommitKind): void {
+    const { mutant } = this.world
+    if (mutant === 'commits in flight are not waited for') return
+    const asLocal = mutant === 'local commits are not held' && kind === 'local'
+    this.machine.leave(asLocal ? 'decided' : kind)
+    this.advance()
+  }
+
+  private noteStatements(): void {
+    this.machine.statementWaitsSinceMs = this.waiting.find((w) => w.kind === 'statement')?.sinceMs
+  }
+
+  get stuck(): number {
+    return this.waiting.length + this.looks.length
+  }
+
+  // Two-phase commit
+
+  prepare(tx: Tx, link: SimLink, done: (ts: bigint) => void): void {
+    this.world.time.after(this.world.rng.upTo(2), () => {
+      if (!this.isUp) return
+      this.prepared.add(tx.id)
+      this.after(this.world.rng.upTo(1), () => {
+        const ts = this.clock.now()
+        if (this.world.mutant !== 'prepared transactions are not waited for') this.machine.prepared(tx.id, ts)
+        this.machine.own(tx.id, link.id, this.world.time.nowMs)
+        done(ts)
+      })
+    })
+  }
+
+  conclude(tx: Tx, done: () => void): void {
+    if (!this.prepared.has(tx.id)) return
+    this.machine.decided(tx.id, tx.decision === 'commit' ? 'commit' : 'abort', tx.commitTs)
+    this.advance()
+    if (tx.decision === 'abort') {
+      this.prepared.delete(tx.id)
+      this.machine.concluded(tx.id)
+      this.advance()
+      return done()
+    }
+    this.clock.observe(tx.commitTs)
+    this.commit('decided', tx.commitTs, () => {
+      const { epoch } = this
+      this.world.time.after(this.world.rng.upTo(2), () => {
+        // Its backend was ended before the next agent served.
+        if (epoch !== this.epoch) return
+        if (this.prepared.delete(tx.id)) this.apply(tx)
+        this.after(this.world.rng.upTo(1), () => {
+          this.machine.concluded(tx.id)
+          this.leave('decided')
+          done()
+        })
+      })
+    })
+  }
+
+  /** Recovery: what the log says, or an abort that nobody can contradict any more. */
+  resolve(gid: string): void {
+    const tx = this.world.txs.get(gid)
+    if (tx === undefined || !this.prepared.has(gid)) return
+    if (tx.decision === 'none') tx.decision = 'abort'
+    this.conclude(tx, () => {})
+  }
+
+  /** Recovery may settle one whose PREPARE is not answered yet: that shows when Postgres is asked. */
+  private scanLater(): void {
+    this.after(300, () => {
+      const known = this.machine.preparedGids()
+      this.after(this.world.rng.upTo(2), () => {
+        const prepared = new Set(this.prepared)
+        this.after(this.world.rng.upTo(2), () => {
+          for (const gid of known) if (!prepared.has(gid)) this.machine.concluded(gid)
+          this.advance()
+          this.scanLater()
+        })
+      })
+    })
+  }
+
+  apply(tx: Tx): void {
+    const { nowMs } = this.world.time
+    if (tx.effectMs < 0) tx.effectMs = nowMs
+    tx.places[this.shard] = this.history.push(tx) - 1
+    this.world.say(`${tx.id} applied on ${this.shard}`)
+  }
+
+  // Links and sessions
+
+  greeted(link: SimLink): void {
+    for (const other of this.links) if (other.coordinator === link.coordinator) this.linkLost(other)
+    this.links.add(link)
+  }
+
+  /** What was prepared over it is settled at once. */
+  linkLost(link: SimLink): void {
+    if (!this.links.delete(link)) return
+    for (const gid of this.prepared) {
+      if (this.world.txs.get(gid)?.coordinator !== link.coordinator.name) continue
+      this.after(this.world.rng.upTo(3), () => this.resolve(gid))
+    }
+  }
+
+  /** A statement on this shard alone, as agent-session.ts runs it. */
+  look(
+    link: SimLink,
+    seen: bigint | undefined,
+    skipsOwn: boolean,
+    reply: (length: number, appliedTs: bigint) => void,
+  ): void {
+    const run = (): void =>
+      this.after(this.world.rng.upTo(1), () => {
+        const { length } = this.history
+        this.after(this.world.rng.upTo(1), () => reply(length, this.machine.appliedTs))
+      })
+    const isOld = this.world.mutant === 'own undecided transactions are skipped however old they are'
+    const sinceMs = isOld ? 0 : this.world.time.nowMs - unseenMsMax
+    const unseen = skipsOwn ? { owner: link.id, sinceMs } : undefined
+    if (seen === undefined) return run()
+    this.looks.push({ seen, unseen, sinceMs: this.world.time.nowMs, run })
+    this.settle()
+  }
+
+  private settle(): void {
+    const waiting = this.looks
+    this.looks = []
+    for (const look of waiting) {
+      if (this.machine.unsettled(look.seen, look.unseen) === undefined) {
+        this.longestLookMs = Math.max(this.longestLookMs, this.world.time.nowMs - look.sinceMs)
+        look.run()
+      } else this.looks.push(look)
+    }
+  }
+
+  // Cuts
+
+  cut(
+    owner: string,
+    id: number,
+    ts: bigint,
+    leaseMs: number,
+    outside: ReadonlySet<string>,
+    reply: (reply: CutReply, at?: Snapshot) => void,
+  ): void {
+    if (this.world.mutant !== 'agents do not observe the timestamp of a cut') this.clock.observe(ts)
+    const known = this.answers.get(owner)
+    if (known === undefined || known.id <= id) this.answers.set(owner, { id, ts, reply, isGiven: false })
+    const { nowMs } = this.world.time
+    const key = `${owner}/${id}`
+    if (!this.leaseEnds.has(key)) this.leaseEnds.set(key, nowMs + leaseMs)
+    const kept = this.world.mutant === 'leases do not end' ? leaseMs * 50 : leaseMs
+    this.machine.cut(owner, id, ts, kept, nowMs, outside)
+    this.perform()
+  }
+
+  release(owner: string, id: number): void {
+    this.machine.release(owner, id, this.world.time.nowMs)
+    this.perform()
+  }
+
+  ownerGone(owner: string): void {
+    this.answers.delete(owner)
+    for (const key of this.leaseEnds.keys()) if (key.startsWith(`${owner}/`)) this.leaseEnds.delete(key)
+    this.machine.ownerGone(owner, this.world.time.nowMs)
+    this.perform()
+  }
+
+  advance(): void {
+    this.machine.advance(this.world.time.nowMs)
+    this.perform()
+    this.settle()
+  }
+
+  private perform(): void {
+    const { machine } = this
+    while (machine.effects.length > 0) {
+      const { effects } = machine
+      machine.effects = []
+      for (const effect of effects) {
+        if (effect.kind === 'snapshot') this.takeSnapshot(effect.cut)
+        else this.answer(effect)
+      }
+    }
+    this.admit()
+    this.noteHeld()
+    this.checkHolds()
+    this.wakeLater()
+  }
+
+  private readonly snapshots = new Map<string, Snapshot>()
+
+  /** Each request is answered once. */
+  private answer(effect: Exclude<GateEffect, { kind: 'snapshot' }>): void {
+    const { cut } = effect
+    const answer = this.answers.get(cut.owner)
+    if (answer === undefined || answer.isGiven || answer.id !== cut.id || answer.ts !== cut.ts) return
+    answer.isGiven = true
+    if (effect.kind === 'behind') {
+      this.world.stats.behind++
+      answer.reply({ result: 'behind', highest: effect.highest })
+    } else if (effect.kind === 'busy') {
+      this.world.stats.busy++
+      answer.reply({ result: 'busy', afterMs: effect.afterMs, why: effect.why })
+    } else if (effect.kind === 'expired') answer.reply({ result: 'expired' })
+    else answer.reply({ result: 'taken' }, this.snapshots.get(cut.owner))
+  }
+
+  private takeSnapshot(cut: ActiveCut): void {
+    const { epoch } = this
+    this.world.time.after(this.world.rng.upTo(1), () => {
+      const snapshot = { length: this.history.length, epoch }
+      this.after(this.world.rng.upTo(1), () => {
+        this.snapshots.set(cut.owner, snapshot)
+        this.machine.snapshotTaken(cut, this.world.time.nowMs)
+        this.perform()
+      })
+    })
+  }
+
+  private admit(): void {
+    const waiting = this.waiting
+    this.waiting = []
+    for (const commit of waiting) {
+      if (this.enter(commit.kind, commit.ts)) {
+        const pausedMs = this.pausedMs - commit.pausedMs
+        this.longestHeldMs = Math.max(this.longestHeldMs, this.world.time.nowMs - commit.sinceMs - pausedMs)
+        commit.run()
+      } else this.waiting.push(commit)
+    }
+    this.noteStatements()
+  }
+
+  private wakeLater(): void {
+    const { nowMs } = this.world.time
+    const atMs = this.machine.wakeAtMs(nowMs)
+    if (atMs === Number.POSITIVE_INFINITY || atMs === this.wokenForMs) return
+    this.wokenForMs = atMs
+    this.after(atMs - nowMs, () => {
+      this.wokenForMs = Number.POSITIVE_INFINITY
+      this.advance()
+    })
+  }
+
+  private noteHeld(): void {
+    const { nowMs } = this.world.time
+    const holds = this.isUp && this.machine.activeCuts.some((cut) => cut.phase !== 'settling')
+    if (holds) this.heldSinceMs ??= nowMs
+    else if (this.heldSinceMs !== undefined) {
+      this.heldMs += nowMs - this.heldSinceMs
+      this.heldSinceMs = undefined
+    }
+  }
+
+  private checkHolds(): void {
+    const { nowMs } = this.world.time
+    for (const cut of this.machine.activeCuts) {
+      if (nowMs > this.leaseEnds.get(`${cut.owner}/${cut.id}`)! + 0.001)
+        this.world.violations.push(`hold: cut ${cut.owner}/${cut.id} on ${this.shard}`)
+    }
+  }
+}
