@@ -73,6 +73,8 @@ const NODE_LIMITS: NodeLimits = { pinsMax: 8, fenceTimeoutMs: 10_000, frameBytes
 const PLAN_CACHE = { entriesMax: 5_000, textBytesMax: 32 << 20 }
 const START_ATTEMPTS = 60
 const START_AGAIN_MS = 500
+/** A third of the transactions' share is kept for single statements; half of that may go to those over several shards. */
+const STATEMENTS_SHARE = 6
 /** Until the agents have told how many they allow. */
 const TRANSACTIONS_AT_FIRST = 4
 
@@ -188,11 +190,14 @@ async function install(internal: readonly InternalConnection[]): Promise<void> {
 function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): CoordinatorNode {
   const limits = { ...NODE_LIMITS, ...options.limits }
   const tickets = new TxnTickets(TRANSACTIONS_AT_FIRST)
+  const statementTickets = new TxnTickets(0)
   const quotas = options.links.map(() => Number.POSITIVE_INFINITY)
   // A pinned session holds a backend for as long as it likes: one less for transactions.
   const divide = () => {
     const least = Math.min(...quotas)
-    if (Number.isFinite(least)) tickets.setLimit(least - pins.inUse)
+    if (!Number.isFinite(least)) return
+    tickets.setLimit(least - pins.inUse)
+    statementTickets.setLimit(Math.floor(least / STATEMENTS_SHARE), 0)
   }
   const pins = new TxnTickets(limits.pinsMax, divide)
   const { links, log } = options
@@ -221,6 +226,7 @@ function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): Coordina
     links,
     catalogs,
     tickets,
+    statementTickets,
     pins,
     commits: options.commits,
     cuts: new CutDriver({ links, clock: options.commits.clock, commits: options.commits }),

@@ -40,6 +40,8 @@ export interface CoordinatorNode {
   readonly links: readonly AgentLink[]
   readonly catalogs: CatalogSource
   readonly tickets: TxnTickets
+  /** Of reads over several shards outside of transactions, which are short; none: they take the others'. */
+  readonly statementTickets: TxnTickets
   /** Sessions that keep a backend. */
   readonly pins: TxnTickets
   readonly commits: CommitDriver

@@ -16,8 +16,8 @@ export class TxnTickets {
     this.onChange = onChange
   }
 
-  setLimit(limit: number): void {
-    this.limit = Math.max(1, limit)
+  setLimit(limit: number, least = 1): void {
+    this.limit = Math.max(least, limit)
     this.serve()
   }
 

@@ -1,5 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { openSnapshot } from '../execute/open-snapshot.ts'
+import type { TxnTickets } from '../execute/tickets.ts'
 import type { TransactionModes } from '../execute/transaction.ts'
 import type { ClientSession } from './client-session.ts'
 
@@ -8,6 +9,7 @@ export class Admission {
   private readonly session: ClientSession
   private abandonWait: ((error: Error) => void) | undefined
   private refusal: Error | undefined
+  private hasStatementTicket = false
 
   constructor(session: ClientSession) {
     this.session = session
@@ -44,22 +46,36 @@ export class Admission {
 
   async admitStatement(): Promise<() => void> {
     if (this.refusal !== undefined) throw this.refusal
-    await this.takeTicket()
-    return () => {
-      const { tx, node } = this.session
-      if (!tx.hasTicket) return
-      tx.hasTicket = false
-      node.tickets.release()
-    }
+    if (this.session.node.statementTickets.max > 0) await this.takeStatementTicket()
+    else await this.takeTicket()
+    return () => this.leave()
   }
 
   private async takeTicket(): Promise<void> {
     const { tx, node } = this.session
+    await this.waitFor(node.tickets)
+    tx.hasTicket = true
+  }
+
+  private async takeStatementTicket(): Promise<void> {
+    await this.waitFor(this.session.node.statementTickets)
+    this.hasStatementTicket = true
+  }
+
+  private async waitFor(tickets: TxnTickets): Promise<void> {
     try {
-      await node.tickets.acquire((abandon) => (this.abandonWait = abandon))
+      await tickets.acquire((abandon) => (this.abandonWait = abandon))
     } finally {
       this.abandonWait = undefined
     }
-    tx.hasTicket = true
+  }
+
+  /** Gives back what the session has, also when its client has gone. */
+  leave(): void {
+    const { tx, node } = this.session
+    if (tx.hasTicket) node.tickets.release()
+    tx.hasTicket = false
+    if (this.hasStatementTicket) node.statementTickets.release()
+    this.hasStatementTicket = false
   }
 }

@@ -440,8 +440,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.timers.close()
     this.slow.close(() => {
       this.lines.close()
-      if (this.tx.hasTicket) this.node.tickets.release()
-      this.tx.hasTicket = false
+      this.admission.leave()
       this.options.onClosed()
     })
     this.socket.destroySoon()

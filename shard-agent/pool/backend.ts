@@ -192,8 +192,6 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     if (this.pass.enter('local')) this.admitted()
   }
 
-  // Under a cut
-
   get isParked(): boolean {
     return this.mode === MODE.exec && this.exec.isParked
   }

@@ -87,6 +87,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   /** The running exec has its tables' locks, and keeps them until those on other shards are as far. */
   private waitsForCut = false
   private isMakingWay = false
+  /** To be run when what concludes the last transaction is over. */
+  private next: ExecRequest | undefined
 
   /** `onClosed`: its id is free again; `onGone`: nothing of it is left. */
   constructor(
@@ -130,6 +132,11 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   // Running statements
 
   exec(request: ExecRequest): void {
+    if (this.phase === PHASE.concluding && this.next === undefined && !this.isClosed) {
+      // The client was told COMMIT when this shard took too long to carry it out.
+      this.next = request
+      return
+    }
     invariant(this.phase === PHASE.idle && !this.isClosed, 'exec on a session that is busy or closed')
     this.request = request
     this.waitsForCut = request.cut !== undefined
@@ -285,6 +292,11 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   cancel(): void {
+    if (this.next !== undefined) {
+      this.next = undefined
+      queueMicrotask(() => this.sink.failed(weftError('query_canceled', {}), false))
+      return
+    }
     // Whoever asked for it wants no second run.
     if (this.isMakingWay) this.staleError = undefined
     if (this.phase === PHASE.running || this.phase === PHASE.preparing) this.backend?.cancel()
@@ -383,6 +395,9 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   private phaseOver(): void {
     this.phase = PHASE.idle
     this.wakeEndWaiters()
+    const { next } = this
+    this.next = undefined
+    if (next !== undefined && !this.isClosed) this.exec(next)
   }
 
   // The end
