@@ -116,6 +116,8 @@ export class CommitDriver {
   private stopTicking: (() => void) | undefined
   private lastNumber = 0
   private disturbed = 0
+  /** Steps whose effects come one after the other: one shard may have heard a decision that another has not been sent. */
+  halfDone = 0
 
   constructor(options: CommitDriverOptions) {
     this.log = options.log
@@ -165,6 +167,7 @@ export class CommitDriver {
    * connection, and when something has been in doubt for long.
    */
   get undecidedAreUnseen(): boolean {
+    if (this.halfDone > 0) return false
     for (const oldest of this.running) {
       return oldest.number > this.disturbed && this.monoMs() - oldest.startedMs < UNSEEN_MS_MAX
     }

@@ -109,7 +109,8 @@ export class RunningCommit {
 
   private perform(effects: readonly CommitEffect[]): void {
     if (this.driver.failpoints.armed) {
-      void this.performWithFailpoints(effects)
+      this.driver.halfDone++
+      void this.performWithFailpoints(effects).finally(() => this.driver.halfDone--)
       return
     }
     for (const effect of effects) this.act(effect)
