@@ -8,7 +8,7 @@ import { SimLink } from './cut-sim-link.ts'
 import { SimSession } from './cut-sim-session.ts'
 import { Clock, Node, type Reader, type Snapshot, skewMsMax, type Tx, type World } from './cut-sim-world.ts'
 
-const sessionsEach = 2
+const sessionsEach = 3
 
 /** What the commit driver knows of its commits: set here, as commits are simulated; the rules on it are the real ones. */
 interface DriverInside {
@@ -153,7 +153,7 @@ export class SimCoordinator extends Node {
   }
 
   private decide(tx: Tx, links: readonly SimLink[], commitTs: bigint, ended: () => void): void {
-    const { rng, time, trouble } = this.world
+    const { rng, time } = this.world
     const abort = rng.chance(0.05)
     const isDeaf = this.world.mutant === 'what a cut was told lies above it is decided below'
     if (!isDeaf && commitTs <= this.decideAbove) commitTs = this.decideAbove + 1n
@@ -165,7 +165,7 @@ export class SimCoordinator extends Node {
       tx.commitTs = commitTs
       this.world.say(`${tx.id} ${tx.decision} at ${commitTs}`)
       // The log's answer may be late.
-      const late = trouble && rng.chance(0.1) ? rng.upTo(rng.pick([300, 2_500])) : 0
+      const late = this.world.logLateMs()
       this.after(rng.upTo(1) + late, () => this.carryOut(tx, links, ended))
     })
   }

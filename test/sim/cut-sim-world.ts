@@ -146,13 +146,23 @@ export class World {
   /** One coordinator and local commits only: nothing but the lease then keeps a late cut from being whole. */
   readonly isQuiet: boolean
   private readonly lateShare: number
+  /** Tokens are handed on all the time, while links break and the log is slow. */
+  readonly handsOn: boolean
 
   constructor(seed: number, mutant: CutMutant | undefined, calm: boolean) {
     this.rng = new Rng(seed)
+    this.handsOn = seed % 6 === 0 && !calm
     this.isQuiet = this.rng.chance(0.25)
     this.lateShare = this.rng.pick(this.isQuiet ? [0.4] : [0.02, 0.1, 0.4])
     this.mutant = mutant
     this.calm = calm
+  }
+
+  /** How late the log's answer is. */
+  logLateMs(): number {
+    const { rng } = this
+    if (!this.trouble || !rng.chance(this.handsOn ? 0.3 : 0.1)) return 0
+    return rng.upTo(this.handsOn ? 400 : rng.pick([300, 2_500]))
   }
 
   say(what: string): void {

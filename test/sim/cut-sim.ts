@@ -121,14 +121,15 @@ class CutSimulation {
   private startSessions(coordinator: SimCoordinator): void {
     const { world } = this
     const { rng, time } = world
+    // Only the first session of each is ever told: the others go by what they have seen themselves.
     for (const session of coordinator.sessions) {
       this.forEver(3, () => coordinator.on(() => session.read()))
-      this.forEver(100, () => {
+      this.forEver(world.handsOn ? 6 : 100, () => {
         const other = rng.pick(this.coordinators)
-        if (coordinator.isUp) other.on(() => session.handOn(rng.pick(other.sessions)))
+        if (coordinator.isUp) other.on(() => session.handOn(other.sessions[0]!))
       })
     }
-    for (let i = world.calm ? 0 : rng.below(6); i > 0; i--) {
+    for (let i = world.calm ? 0 : rng.below(world.handsOn ? 30 : 6); i > 0; i--) {
       time.after(rng.upTo(troubleMs), () => coordinator.link(rng.below(world.agents.length))?.break())
     }
   }
