@@ -20,6 +20,10 @@ describe.each([false, true])('agent COPY, split writes %s', (splitWrites) => {
     server = await startPostgres()
     await query(server.url, 'CREATE UNLOGGED TABLE big (t text)')
     agent = await startTestAgent(server, { splitWrites })
+    // Until then an exec may not run at once, and the data that these tests send right behind it has nowhere to go. A
+    // coordinator sends none before it was asked for.
+    const { probe } = agent as unknown as { probe: { readonly isExposed: boolean } }
+    await expect.poll(() => probe.isExposed).toBe(false)
     link = agent.connect('c1')
   })
   afterAll(async () => {
