@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AgentLink } from '../../protocol/agent-link.ts'
 import type { Agent } from '../../shard-agent/main.ts'
+import type { ProbeKeeper } from '../../shard-agent/participant/probe.ts'
 import { clientOf, startTestAgent, TestSession } from '../helpers/agent-client.ts'
 import { COPY_DONE, copyData, copyFail, extendedCopy, SYNC } from '../helpers/copy-messages.ts'
 import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
@@ -22,8 +23,8 @@ describe.each([false, true])('agent COPY, split writes %s', (splitWrites) => {
     agent = await startTestAgent(server, { splitWrites })
     // Until then an exec may not run at once, and the data that these tests send right behind it has nowhere to go. A
     // coordinator sends none before it was asked for.
-    const { probe } = agent as unknown as { probe: { readonly isExposed: boolean } }
-    await expect.poll(() => probe.isExposed).toBe(false)
+    const { probe } = agent as unknown as { probe: ProbeKeeper }
+    await probe.covered()
     link = agent.connect('c1')
   })
   afterAll(async () => {
