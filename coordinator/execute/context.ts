@@ -4,7 +4,6 @@ import type { Catalog } from '../../sql/catalog.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
-import type { DefaultIsolation } from '../settings/isolation.ts'
 import type { SessionSettings } from '../settings/settings.ts'
 import type { TimeLimits } from '../settings/time-limits.ts'
 import type { Causal } from './causal.ts'
@@ -139,7 +138,6 @@ export interface ExecContext {
   admitStatement(): Promise<() => void>
   /** Transactions have one snapshot from their first statement on: REPEATABLE READ, SERIALIZABLE. */
   readonly hasTransactionSnapshots: boolean
-  readonly isolation: DefaultIsolation
   readonly causal: Causal
   /** Plans another statement text for this session (EXECUTE, EXPLAIN). */
   /** SQL-level PREPARE, EXECUTE, DEALLOCATE. */

@@ -161,7 +161,7 @@ async function commitAcross(
 }
 
 /** COMMIT or ROLLBACK on one shard. */
-async function endOn(ctx: ExecContext, line: ShardLine, verb: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+export async function endOn(ctx: ExecContext, line: ShardLine, verb: 'COMMIT' | 'ROLLBACK'): Promise<void> {
   const options = { writes: false, taints: ctx.tx.tainted }
   const ended = simpleQuery(ctx, line, verb, options, verb)
   const end = await (verb === 'COMMIT' && line.wrote ? unknownIfSent(ended) : ended)

@@ -1,4 +1,3 @@
-import { weftError } from '../../errors/catalog.ts'
 import { isOff } from '../../sql/plan/utility/refuse-setting.ts'
 import type { ExecContext } from './context.ts'
 import { CutWait } from './cut-wait.ts'
@@ -92,7 +91,7 @@ function errorOf<T extends ExecEnd>(
   line: ShardLine,
   result: PromiseSettledResult<T>,
 ): unknown {
-  if (result.status === 'rejected') return result.reason ?? weftError('internal', { what: 'no reason' })
+  if (result.status === 'rejected') return result.reason
   try {
     settle(ctx, line, result.value)
     return undefined

@@ -1,7 +1,8 @@
 import type { ExecContext } from './context.ts'
+import { endOn } from './end-transaction.ts'
 import { onShardsUnderCut } from './on-shards.ts'
 import { type Collected, Collector } from './replies.ts'
-import { ownPayload, sendPayload, simpleQuery } from './send.ts'
+import { ownPayload, sendPayload } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /** Anything that takes a snapshot. */
@@ -32,8 +33,7 @@ export async function openSnapshot(ctx: ExecContext): Promise<void> {
 async function beginAnew(ctx: ExecContext): Promise<void> {
   const { tx } = ctx
   for (const line of [...tx.joined]) {
-    const end = await simpleQuery(ctx, line, 'ROLLBACK', { writes: false, taints: tx.tainted }, 'ROLLBACK')
-    if (end.error !== undefined) throw end.error
+    await endOn(ctx, line, 'ROLLBACK')
     tx.forget(line)
   }
 }

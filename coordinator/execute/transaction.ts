@@ -142,6 +142,7 @@ export class Transaction {
   /** It is as if the shard had never joined: it will, with its snapshot. */
   forget(line: ShardLine): void {
     line.joined = false
+    line.wrote = false
     line.touched = false
     const at = this.joined.indexOf(line)
     if (at >= 0) this.joined.splice(at, 1)
@@ -150,11 +151,7 @@ export class Transaction {
   /** The shard turned out not to be in the transaction (its BEGIN failed, or its backend is gone). */
   leave(line: ShardLine): void {
     this.lost = true
-    line.joined = false
-    line.wrote = false
-    line.touched = false
-    const at = this.joined.indexOf(line)
-    if (at >= 0) this.joined.splice(at, 1)
+    this.forget(line)
   }
 
   /** A statement that came before the snapshot has fixed one on its shard alone; what others would see is another. */

@@ -1,5 +1,16 @@
 import type pg from 'pg'
 import { beforeEach, describe, expect, it } from 'vitest'
+import {
+  commitAll,
+  count,
+  RC,
+  RR,
+  read,
+  readThese,
+  run,
+  SERIALIZABLE,
+  set,
+} from '../helpers/account-steps.ts'
 import { codeOf, useAccounts } from '../helpers/accounts.ts'
 
 const SHARDS = 3
@@ -19,39 +30,8 @@ beforeEach(async () => {
   await a.query('UPDATE account SET amount = 100')
 })
 
-const RC = 'BEGIN ISOLATION LEVEL READ COMMITTED'
-const RR = 'BEGIN ISOLATION LEVEL REPEATABLE READ'
-const SERIALIZABLE = 'BEGIN ISOLATION LEVEL SERIALIZABLE'
-
-async function read(client: pg.Client, id: number): Promise<number> {
-  const { rows } = await client.query<{ amount: number }>(`SELECT amount FROM account WHERE id = ${id}`)
-  return rows[0]!.amount
-}
-
 /** The first three accounts' amounts, by one statement over all shards. */
-async function readAll(client: pg.Client): Promise<number[]> {
-  const { rows } = await client.query<{ id: number; amount: number }>(
-    `SELECT id, amount FROM account WHERE id IN (${x}, ${y}, ${z})`,
-  )
-  return [x, y, z].map((id) => rows.find((row) => row.id === id)!.amount)
-}
-
-async function count(client: pg.Client, where = 'true'): Promise<number> {
-  const { rows } = await client.query<{ n: number }>(`SELECT count(*)::int AS n FROM account WHERE ${where}`)
-  return rows[0]!.n
-}
-
-const set = (client: pg.Client, id: number, amount: number): Promise<unknown> =>
-  client.query(`UPDATE account SET amount = ${amount} WHERE id = ${id}`)
-
-const run = (client: pg.Client, sql: string): Promise<unknown> => client.query(sql)
-
-/** Several updates in one transaction. */
-async function commitAll(client: pg.Client, amounts: readonly (readonly [number, number])[]): Promise<void> {
-  await client.query('BEGIN')
-  for (const [id, amount] of amounts) await set(client, id, amount)
-  await client.query('COMMIT')
-}
+const readAll = (client: pg.Client): Promise<number[]> => readThese(client, [x, y, z])
 
 /** Reads with each of the clients again and again while something happens; everything that was seen. */
 async function seenDuring<T>(
