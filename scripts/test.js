@@ -1,7 +1,7 @@
-// npm test: installs what the tests drive Weft with (psql, pgbench, etcd) where it can, runs Vitest, and ends with one
-// line, "N passed, N failed". Arguments go to Vitest: npm test -- test/integration
+// npm test: installs what the tests drive Weft with (psql, isolationtester, pgbench, etcd) where it can, runs Vitest, and
+// ends with one line, "N passed, N failed". Arguments go to Vitest: npm test -- test/integration
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const tools = [
   { command: 'psql', package: 'postgresql-client' },
+  { command: 'isolationtester', package: 'postgresql-client' },
   { command: 'pgbench', package: 'postgresql' },
   { command: 'etcd', package: 'etcd-server' },
 ]
@@ -17,9 +18,9 @@ installTools()
 runVitest()
 
 function installTools() {
-  const missing = tools.filter((tool) => !isOnPath(tool.command))
+  const missing = tools.filter((tool) => !isInstalled(tool.command))
   if (missing.length === 0) return
-  const packages = missing.map((tool) => tool.package)
+  const packages = [...new Set(missing.map((tool) => tool.package))]
   const install = `apt-get install -y ${packages.join(' ')}`
   if (process.getuid?.() === 0 && isOnPath('apt-get')) {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
@@ -32,10 +33,24 @@ function installTools() {
     apt('update')
     apt('install', '-y', '--no-install-recommends', ...packages)
   }
-  const absent = tools.filter((tool) => !isOnPath(tool.command)).map((tool) => tool.command)
+  const absent = tools.filter((tool) => !isInstalled(tool.command)).map((tool) => tool.command)
   if (absent.length > 0) {
     console.log(`not installed: ${absent.join(', ')}; tests that need them are skipped (as root: ${install})`)
   }
+}
+
+function isInstalled(command) {
+  return command === 'isolationtester' ? hasIsolationTester() : isOnPath(command)
+}
+
+/** Never on the PATH; where test/helpers/isolation-tester.ts looks for it too. */
+function hasIsolationTester() {
+  const versions = '/usr/lib/postgresql'
+  const inside = 'lib/pgxs/src/test/isolation/isolationtester'
+  return (
+    existsSync(versions) &&
+    readdirSync(versions).some((version) => existsSync(join(versions, version, inside)))
+  )
 }
 
 function isOnPath(command) {

@@ -6,14 +6,15 @@ import { join } from 'node:path'
 const root = '/usr/lib/postgresql'
 const inside = 'lib/pgxs/src/test/isolation/isolationtester'
 
-/** Postgres' program that runs .spec files; undefined where postgresql-server-dev is not installed. */
+/** Postgres' program that runs .spec files; undefined where Debian's postgresql-client is not installed. */
 export const isolationTester: string | undefined = (existsSync(root) ? readdirSync(root) : [])
   .map((version) => join(root, version, inside))
   .find((path) => existsSync(path))
 
 /** What isolationtester prints for a spec. */
 export async function runSpec(spec: string, server: { host: string; port: number }): Promise<string> {
-  if (isolationTester === undefined) throw new Error('isolationtester is not installed')
+  if (isolationTester === undefined)
+    throw new Error('no isolationtester here: apt-get install postgresql-client')
   const connection = `host=${server.host} port=${server.port} user=postgres dbname=postgres`
   const child = spawn(isolationTester, [`${connection} sslmode=disable gssencmode=disable`], {
     env: { ...process.env, PGISOLATIONTIMEOUT: '20', PGAPPNAME: 'isolation' },
