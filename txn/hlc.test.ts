@@ -427,8 +427,40 @@ describe('hlc: bound', () => {
     const clock = await restartedAfter(hour, hands)
     clock.hear(toTimestamp(hands.wallMs - hour - 4000, 0))
     clock.hear(toTimestamp(hands.wallMs - hour, 0))
-    hands.pass(60_000)
-    expect(codeOf(() => clock.observe(toTimestamp(hands.wallMs - hour + 4000, 0)))).toBe('58000')
+    for (let n = 0; n < 20; n++) {
+      hands.pass(2_000)
+      clock.hear(toTimestamp(hands.wallMs - hour, 0))
+    }
+    hands.pass(4_000)
+    expect(codeOf(() => clock.hear(toTimestamp(hands.wallMs - hour + 4000, 0)))).toBe('58000')
+  })
+
+  /** Its wall is 1.5 s behind, and the first word, held up for 1.2 s, seems to agree with it. */
+  const behindAndAgreed = async (hands: Hands): Promise<HlcClock> => {
+    const clock = await restartedAfter(-1500, hands)
+    clock.hear(toTimestamp(hands.wallMs + 300, 0))
+    return clock
+  }
+
+  test('restart: a wall that is behind, a first word held up as long: the others are not refused for ever', async () => {
+    const hands = new Hands()
+    const clock = await behindAndAgreed(hands)
+    hands.pass(1000)
+    expect(codeOf(() => clock.hear(toTimestamp(hands.wallMs + 1500, 0)))).toBe('58000')
+    hands.pass(2000)
+    clock.hear(toTimestamp(hands.wallMs + 1500, 0))
+    await clock.cover(toTimestamp(hands.wallMs + 1500, 0))
+    expect(timestampMs(clock.now())).toBe(hands.wallMs + 1500)
+  })
+
+  test('restart: as long as somebody agrees with it, one who is ahead is refused', async () => {
+    const hands = new Hands()
+    const clock = await behindAndAgreed(hands)
+    for (let n = 0; n < 30; n++) {
+      hands.pass(2_000)
+      clock.hear(toTimestamp(hands.wallMs + 100, 0))
+      expect(codeOf(() => clock.hear(toTimestamp(hands.wallMs + 1500, 0)))).toBe('58000')
+    }
   })
 
   test('a timestamp that was held up does not bear out a wall that was set back as far', () => {

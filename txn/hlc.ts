@@ -22,7 +22,8 @@ import type { Timestamp } from '../protocol/agent-link.ts'
  * The walls may also have been set while a node was down. So a coordinator that starts calls `agree` with its agents'
  * timestamps, and begins its walk at their median when its own wall is off. An agent (`meets`) takes the time of the
  * first that tells it one. Until then it issues nothing and stores no bound, which could never be taken back; to a
- * coordinator that does not know the time either it says what it thinks (`stamp`).
+ * coordinator that does not know the time either it says what it thinks (`stamp`). As that first word may have been held
+ * up on its way, it can still be put right for a while (`settle`).
  *
  * What no rule can help: a node alone in being an hour fast that has issued timestamps before it met the others. They
  * refuse these (so its prepares, while all else goes on), and as it never goes back, until they have caught up. Start it
@@ -46,6 +47,8 @@ export const counterMax = 0xffff
 const coverAttempts = 3
 /** So long a timestamp may have been on its way, over a link that is not yet taken for dead, or waiting for us. */
 const staleMsMax = 15_000
+/** Links say something every two seconds: who agrees with us is heard at least this often. */
+const agreedMsMax = 3_000
 const stampAheadMsMax = 50
 
 export function startHlc(reading: HlcReading, boundMs: number): HlcState {
@@ -147,8 +150,11 @@ export class HlcClock {
   private retired = false
   /** Has neither issued anything nor heard what time it is. */
   private unmet: boolean
-  /** By the monotonic clock: until then what it was told at the meeting may turn out to have been old. */
-  private settlesUntilMs = 0
+  /** For so much longer of being told the time, what it was told at the meeting may turn out to have been old. */
+  private settlesMs = 0
+  /** By the monotonic clock: when it was last told any time, and one that agrees with its own. */
+  private toldAtMs = 0
+  private agreedAtMs = Number.NEGATIVE_INFINITY
   /** Observed at or beyond the bound; 0n: nothing. */
   private floor = 0n
 
@@ -249,10 +255,12 @@ export class HlcClock {
 
   /** `observe`, for what a peer says of the present: a clock that `meets` takes it for the time. 0n says nothing. */
   hear(ts: Timestamp): void {
-    if (this.unmet && ts > 0n) {
+    if (ts > 0n && this.unmet) {
       this.agree([ts])
-      this.settlesUntilMs = this.reading().monoMs + 2 * staleMsMax
+      this.settlesMs = 2 * staleMsMax
+      this.toldAtMs = this.reading().monoMs
     }
+    if (ts > 0n && this.settlesMs > 0) this.settle(timestampMs(ts))
     this.observe(ts)
   }
 
@@ -266,7 +274,6 @@ export class HlcClock {
     if (ms < state.ms || (ms === state.ms && counter <= state.counter)) return
     const reading = this.reading()
     walk(state, reading, options.maxOffsetMs)
-    if (reading.monoMs < this.settlesUntilMs) this.settle(ms, reading.wallMs)
     const observed = observe(state, ms, counter, reading.wallMs, options.maxOffsetMs, this.boundMs)
     if (observed === 'too-far-ahead') {
       const aheadMs = Math.ceil(ms - Math.max(state.ms, state.walkMs))
@@ -276,12 +283,22 @@ export class HlcClock {
     this.keepAhead(ms)
   }
 
-  /** What it was told at the meeting, and took for the time because its own wall was off, may have been held up. */
-  private settle(ms: number, wallMs: number): void {
+  /**
+   * What it was told at the meeting may have been held up: then it took too little for the time, or found that its own
+   * wall, which is behind, agrees. So it takes a later time for its own: at once when that was borrowed, else unless
+   * somebody still agrees with it.
+   */
+  private settle(ms: number): void {
     const { state, options } = this
-    const isOwnTime = Math.abs(wallMs - state.walkMs) <= options.maxOffsetMs
+    const { wallMs, monoMs } = this.reading()
+    walk(state, { wallMs, monoMs }, options.maxOffsetMs)
+    this.settlesMs -= Math.min(monoMs - this.toldAtMs, agreedMsMax)
+    this.toldAtMs = monoMs
     const aheadMs = ms - state.walkMs
-    if (!isOwnTime && aheadMs > options.maxOffsetMs && aheadMs <= staleMsMax) state.walkMs = ms
+    if (Math.abs(aheadMs) <= options.maxOffsetMs) this.agreedAtMs = monoMs
+    const isOwnTime = Math.abs(wallMs - state.walkMs) <= options.maxOffsetMs
+    const isSure = isOwnTime && monoMs - this.agreedAtMs < agreedMsMax
+    if (!isSure && aheadMs > options.maxOffsetMs && aheadMs <= staleMsMax) state.walkMs = ms
   }
 
   /**

@@ -3,7 +3,7 @@ import type { SimWorld } from './commit-sim-world.ts'
 
 export const hourMs = 3_600_000
 /** Any two of them are less apart than `max_clock_offset`. */
-const skewMaxMs = 150
+const skewMaxMs = 249
 export const maxOffsetMs = 500
 const epochMs = 1_700_000_000_000
 
