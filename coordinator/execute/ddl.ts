@@ -49,7 +49,7 @@ function markMapChanged(ctx: ExecContext): void {
 
 function optionsOf(plan: DdlPlan) {
   const { taintsBackend: taints, pins } = plan.effects
-  return { writes: plan.access === 'write', taints, pins }
+  return { writes: plan.access === 'write', maintenance: plan.maintenance, taints, pins }
 }
 
 async function runOn(ctx: ExecContext, plan: DdlPlan, shard: number, sql: string): Promise<Collected> {

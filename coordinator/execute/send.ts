@@ -15,6 +15,8 @@ import { needing, type ReplyConsumer, type ShardLine } from './shard-line.ts'
 
 export interface SendOptions {
   readonly writes: boolean
+  /** A write that does not pass the gate when it runs by itself: see `Plan`. */
+  readonly maintenance?: boolean | undefined
   readonly taints?: boolean
   readonly pins?: boolean
   /** False: runs beside the transaction, on whatever backend is free. Default: the shard joins it. */
@@ -28,7 +30,8 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   else ctx.tx.enter(line, options.writes)
   request.mapVersion = ctx.planVersion
   request.settings = ctx.currentSettings()
-  request.access = options.writes ? 'write' : 'read'
+  const passesGate = options.writes && (ctx.tx.isOpen || options.maintenance !== true)
+  request.access = passesGate ? 'write' : 'read'
   request.pin = line.shard === HOME && (ctx.state.pinned || options.pins === true)
   request.taints = options.taints === true || ctx.tx.tainted
   request.swallow = 0
@@ -59,6 +62,7 @@ export function sendAsWritten(
   const { plan, bind: bound } = exec
   const options = {
     writes: plan.access === 'write',
+    maintenance: plan.maintenance,
     taints: plan.effects.taintsBackend,
     pins: plan.effects.pins,
   }

@@ -259,6 +259,7 @@ function isDirect(plan: ForwardPlan): boolean {
     !effects.mayUnpin &&
     !effects.taintsBackend &&
     !plan.outsideTransaction &&
+    plan.maintenance !== true &&
     plan.tag !== 'NOTIFY' &&
     plan.tag !== 'COPY'
   )

@@ -72,6 +72,11 @@ interface Common {
   readonly paramsToDescribe: readonly number[]
   /** Cannot run inside a transaction block (VACUUM, CREATE INDEX CONCURRENTLY, …). */
   readonly outsideTransaction: boolean
+  /**
+   * Changes no row, and no snapshot shows what it does (VACUUM, ANALYZE, index builds): by itself it need not pass the
+   * gate, where cuts would wait for it for as long as it takes.
+   */
+  readonly maintenance?: boolean
 }
 
 /** Runs on one shard, forwarded byte for byte. With `keys` that name several shards: see `onSeveral`. */

@@ -64,7 +64,8 @@ function dropIfExists(scope: Scope, tag: string, stmt: DropStmt, changesMap: boo
     return forwardHome(tag, { effects: MAY_UNPIN })
   }
   const overrides: Overrides = {
-    outsideTransaction: stmt.concurrent === true,
+    // Only indexes are dropped CONCURRENTLY.
+    ...(stmt.concurrent === true ? { outsideTransaction: true, maintenance: true } : {}),
     ...(names.some((name) => isTemporary(scope, name)) ? { effects: MAY_UNPIN } : {}),
   }
   if (stmt.missing_ok === true) return ddl(tag, 'all', { changesMap }, overrides)

@@ -14,6 +14,7 @@ type CommonFields = Pick<
   | 'generic'
   | 'paramsToDescribe'
   | 'outsideTransaction'
+  | 'maintenance'
 >
 export type Overrides = Partial<Omit<CommonFields, 'tag'>>
 

@@ -21,7 +21,7 @@ export function planCreateIndex(scope: Scope, stmt: IndexStmt): Plan {
     const columns = (stmt.indexParams ?? []).flatMap((node) => as(node, 'IndexElem')?.name ?? [])
     checkUnique({ name, kind: 'sharded', key: table.key.column }, columns)
   }
-  const overrides = { outsideTransaction: stmt.concurrent === true }
+  const overrides = { outsideTransaction: stmt.concurrent === true, maintenance: true }
   return ddl('CREATE INDEX', placeOf(scope, name), {}, overrides)
 }
 

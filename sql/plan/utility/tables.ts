@@ -46,7 +46,7 @@ export function withoutHome(text: string, places: readonly Place[], items: reado
 export function planVacuum(scope: Scope, stmt: VacuumStmt): Plan {
   const isVacuum = stmt.is_vacuumcmd === true
   const tag = isVacuum ? 'VACUUM' : 'ANALYZE'
-  const overrides: Overrides = { outsideTransaction: isVacuum }
+  const overrides: Overrides = { outsideTransaction: isVacuum, maintenance: true }
   const names = (stmt.rels ?? []).map((node) => nameOf(as(node, 'VacuumRelation')?.relation))
   const places = names.map((name) => placeOf(scope, name))
   if (places.length === 0 || places.every((place) => place === 'all')) return ddl(tag, 'all', {}, overrides)
@@ -57,10 +57,12 @@ export function planVacuum(scope: Scope, stmt: VacuumStmt): Plan {
   return ddl(tag, 'all', { othersSql: withoutHome(text, places, items) }, overrides)
 }
 
+const ALONE: Overrides = { outsideTransaction: true, maintenance: true }
+
 export function planCluster(scope: Scope, stmt: ClusterStmt): Plan {
   // Without a table it goes through all that were clustered before, a transaction each.
-  if (stmt.relation === undefined) return ddl('CLUSTER', 'all', {}, { outsideTransaction: true })
-  return ddl('CLUSTER', placeOf(scope, nameOf(stmt.relation)))
+  if (stmt.relation === undefined) return ddl('CLUSTER', 'all', {}, ALONE)
+  return ddl('CLUSTER', placeOf(scope, nameOf(stmt.relation)), {}, { maintenance: true })
 }
 
 export function planReindex(scope: Scope, stmt: ReindexStmt): Plan {
@@ -68,7 +70,12 @@ export function planReindex(scope: Scope, stmt: ReindexStmt): Plan {
   const isConcurrent = concurrently !== undefined && optionFlag(concurrently) !== false
   switch (stmt.kind) {
     case 'REINDEX_OBJECT_TABLE':
-      return ddl('REINDEX', placeOf(scope, nameOf(stmt.relation)), {}, { outsideTransaction: isConcurrent })
+      return ddl(
+        'REINDEX',
+        placeOf(scope, nameOf(stmt.relation)),
+        {},
+        isConcurrent ? ALONE : { maintenance: true },
+      )
     case 'REINDEX_OBJECT_INDEX':
       if (!isConcurrent) return ddlWhereItExists(scope, 'REINDEX')
       return refuse(
@@ -77,7 +84,7 @@ export function planReindex(scope: Scope, stmt: ReindexStmt): Plan {
         'Use REINDEX TABLE CONCURRENTLY, or REINDEX INDEX.',
       )
     default:
-      return ddl('REINDEX', 'all', {}, { outsideTransaction: true })
+      return ddl('REINDEX', 'all', {}, ALONE)
   }
 }
 

@@ -9,6 +9,7 @@ export function printPlan(plan: Plan): string {
     plan.effects.mayUnpin ? 'may-unpin' : '',
     plan.effects.taintsBackend ? 'taints' : '',
     plan.outsideTransaction ? 'outside-transaction' : '',
+    plan.maintenance === true ? 'maintenance' : '',
     plan.paramCount > 0 ? `params=${plan.paramCount}` : '',
     plan.generic ? '' : 'this-text-only',
   ].filter((mark) => mark !== '')
@@ -44,7 +45,7 @@ function details(plan: Plan): string[] {
 
 const COMMON = new Set([
   ...['kind', 'tag', 'access', 'effects', 'returnsRows', 'paramCount', 'generic'],
-  ...['paramsToDescribe', 'outsideTransaction'],
+  ...['paramsToDescribe', 'outsideTransaction', 'maintenance'],
 ])
 
 function json(plan: object): string {

@@ -1,0 +1,55 @@
+import pg from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { lockWaiters, useAccounts } from '../helpers/accounts.ts'
+import { query } from '../helpers/postgres.ts'
+
+const accounts = useAccounts()
+let home: pg.Client
+
+beforeEach(async () => {
+  home = new pg.Client({ connectionString: accounts.cluster.weft.shards[0]!.url })
+  await home.connect()
+  await query(accounts.cluster.weftUrl, 'CREATE TABLE note (id int, words text)')
+})
+
+afterEach(async () => {
+  await home.end()
+  await query(accounts.cluster.weftUrl, 'DROP INDEX IF EXISTS account_amount; DROP TABLE note')
+})
+
+/** In this order: some make what a later one needs. */
+const maintenance = [
+  'VACUUM account',
+  'VACUUM (ANALYZE) account, note',
+  'CREATE INDEX CONCURRENTLY account_amount ON account (amount)',
+  'REINDEX TABLE CONCURRENTLY account',
+  'DROP INDEX CONCURRENTLY account_amount',
+  'ANALYZE account',
+  'CREATE INDEX account_amount ON account (amount)',
+  'VACUUM note',
+  'ANALYZE note',
+  'CREATE INDEX CONCURRENTLY note_id ON note (id)',
+  'REINDEX TABLE note',
+  'CREATE INDEX note_words ON note (words)',
+  'DROP INDEX CONCURRENTLY note_id',
+]
+
+/** It changes no row, and can take minutes. */
+describe('reads over all shards, and maintenance that waits for a lock', () => {
+  it.each(['simple', 'extended'])('keeps none waiting, and goes through: %s protocol', async (protocol) => {
+    const [session, reader] = [await accounts.connect(), await accounts.connect()]
+    for (const sql of maintenance) {
+      await home.query('BEGIN; LOCK TABLE account, note IN SHARE UPDATE EXCLUSIVE MODE')
+      const done = session.query(protocol === 'simple' ? sql : { name: sql, text: sql })
+      done.catch(() => {})
+      await lockWaiters(accounts, 0, 1)
+      for (let i = 0; i < 2; i++) {
+        const read = reader.query('SELECT count(*)::int AS n FROM account').catch((error: Error) => error)
+        expect(await read, sql).toMatchObject({ rows: [{ n: 60 }] })
+      }
+      await lockWaiters(accounts, 0, 1)
+      await home.query('COMMIT')
+      await done
+    }
+  })
+})
