@@ -6,7 +6,7 @@ import { type ExecContext, type Execution, HOME } from './context.ts'
 import { declareTable } from './declare.ts'
 import { settleAll } from './forward.ts'
 import { type Collected, tagWithCount } from './replies.ts'
-import { settle, simpleQuery } from './send.ts'
+import { endOfWrite, settle, simpleQuery } from './send.ts'
 import { SessionRunner } from './session-runner.ts'
 
 /** DDL and other utility statements: on the home shard, or on every shard in one transaction. */
@@ -54,7 +54,7 @@ function optionsOf(plan: DdlPlan) {
 
 async function runOn(ctx: ExecContext, plan: DdlPlan, shard: number, sql: string): Promise<Collected> {
   const line = ctx.line(shard)
-  return settle(ctx, line, await simpleQuery(ctx, line, sql, optionsOf(plan)))
+  return settle(ctx, line, await endOfWrite(ctx, line, simpleQuery(ctx, line, sql, optionsOf(plan))))
 }
 
 async function runOnOthers(ctx: ExecContext, plan: DdlPlan, sql: string): Promise<void> {

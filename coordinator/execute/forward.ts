@@ -8,7 +8,7 @@ import { LineFeed } from './line-feed.ts'
 import { onShards, readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
-import { failedLeaves, sendAsWritten, settle, unknownIfSent } from './send.ts'
+import { endOfWrite, failedLeaves, sendAsWritten, settle } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /** Runs a statement that is forwarded as written to the shard or shards of its route. */
@@ -44,9 +44,8 @@ export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number)
     ctx.readCopy(feed)
   }
   sendAsWritten(ctx, line, exec, forwarder)
-  const commits = !ctx.tx.isOpen && exec.plan.access === 'write'
-  const ended = failedLeaves(ctx, line, forwarder.ended)
-  const end = settle(ctx, line, await (commits ? unknownIfSent(ended) : ended))
+  const ends = exec.plan.access === 'write' ? endOfWrite : failedLeaves
+  const end = settle(ctx, line, await ends(ctx, line, forwarder.ended))
   if (forwarder.suspended) ctx.state.suspended = line
   else if (end.tag !== '') ctx.out.hold(tagWithCount(end.tag, end.count))
 }

@@ -8,7 +8,7 @@ import { NULL_KEY } from './key-slots.ts'
 import { ForwardState, tagWithCount } from './replies.ts'
 import { inOrder, RowKeeper } from './returned-rows.ts'
 import { slotOf } from './route.ts'
-import { failedLeaves, sendRewritten, settle } from './send.ts'
+import { endOfWrite, sendRewritten, settle } from './send.ts'
 import { slotOfText } from './server-slot.ts'
 
 /** INSERT … VALUES whose rows may belong to several shards, or need values that only the home shard can give. */
@@ -99,7 +99,7 @@ async function insertGroups(
     sendRewritten(ctx, line, exec, sql, params, keeper)
     return { line, indexes, keeper }
   })
-  const ends = await settleAll(runs.map(({ line, keeper }) => failedLeaves(ctx, line, keeper.ended)))
+  const ends = await settleAll(runs.map(({ line, keeper }) => endOfWrite(ctx, line, keeper.ended)))
   for (const [i, end] of ends.entries()) settle(ctx, runs[i]!.line, end)
   const spoken = isReference ? runs.slice(0, 1) : runs
   for (const row of inOrder(spoken.map(({ indexes, keeper }) => ({ indexes, rows: keeper.rows })))) {

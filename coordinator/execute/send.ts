@@ -203,6 +203,11 @@ export async function failedLeaves<T>(ctx: ExecContext, line: ShardLine, ended: 
   }
 }
 
+/** The end of an exec that writes: by itself, its end is its commit. */
+export function endOfWrite<T>(ctx: ExecContext, line: ShardLine, ended: Promise<T>): Promise<T> {
+  return ctx.tx.isOpen ? failedLeaves(ctx, line, ended) : unknownIfSent(ended)
+}
+
 /** What a commit that was sent and not answered has done is not known: the client must not run it again blindly. */
 export async function unknownIfSent<T>(ended: Promise<T>): Promise<T> {
   try {
