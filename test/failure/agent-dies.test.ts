@@ -1,31 +1,20 @@
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { describe, test } from 'vitest'
 import type { FailpointName } from '../../txn/failpoints.ts'
-import { CrashMatrix, type Fate } from '../helpers/crash-matrix.ts'
+import { bothShards, type Fate, type ShardCase, testTheEnd, useCrashMatrix } from '../helpers/crash-matrix.ts'
 import { hasEtcd } from '../helpers/etcd.ts'
-import { type ProcessCluster, startProcessCluster, type TestNode } from '../helpers/process-cluster.ts'
+import type { TestNode } from '../helpers/process-cluster.ts'
 
-interface Case {
-  readonly at: FailpointName
-  readonly shard: 0 | 1
-  readonly after: readonly Fate[]
-}
-
-const both = (at: FailpointName, ...after: Fate[]): Case[] => [
-  { at, shard: 0, after },
-  { at, shard: 1, after },
-]
-
-const cases: readonly Case[] = [
-  ...both('before-prepare', 'aborted'),
+const cases: readonly ShardCase[] = [
+  ...bothShards('before-prepare', 'aborted'),
   // Shard 0 has prepared by then; what is durable there needs no agent to be decided.
   { at: 'during-prepare', shard: 0, after: ['committed', 'aborted'] },
   { at: 'during-prepare', shard: 1, after: ['aborted'] },
   // All have prepared, so the coordinator decides; the agent may come back, and abort, before it does.
-  ...both('after-prepare', 'committed', 'aborted'),
-  ...both('during-decision', 'committed', 'aborted'),
-  ...both('after-decision', 'committed'),
-  ...both('between-commits', 'committed'),
-  ...both('before-conclude', 'committed'),
+  ...bothShards('after-prepare', 'committed', 'aborted'),
+  ...bothShards('during-decision', 'committed', 'aborted'),
+  ...bothShards('after-decision', 'committed'),
+  ...bothShards('between-commits', 'committed'),
+  ...bothShards('before-conclude', 'committed'),
 ]
 
 const inTheAgent: readonly { readonly at: FailpointName; readonly after: readonly Fate[] }[] = [
@@ -47,18 +36,8 @@ const inRecovery: readonly {
 ]
 
 describe.skipIf(!hasEtcd)('agent dies', () => {
-  let cluster: ProcessCluster
-  let matrix: CrashMatrix
-
-  beforeAll(async () => {
-    cluster = await startProcessCluster()
-    matrix = await CrashMatrix.on(cluster, 'agent dies')
-  }, 180_000)
-  afterAll(async () => {
-    matrix?.print()
-    await cluster?.stop()
-  })
-  const agentOf = (shard: number): TestNode => cluster.agents[shard] as TestNode
+  const matrix = useCrashMatrix('agent dies')
+  const agentOf = (shard: number): TestNode => matrix.cluster.agents[shard] as TestNode
 
   test.each(cases)(
     'shard $shard, $at: all shards agree: $after',
@@ -96,7 +75,7 @@ describe.skipIf(!hasEtcd)('agent dies', () => {
   test.each(inRecovery)(
     'coordinator dies at $coordinatorAt, then the agents at $at: all shards agree: $after',
     async ({ at, coordinatorAt, after }) => {
-      const { coordinator, agents } = cluster
+      const { coordinator, agents } = matrix.cluster
       for (const agent of agents) await agent.arm(at, 'kill')
       await matrix.run({
         name: `coordinator, agents ${at}`,
@@ -117,9 +96,5 @@ describe.skipIf(!hasEtcd)('agent dies', () => {
     180_000,
   )
 
-  test(
-    'in the end: no money made or lost, nothing prepared, the log is empty',
-    () => matrix.checkEnd(),
-    180_000,
-  )
+  testTheEnd(matrix)
 })

@@ -1,23 +1,19 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CrashMatrix, etcdCall } from '../helpers/crash-matrix.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { etcdCall, useCrashMatrix } from '../helpers/crash-matrix.ts'
 import { hasEtcd } from '../helpers/etcd.ts'
 import { query } from '../helpers/postgres.ts'
-import { type ProcessCluster, startProcessCluster, until } from '../helpers/process-cluster.ts'
+import { until } from '../helpers/process-cluster.ts'
 
 describe.skipIf(!hasEtcd)('what should not be there', () => {
-  let cluster: ProcessCluster
-  let matrix: CrashMatrix
-
+  const matrix = useCrashMatrix('bad input', {
+    postgres: { settings: { synchronous_commit: 'on', max_prepared_transactions: '3' } },
+  })
   beforeAll(async () => {
-    cluster = await startProcessCluster({
-      postgres: { settings: { synchronous_commit: 'on', max_prepared_transactions: '3' } },
-    })
-    matrix = await CrashMatrix.on(cluster, 'bad input')
-    for (const { url } of cluster.postgres) await query(url, 'CREATE TABLE theirs (id int PRIMARY KEY)')
-  }, 180_000)
-  afterAll(() => cluster?.stop())
+    for (const { url } of matrix.cluster.postgres)
+      await query(url, 'CREATE TABLE theirs (id int PRIMARY KEY)')
+  })
 
-  const urlOf = (shard: number): string => cluster.postgres[shard]?.url ?? ''
+  const urlOf = (shard: number): string => matrix.cluster.postgres[shard]?.url ?? ''
   let nextId = 0
   /** On shard 1, as another program would. */
   const prepare = (gid: string): Promise<unknown> =>
@@ -28,13 +24,14 @@ describe.skipIf(!hasEtcd)('what should not be there', () => {
   }
 
   /** Of etcd's key of one of the log's entries. */
-  const keyOf = (entry: string): string => Buffer.from(`/weft/${cluster.name}/${entry}`).toString('base64')
+  const keyOf = (entry: string): string =>
+    Buffer.from(`/weft/${matrix.cluster.name}/${entry}`).toString('base64')
   const put = async (entry: string, value: string): Promise<void> => {
     const body = { key: keyOf(entry), value: Buffer.from(value).toString('base64') }
-    await etcdCall(cluster.etcd?.endpoints ?? [], '/v3/kv/put', body)
+    await etcdCall(matrix.cluster.etcd?.endpoints ?? [], '/v3/kv/put', body)
   }
   const get = async (entry: string): Promise<string> => {
-    const answer = await etcdCall(cluster.etcd?.endpoints ?? [], '/v3/kv/range', { key: keyOf(entry) })
+    const answer = await etcdCall(matrix.cluster.etcd?.endpoints ?? [], '/v3/kv/range', { key: keyOf(entry) })
     const { kvs = [] } = answer as { kvs?: { value: string }[] }
     return Buffer.from(kvs[0]?.value ?? '', 'base64').toString()
   }
@@ -47,22 +44,22 @@ describe.skipIf(!hasEtcd)('what should not be there', () => {
     readonly why: string
   }
   const problems = async (shard: number): Promise<readonly Problem[]> => {
-    const status = (await cluster.agents[shard]?.status()) as { shards: { problems: Problem[] }[] }
+    const status = (await matrix.cluster.agents[shard]?.status()) as { shards: { problems: Problem[] }[] }
     return status.shards[0]?.problems ?? []
   }
 
   test('prepared by somebody else, or by another cluster: never touched, also after the agent starts again', async () => {
     const gids = ['somebody else', 'weft:other:0123456789abc-0-1:1']
     for (const gid of gids) await prepare(gid)
-    await cluster.agents[1]?.kill()
-    await cluster.agents[1]?.start()
-    await cluster.ready()
+    await matrix.cluster.agents[1]?.kill()
+    await matrix.cluster.agents[1]?.start()
+    await matrix.cluster.ready()
     // Its recovery has had a turn: it has settled one of ours that was left behind.
     await matrix.run({
       name: 'coordinator',
       at: 'after-prepare',
-      strike: () => cluster.coordinator.kill(),
-      mend: () => cluster.coordinator.start(),
+      strike: () => matrix.cluster.coordinator.kill(),
+      mend: () => matrix.cluster.coordinator.start(),
       after: ['aborted'],
     })
     expect(await preparedGids(1)).toEqual([...gids].sort())
@@ -74,7 +71,7 @@ describe.skipIf(!hasEtcd)('what should not be there', () => {
     "COMMIT PREPARED 'mine'",
     "ROLLBACK PREPARED 'weft:crash:0123456789abc-0-1:1'",
   ])('a client says %s: 0A000, and the session goes on', async (sql) => {
-    const client = await cluster.connect()
+    const client = await matrix.cluster.connect()
     await expect(client.query(sql)).rejects.toMatchObject({ code: '0A000' })
     await client.query('BEGIN')
     await expect(client.query(sql)).rejects.toMatchObject({ code: '0A000' })
@@ -86,7 +83,7 @@ describe.skipIf(!hasEtcd)('what should not be there', () => {
   test('max_prepared_transactions used up: says so, nothing half done, and works when there is room', async () => {
     const gids = ['a', 'b', 'c']
     for (const gid of gids) await prepare(gid)
-    const client = await cluster.connect()
+    const client = await matrix.cluster.connect()
     const { from, to } = matrix.newPair()
     await client.query('BEGIN')
     await client.query('UPDATE account SET balance = balance + 1 WHERE id = $1', [from])
@@ -105,7 +102,7 @@ describe.skipIf(!hasEtcd)('what should not be there', () => {
   }, 120_000)
 
   test('a record of an unknown version: left in doubt and shown, and settled when it can be read', async () => {
-    const { coordinator } = cluster
+    const { coordinator } = matrix.cluster
     await matrix.run({
       name: 'coordinator',
       at: 'after-decision',
@@ -124,12 +121,12 @@ describe.skipIf(!hasEtcd)('what should not be there', () => {
       mend: () => coordinator.start(),
       after: ['committed'],
     })
-    expect(cluster.agents[1]?.output()).toContain('recovery: left in doubt')
+    expect(matrix.cluster.agents[1]?.output()).toContain('recovery: left in doubt')
     await until('nothing is shown', async () => (await problems(0)).length + (await problems(1)).length === 0)
   }, 180_000)
 
   test('a participant that the cluster does not have: carried out on the others, shown, gone with its record', async () => {
-    const { coordinator } = cluster
+    const { coordinator } = matrix.cluster
     let entry = ''
     await matrix.run({
       name: 'coordinator',
@@ -145,7 +142,7 @@ describe.skipIf(!hasEtcd)('what should not be there', () => {
     })
     const why = 'its commit is to be confirmed by shard 7, which this cluster does not have'
     await until('an agent shows it', async () => (await problems(1)).some((problem) => problem.why === why))
-    await etcdCall(cluster.etcd?.endpoints ?? [], '/v3/kv/deleterange', { key: keyOf(entry) })
+    await etcdCall(matrix.cluster.etcd?.endpoints ?? [], '/v3/kv/deleterange', { key: keyOf(entry) })
     await until('nothing is shown', async () => (await problems(0)).length + (await problems(1)).length === 0)
   }, 240_000)
 })

@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { describe, test } from 'vitest'
 import type { FailpointName } from '../../txn/failpoints.ts'
-import { CrashMatrix, type Fate } from '../helpers/crash-matrix.ts'
+import { type Fate, testTheEnd, useCrashMatrix } from '../helpers/crash-matrix.ts'
 import { hasEtcd } from '../helpers/etcd.ts'
-import { type ProcessCluster, startProcessCluster } from '../helpers/process-cluster.ts'
 
 const cases: readonly { readonly at: FailpointName; readonly after: readonly Fate[] }[] = [
   { at: 'before-prepare', after: ['aborted'] },
@@ -16,22 +15,12 @@ const cases: readonly { readonly at: FailpointName; readonly after: readonly Fat
 ]
 
 describe.skipIf(!hasEtcd)('coordinator dies', () => {
-  let cluster: ProcessCluster
-  let matrix: CrashMatrix
-
-  beforeAll(async () => {
-    cluster = await startProcessCluster()
-    matrix = await CrashMatrix.on(cluster, 'coordinator dies')
-  }, 180_000)
-  afterAll(async () => {
-    matrix?.print()
-    await cluster?.stop()
-  })
+  const matrix = useCrashMatrix('coordinator dies')
 
   test.each(cases)(
     '$at: all shards agree: $after',
     async ({ at, after }) => {
-      const { coordinator } = cluster
+      const { coordinator } = matrix.cluster
       await matrix.run({
         name: 'coordinator',
         at,
@@ -44,9 +33,5 @@ describe.skipIf(!hasEtcd)('coordinator dies', () => {
     180_000,
   )
 
-  test(
-    'in the end: no money made or lost, nothing prepared, the log is empty',
-    () => matrix.checkEnd(),
-    180_000,
-  )
+  testTheEnd(matrix)
 })

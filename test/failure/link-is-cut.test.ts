@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { describe, test } from 'vitest'
 import type { FailpointName } from '../../txn/failpoints.ts'
-import { CrashMatrix, type Fate } from '../helpers/crash-matrix.ts'
+import { type Fate, testTheEnd, useCrashMatrix } from '../helpers/crash-matrix.ts'
 import { hasEtcd } from '../helpers/etcd.ts'
 import type { FaultProxy } from '../helpers/fault-proxy.ts'
-import { type ProcessCluster, startProcessCluster } from '../helpers/process-cluster.ts'
 
 interface Fault {
   readonly fault: string
@@ -30,23 +29,13 @@ const points: readonly { readonly at: FailpointName; readonly after: readonly Fa
 ]
 
 describe.skipIf(!hasEtcd)('the link between coordinator and agent breaks', () => {
-  let cluster: ProcessCluster
-  let matrix: CrashMatrix
-
-  beforeAll(async () => {
-    cluster = await startProcessCluster()
-    matrix = await CrashMatrix.on(cluster, 'the link breaks')
-  }, 180_000)
-  afterAll(async () => {
-    matrix?.print()
-    await cluster?.stop()
-  })
+  const matrix = useCrashMatrix('the link breaks')
 
   describe.each(faults)('$fault', ({ fault, strike }) => {
     test.each(points)(
       '$at: all shards agree: $after',
       async ({ at, after }) => {
-        const proxy = cluster.proxies[1]
+        const proxy = matrix.cluster.proxies[1]
         await matrix.run({
           name: fault,
           at,
@@ -66,9 +55,5 @@ describe.skipIf(!hasEtcd)('the link between coordinator and agent breaks', () =>
     )
   })
 
-  test(
-    'in the end: no money made or lost, nothing prepared, the log is empty',
-    () => matrix.checkEnd(),
-    180_000,
-  )
+  testTheEnd(matrix)
 })

@@ -1,23 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { codeOf } from '../helpers/accounts.ts'
-import { CrashMatrix, logEntries } from '../helpers/crash-matrix.ts'
+import { testTheEnd, useCrashMatrix } from '../helpers/crash-matrix.ts'
 import { hasEtcd } from '../helpers/etcd.ts'
-import { type ProcessCluster, startProcessCluster, until } from '../helpers/process-cluster.ts'
+import { until } from '../helpers/process-cluster.ts'
 
 describe.skipIf(!hasEtcd)('the whole log is down', () => {
-  let cluster: ProcessCluster
-  let matrix: CrashMatrix
+  const matrix = useCrashMatrix('the whole log is down')
 
-  beforeAll(async () => {
-    cluster = await startProcessCluster()
-    matrix = await CrashMatrix.on(cluster, 'the whole log is down')
-  }, 180_000)
-  afterAll(async () => {
-    matrix?.print()
-    await cluster?.stop()
-  })
-
-  const members = () => cluster.etcd?.members ?? []
+  const members = () => matrix.cluster.etcd?.members ?? []
   const stopLog = async (count = 3): Promise<void> => {
     await Promise.all(
       members()
@@ -34,7 +24,7 @@ describe.skipIf(!hasEtcd)('the whole log is down', () => {
    * nothing is in doubt that may be part of it.
    */
   async function singleShardWork(id: number): Promise<void> {
-    const client = await cluster.connect()
+    const client = await matrix.cluster.connect()
     try {
       await client.query('UPDATE account SET balance = balance + 5 WHERE id = $1', [id])
       await client.query('BEGIN')
@@ -48,7 +38,7 @@ describe.skipIf(!hasEtcd)('the whole log is down', () => {
 
   async function readAll(): Promise<void> {
     const isInDoubt = (await matrix.prepared()) > 0
-    const client = await cluster.connect()
+    const client = await matrix.cluster.connect()
     try {
       const read = client.query('SELECT count(*)::int AS n FROM account')
       if (isInDoubt) expect(await codeOf(read)).toBe('40001')
@@ -60,7 +50,7 @@ describe.skipIf(!hasEtcd)('the whole log is down', () => {
 
   describe.each([2, 3])('%d of three members', (count) => {
     test('cross-shard commits fail cleanly, single-shard work goes on, and all is well when it is back', async () => {
-      await cluster.ready()
+      await matrix.cluster.ready()
       const [first, second] = [matrix.newPair(), matrix.newPair()]
       await stopLog(count)
       // The first to notice may have prepared, and be in doubt; the others are refused before that.
@@ -72,7 +62,7 @@ describe.skipIf(!hasEtcd)('the whole log is down', () => {
       await singleShardWork(second.to)
       await startLog()
       await until('nothing is prepared', async () => (await matrix.prepared()) === 0)
-      await cluster.ready()
+      await matrix.cluster.ready()
       expect(await matrix.fateOf(second)).toBe('aborted')
       const fate = await matrix.fateOf(first)
       if (noticed.kind === 'aborted') expect(fate).toBe('aborted')
@@ -85,7 +75,7 @@ describe.skipIf(!hasEtcd)('the whole log is down', () => {
   ] as const)(
     'coordinator dies at $at, and the log with it: coordinator and agents come up without, and $after when it is back',
     async ({ at, after }) => {
-      const { coordinator, agents } = cluster
+      const { coordinator, agents } = matrix.cluster
       const free = matrix.newPair()
       await matrix.run({
         name: 'coordinator, log, agents',
@@ -111,8 +101,5 @@ describe.skipIf(!hasEtcd)('the whole log is down', () => {
     180_000,
   )
 
-  test('in the end: no money made or lost, nothing prepared, the log is empty', async () => {
-    await matrix.checkEnd()
-    expect(await logEntries(cluster)).toEqual([])
-  }, 180_000)
+  testTheEnd(matrix)
 })

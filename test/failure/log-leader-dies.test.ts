@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { describe, test } from 'vitest'
 import type { FailpointName } from '../../txn/failpoints.ts'
-import { CrashMatrix, etcdCall } from '../helpers/crash-matrix.ts'
+import { etcdCall, testTheEnd, useCrashMatrix } from '../helpers/crash-matrix.ts'
 import { type EtcdMember, hasEtcd } from '../helpers/etcd.ts'
-import { type ProcessCluster, startProcessCluster, until } from '../helpers/process-cluster.ts'
+import { until } from '../helpers/process-cluster.ts'
 
 const points: readonly FailpointName[] = [
   'before-prepare',
@@ -15,24 +15,14 @@ const points: readonly FailpointName[] = [
 ]
 
 describe.skipIf(!hasEtcd)('the leader of the log dies', () => {
-  let cluster: ProcessCluster
-  let matrix: CrashMatrix
-
-  beforeAll(async () => {
-    // The coordinator lives, so its transactions are in doubt to nobody. An agent that asks after a second may, while the
-    // log chooses its next leader, come before the coordinator, and then the transaction is rightly aborted.
-    cluster = await startProcessCluster({ inDoubtAfterMs: 60_000 })
-    matrix = await CrashMatrix.on(cluster, 'the leader of the log dies')
-  }, 180_000)
-  afterAll(async () => {
-    matrix?.print()
-    await cluster?.stop()
-  })
+  // The coordinator lives, so its transactions are in doubt to nobody. An agent that asks after a second may, while the
+  // log chooses its next leader, come before the coordinator, and then the transaction is rightly aborted.
+  const matrix = useCrashMatrix('the leader of the log dies', { inDoubtAfterMs: 60_000 })
 
   async function leader(): Promise<EtcdMember> {
     let found: EtcdMember | undefined
     await until('etcd has a leader', async () => {
-      for (const member of cluster.etcd?.members ?? []) {
+      for (const member of matrix.cluster.etcd?.members ?? []) {
         const status = await etcdCall([member.clientUrl], '/v3/maintenance/status', {}).catch(() => undefined)
         const { leader: leads, header } = (status ?? {}) as {
           leader?: string
@@ -85,9 +75,5 @@ describe.skipIf(!hasEtcd)('the leader of the log dies', () => {
     })
   }, 180_000)
 
-  test(
-    'in the end: no money made or lost, nothing prepared, the log is empty',
-    () => matrix.checkEnd(),
-    180_000,
-  )
+  testTheEnd(matrix)
 })

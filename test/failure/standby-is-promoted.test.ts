@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { FailpointName } from '../../txn/failpoints.ts'
-import { CrashMatrix, type Fate } from '../helpers/crash-matrix.ts'
+import { type Fate, testTheEnd, useCrashMatrix } from '../helpers/crash-matrix.ts'
 import { hasEtcd } from '../helpers/etcd.ts'
 import { hasPostgres15, query, type TestPostgres } from '../helpers/postgres.ts'
-import { type ProcessCluster, startProcessCluster } from '../helpers/process-cluster.ts'
 import { startStandby } from '../helpers/standby.ts'
 
 const cases: readonly { readonly at: FailpointName; readonly after: readonly Fate[] }[] = [
@@ -17,20 +16,12 @@ const cases: readonly { readonly at: FailpointName; readonly after: readonly Fat
  * is promoted, and the agent is started on it.
  */
 describe.skipIf(!hasEtcd || !hasPostgres15)('a standby is promoted', () => {
-  let cluster: ProcessCluster
-  let matrix: CrashMatrix
-
-  beforeAll(async () => {
-    cluster = await startProcessCluster({ postgres: { version: 15, settings: { synchronous_commit: 'on' } } })
-    matrix = await CrashMatrix.on(cluster, 'a standby is promoted')
-  }, 180_000)
-  afterAll(async () => {
-    matrix?.print()
-    await cluster?.stop()
+  const matrix = useCrashMatrix('a standby is promoted', {
+    postgres: { version: 15, settings: { synchronous_commit: 'on' } },
   })
 
   function primaryNow(): TestPostgres {
-    const primary = cluster.postgres[1]
+    const primary = matrix.cluster.postgres[1]
     if (primary === undefined) throw new Error('no shard 1')
     return primary
   }
@@ -40,7 +31,7 @@ describe.skipIf(!hasEtcd || !hasPostgres15)('a standby is promoted', () => {
     async ({ at, after }) => {
       const primary = primaryNow()
       const next = await startStandby(primary)
-      const { coordinator, agents } = cluster
+      const { coordinator, agents } = matrix.cluster
       await matrix.run({
         name: 'coordinator, agent 1, Postgres 1',
         at,
@@ -52,7 +43,7 @@ describe.skipIf(!hasEtcd || !hasPostgres15)('a standby is promoted', () => {
           await next.promote()
           // What was prepared on the primary is prepared here.
           expect(await query(next.url, 'SELECT gid FROM pg_prepared_xacts')).toHaveLength(1)
-          cluster.setPostgres(1, next)
+          matrix.cluster.setPostgres(1, next)
           await Promise.all([coordinator, agents[1]].map((node) => node?.start()))
         },
         after,
@@ -66,11 +57,11 @@ describe.skipIf(!hasEtcd || !hasPostgres15)('a standby is promoted', () => {
   test('an agent pointed at a standby: refuses', async () => {
     const primary = primaryNow()
     const next = await startStandby(primary)
-    const agent = cluster.agents[1]
+    const agent = matrix.cluster.agents[1]
     await agent?.stop()
-    cluster.setPostgres(1, next)
+    matrix.cluster.setPostgres(1, next)
     await expect(agent?.start()).rejects.toThrow(/is a standby; Weft needs the primary/)
-    cluster.setPostgres(1, primary)
+    matrix.cluster.setPostgres(1, primary)
     await agent?.start()
     // Its primary would wait for it for ever.
     await query(primary.url, "ALTER SYSTEM SET synchronous_standby_names = ''")
@@ -78,9 +69,5 @@ describe.skipIf(!hasEtcd || !hasPostgres15)('a standby is promoted', () => {
     await next.stop()
   }, 180_000)
 
-  test(
-    'in the end: no money made or lost, nothing prepared, the log is empty',
-    () => matrix.checkEnd(),
-    180_000,
-  )
+  testTheEnd(matrix)
 })

@@ -1,8 +1,14 @@
 import pg from 'pg'
-import { expect } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { FailpointName } from '../../txn/failpoints.ts'
 import { query } from './postgres.ts'
-import { type ProcessCluster, type TestNode, until } from './process-cluster.ts'
+import {
+  type ProcessCluster,
+  type ProcessClusterOptions,
+  startProcessCluster,
+  type TestNode,
+  until,
+} from './process-cluster.ts'
 
 export type Fate = 'committed' | 'aborted'
 
@@ -27,6 +33,37 @@ export interface CrashCase {
   readonly hears?: readonly Answer['kind'][]
 }
 
+/** Where a commit is struck, on which shard, and what may become of it. */
+export interface ShardCase {
+  readonly at: FailpointName
+  readonly shard: 0 | 1
+  readonly after: readonly Fate[]
+}
+
+export const bothShards = (at: FailpointName, ...after: Fate[]): ShardCase[] => [
+  { at, shard: 0, after },
+  { at, shard: 1, after },
+]
+
+const TEST_MS_MAX = 180_000
+
+/**
+ * The matrix of a test file, on a cluster of its own that runs from before its first test to after its last. What the
+ * cases came to is printed in the end.
+ */
+export function useCrashMatrix(title: string, options?: ProcessClusterOptions): CrashMatrix {
+  const matrix = new CrashMatrix(title)
+  beforeAll(() => matrix.start(options), TEST_MS_MAX)
+  afterAll(() => matrix.stop())
+  return matrix
+}
+
+/** The last test of a file. */
+export function testTheEnd(matrix: CrashMatrix): void {
+  const title = 'in the end: no money made or lost, nothing prepared, the log is empty'
+  test(title, () => matrix.checkEnd(), TEST_MS_MAX)
+}
+
 interface Result {
   readonly name: string
   readonly at: string
@@ -48,17 +85,22 @@ const amount = 10
 /** Transfers between two shards of one cluster, each struck somewhere; what became of them is checked and kept. */
 export class CrashMatrix {
   readonly results: Result[] = []
-  readonly cluster: ProcessCluster
   private readonly title: string
+  private running: ProcessCluster | undefined
   private pairs: Pair[] = []
 
-  private constructor(title: string, cluster: ProcessCluster) {
+  constructor(title: string) {
     this.title = title
-    this.cluster = cluster
   }
 
-  static async on(cluster: ProcessCluster, title: string): Promise<CrashMatrix> {
-    const matrix = new CrashMatrix(title, cluster)
+  get cluster(): ProcessCluster {
+    if (this.running === undefined) throw new Error('the cluster runs in tests and hooks only')
+    return this.running
+  }
+
+  async start(options?: ProcessClusterOptions): Promise<void> {
+    const cluster = await startProcessCluster(options)
+    this.running = cluster
     const client = await cluster.connect()
     await client.query(
       "CREATE TABLE account (id int PRIMARY KEY, balance int NOT NULL) WITH (shard_key = 'id')",
@@ -68,11 +110,15 @@ export class CrashMatrix {
     const [first = [], second = []] = await Promise.all(
       cluster.postgres.map(({ url }) => query<{ id: number }>(url, 'SELECT id FROM account ORDER BY id')),
     )
-    matrix.pairs = first.flatMap(({ id }, i) => {
+    this.pairs = first.flatMap(({ id }, i) => {
       const to = second[i]?.id
       return to === undefined ? [] : [{ from: id, to }]
     })
-    return matrix
+  }
+
+  async stop(): Promise<void> {
+    if (this.results.length > 0) this.print()
+    await this.running?.stop()
   }
 
   /** Two accounts that no case has used, the first on shard 0 and the second on shard 1. */
@@ -206,7 +252,7 @@ export class CrashMatrix {
     await until('the log is empty', async () => (await logEntries(this.cluster)).length === 0)
   }
 
-  print(): void {
+  private print(): void {
     const rows = this.results.map((r) => [r.name, r.at, r.heard, r.fate, `${r.answerMs}`, `${r.resolvedMs}`])
     const head = ['what', 'at', 'client heard', 'in the end', 'answer ms', 'resolved ms']
     const widths = head.map((text, i) => Math.max(text.length, ...rows.map((row) => row[i]?.length ?? 0)))

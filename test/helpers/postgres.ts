@@ -34,14 +34,22 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   await chmod(root, 0o755)
   const fast =
     options.fsync === true ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
-  const start = (port?: number) =>
+  return ownServer(root, (port) =>
     startEmbeddedPostgres({
       dataDir: join(root, 'data'),
       ...(options.database === undefined ? {} : { database: options.database }),
       ...(port === undefined ? {} : { port }),
       ...(options.version === 15 ? { binDir: systemBin } : {}),
       settings: { shared_buffers: '16MB', ...fast, ...options.settings },
-    })
+    }),
+  )
+}
+
+/** A server with its data below `root`; `start` starts it, the next times on the port that it had. */
+export async function ownServer(
+  root: string,
+  start: (port?: number) => Promise<EmbeddedPostgres>,
+): Promise<TestPostgres> {
   let server = await start()
   const { host, port, socketDir, database, user, url, socketUrl, dataDir } = server
   return {

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
-import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, chown, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startEmbeddedPostgres } from '../../embedded/embedded-postgres.ts'
 import { chooseRunAs } from '../../embedded/run-as.ts'
-import { query, systemBin, type TestPostgres } from './postgres.ts'
+import { ownServer, query, systemBin, type TestPostgres } from './postgres.ts'
 import { until } from './process-cluster.ts'
 
 export interface TestStandby extends TestPostgres {
@@ -26,41 +26,23 @@ export async function startStandby(primary: TestPostgres): Promise<TestStandby> 
     [...source, '-D', dataDir, '-R', '-X', 'stream', '-c', 'fast'],
     { cwd: '/', ...(runAs === undefined ? {} : { uid: runAs.uid, gid: runAs.gid }) },
   )
-  const start = (port?: number) =>
+  const standby = await ownServer(root, (port) =>
     startEmbeddedPostgres({
       dataDir,
       binDir: systemBin,
       ...(port === undefined ? {} : { port }),
       settings: { shared_buffers: '16MB', fsync: 'off', synchronous_commit: 'on' },
-    })
-  let server = await start()
-  const isSynchronous = async (): Promise<boolean> => {
-    const rows = await query(primary.url, "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
-    return rows.length === 1
-  }
+    }),
+  )
   await query(primary.url, "ALTER SYSTEM SET synchronous_standby_names = '*'")
   await query(primary.url, 'SELECT pg_reload_conf()')
-  await until('the standby is synchronous', isSynchronous)
-  const { host, port, socketDir, database, user, url, socketUrl } = server
-  return {
-    ...{ host, port, socketDir, database, user, url, socketUrl, dataDir },
-    get pid() {
-      return server.pid
-    },
-    get exited() {
-      return server.exited
-    },
-    crash: () => server.crash(),
+  await until('the standby is synchronous', async () => {
+    const rows = await query(primary.url, "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
+    return rows.length === 1
+  })
+  return Object.assign(standby, {
     promote: async () => {
-      await query(url, 'SELECT pg_promote()')
+      await query(standby.url, 'SELECT pg_promote()')
     },
-    restart: async () => {
-      await server.stop()
-      server = await start(port)
-    },
-    stop: async () => {
-      await server.stop('immediate')
-      await rm(root, { recursive: true, force: true })
-    },
-  }
+  })
 }
