@@ -3,7 +3,8 @@ import { useTestCluster } from '../helpers/cluster.ts'
 import { misplaced } from '../helpers/placement.ts'
 import { query } from '../helpers/postgres.ts'
 import { seeded } from '../helpers/random-queries.ts'
-import { randomStatement, randomTables } from '../helpers/random-statements.ts'
+import { randomStatement } from '../helpers/random-statements.ts'
+import { randomTables } from '../helpers/random-tables.ts'
 import { type Answer, TwinSession, type Way } from '../helpers/twin-session.ts'
 
 /**
