@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { Causal } from './causal.ts'
 
-const causalOf = (hasSnapshot = false): Causal => new Causal({ hasSnapshot }, { undecidedAreUnseen: true })
+const causalOf = (hasSnapshot = false): Causal =>
+  new Causal({ hasSnapshot }, { undecidedAreUnseen: true }, new Map<string, string>())
 
 test('causal: nothing seen: nothing to wait for', () => {
   const causal = causalOf()
@@ -49,4 +50,14 @@ test('causal: told by another session: it may have seen what this coordinator do
   expect(causal.ownUnseen).toBe(true)
   causal.told(9n)
   expect(causal.ownUnseen).toBe(false)
+})
+
+test('causal: consistent reads given up: nothing to wait for, but the token is kept up', () => {
+  const settings = new Map([['weft.consistent_reads', 'off']])
+  const causal = new Causal({ hasSnapshot: false }, { undecidedAreUnseen: true }, settings)
+  causal.saw(1, 10n)
+  expect(causal.before(0)).toBeUndefined()
+  expect(causal.token).toBe(10n)
+  settings.set('weft.consistent_reads', 'on')
+  expect(causal.before(0)).toBe(10n)
 })

@@ -1,4 +1,5 @@
 import type { Timestamp } from '../../protocol/agent-link.ts'
+import { readsConsistently, type SettingsInForce } from '../settings/consistent-reads.ts'
 
 /** Not seen on a shard, but told: holds for all of them. */
 const NO_SHARD = -1
@@ -11,15 +12,21 @@ const NO_SHARD = -1
 export class Causal {
   private readonly tx: { readonly hasSnapshot: boolean }
   private readonly commits: { readonly undecidedAreUnseen: boolean }
+  private readonly settings: SettingsInForce
   private highest: Timestamp = 0n
   private shard = NO_SHARD
   /** The highest seen on any other shard than `shard`. */
   private second: Timestamp = 0n
   private wasTold = false
 
-  constructor(tx: { readonly hasSnapshot: boolean }, commits: { readonly undecidedAreUnseen: boolean }) {
+  constructor(
+    tx: { readonly hasSnapshot: boolean },
+    commits: { readonly undecidedAreUnseen: boolean },
+    settings: SettingsInForce,
+  ) {
     this.tx = tx
     this.commits = commits
+    this.settings = settings
   }
 
   saw(shard: number, ts: Timestamp): void {
@@ -30,13 +37,6 @@ export class Causal {
       this.highest = ts
       this.shard = shard
     } else if (ts > this.second) this.second = ts
-  }
-
-  /** What was read so far was no data: a session that has only been greeted waits for nothing. */
-  forget(): void {
-    this.highest = 0n
-    this.second = 0n
-    this.shard = NO_SHARD
   }
 
   /** Committed by the session itself. */
@@ -59,7 +59,8 @@ export class Causal {
     // A snapshot is what it is.
     if (this.tx.hasSnapshot) return undefined
     const ts = shard === this.shard ? this.second : this.highest
-    return ts === 0n ? undefined : ts
+    // Who gave up consistent reads waits for nothing in doubt; what is seen still counts when they are on again.
+    return ts !== 0n && readsConsistently(this.settings) ? ts : undefined
   }
 
   /** See `ExecRequest`. */

@@ -1,4 +1,3 @@
-import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import {
   COPY_DONE,
@@ -9,10 +8,11 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 import type { CopyPlan } from '../../sql/plan/plan.ts'
+import { readsConsistently } from '../settings/consistent-reads.ts'
 import type { CopyFeed, ExecContext, Execution } from './context.ts'
 import { CopyInExecutor } from './copy-in.ts'
 import { copyOut } from './copy-out.ts'
-import { readsConsistently } from './on-shards.ts'
+import { copyUnderCut } from './copy-under-cut.ts'
 import { SessionRunner } from './session-runner.ts'
 
 /** COPY of a sharded or reference table from or to the client. */
@@ -93,32 +93,31 @@ class ClientFeed implements CopyFeed {
   }
 }
 
-/** COPY takes its snapshot when it runs, not when it is bound: over several shards it needs one that is open already. */
-async function openForCopyOut(ctx: ExecContext, plan: CopyPlan): Promise<void> {
+/** Whether it has to be given one snapshot of all shards: its transaction has none yet. */
+async function isUnderCut(ctx: ExecContext, plan: CopyPlan): Promise<boolean> {
   const isOnOne = plan.table.kind !== 'sharded' || ctx.node.shardCount === 1
-  if (isOnOne || ctx.hasTransactionSnapshots || !readsConsistently(ctx)) return ctx.admit()
-  if (ctx.tx.isOpen) throw weftError('not_supported', COPY_IN_BLOCK)
-  await ctx.needTransaction({ isolation: 'repeatable read' })
-}
-
-const COPY_IN_BLOCK = {
-  what: 'COPY TO of a sharded table inside a READ COMMITTED transaction',
-  hint: 'Use REPEATABLE READ, run it outside of the transaction, or SET weft.consistent_reads = off.',
+  if (isOnOne || !readsConsistently(ctx.settings)) {
+    await ctx.admit()
+    return false
+  }
+  await ctx.needTransaction()
+  return !ctx.hasTransactionSnapshots
 }
 
 async function runCopyOut(ctx: ExecContext, plan: CopyPlan): Promise<void> {
-  await openForCopyOut(ctx, plan)
+  const underCut = (await isUnderCut(ctx, plan)) ? copyUnderCut(ctx, plan) : undefined
   const { out } = ctx
   let opened = false
   const open = () => {
     if (!opened) out.push(copyOutResponse(formatOf(plan)))
     opened = true
   }
-  const rows = await copyOut(plan, await ctx.catalog(), new SessionRunner(ctx), (data) => {
+  const onData = (data: Buffer) => {
     open()
     out.push(copyData(data))
     return out.room()
-  })
+  }
+  const rows = await copyOut(plan, await ctx.catalog(), new SessionRunner(ctx), onData, underCut)
   open()
   out.push(COPY_DONE)
   out.hold(commandComplete(`COPY ${rows}`))

@@ -1,17 +1,13 @@
-import { isOff } from '../../sql/plan/utility/refuse-setting.ts'
+import { readsConsistently } from '../settings/consistent-reads.ts'
 import type { ExecContext } from './context.ts'
 import { CutWait } from './cut-wait.ts'
 import type { ExecEnd } from './replies.ts'
 import { failedLeaves, settle } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
-/** Name of the setting that gives up consistent reads; a user's choice only. */
-export const CONSISTENT_READS = 'weft.consistent_reads'
-
-/** Whether reads over several shards are to see one state of them. */
-export function readsConsistently(ctx: ExecContext): boolean {
-  const value = ctx.settings.get(CONSISTENT_READS)
-  return value === undefined || !isOff(value)
+/** Whether a statement over several shards is to be given one snapshot of them: its transaction has none throughout. */
+export function needsCut(ctx: ExecContext): boolean {
+  return readsConsistently(ctx.settings) && !ctx.hasTransactionSnapshots
 }
 
 /** Waits for its turn to hold backends on several shards; call the answer when it holds none any more. */
@@ -25,7 +21,8 @@ async function turn(ctx: ExecContext): Promise<() => void> {
 
 /**
  * Runs a statement that reads several shards, on all of them at once: under one cut (DESIGN 5), unless its transaction
- * has its snapshot already or the user wants none. `send` begins the exec on one line, and gives its end.
+ * has its snapshot already or the user wants none. So does one that writes, if it tells when it has begun. `send` begins
+ * the exec on one line, and gives its end.
  */
 export async function readOnShards<T extends ExecEnd>(
   ctx: ExecContext,
@@ -33,8 +30,7 @@ export async function readOnShards<T extends ExecEnd>(
   send: (line: ShardLine, i: number) => Promise<T>,
 ): Promise<readonly T[]> {
   if (!ctx.tx.isOpen && ctx.hasTransactionSnapshots) await ctx.needTransaction()
-  const underCut = readsConsistently(ctx) && !ctx.hasTransactionSnapshots
-  if (!underCut) {
+  if (!needsCut(ctx)) {
     await ctx.admit()
     return onShards(ctx, shards, send)
   }

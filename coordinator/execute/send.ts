@@ -1,4 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
+import type { ExecRequest } from '../../protocol/agent-link.ts'
 import {
   bind,
   describe,
@@ -9,6 +10,7 @@ import {
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
 import { FIRST_USER_OID } from '../../sql/catalog.ts'
+import type { BegunStatement } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { type Collected, Collector, ExecFailed } from './replies.ts'
 import { needing, type ReplyConsumer, type ShardLine } from './shard-line.ts'
@@ -21,6 +23,10 @@ export interface SendOptions {
   readonly pins?: boolean
   /** False: runs beside the transaction, on whatever backend is free. Default: the shard joins it. */
   readonly joins?: boolean
+  /** False: shows nothing of the data, so that it neither waits for what the session has seen nor adds to it. */
+  readonly looks?: boolean
+  /** Under a cut: its text tells when it has begun (sql/plan/begun-text.ts), its snapshot is that of its execution. */
+  readonly begins?: boolean
 }
 
 /** Fills everything of the line's request but what is to be run. */
@@ -36,7 +42,12 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   request.taints = options.taints === true || ctx.tx.tainted
   request.swallow = 0
   request.needs = undefined
-  request.cut = line.cutWait === undefined ? undefined : ctx.tx.takesSnapshot ? 'transaction' : 'statement'
+  request.cut = line.cutWait === undefined ? undefined : cutFor(ctx, options)
+}
+
+function cutFor(ctx: ExecContext, { begins }: SendOptions): ExecRequest['cut'] {
+  if (ctx.tx.takesSnapshot) return 'transaction'
+  return begins === true ? 'execution' : 'statement'
 }
 
 /** Runs raw frontend messages (one Query, or up to one Sync) on a line. */
@@ -49,15 +60,16 @@ export function sendPayload(
 ): void {
   prepareRequest(ctx, line, options)
   line.request.payload = payload
-  line.exec(consumer)
+  line.exec(consumer, options.looks)
 }
 
-/** Runs the client's statement as the client wrote it. */
+/** Runs the client's statement as the client wrote it, or, under a cut, as one that tells when it has `begun`. */
 export function sendAsWritten(
   ctx: ExecContext,
   line: ShardLine,
   exec: Execution,
   consumer: ReplyConsumer,
+  begun?: BegunStatement,
 ): void {
   const { plan, bind: bound } = exec
   const options = {
@@ -65,20 +77,21 @@ export function sendAsWritten(
     maintenance: plan.maintenance,
     taints: plan.effects.taintsBackend,
     pins: plan.effects.pins,
+    begins: begun !== undefined,
   }
+  const { text, ref } = begun ?? exec
   prepareRequest(ctx, line, options)
   if (bound === undefined) {
-    line.request.payload =
-      line.cutWait === undefined ? (exec.frame ?? query(exec.text)) : asExtended(exec.text)
+    line.request.payload = line.cutWait === undefined ? (exec.frame ?? query(text)) : asExtended(text)
   } else {
-    const parts = [rewriteBindStatement(bound, exec.ref?.name ?? '')]
-    if (exec.ref === undefined) parts.unshift(parse('', exec.text, typesOn(line, exec.paramTypes)))
-    else line.request.needs = needing(exec.ref)
+    const parts = [rewriteBindStatement(bound, ref?.name ?? '')]
+    if (ref === undefined) parts.unshift(parse('', text, typesOn(line, exec.paramTypes)))
+    else line.request.needs = needing(ref)
     if (exec.wantsRowDescription) parts.push(describe('P', bound.portal))
     parts.push(execute(bound.portal, exec.maxRows), SYNC)
     line.request.payload = Buffer.concat(parts)
   }
-  line.exec(consumer)
+  line.exec(consumer, plan.tag !== 'SHOW')
 }
 
 /** A cut needs a Bind, which fixes the snapshot. */
@@ -186,7 +199,7 @@ export async function simpleQuery(
   prepareRequest(ctx, line, options)
   if (ends === 'COMMIT') line.request.access = 'commit'
   line.request.payload = query(sql)
-  line.exec(collector, ends === undefined)
+  line.exec(collector, ends === undefined && options.looks !== false)
   return failedLeaves(ctx, line, collector.ended)
 }
 

@@ -8,10 +8,10 @@ import {
 import type { SettingPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
 import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
+import { CONSISTENT_READS, readsConsistently } from '../settings/consistent-reads.ts'
 import { IDLE_TIMEOUT, KEEP_WHILE_IDLE } from '../settings/time-limits.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
-import { CONSISTENT_READS, readsConsistently } from './on-shards.ts'
 import { queryShard, settle, simpleQuery } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 import { modesSql } from './transaction.ts'
@@ -71,7 +71,7 @@ function heldLines(ctx: ExecContext): readonly ShardLine[] {
 }
 
 async function runOn(ctx: ExecContext, line: ShardLine, sql: string) {
-  return settle(ctx, line, await simpleQuery(ctx, line, sql, { writes: false, taints: true }))
+  return settle(ctx, line, await simpleQuery(ctx, line, sql, { writes: false, taints: true, looks: false }))
 }
 
 async function onJoined(ctx: ExecContext, sql: string): Promise<void> {
@@ -195,7 +195,7 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
     case CAUSAL_TOKEN:
       return String(ctx.causal.token)
     case CONSISTENT_READS:
-      return readsConsistently(ctx) ? 'on' : 'off'
+      return readsConsistently(ctx.settings) ? 'on' : 'off'
     case 'weft.transaction':
       return ctx.tx.isOpen
         ? `${modesSql(ctx.tx.modes) || 'open'} shards: ${ctx.tx.joined.map((l) => l.shard).join(',')}`
@@ -207,6 +207,7 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
       if (set !== undefined) return set
       const answer = await queryShard(ctx, ctx.line(HOME), 'SELECT current_setting($1)', [name], {
         writes: false,
+        looks: false,
       })
       return answer.rows[0]?.[0]?.toString('utf8') ?? ''
     }

@@ -53,6 +53,8 @@ export class ShardLine implements ReplySink {
   active = false
   /** Status byte of the last exec's ReadyForQuery; 0 while one runs, or when it never came. */
   status = 0
+  /** What the running exec shows is data. */
+  private looks = true
   /** Execs so far. */
   execs = 0
   /** The answer to the cancel request that ends the running exec, and replies since, until its end. */
@@ -82,13 +84,14 @@ export class ShardLine implements ReplySink {
     }
   }
 
-  /** Starts the exec that `request` describes. `looks`: it may show data. */
+  /** Starts the exec that `request` describes. `looks`: it may show data; else it waits for none, and has seen none. */
   exec(consumer: ReplyConsumer, looks = true): void {
     invariant(!this.active, `exec on shard ${this.shard} while one runs`)
     this.active = true
     this.execs++
     this.status = 0
     this.consumer = consumer
+    this.looks = looks
     const { request, owner } = this
     request.seen = looks && request.cut === undefined ? owner.causal.before(this.shard) : undefined
     if (request.seen !== undefined) request.ownUnseen = owner.causal.ownUnseen
@@ -143,7 +146,7 @@ export class ShardLine implements ReplySink {
   private over(): void {
     this.active = false
     const { appliedTs } = this.link
-    if (appliedTs !== 0n) this.owner.causal.saw(this.shard, appliedTs)
+    if (this.looks && appliedTs !== 0n) this.owner.causal.saw(this.shard, appliedTs)
     if (this.request.cut === undefined) return
     this.request.cut = undefined
     this.cutWait?.ended(this)

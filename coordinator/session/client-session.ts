@@ -86,7 +86,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.isolation = new DefaultIsolation(this.settings)
     this.timers = new SessionTimers(this, new TimeLimits(this.settings))
     this.tx = new Transaction(this.timers, this.isolation)
-    this.causal = new Causal(this.tx, this.node.commits)
+    this.causal = new Causal(this.tx, this.node.commits, this.settings)
     this.out = new ClientOutput(options.socket)
     this.reader = new FrameReader({ frameBytesMax: options.node.limits.frameBytesMax })
     this.lines = new ShardLines(options.node.shardCount, (shard) => this.openLine(shard))

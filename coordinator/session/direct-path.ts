@@ -124,7 +124,7 @@ export class DirectPath implements ReplyConsumer {
     if (line === undefined) return false
     line.request.payload = frame
     line.request.needs = undefined
-    this.start(line, { frame, batch: undefined })
+    this.start(line, { frame, batch: undefined }, plan.tag !== 'SHOW')
     return true
   }
 
@@ -244,7 +244,7 @@ export class DirectPath implements ReplyConsumer {
     // A Parse is part of the payload then, wanted or not; the client's own is answered from here.
     line.request.swallow = ref === undefined ? SWALLOW_PARSE_COMPLETE : 0
     if (found.parsed) this.owedParse = found.statement
-    this.start(line, { frame: undefined, batch })
+    this.start(line, { frame: undefined, batch }, found.plan.tag !== 'SHOW')
     return true
   }
 }

@@ -12,7 +12,7 @@ import { type Execution, HOME } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
 import type { PlanScope } from '../execute/planner.ts'
 import { run } from '../execute/run.ts'
-import { isStaleMap, mayPlanAgain, mayRunAsItIs } from '../execute/run-again.ts'
+import { hasLapsed, isStaleMap, mayPlanAgain, mayRunAsItIs } from '../execute/run-again.ts'
 import { queryShard } from '../execute/send.ts'
 import { SessionRunner } from '../execute/session-runner.ts'
 import { changesReported, REPORTED, SHOW_SQL } from '../settings/reported.ts'
@@ -59,7 +59,6 @@ export class SlowPath {
   /** Asks the home shard, as the client's role and with its settings, for what a server reports at start. */
   async greet(): Promise<void> {
     const shown = await this.readParameters()
-    this.session.causal.forget()
     TIME_LIMITS.forEach((name, i) => {
       this.session.timers.limits.noteDefault(name, shown[REPORTED.length + i])
     })
@@ -70,7 +69,10 @@ export class SlowPath {
   private async readParameters(): Promise<readonly (string | undefined)[]> {
     const { session } = this
     session.planVersion = session.node.catalogs.current.version
-    const answer = await queryShard(session, session.line(HOME), SHOW_SQL, [], { writes: false })
+    const answer = await queryShard(session, session.line(HOME), SHOW_SQL, [], {
+      writes: false,
+      looks: false,
+    })
     const shown = answer.rows[0]?.map((value) => value?.toString('utf8')) ?? []
     REPORTED.forEach((name, i) => {
       const value = shown[i]
@@ -194,8 +196,11 @@ export class SlowPath {
         // Alone, its implicit transaction can be rolled back and begun anew.
         const again = mayPlanAgain(error) || (alone && session.tx.kind === 'implicit' && isStaleMap(error))
         const asItIs = alone && session.tx.kind === 'none' && mayRunAsItIs(error)
-        if (attempt >= STALE_RETRIES || !(again || asItIs) || session.out.pushedBytes !== said) throw error
+        const lapsed = alone && session.tx.kind === 'implicit' && hasLapsed(error)
+        const mayRun = again || asItIs || lapsed
+        if (attempt >= STALE_RETRIES || !mayRun || session.out.pushedBytes !== said) throw error
         if (again) await this.planAgain(alone)
+        else if (lapsed) await this.beginAnew(alone)
       }
     }
   }
@@ -214,10 +219,15 @@ export class SlowPath {
 
   private async planAgain(alone: boolean): Promise<void> {
     const { session } = this
+    await this.beginAnew(alone)
+    await session.node.catalogs.reload(session.planVersion + 1)
+  }
+
+  private async beginAnew(alone: boolean): Promise<void> {
+    const { session } = this
     if (alone && session.tx.kind === 'implicit') await rollbackTransaction(session)
     session.tx.failed = false
     session.tx.lost = false
-    await session.node.catalogs.reload(session.planVersion + 1)
   }
 
   private async execute(exec: Execution, alone: boolean): Promise<void> {

@@ -113,6 +113,23 @@ describe('a transaction is in doubt', () => {
     await inDoubt()
     expect((await reader.query(SUM)).rows).toEqual([{ sum: TOTAL }])
   })
+
+  test('and so is one of a shard after another was read, SET even before it is off, and a write', async () => {
+    const [writer, reader] = [await connect(1), await connect(1)]
+    const one = (shard: number): Promise<unknown> =>
+      reader.query('SELECT n FROM account WHERE id = $1', [ids[shard]![22]])
+    await one(1)
+    await inDoubt()
+    // Both shards have it, with a timestamp above those of the one in doubt.
+    await transfer(writer, 21)
+    await one(1)
+    expect((await failureOf(one(0))).code).toBe('40001')
+    await reader.query('SET weft.consistent_reads = off')
+    await one(0)
+    await reader.query('UPDATE account SET n = n WHERE id = $1', [ids[0]![22]])
+    await reader.query('RESET weft.consistent_reads')
+    cluster.coordinator.release()
+  })
 })
 
 describe('a shard is gone', () => {

@@ -22,7 +22,7 @@ export class SimSession {
     this.world = world
     this.coordinator = coordinator
     this.id = world.sessions.length
-    this.causal = new Causal({ hasSnapshot: false }, commits)
+    this.causal = new Causal({ hasSnapshot: false }, commits, new Map<string, string>())
     for (const _ of world.agents) {
       this.owed.push(new Set())
       this.lengths.push(0)
