@@ -124,6 +124,13 @@ export const catalog = {
     detail: (p) => (p.shard === undefined ? undefined : `shard ${p.shard}: ${p.why}`),
     hint: () => 'Run the statement again, or SET weft.consistent_reads = off to read without one.',
   }),
+  cut_lapsed: kind<{ shard: number }>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: () => 'the consistent snapshot of the shards was given up before the statement had begun',
+    detail: (p) => `shard ${p.shard} holds commits for no longer`,
+    hint: () => 'Run the transaction again, or SET weft.consistent_reads = off to run without one.',
+  }),
   in_failed_transaction: kind<Record<never, never>>({
     sqlstate: '25P02',
     retry: 'no',

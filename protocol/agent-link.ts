@@ -76,8 +76,11 @@ export interface ExecRequest {
    * The payload must be of the extended protocol, with one Bind; ParseComplete and BindComplete are left out.
    * `statement`: the snapshot is that of the Bind. `transaction`: `begin` opens a transaction whose snapshot is that of
    * its first statement, so Parse comes under the hold too, and a second try begins the transaction again.
+   * `execution`: the snapshot is that of its Execute, after the Bind and after the release; the hold lasts on until the
+   * statement says that it has begun (sql/plan/begun-text.ts), or has ended. When the hold ended before, so does the
+   * statement, with 40001.
    */
-  readonly cut?: 'statement' | 'transaction' | undefined
+  readonly cut?: 'statement' | 'transaction' | 'execution' | undefined
   /**
    * The session has seen what is committed at or below this on other shards: what is prepared here at or below it is
    * waited for.
@@ -102,7 +105,7 @@ export interface ReplySink {
    * of the ReadyForQuery that ends the exec and is the last message in `chunk`.
    */
   data(chunk: Buffer, ready: number): void
-  /** Nothing (more) will come. `sent` tells whether Postgres may have run any of it. */
+  /** Nothing (more) will come. `sent` tells whether any of it may have run, and stayed. */
   failed(error: PgError, sent: boolean): void
   /** Something that belongs to no exec: NotificationResponse of a pinned backend, or its late ParameterStatus. */
   async(chunk: Buffer): void
@@ -200,7 +203,10 @@ export type ControlRequest =
       /** Gids of prepared transactions that, if they commit, do so above `ts`. */
       readonly outside?: readonly string[]
     }
-  /** Ends the hold. `go`: the cut was taken on every shard, its sessions' statements run now. */
+  /**
+   * Ends the hold. `go`: the cut was taken on every shard, its sessions' statements run now; those with `execution` keep
+   * the hold until they have begun.
+   */
   | { readonly kind: 'release'; readonly id: number; readonly go: boolean }
   /** Which sessions, of all coordinators, wait on this shard for which others. */
   | { readonly kind: 'waits' }

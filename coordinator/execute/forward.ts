@@ -3,9 +3,10 @@ import { PgError } from '../../errors/pg-error.ts'
 import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { runAggregate } from './aggregate.ts'
+import { begunStatement, placedIn } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { LineFeed } from './line-feed.ts'
-import { onShards, readOnShards } from './on-shards.ts'
+import { needsCut, onShards, readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './send.ts'
@@ -62,17 +63,19 @@ async function runOnSeveral(
 ): Promise<void> {
   if (exec.maxRows > 0) throw weftError('not_supported', ROW_LIMIT)
   if (exec.plan.access === 'write') await ctx.needTransaction()
+  // In a Query there are no parameters: Postgres has an error for `$1` there, but none in a Parse.
+  const isBound = exec.bind !== undefined || exec.plan.paramCount === 0
+  const begun = isBound && speak !== 'rows' && needsCut(ctx) ? begunStatement(exec) : undefined
   const state = new ForwardState(exec.wantsRowDescription)
   state.joinsCopies = true
   const send = (line: ShardLine, i: number) => {
     const consumer = new RowForwarder(ctx.out, state, i === 0 || speak !== 'first')
-    sendAsWritten(ctx, line, exec, consumer)
+    sendAsWritten(ctx, line, exec, consumer, begun)
     return consumer.ended
   }
-  // In a Query there are no parameters: Postgres has an error for `$1` there, but none in a Parse.
-  const isBound = exec.bind !== undefined || exec.plan.paramCount === 0
-  const runs = speak === 'rows' && isBound ? readOnShards : onShards
-  const ends = await runs(ctx, shards, send)
+  const seesOneState = isBound && (speak === 'rows' || begun !== undefined)
+  const runs = (seesOneState ? readOnShards : onShards)(ctx, shards, send)
+  const ends = await (begun === undefined ? runs : placedIn(begun, runs))
   if (state.copyOutSent) ctx.out.push(COPY_DONE)
   ctx.out.hold(tagWithCount(ends[0]!.tag, speak === 'first' ? agreed(ends) : total(ends)))
 }

@@ -8,9 +8,15 @@ import { ExecFailed } from './replies.ts'
  */
 const STALE_MAP = weftError('stale_map', { have: 0, need: 0 }).message
 const RUN_AGAIN = weftError('run_again', {}).message
+const LAPSED = weftError('cut_lapsed', { shard: 0 }).message
 
 export function isStaleMap(error: unknown): boolean {
   return error instanceof PgError && error.code === '40001' && error.message === STALE_MAP
+}
+
+/** It lost its cut before it had begun somewhere: run from the beginning of its transaction, it goes through. */
+export function hasLapsed(error: unknown): boolean {
+  return error instanceof PgError && error.code === '40001' && error.message === LAPSED
 }
 
 function isInTheWay(error: unknown): boolean {

@@ -3,7 +3,7 @@ import { parseCommandTag, parseErrorFields } from '../../protocol/wire/backend-m
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import { COPY_DONE, copyData, copyFail, query } from '../../protocol/wire/frontend-messages.ts'
 import type { ExecContext } from './context.ts'
-import { Collector, ExecFailed, REPLY_FRAME_BYTES_MAX } from './replies.ts'
+import { Collector, type ExecEnd, ExecFailed, REPLY_FRAME_BYTES_MAX } from './replies.ts'
 import { failedLeaves, ownPayload, sendPayload, settle } from './send.ts'
 import type { ReplyConsumer, ShardLine } from './shard-line.ts'
 import type { CopyInStream, QueryResult, ShardRunner } from './shard-runner.ts'
@@ -117,15 +117,15 @@ class CopyInConsumer implements ReplyConsumer, CopyInStream {
 }
 
 /** COPY … TO STDOUT of one shard: payloads of CopyData, one at a time, with the receiver's backpressure. */
-class CopyOutConsumer implements ReplyConsumer {
+export class CopyOutConsumer implements ReplyConsumer {
   private readonly reader = new FrameReader({ frameBytesMax: REPLY_FRAME_BYTES_MAX })
   private readonly onData: (row: Buffer) => void | Promise<void>
   private tail: Promise<void> | undefined
   private waiting = 0
   private tag = ''
   private error: PgError | undefined
-  readonly ended: Promise<{ status: number; tag: string; error?: PgError }>
-  private resolve!: (end: { status: number; tag: string; error?: PgError }) => void
+  readonly ended: Promise<ExecEnd>
+  private resolve!: (end: ExecEnd) => void
   private reject!: (error: Error) => void
 
   constructor(onData: (row: Buffer) => void | Promise<void>) {
@@ -186,7 +186,12 @@ class CopyOutConsumer implements ReplyConsumer {
 
   private finish(status: number): void {
     const done = () =>
-      this.resolve({ status, tag: this.tag, ...(this.error === undefined ? {} : { error: this.error }) })
+      this.resolve({
+        status,
+        tag: this.tag,
+        count: null,
+        ...(this.error === undefined ? {} : { error: this.error }),
+      })
     if (this.tail === undefined) done()
     else void this.tail.then(() => this.finish(status))
   }

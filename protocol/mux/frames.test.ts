@@ -98,10 +98,10 @@ const hello = { cluster: 'weft', shard: 3, coordinatorId: 'c-1' }
 const samples: Readonly<Record<string, Sample>> = {
   hello: {
     kind: KIND.hello,
-    body: cat(Buffer.from('WEFT'), bytes(0, 1), u32(3), text('weft'), text('c-1')),
+    body: cat(Buffer.from('WEFT'), bytes(0, 2), u32(3), text('weft'), text('c-1')),
     write: (out) => link.writeHello(out, hello),
     read: (body) => link.readHello(bodyOf(body)),
-    value: { ...hello, version: 1 },
+    value: { ...hello, version: 2 },
   },
   goodbye: {
     kind: KIND.goodbye,
@@ -225,6 +225,13 @@ const samples: Readonly<Record<string, Sample>> = {
     write: (out) => session.writeExec(out, 77, { ...bare(), cut: 'transaction' }, 4, []),
     read: (body) => session.readExec(bodyOf(body), definitions),
     value: { ...bare(), settings: { ...settings, id: 4 }, begin: [], needs: [], cut: 'transaction' },
+  },
+  'exec that takes its snapshot itself, under a cut': {
+    kind: KIND.exec,
+    body: cat(bytes(2 | 8 | 16 | 32, 0), u32(0), u32(4), bytes(0, 0, 0, 0)),
+    write: (out) => session.writeExec(out, 77, { ...bare(), cut: 'execution' }, 4, []),
+    read: (body) => session.readExec(bodyOf(body), definitions),
+    value: { ...bare(), settings: { ...settings, id: 4 }, begin: [], needs: [], cut: 'execution' },
   },
   applied: {
     kind: KIND.applied,
@@ -510,13 +517,13 @@ test('errors: every field of the wire survives, unknown ones too', () => {
 
 test('hello: another version, cluster or shard: the reason', () => {
   const ours = { cluster: 'weft', shard: 1 }
-  const theirs = { version: 1, cluster: 'weft', shard: 1, coordinatorId: 'x' }
+  const theirs = { version: 2, cluster: 'weft', shard: 1, coordinatorId: 'x' }
   expect(link.helloMismatch(theirs, ours)).toBeUndefined()
-  expect(link.helloMismatch({ ...theirs, version: 2 }, ours)).toMatch(/version 2 .* version 1/)
+  expect(link.helloMismatch({ ...theirs, version: 3 }, ours)).toMatch(/version 3 .* version 2/)
   expect(link.helloMismatch({ ...theirs, cluster: 'x' }, ours)).toMatch(/cluster "x".*"weft"/)
   expect(link.helloMismatch({ ...theirs, shard: 2 }, ours)).toMatch(/shard 2.*shard 1/)
-  const later = written((out) => link.writeHello(out, hello, 2))
-  expect(link.readHello(link.bodyOf(later, 17, later.length)).version).toBe(2)
+  const later = written((out) => link.writeHello(out, hello, 3))
+  expect(link.readHello(link.bodyOf(later, 17, later.length)).version).toBe(3)
 })
 
 test('definitions: many settings and statements: each known where it is used, bounded on both sides', () => {

@@ -97,9 +97,21 @@ function flagsOf({ access, pin, taints, cut, seen, ownUnseen }: ExecRequest): nu
   let flags = access === 'read' ? 0 : access === 'write' ? 1 : 2
   if (pin) flags |= PIN
   if (taints) flags |= TAINTS
-  if (cut !== undefined) flags |= cut === 'statement' ? CUT_STATEMENT : CUT_TRANSACTION
+  if (cut !== undefined) flags |= CUT_FLAGS[cut]
   if (seen !== undefined) flags |= ownUnseen ? SEEN | OWN_UNSEEN : SEEN
   return flags
+}
+
+const CUT_FLAGS = {
+  statement: CUT_STATEMENT,
+  transaction: CUT_TRANSACTION,
+  execution: CUT_STATEMENT | CUT_TRANSACTION,
+} as const
+
+function cutOf(flags: number): ExecRequest['cut'] {
+  const isStatement = (flags & CUT_STATEMENT) !== 0
+  if ((flags & CUT_TRANSACTION) !== 0) return isStatement ? 'execution' : 'transaction'
+  return isStatement ? 'statement' : undefined
 }
 
 const NO_BEGIN: readonly string[] = []
@@ -121,7 +133,7 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   const needs = needsCount === 0 ? NO_NEEDS : statements(body, needsCount, definitions)
   const pin = (flags & PIN) !== 0
   const taints = (flags & TAINTS) !== 0
-  const cut = flags & CUT_STATEMENT ? 'statement' : flags & CUT_TRANSACTION ? 'transaction' : undefined
+  const cut = cutOf(flags)
   const seen = flags & SEEN ? body.u64() : undefined
   const ownUnseen = flags & OWN_UNSEEN ? true : undefined
   const payload = body.rest()

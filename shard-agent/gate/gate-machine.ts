@@ -11,6 +11,9 @@
  *      applied unless it is an abort or lies above S. Or its coordinator, whose transaction it is, says that it is
  *      going to lie above S (`outside`).
  *   G4 It ends with its release, its lease or its owner, whichever is first, and then never comes back.
+ *   G5 Statements that take their snapshot as they begin do so after the release: it goes on `starting`, with its lease
+ *      once more, until all of them have begun. G1 and G2 still hold, so those are snapshots of the same state. When it
+ *      ends before, they are to be ended.
  * Local commits go on while a cut waits for others to decide: only the short rest of it is a hold.
  */
 import { invariant } from '../../errors/pg-error.ts'
@@ -175,7 +178,7 @@ export class GateMachine {
 
   /** A `cut` has arrived; the same one again with a higher timestamp keeps its lease. */
   cut(owner: string, id: number, ts: bigint, leaseMs: number, nowMs: number, outside = none): void {
-    const active = this.cuts.find((cut) => cut.owner === owner)
+    const active = this.current(owner)
     const begun = { owner, id, ts, outside, sinceMs: nowMs, phase: 'settling' } as const
     if (active !== undefined && active.id === id) this.raise(active, ts, outside, nowMs)
     else if (id <= (this.endedThrough.get(owner) ?? -1) || (active !== undefined && active.id > id)) {
@@ -186,6 +189,11 @@ export class GateMachine {
       this.begin({ ...begun, deadlineMs: nowMs + leaseMs }, nowMs)
     }
     this.advance(nowMs)
+  }
+
+  /** The one that the coordinator talks of; it has done so for the last time of one that is `starting`. */
+  private current(owner: string): Cut | undefined {
+    return this.cuts.find((cut) => cut.owner === owner && cut.phase !== 'starting')
   }
 
   private begin(cut: Cut, nowMs: number): void {
@@ -227,9 +235,33 @@ export class GateMachine {
     this.advance(nowMs)
   }
 
+  /**
+   * It is released, and statements that take their snapshot as they begin are told to: commits are held until `started`.
+   * False: they are not held any more, so none of these may run.
+   */
+  start(owner: string, id: number, nowMs: number): boolean {
+    this.advance(nowMs)
+    const cut = this.current(owner)
+    if (cut?.id !== id || cut.phase !== 'held') {
+      this.release(owner, id, nowMs)
+      return false
+    }
+    cut.deadlineMs = nowMs + cut.deadlineMs - cut.sinceMs
+    cut.phase = 'starting'
+    this.endedThrough.set(owner, id)
+    return true
+  }
+
+  /** All statements of it have begun, or are over. */
+  started(owner: string, id: number, nowMs: number): void {
+    const cut = this.cuts.find((c) => c.owner === owner && c.id === id && c.phase === 'starting')
+    if (cut !== undefined) this.end(cut, nowMs)
+    this.advance(nowMs)
+  }
+
   /** Also for a cut that has not arrived yet: it is dead then. */
   release(owner: string, id: number, nowMs: number): void {
-    const active = this.cuts.find((cut) => cut.owner === owner)
+    const active = this.current(owner)
     if (active !== undefined && active.id <= id) this.end(active, nowMs)
     this.endedThrough.set(owner, Math.max(id, this.endedThrough.get(owner) ?? id))
     this.advance(nowMs)
@@ -237,15 +269,14 @@ export class GateMachine {
 
   /** The link is gone, and with it everybody who could use its cut. */
   ownerGone(owner: string, nowMs: number): void {
-    const active = this.cuts.find((cut) => cut.owner === owner)
-    if (active !== undefined) this.end(active, nowMs)
+    for (const cut of this.cuts.filter((c) => c.owner === owner)) this.end(cut, nowMs)
     this.endedThrough.delete(owner)
     this.advance(nowMs)
   }
 
   private end(cut: Cut, nowMs: number): void {
     this.cuts.splice(this.cuts.indexOf(cut), 1)
-    this.endedThrough.set(cut.owner, cut.id)
+    this.endedThrough.set(cut.owner, Math.max(cut.id, this.endedThrough.get(cut.owner) ?? cut.id))
     this.noteHold(nowMs)
   }
 

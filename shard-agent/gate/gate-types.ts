@@ -31,9 +31,10 @@ export interface ActiveCut {
   readonly deadlineMs: number
   /**
    * `settling`: local commits still go on; those decided above `ts` wait. `draining`: nothing enters, what is in
-   * flight ends. `snapshot`: the native snapshot is being taken. `held`: it was, and `taken` was answered.
+   * flight ends. `snapshot`: the native snapshot is being taken. `held`: it was, and `taken` was answered. `starting`: it
+   * was released, and statements that take their snapshot as they begin have not all begun.
    */
-  readonly phase: 'settling' | 'draining' | 'snapshot' | 'held'
+  readonly phase: 'settling' | 'draining' | 'snapshot' | 'held' | 'starting'
 }
 
 /** What the driver is to do; the cut it is about as it was then. */

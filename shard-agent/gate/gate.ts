@@ -21,10 +21,17 @@ export interface GateWaiter {
 
 /** A statement that is ready but for its snapshot, and waits for a cut. */
 export interface CutStatement {
+  /** Its snapshot is that of its execution: commits have to be held until it has begun. */
+  readonly snapsAsItRuns: boolean
   /** Takes its snapshot, again if it had one; `done` when that is fixed, or when it has ended. */
   takeSnapshot(done: () => void): void
-  /** Runs with the snapshot it took last. */
-  goOn(): void
+  /**
+   * Runs with the snapshot it took last, or takes now. `begun` when it has that, or has ended; it answers whether commits
+   * were held until then. If not, it must fail.
+   */
+  goOn(begun?: () => boolean): void
+  /** The hold is over, and it has not begun: it is to end with an error. */
+  lapse(): void
 }
 
 interface CutWork {
@@ -60,6 +67,8 @@ export class Gate {
   }[] = []
   /** By owner: its latest cut, until that is released. */
   private readonly works = new Map<string, CutWork>()
+  /** By owner and id: statements that were told to run and have not begun; commits are held for them. */
+  private readonly starting = new Map<string, Set<CutStatement>>()
   private timer: NodeJS.Timeout | undefined
   private wayTimer: NodeJS.Timeout | undefined
   private splitUntilMs = 0
@@ -256,17 +265,47 @@ export class Gate {
   release(owner: string, id: number, go: boolean): void {
     const work = this.works.get(owner)
     const nowMs = performance.now()
-    this.machine.release(owner, id, nowMs)
+    const going = go && work?.id === id ? work.statements : []
+    const late = going.filter((statement) => statement.snapsAsItRuns)
+    const holds = late.length > 0 && this.machine.start(owner, id, nowMs)
+    if (late.length === 0) this.machine.release(owner, id, nowMs)
     if (work !== undefined && work.id <= id) {
       this.works.delete(owner)
-      if (go && work.id === id) for (const statement of work.statements) statement.goOn()
+      for (const statement of going) if (!late.includes(statement)) statement.goOn()
       work.answer({ kind: 'cut', id: work.id, ts: String(work.ts), result: 'expired' })
     }
+    if (holds) this.startStatements(owner, id, late)
+    else for (const statement of late) statement.lapse()
     this.perform(nowMs)
+  }
+
+  private startStatements(owner: string, id: number, statements: readonly CutStatement[]): void {
+    const key = `${owner} ${id}`
+    const left = new Set(statements)
+    this.starting.set(key, left)
+    const begun = (statement: CutStatement): boolean => {
+      if (this.starting.get(key) !== left) return false
+      left.delete(statement)
+      if (left.size > 0) return true
+      this.starting.delete(key)
+      const nowMs = performance.now()
+      this.machine.started(owner, id, nowMs)
+      this.perform(nowMs)
+      return true
+    }
+    for (const statement of statements) statement.goOn(() => begun(statement))
+  }
+
+  private lapse({ owner, id }: ActiveCut): void {
+    const key = `${owner} ${id}`
+    const left = this.starting.get(key)
+    this.starting.delete(key)
+    for (const statement of left ?? []) statement.lapse()
   }
 
   ownerGone(owner: string): void {
     this.works.delete(owner)
+    for (const key of this.starting.keys()) if (key.startsWith(`${owner} `)) this.starting.delete(key)
     const nowMs = performance.now()
     this.machine.ownerGone(owner, nowMs)
     this.perform(nowMs)
@@ -294,6 +333,7 @@ export class Gate {
 
   private act(effect: GateEffect): void {
     const { cut } = effect
+    if (cut.phase === 'starting') return this.lapse(cut)
     const work = this.works.get(cut.owner)
     if (work === undefined || work.id !== cut.id || work.ts !== cut.ts) return
     const head = { kind: 'cut', id: cut.id, ts: String(cut.ts) } as const

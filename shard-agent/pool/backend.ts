@@ -18,7 +18,7 @@ import {
   readyForQuery,
 } from '../../protocol/wire/backend-messages.ts'
 import { MSG, STATUS } from '../../protocol/wire/frames.ts'
-import { query, SYNC, TERMINATE } from '../../protocol/wire/frontend-messages.ts'
+import { query, TERMINATE } from '../../protocol/wire/frontend-messages.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { PostgresAddress } from './address.ts'
 import { canSplit } from './assemble.ts'
@@ -35,6 +35,7 @@ import { KnownStatements } from './statements.ts'
 
 const HEADER_BYTES = 5
 const RESET_SQL = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;'
+const TRANSACTION_TIMEOUT = 'transaction_timeout'
 const COLLECT = ruleTable(EXAMINE, {})
 
 const MODE = {
@@ -82,8 +83,9 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   /** When it was last given back, by `performance.now`. */
   idleSinceMs = 0
 
+  /** What runs on it; for its owner. */
+  readonly exec: ExecRun
   private readonly home: BackendHome
-  private readonly exec: ExecRun
   private mode: number = MODE.idle
   private pinned = false
   private fatal: PgError | undefined
@@ -161,8 +163,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private passGate(request: ExecRequest): void {
     if (request.access !== 'read' && (request.access === 'commit' || this.isAutocommit(request))) {
       const isCommit = request.access === 'commit'
-      if (!isCommit && this.home.gate.splitWrites && canSplit(request.payload))
-        return this.send(request, true)
+      if (!isCommit && this.splits(request) && canSplit(request.payload)) return this.send(request, true)
       // Sent whole it is in flight for as long as it runs.
       if (!this.pass.enter(isCommit ? 'local' : 'statement')) {
         this.mode = MODE.waiting
@@ -170,6 +171,11 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
       }
     }
     this.send(request, false)
+  }
+
+  /** Also where the session may be ended in its midst: who is told so is to know that nothing was committed. */
+  private splits(request: ExecRequest): boolean {
+    return this.home.gate.splitWrites || request.settings.sql.includes(TRANSACTION_TIMEOUT)
   }
 
   private isAutocommit(request: ExecRequest): boolean {
@@ -185,24 +191,11 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   /** The gate lets in what waited: a commit not sent yet, or the Sync of a split write. */
   private admitted(): void {
     if (this.mode === MODE.waiting) this.send(this.owner!.request!, false)
-    else this.channel.write(SYNC)
+    else this.exec.sendSync()
   }
 
   syncDue(): void {
     if (this.pass.enter('local')) this.admitted()
-  }
-
-  get isParked(): boolean {
-    return this.mode === MODE.exec && this.exec.isParked
-  }
-
-  takeSnapshot(done: () => void): void {
-    if (this.mode === MODE.exec) this.exec.takeSnapshot(done)
-    else done()
-  }
-
-  goOn(): void {
-    if (this.mode === MODE.exec) this.exec.goOn()
   }
 
   /** What runs commits by itself when it ends, could be sent in two parts, and nothing of it was shown. */
@@ -247,7 +240,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
 
   /** Nothing of it may run: a request that comes when Postgres has nothing to do is lost, so it counts afterwards too. */
   private withdraw(): void {
-    if (!this.isParked) this.sendCancel()
+    if (!this.exec.isParked) this.sendCancel()
     this.exec.withdraw(this.owner?.staleError ?? weftError('query_canceled', {}))
   }
 
@@ -329,8 +322,10 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     this.endExec(owner)
     if (hidden !== undefined) return owner.sink.failed(hidden, false)
     for (const chunk of stashed) owner.sink.data(chunk, 0)
-    if (stale === undefined) owner.sink.data(lastBytes, status)
-    else owner.sink.data(Buffer.concat([errorResponse(stale.fields), readyForQuery(status)]), status)
+    if (stale === undefined) return owner.sink.data(lastBytes, status)
+    // It may have ended well before the cancel request could hit it: it failed all the same.
+    const told = status === STATUS.inTransaction ? STATUS.failed : status
+    owner.sink.data(Buffer.concat([errorResponse(stale.fields), readyForQuery(told)]), told)
   }
 
   /** Ends an exec of which nothing was sent. */
@@ -439,7 +434,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     this.exec.endCut()
     this.slot.fail(error)
     this.home.died(this)
-    owner?.backendLost(error, running, mode === MODE.exec)
+    owner?.backendLost(error, running, mode === MODE.exec && this.exec.mayHaveCommitted)
   }
 
   private lostError(why: string): PgError {

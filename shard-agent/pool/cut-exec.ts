@@ -1,6 +1,7 @@
 /**
  * An exec whose snapshot is that of a cut: made ready up to its Bind, bound under the hold (again, if the cut came to
- * nothing), and run after the release. What it sends and how many replies that brings; exec-run.ts does the rest.
+ * nothing), and run after the release. Or, where Postgres takes the snapshot at Execute, bound ahead too, and executed
+ * under a hold that lasts until it has begun. What it sends and how many replies that brings; exec-run.ts does the rest.
  */
 import type { ExecRequest } from '../../protocol/agent-link.ts'
 import { describe, FLUSH } from '../../protocol/wire/frontend-messages.ts'
@@ -22,21 +23,31 @@ export class CutExec {
     return this.request.cut === 'transaction'
   }
 
-  /**
-   * Everything but the snapshot. A statement that the backend knows is described: that takes the locks on its tables
-   * now, and a Bind under the hold waits for nobody. Each is answered once, by `1`, `T` or `n`.
-   */
-  ahead(isParsedNow: boolean): Buffer | undefined {
-    const { before, statement } = this.parts
-    if (this.isTransaction) return undefined
-    if (before.length > 0) return before
-    return isParsedNow ? undefined : describe('S', statement)
+  private get snapsAsItRuns(): boolean {
+    return this.request.cut === 'execution'
   }
 
-  /** What takes the snapshot; each time anew. */
-  snapshotMessages(done: () => void): Buffer {
+  /**
+   * Everything but the snapshot. A statement that the backend knows is described: that takes the locks on its tables
+   * now, and a Bind under the hold waits for nobody. Each is answered once, by `1`, `2`, `T` or `n`.
+   */
+  ahead(isParsedNow: boolean): readonly Buffer[] {
+    const { before, bind, statement } = this.parts
+    if (this.isTransaction) return []
+    const parsed = before.length > 0 ? [before] : []
+    if (this.snapsAsItRuns) return [...parsed, bind]
+    return parsed.length > 0 || isParsedNow ? parsed : [describe('S', statement)]
+  }
+
+  /** What takes the snapshot; each time anew. Undefined: nothing yet. */
+  snapshotMessages(done: () => void): Buffer | undefined {
     const { before, bind } = this.parts
     const { begin = [] } = this.request
+    if (this.snapsAsItRuns) {
+      this.hasSnapshot = true
+      done()
+      return undefined
+    }
     if (!this.isTransaction) {
       this.taking.push({ left: 1, done })
       this.hasSnapshot = true
@@ -60,7 +71,7 @@ export class CutExec {
     return this.taking.length > 0
   }
 
-  /** It may run now. */
+  /** It is part of a cut, and may run when that is released. */
   get isBound(): boolean {
     return this.hasSnapshot && !this.isTaking
   }

@@ -6,6 +6,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { ExecRequest, ReplySink } from '../../protocol/agent-link.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 import { close, copyFail, FLUSH, SYNC } from '../../protocol/wire/frontend-messages.ts'
+import { BEGUN_CODE } from '../../sql/plan/begun-text.ts'
 import {
   asExtended,
   BEGIN_REPLIES,
@@ -36,8 +37,12 @@ const DROP_TABLE = ruleTable(DROP, { E: EXAMINE })
 const SWALLOW_BIND = 3
 const SWALLOW_ALL = 7
 const SPLIT_MASK = 8
-/** By swallow mask; SPLIT_MASK is for split writes, which have to see completions. */
-const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 16 }, (_, mask) =>
+const BEGINS_MASK = 16
+/**
+ * By swallow mask; SPLIT_MASK is for split writes, which have to see completions, BEGINS_MASK for what says when it has
+ * begun.
+ */
+const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 32 }, (_, mask) =>
   ruleTable(PASS, {
     E: EXAMINE,
     G: EXAMINE,
@@ -45,6 +50,7 @@ const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 16 }, (_, mask
     2: mask & 2 ? DROP : PASS,
     n: mask & 4 ? DROP : PASS,
     ...(mask & SPLIT_MASK ? { C: EXAMINE, I: EXAMINE, s: EXAMINE } : {}),
+    ...(mask & BEGINS_MASK ? { N: EXAMINE } : {}),
   }),
 )
 
@@ -89,10 +95,16 @@ export class ExecRun {
   /** The server waits for COPY data. */
   private isCopyIn = false
   private isSplit = false
+  /** False until the Sync that commits a split write is sent: if the backend dies before, nothing is committed. */
+  mayHaveCommitted = true
   /** Replies to the payload that are left out. */
   private swallow = 0
   /** Until it runs: what waits for a cut. */
   private cut: CutExec | undefined
+  /** To be told once that it has begun; it answers whether its snapshot counts. */
+  private begun: (() => boolean) | undefined
+  /** It does not. */
+  private hasLapsed = false
   /** Why it is to be ended without having run, as soon as it is parked, and why it was. */
   private withdrawal: PgError | undefined
   withdrawn: PgError | undefined
@@ -109,9 +121,11 @@ export class ExecRun {
     this.request = request
     this.hasForwarded = false
     this.isStale = false
+    this.hasLapsed = false
     this.withdrawal = undefined
     this.withdrawn = undefined
     this.isSplit = split
+    this.mayHaveCommitted = true
     this.isCopyIn = false
     this.swallow = request.swallow
     if (request.cut !== undefined) return this.startForCut(request)
@@ -138,14 +152,17 @@ export class ExecRun {
     this.cut = new CutExec(request)
     const parts = this.messagesAhead(request)
     const last = this.cut.ahead(this.missing.length > 0)
-    if (last !== undefined) {
-      parts.push(last)
-      this.aheadLeft++
-      this.aheadAfterMissing = 1
-    }
+    parts.push(...last)
+    this.aheadLeft += last.length
+    this.aheadAfterMissing = last.length
     this.host.scanner.table = AHEAD_TABLE
     parts.push(FLUSH)
     this.host.channel.write(Buffer.concat(parts))
+  }
+
+  /** It has its part in a cut, and has not begun. */
+  get isInCut(): boolean {
+    return this.begun !== undefined || this.cut?.isBound === true
   }
 
   /** Waits for a cut, and nothing of it is under way. */
@@ -155,14 +172,17 @@ export class ExecRun {
 
   takeSnapshot(done: () => void): void {
     if (this.cut === undefined || this.aheadLeft > 0) return done()
-    this.host.channel.write(this.cut.snapshotMessages(done))
+    const messages = this.cut.snapshotMessages(done)
+    if (messages !== undefined) this.host.channel.write(messages)
   }
 
-  goOn(): void {
+  /** `begun`: see `CutStatement` in gate.ts. */
+  goOn(begun: (() => boolean) | undefined): void {
     const { cut } = this
-    if (cut === undefined || !cut.isBound || this.withdrawal !== undefined) return
+    if (cut === undefined || !cut.isBound || this.withdrawal !== undefined) return void begun?.()
     this.cut = undefined
-    this.swallow = this.request.swallow | SWALLOW_BIND
+    this.begun = begun
+    this.swallow = this.request.swallow | SWALLOW_BIND | (begun === undefined ? 0 : BEGINS_MASK)
     this.payloadReplies()
     this.host.channel.write(cut.runMessages)
   }
@@ -191,6 +211,13 @@ export class ExecRun {
     const { cut } = this
     this.cut = undefined
     cut?.end()
+    this.hasBegun()
+  }
+
+  private hasBegun(): void {
+    const { begun } = this
+    this.begun = undefined
+    if (begun !== undefined && !begun()) this.hasLapsed = true
   }
 
   private splitPayload(payload: Buffer, parts: Buffer[]): void {
@@ -200,8 +227,15 @@ export class ExecRun {
     }
     this.executesLeft = countExecutes(payload)
     this.holdsSync = true
+    this.mayHaveCommitted = false
     this.hasClientSync = false
     parts.push(...withFlushForSync(payload))
+  }
+
+  /** Of a split write, under the gate. */
+  sendSync(): void {
+    this.mayHaveCommitted = true
+    this.host.channel.write(SYNC)
   }
 
   private knowsAll(needs: NonNullable<ExecRequest['needs']>): boolean {
@@ -237,7 +271,10 @@ export class ExecRun {
       this.holdsSync = true
       this.hasClientSync = true
       room = this.host.channel.write(Buffer.concat([sendable.subarray(0, this.copy.syncAt), FLUSH]))
-    } else if (sendable.length > 0) room = this.host.channel.write(sendable)
+    } else if (sendable.length > 0) {
+      this.mayHaveCommitted ||= this.copy.syncAt >= 0
+      room = this.host.channel.write(sendable)
+    }
     this.waitsForDrain ||= !room
     return room
   }
@@ -295,6 +332,7 @@ export class ExecRun {
     if (this.aheadLeft > 0) return this.aheadMessage(type, chunk, start, end)
     if (this.cut !== undefined) return this.cutMessage(this.cut, type, chunk, start, end)
     if (type === MSG.errorResponse) return this.errorMessage(chunk, start, end)
+    if (type === MSG.noticeResponse) return this.noticeMessage(chunk, start, end)
     if (type === MSG.copyInResponse) {
       this.isCopyIn = true
       // In COPY mode the server would have ignored the Sync; the client sends one after its CopyDone.
@@ -304,6 +342,12 @@ export class ExecRun {
       this.host.syncDue()
     }
     return true
+  }
+
+  private noticeMessage(chunk: Buffer, start: number, end: number): boolean {
+    if (errorCode(chunk, start, end) !== BEGUN_CODE) return true
+    this.hasBegun()
+    return false
   }
 
   private aheadMessage(type: number, chunk: Buffer, start: number, end: number): boolean {
@@ -322,7 +366,7 @@ export class ExecRun {
       type === MSG.closeComplete ||
       (this.cut !== undefined && (type === MSG.rowDescription || type === MSG.noData))
     // What the statement's own Parse has to say is for the client, what comes before it is not.
-    if (!isReply) return this.aheadLeft === this.aheadAfterMissing && isAside(type)
+    if (!isReply) return this.aheadLeft <= this.aheadAfterMissing && isAside(type)
     const { missing } = this
     const place = this.aheadLeft - this.aheadAfterMissing
     if (place > 0 && place <= missing.length) this.host.known.add(missing[missing.length - place]!)
@@ -381,7 +425,7 @@ export class ExecRun {
     this.padCopy()
     this.copy.reset()
     this.waitsForDrain = false
-    return this.isStale
+    return this.isStale || this.hasLapsed
   }
 
   /** Hands out what is left of the replies. Nothing of a stale exec was shown yet unless this answers false. */

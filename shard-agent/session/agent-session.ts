@@ -21,6 +21,7 @@ import type { IdentityPool, PoolUser } from '../pool/identity-pool.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { MapVersions, VersionedSession } from './map-version.ts'
 import { mayCommit, refusalOfCommit } from './serializable-guard.ts'
+import { waitForSettled } from './settle-wait.ts'
 
 const PHASE = {
   idle: 0,
@@ -46,9 +47,6 @@ const ABORT_AGAIN_MS = 500
 
 /** Recovery settles what has been in doubt for a second, wherever it is: then others may have seen it. */
 const UNSEEN_MS_MAX = 500
-
-/** A transaction that stays in doubt for longer than this is not waited for. */
-const SETTLE_MS_MAX = 5_000
 
 const nobody: ReplySink = { data() {}, failed() {}, async() {}, drained() {} }
 
@@ -176,27 +174,14 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   private waitForSettled(seen: Timestamp, gid: string, unseen: Unseen | undefined): void {
     this.phase = PHASE.unsettled
     const { shard, gate } = this.host
-    const timer = setTimeout(() => {
-      this.stopSettling()
-      this.refused(weftError('in_doubt', { shard, gid }))
-    }, SETTLE_MS_MAX)
-    const settled = () => {
-      clearTimeout(timer)
-      this.stopSettling = () => {}
-      this.begin()
-    }
-    const forget = gate.whenSettled(seen, settled, unseen)
-    this.stopSettling = () => {
-      clearTimeout(timer)
-      forget()
-      this.stopSettling = () => {}
-    }
+    const late = () => this.refused(weftError('in_doubt', { shard, gid }))
+    this.stopSettling = waitForSettled(gate, seen, unseen, () => this.begin(), late)
   }
 
   // Under a cut
 
   get isParked(): boolean {
-    return this.phase === PHASE.running && this.backend?.isParked === true
+    return this.phase === PHASE.running && this.backend?.exec.isParked === true
   }
 
   readyForCut(): void {
@@ -204,13 +189,23 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   takeSnapshot(done: () => void): void {
-    if (this.phase === PHASE.running) this.backend!.takeSnapshot(done)
+    if (this.phase === PHASE.running) this.backend!.exec.takeSnapshot(done)
     else done()
   }
 
-  goOn(): void {
+  get snapsAsItRuns(): boolean {
+    return this.request?.cut === 'execution'
+  }
+
+  goOn(begun?: () => boolean): void {
     this.waitsForCut = false
-    if (this.phase === PHASE.running) this.backend!.goOn()
+    if (this.phase === PHASE.running) this.backend!.exec.goOn(begun)
+    else begun?.()
+  }
+
+  lapse(): void {
+    if (this.phase !== PHASE.running || !this.backend!.exec.isInCut) return
+    this.cancelAsStale(weftError('cut_lapsed', { shard: this.host.shard }))
   }
 
   // Going on

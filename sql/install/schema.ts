@@ -1,8 +1,9 @@
+import { BEGUN_CODE } from '../plan/begun-text.ts'
 import { mapFunctions } from './map-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 2
+export const INSTALL_VERSION = 3
 
 export interface InstallOptions {
   readonly shard: number
@@ -61,6 +62,14 @@ BEGIN
     -- Where somebody publishes all tables a DELETE would fail without.
     ALTER TABLE weft.ssi_probe REPLICA IDENTITY FULL;
   END IF;
+END $weft$;
+-- A statement that has this in its condition says when it has its snapshot (sql/plan/begun-text.ts). INFO: it reaches
+-- the agent whatever client_min_messages is, and the server's log by no usual setting.
+CREATE OR REPLACE FUNCTION weft.begun() RETURNS bool
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE COST 1 AS $weft$
+BEGIN
+  RAISE INFO USING MESSAGE = 'begun', ERRCODE = '${BEGUN_CODE}';
+  RETURN true;
 END $weft$;`
 
 /** A database that was another shard before is refused: serving it under a new number would misplace every row. */
@@ -107,7 +116,8 @@ SELECT v.* FROM (VALUES ${values}) v WHERE NOT EXISTS (SELECT FROM weft.slots);`
 const grants = `
 GRANT USAGE ON SCHEMA weft TO PUBLIC;
 GRANT SELECT ON weft.installed, weft.agent TO PUBLIC;
-GRANT INSERT ON weft.ssi_probe TO PUBLIC;`
+GRANT INSERT ON weft.ssi_probe TO PUBLIC;
+GRANT EXECUTE ON FUNCTION weft.begun() TO PUBLIC;`
 
 const homeGrants = `
 GRANT SELECT ON weft.meta, weft.slots, weft.relation, weft.shards, weft.tables, weft.transactions TO PUBLIC;`

@@ -172,8 +172,9 @@ COPY lands (code) FROM STDIN;
 tx
 \.
 
--- refused
 COPY events (id) TO STDOUT;
+
+COPY events TO STDOUT (FORMAT csv, HEADER);
 
 ROLLBACK;
 

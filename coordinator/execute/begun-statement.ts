@@ -1,0 +1,40 @@
+import { PgError } from '../../errors/pg-error.ts'
+import type { StatementRef } from '../../protocol/agent-link.ts'
+import { parse } from '../../protocol/wire/frontend-messages.ts'
+import { type BegunText, begunText } from '../../sql/plan/begun-text.ts'
+import type { Execution } from './context.ts'
+
+/** A write as it is sent to several shards under a cut: it tells when it has begun. */
+export interface BegunStatement extends BegunText {
+  /** Prepared under this name; undefined: parsed anew. */
+  readonly ref: StatementRef | undefined
+}
+
+const WRITES: ReadonlySet<string> = new Set(['UPDATE', 'DELETE', 'INSERT'])
+/** By the statement as the client wrote it. */
+const known = new WeakMap<StatementRef, BegunStatement>()
+
+/** Undefined: it reads no rows that other transactions could have written, as far as this matters. */
+export function begunStatement({ plan, text, ref, paramTypes }: Execution): BegunStatement | undefined {
+  if (!WRITES.has(plan.tag)) return undefined
+  const found = ref === undefined ? undefined : known.get(ref)
+  if (found !== undefined) return found
+  const begun = begunText(text)
+  if (begun === undefined) return undefined
+  if (ref === undefined) return { ...begun, ref }
+  const name = `${ref.name}_b`
+  const statement = { ...begun, ref: { name, parse: parse(name, begun.text, paramTypes) } }
+  known.set(ref, statement)
+  return statement
+}
+
+/** The client's errors point into the client's text. */
+export async function placedIn<T>(begun: BegunText, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof PgError) || error.fields.position === undefined) throw error
+    const position = begun.positionBefore(error.fields.position)
+    throw new PgError({ ...error.fields, position }, { cause: error })
+  }
+}

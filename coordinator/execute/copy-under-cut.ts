@@ -1,0 +1,66 @@
+import type { CopyPlan } from '../../sql/plan/plan.ts'
+import type { ExecContext } from './context.ts'
+import type { CopyFromShards } from './copy-out.ts'
+import { copyColumns, copyTable } from './copy-statement.ts'
+import { onShards, onShardsUnderCut } from './on-shards.ts'
+import { Collector } from './replies.ts'
+import { ownPayload, sendPayload } from './send.ts'
+import { CopyOutConsumer } from './session-runner.ts'
+
+/** COPY TO on several shards, all of them as of one cut: it begins on all at once, and they speak in turn. */
+export function copyUnderCut(ctx: ExecContext, plan: CopyPlan): CopyFromShards {
+  return async (sqls, onData) => {
+    const shards = sqls.map((_, shard) => shard)
+    await lockTable(ctx, plan, shards)
+    const turns = new Turns(shards.length)
+    const lines = shards.map((shard) => ctx.line(shard))
+    const ends = await onShardsUnderCut(ctx, lines, (line, shard) => {
+      const copy = new CopyOutConsumer((data) => turns.in(shard, () => onData(shard, data)))
+      sendPayload(ctx, line, ownPayload(sqls[shard]!, []), { writes: false, begins: true }, copy)
+      copy.ended.then(
+        (end) => turns.over(shard, end.error !== undefined),
+        () => turns.over(shard, true),
+      )
+      return copy.ended
+    })
+    return ends.map(({ tag }) => tag)
+  }
+}
+
+/** COPY locks its table only as it runs: while commits are held, nothing is to be waited for. */
+async function lockTable(ctx: ExecContext, plan: CopyPlan, shards: readonly number[]): Promise<void> {
+  const look = ownPayload(`SELECT ${copyColumns(plan)} FROM ${copyTable(plan)} WHERE false`, [])
+  await onShards(ctx, shards, (line) => {
+    const collector = new Collector()
+    sendPayload(ctx, line, look, { writes: false }, collector)
+    return collector.ended
+  })
+}
+
+/** One after the other, in order; after an error nobody speaks any more. */
+class Turns {
+  private readonly isOver: boolean[]
+  private readonly waiting: (() => void)[] = []
+  private turn = 0
+  private hasFailed = false
+
+  constructor(count: number) {
+    this.isOver = Array.from({ length: count }, () => false)
+  }
+
+  in(place: number, say: () => void | Promise<void>): void | Promise<void> {
+    if (this.hasFailed) return
+    if (place === this.turn) return say()
+    return new Promise<void>((resolve) => {
+      this.waiting[place] = resolve
+    }).then(() => (this.hasFailed ? undefined : say()))
+  }
+
+  over(place: number, failed: boolean): void {
+    this.hasFailed ||= failed
+    this.isOver[place] = true
+    while (this.isOver[this.turn] === true) this.turn++
+    if (this.hasFailed) for (const resolve of this.waiting) resolve?.()
+    else this.waiting[this.turn]?.()
+  }
+}
