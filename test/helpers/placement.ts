@@ -20,8 +20,9 @@ export async function misplaced(cluster: TestCluster, schema?: string): Promise<
   const plain = await connect(cluster.plainUrl)
   try {
     const tables = await tablesOf(shards[0]!, schema)
+    const owned = await ownedSlots(shards)
     const findings: string[] = []
-    for (const table of tables) findings.push(...(await lookAt(shards, plain, table)))
+    for (const table of tables) findings.push(...(await lookAt(shards, plain, table, owned)))
     findings.push(...(await onlyOnPlain(plain, tables, schema)))
     return findings
   } finally {
@@ -63,19 +64,22 @@ async function onlyOnPlain(plain: pg.Client, tables: readonly Table[], schema?: 
     .map((t) => `${t}: not on Weft`)
 }
 
-async function lookAt(shards: readonly pg.Client[], plain: pg.Client, table: Table): Promise<string[]> {
+async function lookAt(
+  shards: readonly pg.Client[],
+  plain: pg.Client,
+  table: Table,
+  owned: readonly (readonly SlotRange[])[],
+): Promise<string[]> {
   const name = `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`
   const findings: string[] = []
-  const expected = await rowsOf(plain, name)
-  if (typeof expected === 'string') return [`${name}: only on Weft (${expected})`]
-  const copies: (string[] | string)[] = []
-  for (const shard of table.kind === 'local' ? shards.slice(0, 1) : shards)
-    copies.push(await rowsOf(shard, name))
+  const having = table.kind === 'local' ? shards.slice(0, 1) : shards
+  const [expected, ...copies] = await Promise.all([plain, ...having].map((server) => rowsOf(server, name)))
+  if (typeof expected !== 'object') return [`${name}: only on Weft (${expected})`]
   const missing = copies.find((copy) => typeof copy === 'string')
   if (missing !== undefined) return [`${name}: ${String(missing)}`]
   const contents = copies as string[][]
   if (table.kind === 'sharded') {
-    findings.push(...(await wrongShard(shards, table, name)))
+    findings.push(...(await wrongShard(shards, table, name, owned)))
     findings.push(...differs(name, contents.flat().sort(), expected))
   } else {
     for (const [i, copy] of contents.entries())
@@ -93,22 +97,36 @@ async function rowsOf(client: pg.Client, name: string): Promise<string[] | strin
   }
 }
 
-async function wrongShard(shards: readonly pg.Client[], table: Table, name: string): Promise<string[]> {
-  const slots = await shards[0]!.query<{ slot_from: number; slot_to: number; shard: number }>(
+interface SlotRange {
+  readonly slot_from: number
+  readonly slot_to: number
+}
+
+/** By shard. */
+async function ownedSlots(shards: readonly pg.Client[]): Promise<SlotRange[][]> {
+  const { rows } = await shards[0]!.query<SlotRange & { shard: number }>(
     'SELECT slot_from, slot_to, shard FROM weft.slots',
   )
+  return shards.map((_, i) => rows.filter(({ shard }) => shard === i))
+}
+
+async function wrongShard(
+  shards: readonly pg.Client[],
+  table: Table,
+  name: string,
+  owned: readonly (readonly SlotRange[])[],
+): Promise<string[]> {
   const slot = slotExpression(table.keyType!, pg.escapeIdentifier(table.key!))
-  const findings: string[] = []
-  for (const [i, shard] of shards.entries()) {
-    const own = slots.rows
-      .filter((range) => range.shard === i)
-      .map((range) => `${slot} BETWEEN ${range.slot_from} AND ${range.slot_to}`)
-    const { rows } = await shard.query<{ row: string }>(
-      `SELECT t::text AS row FROM ${name} t WHERE NOT coalesce(${own.join(' OR ') || 'false'}, false)`,
-    )
-    findings.push(...rows.map(({ row }) => `${name}: ${row} is on shard ${i}, which does not own its slot`))
-  }
-  return findings
+  const findings = await Promise.all(
+    shards.map(async (shard, i) => {
+      const own = owned[i]!.map((range) => `${slot} BETWEEN ${range.slot_from} AND ${range.slot_to}`)
+      const { rows } = await shard.query<{ row: string }>(
+        `SELECT t::text AS row FROM ${name} t WHERE NOT coalesce(${own.join(' OR ') || 'false'}, false)`,
+      )
+      return rows.map(({ row }) => `${name}: ${row} is on shard ${i}, which does not own its slot`)
+    }),
+  )
+  return findings.flat()
 }
 
 function differs(name: string, found: readonly string[], expected: readonly string[]): string[] {

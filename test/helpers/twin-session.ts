@@ -59,6 +59,8 @@ export class TwinSession {
   readonly weft: WireClient
   readonly plain: WireClient
   private readonly typeNames = new Map<string, { oid: number; send: string }>()
+  /** By literal and type. */
+  private readonly binaryForms = new Map<string, Buffer | undefined>()
 
   private constructor(weft: WireClient, plain: WireClient) {
     this.weft = weft
@@ -157,16 +159,25 @@ export class TwinSession {
       // Types of users have numbers of their own on each server: those are not told apart here.
       const oid = inferred[i] ?? 25
       if (Number.isNaN(oid)) return undefined
+      const value = await this.binaryForm(param.text, oid)
+      if (value === undefined) return undefined
+      values.push(value)
+    }
+    return values
+  }
+
+  private async binaryForm(text: string, oid: number): Promise<Buffer | undefined> {
+    const literal = `'${text.replaceAll("'", "''")}'`
+    const key = `${oid} ${literal}`
+    if (!this.binaryForms.has(key)) {
       const name = rowOf(await this.onPlain(`SELECT format_type(${oid}, NULL)`))[0]!
       const { send } = await this.typeOf(name)
-      const literal = `'${param.text.replaceAll("'", "''")}'`
       const hex = await this.onPlain(`SELECT encode(${send}(${literal}::${name}), 'hex')`).catch(
         () => undefined,
       )
-      if (hex === undefined) return undefined
-      values.push(Buffer.from(rowOf(hex)[0]!, 'hex'))
+      this.binaryForms.set(key, hex === undefined ? undefined : Buffer.from(rowOf(hex)[0]!, 'hex'))
     }
-    return values
+    return this.binaryForms.get(key)
   }
 
   private async inferred(statement: Statement, types: readonly number[]): Promise<number[]> {

@@ -416,7 +416,13 @@ describe.each(cases.map((each) => [each.name, each] as const))('%s', (name, each
     const options = tables.map((_, i) => ` WITH (shard_key = 'k'${i === 0 ? '' : colocated})`)
     await session.onWeft(tables.map((sql, i) => sql + options[i]).join('; '))
     await session.onPlain(tables.join('; '))
-    return () => session.end()
+    return async () => {
+      // Looking for misplaced rows goes over all tables there are.
+      const drop = `DROP TABLE ${table}, ${table}_a, ${table}_b`
+      await session.onWeft(drop)
+      await session.onPlain(drop)
+      session.end()
+    }
   })
 
   const run = async (statement: Statement, way: Way = SIMPLE): Promise<boolean> => {
