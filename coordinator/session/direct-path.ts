@@ -212,17 +212,17 @@ export class DirectPath implements ReplyConsumer {
     this.ends = false
     this.owedParse = undefined
     if (line.joined && !line.session.holdsBackend) tx.leave(line)
-    if (this.bytes > 0) return session.fatal(error)
+    const told =
+      sent && this.commits ? weftError('commit_unknown', { shard: line.shard, why: error.message }) : error
+    if (this.bytes > 0) return session.fatal(told)
     if (ends) this.slow.endTransaction()
     if (parsed !== undefined) session.prepared.delete(parsed.name)
     if (!ends && mayRunAgain(error, sent)) {
       tx.lost = false
       return session.runSlowly(direct)
     }
-    if (endsSession(error) && !this.commits) return session.fatal(error)
+    if (endsSession(told)) return session.fatal(told)
     if (tx.kind === 'explicit') tx.failed = true
-    const told =
-      sent && this.commits ? weftError('commit_unknown', { shard: line.shard, why: error.message }) : error
     session.out.push(errorResponse(told.fields))
     session.out.ready(session.statusByte())
     session.idle()

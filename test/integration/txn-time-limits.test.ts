@@ -1,6 +1,7 @@
+import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { query as queryMessage } from '../../protocol/wire/frontend-messages.ts'
-import { codeOf, useAccounts } from '../helpers/accounts.ts'
+import { codeOf, lockWaiters, useAccounts } from '../helpers/accounts.ts'
 import { query } from '../helpers/postgres.ts'
 import { WireClient } from '../helpers/wire-client.ts'
 
@@ -62,6 +63,12 @@ const sleep = (shard: number, s: number) =>
 const slowTake = (shard: number, s: number) =>
   `UPDATE account SET amount = amount + 1 + length(pg_sleep(${s})::text) WHERE id = ${accounts.on(shard)}`
 const limit = (name: string, value: string) => `SET ${name} = '${value}'`
+
+async function connectDirectly(shard: number): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: accounts.cluster.weft.shards[shard]!.url })
+  await client.connect()
+  return client
+}
 
 async function twinOnPlain(): Promise<void> {
   const { plainUrl } = accounts.cluster
@@ -182,6 +189,33 @@ describe('transaction_timeout', () => {
     await client.query('SET transaction_timeout = 0')
     await client.query(sleep(1, 1.8))
     expect(await codeOf(client.query('ROLLBACK'))).toBe('ok')
+  })
+
+  it('a write that commits by itself: the session ends as in Postgres, and nothing of it is there', async () => {
+    await twinOnPlain()
+    const short = limit('transaction_timeout', '700ms')
+    const seen = await asPostgres([short, slowTake(0, 5)])
+    expect(seen.at(-2)).toMatch(/FATAL.*25P04/)
+    const before = await sum()
+    const client = await accounts.connect()
+    client.on('error', () => {})
+    await client.query(short)
+    const bound = `UPDATE account SET amount = amount + length(pg_sleep($1)::text) WHERE id = $2`
+    expect(await codeOf(client.query(bound, [5, accounts.on(1)]))).toBe('25P04')
+    await accounts.quiet()
+    expect(await sum()).toBe(before)
+  })
+
+  it('a backend that dies under a write whose commit was not sent yet: it is known to be undone', async () => {
+    const locker = await connectDirectly(1)
+    await locker.query('BEGIN; LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE')
+    const client = await accounts.connect()
+    await client.query(limit('transaction_timeout', '1min'))
+    const told = codeOf(client.query(take(1)))
+    await lockWaiters(accounts, 1, 1)
+    await accounts.direct(1, 'SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE NOT granted')
+    expect(await told).toBe('57P01')
+    await locker.end()
   })
 
   it('a failed transaction is over already', async () => {
