@@ -172,27 +172,52 @@ describe('a transaction that one shard has committed and the other not yet', () 
 })
 
 describe('read your writes, monotonic reads', () => {
-  it.each([0, 1] as const)(
-    'told COMMIT though shard %i has not carried it out: who has the token waits for it there',
-    async (late) => {
-      const pair = newPair()
-      const [writer, other, third] = [await connect(0), await connect(1), await connect(1)]
-      const agent = cluster.agents[late]!
-      await agent.arm('agent-before-commit-prepared', 'hold')
-      await setBoth(writer, pair, 1)
-      const behind = `SELECT n FROM counter WHERE id = ${pair[late]}`
-      expect(await query(cluster.postgres[late]!.url, behind)).toEqual([{ n: 0 }])
+  interface Late {
+    /** The counter where it is not carried out yet, and the other one. */
+    readonly behind: number
+    readonly done: number
+    readonly shard: number
+    readonly writer: pg.Client
+    readonly told: Promise<void>
+  }
+
+  /** Sets two counters to 1; one shard stands still before it commits. */
+  async function lateOn(shard: number): Promise<Late> {
+    const pair = newPair()
+    const [behind, done] = [pair[shard]!, pair[1 - shard]!]
+    const writer = await connect(0)
+    const agent = cluster.agents[shard]!
+    await agent.arm('agent-before-commit-prepared', 'hold')
+    const told = setBoth(writer, pair, 1)
+    told.catch(() => {})
+    await agent.held('agent-before-commit-prepared')
+    const other = cluster.postgres[1 - shard]!.url
+    const sql = `SELECT FROM counter WHERE id = ${done} AND n = 1`
+    await until('the other shard has committed', async () => (await query(other, sql)).length === 1)
+    return { behind, done, shard, writer, told }
+  }
+
+  it('told COMMIT though one shard has not carried it out: who has the token waits for it there', async () => {
+    const sessions = [await connect(1), await connect(1), await connect(1)]
+    const late = [await lateOn(0), await lateOn(1)]
+    // A client waits for seconds for what is decided to be carried out, then it is told.
+    await Promise.all(late.map(({ told }) => told))
+    const third = sessions[2]!
+    for (const [i, { behind, done, shard, writer }] of late.entries()) {
+      const sql = `SELECT n FROM counter WHERE id = ${behind}`
+      expect(await query(cluster.postgres[shard]!.url, sql)).toEqual([{ n: 0 }])
+      const other = sessions[i]!
       await adopt(other, await token(writer))
-      const reading = read(other, pair[late])
+      const reading = read(other, behind)
       // Its own session on the shard is what carries the commit out.
-      const own = read(writer, pair[late])
+      const own = read(writer, behind)
       for (const promise of [reading, own]) promise.catch(() => {})
-      for (let i = 0; i < 20; i++) expect(await read(third, pair[1 - late]!)).toBe(1)
-      agent.release()
+      for (let n = 0; n < 20; n++) expect(await read(third, done)).toBe(1)
+      cluster.agents[shard]!.release()
       expect(await reading).toBe(1)
       expect(await own).toBe(1)
-    },
-  )
+    }
+  })
 
   it('a commit over both shards, told to a session of the other coordinator: seen, again and again', async () => {
     const pair = newPair()
