@@ -139,9 +139,9 @@ export interface AgentSession {
   pause(): void
   resume(): void
   /**
-   * PREPARE TRANSACTION; only in a transaction. Rejects with the shard's PgError (a synchronous-replication warning
-   * counts); then nothing is prepared, and the backend is idle again, except when the error's code is 08006/57P01:
-   * unknown.
+   * PREPARE TRANSACTION; only in a transaction. The backend then serves others, unless it is pinned or its settings are
+   * not known. Rejects with the shard's PgError (a synchronous-replication warning counts); then nothing is prepared, and
+   * the backend is idle again, except when the error's code is 08006/57P01: unknown.
    */
   prepare(gid: string, options?: PrepareOptions): Promise<PrepareReply>
   /** COMMIT PREPARED under the gate; a repeated call for an applied gid succeeds only if this agent applied it. */

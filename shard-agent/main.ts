@@ -250,7 +250,7 @@ class ShardAgent implements Agent, LinkHost {
     return findWaits({
       admin: adminOf((sql) => this.ownership.run(sql)),
       sessions: function* (): Iterable<WaitingSession> {
-        for (const link of links) yield* link.withBackend()
+        for (const link of links) yield* link.waitingSessions()
       },
     })
   }

@@ -30,6 +30,8 @@ export interface CommitRequest {
   readonly probe?: boolean
   readonly participants: readonly CommitParticipant[]
   readonly readers: readonly CommitReader[]
+  /** Told once when all have prepared and the decision is asked for: it may need no backend any more. */
+  readonly allPrepared?: () => void
 }
 
 export interface CommitLimits {

@@ -83,6 +83,7 @@ export class RunningCommit {
     const sinceMs = this.phaseSinceMs
     this.setDeadline()
     this.driver.onPhase(last, this.phaseSinceMs - sinceMs)
+    if (this.state.phase === 'deciding') this.request.allPrepared?.()
   }
 
   private setDeadline(): void {

@@ -135,10 +135,14 @@ async function commitAcross(
   readers: readonly ShardLine[],
   probe = false,
 ): Promise<void> {
-  const { tx } = ctx
+  const { tx, node } = ctx
+  let isEarly = false
   tx.committing = [...writers, ...readers]
-  const result = await ctx.node.commits.commit({
+  const result = await node.commits.commit({
     probe,
+    allPrepared: () => {
+      isEarly = leavesEarly(ctx)
+    },
     participants: writers.map((line) => ({ shard: line.shard, session: line.session })),
     readers: readers.map((line) => ({
       shard: line.shard,
@@ -150,6 +154,7 @@ async function commitAcross(
       },
     })),
   })
+  if (isEarly) node.tickets.earlyEnded()
   tx.committing = []
   for (const line of [...writers, ...readers]) line.joined = false
   if (result.outcome === 'committed') {
@@ -158,6 +163,14 @@ async function commitAcross(
     return
   }
   throw result.error.code === CANCELED ? (tx.victim ?? result.error) : result.error
+}
+
+/** What is prepared everywhere needs no backend: if it holds none, the next transaction has its turn. */
+function leavesEarly({ tx, node }: ExecContext): boolean {
+  if (!tx.hasTicket || tx.joined.some((line) => line.session.holdsBackend)) return false
+  if (!node.tickets.releaseEarly()) return false
+  tx.hasTicket = false
+  return true
 }
 
 /** COMMIT or ROLLBACK on one shard. */

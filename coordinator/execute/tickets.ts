@@ -7,6 +7,8 @@
 export class TxnTickets {
   private limit: number
   private taken = 0
+  /** Transactions that gave theirs back before their end. */
+  private early = 0
   private readonly waiting: { readonly grant: () => void }[] = []
 
   private readonly onChange: (inUse: number) => void
@@ -65,6 +67,21 @@ export class TxnTickets {
     this.taken--
     this.onChange(this.taken)
     this.serve()
+  }
+
+  /**
+   * For a transaction that holds no backend any more, prepared on all its shards: another may begin. As many may do so as
+   * there are tickets, since servers have only so many places for what is prepared. True: call `earlyEnded` at its end.
+   */
+  releaseEarly(): boolean {
+    if (this.early >= this.limit) return false
+    this.early++
+    this.release()
+    return true
+  }
+
+  earlyEnded(): void {
+    this.early--
   }
 
   private serve(): void {

@@ -2,13 +2,15 @@
 import type { WaitEdge, WaitParty } from '../../protocol/agent-link.ts'
 import type { Admin } from './prepared-list.ts'
 
-/** A session of some coordinator, with a backend. */
+/** A session of some coordinator, with a backend or a transaction that it has prepared. */
 export interface WaitingSession {
   readonly coordinatorId: string
   readonly sessionId: number
+  /** Of its backend; without one, of the backend that prepared, and may serve another session now. */
   readonly pid: number
+  readonly hasBackend: boolean
   readonly isInBlock: boolean
-  /** Of the transaction that its backend has prepared. */
+  /** Of the transaction that it has prepared. */
   readonly preparedGid: string | undefined
 }
 
@@ -24,15 +26,16 @@ const WAIT_MS_MIN = 100
 
 /** Looks once. Sessions that wait for something which is not Weft's, or is nobody's session, are left out. */
 export async function findWaits(host: WaitsHost): Promise<readonly WaitEdge[]> {
-  const pids = [...host.sessions()].map((session) => session.pid)
-  if (pids.length < 2) return []
+  const sessions = [...host.sessions()]
+  const pids = sessions.filter(({ hasBackend }) => hasBackend).map(({ pid }) => pid)
+  if (pids.length === 0 || sessions.length < 2) return []
   const rows = await host.admin.query(waitsSql(pids))
   if (rows.length === 0) return []
   const found = new Map<unknown, WaitingSession>()
   // Of this moment, not of the one in which Postgres looked: a session that has changed its backend since shows with
   // another wait, or another transaction, when the coordinator looks again.
   for (const session of host.sessions()) {
-    found.set(String(session.pid), session)
+    if (session.hasBackend) found.set(String(session.pid), session)
     if (session.preparedGid !== undefined) found.set(session.preparedGid, session)
   }
   return rows.flatMap((row) => edgeOf(row, found) ?? [])

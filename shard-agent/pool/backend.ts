@@ -34,7 +34,8 @@ import type { Login } from './startup.ts'
 import { KnownStatements } from './statements.ts'
 
 const HEADER_BYTES = 5
-const RESET_SQL = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;'
+/** Back to what the connection began with. */
+export const RESET_SQL = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;'
 const TRANSACTION_TIMEOUT = 'transaction_timeout'
 const COLLECT = ruleTable(EXAMINE, {})
 

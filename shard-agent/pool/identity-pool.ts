@@ -22,6 +22,8 @@ export class IdentityPool {
   /** Most recently used last. */
   readonly idle: Backend[] = []
   readonly waiters: PoolUser[] = []
+  /** Go before them: what they wait for may free the locks that others wait for. */
+  readonly urgent: PoolUser[] = []
   /** Connected ones, idle or not. */
   readonly all = new Set<Backend>()
   connecting = 0
@@ -59,17 +61,23 @@ export class IdentityPool {
 
   forget(backend: Backend): void {
     this.all.delete(backend)
-    const at = this.idle.indexOf(backend)
-    if (at >= 0) this.idle.splice(at, 1)
+    remove(this.idle, backend)
+  }
+
+  get waitingCount(): number {
+    return this.waiters.length + this.urgent.length
+  }
+
+  nextWaiter(): PoolUser | undefined {
+    return this.urgent.shift() ?? this.waiters.shift()
   }
 
   withdraw(user: PoolUser): boolean {
-    const at = this.waiters.indexOf(user)
-    if (at >= 0) this.waiters.splice(at, 1)
-    return at >= 0
+    return remove(this.waiters, user) || remove(this.urgent, user)
   }
 
   refuseAll(error: PgError): void {
+    for (const waiter of this.urgent.splice(0)) waiter.refused(error)
     for (const waiter of this.waiters.splice(0)) waiter.refused(error)
   }
 
@@ -83,6 +91,12 @@ export class IdentityPool {
       first.refused(weftError('pool_timeout', { shard, waitedMs: Math.round(nowMs - first.queuedAtMs) }))
     }
   }
+}
+
+function remove<T>(list: T[], item: T): boolean {
+  const at = list.indexOf(item)
+  if (at >= 0) list.splice(at, 1)
+  return at >= 0
 }
 
 export function identityKey(identity: BackendIdentity): string {

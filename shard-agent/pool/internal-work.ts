@@ -1,20 +1,26 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { ExecRequest } from '../../protocol/agent-link.ts'
-import type { Backend } from './backend.ts'
+import { type Backend, RESET_SQL } from './backend.ts'
 import type { CommandReply } from './command.ts'
 import type { PoolUser } from './identity-pool.ts'
 import type { Pool } from './pool.ts'
 
-/** What the pool looks at in a request: plain settings. */
-const PLAIN_REQUEST: ExecRequest = {
-  mapVersion: 0,
-  settings: { id: 0, sql: '' },
-  payload: Buffer.alloc(0),
-  access: 'read',
-  pin: false,
-  taints: false,
-  swallow: 0,
+const NO_PAYLOAD = Buffer.alloc(0)
+
+/** For a user of the pool who runs no exec: all that the pool looks at is the settings. */
+export function plainRequest(settingsSql: string): ExecRequest {
+  return {
+    mapVersion: 0,
+    settings: { id: 0, sql: settingsSql },
+    payload: NO_PAYLOAD,
+    access: 'read',
+    pin: false,
+    taints: false,
+    swallow: 0,
+  }
 }
+
+const PLAIN_REQUEST = plainRequest('')
 
 /** Runs one statement; an error of Postgres rejects. */
 export type RunSql = (sql: string) => Promise<CommandReply>
@@ -28,7 +34,7 @@ export async function withInternal<T>(pool: Pool, work: (run: RunSql) => Promise
     )
     try {
       const run: RunSql = (sql) => runSql(backend, sql)
-      if (backend.settingsSql !== '') await run('RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL')
+      if (backend.settingsSql !== '') await run(RESET_SQL)
       // Until it is known what `work` leaves behind.
       backend.settingsSql = undefined
       return await work(run)

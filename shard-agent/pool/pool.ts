@@ -58,7 +58,7 @@ export class Pool {
     for (const pool of this.pools.values()) {
       total += pool.all.size
       idle += pool.idle.length
-      waiting += pool.waiters.length
+      waiting += pool.waitingCount
     }
     return { busy: total - idle, idle, waiting }
   }
@@ -79,21 +79,22 @@ export class Pool {
     pool.sessions--
   }
 
-  /** Gives the user a backend now, or later, or refuses. */
-  acquire(pool: IdentityPool, user: PoolUser): void {
+  /** Gives the user a backend now, or later, or refuses. Who is urgent goes before the others, and has its own patience. */
+  acquire(pool: IdentityPool, user: PoolUser, urgent = false): void {
     if (this.downWhy !== undefined) {
       user.refused(weftError('shard_unreachable', { shard: this.setup.shard, why: this.downWhy }))
       return
     }
-    const backend = pool.waiters.length === 0 ? pool.takeIdle(user.request!.settings.sql) : undefined
+    const backend = pool.waitingCount === 0 ? pool.takeIdle(user.request!.settings.sql) : undefined
     if (backend !== undefined) {
       if (!user.granted(backend)) this.release(pool, backend)
       return
     }
     user.queuedAtMs = performance.now()
-    pool.waiters.push(user)
+    if (urgent) pool.urgent.push(user)
+    else pool.waiters.push(user)
     this.grow(pool)
-    this.armExpiry()
+    if (!urgent) this.armExpiry()
   }
 
   /** The user no longer waits. */
@@ -114,7 +115,7 @@ export class Pool {
       return
     }
     for (;;) {
-      const next = pool.waiters.shift()
+      const next = pool.nextWaiter()
       if (next === undefined) break
       if (next.granted(backend)) return
     }
@@ -162,7 +163,7 @@ export class Pool {
 
   /** Connects until each waiter of the identity has a connection coming, as far as there is room. */
   private grow(pool: IdentityPool): void {
-    while (pool.waiters.length > pool.connecting && !this.isClosing && this.downWhy === undefined) {
+    while (pool.waitingCount > pool.connecting && !this.isClosing && this.downWhy === undefined) {
       if (!this.hasRoom(pool)) return this.evictFor(pool)
       void this.connect(pool)
     }
@@ -235,7 +236,7 @@ export class Pool {
   /** Only now is there room for another: for whom has the fewest, or a crowd would take it again and again. */
   private closed(pool: IdentityPool): void {
     pool.leaving--
-    const waiting = [...this.pools.values()].filter((other) => other.waiters.length > 0)
+    const waiting = [...this.pools.values()].filter((other) => other.waitingCount > 0)
     for (const other of waiting.sort((a, b) => a.total - b.total)) this.grow(other)
     this.checkEmpty()
   }

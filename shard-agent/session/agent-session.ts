@@ -12,16 +12,17 @@ import type {
 import { errorResponse, READY_IDLE } from '../../protocol/wire/backend-messages.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import type { CutStatement, Gate } from '../gate/gate.ts'
-import type { Unseen } from '../gate/gate-machine.ts'
 import type { ProbeKeeper } from '../participant/probe.ts'
 import type { TwoPhase } from '../participant/two-phase.ts'
 import type { Backend } from '../pool/backend.ts'
 import type { BackendOwner } from '../pool/backend-owner.ts'
+import { withBorrowed } from '../pool/borrow.ts'
 import type { IdentityPool, PoolUser } from '../pool/identity-pool.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { MapVersions, VersionedSession } from './map-version.ts'
+import { type PreparedTransaction, preparedBy } from './prepared-transaction.ts'
 import { mayCommit, refusalOfCommit } from './serializable-guard.ts'
-import { waitForSettled } from './settle-wait.ts'
+import { SettledWait } from './settled-wait.ts'
 
 const PHASE = {
   idle: 0,
@@ -44,9 +45,6 @@ const PHASE = {
 
 /** How often a statement is told to end while its session waits for that. */
 const ABORT_AGAIN_MS = 500
-
-/** Recovery settles what has been in doubt for a second, wherever it is: then others may have seen it. */
-const UNSEEN_MS_MAX = 500
 
 const nobody: ReplySink = { data() {}, failed() {}, async() {}, drained() {} }
 
@@ -78,10 +76,10 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   private isClosed = false
   /** The transaction or pinned state that went down with its backend; the next exec hears of it. */
   private lost: PgError | undefined
-  /** Prepared on `backend`, decision not carried out. */
-  preparedGid: string | undefined
+  /** Decision not carried out. */
+  prepared: PreparedTransaction | undefined
   private endWaiters: (() => void)[] = []
-  private stopSettling: () => void = () => {}
+  private readonly settling: SettledWait
   /** The running exec has its tables' locks, and keeps them until those on other shards are as far. */
   private waitsForCut = false
   private isMakingWay = false
@@ -99,6 +97,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     onGone: () => void,
   ) {
     this.host = host
+    this.settling = new SettledWait(host.gate, host.shard)
     this.link = link
     this.knownAs = knownAs
     this.pool = pool
@@ -122,9 +121,10 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   /** What runs here, if anything, is part of a transaction that a later statement ends. */
   get isInBlock(): boolean {
     const { backend, request } = this
+    if (this.prepared !== undefined) return true
     if (backend === undefined) return false
     const begins = request?.begin !== undefined && request.begin.length > 0
-    return begins || this.waitsForCut || backend.status !== STATUS.idle || this.preparedGid !== undefined
+    return begins || this.waitsForCut || backend.status !== STATUS.idle
   }
 
   // Running statements
@@ -149,17 +149,11 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       this.refused(error)
       return
     }
-    const { seen } = this.request!
-    if (seen === undefined || this.host.gate.preparedCount === 0) return this.begin()
-    const unseen = this.unseen()
-    const gid = this.host.gate.unsettled(seen, unseen)
-    if (gid === undefined) this.begin()
-    else this.waitForSettled(seen, gid, unseen)
-  }
-
-  private unseen(): Unseen | undefined {
-    if (this.request?.ownUnseen !== true) return undefined
-    return { owner: this.link, sinceMs: performance.now() - UNSEEN_MS_MAX }
+    const { request } = this
+    if (request?.seen === undefined || this.host.gate.preparedCount === 0) return this.begin()
+    this.phase = PHASE.unsettled
+    const begin = () => this.begin()
+    if (!this.settling.begin(request, this.link, begin, (error) => this.refused(error))) begin()
   }
 
   private begin(): void {
@@ -168,14 +162,6 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       this.phase = PHASE.queued
       this.host.pool.acquire(this.pool, this)
     }
-  }
-
-  /** What the session has seen on another shard is here too before it looks. */
-  private waitForSettled(seen: Timestamp, gid: string, unseen: Unseen | undefined): void {
-    this.phase = PHASE.unsettled
-    const { shard, gate } = this.host
-    const late = () => this.refused(weftError('in_doubt', { shard, gid }))
-    this.stopSettling = waitForSettled(gate, seen, unseen, () => this.begin(), late)
   }
 
   // Under a cut
@@ -270,9 +256,9 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   backendLost(error: PgError, running: boolean, sent: boolean): void {
-    const hadState = this.preparedGid === undefined || this.backend?.isPinned === true
+    const hadState = this.prepared === undefined || this.backend?.isPinned === true
     this.backend = undefined
-    this.preparedGid = undefined
+    this.prepared = undefined
     if (!running) {
       // While a command of ours runs its promise rejects, and there is no exec to be told.
       if (this.phase === PHASE.idle && hadState) this.lost = error
@@ -302,7 +288,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   private withdraw(): void {
-    this.stopSettling()
+    this.settling.stop()
     this.host.pool.withdraw(this.pool, this)
     this.host.versions.forget(this)
   }
@@ -340,8 +326,9 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     this.phase = PHASE.preparing
     try {
       const reply = await this.host.twoPhase.prepare(backend, gid, options)
-      this.preparedGid = gid
       this.host.gate.own(gid, this.link)
+      this.prepared = preparedBy(backend, gid)
+      if (this.prepared.settingsSql !== undefined) void this.letGo(backend)
       return reply
     } catch (error) {
       await this.letGo(backend)
@@ -366,21 +353,22 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   private async conclude(gid: string, work: (backend: Backend | undefined) => Promise<void>): Promise<void> {
-    if (this.preparedGid !== gid || this.backend === undefined) return work(undefined)
-    const backend = this.backend
+    const { prepared, backend } = this
+    if (prepared?.gid !== gid) return work(undefined)
     this.phase = PHASE.concluding
     try {
-      await work(backend)
+      if (prepared.settingsSql === undefined) await work(backend)
+      else await withBorrowed(this.host.pool, this.pool, prepared.settingsSql, work)
     } finally {
       // Also after an error: a repeated call does it on a connection of the agent's own.
-      await this.letGo(backend)
+      this.prepared = undefined
+      if (backend !== undefined) await this.letGo(backend)
       this.phaseOver()
     }
   }
 
-  /** Gives the backend back, unless it is pinned and fit for more. */
+  /** Unless the backend is pinned and fit for more. */
   private async letGo(backend: Backend): Promise<void> {
-    this.preparedGid = undefined
     if (this.backend !== backend) return
     if (backend.isPinned && backend.status === STATUS.idle) return
     this.backend = undefined
@@ -400,7 +388,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   async reset(): Promise<void> {
     while (this.phase !== PHASE.idle) await this.endOfPhase()
     this.lost = undefined
-    this.preparedGid = undefined
+    this.prepared = undefined
     const backend = this.backend
     this.backend = undefined
     await backend?.handBack()

@@ -119,12 +119,15 @@ export class DirectLink implements AgentLink {
     return gate.cut(this.name, id, BigInt(ts), leaseMs, statements, new Set(outside))
   }
 
-  /** Those that have a backend. */
-  *withBackend(): Iterable<WaitingSession> {
+  /** Those that hold something here that others may wait for. */
+  *waitingSessions(): Iterable<WaitingSession> {
     const { coordinatorId } = this
     for (const session of this.open_.values()) {
-      const { knownAs: sessionId, backendPid: pid, isInBlock, preparedGid } = session
-      if (pid !== undefined) yield { coordinatorId, sessionId, pid, isInBlock, preparedGid }
+      const { knownAs: sessionId, backendPid, isInBlock, prepared } = session
+      const pid = backendPid ?? prepared?.pid
+      if (pid === undefined) continue
+      const hasBackend = backendPid !== undefined
+      yield { coordinatorId, sessionId, pid, hasBackend, isInBlock, preparedGid: prepared?.gid }
     }
   }
 

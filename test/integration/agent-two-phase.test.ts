@@ -1,9 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { AgentLink } from '../../protocol/agent-link.ts'
+import { INTERNAL_RESERVED, OWNER_CONNECTIONS } from '../../shard-agent/config.ts'
 import type { Agent } from '../../shard-agent/main.ts'
 import { MemoryLogStore, MemoryTxnLog } from '../../txn/log/memory-txn-log.ts'
-import { clientOf, startTestAgent, TestSession } from '../helpers/agent-client.ts'
+import { clientOf, settingsOf, startTestAgent, TestSession } from '../helpers/agent-client.ts'
 import { hasPostgres15, query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+
+const POOL_SIZE = 6
+/** Less what is kept back for the agent's own work. */
+const CLIENTS_MAX = POOL_SIZE - INTERNAL_RESERVED - OWNER_CONNECTIONS
 
 const versions = hasPostgres15 ? ([18, 15] as const) : ([18] as const)
 
@@ -26,7 +31,10 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
     await query(server.url, 'CREATE TABLE kept (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)')
     await query(server.url, 'CREATE ROLE teller LOGIN')
     await query(server.url, 'CREATE ROLE boss; GRANT boss TO teller; GRANT ALL ON kept TO PUBLIC')
-    agent = await startTestAgent(server, { pool: { size: 6 }, txnLog: new MemoryTxnLog(store, 'agent') })
+    agent = await startTestAgent(server, {
+      pool: { size: POOL_SIZE },
+      txnLog: new MemoryTxnLog(store, 'agent'),
+    })
     link = agent.connect('c1')
   })
   afterEach(async () => {
@@ -44,7 +52,7 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
     const gid = gidOf()
     const first = await s.session.prepare(gid)
     expect(first.prepareTs > 0n).toBe(true)
-    expect(s.session.holdsBackend).toBe(true)
+    expect(s.session.holdsBackend).toBe(false)
     expect(agent.status().prepared).toBe(1)
     expect(await has(1)).toBe('0')
     await s.session.commitPrepared(gid, first.prepareTs)
@@ -114,14 +122,95 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
     await s.session.rollbackPrepared(gid)
   })
 
-  test('commit prepared: the session has lost its backend: done on another connection', async () => {
+  test('prepared: its backend serves others, and the decision is carried out by any of them', async () => {
+    const sessions = Array.from({ length: CLIENTS_MAX + 2 }, () => open())
+    const gids: string[] = []
+    let last = 0n
+    for (const [i, s] of sessions.entries()) {
+      await insert(s, 100 + i)
+      gids.push(gidOf())
+      last = (await s.session.prepare(gids[i]!)).prepareTs
+    }
+    expect(await prepared()).toHaveLength(sessions.length)
+    await Promise.all(sessions.map((s, i) => s.session.commitPrepared(gids[i]!, last)))
+    expect(await open().value('SELECT count(*) FROM kept WHERE a >= 100')).toBe(String(sessions.length))
+  })
+
+  test('commit prepared: every backend waits for a lock of it: done all the same, and they go on', async () => {
+    const s = open()
+    await query(server.url, 'CREATE TABLE wanted (a int); INSERT INTO wanted VALUES (0)')
+    const update = 'UPDATE wanted SET a = a + 1'
+    await s.query(update, { begin: ['BEGIN'], access: 'write' })
+    const gid = gidOf()
+    const { prepareTs } = await s.session.prepare(gid)
+    const others = Array.from({ length: CLIENTS_MAX }, () => open().query(update, { access: 'write' }))
+    const waiting = `SELECT FROM pg_stat_activity WHERE query = '${update}' AND wait_event_type = 'Lock'`
+    await expect.poll(() => query(server.url, waiting)).toHaveLength(CLIENTS_MAX)
+    await s.session.commitPrepared(gid, prepareTs)
+    await Promise.all(others)
+    expect(await open().value('SELECT a FROM wanted')).toBe(String(CLIENTS_MAX + 1))
+  })
+
+  test('commit prepared: goes before the statements that wait for a backend', async () => {
+    const s = open()
+    await insert(s, 40)
+    const gid = gidOf()
+    const { prepareTs } = await s.session.prepare(gid)
+    const busy = Array.from({ length: CLIENTS_MAX }, () => open())
+    for (const b of busy) await b.query('SELECT 1', { begin: ['BEGIN'] })
+    const ended: string[] = []
+    const queued = open()
+      .query('SELECT 1')
+      .then(() => ended.push('statement'))
+    await expect.poll(() => agent.status()).toMatchObject({ waiting: 1 })
+    const decided = s.session.commitPrepared(gid, prepareTs).then(() => ended.push('decision'))
+    await busy[0]!.query('ROLLBACK')
+    await Promise.all([queued, decided])
+    expect(ended).toEqual(['decision', 'statement'])
+    for (const b of busy.slice(1)) await b.query('ROLLBACK')
+  })
+
+  test('commit prepared: under the settings of its session, whatever those of the backend', async () => {
+    const [local, waits] = ['local', 'on'].map((how) => settingsOf(`SET synchronous_commit = ${how}`))
+    const s = open()
+    await s.query('INSERT INTO kept VALUES (41)', { begin: ['BEGIN'], access: 'write', settings: local! })
+    const gid = gidOf()
+    const { prepareTs } = await s.session.prepare(gid)
+    const taken = Array.from({ length: CLIENTS_MAX }, () => open())
+    await Promise.all(taken.map((t) => t.query('SELECT 1', { begin: ['BEGIN'], settings: waits! })))
+    await query(server.url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
+    await query(server.url, 'SELECT pg_reload_conf()')
+    await expect.poll(() => taken[0]!.value('SHOW synchronous_standby_names')).toBe('nobody')
+    // Only this one is free: with its own settings it would wait for a standby for ever.
+    await taken[0]!.query('ROLLBACK', { settings: waits! })
+    await s.session.commitPrepared(gid, prepareTs)
+    await query(server.url, 'ALTER SYSTEM RESET synchronous_standby_names')
+    await query(server.url, 'SELECT pg_reload_conf()')
+    for (const t of taken.slice(1)) await t.query('ROLLBACK', { settings: waits! })
+    expect(await has(41)).toBe('1')
+  })
+
+  test('a pinned session keeps its backend through PREPARE', async () => {
+    const s = open()
+    await s.query('CREATE TEMP TABLE mine (a int)', { pin: true, access: 'write' })
+    await insert(s, 42)
+    const gid = gidOf()
+    const { prepareTs } = await s.session.prepare(gid)
+    expect(s.session.holdsBackend).toBe(true)
+    await s.session.commitPrepared(gid, prepareTs)
+    expect(await s.value('SELECT count(*) FROM mine')).toBe('0')
+    await s.session.reset()
+  })
+
+  test('commit prepared: the backend that prepared is gone: done on another connection', async () => {
     const s = open('teller')
     const pid = await s.value('SELECT pg_backend_pid()', { begin: ['BEGIN'] })
     await s.query('INSERT INTO kept VALUES (5)', { access: 'write' })
     const gid = gidOf()
     const { prepareTs } = await s.session.prepare(gid)
+    const { idle } = agent.status()
     await query(server.url, `SELECT pg_terminate_backend(${pid})`)
-    await expect.poll(() => s.session.holdsBackend).toBe(false)
+    await expect.poll(() => agent.status().idle).toBe(idle - 1)
     await s.session.commitPrepared(gid, prepareTs)
     expect(await has(5)).toBe('1')
     expect(await s.value('SELECT 1')).toBe('1')

@@ -102,7 +102,7 @@ describe('a real agent over TCP', () => {
     await s.query('INSERT INTO kept VALUES (2)', write)
     const gid = gidOf()
     const { prepareTs } = await s.session.prepare(gid)
-    expect([s.session.holdsBackend, await prepared()]).toEqual([true, [{ gid }]])
+    expect([s.session.holdsBackend, await prepared()]).toEqual([false, [{ gid }]])
     expect(agentClock.now() > prepareTs).toBe(true)
     await s.session.commitPrepared(gid, prepareTs)
     expect([s.session.holdsBackend, await prepared()]).toEqual([false, []])
@@ -290,8 +290,11 @@ describe('a real agent over TCP', () => {
         txnId: gid.split(':')[2]!,
         writer: 'w',
       })
+      const lost = new Promise<void>((down) =>
+        link.subscribe({ mapVersion() {}, quota() {}, up() {}, down: () => down() }),
+      )
       world.proxy.cut()
-      await expect.poll(() => s.session.holdsBackend).toBe(false)
+      await lost
       await isUp(link)
       await s.session.commitPrepared(gid, prepareTs)
       await expect.poll(prepared).toEqual([])
