@@ -208,6 +208,8 @@ export type ControlRequest =
    * the hold until they have begun.
    */
   | { readonly kind: 'release'; readonly id: number; readonly go: boolean }
+  /** Defaults of roles or databases have changed: who comes next gets a backend that was started afterwards. */
+  | { readonly kind: 'renew' }
   /** Which sessions, of all coordinators, wait on this shard for which others. */
   | { readonly kind: 'waits' }
 

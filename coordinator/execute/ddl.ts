@@ -9,6 +9,9 @@ import { type Collected, tagWithCount } from './replies.ts'
 import { endOfWrite, settle, simpleQuery } from './send.ts'
 import { SessionRunner } from './session-runner.ts'
 
+/** What can have settings of its own: `ALTER … SET`. */
+const DEFAULTS_OF: ReadonlySet<string> = new Set(['ALTER ROLE', 'ALTER DATABASE'])
+
 /** DDL and other utility statements: on the home shard, or on every shard in one transaction. */
 export async function runDdl(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise<void> {
   try {
@@ -30,6 +33,7 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   if (plan.where === 'all') await runOnOthers(ctx, plan, plan.othersSql ?? homeSql)
   if (plan.declare !== undefined) await declare(ctx, plan.declare)
   if (plan.changesMap) markMapChanged(ctx)
+  if (DEFAULTS_OF.has(plan.tag)) ctx.tx.defaultsChanged = true
   ctx.out.hold(home.tag === '' ? commandComplete(plan.tag) : tagWithCount(home.tag, home.count))
 }
 

@@ -20,6 +20,7 @@ export async function commitTransaction(ctx: ExecContext): Promise<void> {
     throw weftError('in_failed_transaction', {})
   }
   tx.beginsToEnd()
+  const { defaultsChanged } = tx
   try {
     await sendNotifications(ctx)
     if (tx.mapChanged) await commitMapChange(ctx)
@@ -28,9 +29,16 @@ export async function commitTransaction(ctx: ExecContext): Promise<void> {
     await rollbackRemaining(ctx)
     finish(ctx, 'rollback')
     throw error
+  } finally {
+    if (defaultsChanged) await renewBackends(ctx)
   }
   finish(ctx, 'commit')
   await sendLateNotifications(ctx)
+}
+
+/** New sessions are to begin with the new defaults, on every shard. An agent that is away starts its backends anew. */
+async function renewBackends(ctx: ExecContext): Promise<void> {
+  await Promise.allSettled(ctx.node.links.map((link) => link.control({ kind: 'renew' })))
 }
 
 /** Ends the transaction everywhere without a trace. Never rejects: what cannot be reached rolls back by itself. */

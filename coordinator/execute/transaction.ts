@@ -55,6 +55,8 @@ export class Transaction {
   readonly joined: ShardLine[] = []
   /** A statement of it can alter plans: the map version rises with the commit. */
   mapChanged = false
+  /** It changes what sessions of some role or database begin with. */
+  defaultsChanged = false
   /** The catalog as this transaction sees it must be loaded again before the next plan. */
   catalogDirty = false
   hasTicket = false
@@ -248,6 +250,7 @@ export class Transaction {
     this.lost = false
     this.modes = {}
     this.mapChanged = false
+    this.defaultsChanged = false
     this.catalogDirty = false
     this.tainted = false
     this.setReported = false

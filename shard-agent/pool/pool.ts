@@ -38,6 +38,9 @@ export class Pool {
   /** Why the shard can't be used now; new work fails with it. */
   private downWhy: string | undefined
   private isClosing = false
+  /** Started with defaults that have changed since: they serve nobody else. */
+  private readonly outdated = new WeakSet<Backend>()
+  private renewals = 0
   private expiryTimer: NodeJS.Timeout | undefined
   private readonly reaper: NodeJS.Timeout
   private onEmpty: (() => void) | undefined
@@ -104,7 +107,7 @@ export class Pool {
 
   private release(pool: IdentityPool, backend: Backend): void {
     if (backend.isDead) return
-    if (this.isClosing || this.downWhy !== undefined) {
+    if (this.isClosing || this.downWhy !== undefined || this.outdated.has(backend)) {
       backend.close()
       return
     }
@@ -185,6 +188,7 @@ export class Pool {
   private async connect(pool: IdentityPool): Promise<void> {
     const { shard, address, options, markSql } = this.setup
     pool.connecting++
+    const { renewals } = this
     let login: Login | undefined
     let failure: PgError | undefined
     try {
@@ -200,11 +204,11 @@ export class Pool {
     }
     pool.connecting--
     if (login === undefined) this.connectFailed(pool, failure!)
-    else this.add(pool, login)
+    else this.add(pool, login, renewals < this.renewals)
     this.checkEmpty()
   }
 
-  private add(pool: IdentityPool, login: Login): void {
+  private add(pool: IdentityPool, login: Login, isOutdated: boolean): void {
     const { shard, address, gate, markSql, options } = this.setup
     const home: BackendHome = {
       shard,
@@ -219,6 +223,7 @@ export class Pool {
     }
     const backend = new Backend(home, login)
     pool.all.add(backend)
+    if (isOutdated) this.outdated.add(backend)
     this.release(pool, backend)
   }
 
@@ -255,6 +260,16 @@ export class Pool {
       return
     }
     pool.refuseAll(error)
+  }
+
+  /** Clients' backends take the defaults of their role and database when they start: new ones for all that come next. */
+  renew(): void {
+    this.renewals++
+    for (const pool of this.pools.values()) {
+      if (pool.isInternal) continue
+      for (const backend of pool.all) this.outdated.add(backend)
+      for (const backend of [...pool.idle]) backend.close()
+    }
   }
 
   // Up and down

@@ -99,6 +99,9 @@ export class DirectLink implements AgentLink {
       case 'unfence':
         await versions.unfence(request.token, request.committed)
         return { kind: 'ok' }
+      case 'renew':
+        this.host.pool.renew()
+        return { kind: 'ok' }
       case 'waits':
         return { kind: 'waits', edges: await this.host.waits() }
       case 'cut':
