@@ -6,8 +6,8 @@ import pg from 'pg'
 import type { EmbeddedPostgres } from '../embedded/embedded-postgres.ts'
 import { identity } from '../embedded/postgres-binaries.ts'
 import { chooseRunAs } from '../embedded/run-as.ts'
-import { stopWhenWeDie } from '../embedded/watchdog.ts'
 import { SetupError } from '../errors/setup-error.ts'
+import { watched } from './child.ts'
 import type { System } from './system.ts'
 import { freePort } from './tools.ts'
 
@@ -37,16 +37,7 @@ export async function startPgbouncer(
     detached: true,
     ...identity(runAs),
   })
-  const ended = new Promise<void>((done) => {
-    child.once('error', () => done())
-    child.once('exit', () => done())
-  })
-  const callOffWatch = child.pid === undefined ? () => undefined : stopWhenWeDie(child.pid)
-  const stop = async (): Promise<void> => {
-    callOffWatch()
-    child.kill('SIGTERM')
-    await ended
-  }
+  const { ended, stop } = watched(child)
   const system: System = {
     name: 'pgbouncer',
     title: `PgBouncer ${version}`,

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { stopWhenWeDie } from '../embedded/watchdog.ts'
 import { SetupError } from '../errors/setup-error.ts'
+import { watched } from './child.ts'
 import { type Locate, sourceLocator } from './profile.ts'
 import type { System } from './system.ts'
 
@@ -56,16 +56,7 @@ export async function startWeft(options: WeftOptions): Promise<WeftSystem> {
     // A session of its own: Ctrl-C in the terminal is for us, who stop it in its turn.
     detached: true,
   })
-  const ended = new Promise<void>((done) => {
-    child.once('error', () => done())
-    child.once('exit', () => done())
-  })
-  const callOffWatch = child.pid === undefined ? () => undefined : stopWhenWeDie(child.pid)
-  const stop = async (): Promise<void> => {
-    callOffWatch()
-    child.kill('SIGTERM')
-    await ended
-  }
+  const { ended, stop } = watched(child)
   const abort = (): void => void child.kill('SIGTERM')
   signal.addEventListener('abort', abort)
   const up = await untilUp(child, ended)

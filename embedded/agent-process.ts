@@ -4,7 +4,7 @@ import { startAdmin } from '../admin/server.ts'
 import type { ClusterConfig } from '../cluster/config.ts'
 import { formatAddress } from '../cluster/config-schema.ts'
 import { MuxServer } from '../shard-agent/server/mux-server.ts'
-import { Cleanup } from './cleanup.ts'
+import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { readMuxTls } from './mux-tls.ts'
 import { agentGauges } from './node-metrics.ts'
 import { firstDown, type RunningAgent, startAgents, startLog } from './parts.ts'
@@ -27,14 +27,8 @@ export interface AgentProcess {
 const takeoverTimeoutMs = 60_000
 
 /** `weft agent`: the agents of some shards, reached over the mux. */
-export async function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
-  const cleanup = new Cleanup()
-  try {
-    return await start(options, cleanup)
-  } catch (error) {
-    await cleanup.run().catch((err: unknown) => options.logger.warn({ err }, 'stopping after a failed start'))
-    throw error
-  }
+export function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
+  return startOrCleanUp(options.logger, (cleanup) => start(options, cleanup))
 }
 
 async function start(

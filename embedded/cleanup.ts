@@ -1,3 +1,5 @@
+import type { Logger } from '../admin/logger.ts'
+
 /** What has been started, so that it can be stopped in reverse: at the end, or when a later step fails. */
 export class Cleanup {
   readonly #steps: (() => unknown)[] = []
@@ -23,5 +25,17 @@ export class Cleanup {
       }
     }
     if (failures.length > 0) throw failures[0]
+  }
+}
+
+/** Runs `start`; if it fails, what it has started by then is stopped. */
+export async function startOrCleanUp<T>(logger: Logger, start: (cleanup: Cleanup) => Promise<T>): Promise<T> {
+  const cleanup = new Cleanup()
+  try {
+    return await start(cleanup)
+  } catch (error) {
+    // The failure that made the start fail is the one to report.
+    await cleanup.run().catch((err: unknown) => logger.warn({ err }, 'stopping after a failed start'))
+    throw error
   }
 }

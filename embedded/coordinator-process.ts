@@ -9,7 +9,7 @@ import { connectLink } from '../coordinator/links/mux-link.ts'
 import type { Coordinator } from '../coordinator/main.ts'
 import type { AgentLink, AgentStatus } from '../protocol/agent-link.ts'
 import { coordinatorIdFrom } from '../txn/gid.ts'
-import { Cleanup } from './cleanup.ts'
+import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { ClockMeeting } from './clock-meeting.ts'
 import { readMuxTls } from './mux-tls.ts'
 import { coordinatorGauges } from './node-metrics.ts'
@@ -30,16 +30,8 @@ export interface CoordinatorProcess {
 }
 
 /** `weft coordinator`: a coordinator that reaches the agents over the mux. */
-export async function startCoordinatorProcess(
-  options: CoordinatorProcessOptions,
-): Promise<CoordinatorProcess> {
-  const cleanup = new Cleanup()
-  try {
-    return await start(options, cleanup)
-  } catch (error) {
-    await cleanup.run().catch((err: unknown) => options.logger.warn({ err }, 'stopping after a failed start'))
-    throw error
-  }
+export function startCoordinatorProcess(options: CoordinatorProcessOptions): Promise<CoordinatorProcess> {
+  return startOrCleanUp(options.logger, (cleanup) => start(options, cleanup))
 }
 
 async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Promise<CoordinatorProcess> {

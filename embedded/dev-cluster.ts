@@ -6,7 +6,7 @@ import { startAdmin } from '../admin/server.ts'
 import { type AuthRule, sameServer } from '../cluster/config.ts'
 import { isPostgresUrl } from '../cluster/config-schema.ts'
 import { SetupError } from '../errors/setup-error.ts'
-import { Cleanup } from './cleanup.ts'
+import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { type ComposedNode, composeNode } from './compose.ts'
 import { checkMeta, type DataDir, type DataDirMeta, openDataDir, placeDataDir } from './data-dir.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
@@ -58,15 +58,8 @@ export const defaultShards = 3
 export const defaultPoolSize = 20
 
 /** A whole cluster in this process: Postgres servers, their agents, one coordinator and the admin server. */
-export async function startDevCluster(options: DevClusterOptions): Promise<DevCluster> {
-  const cleanup = new Cleanup()
-  try {
-    return await start(options, cleanup)
-  } catch (error) {
-    // The failure that made the start fail is the one to report.
-    await cleanup.run().catch((err: unknown) => options.logger.warn({ err }, 'stopping after a failed start'))
-    throw error
-  }
+export function startDevCluster(options: DevClusterOptions): Promise<DevCluster> {
+  return startOrCleanUp(options.logger, (cleanup) => start(options, cleanup))
 }
 
 async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevCluster> {

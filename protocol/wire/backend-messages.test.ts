@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { cs, i16, i32, message, seededRandom, val } from '../../test/helpers/naive-encoder.ts'
+import { testGarbled } from '../../test/helpers/garbled-messages.ts'
+import { cs, i16, i32, message, val } from '../../test/helpers/naive-encoder.ts'
 import * as m from './backend-messages.ts'
 import { STATUS } from './frames.ts'
 
@@ -163,27 +164,5 @@ describe('backend messages: decoders', () => {
     parseCopyResponse: [m.parseCopyResponse, message('G', [1], i16(1), i16(1))],
   } as const
 
-  test.each(Object.entries(decoders))('backend messages: %s cut short: 08P01', (_name, [decoder, bytes]) => {
-    for (let cut = 5; cut < bytes.length; cut++) {
-      const padded = Buffer.concat([bytes.subarray(0, cut), Buffer.alloc(64, 1)])
-      expect(() => decoder(padded, 5, cut)).toThrow(expect.objectContaining({ code: '08P01' }))
-    }
-  })
-
-  test.each(Object.entries(decoders))(
-    'backend messages: %s of noise: a value or 08P01',
-    (_name, [decoder]) => {
-      const random = seededRandom(4711)
-      for (let i = 0; i < 2000; i++) {
-        const bytes = Buffer.from(
-          Array.from({ length: Math.floor(random() * 40) }, () => random() ** 3 * 256),
-        )
-        try {
-          decoder(bytes, 0, bytes.length)
-        } catch (error) {
-          expect(error).toMatchObject({ code: '08P01' })
-        }
-      }
-    },
-  )
+  testGarbled('backend', decoders, { seed: 4711, codes: ['08P01'] })
 })

@@ -50,7 +50,8 @@ export interface SessionEffects {
   readonly taintsBackend: boolean
 }
 
-interface Common {
+/** What every plan says. */
+export interface PlanCommon {
   /** Command tag word(s), e.g. `SELECT`, `INSERT`, `CREATE TABLE`. */
   readonly tag: string
   /** `write`: takes row locks or changes anything; its shards become participants and its commit passes the gate. */
@@ -80,7 +81,7 @@ interface Common {
 }
 
 /** Runs on one shard, forwarded byte for byte. With `keys` that name several shards: see `onSeveral`. */
-export interface ForwardPlan extends Common {
+export interface ForwardPlan extends PlanCommon {
   readonly kind: 'forward'
   readonly route: Route
   /**
@@ -127,7 +128,7 @@ export interface InsertRow {
  * INSERT … VALUES into a sharded table; also into a reference table (`table.kind`) that needs `fill`: then `keyType`
  * and the rows' keys mean nothing, and the built text with all rows goes to every shard.
  */
-export interface InsertPlan extends Common {
+export interface InsertPlan extends PlanCommon {
   readonly kind: 'insert'
   readonly table: Relation
   readonly keyType: KeyType
@@ -157,7 +158,7 @@ export interface InsertPlan extends Common {
  * INSERT … SELECT where the SELECT reads no sharded table and the target is sharded. DEFAULT VALUES is a SELECT
  * without columns. All texts keep the client's parameter numbers; `tailSql` uses none.
  */
-export interface InsertSelectPlan extends Common {
+export interface InsertSelectPlan extends PlanCommon {
   readonly kind: 'insert-select'
   readonly table: Relation
   /** By which `tailSql` may name the table. */
@@ -177,7 +178,7 @@ export interface InsertSelectPlan extends Common {
   readonly hasReturning: boolean
 }
 
-export interface CopyPlan extends Common {
+export interface CopyPlan extends PlanCommon {
   readonly kind: 'copy'
   readonly direction: 'in' | 'out'
   readonly table: Relation
@@ -220,7 +221,7 @@ export type Declaration =
   | { readonly kind: 'undistribute'; readonly schema?: string; readonly table: string }
 
 /** DDL and other utility statements, run as written (or as rewritten here) on the home shard or on every shard. */
-export interface DdlPlan extends Common {
+export interface DdlPlan extends PlanCommon {
   readonly kind: 'ddl'
   readonly where: 'home' | 'all'
   /** What the home shard runs; undefined: as written. */
@@ -236,7 +237,7 @@ export interface DdlPlan extends Common {
 }
 
 /** SELECT create_distributed_table(…) and its kin. Arguments may be literals or parameters. */
-export interface DeclarePlan extends Common {
+export interface DeclarePlan extends PlanCommon {
   readonly kind: 'declare'
   readonly function: string
   /** Named and positional arguments resolved to parameter names of the function; literal texts or $n. */
@@ -249,7 +250,7 @@ export interface DeclarePlan extends Common {
   >
 }
 
-export interface TransactionPlan extends Common {
+export interface TransactionPlan extends PlanCommon {
   readonly kind: 'transaction'
   readonly verb:
     | 'begin'
@@ -271,7 +272,7 @@ export interface TransactionPlan extends Common {
   }
 }
 
-export interface SettingPlan extends Common {
+export interface SettingPlan extends PlanCommon {
   readonly kind: 'setting'
   readonly verb:
     | 'set'
@@ -296,7 +297,7 @@ export interface SettingPlan extends Common {
 }
 
 /** SQL-level PREPARE / EXECUTE / DEALLOCATE. */
-export interface PreparedPlan extends Common {
+export interface PreparedPlan extends PlanCommon {
   readonly kind: 'prepared'
   readonly verb: 'prepare' | 'execute' | 'deallocate' | 'deallocate-all'
   readonly name: string
@@ -308,7 +309,7 @@ export interface PreparedPlan extends Common {
 }
 
 /** DECLARE … CURSOR, FETCH, MOVE, CLOSE: they follow the shard where the cursor was opened. */
-export interface CursorPlan extends Common {
+export interface CursorPlan extends PlanCommon {
   readonly kind: 'cursor'
   readonly verb: 'declare' | 'fetch' | 'close' | 'close-all'
   readonly name: string
@@ -317,7 +318,7 @@ export interface CursorPlan extends Common {
   readonly hold?: boolean
 }
 
-export interface ExplainPlan extends Common {
+export interface ExplainPlan extends PlanCommon {
   readonly kind: 'explain'
   /** The plan of the explained statement. */
   readonly inner: Plan
@@ -327,13 +328,13 @@ export interface ExplainPlan extends Common {
 }
 
 /** Known, and not done: the error says what and what to do instead. */
-export interface RefusedPlan extends Common {
+export interface RefusedPlan extends PlanCommon {
   readonly kind: 'refused'
   readonly error: PgError
 }
 
 /** Nothing but white space and comments. */
-export interface EmptyPlan extends Common {
+export interface EmptyPlan extends PlanCommon {
   readonly kind: 'empty'
 }
 

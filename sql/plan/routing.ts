@@ -5,22 +5,10 @@ import type { ColumnKey, ValueSet } from '../analyze/facts.ts'
 import type { Occurrence, Status } from '../analyze/solve.ts'
 import type { Traits } from '../analyze/traits.ts'
 import type { KeyType } from '../catalog.ts'
-import type { ForwardPlan, KeyRestriction, Plan, PlanContext, Route } from './plan.ts'
-
-type Common = Pick<
-  Plan,
-  | 'tag'
-  | 'access'
-  | 'effects'
-  | 'returnsRows'
-  | 'paramCount'
-  | 'generic'
-  | 'paramsToDescribe'
-  | 'outsideTransaction'
->
+import type { ForwardPlan, KeyRestriction, Plan, PlanCommon, PlanContext, Route } from './plan.ts'
 
 /** The fields that follow from what the statement calls and contains. */
-export function commonFields(a: Analysis, tag: string, returnsRows: boolean): Common {
+export function commonFields(a: Analysis, tag: string, returnsRows: boolean): PlanCommon {
   const { traits } = a
   return {
     tag,
@@ -53,7 +41,7 @@ const ONE_SHARD = weftError('internal', { what: 'a statement for one shard came 
 /** For routes that always come out as one shard, or fail. */
 export const NEVER_SEVERAL: ForwardPlan['onSeveral'] = { kind: 'refuse', error: ONE_SHARD }
 
-export function forwardTo(common: Common, route: Route): ForwardPlan {
+export function forwardTo(common: PlanCommon, route: Route): ForwardPlan {
   return { ...common, kind: 'forward', route, onSeveral: NEVER_SEVERAL }
 }
 

@@ -1,6 +1,7 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { Rng } from '../sim/rng.ts'
 import type { Accounts } from './accounts.ts'
+import { connectTo } from './postgres.ts'
 
 export interface Transfers {
   /** How many have committed so far. */
@@ -25,7 +26,7 @@ const MAY_FAIL = new Set(['40001', '40P01'])
  */
 export async function startTransfers(url: string, options: TransferOptions): Promise<Transfers> {
   const state = { committed: 0, isStopping: false }
-  const clients = await Promise.all(Array.from({ length: options.clients ?? 8 }, () => connect(url)))
+  const clients = await Promise.all(Array.from({ length: options.clients ?? 8 }, () => connectTo(url)))
   const work = Promise.all(
     clients.map(async (client, i) => {
       const rng = new Rng((options.seed ?? 1) + i)
@@ -49,13 +50,6 @@ export async function startTransfers(url: string, options: TransferOptions): Pro
       }
     },
   }
-}
-
-async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url })
-  client.on('error', () => {})
-  await client.connect()
-  return client
 }
 
 async function transfer(

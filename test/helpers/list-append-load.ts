@@ -1,6 +1,7 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { Rng } from '../sim/rng.ts'
 import type { Op, Read, Txn } from './list-append.ts'
+import { connectTo } from './postgres.ts'
 
 export const LISTS = 8
 
@@ -18,7 +19,7 @@ export interface LoadOptions {
 
 /** Table `list`: eight lists, spread over the shards of Weft, or not, on a plain Postgres. */
 export async function createLists(url: string, sharded = true): Promise<void> {
-  const client = await connect(url)
+  const client = await connectTo(url)
   const options = sharded ? "WITH (shard_key = 'id')" : ''
   await client.query(`CREATE TABLE list (id int PRIMARY KEY, items int[] NOT NULL) ${options}`)
   await client.query(`INSERT INTO list SELECT i, '{}' FROM generate_series(1, ${LISTS}) i`)
@@ -30,7 +31,7 @@ export async function runLoad(options: LoadOptions): Promise<Txn[]> {
   const { urls, seed, txns } = options
   const count = options.clients ?? 8
   const clients = await Promise.all(
-    Array.from({ length: count }, (_, i) => connect(urls[i % urls.length] as string)),
+    Array.from({ length: count }, (_, i) => connectTo(urls[i % urls.length] as string)),
   )
   try {
     await clients[0]?.query("UPDATE list SET items = '{}'")
@@ -52,13 +53,6 @@ export async function runLoad(options: LoadOptions): Promise<Txn[]> {
   } finally {
     await Promise.all(clients.map((client) => client.end()))
   }
-}
-
-async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url })
-  client.on('error', () => {})
-  await client.connect()
-  return client
 }
 
 const ALL = Array.from({ length: LISTS }, (_, i) => i + 1)

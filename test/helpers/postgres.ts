@@ -72,16 +72,21 @@ export async function ownServer(
   }
 }
 
+/** A connection that may break: its next query then says so. */
+export async function connectTo(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
 /** One statement on a connection of its own. */
 export async function query<Row extends pg.QueryResultRow = Record<string, unknown>>(
   url: string,
   sql: string,
   params?: unknown[],
 ): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url })
-  // A server that dies also makes the query reject.
-  client.on('error', () => {})
-  await client.connect()
+  const client = await connectTo(url)
   try {
     return (await client.query<Row>(sql, params)).rows
   } finally {

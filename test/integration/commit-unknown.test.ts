@@ -1,7 +1,7 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { codeOf, lockWaiters, useAccounts } from '../helpers/accounts.ts'
-import { query } from '../helpers/postgres.ts'
+import { connectTo, query } from '../helpers/postgres.ts'
 
 const accounts = useAccounts()
 let locker: pg.Client
@@ -15,8 +15,7 @@ beforeAll(async () => {
 
 /** What a statement is told whose backend on a shard dies while it waits for a lock there. */
 async function toldByDying(shard: number, sql: string): Promise<string> {
-  locker = new pg.Client({ connectionString: accounts.cluster.weft.shards[shard]!.url })
-  await locker.connect()
+  locker = await connectTo(accounts.cluster.weft.shards[shard]!.url)
   const tables = shard === 0 ? 'account, sale, note' : 'account, sale'
   await locker.query(`BEGIN; LOCK TABLE ${tables} IN SHARE ROW EXCLUSIVE MODE`)
   const session = await accounts.connect()

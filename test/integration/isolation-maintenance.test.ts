@@ -1,14 +1,13 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { lockWaiters, useAccounts } from '../helpers/accounts.ts'
-import { query } from '../helpers/postgres.ts'
+import { connectTo, query } from '../helpers/postgres.ts'
 
 const accounts = useAccounts()
 let home: pg.Client
 
 beforeEach(async () => {
-  home = new pg.Client({ connectionString: accounts.cluster.weft.shards[0]!.url })
-  await home.connect()
+  home = await connectTo(accounts.cluster.weft.shards[0]!.url)
   await query(accounts.cluster.weftUrl, 'CREATE TABLE note (id int, words text)')
 })
 

@@ -1,22 +1,10 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
-import type { DdlPlan, ForwardPlan, Plan, RefusedPlan, SessionEffects } from '../plan.ts'
+import type { DdlPlan, ForwardPlan, PlanCommon, RefusedPlan, SessionEffects } from '../plan.ts'
 import type { Place, Scope } from './scope.ts'
 import { tolerant } from './wrap.ts'
 
-type CommonFields = Pick<
-  Plan,
-  | 'tag'
-  | 'access'
-  | 'effects'
-  | 'returnsRows'
-  | 'paramCount'
-  | 'generic'
-  | 'paramsToDescribe'
-  | 'outsideTransaction'
-  | 'maintenance'
->
-export type Overrides = Partial<Omit<CommonFields, 'tag'>>
+export type Overrides = Partial<Omit<PlanCommon, 'tag'>>
 
 export const NO_EFFECTS: SessionEffects = { pins: false, mayUnpin: false, taintsBackend: false }
 export const PINS: SessionEffects = { ...NO_EFFECTS, pins: true }
@@ -24,7 +12,7 @@ export const MAY_UNPIN: SessionEffects = { ...NO_EFFECTS, mayUnpin: true }
 export const TAINTS: SessionEffects = { ...NO_EFFECTS, taintsBackend: true }
 
 /** The fields all plans share, with the values that most utility statements have. */
-export function common(tag: string, overrides: Overrides = {}): CommonFields {
+export function common(tag: string, overrides: Overrides = {}): PlanCommon {
   return {
     tag,
     access: 'read',
