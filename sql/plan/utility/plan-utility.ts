@@ -31,7 +31,14 @@ import { planAlterFunction, planCreateFunction } from './routine.ts'
 import { planCreateSchema } from './schema.ts'
 import type { Scope } from './scope.ts'
 import { planAlterSequence, planCreateSequence } from './sequence.ts'
-import { planDiscard, planSet, planSetConstraints, planShow } from './setting.ts'
+import {
+  planDiscard,
+  planSet,
+  planSetConstraints,
+  planShow,
+  refusedDefault,
+  VALUE_MATTERS,
+} from './setting.ts'
 import {
   planCreateIndex,
   planCreateRule,
@@ -213,7 +220,9 @@ const SERVERS: Handlers = {
   CreatedbStmt: refusals.createDatabase,
   DropdbStmt: refusals.dropDatabase,
   AlterDatabaseStmt: (scope) => atPlace(scope, 'ALTER DATABASE', 'database'),
-  AlterDatabaseSetStmt: (scope) => atPlace(scope, 'ALTER DATABASE', 'database'),
+  AlterDatabaseSetStmt: (scope, body) =>
+    refusedDefault('ALTER DATABASE', body.setstmt) ??
+    atPlace(scope, 'ALTER DATABASE', 'database', false, VALUE_MATTERS),
   AlterDatabaseRefreshCollStmt: (scope) => atPlace(scope, 'ALTER DATABASE', 'database'),
   AlterSystemStmt: refusals.alterSystem,
   CreateTableSpaceStmt: () => refusals.tablespace('CREATE TABLESPACE'),

@@ -5,6 +5,7 @@ import { atPlace } from './objects.ts'
 import { findOption } from './options.ts'
 import { ddl } from './plans.ts'
 import type { Scope } from './scope.ts'
+import { refusedDefault, VALUE_MATTERS } from './setting.ts'
 import { tokensOf } from './text.ts'
 
 /** Roles are the same on every shard, with one and the same password verifier. */
@@ -18,7 +19,10 @@ export function planAlterRole(scope: Scope, stmt: AlterRoleStmt): Plan {
 
 /** ALTER ROLE … [IN DATABASE …] SET …. */
 export function planAlterRoleSet(scope: Scope, stmt: AlterRoleSetStmt): Plan {
-  return atPlace(scope, 'ALTER ROLE', stmt.database === undefined ? 'all' : 'database')
+  const refused = refusedDefault('ALTER ROLE', stmt.setstmt)
+  if (refused !== undefined) return refused
+  const place = stmt.database === undefined ? 'all' : 'database'
+  return atPlace(scope, 'ALTER ROLE', place, false, VALUE_MATTERS)
 }
 
 function passwordOf(

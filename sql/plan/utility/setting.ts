@@ -27,6 +27,22 @@ export function planSet(stmt: VariableSetStmt): Plan {
   }
 }
 
+/** The same statement with another value may be refused. */
+export const VALUE_MATTERS: Overrides = { generic: false }
+
+/** ALTER ROLE … SET and ALTER DATABASE … SET of what Postgres would keep, and Weft could not follow. */
+export function refusedDefault(tag: string, stmt: VariableSetStmt | undefined): Plan | undefined {
+  const name = (stmt?.name ?? '').toLowerCase()
+  if (stmt?.kind === 'VAR_RESET' || stmt?.kind === 'VAR_RESET_ALL') return undefined
+  if (name.startsWith('weft.')) {
+    const hint = `SET it in the session, or in its connection's options: -c ${name}=…`
+    return refuse(tag, `${tag} … SET ${name} is not supported`, hint)
+  }
+  const value = valueText(name, stmt?.args ?? [])
+  const error = typeof value === 'string' ? refuseSetting(name, value) : undefined
+  return error === undefined ? undefined : refused(tag, error)
+}
+
 function planAssign(stmt: VariableSetStmt, name: string, value: string | null | undefined): Plan {
   const modes = transactionModes(name, value)
   if (modes !== undefined) return setCharacteristics(modes)
