@@ -2,6 +2,7 @@ import type { ExecContext } from './context.ts'
 import { endOn } from './end-transaction.ts'
 import { onShardsUnderCut } from './on-shards.ts'
 import { type Collected, Collector } from './replies.ts'
+import { becomesSafe, patienceMs, wantsSafeSnapshot } from './safe-snapshot.ts'
 import { ownPayload, sendPayload } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
@@ -15,21 +16,26 @@ const LOOK = ownPayload('SELECT 1', [])
  */
 export async function openSnapshot(ctx: ExecContext): Promise<void> {
   const { tx } = ctx
-  await beginAnew(ctx)
-  tx.takesSnapshot = true
-  // Under the hold nobody could end what a DEFERRABLE one waits for; without it 40001 is possible, as for all others.
+  const isToBeSafe = wantsSafeSnapshot(ctx)
+  // Under the hold nobody could end what a DEFERRABLE one waits for.
   tx.modes = { ...tx.modes, isolation: tx.isolation, deferrable: false }
+  tx.takesSnapshot = true
   try {
-    const lines = ctx.node.links.map(({ shard }) => ctx.line(shard))
-    await onShardsUnderCut(ctx, lines, (line) => look(ctx, line))
-    for (const line of lines) line.touched = false
-    tx.hasSnapshot = true
+    for (let attempt = 0; ; attempt++) {
+      await beginAnew(ctx)
+      const lines = ctx.node.links.map(({ shard }) => ctx.line(shard))
+      await onShardsUnderCut(ctx, lines, (line) => look(ctx, line))
+      const isGood = !isToBeSafe || (await becomesSafe(ctx, lines, patienceMs(attempt)))
+      for (const line of lines) line.touched = false
+      tx.hasSnapshot = isGood
+      if (isGood) return
+    }
   } finally {
     tx.takesSnapshot = false
   }
 }
 
-/** SET and SHOW came before, on a shard that has no snapshot yet; what was set holds wherever the session goes on. */
+/** SET and SHOW came before, on a shard that has no snapshot yet (what was set holds on); or another try was made. */
 async function beginAnew(ctx: ExecContext): Promise<void> {
   const { tx } = ctx
   for (const line of [...tx.joined]) {

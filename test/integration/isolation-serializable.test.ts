@@ -208,3 +208,78 @@ describe('read-only anomaly', () => {
     expect(failures(codes).filter((code) => code !== '40001' && code !== '25P02')).toEqual([])
   })
 })
+
+describe('READ ONLY DEFERRABLE', () => {
+  const DEFERRABLE = `${SERIALIZABLE} READ ONLY DEFERRABLE`
+
+  it('nobody else is there: it reads, when the probe of those before is gone', async () => {
+    await run(a, DEFERRABLE)
+    expect(await readAll(a)).toEqual([100, 100, 100])
+    await run(a, 'COMMIT')
+  })
+
+  it('it waits for a SERIALIZABLE writer on any shard, then reads a state that lasts', async () => {
+    await run(b, SERIALIZABLE)
+    expect(await read(b, y)).toBe(100)
+    await set(b, y, 50)
+    await run(a, DEFERRABLE)
+    const ended: string[] = []
+    const first = readAll(a).then((amounts) => {
+      ended.push('read')
+      return amounts
+    })
+    // Others do not wait, however long it takes until it has looked.
+    for (let i = 0; i < 20; i++) expect(await readAll(c)).toEqual([100, 100, 100])
+    await b.query('SELECT pg_sleep(0.5)').then(() => ended.push('writer'))
+    await run(b, 'COMMIT')
+    expect(await first).toEqual([100, 100, 100])
+    expect(ended).toEqual(['writer', 'read'])
+    await commitAll(c, [
+      [x, 0],
+      [z, 0],
+    ])
+    expect(await readAll(a)).toEqual([100, 100, 100])
+    await run(a, 'COMMIT')
+  })
+
+  it('a REPEATABLE READ writer is none of its business', async () => {
+    await run(b, RR)
+    await set(b, y, 50)
+    await run(a, DEFERRABLE)
+    expect(await readAll(a)).toEqual([100, 100, 100])
+    await run(a, 'COMMIT')
+    await run(b, 'ROLLBACK')
+  })
+
+  it('told to end while it waits: 57014, and the session goes on', async () => {
+    await run(b, SERIALIZABLE)
+    await set(b, z, 50)
+    await run(a, "SET statement_timeout = '300ms'")
+    await run(a, DEFERRABLE)
+    expect(await codeOf(a.query('SELECT sum(amount) FROM account'))).toBe('57014')
+    await run(a, 'ROLLBACK')
+    await run(a, 'RESET statement_timeout')
+    await run(a, `${SERIALIZABLE} READ ONLY NOT DEFERRABLE`)
+    expect(await readAll(a)).toEqual([100, 100, 100])
+    await run(a, 'COMMIT')
+    await run(b, 'ROLLBACK')
+  })
+
+  /** Read-only anomaly: the pivot has read what another overwrote and committed, and writes what the reader did not see. */
+  it('a snapshot that turns out unsafe is given up for another one: never 40001', async () => {
+    await run(b, SERIALIZABLE)
+    // On one shard: the pivot is that shard's own business, without the probe.
+    const [pivotReads, pivotWrites] = [accounts.on(0, 1), accounts.on(0, 2)]
+    await read(b, pivotReads)
+    await run(c, SERIALIZABLE)
+    await set(c, pivotReads, 7)
+    await run(c, 'COMMIT')
+    await run(a, DEFERRABLE)
+    const first = readThese(a, [pivotReads, pivotWrites, y])
+    await b.query('SELECT pg_sleep(0.5)')
+    await set(b, pivotWrites, 8)
+    expect(await codeOf(b.query('COMMIT'))).toBe('ok')
+    expect(await first).toEqual([7, 8, 100])
+    await run(a, 'COMMIT')
+  })
+})
