@@ -4,19 +4,19 @@ import { parse } from '../../protocol/wire/frontend-messages.ts'
 import { type BegunText, begunText } from '../../sql/plan/begun-text.ts'
 import type { Execution } from './context.ts'
 
-/** A write as it is sent to several shards under a cut: it tells when it has begun. */
+/** A write or COPY TO as it is sent to several shards under a cut: it tells when it has begun. */
 export interface BegunStatement extends BegunText {
   /** Prepared under this name; undefined: parsed anew. */
   readonly ref: StatementRef | undefined
 }
 
-const WRITES: ReadonlySet<string> = new Set(['UPDATE', 'DELETE', 'INSERT'])
+const TAGS: ReadonlySet<string> = new Set(['UPDATE', 'DELETE', 'INSERT', 'COPY'])
 /** By the statement as the client wrote it. */
 const known = new WeakMap<StatementRef, BegunStatement>()
 
-/** Undefined: it reads no rows that other transactions could have written, as far as this matters. */
+/** Undefined: a SELECT, whose snapshot is that of its Bind, or what looks for no rows. */
 export function begunStatement({ plan, text, ref, paramTypes }: Execution): BegunStatement | undefined {
-  if (!WRITES.has(plan.tag)) return undefined
+  if (!TAGS.has(plan.tag)) return undefined
   const found = ref === undefined ? undefined : known.get(ref)
   if (found !== undefined) return found
   const begun = begunText(text)

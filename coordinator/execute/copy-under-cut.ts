@@ -2,8 +2,8 @@ import type { CopyPlan } from '../../sql/plan/plan.ts'
 import type { ExecContext } from './context.ts'
 import type { CopyFromShards } from './copy-out.ts'
 import { copyColumns, copyTable } from './copy-statement.ts'
-import { onShards, onShardsUnderCut } from './on-shards.ts'
-import { Collector } from './replies.ts'
+import { lockAhead } from './lock-ahead.ts'
+import { onShardsUnderCut } from './on-shards.ts'
 import { ownPayload, sendPayload } from './send.ts'
 import { CopyOutConsumer } from './session-runner.ts'
 
@@ -11,7 +11,7 @@ import { CopyOutConsumer } from './session-runner.ts'
 export function copyUnderCut(ctx: ExecContext, plan: CopyPlan): CopyFromShards {
   return async (sqls, onData) => {
     const shards = sqls.map((_, shard) => shard)
-    await lockTable(ctx, plan, shards)
+    await lockAhead(ctx, shards, `SELECT ${copyColumns(plan)} FROM ${copyTable(plan)}`)
     const turns = new Turns(shards.length)
     const lines = shards.map((shard) => ctx.line(shard))
     const ends = await onShardsUnderCut(ctx, lines, (line, shard) => {
@@ -25,16 +25,6 @@ export function copyUnderCut(ctx: ExecContext, plan: CopyPlan): CopyFromShards {
     })
     return ends.map(({ tag }) => tag)
   }
-}
-
-/** COPY locks its table only as it runs: while commits are held, nothing is to be waited for. */
-async function lockTable(ctx: ExecContext, plan: CopyPlan, shards: readonly number[]): Promise<void> {
-  const look = ownPayload(`SELECT ${copyColumns(plan)} FROM ${copyTable(plan)} WHERE false`, [])
-  await onShards(ctx, shards, (line) => {
-    const collector = new Collector()
-    sendPayload(ctx, line, look, { writes: false }, collector)
-    return collector.ended
-  })
 }
 
 /** One after the other, in order; after an error nobody speaks any more. */

@@ -6,6 +6,7 @@ import { runAggregate } from './aggregate.ts'
 import { begunStatement, placedIn } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { LineFeed } from './line-feed.ts'
+import { lockAhead } from './lock-ahead.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
@@ -65,7 +66,11 @@ async function runOnSeveral(
   if (exec.plan.access === 'write') await ctx.needTransaction()
   // In a Query there are no parameters: Postgres has an error for `$1` there, but none in a Parse.
   const isBound = exec.bind !== undefined || exec.plan.paramCount === 0
-  const begun = isBound && speak !== 'rows' && needsCut(ctx) ? begunStatement(exec) : undefined
+  const begun = isBound && needsCut(ctx) ? begunStatement(exec) : undefined
+  if (begun?.query !== undefined) {
+    await ctx.needTransaction()
+    await lockAhead(ctx, shards, begun.query)
+  }
   const state = new ForwardState(exec.wantsRowDescription)
   state.joinsCopies = true
   const send = (line: ShardLine, i: number) => {

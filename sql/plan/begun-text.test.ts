@@ -59,6 +59,11 @@ const texts: readonly [string, string][] = [
     'INSERT INTO t SELECT a FROM s UNION ALL SELECT b FROM s WHERE c',
     `INSERT INTO t SELECT * FROM (SELECT a FROM s UNION ALL SELECT b FROM s WHERE c) AS weft_q WHERE ${B}`,
   ],
+  [
+    'COPY (SELECT a FROM t WHERE b OR c) TO STDOUT (FORMAT csv)',
+    `COPY (SELECT a FROM t WHERE ${B} AND ( b OR c)) TO STDOUT (FORMAT csv)`,
+  ],
+  ['COPY (TABLE t) TO STDOUT', `COPY (SELECT * FROM (TABLE t) AS weft_q WHERE ${B}) TO STDOUT`],
   ['INSERT INTO t TABLE s', `INSERT INTO t SELECT * FROM (TABLE s) AS weft_q WHERE ${B}`],
 ]
 
@@ -76,9 +81,14 @@ describe('the text of a write that tells when it has begun', () => {
     'UPDATE t SET a = 1 WHERE CURRENT OF c',
     'SELECT a FROM t WHERE b',
     'TABLE t',
+    'COPY t (a) TO STDOUT',
   ])('%s: none', (text) => {
     expect(parseStatements(text)).toHaveLength(1)
     expect(begunText(text)).toBeUndefined()
+  })
+
+  test('COPY of a query: the query is told too', () => {
+    expect(begunText('copy (SELECT (1)) TO STDOUT')?.query).toBe('SELECT (1)')
   })
 
   test('positions of errors: those of the text as it was', () => {

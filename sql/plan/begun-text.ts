@@ -1,5 +1,5 @@
 /**
- * The text of a write that runs on several shards, with a condition that tells when it has begun.
+ * The text of a write or COPY TO that runs on several shards, with a condition that tells when it has begun.
  *
  * `(SELECT weft.begun())` (sql/install/schema.ts) refers to nothing around it, so Postgres evaluates it once, before it
  * looks for the first row: the statement has its snapshot then, and has waited for no row lock yet. The function says so
@@ -21,18 +21,27 @@ interface Splice {
 
 export interface BegunText {
   readonly text: string
+  /** COPY only: its query, without the condition. */
+  readonly query?: string
   /** Where in the text as it was an error's position (characters, from 1) is. */
   positionBefore(position: number): number
 }
 
-/** Undefined: not an UPDATE, DELETE or INSERT … SELECT. Only for text that the grammar has accepted. */
+/** Undefined: not an UPDATE, DELETE, INSERT … SELECT or COPY (query). Only for text that the grammar has accepted. */
 export function begunText(text: string): BegunText | undefined {
   const tokens = outermost(text, 0)
+  if (tokens[0]?.word === 'COPY') return begunCopy(text, tokens)
   const verb = tokens.findIndex((t, i) => VERBS.has(t.word) && !isName(tokens, i))
   if (verb < 0) return undefined
   const isInsert = tokens[verb]!.word === 'INSERT'
   const splices = isInsert ? insertSplices(text, tokens.slice(verb)) : whereSplices(tokens.slice(verb), TAILS)
   return splices && spliced(text, splices)
+}
+
+function begunCopy(text: string, [, open, close]: readonly TextToken[]): BegunText | undefined {
+  if (open?.word !== '(' || close === undefined) return undefined
+  const splices = inner(text, open)
+  return splices && { ...spliced(text, splices), query: text.slice(open.end, close.start) }
 }
 
 const VERBS: ReadonlySet<string> = new Set(['UPDATE', 'DELETE', 'INSERT'])
