@@ -35,6 +35,7 @@ export class TypeNumbers {
   private readonly connections: readonly InternalConnection[]
   private readonly log: Log
   private maps: readonly (Numbers | undefined)[] = []
+  private inverse: readonly (Numbers | undefined)[] = []
   private looking: Promise<void> | undefined
   private lookedAt = 0
 
@@ -45,6 +46,11 @@ export class TypeNumbers {
 
   of(shard: number): Numbers | undefined {
     return this.maps[shard]
+  }
+
+  /** Number on the home shard → number on the shard. */
+  there(shard: number): Numbers | undefined {
+    return this.inverse[shard]
   }
 
   /** Reads them anew. A shard that is away keeps those it had. */
@@ -66,12 +72,18 @@ export class TypeNumbers {
     const { rows } = await home.query(hasTypesSql)
     if (rows[0]?.[0] !== 't') {
       this.maps = []
+      this.inverse = []
       return
     }
     const all = await Promise.all(this.connections.map((connection) => connection.query(numbersSql)))
     const atHome = new Map(all[HOME]!.rows.map((row) => [row[1]!, Number(row[0])]))
     this.maps = all.map(({ rows: there }, shard) => (shard === HOME ? undefined : translation(there, atHome)))
+    this.inverse = this.maps.map((numbers) => numbers && inverted(numbers))
   }
+}
+
+function inverted(numbers: Numbers): Numbers {
+  return new Map([...numbers].map(([there, home]) => [home, there]))
 }
 
 function translation(

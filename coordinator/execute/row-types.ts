@@ -4,6 +4,8 @@ import { FIRST_USER_OID } from '../../sql/catalog.ts'
 /** What a line's shard calls types and relations, in the home shard's numbers. */
 export interface LineNumbers {
   of(shard: number): ReadonlyMap<number, number> | undefined
+  /** The other way round: by the home shard's number. */
+  there(shard: number): ReadonlyMap<number, number> | undefined
   missed(): void
 }
 

@@ -9,7 +9,6 @@ import {
   rewriteBindStatement,
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
-import { FIRST_USER_OID } from '../../sql/catalog.ts'
 import type { BegunStatement } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { type Collected, Collector, ExecFailed } from './replies.ts'
@@ -85,7 +84,7 @@ export function sendAsWritten(
     line.request.payload = line.cutWait === undefined ? (exec.frame ?? query(text)) : asExtended(text)
   } else {
     const parts = [rewriteBindStatement(bound, ref?.name ?? '')]
-    if (ref === undefined) parts.unshift(parse('', text, typesOn(line, exec.paramTypes)))
+    if (ref === undefined) parts.unshift(parse('', text, line.typesHere(exec.paramTypes)))
     else line.request.needs = needing(ref)
     if (exec.wantsRowDescription) parts.push(describe('P', bound.portal))
     parts.push(execute(bound.portal, exec.maxRows), SYNC)
@@ -118,15 +117,6 @@ export function sendRewritten(
   line.exec(consumer)
 }
 
-/**
- * Types that are not built in have a number of their own on each server, and clients know the home shard's: elsewhere
- * Postgres infers the type.
- */
-function typesOn(line: ShardLine, types: readonly number[]): readonly number[] {
-  if (line.shard === HOME || types.every((type) => type < FIRST_USER_OID)) return types
-  return types.map((type) => (type < FIRST_USER_OID ? type : 0))
-}
-
 function rewrittenPayload(
   line: ShardLine,
   exec: Execution,
@@ -139,7 +129,7 @@ function rewrittenPayload(
   const values = params.map((n) => boundValue(bound, n))
   const formats = params.map((n) => boundFormat(bound, n))
   return Buffer.concat([
-    parse('', sql, typesOn(line, types)),
+    parse('', sql, line.typesHere(types)),
     bind({ params: values, paramFormats: formats, resultFormats }),
     describe('P', ''),
     execute('', 0),

@@ -7,6 +7,7 @@ import type {
   Settings,
   StatementRef,
 } from '../../protocol/agent-link.ts'
+import { FIRST_USER_OID } from '../../sql/catalog.ts'
 import type { Causal } from './causal.ts'
 import type { CutWait } from './cut-wait.ts'
 import type { LineNumbers } from './row-types.ts'
@@ -21,6 +22,7 @@ export interface ReplyConsumer {
 /** The one request object of a line: an exec is over before the next fills it again, so nothing is allocated. */
 type MutableRequest = { -readonly [K in keyof Required<ExecRequest>]: ExecRequest[K] }
 
+const HOME = 0
 const NO_PAYLOAD = Buffer.alloc(0)
 
 /** What a line shares with the others of its session. */
@@ -159,6 +161,21 @@ export class ShardLine implements ReplySink {
   /** What to translate in a RowDescription of this shard; undefined: nothing. */
   get typeNumbers(): ReadonlyMap<number, number> | undefined {
     return this.numbers.of(this.shard)
+  }
+
+  /**
+   * What clients call the types of parameters, in this shard's numbers: they know the home shard's. 0 for a type that is
+   * not known here (yet): Postgres infers it.
+   */
+  typesHere(types: readonly number[]): readonly number[] {
+    if (this.shard === HOME || types.every((type) => type < FIRST_USER_OID)) return types
+    const numbers = this.numbers.there(this.shard)
+    return types.map((type) => {
+      if (type < FIRST_USER_OID) return type
+      const here = numbers?.get(type)
+      if (here === undefined) this.numbers.missed()
+      return here ?? 0
+    })
   }
 
   /** A type came up that has no number of the home shard. */

@@ -16,6 +16,7 @@ import {
 } from '../../protocol/wire/frontend-messages.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import type { Planner, PlanScope } from '../execute/planner.ts'
+import type { ShardLine } from '../execute/shard-line.ts'
 import { Prepared } from './prepared.ts'
 
 interface Framed {
@@ -67,10 +68,10 @@ export class Batch {
   }
 
   /** Messages for the backend: the gathered ones under the backend's statement name, and a Sync. */
-  payload(direct: DirectBatch, ref: StatementRef | undefined): Buffer {
+  payload(direct: DirectBatch, ref: StatementRef | undefined, line: ShardLine): Buffer {
     const { statement, bind, describe, execute } = direct
     const parts: Buffer[] = []
-    if (ref === undefined) parts.push(parse('', statement.sql, statement.declaredTypes))
+    if (ref === undefined) parts.push(parse('', statement.sql, line.typesHere(statement.declaredTypes)))
     parts.push(rewriteBindStatement(bind, ref?.name ?? ''))
     if (describe !== undefined && describe.buffer === execute.buffer && describe.end === execute.start) {
       parts.push(execute.buffer.subarray(describe.start, execute.end))

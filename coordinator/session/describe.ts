@@ -11,6 +11,7 @@ import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import { HOME } from '../execute/context.ts'
 import { declareRowDescription } from '../execute/declare-function.ts'
 import { ExecFailed, REPLY_FRAME_BYTES_MAX } from '../execute/replies.ts'
+import { translateRowDescription } from '../execute/row-types.ts'
 import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
 import { textColumn } from '../execute/setting.ts'
 import type { ReplyConsumer, ShardLine } from '../execute/shard-line.ts'
@@ -43,7 +44,8 @@ export async function describeStatement(
     return own
   }
   const line = describingLine(session, plan)
-  const payload = Buffer.concat([parse('', statement.sql, statement.declaredTypes), describe('S', ''), SYNC])
+  const types = line.typesHere(statement.declaredTypes)
+  const payload = Buffer.concat([parse('', statement.sql, types), describe('S', ''), SYNC])
   const end = await slow.untilCurrent(async () => {
     const consumer = new DescribeConsumer()
     session.planVersion = session.node.catalogs.current.version
@@ -142,8 +144,8 @@ class DescribeConsumer implements ReplyConsumer {
     while (reader.next()) {
       const { type, buffer, start, bodyStart, end } = reader
       if (type === MSG.parameterDescription)
-        this.paramTypes = parseParameterDescription(buffer, bodyStart, end)
-      else if (type === MSG.rowDescription) this.rows = Buffer.from(buffer.subarray(start, end))
+        this.paramTypes = atHome(line, parseParameterDescription(buffer, bodyStart, end))
+      else if (type === MSG.rowDescription) this.rows = rowsAtHome(line, buffer.subarray(start, end))
       else if (type === MSG.notificationResponse) line.async(Buffer.from(buffer.subarray(start, end)))
       else if (type === MSG.errorResponse)
         this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
@@ -156,6 +158,16 @@ class DescribeConsumer implements ReplyConsumer {
   failed(line: ShardLine, error: PgError, sent: boolean): void {
     this.reject(new ExecFailed(error, sent, line.shard))
   }
+}
+
+function atHome({ typeNumbers }: ShardLine, types: readonly number[]): readonly number[] {
+  return typeNumbers === undefined ? types : types.map((type) => typeNumbers.get(type) ?? type)
+}
+
+function rowsAtHome({ typeNumbers, missedType }: ShardLine, message: Buffer): Buffer {
+  const rows = Buffer.from(message)
+  if (typeNumbers !== undefined) translateRowDescription(rows, 0, typeNumbers, missedType)
+  return rows
 }
 
 /** A RowDescription with the formats that a Bind asked for. */

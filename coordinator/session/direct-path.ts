@@ -239,7 +239,7 @@ export class DirectPath implements ReplyConsumer {
     const line = this.target(found.plan)
     if (line === undefined) return false
     const ref = found.statement.refUnder(session.scope(), session.planner)
-    line.request.payload = batch.payload(found, ref)
+    line.request.payload = batch.payload(found, ref, line)
     line.request.needs = ref === undefined ? undefined : needing(ref)
     // A Parse is part of the payload then, wanted or not; the client's own is answered from here.
     line.request.swallow = ref === undefined ? SWALLOW_PARSE_COMPLETE : 0
