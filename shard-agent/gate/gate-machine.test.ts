@@ -248,3 +248,61 @@ test('gate: the same cut with a higher timestamp: what is outside is what was sa
   gate.advance(2)
   expect(said(gate)).toEqual(['snapshot c1/1@21'])
 })
+
+function starting(gate: GateMachine, id: number, nowMs: number): void {
+  gate.cut('c1', id, BigInt(10 * id), 100, nowMs)
+  taken(gate, 'c1', nowMs)
+  expect(gate.start('c1', id, nowMs)).toBe(true)
+}
+
+test('gate: released with statements that still have to begin: held until they have', () => {
+  const gate = new GateMachine()
+  starting(gate, 1, 5)
+  expect([gate.tryEnter('local'), gate.tryEnter('decided', 11n)]).toEqual([false, false])
+  gate.started('c1', 1, 6)
+  expect([gate.isOpen, gate.tryEnter('local'), said(gate)]).toEqual([true, true, []])
+})
+
+test('gate: statements that do not begin: held for another lease, not longer', () => {
+  const gate = new GateMachine()
+  gate.cut('c1', 1, 10n, 100, 0)
+  taken(gate, 'c1', 0)
+  expect(gate.start('c1', 1, 90)).toBe(true)
+  gate.advance(189)
+  expect([gate.isOpen, gate.wakeAtMs(189)]).toEqual([false, 190])
+  gate.advance(190)
+  expect([gate.isOpen, said(gate)]).toEqual([true, ['expired c1/1@10']])
+})
+
+test('gate: statements are to begin when the lease is over, or before the snapshots are taken: they must not', () => {
+  const gate = new GateMachine()
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect(gate.start('c1', 1, 1)).toBe(false)
+  gate.cut('c1', 2, 20n, 100, 50)
+  said(gate)
+  taken(gate, 'c1', 51)
+  expect(gate.start('c1', 2, 150)).toBe(false)
+  expect([gate.isOpen, said(gate)]).toEqual([true, ['expired c1/2@20']])
+})
+
+test('gate: the next cut of the same owner, and its release: the one that has to begin goes on', () => {
+  const gate = new GateMachine()
+  starting(gate, 1, 0)
+  gate.cut('c1', 1, 30n, 100, 1)
+  expect(said(gate)).toEqual(['expired c1/1@30'])
+  gate.cut('c1', 2, 20n, 100, 1)
+  expect(said(gate)).toEqual(['snapshot c1/2@20'])
+  gate.release('c1', 2, 2)
+  expect([gate.isOpen, gate.tryEnter('local')]).toEqual([false, false])
+  gate.started('c1', 1, 3)
+  expect(gate.isOpen).toBe(true)
+  gate.cut('c1', 2, 40n, 100, 100)
+  expect(said(gate)).toEqual(['expired c1/2@40'])
+})
+
+test('gate: the owner of one that has to begin is gone: open', () => {
+  const gate = new GateMachine()
+  starting(gate, 1, 0)
+  gate.ownerGone('c1', 1)
+  expect(gate.isOpen).toBe(true)
+})

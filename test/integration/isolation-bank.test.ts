@@ -1,7 +1,10 @@
 import type pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { query as sqlMessage } from '../../protocol/wire/frontend-messages.ts'
 import { PER_SHARD, useAccounts } from '../helpers/accounts.ts'
 import { accountsForTransfers, readWhile, startTransfers, type Transfers } from '../helpers/bank.ts'
+import { WireClient } from '../helpers/wire-client.ts'
+import type { BackendMessage } from '../helpers/wire-decode.ts'
 
 const SHARDS = 3
 const ROWS = SHARDS * PER_SHARD
@@ -97,6 +100,47 @@ describe('the total of all accounts, while money moves between shards', () => {
     expect(wrong).toEqual([])
   })
 })
+
+describe('COPY TO of all accounts, while money moves between shards', () => {
+  let wire: WireClient
+  beforeEach(async () => {
+    const { host, port } = accounts.cluster.weft
+    wire = await WireClient.connect({ host, port })
+  })
+  afterEach(() => wire.end())
+
+  const run = (sql: string): Promise<BackendMessage[]> => {
+    wire.write(sqlMessage(sql))
+    return wire.until('ReadyForQuery')
+  }
+
+  async function copied(sql: string): Promise<{ rows: number; total: number }> {
+    const messages = await run(sql)
+    expect(messages.map(({ name }) => name)).not.toContain('NoticeResponse')
+    const amounts = messages.flatMap(({ name, text }) => (name === 'CopyData' ? amountIn(text) : []))
+    return { rows: amounts.length, total: amounts.reduce((sum, amount) => sum + amount, 0) }
+  }
+
+  it.each(['COPY account TO STDOUT', 'COPY (SELECT id, amount FROM account WHERE id > 0) TO STDOUT'])(
+    '%s: by itself, in a READ COMMITTED block, and in a REPEATABLE READ block: exact',
+    async (sql) => {
+      await readWhile(transfers, READS / 3, async () => {
+        expect(await copied(sql)).toEqual({ rows: ROWS, total: TOTAL })
+        await run('BEGIN')
+        await run(`UPDATE account SET amount = amount + 5 WHERE id = ${accounts.on(1, QUIET)}`)
+        expect(await copied(sql)).toEqual({ rows: ROWS, total: TOTAL + 5 })
+        await run('ROLLBACK')
+        await run('BEGIN ISOLATION LEVEL REPEATABLE READ')
+        expect(await copied(sql)).toEqual({ rows: ROWS, total: TOTAL })
+        await run('ROLLBACK')
+      })
+    },
+  )
+})
+
+/** Of a row of text format, as the wire client shows it. */
+const amountIn = (text: string): number =>
+  Number(/\t(\d+)/.exec(JSON.parse(text.slice(text.indexOf('"'))))![1])
 
 describe('a snapshot for the whole transaction', () => {
   /** Several statements: the same rows each time, whichever way they are read. */

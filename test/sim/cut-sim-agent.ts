@@ -13,6 +13,7 @@ import {
   type Commit,
   Node,
   type Snapshot,
+  type Starter,
   skewMsMax,
   type Tx,
   type World,
@@ -42,6 +43,8 @@ export class SimAgent extends Node {
   longestLookMs = 0
   /** By owner and cut: until when it may be active. */
   private readonly leaseEnds = new Map<string, number>()
+  private readonly leases = new Map<string, number>()
+  private readonly starting = new Map<string, Set<Starter>>()
   private heldSinceMs: number | undefined
   private readonly world: World
   private waiting: Commit[] = []
@@ -72,6 +75,7 @@ export class SimAgent extends Node {
     this.waiting = []
     this.looks = []
     this.leaseEnds.clear()
+    this.starting.clear()
     this.answers = new Map()
     for (const link of this.links) link.break()
     this.links.clear()
@@ -258,19 +262,63 @@ export class SimAgent extends Node {
     const { nowMs } = this.world.time
     const key = `${owner}/${id}`
     if (!this.leaseEnds.has(key)) this.leaseEnds.set(key, nowMs + leaseMs)
+    this.leases.set(key, leaseMs)
+    if (this.world.mutant === 'the next cut of a coordinator ends the last one') {
+      for (let before = id - 1; before > id - 5; before--) this.machine.started(owner, before, nowMs)
+    }
     const kept = this.world.mutant === 'leases do not end' ? leaseMs * 50 : leaseMs
     this.machine.cut(owner, id, ts, kept, nowMs, outside)
     this.perform()
   }
 
-  release(owner: string, id: number): void {
-    this.machine.release(owner, id, this.world.time.nowMs)
+  release(owner: string, id: number, starters: readonly Starter[]): void {
+    const { mutant, time } = this.world
+    const { nowMs } = time
+    if (starters.length === 0) this.machine.release(owner, id, nowMs)
+    else {
+      const holds = this.machine.start(owner, id, nowMs)
+      const key = `${owner}/${id}`
+      this.leaseEnds.set(key, nowMs + (this.leases.get(key) ?? 0))
+      if (mutant === 'the hold ends before statements have begun') this.machine.started(owner, id, nowMs)
+      if (holds || mutant === 'a statement that lost its hold goes on') this.start(owner, id, starters)
+      else for (const starter of starters) starter.lapsed()
+    }
     this.perform()
+  }
+
+  private start(owner: string, id: number, starters: readonly Starter[]): void {
+    const { world, epoch } = this
+    const key = `${owner}/${id}`
+    const left = new Set(starters)
+    this.starting.set(key, left)
+    for (const starter of starters) {
+      const slow = world.trouble && world.rng.chance(0.1) ? world.rng.upTo(300) : 0
+      world.time.after(world.rng.upTo(2) + slow, () => {
+        const snapshot = { length: this.history.length, epoch }
+        this.after(world.rng.upTo(1), () => {
+          if (epoch !== this.epoch || !this.starting.get(key)?.delete(starter)) return
+          starter.begun(snapshot)
+          if (left.size > 0) return
+          this.starting.delete(key)
+          this.machine.started(owner, id, world.time.nowMs)
+          this.perform()
+        })
+      })
+    }
+  }
+
+  /** Its hold is over, and these have not begun. */
+  private lapse({ owner, id }: ActiveCut): void {
+    if (this.world.mutant === 'a statement that lost its hold goes on') return
+    const left = this.starting.get(`${owner}/${id}`)
+    this.starting.delete(`${owner}/${id}`)
+    for (const starter of left ?? []) starter.lapsed()
   }
 
   ownerGone(owner: string): void {
     this.answers.delete(owner)
     for (const key of this.leaseEnds.keys()) if (key.startsWith(`${owner}/`)) this.leaseEnds.delete(key)
+    for (const key of this.starting.keys()) if (key.startsWith(`${owner}/`)) this.starting.delete(key)
     this.machine.ownerGone(owner, this.world.time.nowMs)
     this.perform()
   }
@@ -288,6 +336,7 @@ export class SimAgent extends Node {
       machine.effects = []
       for (const effect of effects) {
         if (effect.kind === 'snapshot') this.takeSnapshot(effect.cut)
+        else if (effect.cut.phase === 'starting') this.lapse(effect.cut)
         else this.answer(effect)
       }
     }

@@ -216,7 +216,9 @@ export class SimCoordinator extends Node {
   read(shards: readonly number[]): void {
     const { nowMs } = this.world.time
     const id = this.world.readers.length
-    const reader: Reader = { id, shards, cameMs: nowMs, gotMs: -1, snapshots: new Map(), ended: false }
+    const snapsAsItRuns = this.world.rng.chance(0.4)
+    const snapshots = new Map<number, Snapshot>()
+    const reader: Reader = { id, snapsAsItRuns, shards, cameMs: nowMs, gotMs: -1, snapshots, ended: false }
     this.world.readers.push(reader)
     this.readers.set(id, reader)
     this.machine.join({ id, shards, above: 0n, deadlineMs: nowMs + 5_000 }, this.now())
@@ -267,7 +269,7 @@ export class SimCoordinator extends Node {
         return this.ask(effect)
       case 'release': {
         const agent = world.agents[effect.shard]!
-        return world.sendAboutCut(agent, () => agent.release(this.name, effect.id))
+        return this.release(agent, effect.id, effect.go)
       }
       case 'taken':
         world.stats.cuts++
@@ -283,8 +285,33 @@ export class SimCoordinator extends Node {
     }
   }
 
+  /** By shard: whom the last cut was for. */
+  private readonly asked = new Map<number, readonly number[]>()
+
+  /** What its statements that take their snapshot as they begin find, comes back from there. */
+  private release(agent: SimAgent, id: number, go: boolean): void {
+    const readers = (this.asked.get(agent.shard) ?? []).flatMap((reader) => this.readers.get(reader) ?? [])
+    const starters = (go ? readers : []).filter((reader) => reader.snapsAsItRuns)
+    const found = starters.map((reader) => {
+      const begun = (at: Snapshot) => this.world.send(this, () => this.begun(reader, agent.shard, at))
+      const lapsed = () => {
+        this.world.stats.lapsed++
+      }
+      return { begun, lapsed }
+    })
+    this.world.sendAboutCut(agent, () => agent.release(this.name, id, found))
+  }
+
+  private begun(reader: Reader, shard: number, at: Snapshot): void {
+    reader.snapshots.set(shard, at)
+    if (reader.snapshots.size < reader.shards.length) return
+    this.world.stats.begun++
+    this.whole(reader)
+  }
+
   private ask(effect: Extract<CutEffect, { kind: 'cut' }>): void {
     const { world } = this
+    this.asked.set(effect.shard, effect.readers)
     const agent = world.agents[effect.shard]!
     const { shard, id, ts, leaseMs } = effect
     const outside = this.outside(shard, ts)
@@ -310,14 +337,17 @@ export class SimCoordinator extends Node {
     if (reader === undefined) return
     this.readers.delete(id)
     reader.ended = true
-    const snapshots = new Map(reader.shards.map((shard) => [shard, this.found.get(`${shard} ${ts}`)!]))
+    if (reader.snapsAsItRuns) return
+    for (const shard of reader.shards) reader.snapshots.set(shard, this.found.get(`${shard} ${ts}`)!)
+    this.whole(reader)
+  }
+
+  private whole(reader: Reader): void {
     // An agent that died took the reader's backend with it.
     const lives = reader.shards.every(
-      (shard) => this.world.agents[shard]!.epoch === snapshots.get(shard)?.epoch,
+      (shard) => this.world.agents[shard]!.epoch === reader.snapshots.get(shard)?.epoch,
     )
-    if (!lives) return
-    reader.gotMs = this.world.time.nowMs
-    reader.snapshots = snapshots
+    if (lives) reader.gotMs = this.world.time.nowMs
   }
 
   private wakeLater(): void {

@@ -16,6 +16,9 @@ export type CutMutant =
   | 'local commits are not held'
   | 'what a cut was told lies above it is decided below'
   | 'leases do not end'
+  | 'the hold ends before statements have begun'
+  | 'a statement that lost its hold goes on'
+  | 'the next cut of a coordinator ends the last one'
   | 'the gate is never busy and never stays open'
   | 'sessions wait for nothing'
   | 'own undecided transactions are skipped though a link was lost'
@@ -49,11 +52,20 @@ export interface Snapshot {
 
 export interface Reader {
   readonly id: number
+  /** Its snapshots are not those of the cut itself: they are taken as it begins, after the release. */
+  readonly snapsAsItRuns: boolean
   readonly shards: readonly number[]
   readonly cameMs: number
   gotMs: number
-  snapshots: ReadonlyMap<number, Snapshot>
+  readonly snapshots: Map<number, Snapshot>
   ended: boolean
+}
+
+/** A statement's part on one shard that takes its snapshot as it begins. */
+export interface Starter {
+  begun(at: Snapshot): void
+  /** The hold was over before. */
+  lapsed(): void
 }
 
 export interface Commit {
@@ -141,7 +153,17 @@ export class World {
   readonly sessions: SimSession[] = []
   readonly violations: string[] = []
   readonly trace: string[] = []
-  readonly stats = { cuts: 0, committed: 0, cross: 0, failed: 0, behind: 0, busy: 0, looks: 0 }
+  readonly stats = {
+    cuts: 0,
+    committed: 0,
+    cross: 0,
+    failed: 0,
+    behind: 0,
+    busy: 0,
+    looks: 0,
+    begun: 0,
+    lapsed: 0,
+  }
 
   /** One coordinator and local commits only: nothing but the lease then keeps a late cut from being whole. */
   readonly isQuiet: boolean

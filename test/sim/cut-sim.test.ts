@@ -15,7 +15,17 @@ function failureOf(seed: number, result: CutSimResult): string {
 
 describe('simulated cuts', () => {
   test.skipIf(only !== undefined)(`${seeds} seeds: whole, fresh, in order; no hold beyond its lease`, () => {
-    const totals = { cuts: 0, committed: 0, cross: 0, failed: 0, behind: 0, busy: 0, looks: 0 }
+    const totals = {
+      cuts: 0,
+      committed: 0,
+      cross: 0,
+      failed: 0,
+      behind: 0,
+      busy: 0,
+      looks: 0,
+      begun: 0,
+      lapsed: 0,
+    }
     for (let seed = 1; seed <= seeds; seed++) {
       const result = simulateCuts(seed)
       if (result.violations.length > 0) expect.fail(failureOf(seed, result))
@@ -27,6 +37,8 @@ describe('simulated cuts', () => {
     expect(totals.behind).toBeGreaterThan(seeds)
     expect(totals.busy).toBeGreaterThan(seeds)
     expect(totals.looks).toBeGreaterThan(seeds * 100)
+    expect(totals.begun).toBeGreaterThan(seeds * 5)
+    expect(totals.lapsed).toBeGreaterThan(seeds / 2)
   })
 
   test.skipIf(only !== undefined)(
@@ -64,12 +76,15 @@ describe('simulated cuts', () => {
     ['answers for a lower timestamp count', wrongCut],
     ['local commits are not held', wrongCut],
     ['what a cut was told lies above it is decided below', wrongCut],
+    ['the hold ends before statements have begun', wrongCut],
+    ['a statement that lost its hold goes on', wrongCut],
+    ['the next cut of a coordinator ends the last one', wrongCut],
     ['leases do not end', /^hold/],
     ['the gate is never busy and never stays open', /^starve/],
     ['sessions wait for nothing', /^back/],
     ['own undecided transactions are skipped though a link was lost', /^back/],
     ['own undecided transactions are skipped however old they are', /^back/, 70],
-    ['a token counts like a commit of its own', /^back/, 330],
+    ['a token counts like a commit of its own', /^back/, 1050],
   ]
   test.each(mutants)('mutant: %s: found', (mutant, broken, from = 1) => {
     let found = 0

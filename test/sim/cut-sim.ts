@@ -10,7 +10,8 @@
  * of every statement of a session on a single shard, which takes no cut:
  *   back   what its session has seen on another shard, committed, or was told of by another session, is there too;
  * and of every run:
- *   hold   no agent kept a cut active for longer than its lease (its own pauses aside);
+ *   hold   no agent kept a cut active for longer than its lease, and once more from its release on for statements that
+ *          take their snapshot as they begin, of which there are some too (its own pauses aside);
  *   starve no commit was held for much longer than one lease, however many cuts there were (pauses aside); in the end
  *          nothing waits; without trouble every reader had its cut soon, and writers most of the time.
  */
@@ -34,6 +35,8 @@ export interface CutSimResult {
     behind: number
     busy: number
     looks: number
+    begun: number
+    lapsed: number
   }
   /** Of the readers that got a cut without trouble, how long the slowest waited. */
   readonly slowestMs: number
@@ -49,10 +52,10 @@ export interface CutSimResult {
 const endMs = 2_500
 const quietMs = 10_000
 /**
- * Whatever happens: what is held lets no new cut in, and those that are there have a lease. A decided commit waits also
+ * Whatever happens: what is held lets no new cut in, and those that are there have a lease, and once more. A decided commit waits also
  * for new ones that lie below it, until the last clock has come so far.
  */
-const longestHoldMs = gateDefaults.heldMsMax + cutDefaults.leaseMsMax + skewMsMax
+const longestHoldMs = gateDefaults.heldMsMax + 2 * cutDefaults.leaseMsMax + skewMsMax
 
 export function simulateCuts(seed: number, mutant?: CutMutant, calm = false): CutSimResult {
   return new CutSimulation(seed, mutant, calm).run()
