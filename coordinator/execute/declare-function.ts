@@ -1,10 +1,9 @@
 import { PgError } from '../../errors/pg-error.ts'
-import { commandComplete, dataRow, rowDescription } from '../../protocol/wire/backend-messages.ts'
+import { commandComplete, dataRow } from '../../protocol/wire/backend-messages.ts'
 import type { Declaration, DeclarePlan } from '../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { declare } from './ddl.ts'
-
-const VOID_OID = 2278
+import { voidColumn } from './setting.ts'
 
 /** `SELECT create_distributed_table(…)` and its kin. */
 export async function runDeclareFunction(
@@ -20,16 +19,7 @@ export async function runDeclareFunction(
 
 /** Its one column, of type void. */
 export function declareRowDescription(plan: DeclarePlan): Buffer {
-  const column = {
-    name: plan.function,
-    tableOid: 0,
-    attnum: 0,
-    typeOid: VOID_OID,
-    typlen: 4,
-    typmod: -1,
-    format: 0,
-  }
-  return rowDescription([column])
+  return voidColumn(plan.function)
 }
 
 function declarationOf(exec: Execution, plan: DeclarePlan): Declaration {

@@ -1,10 +1,10 @@
 import { PgError } from '../../errors/pg-error.ts'
-import { commandComplete, dataRow, rowDescription } from '../../protocol/wire/backend-messages.ts'
+import { commandComplete, dataRow } from '../../protocol/wire/backend-messages.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { quoteName } from './quote.ts'
+import { voidColumn } from './setting.ts'
 
-const VOID_OID = 2278
 const PAYLOAD_BYTES_MAX = 7999
 const CHANNEL_BYTES_MAX = 63
 const VALUE = String.raw`(?:'((?:[^'\\]|'')*)'|\$(\d+))(?:\s*::\s*(?:text|varchar))?`
@@ -59,16 +59,7 @@ function check(channel: string, payload: string): void {
 export function deferNotification(ctx: ExecContext, exec: Execution, { sql, column }: Notification): void {
   ctx.state.notifications.push(sql)
   if (column === undefined) return ctx.out.hold(commandComplete('NOTIFY'))
-  const described = {
-    name: column,
-    tableOid: 0,
-    attnum: 0,
-    typeOid: VOID_OID,
-    typlen: 4,
-    typmod: -1,
-    format: 0,
-  }
-  if (exec.wantsRowDescription) ctx.out.push(rowDescription([described]))
+  if (exec.wantsRowDescription) ctx.out.push(voidColumn(column))
   ctx.out.push(dataRow(['']))
   ctx.out.hold(commandComplete('SELECT 1'))
 }

@@ -151,6 +151,11 @@ export function textColumn(name: string): Buffer {
   return rowDescription([{ name, tableOid: 0, attnum: 0, typeOid: 25, typlen: -1, typmod: -1, format: 0 }])
 }
 
+/** RowDescription of one column of type void. */
+export function voidColumn(name: string): Buffer {
+  return rowDescription([{ name, tableOid: 0, attnum: 0, typeOid: 2278, typlen: 4, typmod: -1, format: 0 }])
+}
+
 /** After RESET ALL every reported parameter may have changed: a backend with the session's settings tells. */
 async function reportAll(ctx: ExecContext, plan: SettingPlan): Promise<void> {
   await ctx.reportParameters()

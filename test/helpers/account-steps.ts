@@ -1,9 +1,18 @@
 import type pg from 'pg'
+import type { Accounts } from './accounts.ts'
 
 /** What tests of isolation do with the table of accounts.ts, and how their transactions begin. */
 export const RC = 'BEGIN ISOLATION LEVEL READ COMMITTED'
 export const RR = 'BEGIN ISOLATION LEVEL REPEATABLE READ'
 export const SERIALIZABLE = 'BEGIN ISOLATION LEVEL SERIALIZABLE'
+
+/** Three sessions, and accounts on shards of their own, with 100 each. */
+export async function threeOf(accounts: Accounts) {
+  const [a, b, c] = [await accounts.connect(), await accounts.connect(), await accounts.connect()]
+  await a.query('DELETE FROM account WHERE id > 1000')
+  await a.query('UPDATE account SET amount = 100')
+  return { a, b, c, x: accounts.on(0), y: accounts.on(1), z: accounts.on(2) }
+}
 
 export async function read(client: pg.Client, id: number): Promise<number> {
   const { rows } = await client.query<{ amount: number }>(`SELECT amount FROM account WHERE id = ${id}`)

@@ -1,6 +1,16 @@
 import type pg from 'pg'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { commitAll, count, RR, read, readThese, run, SERIALIZABLE, set } from '../helpers/account-steps.ts'
+import {
+  commitAll,
+  count,
+  RR,
+  read,
+  readThese,
+  run,
+  SERIALIZABLE,
+  set,
+  threeOf,
+} from '../helpers/account-steps.ts'
 import { codeOf, useAccounts } from '../helpers/accounts.ts'
 
 const SHARDS = 3
@@ -14,10 +24,7 @@ let y: number
 let z: number
 
 beforeEach(async () => {
-  ;[a, b, c] = [await accounts.connect(), await accounts.connect(), await accounts.connect()]
-  ;[x, y, z] = [accounts.on(0), accounts.on(1), accounts.on(2)]
-  await a.query('DELETE FROM account WHERE id > 1000')
-  await a.query('UPDATE account SET amount = 100')
+  ;({ a, b, c, x, y, z } = await threeOf(accounts))
 })
 
 /** The first three accounts' amounts, by one statement over all shards. */

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createTwins, type TestCluster, useTestCluster } from '../helpers/cluster.ts'
+import { picked } from '../helpers/picked.ts'
 
 const cluster = useTestCluster()
 const clients: pg.Client[] = []
@@ -28,38 +29,24 @@ async function outcome(work: Promise<pg.QueryResult>): Promise<Outcome> {
     const shown = fields.map((f) => [f.name, f.dataTypeID, f.columnID, f.dataTypeModifier, f.format])
     return { rows: [...rows].sort(byText), rowCount, command, fields: shown }
   } catch (error) {
-    const {
-      message,
-      code,
-      severity,
-      detail,
-      hint,
-      position,
-      where,
-      schema,
-      table,
-      column,
-      constraint,
-      dataType,
-    } = error as pg.DatabaseError
-    return {
-      error: {
-        message,
-        code,
-        severity,
-        detail,
-        hint,
-        position,
-        where,
-        schema,
-        table,
-        column,
-        constraint,
-        dataType,
-      },
-    }
+    return { error: picked(error as Error, ERROR_FIELDS) }
   }
 }
+
+const ERROR_FIELDS = [
+  'message',
+  'code',
+  'severity',
+  'detail',
+  'hint',
+  'position',
+  'where',
+  'schema',
+  'table',
+  'column',
+  'constraint',
+  'dataType',
+]
 
 function byText(a: unknown, b: unknown): number {
   const [x, y] = [JSON.stringify(a), JSON.stringify(b)]

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createTwins, useTestCluster } from '../helpers/cluster.ts'
+import { picked } from '../helpers/picked.ts'
 
 const cluster = useTestCluster()
 type Sql = postgres.Sql
@@ -35,32 +36,22 @@ async function settled(work: PromiseLike<unknown>): Promise<unknown> {
       columns: shown?.map(({ name, type }) => [name, type]),
     }
   } catch (error) {
-    const {
-      message,
-      code,
-      detail,
-      hint,
-      position,
-      table_name,
-      constraint_name,
-      column_name,
-      severity,
-      where,
-    } = error as postgres.PostgresError
-    return {
-      message,
-      code,
-      detail,
-      hint,
-      position,
-      table_name,
-      constraint_name,
-      column_name,
-      severity,
-      where,
-    }
+    return picked(error as Error, ERROR_FIELDS)
   }
 }
+
+const ERROR_FIELDS = [
+  'message',
+  'code',
+  'detail',
+  'hint',
+  'position',
+  'table_name',
+  'constraint_name',
+  'column_name',
+  'severity',
+  'where',
+]
 
 function byText(a: unknown, b: unknown): number {
   const text = (value: unknown) =>
