@@ -156,6 +156,7 @@ export class DirectPath implements ReplyConsumer {
     this.session.out.flush()
     this.rowTypes.begin(line.typeNumbers, line.missedType)
     line.exec(this, looks)
+    if (line.active && line.request.seen !== undefined) this.session.timers.waitsForShard()
   }
 
   // Replies (ReplyConsumer)
@@ -173,6 +174,7 @@ export class DirectPath implements ReplyConsumer {
       session.out.onceDrained(() => line.session.resume())
       return
     }
+    session.timers.shardAnswered()
     session.out.send(this.done(line, chunk, ready))
     session.idle()
   }
@@ -206,6 +208,7 @@ export class DirectPath implements ReplyConsumer {
 
   failed(line: ShardLine, error: PgError, sent: boolean): void {
     const { session, direct, ends } = this
+    session.timers.shardAnswered()
     if (session.closed) return
     const { tx } = session
     const parsed = this.owedParse

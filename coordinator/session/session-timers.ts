@@ -92,6 +92,18 @@ export class SessionTimers {
     }
   }
 
+  /** One that its shard limits, but only from when it runs: it may have to wait before that. */
+  waitsForShard(): void {
+    this.refresh()
+    if (this.statementMs > 0) this.statement ??= timer(this.statementMs, () => this.cancel())
+  }
+
+  shardAnswered(): void {
+    if (this.statement === undefined) return
+    clearTimeout(this.statement)
+    this.statement = undefined
+  }
+
   private cancel(): void {
     if (this.session.timeOut(STATEMENT_TOO_LONG)) return
     this.statement = timer(CANCEL_AGAIN_MS, () => this.cancel())

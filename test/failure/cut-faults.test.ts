@@ -123,6 +123,9 @@ describe('a transaction is in doubt', () => {
     // Both shards have it, with a timestamp above those of the one in doubt.
     await transfer(writer, 21)
     await one(1)
+    await reader.query('SET statement_timeout = 500')
+    expect((await failureOf(one(0))).code).toBe('57014')
+    await reader.query('RESET statement_timeout')
     expect((await failureOf(one(0))).code).toBe('40001')
     await reader.query('SET weft.consistent_reads = off')
     await one(0)
