@@ -1,3 +1,5 @@
+import { weftError } from '../../errors/catalog.ts'
+import { BEGUN } from '../../sql/plan/begun-text.ts'
 import type { ExecContext } from './context.ts'
 import { endOn } from './end-transaction.ts'
 import { onShardsUnderCut } from './on-shards.ts'
@@ -8,6 +10,11 @@ import type { ShardLine } from './shard-line.ts'
 
 /** Anything that takes a snapshot. */
 const LOOK = ownPayload('SELECT 1', [])
+/**
+ * The same for a transaction that holds locks already, so that it cannot be begun again when a cut comes to nothing: of a
+ * COPY neither Parse nor Bind takes the snapshot, which then is that of its execution.
+ */
+const LOOK_ONCE = ownPayload(`COPY (SELECT ${BEGUN}) TO STDOUT`, [])
 
 /**
  * Opens the running transaction on every shard, all of them with their snapshot of one cut: REPEATABLE READ and
@@ -26,7 +33,7 @@ export async function openSnapshot(ctx: ExecContext): Promise<void> {
       const lines = ctx.node.links.map(({ shard }) => ctx.line(shard))
       await onShardsUnderCut(ctx, lines, (line) => look(ctx, line))
       const isGood = !isToBeSafe || (await becomesSafe(ctx, lines, patienceMs(attempt)))
-      for (const line of lines) line.touched = false
+      for (const line of lines) line.touched = line.wrote
       tx.hasSnapshot = isGood
       if (isGood) return
     }
@@ -35,10 +42,32 @@ export async function openSnapshot(ctx: ExecContext): Promise<void> {
   }
 }
 
+/**
+ * LOCK TABLE as the first statement: in Postgres the lock comes before the snapshot, so that what is locked is seen as it is.
+ * The shard joins without a snapshot, and gets it with the others.
+ */
+export async function lockBeforeSnapshot(ctx: ExecContext, lock: () => Promise<void>): Promise<void> {
+  const { tx } = ctx
+  if (wantsSafeSnapshot(ctx)) throw weftError('not_supported', LOCK_BEFORE_SAFE)
+  tx.modes = { ...tx.modes, isolation: tx.isolation, deferrable: false }
+  tx.takesSnapshot = true
+  try {
+    await lock()
+  } finally {
+    tx.takesSnapshot = false
+  }
+}
+
+const LOCK_BEFORE_SAFE = {
+  what: 'LOCK TABLE as the first statement of a SERIALIZABLE READ ONLY DEFERRABLE transaction',
+  hint: 'Lock after the first query, or leave out DEFERRABLE.',
+}
+
 /** SET and SHOW came before, on a shard that has no snapshot yet (what was set holds on); or another try was made. */
 async function beginAnew(ctx: ExecContext): Promise<void> {
   const { tx } = ctx
   for (const line of [...tx.joined]) {
+    if (line.wrote) continue
     await endOn(ctx, line, 'ROLLBACK')
     tx.forget(line)
   }
@@ -46,6 +75,7 @@ async function beginAnew(ctx: ExecContext): Promise<void> {
 
 function look(ctx: ExecContext, line: ShardLine): Promise<Collected> {
   const collector = new Collector()
-  sendPayload(ctx, line, LOOK, { writes: false }, collector)
+  if (line.joined) sendPayload(ctx, line, LOOK_ONCE, { writes: false, begins: true }, collector)
+  else sendPayload(ctx, line, LOOK, { writes: false }, collector)
   return collector.ended
 }

@@ -45,8 +45,8 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
 }
 
 function cutFor(ctx: ExecContext, { begins }: SendOptions): ExecRequest['cut'] {
-  if (ctx.tx.takesSnapshot) return 'transaction'
-  return begins === true ? 'execution' : 'statement'
+  if (begins === true) return 'execution'
+  return ctx.tx.takesSnapshot ? 'transaction' : 'statement'
 }
 
 /** Runs raw frontend messages (one Query, or up to one Sync) on a line. */

@@ -10,6 +10,7 @@ import type { Plan } from '../../sql/plan/plan.ts'
 import { loadCatalog } from '../catalog/load.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
+import { lockBeforeSnapshot } from '../execute/open-snapshot.ts'
 import type { PlanScope } from '../execute/planner.ts'
 import { run } from '../execute/run.ts'
 import { hasLapsed, isStaleMap, mayPlanAgain, mayRunAsItIs } from '../execute/run-again.ts'
@@ -34,11 +35,6 @@ const LOCK_OUTSIDE = new PgError({
   code: '25P01',
   message: 'LOCK TABLE can only be used in transaction blocks',
 })
-
-const LOCK_FIRST = {
-  what: 'LOCK TABLE as the first statement of a REPEATABLE READ or SERIALIZABLE transaction',
-  hint: 'The snapshot would be older than the lock. Use READ COMMITTED, or lock after the first query.',
-}
 
 /** Everything of a session that needs to wait, or think: parsing, several shards, transactions, settings. */
 export class SlowPath {
@@ -235,27 +231,22 @@ export class SlowPath {
     const { tx } = session
     const { plan } = exec
     if (tx.failed && !endsFailure(plan)) throw weftError('in_failed_transaction', {})
-    if (plan.tag === 'LOCK TABLE') this.mayLock(alone)
+    if (plan.tag === 'LOCK TABLE' && alone && tx.kind === 'none') throw LOCK_OUTSIDE
     if (!alone && tx.kind === 'none' && plan.kind !== 'transaction' && !isOutside(exec)) {
       tx.begin('implicit')
       session.settings.begin()
     }
+    const locksFirst = plan.tag === 'LOCK TABLE' && session.hasTransactionSnapshots && !tx.hasSnapshot
     const { pins, mayUnpin } = plan.effects
     if (pins) await this.pins.acquire()
     if (plan.kind === 'transaction') await this.guardCommit(run(session, exec))
+    else if (locksFirst) await lockBeforeSnapshot(session, () => run(session, exec))
     else await run(session, exec)
     if (alone && tx.kind === 'implicit') await this.commit()
     if (plan.kind === 'setting' || plan.kind === 'transaction') await this.afterSession(plan)
     if (this.pins.pinned && (pins || mayUnpin || plan.kind === 'ddl' || plan.kind === 'transaction')) {
       await this.pins.review()
     }
-  }
-
-  /** In Postgres a lock comes before the snapshot, so that what is locked is seen as it is. */
-  private mayLock(alone: boolean): void {
-    const { tx, hasTransactionSnapshots } = this.session
-    if (alone && tx.kind === 'none') throw LOCK_OUTSIDE
-    if (hasTransactionSnapshots && !tx.hasSnapshot) throw weftError('not_supported', LOCK_FIRST)
   }
 
   /** SET and ROLLBACK may have changed what names mean. */

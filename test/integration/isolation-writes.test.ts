@@ -220,6 +220,43 @@ describe('a write that waits for a row lock', () => {
   })
 })
 
+describe.each(['REPEATABLE READ', 'SERIALIZABLE'])('LOCK TABLE first in a %s transaction', (isolation) => {
+  it('what is locked is seen as it is, on all shards; nobody changes it until the end', async () => {
+    await writer.query('BEGIN; UPDATE mark SET seen = 7')
+    await client.query(`BEGIN ISOLATION LEVEL ${isolation}; SHOW work_mem`)
+    const locking = client.query('LOCK TABLE mark IN SHARE MODE')
+    await Promise.race([0, 1, 2].map((n) => lockWaiters(accounts, n, 1)))
+    await writer.query('COMMIT')
+    await locking
+    const more = addPair()
+    await Promise.race([0, 1, 2].map((n) => lockWaiters(accounts, n, 1)))
+    const seen = async () =>
+      (await client.query<{ seen: number }>('SELECT seen FROM mark')).rows.map((row) => row.seen)
+    expect(await seen()).toEqual([7, 7])
+    expect((await client.query('UPDATE mark SET seen = 8')).rowCount).toBe(2)
+    expect(await seen()).toEqual([8, 8])
+    await client.query('COMMIT')
+    await more
+    expect((await seen()).sort()).toEqual([0, 0, 8, 8])
+    expect(await torn()).toBe(0)
+    expect(notices).toEqual([])
+  })
+
+  it('one state of all shards, while transactions commit elsewhere', async () => {
+    await client.query(`BEGIN ISOLATION LEVEL ${isolation}`)
+    await client.query('LOCK TABLE wanted IN EXCLUSIVE MODE')
+    await addPair()
+    expect(await torn('mark', '1')).toBe(0)
+    const { rows } = await client.query('SELECT id FROM mark')
+    expect(rows).toHaveLength(4)
+    await addPair()
+    expect((await client.query('SELECT id FROM mark')).rows).toHaveLength(4)
+    await client.query('INSERT INTO wanted VALUES (-1)')
+    await client.query('COMMIT')
+    expect((await client.query('SELECT pair FROM wanted')).rows).toEqual([{ pair: -1 }])
+  })
+})
+
 describe('what the client is told', () => {
   it('notices of its own triggers, and no others', async () => {
     await client.query(
