@@ -43,8 +43,8 @@ export async function openSnapshot(ctx: ExecContext): Promise<void> {
 }
 
 /**
- * LOCK TABLE as the first statement: in Postgres the lock comes before the snapshot, so that what is locked is seen as it is.
- * The shard joins without a snapshot, and gets it with the others.
+ * LOCK TABLE as the first statement: in Postgres the lock comes before the snapshot, so that what is locked is seen as
+ * it is. The shard joins without a snapshot, and gets it with the others.
  */
 export async function lockBeforeSnapshot(ctx: ExecContext, lock: () => Promise<void>): Promise<void> {
   const { tx } = ctx
