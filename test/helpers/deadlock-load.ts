@@ -37,7 +37,7 @@ class Judge {
   readonly holders = new Map<number, number>()
   readonly wants = new Map<number, number>()
   longestCycleMs = 0
-  private readonly inCycle = new Map<number, { sinceMs: number; lastMs: number }>()
+  private readonly inCycle = new Map<number, { cycle: string; sinceMs: number; lastMs: number }>()
   private readonly timer = setInterval(() => this.look(), SAMPLE_MS)
 
   stop(): void {
@@ -47,11 +47,12 @@ class Judge {
   look(): void {
     const nowMs = performance.now()
     for (const worker of this.wants.keys()) {
-      if (!this.waitsForItself(worker)) continue
+      const cycle = this.cycleOf(worker)
+      if (cycle === undefined) continue
       const known = this.inCycle.get(worker)
-      const isOn = known !== undefined && nowMs - known.lastMs < 10 * SAMPLE_MS
-      const sinceMs = isOn ? known.sinceMs : nowMs
-      this.inCycle.set(worker, { sinceMs, lastMs: nowMs })
+      // Whoever is left when a cycle is broken may be in the next one at once.
+      const sinceMs = known?.cycle === cycle ? known.sinceMs : nowMs
+      this.inCycle.set(worker, { cycle, sinceMs, lastMs: nowMs })
     }
   }
 
@@ -63,17 +64,18 @@ class Judge {
     return true
   }
 
-  private waitsForItself(worker: number): boolean {
-    const seen = new Set<number>()
+  /** Who wants what of whom, when `worker` waits for itself that way. */
+  private cycleOf(worker: number): string | undefined {
+    const seen = new Map<number, number>()
     for (let at = worker; !seen.has(at); ) {
-      seen.add(at)
       const key = this.wants.get(at)
       const holder = key === undefined ? undefined : this.holders.get(key)
-      if (holder === undefined) return false
-      if (holder === worker) return true
+      if (key === undefined || holder === undefined) return undefined
+      seen.set(at, key)
+      if (holder === worker) return [...seen].sort(([a], [b]) => a - b).join(' ')
       at = holder
     }
-    return false
+    return undefined
   }
 
   release(worker: number): void {
