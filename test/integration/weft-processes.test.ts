@@ -92,6 +92,11 @@ test('weft coordinator, weft agent: processes of their own, in any order: one cl
   await vi.waitFor(async () =>
     expect(await query(b.url, 'SELECT sum(n)::int AS sum FROM spread')).toEqual([{ sum: 5050 }]),
   )
+  // Under cuts too, of two coordinators at the same time.
+  const both = [a.url, b.url].map((url) =>
+    query(url, 'UPDATE spread SET n = n + 1 WHERE id > $1 RETURNING n', [50]),
+  )
+  expect((await Promise.all(both)).map((rows) => rows.length)).toEqual([50, 50])
   const onShards = await Promise.all(
     servers.map(({ url }) => query(url, 'SELECT count(*)::int AS n FROM spread')),
   )
