@@ -50,7 +50,7 @@ function nodeOf(party: WaitParty, shard: number): string {
   return party.isInBlock ? session : `${session}@${shard}`
 }
 
-function sessionOf({ coordinatorId, sessionId }: WaitParty): string {
+export function sessionOf({ coordinatorId, sessionId }: WaitParty): string {
   return `${coordinatorId}/${sessionId}`
 }
 
@@ -117,10 +117,16 @@ function path(next: ReadonlyMap<string, Edge>, from: string, to: string): Edge[]
 }
 
 function identityOf(cycle: readonly Edge[]): string {
-  const waits = cycle.map(({ from, to, wait: { shard, since, waiter, blocker } }) =>
-    [shard, from, waiter.pid, waiter.startedMs, since, to, blocker.pid, blocker.startedMs].join(),
-  )
-  return waits.sort().join(';')
+  return cycle
+    .map(({ wait }) => waitIdentity(wait))
+    .sort()
+    .join(';')
+}
+
+/** Equal for the very same wait of the very same transactions. */
+export function waitIdentity({ shard, since, waiter, blocker }: ShardWait): string {
+  const [from, to] = [nodeOf(waiter, shard), nodeOf(blocker, shard)]
+  return [shard, from, waiter.pid, waiter.startedMs, since, to, blocker.pid, blocker.startedMs].join()
 }
 
 /** A victim may stand in several cycles: ending it breaks them all. */

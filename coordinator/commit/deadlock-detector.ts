@@ -1,6 +1,13 @@
 import { PgError } from '../../errors/pg-error.ts'
 import type { AgentLink } from '../../protocol/agent-link.ts'
-import { type Deadlock, deadlockError, findDeadlocks, type ShardWait } from '../../txn/deadlock.ts'
+import {
+  type Deadlock,
+  deadlockError,
+  findDeadlocks,
+  type ShardWait,
+  sessionOf,
+  waitIdentity,
+} from '../../txn/deadlock.ts'
 
 /** A client session, as far as deadlocks go. */
 export interface WatchedSession {
@@ -54,8 +61,8 @@ interface Seen {
 
 /**
  * Finds deadlocks over shards in which transactions of this coordinator take part, and ends those of its own that are
- * chosen. Nothing is asked while all goes well. A cycle counts when two looks, one after the other, have found the very
- * same waits: then all of them went on from the end of the first look to the start of the second, at the same time.
+ * chosen. Nothing is asked while all goes well. A cycle counts when two looks, one after the other, have found each of
+ * its waits: then all of them went on from the end of the first look to the start of the second, at the same time.
  */
 export class DeadlockDetector {
   /** Transactions of this coordinator that were ended. */
@@ -64,7 +71,9 @@ export class DeadlockDetector {
   private readonly timers: DetectorTimers
   private readonly stopTicking: () => void
   private seen = new Map<WatchedSession, Seen>()
+  /** What waited for what at the last look, and which sessions were ended then, by whatever coordinator. */
   private before: ReadonlySet<string> = new Set()
+  private ended: ReadonlySet<string> = new Set()
   private isLooking = false
   /** Asked, and not answered yet: not asked again before. */
   private readonly asked = new Set<WatchedLink>()
@@ -109,10 +118,13 @@ export class DeadlockDetector {
   }
 
   private async look(): Promise<void> {
-    const deadlocks = findDeadlocks(await this.waits())
-    const { before } = this
-    this.before = new Set(deadlocks.map((deadlock) => deadlock.identity))
-    for (const deadlock of deadlocks) if (before.has(deadlock.identity)) this.end(deadlock)
+    const waits = await this.waits()
+    const { before, ended } = this
+    const lasting = waits.filter((w) => before.has(waitIdentity(w)) && !ended.has(sessionOf(w.waiter)))
+    const deadlocks = findDeadlocks(lasting)
+    this.before = new Set(waits.map(waitIdentity))
+    this.ended = new Set(deadlocks.map(({ victim }) => sessionOf(victim)))
+    for (const deadlock of deadlocks) this.end(deadlock)
   }
 
   /** Of the shards that answer: what one doesn't tell can only hide a cycle. */
