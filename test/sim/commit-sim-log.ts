@@ -62,9 +62,9 @@ export class SimLog {
 
   /**
    * Each request goes its own way, so they overtake each other. One may be lost, or its answer, or be carried out
-   * long after whoever asked has given up, or twice.
+   * long after whoever asked has given up. Or twice, unless it is asked for `once`.
    */
-  ask<T>(from: SimProcess, what: () => T): Promise<T> {
+  ask<T>(from: SimProcess, what: () => T, once = false): Promise<T> {
     const { time, rng, trouble } = this.world
     return new Promise((resolve, reject) => {
       const answer = (ms: number, run: () => void): void => time.after(ms, () => from.run(run))
@@ -79,7 +79,10 @@ export class SimLog {
         time.after(fate < 0.08 ? delayMs(this.world) : rng.upTo(lateMsMax), what)
         return lose()
       }
-      if (fate < 0.14) time.after(rng.upTo(lateMsMax), what)
+      if (fate < 0.14) {
+        const lateMs = rng.upTo(lateMsMax)
+        if (!once) time.after(lateMs, what)
+      }
       time.after(delayMs(this.world), () => {
         const value = what()
         answer(delayMs(this.world), () => resolve(value))
@@ -139,7 +142,9 @@ export class SimLogClient implements TxnLog {
     this.asked(record)
     if (mutant === 'recovery aborts without a tombstone' && record.decision === 'abort')
       return Promise.resolve({ kind: 'created' })
-    const answer = this.ask(() => this.log.create(record))
+    // T3 (docs/decisions/0002-tombstones.md): no client of the log sends a decision again by itself.
+    const once = record.decision === 'commit'
+    const answer = this.log.ask(this.process, () => this.log.create(record), once)
     if (mutant !== 'takes an unknown write for a failed one') return answer
     return answer.catch(() => Promise.reject(new LogUnavailableError('no answer')))
   }
