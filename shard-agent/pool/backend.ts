@@ -8,7 +8,7 @@
  * somebody else only when no cancel request is under way that could hit them.
  */
 import { weftError } from '../../errors/catalog.ts'
-import { invariant, PgError } from '../../errors/pg-error.ts'
+import { invariant, PgError, type PgErrorFields } from '../../errors/pg-error.ts'
 import type { ExecRequest } from '../../protocol/agent-link.ts'
 import {
   errorResponse,
@@ -274,7 +274,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   message(type: number, chunk: Buffer, start: number, end: number): boolean {
     if (type === MSG.errorResponse && isFatal(chunk, start, end)) {
       // The reason of the close that follows: told then, and once.
-      this.fatal = new PgError(parseErrorFields(chunk, start + HEADER_BYTES, end))
+      this.fatal = fatalOf(parseErrorFields(chunk, start + HEADER_BYTES, end), this.home.shard)
       return false
     }
     if (this.mode === MODE.exec) return this.exec.message(type, chunk, start, end)
@@ -441,4 +441,10 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private lostError(why: string): PgError {
     return this.fatal ?? weftError('backend_lost', { shard: this.home.shard, why })
   }
+}
+
+/** A server that goes away does not say which one it is. */
+function fatalOf(fields: PgErrorFields, shard: number): PgError {
+  const isServers = fields.code.startsWith('57P') && fields.detail === undefined
+  return new PgError(isServers ? { ...fields, detail: `It was a connection to shard ${shard}.` } : fields)
 }

@@ -26,6 +26,35 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
     s.query(`INSERT INTO kept VALUES (${a})`, { begin: ['BEGIN'], access: 'write' })
   const has = (a: number) => open().value(`SELECT count(*) FROM kept WHERE a = ${a}`)
 
+  /** Of a standby that never comes. The checkpointer tells all others: it has when a commit waits. */
+  async function demandStandby(): Promise<void> {
+    await query(server.url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
+    await query(server.url, 'SELECT pg_reload_conf()')
+    const commit = `SELECT pg_logical_emit_message(true, 'weft', 'is a standby asked for?')`
+    const waiting = `SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'`
+    await expect
+      .poll(async () => {
+        let isOver = false
+        const committed = query(server.url, `SET synchronous_commit = on; ${commit}`).then(() => {
+          isOver = true
+        })
+        for (;;) {
+          if (isOver) return false
+          const [row] = await query<{ pid: number }>(server.url, waiting)
+          if (row === undefined) continue
+          await query(server.url, `SELECT pg_cancel_backend(${row.pid})`)
+          await committed
+          return true
+        }
+      })
+      .toBe(true)
+  }
+
+  async function demandNoStandby(): Promise<void> {
+    await query(server.url, 'ALTER SYSTEM RESET synchronous_standby_names')
+    await query(server.url, 'SELECT pg_reload_conf()')
+  }
+
   beforeAll(async () => {
     server = await startPostgres({ version })
     await query(server.url, 'CREATE TABLE kept (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)')
@@ -178,14 +207,12 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
     const { prepareTs } = await s.session.prepare(gid)
     const taken = Array.from({ length: CLIENTS_MAX }, () => open())
     await Promise.all(taken.map((t) => t.query('SELECT 1', { begin: ['BEGIN'], settings: waits! })))
-    await query(server.url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
-    await query(server.url, 'SELECT pg_reload_conf()')
+    await demandStandby()
     await expect.poll(() => taken[0]!.value('SHOW synchronous_standby_names')).toBe('nobody')
     // Only this one is free: with its own settings it would wait for a standby for ever.
     await taken[0]!.query('ROLLBACK', { settings: waits! })
     await s.session.commitPrepared(gid, prepareTs)
-    await query(server.url, 'ALTER SYSTEM RESET synchronous_standby_names')
-    await query(server.url, 'SELECT pg_reload_conf()')
+    await demandNoStandby()
     for (const t of taken.slice(1)) await t.query('ROLLBACK', { settings: waits! })
     expect(await has(41)).toBe('1')
   })
@@ -233,9 +260,7 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
   })
 
   test('prepare: a synchronous standby does not confirm: refused, and nothing stays prepared', async () => {
-    const reload = 'SELECT pg_reload_conf()'
-    await query(server.url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
-    await query(server.url, reload)
+    await demandStandby()
     const s = open('teller')
     const begin = ['BEGIN', 'SET LOCAL synchronous_commit = on']
     await expect.poll(() => s.value('SHOW synchronous_standby_names')).toBe('nobody')
@@ -250,8 +275,7 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
       code: '40001',
       message: 'shard 0 could not prepare the transaction: a synchronous standby did not confirm it',
     })
-    await query(server.url, 'ALTER SYSTEM RESET synchronous_standby_names')
-    await query(server.url, reload)
+    await demandNoStandby()
     expect(await s.value('SHOW synchronous_commit')).toBe('off')
     expect(await has(10)).toBe('0')
   })
