@@ -8,11 +8,10 @@
  * somebody else only when no cancel request is under way that could hit them.
  */
 import { weftError } from '../../errors/catalog.ts'
-import { invariant, PgError, type PgErrorFields } from '../../errors/pg-error.ts'
+import { invariant, type PgError } from '../../errors/pg-error.ts'
 import type { ExecRequest } from '../../protocol/agent-link.ts'
 import {
   errorResponse,
-  parseErrorFields,
   parseParameterStatus,
   READY_IDLE,
   readyForQuery,
@@ -28,6 +27,7 @@ import type { Channel, ChannelReceiver } from './channel.ts'
 import { type CommandReply, CommandSlot } from './command.ts'
 import { isFatal } from './error-scan.ts'
 import { type ExecHost, ExecRun } from './exec-run.ts'
+import { fatalError } from './fatal-error.ts'
 import { GatePass } from './gate-pass.ts'
 import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
 import type { Login } from './startup.ts'
@@ -274,7 +274,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   message(type: number, chunk: Buffer, start: number, end: number): boolean {
     if (type === MSG.errorResponse && isFatal(chunk, start, end)) {
       // The reason of the close that follows: told then, and once.
-      this.fatal = fatalOf(parseErrorFields(chunk, start + HEADER_BYTES, end), this.home.shard)
+      this.fatal = fatalError(chunk, start, end, this.home.shard)
       return false
     }
     if (this.mode === MODE.exec) return this.exec.message(type, chunk, start, end)
@@ -441,10 +441,4 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private lostError(why: string): PgError {
     return this.fatal ?? weftError('backend_lost', { shard: this.home.shard, why })
   }
-}
-
-/** A server that goes away does not say which one it is. */
-function fatalOf(fields: PgErrorFields, shard: number): PgError {
-  const isServers = fields.code.startsWith('57P') && fields.detail === undefined
-  return new PgError(isServers ? { ...fields, detail: `It was a connection to shard ${shard}.` } : fields)
 }
