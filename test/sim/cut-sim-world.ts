@@ -84,6 +84,19 @@ export interface Answer {
   isGiven: boolean
 }
 
+/** What a run has done, before it begins. */
+export const noCutStats = () => ({
+  cuts: 0,
+  committed: 0,
+  cross: 0,
+  failed: 0,
+  behind: 0,
+  busy: 0,
+  looks: 0,
+  begun: 0,
+  lapsed: 0,
+})
+
 /** The clock of a node, wrong by a constant. */
 export class Clock {
   private last = 0n
@@ -153,17 +166,7 @@ export class World {
   readonly sessions: SimSession[] = []
   readonly violations: string[] = []
   readonly trace: string[] = []
-  readonly stats = {
-    cuts: 0,
-    committed: 0,
-    cross: 0,
-    failed: 0,
-    behind: 0,
-    busy: 0,
-    looks: 0,
-    begun: 0,
-    lapsed: 0,
-  }
+  readonly stats = noCutStats()
 
   /** One coordinator and local commits only: nothing but the lease then keeps a late cut from being whole. */
   readonly isQuiet: boolean

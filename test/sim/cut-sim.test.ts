@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type CutMutant, type CutSimResult, simulateCuts } from './cut-sim.ts'
+import { noCutStats } from './cut-sim-world.ts'
 
 /** WEFT_SIM_SEEDS=100000 runs more; WEFT_SIM_SEED=17 runs one and prints its trace. */
 const seeds = Number(process.env.WEFT_SIM_SEEDS ?? 40)
@@ -15,17 +16,7 @@ function failureOf(seed: number, result: CutSimResult): string {
 
 describe('simulated cuts', () => {
   test.skipIf(only !== undefined)(`${seeds} seeds: whole, fresh, in order; no hold beyond its lease`, () => {
-    const totals = {
-      cuts: 0,
-      committed: 0,
-      cross: 0,
-      failed: 0,
-      behind: 0,
-      busy: 0,
-      looks: 0,
-      begun: 0,
-      lapsed: 0,
-    }
+    const totals = noCutStats()
     for (let seed = 1; seed <= seeds; seed++) {
       const result = simulateCuts(seed)
       if (result.violations.length > 0) expect.fail(failureOf(seed, result))

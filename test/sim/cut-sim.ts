@@ -20,24 +20,22 @@ import { gateDefaults } from '../../shard-agent/gate/gate-types.ts'
 import { cutDefaults } from '../../txn/cut-types.ts'
 import { SimAgent } from './cut-sim-agent.ts'
 import { SimCoordinator } from './cut-sim-coordinator.ts'
-import { type CutMutant, type Reader, skewMsMax, type Tx, troubleMs, World } from './cut-sim-world.ts'
+import {
+  type CutMutant,
+  type noCutStats,
+  type Reader,
+  skewMsMax,
+  type Tx,
+  troubleMs,
+  World,
+} from './cut-sim-world.ts'
 
 export type { CutMutant } from './cut-sim-world.ts'
 
 export interface CutSimResult {
   readonly violations: readonly string[]
   readonly trace: readonly string[]
-  readonly stats: {
-    cuts: number
-    committed: number
-    cross: number
-    failed: number
-    behind: number
-    busy: number
-    looks: number
-    begun: number
-    lapsed: number
-  }
+  readonly stats: ReturnType<typeof noCutStats>
   /** Of the readers that got a cut without trouble, how long the slowest waited. */
   readonly slowestMs: number
   /** How long they waited in the middle. */
