@@ -107,7 +107,7 @@ export interface ReplySink {
   data(chunk: Buffer, ready: number): void
   /** Nothing (more) will come. `sent` tells whether any of it may have run, and stayed. */
   failed(error: PgError, sent: boolean): void
-  /** Something that belongs to no exec: NotificationResponse of a pinned backend, or its late ParameterStatus. */
+  /** Something that belongs to no exec: every NotificationResponse, a late ParameterStatus. */
   async(chunk: Buffer): void
   /** `copyData` returned false earlier; there is room again. */
   drained(): void

@@ -5,6 +5,7 @@ import { ParameterReport } from './parameter-report.ts'
 
 /** Small messages are gathered up to this size before they are written. */
 const GATHER_BYTES = 16_384
+const READY_BYTES = 6
 
 /** What goes to the client: small messages are gathered, one write per turn; backpressure is the caller's to obey. */
 export class ClientOutput {
@@ -110,6 +111,17 @@ export class ClientOutput {
       return this.flush()
     }
     return this.socket.write(chunk)
+  }
+
+  /** The last of an answer, with its ReadyForQuery: notifications that wait go ahead of that, as `ready` does it. */
+  sendEnd(chunk: Buffer): void {
+    const readyAt = chunk.length - READY_BYTES
+    if (this.waiting.length > 0 && readyAt >= 0 && chunk[chunk.length - 1] === STATUS.idle) {
+      this.push(chunk.subarray(0, readyAt))
+      this.releaseWaiting()
+      chunk = chunk.subarray(readyAt)
+    }
+    this.send(chunk)
   }
 
   flush(): boolean {

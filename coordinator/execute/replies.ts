@@ -72,8 +72,7 @@ abstract class FrameConsumer<Result extends ExecEnd> implements ReplyConsumer {
       const { type, buffer, start, bodyStart, end } = reader
       if (type === MSG.errorResponse) this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
       if (type === MSG.commandComplete) this.sawTag(buffer, bodyStart, end)
-      if (type === MSG.notificationResponse) line.async(Buffer.from(buffer.subarray(start, end)))
-      else if (type !== MSG.readyForQuery) this.frame(line, type, buffer, start, end)
+      if (type !== MSG.readyForQuery) this.frame(line, type, buffer, start, end)
     }
     this.chunkDone(line)
     if (ready !== 0) this.resolve(this.result(ready))

@@ -146,7 +146,6 @@ class DescribeConsumer implements ReplyConsumer {
       if (type === MSG.parameterDescription)
         this.paramTypes = atHome(line, parseParameterDescription(buffer, bodyStart, end))
       else if (type === MSG.rowDescription) this.rows = rowsAtHome(line, buffer.subarray(start, end))
-      else if (type === MSG.notificationResponse) line.async(Buffer.from(buffer.subarray(start, end)))
       else if (type === MSG.errorResponse)
         this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
     }

@@ -175,7 +175,7 @@ export class DirectPath implements ReplyConsumer {
       return
     }
     session.timers.shardAnswered()
-    session.out.send(this.done(line, chunk, ready))
+    session.out.sendEnd(this.done(line, chunk, ready))
     session.idle()
   }
 

@@ -277,9 +277,13 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
       this.fatal = fatalError(chunk, start, end, this.home.shard)
       return false
     }
+    if (type === MSG.notificationResponse) {
+      // Of no statement: it may come with the replies to anything, and is never left out with them.
+      this.owner?.sink.async(chunk.subarray(start, end))
+      return false
+    }
     if (this.mode === MODE.exec) return this.exec.message(type, chunk, start, end)
-    const isAsync =
-      type === MSG.parameterStatus || type === MSG.notificationResponse || type === MSG.noticeResponse
+    const isAsync = type === MSG.parameterStatus || type === MSG.noticeResponse
     if (isAsync && this.mode !== MODE.prelude) this.asyncMessage(type, chunk, start, end)
     if (type === MSG.errorResponse && this.mode === MODE.prelude) {
       this.preludeError ??= Buffer.from(chunk.subarray(start, end))

@@ -33,7 +33,7 @@ const STASH_BYTES_MAX = 64 * 1024
 const OUTDATED_CODES: ReadonlySet<string> = new Set(['0A000', '26000', '42P05'])
 
 const AHEAD_TABLE = ruleTable(EXAMINE, {})
-const DROP_TABLE = ruleTable(DROP, { E: EXAMINE })
+const DROP_TABLE = ruleTable(DROP, { E: EXAMINE, A: EXAMINE })
 const SWALLOW_BIND = 3
 const SWALLOW_ALL = 7
 const SPLIT_MASK = 8
@@ -46,6 +46,7 @@ const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 32 }, (_, mask
   ruleTable(PASS, {
     E: EXAMINE,
     G: EXAMINE,
+    A: EXAMINE,
     1: mask & 1 ? DROP : PASS,
     2: mask & 2 ? DROP : PASS,
     n: mask & 4 ? DROP : PASS,
@@ -442,5 +443,5 @@ const NO_CHUNKS: Buffer[] = []
 
 /** Belongs to no reply. */
 function isAside(type: number): boolean {
-  return type === MSG.noticeResponse || type === MSG.parameterStatus || type === MSG.notificationResponse
+  return type === MSG.noticeResponse || type === MSG.parameterStatus
 }

@@ -203,6 +203,24 @@ describe.each(setups)('Postgres $version, split writes $splitWrites', ({ version
     expect(await open().value(`SELECT to_regclass('undone')`)).toBe(null)
   })
 
+  test.each([
+    ['the BEGIN', { begin: ['BEGIN'] }],
+    ['the settings', { settings: settingsOf("SET work_mem TO '5MB';") }],
+    ['a missing statement', { needs: [{ name: 'w1', parse: parse('w1', 'SELECT 2') }] }],
+  ])('agent: a notification between two statements, seen with the reply to %s: told', async (_, request) => {
+    const s = open()
+    await s.query('LISTEN heard', { pin: true })
+    s.session.pause()
+    await query(server.url, "NOTIFY heard, 'in between'")
+    const reply = s.query('SELECT 1', { pin: true, ...request })
+    s.session.resume()
+    expect((await reply).rows).toEqual([['1']])
+    await s.query('ROLLBACK')
+    expect(Buffer.concat([...s.asyncs, (await reply).bytes]).toString()).toContain('in between')
+    await s.session.reset()
+    await expect.poll(() => agent.status().busy).toBe(0)
+  })
+
   test('agent: a reply larger than any buffer, read slowly: whole', async () => {
     const s = open()
     let bytes = 0
