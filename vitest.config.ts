@@ -10,5 +10,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
+    // A guard against hanging, not a statement about speed: the default of a second is one on a busy machine.
+    expect: { poll: { timeout: 30_000 } },
   },
 })

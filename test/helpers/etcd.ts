@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from './free-port.ts'
 
 export interface EtcdOptions {
   readonly members?: 1 | 3
@@ -49,7 +50,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<TestEtcd> {
   const count = options.members ?? 1
   const root = await mkdtemp(join(tmpdir(), 'weft-etcd-'))
   const scheme = options.scheme ?? 'http'
-  const ports = await freePorts(count * 2)
+  const ports = await Promise.all(Array.from({ length: count * 2 }, () => freePort()))
   const plan = Array.from(
     { length: count },
     (_, i): Ports => ({ client: ports[2 * i] ?? 0, peer: ports[2 * i + 1] ?? 0 }),
@@ -156,13 +157,4 @@ class Member implements EtcdMember {
       socket.once('connect', () => socket.end())
     })
   }
-}
-
-/** Ports that were free a moment ago, all different. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../embedded/embedded-postgres.ts'
+import { freePort } from './free-port.ts'
 
 export interface TestPostgresOptions {
   /** 18 (default) is the embedded one; 15 is the system's own, where it is installed. */
@@ -34,22 +35,20 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   await chmod(root, 0o755)
   const fast =
     options.fsync === true ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
-  return ownServer(root, (port) =>
+  const port = await freePort()
+  return ownServer(root, () =>
     startEmbeddedPostgres({
       dataDir: join(root, 'data'),
       ...(options.database === undefined ? {} : { database: options.database }),
-      ...(port === undefined ? {} : { port }),
+      port,
       ...(options.version === 15 ? { binDir: systemBin } : {}),
       settings: { shared_buffers: '16MB', ...fast, ...options.settings },
     }),
   )
 }
 
-/** A server with its data below `root`; `start` starts it, the next times on the port that it had. */
-export async function ownServer(
-  root: string,
-  start: (port?: number) => Promise<EmbeddedPostgres>,
-): Promise<TestPostgres> {
+/** A server with its data below `root`; `start` starts it, each time on the same port. */
+export async function ownServer(root: string, start: () => Promise<EmbeddedPostgres>): Promise<TestPostgres> {
   let server = await start()
   const { host, port, socketDir, database, user, url, socketUrl, dataDir } = server
   return {
@@ -63,7 +62,7 @@ export async function ownServer(
     crash: () => server.crash(),
     restart: async () => {
       await server.stop()
-      server = await start(port)
+      server = await start()
     },
     stop: async () => {
       await server.stop('immediate')

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startEmbeddedPostgres } from '../../embedded/embedded-postgres.ts'
 import { chooseRunAs } from '../../embedded/run-as.ts'
+import { freePort } from './free-port.ts'
 import { ownServer, query, systemBin, type TestPostgres } from './postgres.ts'
 import { until } from './process-cluster.ts'
 
@@ -26,11 +27,12 @@ export async function startStandby(primary: TestPostgres): Promise<TestStandby> 
     [...source, '-D', dataDir, '-R', '-X', 'stream', '-c', 'fast'],
     { cwd: '/', ...(runAs === undefined ? {} : { uid: runAs.uid, gid: runAs.gid }) },
   )
-  const standby = await ownServer(root, (port) =>
+  const port = await freePort()
+  const standby = await ownServer(root, () =>
     startEmbeddedPostgres({
       dataDir,
       binDir: systemBin,
-      ...(port === undefined ? {} : { port }),
+      port,
       settings: { shared_buffers: '16MB', fsync: 'off', synchronous_commit: 'on' },
     }),
   )

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { freePort } from '../helpers/free-port.ts'
 import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 import { runWeft, type WeftProcess } from '../helpers/weft-process.ts'
 
@@ -17,14 +18,6 @@ afterEach(async () => {
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-async function freePorts(count: number): Promise<number[]> {
-  const probes = Array.from({ length: count }, () => createServer())
-  await Promise.all(probes.map((probe) => new Promise<void>((done) => probe.listen(0, '127.0.0.1', done))))
-  const ports = probes.map((probe) => (probe.address() as { port: number }).port)
-  await Promise.all(probes.map((probe) => new Promise((done) => probe.close(done))))
-  return ports
-}
-
 /** Two servers and the configuration of a cluster on them. */
 async function twoShards(
   auth: 'trust' | 'scram-sha-256' = 'trust',
@@ -34,7 +27,7 @@ async function twoShards(
   if (auth === 'scram-sha-256') await Promise.all(shards.map(needPassword))
   const urlOf = ({ url }: TestPostgres) =>
     auth === 'trust' ? url : url.replace('postgres@', 'postgres:secret@')
-  const agentPorts = await freePorts(2)
+  const agentPorts = await Promise.all([freePort(), freePort()])
   const config = join(root, 'weft.yaml')
   const lines = [
     'shards:',
@@ -89,9 +82,7 @@ test('weft coordinator, weft agent: processes of their own, in any order: one cl
   const [a, b] = await Promise.all([up(first), up(second)])
   await query(a.url, "CREATE TABLE spread (id int PRIMARY KEY, n int) WITH (shard_key = 'id')")
   await query(a.url, 'INSERT INTO spread SELECT i, i FROM generate_series(1, 100) i')
-  await vi.waitFor(async () =>
-    expect(await query(b.url, 'SELECT sum(n)::int AS sum FROM spread')).toEqual([{ sum: 5050 }]),
-  )
+  expect(await query(b.url, 'SELECT sum(n)::int AS sum FROM spread')).toEqual([{ sum: 5050 }])
   // Under cuts too, of two coordinators at the same time.
   const both = [a.url, b.url].map((url) =>
     query(url, 'UPDATE spread SET n = n + 1 WHERE id > $1 RETURNING n', [50]),
