@@ -81,7 +81,8 @@ async function fill(accounts: Accounts, ids: number[][]): Promise<void> {
   await query(cluster.weftUrl, `DELETE FROM account WHERE id NOT IN (${kept})`)
 }
 
-const QUIET_MS_MAX = 5_000
+/** A guard against hanging. */
+const QUIET_MS_MAX = 30_000
 
 async function quiet(accounts: Accounts): Promise<void> {
   const deadlineMs = performance.now() + QUIET_MS_MAX
@@ -120,6 +121,12 @@ export async function lockWaiters(accounts: Accounts, shard: number, count: numb
     )
     if (rows[0]!.n >= count) return
   }
+}
+
+/** Resolves once somebody has locked a row of a shard. */
+export async function rowTaken(accounts: Accounts, shard: number, id: number): Promise<void> {
+  const free = `SELECT 1 FROM account WHERE id = ${id} FOR UPDATE SKIP LOCKED`
+  while ((await accounts.direct(shard, free)).length > 0);
 }
 
 export async function codeOf(work: Promise<unknown>): Promise<string> {

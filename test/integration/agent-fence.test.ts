@@ -141,6 +141,7 @@ describe('agent fence', () => {
         access: 'write',
       })
       await running('waits')
+      await running('VALUES (9)')
       await fence({ id })
       const reply = await blocked
       expect([reply.error?.code, reply.sent, reply.bytes.length]).toEqual(['40001', false, 0])

@@ -28,12 +28,11 @@ afterEach(async () => {
 })
 
 /** Holds, on shard 1 itself, the lock that slow commits wait for. */
-async function holdCommits(): Promise<pg.Client> {
+async function holdCommits(): Promise<void> {
   const holder = new pg.Client({ connectionString: accounts.cluster.weft.shards[1]!.url })
   await holder.connect()
   holders.push(holder)
   await holder.query(`SELECT pg_advisory_lock(${SLOW_LOCK})`)
-  return holder
 }
 
 interface Inside {
@@ -135,7 +134,7 @@ const states: Record<string, Enter> = {
   'waiting for a connection': async () => {
     for (let i = 0; i < CONNECTIONS; i++) {
       const busy = await accounts.connect()
-      busy.query(`SELECT pg_sleep(3) FROM account WHERE id = ${accounts.on(2)}`).catch(() => {})
+      busy.query(`SELECT pg_sleep(60) FROM account WHERE id = ${accounts.on(2)}`).catch(() => {})
     }
     const client = await accounts.connect()
     const work = codeOf(client.query(`SELECT amount FROM account WHERE id = ${accounts.on(2)}`))

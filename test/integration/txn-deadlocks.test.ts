@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { codeOf, lockWaiters, useAccounts } from '../helpers/accounts.ts'
+import { codeOf, lockWaiters, rowTaken, useAccounts } from '../helpers/accounts.ts'
 
 const accounts = useAccounts()
 
@@ -99,6 +99,7 @@ describe('deadlocks over shards', () => {
     await take(one, accounts.on(0))
     const all = codeOf(two.query('UPDATE account SET amount = -1'))
     await lockWaiters(accounts, 0, 1)
+    await rowTaken(accounts, 2, accounts.on(2))
     expect(await codeOf(take(one, accounts.on(2)))).toBe('ok')
     expect(await all).toBe('40P01')
     await one.query('ROLLBACK')

@@ -84,7 +84,8 @@ describe(IDLE, () => {
     await twinOnPlain()
     const set = limit(IDLE, '700ms')
     for (const work of [[take(0), take(1)], [take(0)], [], [take(0), 'SELECT 1/0']]) {
-      const seen = await asPostgres([set, 'BEGIN', ...work])
+      // In one message, between whose statements the session is not idle.
+      const seen = await asPostgres([set, ['BEGIN', ...work].join('; ')])
       expect(seen.at(-2)).toMatch(/FATAL.*25P03/)
     }
   })
@@ -138,9 +139,10 @@ describe(IDLE, () => {
       await query(url, `ALTER ROLE hasty SET ${IDLE} = '700ms'`)
     }
     const show = `SHOW ${IDLE}`
-    const byRole = await asPostgres([show, 'BEGIN', take(0), take(1), show], { user: 'hasty' })
+    const transaction = ['BEGIN', take(0), take(1), show].join('; ')
+    const byRole = await asPostgres([show, transaction], { user: 'hasty' })
     expect(byRole.filter((text) => text.includes('700ms'))).toHaveLength(2)
-    await asPostgres([show, `RESET ${IDLE}`, 'BEGIN', take(0), take(1), show], {
+    await asPostgres([show, `RESET ${IDLE}`, transaction], {
       user: 'hasty',
       parameters: { options: `-c ${IDLE}=800` },
     })
@@ -168,7 +170,7 @@ describe('transaction_timeout', () => {
     await twinOnPlain()
     for (const work of [
       [take(0), take(1)],
-      [take(0), slowTake(0, 1), slowTake(1, 1)],
+      [take(0), slowTake(0, 0.5), slowTake(1, 5)],
       [take(0), take(1), slowTake(1, 5)],
       [],
     ]) {
@@ -180,7 +182,7 @@ describe('transaction_timeout', () => {
   it('set within: counts from there; taken back to none: stops; shorter than the idle one: wins', async () => {
     await twinOnPlain()
     await asPostgres(['BEGIN', take(0), take(1), limit('transaction_timeout', '200ms')])
-    await asPostgres([limit(IDLE, '5s'), limit('transaction_timeout', '700ms'), 'BEGIN', take(0), take(1)])
+    await asPostgres([limit(IDLE, '30s'), limit('transaction_timeout', '2s'), 'BEGIN', take(0), take(1)])
     const client = await accounts.connect()
     await client.query(set)
     await client.query('BEGIN')
@@ -220,12 +222,12 @@ describe('transaction_timeout', () => {
 
   it('a failed transaction is over already', async () => {
     await twinOnPlain()
-    const statements = [limit('transaction_timeout', '700ms'), 'BEGIN', take(0), take(1), 'SELECT 1/0']
+    const statements = [limit('transaction_timeout', '2s'), 'BEGIN', take(0), take(1), 'SELECT 1/0']
     for (const where of ['weft', 'plain'] as const) {
       const client = await connect(where)
       client.write(queryMessage(statements.join(';')))
       await client.until('ReadyForQuery')
-      await query(accounts.cluster.plainUrl, 'SELECT pg_sleep(1)')
+      await query(accounts.cluster.plainUrl, 'SELECT pg_sleep(2.2)')
       client.write(queryMessage('ROLLBACK'))
       expect(
         (await client.until('ReadyForQuery')).map(({ text }) => text),
@@ -239,9 +241,9 @@ describe('statement_timeout', () => {
   it('each step of a statement is shorter, the whole is not: 57014, undone on all shards', async () => {
     const before = await sum()
     const client = await accounts.connect()
-    await client.query(limit('statement_timeout', '600ms'))
     await client.query('BEGIN')
     await client.query(take(0))
+    await client.query(limit('statement_timeout', '600ms'))
     // The key first, to know the shard; then the rest there.
     const steps = `INSERT INTO account VALUES (100000 + length(pg_sleep(0.4)::text), length(pg_sleep(0.4)::text))`
     await expect(client.query(steps)).rejects.toMatchObject({

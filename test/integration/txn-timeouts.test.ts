@@ -34,7 +34,6 @@ describe('statement_timeout', () => {
       code: '57014',
       message: 'canceling statement due to statement timeout',
     })
-    await client.query('RESET statement_timeout')
     await holder.query('ROLLBACK')
     expect(await sum()).toBe(before)
     await accounts.quiet()
@@ -51,9 +50,9 @@ describe('statement_timeout', () => {
     const before = await sum()
     const holder = await holdRow(2)
     await client.query('BEGIN')
-    await client.query('SET LOCAL statement_timeout = 200')
     await take(client, 0)
     await take(client, 1)
+    await client.query('SET LOCAL statement_timeout = 200')
     expect(await codeOf(take(client, 2))).toBe('57014')
     expect(await codeOf(take(client, 0))).toBe('25P02')
     await client.query('ROLLBACK')
@@ -66,7 +65,8 @@ describe('statement_timeout', () => {
   it('set in the midst of a transaction: holds on shards that take part already, and on later ones', async () => {
     await client.query('BEGIN')
     await take(client, 0)
-    await client.query("SET statement_timeout = '200ms'")
+    // What is to succeed under it, SAVEPOINT and ROLLBACK TO, has plenty of time.
+    await client.query("SET statement_timeout = '2s'")
     const slow = (shard: number) =>
       codeOf(client.query(`SELECT pg_sleep(5) FROM account WHERE id = ${accounts.on(shard)}`))
     await client.query('SAVEPOINT s')
@@ -98,9 +98,9 @@ describe('idle_in_transaction_session_timeout', () => {
   it('a transaction over shards: the session is gone, and nothing is left', async () => {
     const before = await sum()
     await client.query("SET idle_in_transaction_session_timeout = '200ms'")
-    await client.query('BEGIN')
-    await take(client, 0)
-    await take(client, 1)
+    // In one message, between whose statements it is not idle.
+    const takes = [0, 1].map((shard) => `UPDATE account SET amount = 1 WHERE id = ${accounts.on(shard)}`)
+    await client.query(`BEGIN; ${takes.join('; ')}`)
     await gone(0, 'account')
     await gone(1, 'account')
     expect(await codeOf(client.query('COMMIT'))).not.toBe('ok')
@@ -112,10 +112,10 @@ describe('idle_in_transaction_session_timeout', () => {
 describe('transaction_timeout', () => {
   it('a transaction over shards that lasts too long: aborted with 25P04, nothing is left', async () => {
     const before = await sum()
-    await client.query("SET transaction_timeout = '400ms'")
     await client.query('BEGIN')
     await take(client, 0)
     await take(client, 1)
+    await client.query("SET transaction_timeout = '400ms'")
     expect(await codeOf(client.query(`SELECT pg_sleep(5) FROM account WHERE id = ${accounts.on(1)}`))).toBe(
       '25P04',
     )

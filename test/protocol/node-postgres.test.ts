@@ -282,10 +282,9 @@ describe('node-postgres', () => {
     expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
 
-  test('query_timeout and statement_timeout: the statement ends with 57014', async () => {
+  test('statement_timeout: the statement ends with 57014', async () => {
     const client = await connect(undefined, { statement_timeout: 50 })
     expect((await outcome(client.query('SELECT pg_sleep(60)'))).error).toMatchObject({ code: '57014' })
-    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
 
   test('pool: 40 clients, mixed work, nothing mixed up', async () => {

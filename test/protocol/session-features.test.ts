@@ -290,12 +290,19 @@ const locks: Readonly<Record<string, readonly Step[]>> = {
     'DELETE FROM t WHERE id = 31',
   ],
   statement_timeout: [
-    "SET statement_timeout = '20ms'",
+    'BEGIN',
+    "SET LOCAL statement_timeout = '20ms'",
     'SELECT pg_sleep(10)',
-    'SELECT 1',
-    "BEGIN; SET LOCAL statement_timeout = '1h'; SELECT 2; COMMIT",
-    'RESET statement_timeout',
+    'ROLLBACK',
     'SELECT pg_sleep(0.05)',
+    "SET statement_timeout = '1h'",
+    "BEGIN; SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(10)",
+    'ROLLBACK',
+    'SELECT pg_sleep(0.05)',
+    'RESET statement_timeout',
+    "SET statement_timeout = '20ms'",
+    // Nothing comes after it that would have to be as quick.
+    'SELECT pg_sleep(10)',
   ],
   'sequences in a session': [
     'CREATE SEQUENCE seq',
