@@ -141,8 +141,14 @@ export class Pool {
 
   /** Whether closing a backend of `pool` makes room for one of `other`. */
   private mayTrade(pool: IdentityPool, other: IdentityPool): boolean {
-    if (this.hasRoom(other) || other.total >= pool.total) return false
-    return pool.isInternal === other.isInternal
+    if (this.hasRoom(other)) return false
+    if (pool.isInternal === other.isInternal) return other.total < pool.total
+    return pool.leaving === 0 && this.hasSurplus(pool, other)
+  }
+
+  /** Whether the agent's own work has what it took when clients left it free, and those of `other` now want it. */
+  private hasSurplus(pool: IdentityPool, other: IdentityPool): boolean {
+    return pool.isInternal && !other.isInternal && this.totals().clients < this.clientMax
   }
 
   // Connecting
@@ -178,7 +184,8 @@ export class Pool {
     for (const other of this.pools.values()) {
       // One is on its way out already: whoever waits is looked after when it is gone.
       if (other.leaving > 0) return
-      const first = other === pool || (other.isInternal && !pool.isInternal) ? undefined : other.idle[0]
+      const isKept = other.isInternal && !this.hasSurplus(other, pool)
+      const first = other === pool || isKept ? undefined : other.idle[0]
       if (first !== undefined && (oldest === undefined || first.idleSinceMs < oldest.idleSinceMs))
         oldest = first
     }

@@ -8,6 +8,8 @@ import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 
 const SIZE = 10
 const CLIENTS = SIZE - 3
+/** Of the agent's own connections, where clients leave it so many. */
+const INTERNAL_MAX = 4
 
 describe('agent pool', () => {
   let server: TestPostgres
@@ -101,6 +103,29 @@ describe('agent pool', () => {
     await Promise.all(holders.map((s) => s.query('COMMIT', { access: 'commit' })))
     expect((await waited).rows).toEqual([['2']])
   })
+
+  test.each(['before clients come', 'while they wait'])(
+    'pool: internal work took what clients left free, and gives it back %s: they get all that is theirs',
+    async (when) => {
+      const fewer = await startTestAgent(await fresh(), { pool: { size: 6 } })
+      const line = fewer.connect('c1')
+      const begin = (sessions: readonly TestSession[]) =>
+        Promise.all(sessions.map((s) => s.query('SELECT 1', { begin: ['BEGIN'] })))
+      const internal = Array.from({ length: INTERNAL_MAX }, (_, i) => {
+        return new TestSession(line, i, { kind: 'internal' })
+      })
+      const giveBack = () => Promise.all(internal.map((s) => s.query('COMMIT', { access: 'commit' })))
+      await begin(internal)
+      if (when === 'before clients come') await giveBack()
+      const begun = begin([11, 12, 13].map((id) => new TestSession(line, id, clientOf(server.user))))
+      if (when === 'while they wait') {
+        await expect.poll(() => fewer.status().waiting).toBe(2)
+        await giveBack()
+      }
+      expect((await begun).map(({ error }) => error?.code)).toEqual([undefined, undefined, undefined])
+      await fewer.stop()
+    },
+  )
 
   test('pool: a role that may not log in: its own error, and nobody else is bothered', async () => {
     await query(server.url, 'CREATE ROLE nologin NOLOGIN')
