@@ -28,13 +28,22 @@ export function begunStatement({ plan, text, ref, paramTypes }: Execution): Begu
   return statement
 }
 
+/** A text in place of the client's. */
+interface Replaced {
+  positionBefore(position: number): number
+}
+
 /** The client's errors point into the client's text. */
-export async function placedIn<T>(begun: BegunText, work: Promise<T>): Promise<T> {
+export async function placedIn<T>(replaced: Replaced, work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
-    if (!(error instanceof PgError) || error.fields.position === undefined) throw error
-    const position = begun.positionBefore(error.fields.position)
-    throw new PgError({ ...error.fields, position }, { cause: error })
+    throw error instanceof PgError ? placedError(replaced, error) : error
   }
+}
+
+export function placedError(replaced: Replaced, error: PgError): PgError {
+  if (error.fields.position === undefined) return error
+  const position = replaced.positionBefore(error.fields.position)
+  return new PgError({ ...error.fields, position }, { cause: error })
 }

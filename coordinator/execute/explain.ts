@@ -1,25 +1,29 @@
 import { weftError } from '../../errors/catalog.ts'
 import { commandComplete, dataRow } from '../../protocol/wire/backend-messages.ts'
-import type { ExplainPlan, ForwardPlan, Plan } from '../../sql/plan/plan.ts'
+import type { ExplainPlan, ForwardPlan, InsertPlan, InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runOnOne } from './forward.ts'
+import { onlyShard } from './insert.ts'
+import { needsCut } from './on-shards.ts'
 import { Collector } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { failedLeaves, sendAsWritten, sendRewritten, settle } from './send.ts'
 import { textColumn } from './setting.ts'
 
+type Insert = InsertPlan | InsertSelectPlan
+
 /** EXPLAIN: one shard answers as it is; several are shown one under the other, below a line that names the route. */
 export async function runExplain(ctx: ExecContext, exec: Execution, plan: ExplainPlan): Promise<void> {
   const { inner } = plan
   if (inner.kind === 'refused') throw inner.error
-  if (inner.kind !== 'forward') return explainOther(ctx, exec, inner)
+  if (inner.kind !== 'forward') return explainOther(ctx, exec, plan)
   const shards = await resolveShards(ctx, inner.route, exec)
   if (shards.length === 1) return runOnOne(ctx, exec, shards[0]!)
   const { onSeveral } = inner
   if (onSeveral.kind === 'refuse') throw onSeveral.error
   if (plan.format !== 'text') throw weftError('not_supported', FORMAT)
   if (plan.analyze && inner.access === 'write') throw weftError('not_supported', ANALYZE)
-  await ctx.admit()
+  await admit(ctx, plan)
   const lines = [headline(inner, shards)]
   for (const shard of shards) {
     lines.push(`  ->  Shard ${shard}`)
@@ -29,6 +33,13 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   say(ctx, exec, lines)
 }
 
+/** What is run, shard after shard, is to show one state: by itself it is a transaction with one snapshot of the cluster. */
+async function admit(ctx: ExecContext, { analyze }: ExplainPlan): Promise<void> {
+  if (!analyze || ctx.tx.isOpen) return ctx.admit()
+  if (ctx.hasTransactionSnapshots) return ctx.needTransaction()
+  return needsCut(ctx) ? ctx.needTransaction({ isolation: 'repeatable read' }) : ctx.admit()
+}
+
 const FORMAT = {
   what: 'EXPLAIN over several shards supports FORMAT TEXT only',
   hint: 'Restrict the shard key to one value, or use FORMAT TEXT.',
@@ -36,6 +47,10 @@ const FORMAT = {
 const ANALYZE = {
   what: 'EXPLAIN ANALYZE of a statement that writes on several shards is not supported',
   hint: 'Use EXPLAIN, or restrict the shard key to one value.',
+}
+const ANALYZE_INSERT = {
+  what: 'EXPLAIN ANALYZE of an INSERT whose rows Weft has to spread, or to complete, is not supported',
+  hint: 'Use EXPLAIN, or insert VALUES for one shard, with constants for the shard key and for columns that draw from a sequence.',
 }
 
 function headline(plan: ForwardPlan, shards: readonly number[]): string {
@@ -80,16 +95,29 @@ function say(ctx: ExecContext, exec: Execution, lines: readonly string[]): void 
   ctx.out.hold(commandComplete('EXPLAIN'))
 }
 
+async function explainOther(ctx: ExecContext, exec: Execution, plan: ExplainPlan): Promise<void> {
+  const { inner } = plan
+  if (inner.kind !== 'insert' && inner.kind !== 'insert-select') return runOnOne(ctx, exec, HOME)
+  // The home shard's defaults are the cluster's.
+  const shard = ctx.node.shardCount === 1 ? HOME : plan.analyze ? await shardOf(ctx, exec, inner) : undefined
+  if (shard !== undefined) return runOnOne(ctx, exec, shard)
+  return explainInsert(ctx, exec, inner)
+}
+
+/** Where an INSERT that is run as written inserts what it would insert. */
+async function shardOf(ctx: ExecContext, exec: Execution, inner: Insert): Promise<number> {
+  const shard = inner.kind === 'insert' ? await onlyShard(ctx, exec, inner) : undefined
+  if (shard === undefined) throw weftError('not_supported', ANALYZE_INSERT)
+  return shard
+}
+
 /** An INSERT is planned by Postgres alike on every shard: the home shard speaks for all. */
-async function explainOther(ctx: ExecContext, exec: Execution, inner: Plan): Promise<void> {
-  if (inner.kind === 'insert' || inner.kind === 'insert-select') {
-    const collector = new Collector()
-    await ctx.admit()
-    sendAsWritten(ctx, ctx.line(HOME), exec, collector)
-    const end = settle(ctx, ctx.line(HOME), await failedLeaves(ctx, ctx.line(HOME), collector.ended))
-    const rows = end.rows.map((row) => `  ${row[0]?.toString('utf8') ?? ''}`)
-    const what = inner.table.kind === 'reference' ? 'every shard' : 'the shards that own the rows'
-    return say(ctx, exec, [`Weft Insert on ${what} (${inner.table.name})`, ...rows])
-  }
-  return runOnOne(ctx, exec, HOME)
+async function explainInsert(ctx: ExecContext, exec: Execution, inner: Insert): Promise<void> {
+  const collector = new Collector()
+  await ctx.admit()
+  sendAsWritten(ctx, ctx.line(HOME), exec, collector)
+  const end = settle(ctx, ctx.line(HOME), await failedLeaves(ctx, ctx.line(HOME), collector.ended))
+  const rows = end.rows.map((row) => `  ${row[0]?.toString('utf8') ?? ''}`)
+  const what = inner.table.kind === 'reference' ? 'every shard' : 'the shards that own the rows'
+  say(ctx, exec, [`Weft Insert on ${what} (${inner.table.name})`, ...rows])
 }

@@ -66,7 +66,8 @@ async function runOnSeveral(
   if (exec.plan.access === 'write') await ctx.needTransaction()
   // In a Query there are no parameters: Postgres has an error for `$1` there, but none in a Parse.
   const isBound = exec.bind !== undefined || exec.plan.paramCount === 0
-  const begun = isBound && needsCut(ctx) ? begunStatement(exec) : undefined
+  const toCopies = speak === 'first'
+  const begun = isBound && needsCut(ctx, toCopies) ? begunStatement(exec) : undefined
   if (begun?.query !== undefined) {
     await ctx.needTransaction()
     await lockAhead(ctx, shards, begun.query)
@@ -74,15 +75,15 @@ async function runOnSeveral(
   const state = new ForwardState(exec.wantsRowDescription)
   state.joinsCopies = true
   const send = (line: ShardLine, i: number) => {
-    const consumer = new RowForwarder(ctx.out, state, i === 0 || speak !== 'first')
+    const consumer = new RowForwarder(ctx.out, state, i === 0 || !toCopies)
     sendAsWritten(ctx, line, exec, consumer, begun)
     return consumer.ended
   }
   const seesOneState = isBound && (speak === 'rows' || begun !== undefined)
-  const runs = (seesOneState ? readOnShards : onShards)(ctx, shards, send)
+  const runs = seesOneState ? readOnShards(ctx, shards, send, toCopies) : onShards(ctx, shards, send)
   const ends = await (begun === undefined ? runs : placedIn(begun, runs))
   if (state.copyOutSent) ctx.out.push(COPY_DONE)
-  ctx.out.hold(tagWithCount(ends[0]!.tag, speak === 'first' ? agreed(ends) : total(ends)))
+  ctx.out.hold(tagWithCount(ends[0]!.tag, toCopies ? agreed(ends) : total(ends)))
 }
 
 const ROW_LIMIT = {
@@ -90,13 +91,13 @@ const ROW_LIMIT = {
   hint: 'Fetch all rows, or restrict the shard key to one value.',
 }
 
-function total(ends: readonly ExecEnd[]): number | null {
+export function total(ends: readonly ExecEnd[]): number | null {
   if (ends.every((end) => end.count === null)) return null
   return ends.reduce((sum, end) => sum + (end.count ?? 0), 0)
 }
 
 /** Copies of a reference table must have answered alike (invariant I5). */
-function agreed(ends: readonly ExecEnd[]): number | null {
+export function agreed(ends: readonly ExecEnd[]): number | null {
   const count = ends[0]!.count
   if (ends.some((end) => end.count !== count)) {
     throw new PgError({

@@ -1,6 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import { commandComplete } from '../../protocol/wire/backend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
+import { castType } from '../../sql/plan/cast-type.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
 import type { InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
@@ -55,18 +56,11 @@ function selectWithCasts(plan: InsertSelectPlan): string {
   const names = plan.columns.map((_, i) => `weft_c${i}`)
   const casts = plan.columns.map((name, i) => {
     const column = plan.table.columns.find((c) => c.name === name)
-    const type = column === undefined ? undefined : castType(column.type)
-    return type === undefined ? names[i]! : `${names[i]}::${type}`
+    return column === undefined ? names[i]! : `${names[i]}::${castType(column.type)}`
   })
   const fills = plan.fill.map((fill) => fill.expression)
   const alias = names.length === 0 ? '' : `(${names.join(', ')})`
   return `SELECT ${[...casts, ...fills].join(', ')} FROM (${plan.selectSql}) AS weft_q${alias}`
-}
-
-/** `character` and `bit` alone mean a length of one. */
-function castType(type: string): string | undefined {
-  if (type === 'character') return 'bpchar'
-  return type === 'bit' || type === 'bit varying' ? undefined : type
 }
 
 interface Target {

@@ -1,15 +1,19 @@
 import { weftError } from '../../errors/catalog.ts'
+import type { Rewritten } from '../../sql/plan/edited-text.ts'
 import { buildInsert, type SplicedValues } from '../../sql/plan/insert-text.ts'
 import type { InsertPlan, InsertRow } from '../../sql/plan/plan.ts'
+import { placedError } from './begun-statement.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { evaluateExpressions, evaluateFills } from './evaluate.ts'
-import { runOnOne, settleAll } from './forward.ts'
+import { agreed, runOnOne, settleAll, total } from './forward.ts'
 import { NULL_KEY } from './key-slots.ts'
-import { ForwardState, tagWithCount } from './replies.ts'
+import { needsCut, readOnShards } from './on-shards.ts'
+import { type ExecEnd, ForwardState, tagWithCount } from './replies.ts'
 import { inOrder, RowKeeper } from './returned-rows.ts'
 import { slotOf } from './route.ts'
 import { endOfWrite, sendRewritten, settle } from './send.ts'
 import { slotOfText } from './server-slot.ts'
+import type { ShardLine } from './shard-line.ts'
 
 /** INSERT … VALUES whose rows may belong to several shards, or need values that only the home shard can give. */
 export async function runInsert(ctx: ExecContext, exec: Execution, plan: InsertPlan): Promise<void> {
@@ -20,6 +24,18 @@ export async function runInsert(ctx: ExecContext, exec: Execution, plan: InsertP
   if (groups.size > 1) await ctx.needTransaction()
   else await ctx.admit()
   await insertGroups(ctx, exec, plan, values, groups)
+}
+
+/** The shard on which the statement as written inserts all that it would insert; undefined: there is none. */
+export async function onlyShard(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: InsertPlan,
+): Promise<number | undefined> {
+  const isComputed = plan.rows.some(({ key }) => key.source.kind === 'expression')
+  if (isComputed || plan.fill.length > 0) return undefined
+  const groups = await groupRows(ctx, exec, plan, { fills: [], keys: [] })
+  return groups.size === 1 ? [...groups.keys()][0] : undefined
 }
 
 /** Values that Weft puts into the text in place of expressions and omitted columns. */
@@ -91,20 +107,36 @@ async function insertGroups(
   groups: ReadonlyMap<number, readonly number[]>,
 ): Promise<void> {
   const state = new ForwardState(exec.wantsRowDescription)
-  const isReference = plan.table.kind === 'reference'
-  const runs = [...groups].map(([shard, indexes]) => {
-    const { sql, params } = buildInsert(plan, exec.text, indexes, values)
-    const line = ctx.line(shard)
+  const toCopies = plan.table.kind === 'reference'
+  const begins = plan.looks && groups.size > 1 && needsCut(ctx, toCopies)
+  const keepers: RowKeeper[] = []
+  const send = (line: ShardLine): Promise<ExecEnd> => {
     const keeper = new RowKeeper(ctx.out, state)
-    sendRewritten(ctx, line, exec, sql, params, keeper)
-    return { line, indexes, keeper }
-  })
-  const ends = await settleAll(runs.map(({ line, keeper }) => endOfWrite(ctx, line, keeper.ended)))
-  for (const [i, end] of ends.entries()) settle(ctx, runs[i]!.line, end)
-  const spoken = isReference ? runs.slice(0, 1) : runs
-  for (const row of inOrder(spoken.map(({ indexes, keeper }) => ({ indexes, rows: keeper.rows })))) {
-    ctx.out.push(row)
+    keepers.push(keeper)
+    const text = buildInsert(plan, exec.text, groups.get(line.shard)!, values, begins)
+    sendRewritten(ctx, line, exec, text.sql, text.params, keeper, exec.bind?.resultFormats, begins)
+    return placedEnd(text, keeper.ended)
   }
-  const count = ends.slice(0, spoken.length).reduce((sum, end) => sum + (end.count ?? 0), 0)
-  ctx.out.hold(tagWithCount(ends[0]!.tag, count))
+  const shards = [...groups.keys()]
+  const ends = begins ? await readOnShards(ctx, shards, send, toCopies) : await insertOn(ctx, shards, send)
+  const parts = [...groups.values()].map((indexes, i) => ({ indexes, rows: keepers[i]!.rows }))
+  for (const row of inOrder(toCopies ? parts.slice(0, 1) : parts)) ctx.out.push(row)
+  ctx.out.hold(tagWithCount(ends[0]!.tag, toCopies ? agreed(ends) : total(ends)))
+}
+
+/** What is inserted reads no tables: each shard in its own time. */
+async function insertOn(
+  ctx: ExecContext,
+  shards: readonly number[],
+  send: (line: ShardLine) => Promise<ExecEnd>,
+): Promise<readonly ExecEnd[]> {
+  const lines = shards.map((shard) => ctx.line(shard))
+  const ends = await settleAll(lines.map((line) => endOfWrite(ctx, line, send(line))))
+  for (const [i, end] of ends.entries()) settle(ctx, lines[i]!, end)
+  return ends
+}
+
+async function placedEnd(text: Rewritten, ended: Promise<ExecEnd>): Promise<ExecEnd> {
+  const end = await ended
+  return end.error === undefined ? end : { ...end, error: placedError(text, end.error) }
 }

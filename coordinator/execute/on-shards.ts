@@ -5,9 +5,12 @@ import type { ExecEnd } from './replies.ts'
 import { failedLeaves, settle } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
-/** Whether a statement over several shards is to be given one snapshot of them: its transaction has none throughout. */
-export function needsCut(ctx: ExecContext): boolean {
-  return readsConsistently(ctx.settings) && !ctx.hasTransactionSnapshots
+/**
+ * Whether a statement over several shards is to be given one snapshot of them: its transaction has none throughout.
+ * `toCopies`: it writes to the copies of a reference table, which come out alike whatever the user wants of reads.
+ */
+export function needsCut(ctx: ExecContext, toCopies = false): boolean {
+  return (toCopies || readsConsistently(ctx.settings)) && !ctx.hasTransactionSnapshots
 }
 
 /** Waits for its turn to hold backends on several shards; call the answer when it holds none any more. */
@@ -21,16 +24,17 @@ async function turn(ctx: ExecContext): Promise<() => void> {
 
 /**
  * Runs a statement that reads several shards, on all of them at once: under one cut (DESIGN 5), unless its transaction
- * has its snapshot already or the user wants none. So does one that writes, if it tells when it has begun. `send` begins
- * the exec on one line, and gives its end.
+ * has its snapshot already or the user wants none (`needsCut`). So does one that writes, if it tells when it has begun.
+ * `send` begins the exec on one line, and gives its end.
  */
 export async function readOnShards<T extends ExecEnd>(
   ctx: ExecContext,
   shards: readonly number[],
   send: (line: ShardLine, i: number) => Promise<T>,
+  toCopies = false,
 ): Promise<readonly T[]> {
   if (!ctx.tx.isOpen && ctx.hasTransactionSnapshots) await ctx.needTransaction()
-  if (!needsCut(ctx)) {
+  if (!needsCut(ctx, toCopies)) {
     await ctx.admit()
     return onShards(ctx, shards, send)
   }

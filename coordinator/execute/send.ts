@@ -101,6 +101,7 @@ function asExtended(text: string): Buffer {
 /**
  * Runs another text in place of the client's, with a selection of its parameters (`params`: their numbers in the
  * client's statement, in the order of the new text's $1, $2, …). Results come in the formats the client asked for.
+ * `begins`: see SendOptions.
  */
 export function sendRewritten(
   ctx: ExecContext,
@@ -110,8 +111,9 @@ export function sendRewritten(
   params: readonly number[],
   consumer: ReplyConsumer,
   resultFormats: readonly number[] = exec.bind?.resultFormats ?? [],
+  begins = false,
 ): void {
-  const options = { writes: exec.plan.access === 'write', taints: exec.plan.effects.taintsBackend }
+  const options = { writes: exec.plan.access === 'write', taints: exec.plan.effects.taintsBackend, begins }
   prepareRequest(ctx, line, options)
   line.request.payload = rewrittenPayload(line, exec, sql, params, resultFormats)
   line.exec(consumer)

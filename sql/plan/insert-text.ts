@@ -1,5 +1,7 @@
+import { BEGUN } from './begun-text.ts'
+import { type Edit, edited, type Piece, type Rewritten, rewritten } from './edited-text.ts'
 import type { InsertPlan, InsertRow } from './plan.ts'
-import { nextToken, quoteName, quoteText } from './text-scan.ts'
+import { quoteName, quoteText } from './text-scan.ts'
 
 /** Values that take the place of expressions and defaults, as text in Postgres' output format. */
 export interface SplicedValues {
@@ -9,32 +11,27 @@ export interface SplicedValues {
   readonly keys: readonly (string | null | undefined)[]
 }
 
-export interface Rewritten {
-  readonly sql: string
-  /** Parameter n of `sql` is the client's parameter `params[n - 1]`: Postgres cannot type a number that is left out. */
-  readonly params: readonly number[]
-}
-
-/** The statement with some of its rows only, and with the values spliced in. */
+/**
+ * The statement with some of its rows only, and with the values spliced in. `begins`: the first of them tells when the
+ * statement has begun, where it can (`InsertRow.begins`).
+ */
 export function buildInsert(
   plan: InsertPlan,
   sql: string,
   rowIndexes: readonly number[],
   values: SplicedValues,
+  begins = false,
 ): Rewritten {
-  const rows = rowIndexes.map((index) =>
-    rowText(plan, sql, plan.rows[index]!, values.fills[index] ?? [], values.keys[index]),
-  )
-  return renumberParams(`${headText(plan, sql)}${rows.join(', ')}${sql.slice(plan.tailStart)}`)
+  const rows = rowIndexes.flatMap((index, i) => [
+    ...(i === 0 ? [] : [COMMA]),
+    ...rowPieces(plan, sql, index, values, begins && i === 0),
+  ])
+  return rewritten(sql, [...headPieces(plan, sql), ...rows, ...edited(sql, plan.tailStart, sql.length, [])])
 }
 
-interface Edit {
-  readonly start: number
-  readonly end: number
-  readonly text: string
-}
+const COMMA: Piece = { text: ', ', from: 0, isNew: true }
 
-function headText(plan: InsertPlan, sql: string): string {
+function headPieces(plan: InsertPlan, sql: string): Piece[] {
   const edits: Edit[] = []
   const appended = plan.fill.filter((f) => f.appended).map((f) => quoteName(f.column))
   const list = plan.columnList
@@ -50,51 +47,43 @@ function headText(plan: InsertPlan, sql: string): string {
   return edited(sql, 0, plan.rows[0]!.start, edits)
 }
 
-function rowText(
+function rowPieces(
   plan: InsertPlan,
   sql: string,
-  row: InsertRow,
-  fills: readonly (string | null)[],
-  key: string | null | undefined,
-): string {
+  index: number,
+  values: SplicedValues,
+  begins: boolean,
+): Piece[] {
+  const row = plan.rows[index]!
+  const fills = values.fills[index] ?? []
+  const key = values.keys[index]
   const edits: Edit[] = []
+  const [before, after] = begins ? beginEdits(row) : []
+  if (before !== undefined) edits.push(before)
   const { source } = row.key
   if (source.kind === 'expression' && key !== undefined) {
     edits.push({ start: source.start, end: source.end, text: quoteText(key) })
   }
   for (const { fill, start, end } of row.defaults)
     edits.push({ start, end, text: quoteText(fills[fill] ?? null) })
+  if (after !== undefined) edits.push(after)
   const appended = plan.fill.flatMap((f, i) => (f.appended ? [`, ${quoteText(fills[i] ?? null)}`] : []))
   edits.push({ start: row.end - 1, end: row.end - 1, text: appended.join('') })
   return edited(sql, row.start, row.end, edits)
 }
 
-function edited(sql: string, start: number, end: number, edits: readonly Edit[]): string {
-  let text = ''
-  let at = start
-  for (const edit of [...edits].sort((a, b) => a.start - b.start)) {
-    text += sql.slice(at, edit.start) + edit.text
-    at = edit.end
-  }
-  return text + sql.slice(at, end)
+/** Around one of the row's values: evaluated before the row is inserted, which may have to wait for others. */
+function beginEdits({ begins }: InsertRow): readonly Edit[] {
+  if (begins === undefined) return []
+  const { start, end, castTo } = begins
+  const cast = castTo === undefined ? '' : `::${castTo}`
+  return [
+    { start, end: start, text: `CASE WHEN ${BEGUN} THEN (` },
+    { start: end, end, text: `)${cast} END` },
+  ]
 }
 
 /** Numbers the parameters of a text anew, without gaps, in the order in which they first appear. */
 export function renumberParams(sql: string): Rewritten {
-  if (!sql.includes('$')) return { sql, params: [] }
-  const params: number[] = []
-  let text = ''
-  let at = 0
-  for (let t = nextToken(sql, 0); t; t = nextToken(sql, t.end)) {
-    if (sql.charCodeAt(t.start) !== 0x24 || !isDigit(sql.charCodeAt(t.start + 1))) continue
-    const number = Number(sql.slice(t.start + 1, t.end))
-    if (!params.includes(number)) params.push(number)
-    text += `${sql.slice(at, t.start)}$${params.indexOf(number) + 1}`
-    at = t.end
-  }
-  return { sql: text + sql.slice(at), params }
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39
+  return rewritten(sql, edited(sql, 0, sql.length, []))
 }

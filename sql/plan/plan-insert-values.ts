@@ -3,10 +3,18 @@ import { PgError } from '../../errors/pg-error.ts'
 import { EMPTY_SPACE, type Scope } from '../analyze/block.ts'
 import { constantOf } from '../analyze/conditions.ts'
 import { acceptsCasts } from '../analyze/facts.ts'
-import { as, kindOf, type Node, walk } from '../parse/ast.ts'
+import { as, kindOf, type Node } from '../parse/ast.ts'
+import { type RowValue, rowBegins } from './begun-rows.ts'
 import { columnListOf, insertPlaces, type RowPlace, rowPlaces } from './insert-places.ts'
 import type { InsertPlan, InsertRow, KeyValue, Plan } from './plan.ts'
-import { columnsFor, type Insert, insertCommon, readsSharded } from './plan-insert.ts'
+import {
+  columnsFor,
+  hasSubquery,
+  type Insert,
+  insertCommon,
+  looksAtTables,
+  readsSharded,
+} from './plan-insert.ts'
 import {
   forwardTo,
   isSingle,
@@ -26,7 +34,7 @@ const NO_SCOPE: Scope = { space: EMPTY_SPACE, parent: undefined, ctes: new Map()
 
 type Fill = InsertPlan['fill'][number]
 
-/** INSERT … VALUES into a sharded table, or into a reference table with defaults to be computed once. */
+/** INSERT … VALUES into a sharded table, or into a reference table with defaults to be computed once or with subqueries. */
 export function planInsertValues(insert: Insert): Plan {
   const { a, node, relation } = insert
   const error = mixError(a) ?? placeError(a)
@@ -43,6 +51,7 @@ export function planInsertValues(insert: Insert): Plan {
     return planOneRow(insert)
   const reason = severalError(insert, rows, keyAt)
   if (reason) return refused(a, 'INSERT', reason)
+  const looks = looksAtTables(insert)
   return {
     ...insertCommon(a, node),
     generic: false,
@@ -51,7 +60,8 @@ export function planInsertValues(insert: Insert): Plan {
     table: relation,
     keyType: relation.key?.type ?? 'int4',
     fill,
-    ...placesOf(insert, rows, columns, keys, fill),
+    looks,
+    ...placesOf(insert, rows, columns, keys, fill, looks),
   }
 }
 
@@ -141,7 +151,7 @@ function severalError(
   keyAt: number,
 ): PgError | undefined {
   const { a, node, relation } = insert
-  if (a.targets.length > 1 || node.withClause) {
+  if (a.targets.length > 1 || (node.withClause && relation.kind === 'sharded')) {
     return unsupported(
       `a WITH clause before INSERT … VALUES into "${relation.name}" is supported for one row whose columns all have values`,
       'Write the values without WITH.',
@@ -157,14 +167,6 @@ function severalError(
     )
   }
   return undefined
-}
-
-function hasSubquery(node: Node | undefined): boolean {
-  let found = false
-  walk(node, (kind) => {
-    if (kind === 'SubLink') found = true
-  })
-  return found
 }
 
 /** A parameter in the place of a column has the column's type, unless it is used elsewhere too. */
@@ -186,8 +188,9 @@ function placesOf(
   columns: readonly string[],
   keys: readonly (KeyValue | undefined)[],
   fill: readonly Fill[],
+  looks: boolean,
 ): Places {
-  const { text, node, relation } = insert
+  const { text, node, relation, ctx } = insert
   const places = insertPlaces(text, node)
   const found = rowPlaces(text, places.source)
   const keyAt = columns.indexOf(relation.key?.column ?? '')
@@ -196,11 +199,29 @@ function placesOf(
   )
   const overrides = always && node.override !== 'OVERRIDING_SYSTEM_VALUE'
   return {
-    rows: rows.map((row, i) => rowOf(relation.kind, row, found[i]!, keyAt, keys[i], columns, fill)),
+    rows: rows.map((row, i) => ({
+      ...rowOf(relation.kind, row, found[i]!, keyAt, keys[i], columns, fill),
+      ...(looks ? rowBegins(valuesOf(insert, row, found[i]!, keys[i], columns), ctx.paramTypes) : {}),
+    })),
     columnList: columnListOf(places, columns),
     tailStart: found.at(-1)?.end ?? text.length,
     ...(overrides ? { overridingAt: places.overridingAt } : {}),
   }
+}
+
+function valuesOf(
+  { relation }: Insert,
+  row: readonly Pg.Node[],
+  place: RowPlace,
+  constant: KeyValue | undefined,
+  columns: readonly string[],
+): RowValue[] {
+  return row.map((node, i) => ({
+    node,
+    ...place.items[i]!,
+    column: relation.columns.find((c) => c.name === columns[i]),
+    isSpliced: columns[i] === relation.key?.column && constant === undefined,
+  }))
 }
 
 function rowOf(

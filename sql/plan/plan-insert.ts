@@ -3,7 +3,7 @@ import type { Analysis } from '../analyze/analyze.ts'
 import { insertColumns } from '../analyze/modify.ts'
 import { traitsOf, unstableBecause } from '../analyze/traits.ts'
 import type { Relation } from '../catalog.ts'
-import { as, type InsertStmt, type SelectStmt, walk } from '../parse/ast.ts'
+import { as, type InsertStmt, type Node, type SelectStmt, walk } from '../parse/ast.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { planInsertSelect, planShardedSelect } from './plan-insert-select.ts'
 import { planInsertValues } from './plan-insert-values.ts'
@@ -56,6 +56,19 @@ function planSharded(insert: Insert): Plan {
   return readsSharded(a) || a.targets.length > 1 ? planShardedSelect(insert) : planInsertSelect(insert)
 }
 
+/** Subqueries, and functions that Weft cannot look into. */
+export function looksAtTables({ a, node }: Insert): boolean {
+  return a.traits.user !== undefined || hasSubquery(node)
+}
+
+export function hasSubquery(node: Node | InsertStmt | undefined): boolean {
+  let found = false
+  walk(node, (kind) => {
+    if (kind === 'SubLink') found = true
+  })
+  return found
+}
+
 /** Rows that are inserted are occurrences too, without a column of their own. */
 export function readsSharded(a: Analysis): boolean {
   return a.occurrences.some((o) => o.column !== undefined)
@@ -72,7 +85,8 @@ function planReference(insert: Insert): Plan {
   const unstable = unstableBecause(a.traits) ?? a.traits.timeLiteral ?? a.locals[0]
   if (unstable !== undefined) return planComputedOnce(insert, unstable)
   const fills = omittedColumns(relation, node)?.some((c) => hasUnstableDefault(c, a.catalog))
-  if (fills) return source ? planInsertValues(insert) : planInsertSelect(insert)
+  // Each copy would look at its tables at a time of its own.
+  if (fills || looksAtTables(insert)) return source ? planInsertValues(insert) : planInsertSelect(insert)
   const common = insertCommon(a, node)
   // Another text might say 'now', which every copy would read at a time of its own.
   const generic = !a.traits.stringLiteral

@@ -122,11 +122,16 @@ export interface InsertRow {
     | { readonly source: { readonly kind: 'default' } }
   /** Range of each DEFAULT keyword that stands for a column in `fill` (index into `fill`). */
   readonly defaults: readonly { readonly fill: number; readonly start: number; readonly end: number }[]
+  /**
+   * The value in which the row can tell that its statement has begun (sql/plan/begun-rows.ts), and the type that it must be
+   * cast to for that. Only when the plan `looks`; absent: no value will do.
+   */
+  readonly begins?: { readonly start: number; readonly end: number; readonly castTo?: string }
 }
 
 /**
- * INSERT … VALUES into a sharded table; also into a reference table (`table.kind`) that needs `fill`: then `keyType`
- * and the rows' keys mean nothing, and the built text with all rows goes to every shard.
+ * INSERT … VALUES into a sharded table; also into a reference table (`table.kind`) that needs `fill` or `looks`: then
+ * `keyType` and the rows' keys mean nothing, and the built text with all rows goes to every shard.
  */
 export interface InsertPlan extends PlanCommon {
   readonly kind: 'insert'
@@ -144,6 +149,8 @@ export interface InsertPlan extends PlanCommon {
     readonly isKey: boolean
     readonly appended: boolean
   }[]
+  /** Its values, ON CONFLICT or RETURNING may read tables: on several shards all of them are to see one state. */
+  readonly looks: boolean
   /** Where the column list's `)` stands, or where one `("a","b")` must be put; see `sql/plan/insert-text.ts`. */
   readonly columnList:
     | { readonly kind: 'explicit'; readonly closeAt: number }

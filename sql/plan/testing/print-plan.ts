@@ -110,7 +110,7 @@ function builtLines(plan: InsertPlan, text: string): string[] {
   const all = plan.rows.map((_, row) => row)
   const groups = all.length > 1 ? [all, all.slice(-1)] : [all]
   return groups.map((rows) => {
-    const { sql, params } = buildInsert(plan, text, rows, values)
+    const { sql, params } = buildInsert(plan, text, rows, values, plan.looks)
     return `built: ${sql}${params.length > 0 ? ` [${params.join(',')}]` : ''}`
   })
 }

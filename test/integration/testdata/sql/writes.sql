@@ -677,3 +677,81 @@ TRUNCATE nope;
 TRUNCATE scratch, idents;
 
 SELECT count(*) FROM idents;
+
+-- # subqueries in VALUES, rows for several shards
+CREATE DOMAIN small AS int CHECK (value < 100);
+
+CREATE TYPE pair AS (a int, b text);
+
+CREATE TABLE typed (id int PRIMARY KEY, c char(3), v varchar(5), b bit(3), vb bit varying(4), n numeric(5,2), iv interval year,
+  ts timestamptz, d small, m mood, j jsonb, ca char(3)[], p pair, y boolean) WITH (shard_key = 'id');
+
+INSERT INTO typed (c, id, n) VALUES ('ab', '1', (SELECT 1.005)), ('a', '2', 7), (NULL, '3', NULL), ('abc ', '4', (SELECT 3)) RETURNING *;
+
+INSERT INTO typed (c, id, n) VALUES ('abcd', '11', (SELECT 1.005)), ('abcd', '12', 7), ('abcd', '13', NULL);
+
+INSERT INTO typed (v, id, n) VALUES ('12345  ', '21', (SELECT 1)), ('12345  ', '22', 7), ('abc', '23', NULL) RETURNING v, id, n;
+
+INSERT INTO typed (v, id, n) VALUES ('123456', '31', (SELECT 1)), ('123456', '32', 7), ('123456', '33', NULL);
+
+INSERT INTO typed (b, id, n) VALUES ('101', '41', (SELECT 1)), (B'111', '42', 7), ('000', '43', NULL) RETURNING b, id, n;
+
+INSERT INTO typed (b, id, n) VALUES ('10', '51', (SELECT 1)), ('10', '52', 7), ('10', '53', NULL);
+
+INSERT INTO typed (vb, id, n) VALUES ('1', '51', (SELECT 1)), ('10', '52', 7), ('1010', '53', NULL) RETURNING vb, id;
+
+INSERT INTO typed (iv, id, n) VALUES ('1', '61', (SELECT 1)), ('2', '62', 7), ('3', '63', NULL) RETURNING iv, id;
+
+INSERT INTO typed (d, id, n) VALUES ('7', '71', (SELECT 1)), (NULL, '72', 7), ('99', '73', NULL) RETURNING d, id;
+
+INSERT INTO typed (d, id, n) VALUES ('100', '81', (SELECT 1)), ('100', '82', 7), ('100', '83', NULL);
+
+INSERT INTO typed (m, id, n) VALUES ('sad', '81', (SELECT 1)), ('ok', '82', 7), ('happy', '83', NULL) RETURNING m, id;
+
+INSERT INTO typed (j, id, n) VALUES ('{"a": 1}', '91', (SELECT 1)), ('null', '92', 7), (NULL, '93', NULL) RETURNING j, id;
+
+INSERT INTO typed (ca, id, n) VALUES ('{ab,c}', '101', (SELECT 1)), (ARRAY['abc'], '102', 7), ('{}', '103', NULL) RETURNING ca, id;
+
+INSERT INTO typed (ca, id) SELECT 104, 1;
+
+INSERT INTO typed (ca, id, b) SELECT ARRAY['abc', 'd'], 105, B'101' RETURNING ca, b;
+
+INSERT INTO typed (p, id, n) VALUES (ROW(1, 'x'), '111', (SELECT 1)), ('(2,y)', '112', 7), (ROW(3, NULL), '113', NULL) RETURNING p, id;
+
+INSERT INTO typed (y, id, n) VALUES (1, 121, (SELECT 1)), (0, 122, 7), (1, 123, NULL);
+
+INSERT INTO typed (y, id, n) VALUES (true, 121, (SELECT 1)), ('f', 122, 7), (NULL, 123, NULL) RETURNING y, id;
+
+INSERT INTO typed (ts, id, v) VALUES ('2024-02-03 04:05:06+00', 2 * 66, (SELECT 'x')), ('2024-02-03', 2 * 67, 'y'), (NULL, 2 * 68, 'z') RETURNING ts, id, v;
+
+-- params: abc | 141 | 142 | 143
+INSERT INTO typed (v, id) VALUES ($1, $2), ($1, $3), ((SELECT $1), $4) RETURNING v, id;
+
+-- params: 1.005 | 151 | 152 | 153
+INSERT INTO typed (n, id, c) VALUES ($1, $2, (SELECT 'p')), ($1, $3, 'q'), ($1, $4, NULL) RETURNING n, id, c;
+
+-- params: abc::text | 161::int4 | 162::int4 | 163::int4
+INSERT INTO typed (v, id) VALUES ($1, $2), ($1, $3), ((SELECT $1), $4) RETURNING v, id;
+
+INSERT INTO typed (id, v) VALUES (1, 'n'), (2, 'n'), (3, 'n'), (170, 'n') ON CONFLICT (id) DO UPDATE SET v = excluded.v || (SELECT count(*) FROM places), c = typed.c WHERE typed.id < (SELECT 3) RETURNING id, v, c;
+
+INSERT INTO typed (id) VALUES (171), (172), (1), (173) ON CONFLICT DO NOTHING RETURNING id, (SELECT 5);
+
+INSERT INTO typed (id, v) VALUES (181, 'x'), (182, (SELECT nosuch)), (183, 'y');
+
+INSERT INTO typed (id, v) VALUES (181, 'x'), (182, 1 / (SELECT 0)), (183, 'y');
+
+INSERT INTO typed (id, v) VALUES (181, 'x'), (182, (SELECT 'a' FROM generate_series(1, 2))), (183, 'y');
+
+SELECT * FROM typed;
+
+INSERT INTO places VALUES ('s1', (SELECT max(code) FROM places), DEFAULT), ('s2', DEFAULT, (SELECT count(*) FROM places)) RETURNING *;
+
+WITH w AS (SELECT max(n) AS n FROM places) INSERT INTO places VALUES ('s3', 'w', (SELECT n + 1 FROM w)) RETURNING n;
+
+INSERT INTO places VALUES ('s1', 'again'), ('s4', 'new') ON CONFLICT (code) DO UPDATE SET n = (SELECT count(*) FROM places p WHERE p.code < places.code) RETURNING *;
+
+-- params: s5 | 9
+INSERT INTO places VALUES ($1, (SELECT max(name) FROM places WHERE n < $2), $2) RETURNING *;
+
+SELECT * FROM places;
