@@ -27,7 +27,7 @@ const openLog = (coordinatorId?: string): Promise<PostgresTxnLog> =>
 /** A recovery of both shards that sees everything through. */
 async function recoverOnce(log: PostgresTxnLog): Promise<void> {
   const agents = await Promise.all(urls().map((url, shard) => startRecovery(shard, url, log)))
-  await expect.poll(() => preparedOn(urls()), { timeout: 15_000 }).toBe(0)
+  await expect.poll(() => preparedOn(urls())).toBe(0)
   await Promise.all(agents.map((agent) => agent.close()))
 }
 

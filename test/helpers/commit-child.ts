@@ -12,12 +12,7 @@ const coordinatorId = coordinatorIdFrom(randomBytes(8))
 const log =
   env('TEST_ETCD') === ''
     ? await PostgresTxnLog.open({ url: env('TEST_LOG'), coordinatorId })
-    : await EtcdTxnLog.open({
-        endpoints: env('TEST_ETCD').split(','),
-        cluster,
-        coordinatorId,
-        limits: { registrationTtlSeconds: 1 },
-      })
+    : await EtcdTxnLog.open({ endpoints: env('TEST_ETCD').split(','), cluster, coordinatorId })
 const failpoints = failpointsFromEnv(process.env.WEFT_FAILPOINT)
 const outcome = await transfer({
   log,
