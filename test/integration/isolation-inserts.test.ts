@@ -132,6 +132,11 @@ describe('INSERT … VALUES over several shards in READ COMMITTED, while what it
       expect(await states(() => client.query({ name: 'it', text, values: [ids[0]] }))).toBe(1)
     })
 
+    it('by EXECUTE: the same', async () => {
+      await client.query(`PREPARE it AS ${sql().replace(String(ids[0]), '$1')}`)
+      expect(await states(() => client.query(`EXECUTE it (${ids[0]})`))).toBe(1)
+    })
+
     it('in a block that has written before: the same', async () => {
       await client.query(`BEGIN; INSERT INTO account VALUES (${1000 + ids[0]!}, 1), (${1000 + ids[1]!}, 1)`)
       expect(await states(() => client.query(sql()))).toBe(1)
