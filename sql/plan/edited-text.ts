@@ -24,13 +24,15 @@ export interface Rewritten {
 
 /** Edits at the same place come in the order given. */
 export function edited(sql: string, start: number, end: number, edits: readonly Edit[]): Piece[] {
+  if (edits.length === 0) return [kept(sql, start, end)]
   const pieces: Piece[] = []
   let at = start
   for (const edit of [...edits].sort((a, b) => a.start - b.start)) {
     pieces.push(kept(sql, at, edit.start), { text: edit.text, from: edit.start, isNew: true })
     at = edit.end
   }
-  return [...pieces, kept(sql, at, end)]
+  pieces.push(kept(sql, at, end))
+  return pieces
 }
 
 function kept(sql: string, start: number, end: number): Piece {
@@ -43,9 +45,17 @@ function kept(sql: string, start: number, end: number): Piece {
  */
 export function rewritten(sql: string, pieces: readonly Piece[]): Rewritten {
   const params: number[] = []
-  const all = pieces.flatMap((piece) => (piece.text.includes('$') ? renumbered(piece, params) : piece))
+  const all: Piece[] = []
+  let text = ''
+  for (const piece of pieces) {
+    const parts = piece.text.includes('$') ? renumbered(piece, params) : [piece]
+    for (const part of parts) {
+      all.push(part)
+      text += part.text
+    }
+  }
   return {
-    sql: all.map(({ text }) => text).join(''),
+    sql: text,
     params,
     positionBefore: (position) => positionBefore(sql, all, position),
   }

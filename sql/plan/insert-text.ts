@@ -22,11 +22,13 @@ export function buildInsert(
   values: SplicedValues,
   begins = false,
 ): Rewritten {
-  const rows = rowIndexes.flatMap((index, i) => [
-    ...(i === 0 ? [] : [COMMA]),
-    ...rowPieces(plan, sql, index, values, begins && i === 0),
-  ])
-  return rewritten(sql, [...headPieces(plan, sql), ...rows, ...edited(sql, plan.tailStart, sql.length, [])])
+  const pieces = headPieces(plan, sql)
+  for (const [i, index] of rowIndexes.entries()) {
+    if (i > 0) pieces.push(COMMA)
+    pieces.push(...rowPieces(plan, sql, index, values, begins && i === 0))
+  }
+  pieces.push(...edited(sql, plan.tailStart, sql.length, []))
+  return rewritten(sql, pieces)
 }
 
 const COMMA: Piece = { text: ', ', from: 0, isNew: true }
@@ -67,8 +69,9 @@ function rowPieces(
   for (const { fill, start, end } of row.defaults)
     edits.push({ start, end, text: quoteText(fills[fill] ?? null) })
   if (after !== undefined) edits.push(after)
-  const appended = plan.fill.flatMap((f, i) => (f.appended ? [`, ${quoteText(fills[i] ?? null)}`] : []))
-  edits.push({ start: row.end - 1, end: row.end - 1, text: appended.join('') })
+  for (const [i, { appended }] of plan.fill.entries())
+    if (appended)
+      edits.push({ start: row.end - 1, end: row.end - 1, text: `, ${quoteText(fills[i] ?? null)}` })
   return edited(sql, row.start, row.end, edits)
 }
 
