@@ -1,5 +1,7 @@
+import { connect } from 'node:net'
 import pg from 'pg'
 import { afterEach, beforeAll } from 'vitest'
+import { cancelRequest } from '../../protocol/wire/frontend-messages.ts'
 import type { TestCluster, TestClusterOptions } from './cluster.ts'
 import { useTestCluster } from './cluster.ts'
 import { query } from './postgres.ts'
@@ -123,10 +125,34 @@ export async function lockWaiters(accounts: Accounts, shard: number, count: numb
   }
 }
 
+/** Resolves once a backend of any shard waits for a lock. */
+export async function lockWaiterAnywhere(accounts: Accounts): Promise<void> {
+  for (;;) {
+    for (const shard of accounts.cluster.weft.shards.keys()) {
+      const rows = await accounts.direct(shard, 'SELECT FROM pg_locks WHERE NOT granted')
+      if (rows.length > 0) return
+    }
+  }
+}
+
 /** Resolves once somebody has locked a row of a shard. */
 export async function rowTaken(accounts: Accounts, shard: number, id: number): Promise<void> {
   const free = `SELECT 1 FROM account WHERE id = ${id} FOR UPDATE SKIP LOCKED`
   while ((await accounts.direct(shard, free)).length > 0);
+}
+
+/** A cancel request for what the client runs; resolves when it was taken. */
+export function cancel(accounts: Accounts, client: pg.Client): Promise<void> {
+  const { processID, secretKey } = client as unknown as { processID: number; secretKey: number }
+  const secret = Buffer.alloc(4)
+  secret.writeInt32BE(secretKey | 0)
+  const { port, host } = accounts.cluster.weft
+  const socket = connect(port, host)
+  socket.on('connect', () => socket.write(cancelRequest(processID, secret)))
+  return new Promise((done, fail) => {
+    socket.once('close', () => done()).once('error', fail)
+    socket.resume()
+  })
 }
 
 export async function codeOf(work: Promise<unknown>): Promise<string> {

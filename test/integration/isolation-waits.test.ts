@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf, lockWaiters, useAccounts } from '../helpers/accounts.ts'
+import { cancel, codeOf, lockWaiters, useAccounts } from '../helpers/accounts.ts'
 
 const accounts = useAccounts()
 
@@ -39,10 +39,10 @@ describe('reads over all shards, and writes that wait', () => {
     ]
     await locker.query('BEGIN')
     await locker.query(`UPDATE account SET amount = amount - 1 WHERE id = ${id}`)
-    await writer.query("SET statement_timeout = '2s'")
     const write = codeOf(writer.query(`UPDATE account SET amount = 0 WHERE id = ${id}`))
     await lockWaiters(accounts, 2, 1)
     await reader.query('SELECT count(*) FROM account')
+    await cancel(accounts, writer)
     expect(await write).toBe('57014')
     await locker.query('ROLLBACK')
     expect((await reader.query(`SELECT amount FROM account WHERE id = ${id}`)).rows).toEqual([

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { codeOf, lockWaiters, useAccounts } from '../helpers/accounts.ts'
+import { codeOf, lockWaiterAnywhere, lockWaiters, useAccounts } from '../helpers/accounts.ts'
 import { query } from '../helpers/postgres.ts'
 
 const accounts = useAccounts({ shards: 3 })
@@ -88,16 +88,11 @@ async function withDirect(url: string, work: (client: pg.Client) => Promise<void
   }
 }
 
-/** On the other shards nothing of it is under way any more: it waits for its cut there, or has run. */
+/** On the other shards it waits for its cut, or has run. */
 async function othersAreDone(): Promise<void> {
-  for (const shard of [0, 2]) {
-    for (let busy = 1; busy > 0; ) {
-      const sql = `SELECT count(*)::int AS n FROM pg_stat_activity
-        WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND query LIKE '%wanted%'
-          AND wait_event_type IS DISTINCT FROM 'Client'`
-      busy = (await accounts.direct<{ n: number }>(shard, sql))[0]!.n
-    }
-  }
+  const sql = `SELECT FROM pg_stat_activity WHERE query LIKE '%wanted%' AND pid <> pg_backend_pid()
+    AND (state = 'idle in transaction' OR state = 'active' AND wait_event_type = 'Client')`
+  for (const shard of [0, 2]) while ((await accounts.direct(shard, sql)).length === 0);
 }
 
 const NOT_WANTED = 'pair NOT IN (SELECT pair FROM wanted)'
@@ -193,10 +188,9 @@ describe('a write that waits for a row lock', () => {
   it('holds no commits, and sees nothing of what they bring', async () => {
     await writer.query('BEGIN')
     const { rows } = await writer.query<{ id: number }>('SELECT id FROM mark')
-    const shard = free.length - 3
     await writer.query('UPDATE mark SET pair = pair WHERE id = $1', [rows[0]!.id])
     const running = client.query('UPDATE mark SET seen = seen + 1 RETURNING id')
-    await Promise.race([0, 1, 2].map((n) => lockWaiters(accounts, shard + n, 1)))
+    await lockWaiterAnywhere(accounts)
     const other = await accounts.connect()
     for (let i = 0; i < 10; i++) await addPair(other)
     await writer.query('COMMIT')
@@ -210,7 +204,7 @@ describe('a write that waits for a row lock', () => {
   it('looks at the row as it was changed, and at no other', async () => {
     await writer.query('BEGIN; UPDATE mark SET seen = 10')
     const running = client.query('UPDATE mark SET seen = seen + 1 WHERE seen = 10 OR seen = 0')
-    await Promise.race([0, 1, 2].map((n) => lockWaiters(accounts, n, 1)))
+    await lockWaiterAnywhere(accounts)
     await addPair(await accounts.connect())
     await writer.query('COMMIT')
     expect((await running).rowCount).toBe(2)
@@ -225,11 +219,11 @@ describe.each(['REPEATABLE READ', 'SERIALIZABLE'])('LOCK TABLE first in a %s tra
     await writer.query('BEGIN; UPDATE mark SET seen = 7')
     await client.query(`BEGIN ISOLATION LEVEL ${isolation}; SHOW work_mem`)
     const locking = client.query('LOCK TABLE mark IN SHARE MODE')
-    await Promise.race([0, 1, 2].map((n) => lockWaiters(accounts, n, 1)))
+    await lockWaiterAnywhere(accounts)
     await writer.query('COMMIT')
     await locking
     const more = addPair()
-    await Promise.race([0, 1, 2].map((n) => lockWaiters(accounts, n, 1)))
+    await lockWaiterAnywhere(accounts)
     const seen = async () =>
       (await client.query<{ seen: number }>('SELECT seen FROM mark')).rows.map((row) => row.seen)
     expect(await seen()).toEqual([7, 7])

@@ -117,7 +117,7 @@ describe('postgres log: its server', () => {
   })
 
   test('a write hangs: unknown after its time, and it may still happen', async () => {
-    const log = await open({ coordinatorId: newId(), limits: { queryTimeoutMs: 200 } })
+    const log = await open({ coordinatorId: newId(), limits: { queryTimeoutMs: 2_000 } })
     const record = recordFor(log)
     const blocker = await connectLog({ url: server.url })
     await blocker.script('BEGIN; LOCK weft.txn_log IN EXCLUSIVE MODE')

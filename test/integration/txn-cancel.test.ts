@@ -1,8 +1,7 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { cancelRequest } from '../../protocol/wire/frontend-messages.ts'
-import { codeOf, lockWaiters, useAccounts } from '../helpers/accounts.ts'
+import { cancel, codeOf, lockWaiters, useAccounts } from '../helpers/accounts.ts'
 
 /** Five connections for clients on a shard; the home shard, which also keeps the log, leaves transactions one. */
 const accounts = useAccounts({ poolSize: 8 })
@@ -36,21 +35,7 @@ async function holdCommits(): Promise<void> {
 }
 
 interface Inside {
-  readonly processID: number
-  readonly secretKey: number
   readonly connection: { readonly stream: Socket }
-}
-
-function cancel(client: pg.Client): Promise<void> {
-  const { processID, secretKey } = client as unknown as Inside
-  const secret = Buffer.alloc(4)
-  secret.writeInt32BE(secretKey | 0)
-  const socket = connect(accounts.cluster.weft.port, accounts.cluster.weft.host)
-  socket.on('connect', () => socket.write(cancelRequest(processID, secret)))
-  return new Promise((done, fail) => {
-    socket.once('close', () => done()).once('error', fail)
-    socket.resume()
-  })
 }
 
 function hangUp(client: pg.Client): void {
@@ -162,7 +147,7 @@ describe('cancel requests', () => {
     it(`${name}: 57014, nothing done, and the session goes on`, async () => {
       const before = await sum()
       const { client, work } = await enter()
-      await cancel(client)
+      await cancel(accounts, client)
       expect(await work).toBe('57014')
       await client.query('ROLLBACK')
       await endOthers(client)
@@ -178,7 +163,7 @@ describe('cancel requests', () => {
       await client.query('BEGIN')
       await set(client, 0, 100)
       await set(client, 1, 100)
-      const cancelled = cancel(client)
+      const cancelled = cancel(accounts, client)
       expect(['ok', '57014']).toContain(await codeOf(client.query('COMMIT')))
       await cancelled
       expect(['ok', '57014']).toContain(await codeOf(client.query('SELECT 1')))
