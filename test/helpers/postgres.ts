@@ -71,6 +71,19 @@ export async function ownServer(root: string, start: () => Promise<EmbeddedPostg
   }
 }
 
+/** Has a server read its configuration again; connections made from then on go by it. */
+export async function reload(url: string): Promise<void> {
+  const [before] = await query<{ at: string }>(
+    url,
+    'SELECT pg_conf_load_time()::text AS at, pg_reload_conf()',
+  )
+  for (;;) {
+    const rows = await query<{ at: string }>(url, 'SELECT pg_conf_load_time()::text AS at').catch(() => [])
+    // What lets nobody in any more is new too.
+    if (rows[0]?.at !== before?.at) return
+  }
+}
+
 /** A connection that may break: its next query then says so. */
 export async function connectTo(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })

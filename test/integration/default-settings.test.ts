@@ -70,6 +70,8 @@ it('a transaction that is open meanwhile goes on, with what it has', async () =>
 
 it('the limits of statements and transactions are kept', async () => {
   const admin = await accounts.connect()
+  // Not those of who sets and resets them.
+  await admin.query('SET statement_timeout = 0; SET transaction_timeout = 0')
   const slow = `UPDATE account SET amount = amount + length(pg_sleep(5)::text) WHERE id = ${accounts.on(1)}`
   await admin.query(`ALTER ROLE postgres SET statement_timeout = '500ms'`)
   const hasty = await accounts.connect()
@@ -80,6 +82,7 @@ it('the limits of statements and transactions are kept', async () => {
   hastier.on('error', () => {})
   await hastier.query('BEGIN')
   expect(await codeOf(hastier.query(slow))).toBe('25P04')
+  await admin.query(`ALTER ROLE postgres RESET transaction_timeout`)
 })
 
 it('default_transaction_isolation holds over shards', async () => {

@@ -10,7 +10,7 @@ import { buildVerifier, deriveKeys, parseVerifier } from '../../protocol/scram/v
 import { AUTH, parseErrorFields } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import { saslInitialResponse, saslResponse, startup } from '../../protocol/wire/frontend-messages.ts'
-import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+import { query, reload, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 
 /** Passwords on which SASLprep does something: mapped, composed, prohibited, right-to-left, newer than Unicode 3.2. */
 const passwords = [
@@ -49,7 +49,7 @@ beforeAll(async () => {
   const hba = join(server.dataDir, 'pg_hba.conf')
   const rules = passwords.map((_, i) => `host all scram_${i} all scram-sha-256\n`).join('')
   await writeFile(hba, rules + (await readFile(hba, 'utf8')))
-  await query(server.url, 'SELECT pg_reload_conf()')
+  await reload(server.url)
 })
 afterAll(() => server?.stop())
 

@@ -234,9 +234,7 @@ describe('tables are declared while sessions write', () => {
   }
 
   const until = async (done: () => boolean): Promise<void> => {
-    const deadline = performance.now() + 20_000
-    while (!done() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5))
-    expect(done()).toBe(true)
+    while (!done()) await new Promise((resolve) => setTimeout(resolve, 5))
   }
 
   test('50,000 rows become sharded: none is lost, doubled or misplaced', async () => {

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
-import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+import { query, reload, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 import { type Finished, processesWith, runWeft, type WeftProcess } from '../helpers/weft-process.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'weft-dev-'))
@@ -155,7 +155,7 @@ test('weft dev: a wrong password: says whose, and where to put the right one', a
   const one = await server()
   await query(one.url, "CREATE ROLE weft SUPERUSER LOGIN PASSWORD 'right'")
   writeFileSync(join(one.dataDir, 'pg_hba.conf'), 'host all all all scram-sha-256\n')
-  await query(one.url, 'SELECT pg_reload_conf()')
+  await reload(one.url)
   const place = `127.0.0.1:${one.port}`
   const line = await refusal('--shard', `postgres://weft:wrong@${place}/postgres`)
   expect(line).toContain('password authentication failed for user "weft"')

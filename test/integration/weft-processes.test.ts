@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { freePort } from '../helpers/free-port.ts'
-import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+import { query, reload, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 import { runWeft, type WeftProcess } from '../helpers/weft-process.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'weft-processes-'))
@@ -48,7 +48,7 @@ async function twoShards(
 async function needPassword(server: TestPostgres): Promise<void> {
   await query(server.url, "ALTER ROLE postgres PASSWORD 'secret'")
   writeFileSync(join(server.dataDir, 'pg_hba.conf'), 'host all all all scram-sha-256\n')
-  await query(server.url, 'SELECT pg_reload_conf()')
+  await reload(server.url)
 }
 
 function run(...args: string[]): WeftProcess {

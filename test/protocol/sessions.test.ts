@@ -4,7 +4,7 @@ import pg from 'pg'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { CONNECTION_MARK } from '../../protocol/agent-link.ts'
 import { createTwins, useTestCluster } from '../helpers/cluster.ts'
-import { query } from '../helpers/postgres.ts'
+import { query, reload } from '../helpers/postgres.ts'
 
 const POOL = 20
 const scramRoles = ['alice', 'bob']
@@ -304,7 +304,7 @@ describe('login roles', () => {
       ])
       const path = found?.path ?? join(cluster.current.weft.dataDir, 'pg_hba.conf')
       await writeFile(path, `${rules.join('\n')}\n${await readFile(path, 'utf8')}`)
-      await query(url, 'SELECT pg_reload_conf()')
+      await reload(url)
     }
   })
 
