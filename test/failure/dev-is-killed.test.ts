@@ -88,7 +88,7 @@ describe('weft dev is killed in the middle of a commit', () => {
       const [had = 0, hadToo = 0] = await balances(before.shards)
       const sql = `BEGIN; UPDATE account SET balance = balance - 10 WHERE id = ${ids[0]};
         UPDATE account SET balance = balance + 10 WHERE id = ${ids[1]}; COMMIT`
-      await expect(query(before.url, sql)).rejects.not.toMatchObject({ code: expect.anything() })
+      await expect(query(before.url, sql)).rejects.not.toMatchObject({ severity: expect.anything() })
       expect((await before.weft.finished).signal).toBe('SIGKILL')
       await until('the servers have ended', async () => processesWith(dir).length === 0)
 
