@@ -62,6 +62,11 @@ export interface ExecRequest {
    * sent under the gate.
    */
   readonly access: 'read' | 'write' | 'commit'
+  /**
+   * Of a `write` in autocommit that is no DML. `apart`: one statement that may last, so its commit is always sent apart from
+   * it, under the gate. `within`: it may commit in its midst, so it is sent whole, and never ended to be run again.
+   */
+  readonly commits?: 'apart' | 'within' | undefined
   /** Keep the backend for this session even when it comes back idle. */
   readonly pin: boolean
   /** After this the backend's settings are unknown: reset them before anyone else's use. */

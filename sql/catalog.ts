@@ -3,6 +3,8 @@
  * shard, identified by `version` (the shard map version; it rises with every change that can alter a plan).
  */
 
+import type { Procedures } from './ends-transaction.ts'
+
 /** Types a shard key can have; each hashes with Postgres' own extended hash function, seed 0. */
 export type KeyType =
   | 'int2'
@@ -87,6 +89,8 @@ export interface Catalog {
   hasName?(name: string): boolean
   /** True when a function of this name outside pg_catalog exists: a call of it may do anything. */
   isUserFunction(name: string): boolean
+  /** Procedures outside pg_catalog. Absent: any may end a transaction. */
+  readonly procedures?: Procedures
   /** A table that a function of this name may read or write, and sees one shard of. Absent: none. */
   tableInFunction?(name: string): string | undefined
 }

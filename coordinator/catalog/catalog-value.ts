@@ -1,4 +1,5 @@
 import type { Catalog, Relation } from '../../sql/catalog.ts'
+import type { Procedures } from '../../sql/ends-transaction.ts'
 import { tablesInFunctions } from './function-bodies.ts'
 
 export interface CatalogParts {
@@ -10,6 +11,7 @@ export interface CatalogParts {
   readonly systemNames: ReadonlySet<string>
   /** Functions outside pg_catalog: name → what it runs, '' when that is not known. */
   readonly functionBodies: ReadonlyMap<string, string>
+  readonly procedures?: Procedures
 }
 
 /** The immutable value that the planner works with; `resolve` costs one or two Map look-ups a schema. */
@@ -42,6 +44,7 @@ export function makeCatalog(parts: CatalogParts): Catalog {
     distributed: parts.relations.filter((r) => r.kind === 'sharded' || r.kind === 'reference'),
     hasName: (name) => plannedNames.has(name),
     isUserFunction: (name) => parts.functionBodies.has(name),
+    ...(parts.procedures === undefined ? {} : { procedures: parts.procedures }),
     tableInFunction: (name) => inFunctions.get(name),
   }
 }

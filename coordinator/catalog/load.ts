@@ -2,6 +2,7 @@ import { slotTable } from '../../cluster/slots.ts'
 import { invariant } from '../../errors/pg-error.ts'
 import { SetupError } from '../../errors/setup-error.ts'
 import type { Catalog, Column, KeyType, Relation, RelationKind } from '../../sql/catalog.ts'
+import { endsOfProcedures, type Procedure } from '../../sql/ends-transaction.ts'
 import { makeCatalog } from './catalog-value.ts'
 import * as queries from './queries.ts'
 
@@ -41,15 +42,19 @@ async function readParts(query: CatalogQuery, shardCount: number): Promise<Catal
     slots,
     relations,
     systemNames: new Set((await rows(queries.systemNamesSql)).map((r) => r[0]!)),
-    functionBodies: bodiesByName(await rows(queries.functionsSql)),
+    ...functionsOf(await rows(queries.functionsSql)),
   })
 }
 
 /** Functions of one name are taken together. */
-function bodiesByName(rows: readonly Row[]): Map<string, string> {
-  const bodies = new Map<string, string>()
-  for (const [name, body] of rows) bodies.set(name!, `${bodies.get(name!) ?? ''}\n${body ?? ''}`)
-  return bodies
+function functionsOf(rows: readonly Row[]) {
+  const functionBodies = new Map<string, string>()
+  const procedures: Procedure[] = []
+  for (const [name, body, language] of rows) {
+    functionBodies.set(name!, `${functionBodies.get(name!) ?? ''}\n${body ?? ''}`)
+    if (language != null) procedures.push({ name: name!, language, body: body ?? '' })
+  }
+  return { functionBodies, procedures: endsOfProcedures(procedures) }
 }
 
 async function readSlots(rows: (sql: string) => Promise<readonly Row[]>, shardCount: number) {

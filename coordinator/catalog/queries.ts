@@ -43,12 +43,16 @@ ORDER BY a.attrelid, a.attnum`
 export const systemNamesSql = `
 SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')`
 
-/** Name, and what it runs: not of those in C, nor of an extension, which name no table of users. */
+/**
+ * Name, and what it runs: not of those in C, nor of an extension, which name no table of users. Of procedures their language
+ * too; what one of an extension runs is not looked at.
+ */
 export const functionsSql = `
 SELECT p.proname,
        CASE WHEN l.lanname NOT IN ('c', 'internal') AND d.objid IS NULL AND p.prokind <> 'a'
          AND p.pronamespace <> 'weft'::regnamespace THEN
-         concat(p.prosrc, pg_get_function_sqlbody(p.oid)) END
+         concat(p.prosrc, pg_get_function_sqlbody(p.oid)) END,
+       CASE WHEN p.prokind = 'p' THEN CASE WHEN d.objid IS NULL THEN l.lanname ELSE 'c' END END
 FROM pg_proc p
 JOIN pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'

@@ -6,7 +6,7 @@ import { type ExecContext, type Execution, HOME } from './context.ts'
 import { declareTable } from './declare.ts'
 import { settleAll } from './forward.ts'
 import { type Collected, tagWithCount } from './replies.ts'
-import { endOfWrite, settle, simpleQuery } from './send.ts'
+import { commitsOf, endOfWrite, settle, simpleQuery } from './send.ts'
 import { SessionRunner } from './session-runner.ts'
 
 /** What can have settings of its own: `ALTER … SET`. */
@@ -53,7 +53,8 @@ function markMapChanged(ctx: ExecContext): void {
 
 function optionsOf(plan: DdlPlan) {
   const { taintsBackend: taints, pins } = plan.effects
-  return { writes: plan.access === 'write', maintenance: plan.maintenance, taints, pins }
+  const { maintenance } = plan
+  return { writes: plan.access === 'write', maintenance, commits: commitsOf(plan, false), taints, pins }
 }
 
 async function runOn(ctx: ExecContext, plan: DdlPlan, shard: number, sql: string): Promise<Collected> {

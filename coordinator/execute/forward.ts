@@ -37,7 +37,8 @@ export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number)
   await ctx.admit(exec.plan.tag !== 'SHOW')
   const line = ctx.line(shard)
   const state = new ForwardState(exec.wantsRowDescription)
-  state.describesLate = exec.plan.access === 'write' && exec.bind !== undefined
+  const { access, tag } = exec.plan
+  state.describesLate = access === 'write' && (exec.bind !== undefined || tag === 'CALL')
   const forwarder = new RowForwarder(ctx.out, state)
   forwarder.onCopyIn = () => {
     const feed = new LineFeed(line, exec.bind !== undefined)

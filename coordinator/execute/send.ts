@@ -9,6 +9,7 @@ import {
   rewriteBindStatement,
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
+import type { PlanCommon } from '../../sql/plan/plan.ts'
 import type { BegunStatement } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { type Collected, Collector, ExecFailed } from './replies.ts'
@@ -18,6 +19,8 @@ export interface SendOptions {
   readonly writes: boolean
   /** A write that does not pass the gate when it runs by itself: see `Plan`. */
   readonly maintenance?: boolean | undefined
+  /** See `Plan` too; nothing for what the agent sees by itself. */
+  readonly commits?: ExecRequest['commits']
   readonly taints?: boolean
   readonly pins?: boolean
   /** False: runs beside the transaction, on whatever backend is free. Default: the shard joins it. */
@@ -37,6 +40,7 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   request.settings = ctx.currentSettings()
   const passesGate = options.writes && (ctx.tx.isOpen || options.maintenance !== true)
   request.access = passesGate ? 'write' : 'read'
+  request.commits = options.commits
   request.pin = line.shard === HOME && (ctx.state.pinned || options.pins === true)
   request.taints = options.taints === true || ctx.tx.tainted
   request.swallow = 0
@@ -74,6 +78,7 @@ export function sendAsWritten(
   const options = {
     writes: plan.access === 'write',
     maintenance: plan.maintenance,
+    commits: commitsOf(plan, bound !== undefined),
     taints: plan.effects.taintsBackend,
     pins: plan.effects.pins,
     begins: begun !== undefined,
@@ -91,6 +96,11 @@ export function sendAsWritten(
     line.request.payload = Buffer.concat(parts)
   }
   line.exec(consumer, plan.tag !== 'SHOW')
+}
+
+/** In a Query there are no parameters: Postgres is to see one as it is, and say so. */
+export function commitsOf({ commits, paramCount }: PlanCommon, isBound: boolean): ExecRequest['commits'] {
+  return commits === 'apart' && !isBound && paramCount > 0 ? undefined : commits
 }
 
 /** A cut needs a Bind, which fixes the snapshot. */

@@ -81,6 +81,7 @@ export class DirectPath implements ReplyConsumer {
     request.pin = false
     request.taints = tx.tainted
     request.swallow = 0
+    request.commits = undefined
     request.access = verb === 'commit' ? 'commit' : 'read'
     request.payload = verb === 'commit' ? COMMIT_QUERY : ROLLBACK_QUERY
     this.ends = true
@@ -142,6 +143,7 @@ export class DirectPath implements ReplyConsumer {
     request.mapVersion = catalog.version
     request.settings = session.settings.effective()
     request.access = plan.access
+    request.commits = undefined
     request.pin = shard === HOME && session.state.pinned
     request.taints = tx.tainted
     request.swallow = 0
@@ -263,6 +265,7 @@ function isDirect(plan: ForwardPlan): boolean {
     !effects.taintsBackend &&
     !plan.outsideTransaction &&
     plan.maintenance !== true &&
+    plan.commits === undefined &&
     plan.tag !== 'NOTIFY' &&
     plan.tag !== 'COPY'
   )

@@ -197,6 +197,27 @@ const samples: Readonly<Record<string, Sample>> = {
     read: (body) => session.readExec(bodyOf(body), definitions),
     value: { ...request, settings: { ...settings, id: 4 } },
   },
+  'exec that commits apart': {
+    kind: KIND.exec,
+    body: cat(bytes(2 | 8, 0 | 8), u32(0), u32(4), bytes(0, 0, 0, 0)),
+    write: (out) => session.writeExec(out, 77, { ...bare(), commits: 'apart' }, 4, []),
+    read: (b) => session.readExec(bodyOf(b), definitions),
+    value: { ...bare(), settings: { ...settings, id: 4 }, begin: [], needs: [], commits: 'apart' },
+  },
+  'exec that may commit in its midst': {
+    kind: KIND.exec,
+    body: cat(bytes(2 | 8, 7 | 16), u32(0), u32(4), bytes(0, 0, 0, 0)),
+    write: (out) => session.writeExec(out, 77, { ...bare(), swallow: 7, commits: 'within' }, 4, []),
+    read: (b) => session.readExec(bodyOf(b), definitions),
+    value: {
+      ...bare(),
+      settings: { ...settings, id: 4 },
+      begin: [],
+      needs: [],
+      swallow: 7,
+      commits: 'within',
+    },
+  },
   'exec for a cut': {
     kind: KIND.exec,
     body: cat(bytes(2 | 8 | 16 | 64 | 128, 0), u32(0), u32(4), bytes(0, 0, 0, 0), u32(1), u32(2)),

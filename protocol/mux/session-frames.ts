@@ -62,7 +62,10 @@ const CUT_TRANSACTION = 32
 const SEEN = 64
 const OWN_UNSEEN = 128
 const FLAGS_MAX = 255
-const SWALLOW_MAX = 7
+/** In the second byte, above the mask of what is left out. */
+const COMMITS = [undefined, 'apart', 'within'] as const
+const SWALLOW_BITS = 3
+const SWALLOW_MASK = 7
 
 /** Everything of an exec frame's body but its payload. */
 export function execHeadBytesMax(request: ExecRequest): number {
@@ -81,7 +84,7 @@ export function writeExec(
 ): void {
   const { begin, payload, seen } = request
   out.begin(KIND.exec, session, execHeadBytesMax(request))
-  out.u8(flagsOf(request)).u8(request.swallow)
+  out.u8(flagsOf(request)).u8(request.swallow | (COMMITS.indexOf(request.commits) << SWALLOW_BITS))
   out
     .u32(request.mapVersion)
     .u32(settings)
@@ -119,9 +122,10 @@ const NO_NEEDS: readonly StatementRef[] = []
 
 export function readExec(body: FrameBody, definitions: ReceivedDefinitions): ExecRequest {
   const flags = body.byte()
-  const swallow = body.byte()
+  const more = body.byte()
+  const swallow = more & SWALLOW_MASK
   const access = ACCESS[flags & ACCESS_MASK]
-  if (access === undefined || flags > FLAGS_MAX || swallow > SWALLOW_MAX) {
+  if (access === undefined || flags > FLAGS_MAX || more >> SWALLOW_BITS >= COMMITS.length) {
     throw muxViolation('an exec with unknown flags')
   }
   // Signed: ANY_MAP_VERSION is -1.
@@ -137,7 +141,8 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   const seen = flags & SEEN ? body.u64() : undefined
   const ownUnseen = flags & OWN_UNSEEN ? true : undefined
   const payload = body.rest()
-  return { mapVersion, settings, begin, needs, payload, access, pin, taints, swallow, cut, seen, ownUnseen }
+  const fixed = { access, commits: COMMITS[more >> SWALLOW_BITS], pin, taints, swallow, cut, seen, ownUnseen }
+  return { mapVersion, settings, begin, needs, payload, ...fixed }
 }
 
 function texts(body: FrameBody, count: number): string[] {

@@ -48,13 +48,8 @@ const OPTIMIZABLE =
 const HEAD_BYTES = 1024
 const unnamedRest = Buffer.concat([bind({}), describe('P', ''), execute(), SYNC])
 
-/** Whether the Sync of a write can be sent after its statements have run. */
-export function canSplit(payload: Buffer): boolean {
-  return isSimpleQuery(payload) ? isConvertible(payload) : countExecutes(payload) > 0
-}
-
-/** Whether the one statement of a simple Query may be sent as messages of the extended protocol. */
-function isConvertible(payload: Buffer): boolean {
+/** Whether a simple Query is surely one statement that may be sent as messages of the extended protocol. */
+export function isConvertible(payload: Buffer): boolean {
   // In a Query a `$1` is an error, in Parse a parameter.
   if (payload.indexOf(DOLLAR, HEADER_BYTES) >= 0) return false
   return OPTIMIZABLE.test(payload.toString('latin1', HEADER_BYTES, HEADER_BYTES + HEAD_BYTES))

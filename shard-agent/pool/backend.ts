@@ -20,7 +20,6 @@ import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import { query, TERMINATE } from '../../protocol/wire/frontend-messages.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { PostgresAddress } from './address.ts'
-import { canSplit } from './assemble.ts'
 import type { BackendOwner } from './backend-owner.ts'
 import { Cancels } from './cancel.ts'
 import type { Channel, ChannelReceiver } from './channel.ts'
@@ -30,6 +29,7 @@ import { type ExecHost, ExecRun } from './exec-run.ts'
 import { fatalError } from './fatal-error.ts'
 import { GatePass } from './gate-pass.ts'
 import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
+import { canSplit } from './split-write.ts'
 import type { Login } from './startup.ts'
 import { KnownStatements } from './statements.ts'
 
@@ -164,7 +164,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private passGate(request: ExecRequest): void {
     if (request.access !== 'read' && (request.access === 'commit' || this.isAutocommit(request))) {
       const isCommit = request.access === 'commit'
-      if (!isCommit && this.splits(request) && canSplit(request.payload)) return this.send(request, true)
+      if (!isCommit && this.splits(request) && canSplit(request)) return this.send(request, true)
       // Sent whole it is in flight for as long as it runs.
       if (!this.pass.enter(isCommit ? 'local' : 'statement')) {
         this.mode = MODE.waiting
@@ -176,7 +176,8 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
 
   /** Also where the session may be ended in its midst: who is told so is to know that nothing was committed. */
   private splits(request: ExecRequest): boolean {
-    return this.home.gate.splitWrites || request.settings.sql.includes(TRANSACTION_TIMEOUT)
+    if (request.commits !== undefined || this.home.gate.splitWrites) return true
+    return request.settings.sql.includes(TRANSACTION_TIMEOUT)
   }
 
   private isAutocommit(request: ExecRequest): boolean {
@@ -202,7 +203,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   /** What runs commits by itself when it ends, could be sent in two parts, and nothing of it was shown. */
   get mayRunAgain(): boolean {
     if (this.mode !== MODE.exec || !this.pass.holdsStatement || !this.exec.canHideReply()) return false
-    return canSplit(this.owner!.request!.payload)
+    return canSplit(this.owner!.request!)
   }
 
   // While it runs

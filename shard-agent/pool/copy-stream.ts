@@ -16,6 +16,8 @@ export class CopyStream {
   syncAt = -1
   /** CopyDone or CopyFail went by. */
   sawEnd = false
+  /** CopyDone did. */
+  sawDone = false
   /** An incomplete header: never sent before it is complete. */
   private carry: Buffer = NOTHING
 
@@ -36,7 +38,10 @@ export class CopyStream {
       }
       const type = bytes[at]
       if (type === MSG.sync) this.syncAt = at
-      else if (type === MSG.copyDone || type === MSG.copyFail) this.sawEnd = true
+      else if (type === MSG.copyDone || type === MSG.copyFail) {
+        this.sawEnd = true
+        this.sawDone ||= type === MSG.copyDone
+      }
       const end = at + 1 + Math.max(4, bytes.readUInt32BE(at + 1))
       this.left = Math.max(0, end - bytes.length)
       at = end
@@ -47,6 +52,7 @@ export class CopyStream {
   reset(): void {
     this.left = 0
     this.sawEnd = false
+    this.sawDone = false
     this.carry = NOTHING
   }
 }

@@ -7,19 +7,13 @@ import type { ExecRequest, ReplySink } from '../../protocol/agent-link.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 import { close, copyFail, FLUSH, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import { BEGUN_CODE } from '../../sql/plan/begun-text.ts'
-import {
-  asExtended,
-  BEGIN_REPLIES,
-  beginMessages,
-  countExecutes,
-  isSimpleQuery,
-  withFlushForSync,
-} from './assemble.ts'
+import { BEGIN_REPLIES, beginMessages, isSimpleQuery } from './assemble.ts'
 import type { Channel } from './channel.ts'
 import { CopyStream } from './copy-stream.ts'
 import { CutExec } from './cut-exec.ts'
 import { errorCode } from './error-scan.ts'
 import { DROP, EXAMINE, PASS, type ReplyScanner, type RuleTable, ruleTable } from './reply-scanner.ts'
+import { SplitWrite } from './split-write.ts'
 import type { KnownStatements } from './statements.ts'
 
 /** Payloads up to this size are joined with what goes ahead of them; larger ones are written as they are. */
@@ -88,14 +82,11 @@ export class ExecRun {
   private stashBytes = 0
   /** The error that ended it was our cancel: it is left out, the owner's stale error takes its place. */
   private isStale = false
-  /** Split writes: Executes not completed yet, and whether the Sync is ours to send. */
-  private executesLeft = 0
-  private holdsSync = false
-  /** Of a split COPY the client's Sync came already. */
-  private hasClientSync = false
+  private split: SplitWrite | undefined
   /** The server waits for COPY data. */
   private isCopyIn = false
-  private isSplit = false
+  /** A COPY has failed, and the client need not know yet: what it sends is for nobody. */
+  private dropsCopy = false
   /** False until the Sync that commits a split write is sent: if the backend dies before, nothing is committed. */
   mayHaveCommitted = true
   /** Replies to the payload that are left out. */
@@ -125,9 +116,10 @@ export class ExecRun {
     this.hasLapsed = false
     this.withdrawal = undefined
     this.withdrawn = undefined
-    this.isSplit = split
+    this.split = undefined
     this.mayHaveCommitted = true
     this.isCopyIn = false
+    this.dropsCopy = false
     this.swallow = request.swallow
     if (request.cut !== undefined) return this.startForCut(request)
     const { begin, needs, payload } = request
@@ -222,15 +214,11 @@ export class ExecRun {
   }
 
   private splitPayload(payload: Buffer, parts: Buffer[]): void {
-    if (isSimpleQuery(payload)) {
-      payload = asExtended(payload)
-      this.swallow = SWALLOW_ALL
-    }
-    this.executesLeft = countExecutes(payload)
-    this.holdsSync = true
+    const split = new SplitWrite(payload)
+    this.split = split
+    if (split.isConverted) this.swallow = SWALLOW_ALL
     this.mayHaveCommitted = false
-    this.hasClientSync = false
-    parts.push(...withFlushForSync(payload))
+    parts.push(...split.messages)
   }
 
   /** Of a split write, under the gate. */
@@ -265,17 +253,12 @@ export class ExecRun {
 
   /** False: wait for the sink's `drained`. */
   copyData(bytes: Buffer): boolean {
-    const sendable = this.copy.push(bytes)
-    let room = true
-    if (this.isSplit && this.copy.syncAt >= 0 && this.executesLeft > 0) {
-      // The completion that CopyDone brings decides when the client's Sync may go.
-      this.holdsSync = true
-      this.hasClientSync = true
-      room = this.host.channel.write(Buffer.concat([sendable.subarray(0, this.copy.syncAt), FLUSH]))
-    } else if (sendable.length > 0) {
-      this.mayHaveCommitted ||= this.copy.syncAt >= 0
-      room = this.host.channel.write(sendable)
-    }
+    if (this.dropsCopy) return true
+    const { copy, split } = this
+    const given = copy.push(bytes)
+    const sendable = split === undefined ? given : split.copyData(given, copy)
+    if (sendable === given) this.mayHaveCommitted ||= copy.syncAt >= 0
+    const room = sendable.length === 0 || this.host.channel.write(sendable)
     this.waitsForDrain ||= !room
     return room
   }
@@ -336,13 +319,12 @@ export class ExecRun {
     if (type === MSG.noticeResponse) return this.noticeMessage(chunk, start, end)
     if (type === MSG.copyInResponse) {
       this.isCopyIn = true
-      // In COPY mode the server would have ignored the Sync; the client sends one after its CopyDone.
-      this.holdsSync = this.hasClientSync
-    } else if (--this.executesLeft === 0 && this.holdsSync) {
-      this.holdsSync = false
-      this.host.syncDue()
+      this.split?.copyBegins()
+      return true
     }
-    return true
+    const isKept = this.split?.keep(chunk, start, end) === true
+    if (this.split?.completed()) this.host.syncDue()
+    return !isKept
   }
 
   private noticeMessage(chunk: Buffer, start: number, end: number): boolean {
@@ -397,18 +379,14 @@ export class ExecRun {
   }
 
   private payloadReplies(): void {
-    this.host.scanner.table = PAYLOAD_TABLES[this.isSplit ? this.swallow | SPLIT_MASK : this.swallow]!
+    this.host.scanner.table =
+      PAYLOAD_TABLES[this.split !== undefined ? this.swallow | SPLIT_MASK : this.swallow]!
   }
 
   private errorMessage(chunk: Buffer, start: number, end: number): boolean {
     if (this.withdrawn !== undefined) return false
+    if (this.split?.failed()) this.syncFailed()
     this.isCopyIn = false
-    if (this.isSplit) {
-      // Nothing is left to commit, so its Sync need not pass the gate.
-      if (this.holdsSync) this.host.channel.write(SYNC)
-      this.holdsSync = false
-      this.executesLeft = 0
-    }
     const { needs } = this.request
     const { staleError } = this.owner
     if (needs === undefined && staleError === undefined) return true
@@ -420,6 +398,16 @@ export class ExecRun {
     return !this.isStale
   }
 
+  /** Of a split write, when there is nothing left to commit. */
+  private syncFailed(): void {
+    // In the midst of the data: the client of a simple Query sends no Sync, and may not have come to the end.
+    if (this.isCopyIn) {
+      this.padCopy()
+      this.dropsCopy = true
+    }
+    this.host.channel.write(SYNC)
+  }
+
   /** ReadyForQuery is here: before anyone else uses the backend. Answers whether the exec counts as not run. */
   end(): boolean {
     this.endCut()
@@ -429,13 +417,17 @@ export class ExecRun {
     return this.isStale || this.hasLapsed
   }
 
-  /** Hands out what is left of the replies. Nothing of a stale exec was shown yet unless this answers false. */
+  /** Nothing of it was shown, so that when it has ended unseen nothing of it is left. */
   canHideReply(): boolean {
-    return !this.hasForwarded
+    return !this.hasForwarded && this.request.commits !== 'within'
   }
 
-  stashed(): Buffer[] {
-    return this.stash.length === 0 ? NO_CHUNKS : this.takeStash()
+  /** Hands out what is left of the replies. */
+  stashed(): readonly Buffer[] {
+    const completion = this.split?.takeCompletion()
+    if (this.stash.length === 0 && completion === undefined) return NO_CHUNKS
+    const stash = this.takeStash()
+    return completion === undefined ? stash : [...stash, completion]
   }
 }
 

@@ -78,6 +78,11 @@ export interface PlanCommon {
    * gate, where cuts would wait for it for as long as it takes.
    */
   readonly maintenance?: boolean
+  /**
+   * Of a write that commits by itself and is no DML, for whoever must not wait for it. `apart`: it may last, and its commit
+   * can be sent apart, when it has run. `within`: it may commit in its midst, so what was begun cannot be undone.
+   */
+  readonly commits?: 'apart' | 'within' | undefined
 }
 
 /** Runs on one shard, forwarded byte for byte. With `keys` that name several shards: see `onSeveral`. */

@@ -22,8 +22,14 @@ export function common(tag: string, overrides: Overrides = {}): PlanCommon {
     generic: true,
     paramsToDescribe: [],
     outsideTransaction: false,
+    commits: commitsOf(overrides),
     ...overrides,
   }
+}
+
+function commitsOf({ access, maintenance, outsideTransaction }: Overrides): PlanCommon['commits'] {
+  if (access !== 'write' || maintenance === true) return undefined
+  return outsideTransaction === true ? 'within' : 'apart'
 }
 
 const ONE_SHARD_ONLY = weftError('not_supported', { what: 'this statement runs on one shard only' })

@@ -1,11 +1,16 @@
 import type { CallStmt, DoStmt } from '@pgsql/types'
 import { traitsOf } from '../../analyze/traits.ts'
-import { as, paramsOf } from '../../parse/ast.ts'
+import { mayEndTransaction, type Procedures } from '../../ends-transaction.ts'
+import { paramsOf, strings } from '../../parse/ast.ts'
 import { mayName, wordsOf } from '../../words.ts'
 import type { Plan } from '../plan.ts'
 import { functionError } from '../routing.ts'
+import { findOption, optionText } from './options.ts'
 import { forwardAll, forwardHome, MAY_UNPIN, PINS, refuse, refused, TAINTS } from './plans.ts'
 import type { Scope } from './scope.ts'
+
+/** Then none is known, and each may do anything. */
+const UNKNOWN: Procedures = new Map()
 
 /** LISTEN needs one backend for good; notifications all go through the home shard. */
 export function planListen(): Plan {
@@ -37,7 +42,7 @@ export function planCheckpoint(): Plan {
  * block that names one is refused rather than half done.
  */
 export function planDo(scope: Scope, stmt: DoStmt): Plan {
-  const named = distributedNamedIn(scope, bodyOf(stmt))
+  const named = distributedNamedIn(scope, codeOf(stmt).body)
   if (named !== undefined) {
     return refuse(
       'DO',
@@ -45,15 +50,17 @@ export function planDo(scope: Scope, stmt: DoStmt): Plan {
       'Run the statements from the client, in one transaction.',
     )
   }
-  return forwardHome('DO', { effects: TAINTS, generic: false })
+  const { language, body } = codeOf(stmt)
+  const commits = mayEndTransaction(language, body, scope.catalog.procedures ?? UNKNOWN) ? 'within' : 'apart'
+  return forwardHome('DO', { effects: TAINTS, generic: false, commits })
 }
 
-function bodyOf(stmt: DoStmt): string {
-  for (const arg of stmt.args ?? []) {
-    const option = as(arg, 'DefElem')
-    if (option?.defname === 'as') return as(option.arg, 'String')?.sval ?? ''
+function codeOf({ args }: DoStmt): { readonly language: string; readonly body: string } {
+  const [language, body] = [findOption(args, 'language'), findOption(args, 'as')]
+  return {
+    language: (language && optionText(language)) ?? 'plpgsql',
+    body: (body && optionText(body)) ?? '',
   }
-  return ''
 }
 
 /** Of the body itself, or of a function that it may call. */
@@ -74,5 +81,7 @@ export function planCall(scope: Scope, stmt: CallStmt): Plan {
   const error = functionError(traitsOf({ FuncCall: stmt.funccall }, scope.catalog))
   if (error) return refused('CALL', error)
   const paramCount = Math.max(0, ...paramsOf(stmt).keys())
-  return forwardHome('CALL', { effects: TAINTS, returnsRows: true, paramCount })
+  const name = strings(stmt.funccall?.funcname).at(-1) ?? ''
+  const commits = scope.catalog.procedures?.get(name) === false ? 'apart' : 'within'
+  return forwardHome('CALL', { effects: TAINTS, returnsRows: true, paramCount, commits })
 }

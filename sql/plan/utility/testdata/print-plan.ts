@@ -10,6 +10,7 @@ export function printPlan(plan: Plan): string {
     plan.effects.taintsBackend ? 'taints' : '',
     plan.outsideTransaction ? 'outside-transaction' : '',
     plan.maintenance === true ? 'maintenance' : '',
+    plan.commits === 'within' && !plan.outsideTransaction ? 'commits-within' : '',
     plan.paramCount > 0 ? `params=${plan.paramCount}` : '',
     plan.generic ? '' : 'this-text-only',
   ].filter((mark) => mark !== '')
@@ -45,7 +46,7 @@ function details(plan: Plan): string[] {
 
 const COMMON = new Set([
   ...['kind', 'tag', 'access', 'effects', 'returnsRows', 'paramCount', 'generic'],
-  ...['paramsToDescribe', 'outsideTransaction', 'maintenance'],
+  ...['paramsToDescribe', 'outsideTransaction', 'maintenance', 'commits'],
 ])
 
 function json(plan: object): string {

@@ -75,6 +75,10 @@ export const catalog: Catalog = {
       .find((r) => r !== undefined),
   distributed: relations.filter((r) => r.kind === 'sharded' || r.kind === 'reference'),
   isUserFunction: (name) => name === 'my_function',
+  procedures: new Map([
+    ['keeps', false],
+    ['commits', true],
+  ]),
 }
 
 const ctx: PlanContext = {
