@@ -49,6 +49,7 @@ export class Ownership {
   private backend: Backend | undefined
   /** Statements on this one connection go one after the other. */
   private last: Promise<unknown> = Promise.resolve()
+  private onClosed: () => void = () => {}
   private isClosing = false
 
   constructor(setup: OwnershipSetup) {
@@ -81,7 +82,7 @@ export class Ownership {
         release: () => {},
         died: () => this.onDied(backend),
         closing: () => this.onDied(backend),
-        closed: () => {},
+        closed: () => this.onClosed(),
       },
       login,
     )
@@ -238,11 +239,16 @@ export class Ownership {
     return new Set(reply.rows.map((row) => Number(row[0])))
   }
 
-  /** Gives the shard up. */
+  /** Gives the shard up; the server has let go of the lock when it resolves: another agent may come at once. */
   async close(): Promise<void> {
     this.isClosing = true
     await this.last
-    this.backend?.close()
+    const { backend } = this
+    if (backend === undefined) return
+    await new Promise<void>((resolve) => {
+      this.onClosed = resolve
+      backend.close()
+    })
   }
 }
 

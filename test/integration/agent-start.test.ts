@@ -6,7 +6,7 @@ import { HlcClock, timestampMs } from '../../txn/hlc.ts'
 import { MemoryTxnLog } from '../../txn/log/memory-txn-log.ts'
 import { clientOf, quietLog, startTestAgent, TestSession } from '../helpers/agent-client.ts'
 import { freePort } from '../helpers/free-port.ts'
-import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+import { connectTo, query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 import { testTls } from '../helpers/test-tls.ts'
 
 describe('agent start', () => {
@@ -232,9 +232,10 @@ describe('agent start', () => {
     const link = agent.connect('c1')
     const sessions = [1, 2, 3].map((id) => new TestSession(link, id, clientOf(server.user)))
     await Promise.all(sessions.map((s) => s.query('SELECT 1', { begin: ['BEGIN'] })))
+    const beside = await connectTo(server.url)
     await agent.stop()
-    await expect
-      .poll(() => query(server.url, `SELECT query FROM pg_stat_activity WHERE application_name = 'weft'`))
-      .toEqual([])
+    const left = `SELECT query FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`
+    expect((await beside.query(left)).rows).toEqual([])
+    await beside.end()
   })
 })
