@@ -10,6 +10,8 @@ import { clientOf, extended, type Reply, startTestAgent, TestSession } from '../
 import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 
 const LEASE_MS = 30_000
+/** Outlives the cut and the release all the same. */
+const SHORT_LEASE_MS = 1_000
 /** Held by `locker`: a statement with the trigger waits for it before it has begun. */
 const LOCK = 'pg_advisory_xact_lock(77)'
 const UPDATE = 'UPDATE gated SET a = a + 10 WHERE (SELECT weft.begun())'
@@ -127,7 +129,7 @@ test('two: commits are held until both have begun', async () => {
 test('the lease ends before it has begun: it is ended with 40001, and commits go on', async () => {
   await locked()
   const { session, id, reply } = await parked(UPDATE)
-  await cut([id], 50)
+  await cut([id], SHORT_LEASE_MS)
   await release()
   await write()
   expect(await reply).toMatchObject({ types: 'EZ', ready: 'E', error: { code: '40001' } })
@@ -141,7 +143,7 @@ test('it ends after the lease, before the cancel request can hit it: it failed a
   await query(
     server.url,
     `CREATE OR REPLACE FUNCTION deaf() RETURNS bool LANGUAGE plpgsql AS $$
-     DECLARE until_at timestamptz := clock_timestamp() + '500 ms';
+     DECLARE until_at timestamptz := clock_timestamp() + '${2 * SHORT_LEASE_MS} ms';
      BEGIN
        LOOP
          BEGIN
@@ -156,7 +158,7 @@ test('it ends after the lease, before the cancel request can hit it: it failed a
   const { session, id, reply } = await parked(
     'DELETE FROM gated WHERE (SELECT deaf()) AND (SELECT weft.begun())',
   )
-  await cut([id], 50)
+  await cut([id], SHORT_LEASE_MS)
   await release()
   await write()
   const { types, ready, error } = await reply
@@ -167,7 +169,7 @@ test('it ends after the lease, before the cancel request can hit it: it failed a
 
 test('released when the lease is over: it does not run', async () => {
   const { session, id, reply } = await parked(UPDATE)
-  await cut([id], 20)
+  await cut([id], SHORT_LEASE_MS)
   await write()
   await release()
   expect(await reply).toMatchObject({ error: { code: '40001' }, sent: false })
