@@ -296,7 +296,7 @@ export async function etcdCall(endpoints: readonly string[], path: string, body:
       const response = await fetch(`${endpoint}${path}`, {
         method: 'POST',
         body: JSON.stringify(body),
-        signal: AbortSignal.timeout(5000),
+        signal: AbortSignal.timeout(20_000),
       })
       if (response.ok) return await response.json()
       failure = new Error(await response.text())

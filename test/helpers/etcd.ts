@@ -114,7 +114,7 @@ class Member implements EtcdMember {
     this.child.stderr?.on('data', (chunk: Buffer) => {
       said = `${said}${chunk}`.slice(-2000)
     })
-    const deadline = performance.now() + 20_000
+    const deadline = performance.now() + 60_000
     while (!(await this.listens())) {
       if (this.child.exitCode !== null) throw new Error(`etcd ${this.name} has ended: ${said}`)
       if (performance.now() > deadline) throw new Error(`etcd ${this.name} does not answer: ${said}`)

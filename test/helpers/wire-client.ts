@@ -10,7 +10,8 @@ export interface WireAddress {
   readonly parameters?: Readonly<Record<string, string>>
 }
 
-const WAIT_MS = 15_000
+/** A guard against hanging. */
+const WAIT_MS = 50_000
 
 /** A client of nothing but bytes: sends what it is told, collects what comes back, decoded for people. */
 export class WireClient {
