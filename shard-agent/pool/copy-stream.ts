@@ -5,6 +5,7 @@
  * session in the middle of a message; and a Sync that commits may have to wait for the gate.
  */
 import { MSG } from '../../protocol/wire/frames.ts'
+import { FLUSH } from '../../protocol/wire/frontend-messages.ts'
 
 const HEADER_BYTES = 5
 const NOTHING = Buffer.alloc(0)
@@ -18,6 +19,8 @@ export class CopyStream {
   sawEnd = false
   /** CopyDone did. */
   sawDone = false
+  /** A client's Sync means nothing in a COPY of the simple protocol: a Flush means that to the backend everywhere. */
+  ignoresSync = false
   /** An incomplete header: never sent before it is complete. */
   private carry: Buffer = NOTHING
 
@@ -37,7 +40,10 @@ export class CopyStream {
         return bytes.subarray(0, at)
       }
       const type = bytes[at]
-      if (type === MSG.sync) this.syncAt = at
+      if (type === MSG.sync && this.ignoresSync) {
+        bytes = Buffer.from(bytes)
+        bytes[at] = FLUSH[0]!
+      } else if (type === MSG.sync) this.syncAt = at
       else if (type === MSG.copyDone || type === MSG.copyFail) {
         this.sawEnd = true
         this.sawDone ||= type === MSG.copyDone
@@ -53,6 +59,7 @@ export class CopyStream {
     this.left = 0
     this.sawEnd = false
     this.sawDone = false
+    this.ignoresSync = false
     this.carry = NOTHING
   }
 }

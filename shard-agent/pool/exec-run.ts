@@ -217,6 +217,7 @@ export class ExecRun {
     const split = new SplitWrite(payload)
     this.split = split
     if (split.isConverted) this.swallow = SWALLOW_ALL
+    this.copy.ignoresSync = split.isConverted
     this.mayHaveCommitted = false
     parts.push(...split.messages)
   }

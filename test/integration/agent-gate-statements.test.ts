@@ -5,7 +5,7 @@ import type { Gate } from '../../shard-agent/gate/gate.ts'
 import type { Agent } from '../../shard-agent/main.ts'
 import { HlcClock } from '../../txn/hlc.ts'
 import { clientOf, extended, startTestAgent, TestSession } from '../helpers/agent-client.ts'
-import { COPY_DONE, copyData, copyFail } from '../helpers/copy-messages.ts'
+import { COPY_DONE, copyData, copyFail, SYNC } from '../helpers/copy-messages.ts'
 import { hasPostgres15, query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 
 const LEASE_MS = 30_000
@@ -183,7 +183,7 @@ describe.each([15, 18] as const)('statements that are no DML, and the gate: Post
     await begun
     expect(gate.inFlight).toBe(0)
     await hold()
-    s.session.copyData(copyData('1\n'))
+    s.session.copyData(Buffer.concat([copyData('1\n'), SYNC]))
     s.session.copyData(Buffer.concat([copyData('2\n'), COPY_DONE]))
     await waiting(1)
     expect(await rows()).toBe(0)
@@ -214,7 +214,8 @@ describe.each([15, 18] as const)('statements that are no DML, and the gate: Post
     const second = startCopy(s)
     await second.begun
     const [bad, half] = [copyData('bad\n'), copyData('3\n')]
-    s.session.copyData(Buffer.concat([bad, half.subarray(0, 6)]))
+    // A Sync means nothing here.
+    s.session.copyData(Buffer.concat([SYNC, copyData('1\n'), SYNC, bad, SYNC, SYNC, half.subarray(0, 6)]))
     expect(await second.copying).toMatchObject({ ready: 'I', error: { code: '22P02' } })
     expect(await s.value('SELECT count(*) FROM gated')).toBe('0')
   })
