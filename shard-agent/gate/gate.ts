@@ -53,8 +53,11 @@ export class Gate {
    * Answers whether there were any.
    */
   onInTheWay: () => boolean = () => false
+  /** Told when a first cut becomes active, and when none is any more. */
+  onCut: (isActive: boolean) => void = () => {}
   /** Told of each commit that had to wait, once it was let in. */
   onHeld: HeldListener = () => {}
+  private wasOpen = true
   private alwaysSplit = false
   private machine = new GateMachine()
   private clock: AgentClock | undefined
@@ -323,6 +326,10 @@ export class Gate {
       const { effects } = machine
       machine.effects = []
       for (const effect of effects) this.act(effect)
+    }
+    if (machine.isOpen !== this.wasOpen) {
+      this.wasOpen = machine.isOpen
+      this.onCut(!machine.isOpen)
     }
     if (this.waiters.length > 0) this.admitWaiters()
     clearTimeout(this.timer)

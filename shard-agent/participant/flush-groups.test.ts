@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { FlushGroups } from './flush-groups.ts'
+import { FlushGroups, type FlushKind } from './flush-groups.ts'
 
 const patienceMs = 5
 
@@ -9,8 +9,8 @@ class Work {
   private readonly ends = new Map<string, (error?: Error) => void>()
   readonly groups = new FlushGroups(patienceMs)
 
-  run(name: string): Promise<string> {
-    return this.groups.run(async () => {
+  run(name: string, kind: FlushKind = 'prepare'): Promise<string> {
+    return this.groups.run(kind, async () => {
       this.started.push(name)
       await new Promise<void>((resolve, reject) => {
         this.ends.set(name, (error) => (error === undefined ? resolve() : reject(error)))
@@ -79,13 +79,13 @@ describe('flush groups', () => {
   test('work that throws before it waits for anything keeps nobody waiting', async () => {
     const groups = new FlushGroups(patienceMs)
     const refused = expect(
-      groups.run(() => {
+      groups.run('prepare', () => {
         throw new Error('at once')
       }),
     ).rejects.toThrow('at once')
     await settle()
     await refused
-    const next = groups.run(() => Promise.resolve('next'))
+    const next = groups.run('prepare', () => Promise.resolve('next'))
     await settle()
     expect(await next).toBe('next')
   })
@@ -108,5 +108,45 @@ describe('flush groups', () => {
     expect(work.started).toEqual(['stuck', 'b', 'c'])
     work.end('c')
     expect(await Promise.all(all)).toEqual(['stuck', 'b', 'c'])
+  })
+
+  test('a cut: what was decided goes at once, what prepares waits until it is over', async () => {
+    const work = new Work()
+    const all = [work.run('under way')]
+    await settle()
+    all.push(work.run('p1'), work.run('c1', 'conclude'))
+    await settle()
+    expect(work.started).toEqual(['under way'])
+    work.groups.hurry(true)
+    await Promise.resolve()
+    expect(work.started).toEqual(['under way', 'c1'])
+    all.push(work.run('p2'), work.run('c2', 'conclude'), work.run('c3', 'conclude'))
+    await Promise.resolve()
+    expect(work.started).toEqual(['under way', 'c1', 'c2', 'c3'])
+    for (const name of ['under way', 'c3', 'c2', 'c1']) work.end(name)
+    await settle()
+    expect(work.started).toEqual(['under way', 'c1', 'c2', 'c3'])
+    work.groups.hurry(false)
+    await settle()
+    expect(work.started).toEqual(['under way', 'c1', 'c2', 'c3', 'p1', 'p2'])
+    work.end('p1')
+    work.end('p2')
+    await Promise.all(all)
+    const last = work.run('last')
+    await settle()
+    work.end('last')
+    expect(await last).toBe('last')
+  })
+
+  test('cuts without end: what prepares waits no longer than for a slow group', async () => {
+    const work = new Work()
+    work.groups.hurry(true)
+    const prepared = work.run('a')
+    await vi.advanceTimersByTimeAsync(patienceMs - 1)
+    expect(work.started).toEqual([])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(work.started).toEqual(['a'])
+    work.end('a')
+    expect(await prepared).toBe('a')
   })
 })

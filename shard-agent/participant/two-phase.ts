@@ -41,6 +41,7 @@ export class TwoPhase {
 
   constructor(host: TwoPhaseHost) {
     this.host = host
+    host.gate.onCut = (isActive) => this.flushes.hurry(isActive)
   }
 
   /** PREPARE TRANSACTION. A rejection means that nothing is prepared, unless its code says that it is unknown. */
@@ -62,7 +63,7 @@ export class TwoPhase {
 
   private async prepareBy(sql: string, backend: Backend, gid: string): Promise<PrepareReply> {
     const { shard, failpoints } = this.host
-    const reply = await this.flushes.run(() => {
+    const reply = await this.flushes.run('prepare', () => {
       if (backend.cancelAsked) throw weftError('query_canceled', {})
       return backend.command(sql)
     })
@@ -191,7 +192,7 @@ export class TwoPhase {
   private async conclude(backend: Backend | undefined, gid: string, verb: Verb): Promise<void> {
     const sql = `${verb} ${literal(gid)}`
     if (backend !== undefined) {
-      const reply = await this.flushes.run(() => backend.command(sql))
+      const reply = await this.flushes.run('conclude', () => backend.command(sql))
       // Prepared under SET LOCAL ROLE it belongs to that role, which is over: the administrative login does it.
       if (reply.error?.code !== INSUFFICIENT_PRIVILEGE) return assertDone(reply)
     }
