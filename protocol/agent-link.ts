@@ -88,7 +88,7 @@ export interface ExecRequest {
   readonly cut?: 'statement' | 'transaction' | 'execution' | undefined
   /**
    * The session has seen what is committed at or below this on other shards: what is prepared here at or below it is
-   * waited for.
+   * waited for, unless this is a commit; and no cut has what it commits without what it has seen.
    */
   readonly seen?: Timestamp | undefined
   /**
@@ -207,6 +207,8 @@ export type ControlRequest =
       readonly sessions: readonly number[]
       /** Gids of prepared transactions that, if they commit, do so above `ts`. */
       readonly outside?: readonly string[]
+      /** Gids of those prepared here that no shard was told to commit, nor is before the cut is over. */
+      readonly untold?: readonly string[]
     }
   /**
    * Ends the hold. `go`: the cut was taken on every shard, its sessions' statements run now; those with `execution` keep

@@ -128,29 +128,61 @@ describe('commit driver', () => {
     const w = world()
     const ts = toTimestamp(wallMs + 5, 0)
     const outcome = w.commit()
-    expect(w.driver.outside(1, ts)).toEqual([expect.stringContaining(':1')])
-    expect(w.driver.outside(3, ts)).toEqual([])
+    const cut = w.driver.cutAt(ts)
+    expect(cut.outside(1)).toEqual([expect.stringContaining(':1')])
+    expect(cut.outside(3)).toEqual([])
     expect(await outcome).toEqual({ outcome: 'committed', commitTs: ts + 1n })
-    expect(w.driver.outside(1, ts)).toEqual([])
+    expect(w.driver.cutAt(ts).outside(1)).toEqual([])
   })
 
   test('a cut far ahead of the time: nothing is outside, and no decision goes there', async () => {
     const w = world()
     const outcome = w.commit()
-    expect(w.driver.outside(1, toTimestamp(wallMs + 10_000, 0))).toEqual([])
+    const cut = w.driver.cutAt(toTimestamp(wallMs + 10_000, 0))
+    expect([cut.outside(1), cut.untold(1)]).toEqual([[], []])
     expect(await outcome).toEqual({ outcome: 'committed', commitTs: w.two.prepareTs })
   })
 
   test('a cut above a fixed timestamp: not outside; below it: outside', async () => {
     const w = world()
-    const outside: number[] = []
+    const left: number[][] = []
     const { create } = w.log
     w.log.create = (record) => {
-      for (const ts of [w.two.prepareTs, w.two.prepareTs - 1n]) outside.push(w.driver.outside(1, ts).length)
+      for (const ts of [w.two.prepareTs, w.two.prepareTs - 1n]) {
+        const cut = w.driver.cutAt(ts)
+        left.push([cut.outside(1).length, cut.untold(1).length])
+      }
       return create.call(w.log, record)
     }
     expect(await w.commit()).toMatchObject({ outcome: 'committed' })
-    expect(outside).toEqual([0, 1])
+    expect(left).toEqual([
+      [0, 1],
+      [1, 0],
+    ])
+  })
+
+  test('a cut while it is decided: told to no shard; after a lost link that is not said any more', async () => {
+    const w = world()
+    const { create } = w.log
+    const untold: number[] = []
+    w.log.create = (record) => {
+      untold.push(w.driver.cutAt(w.two.prepareTs).untold(2).length)
+      w.driver.linkLost()
+      untold.push(w.driver.cutAt(w.two.prepareTs).untold(2).length)
+      return create.call(w.log, record)
+    }
+    w.two.commitPrepared = async () => {
+      untold.push(w.driver.cutAt(w.two.prepareTs).untold(2).length)
+    }
+    expect(await w.commit()).toMatchObject({ outcome: 'committed' })
+    expect(untold).toEqual([1, 0, 0])
+  })
+
+  test('its session has seen a later commit: committed above that', async () => {
+    const w = world()
+    const seen = toTimestamp(wallMs + 5, 0)
+    const outcome = w.driver.commit({ participants: [w.one, w.two], readers: [], seen })
+    expect(await outcome).toEqual({ outcome: 'committed', commitTs: seen + 1n })
   })
 
   test('two at once: different transactions', async () => {

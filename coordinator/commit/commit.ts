@@ -5,6 +5,7 @@ import { type Failpoints, noFailpoints } from '../../txn/failpoints.ts'
 import { gidFor, type Incarnation, txnIdFor } from '../../txn/gid.ts'
 import type { HlcClock } from '../../txn/hlc.ts'
 import { LogUnavailableError, type TxnLog } from '../../txn/log/txn-log.ts'
+import type { LeftOutOfCut } from '../cuts/cut-driver.ts'
 import { RunningCommit } from './running-commit.ts'
 
 export type { Outcome } from '../../txn/commit-machine.ts'
@@ -28,6 +29,8 @@ export interface CommitReader extends CommitParticipant {
 export interface CommitRequest {
   /** It is SERIALIZABLE: every participant uses its shard's probe (DESIGN 6). */
   readonly probe?: boolean
+  /** Its session has seen what is committed at or below this: it commits above. */
+  readonly seen?: Timestamp
   readonly participants: readonly CommitParticipant[]
   readonly readers: readonly CommitReader[]
   /** Told once when all have prepared and the decision is asked for: it may need no backend any more. */
@@ -169,11 +172,13 @@ export class CommitDriver {
    * connection, and when something has been in doubt for long.
    */
   get undecidedAreUnseen(): boolean {
-    if (this.halfDone > 0) return false
-    for (const oldest of this.running) {
-      return oldest.number > this.disturbed && this.monoMs() - oldest.startedMs < UNSEEN_MS_MAX
-    }
-    return true
+    for (const oldest of this.running) return this.isUnseen(oldest)
+    return this.halfDone === 0
+  }
+
+  /** The same of one transaction and all that began later. */
+  isUnseen({ number, startedMs }: Pick<RunningCommit, 'number' | 'startedMs'>): boolean {
+    return this.halfDone === 0 && number > this.disturbed && this.monoMs() - startedMs < UNSEEN_MS_MAX
   }
 
   /** A shard's connection was lost: its agent settles what is under way. */
@@ -191,22 +196,32 @@ export class CommitDriver {
   }
 
   /**
-   * For a cut at `ts`: gids on `shard` of transactions that will not commit at or below it. Those whose timestamp is not
-   * fixed yet are among them: it will be above.
+   * For a cut at `ts`: what it need not wait for. That is what lies above it, as all does whose timestamp is not fixed yet,
+   * and what no shard was told: where the cut is, agents hold that.
    */
-  outside(shard: number, ts: Timestamp): string[] {
-    if (ts > this.decideAbove) {
-      try {
-        this.clock.observe(ts)
-      } catch {
-        // Too far ahead of the time for a decision to rest on it: the cut waits for them.
-        return []
-      }
-      this.decideAbove = ts
+  cutAt(ts: Timestamp): LeftOutOfCut {
+    const outside: RunningCommit[] = []
+    const untold: RunningCommit[] = []
+    // Too far ahead of the time for a decision to rest on it: the cut waits for all of them.
+    for (const run of this.decidesAbove(ts) ? this.running : []) {
+      if (run.isAbove(ts)) outside.push(run)
+      else if (run.isUntold && this.isUnseen(run)) untold.push(run)
     }
-    const gids: string[] = []
-    for (const run of this.running) if (run.isAbove(ts, shard)) gids.push(this.gid(run.txnId, shard))
-    return gids
+    return {
+      outside: (shard) => outside.filter((run) => run.takesPart(shard)).map((run) => run.gid(shard)),
+      untold: (shard) => untold.filter((run) => run.isPreparedOn(shard)).map((run) => run.gid(shard)),
+    }
+  }
+
+  private decidesAbove(ts: Timestamp): boolean {
+    if (ts <= this.decideAbove) return true
+    try {
+      this.clock.observe(ts)
+    } catch {
+      return false
+    }
+    this.decideAbove = ts
+    return true
   }
 
   private tick(): void {

@@ -63,17 +63,43 @@ export class RunningCommit {
     this.on({ kind: 'deadline' })
   }
 
-  /** Whether it can take part on `shard`, and if it commits then with a timestamp above `ts`, `decideAbove` or less. */
-  isAbove(ts: Timestamp, shard: number): boolean {
-    const { phase, commitTs, members } = this.state
+  // For cuts
+
+  /** If it commits then with a timestamp above `ts`, which is `decideAbove` or less. */
+  isAbove(ts: Timestamp): boolean {
+    const { phase, commitTs } = this.state
     if (phase === 'aborting' || phase === 'done') return false
-    return (phase === 'preparing' || commitTs > ts) && members.some((member) => member.shard === shard)
+    return phase === 'preparing' || commitTs > ts
+  }
+
+  /** It may be decided, but no shard was told. */
+  get isUntold(): boolean {
+    return this.state.phase === 'deciding'
+  }
+
+  takesPart(shard: number): boolean {
+    return this.state.members.some((member) => member.shard === shard)
+  }
+
+  isPreparedOn(shard: number): boolean {
+    return this.state.members.some((member) => member.shard === shard && member.status === 'prepared')
+  }
+
+  gid(shard: number): string {
+    return this.driver.gid(this.txnId, shard)
+  }
+
+  /** It commits above this. */
+  private get above(): Timestamp {
+    const { seen } = this.request
+    const { decideAbove } = this.driver
+    if (seen === undefined || seen < decideAbove) return decideAbove
+    return seen
   }
 
   private on(event: CommitEvent): void {
-    const { driver } = this
     const { phase } = this.state
-    const step = stepCommit(this.state, event, driver.decideAbove)
+    const step = stepCommit(this.state, event, this.above)
     this.state = step.state
     if (step.state.phase !== phase) this.enterPhase(phase)
     if (step.effects.length > 0) this.perform(step.effects)
@@ -182,7 +208,7 @@ export class RunningCommit {
 
   private prepare(shard: number): Promise<void> {
     return this.session(shard)
-      .prepare(this.driver.gid(this.txnId, shard), { probe: this.request.probe ?? false })
+      .prepare(this.gid(shard), { probe: this.request.probe ?? false })
       .then(
         (reply) => this.onPrepared(shard, reply.prepareTs),
         (error: unknown) => this.onPrepareError(shard, error),
@@ -265,7 +291,7 @@ export class RunningCommit {
     }
     const { shard } = effect
     const session = this.session(shard)
-    const gid = this.driver.gid(this.txnId, shard)
+    const gid = this.gid(shard)
     const done =
       effect.kind === 'commit-prepared'
         ? session.commitPrepared(gid, effect.commitTs)

@@ -18,10 +18,17 @@ export interface CutDriverOptions {
 /** What is known of this coordinator's commits under way. */
 export interface CutCommits {
   /**
-   * Gids on `shard` of transactions that do not commit at or below `ts`: nothing is decided there from now on that has
-   * not been until now.
+   * What a cut at `ts` leaves out: nothing is decided at or below it from now on that has not been until now.
    */
-  outside(shard: number, ts: Timestamp): readonly string[]
+  cutAt(ts: Timestamp): LeftOutOfCut
+}
+
+/** Gids on a shard of what a cut does not wait for. */
+export interface LeftOutOfCut {
+  /** They do not commit at or below its timestamp. */
+  outside(shard: number): readonly string[]
+  /** They may, but no shard was told so. */
+  untold(shard: number): readonly string[]
 }
 
 /** A session whose statement is ready on all its shards but for its snapshot. */
@@ -57,6 +64,12 @@ export interface CutCounters {
   raised: number
 }
 
+interface Asked {
+  readonly id: number
+  readonly ts: Timestamp
+  readonly left: LeftOutOfCut | undefined
+}
+
 const WAIT_MS_MAX = 5_000
 
 /** Takes the cuts of one coordinator (DESIGN 5): the machine decides, this sends and hears. */
@@ -70,7 +83,7 @@ export class CutDriver {
   private readonly readers = new Map<number, Reader>()
   private lastReader = 0
   private lastFailed = 0
-  private lastAsked = { id: 0, ts: 0n }
+  private lastAsked: Asked = { id: 0, ts: 0n, left: undefined }
   private timer: NodeJS.Timeout | undefined
   private isPerforming = false
 
@@ -156,18 +169,17 @@ export class CutDriver {
   }
 
   private ask({ shard, id, ts, leaseMs, readers }: Extract<CutEffect, { kind: 'cut' }>): void {
-    const { links, commits } = this.options
-    if (id === this.lastAsked.id && ts > this.lastAsked.ts) this.counters.raised++
-    this.lastAsked = { id, ts }
+    const { links } = this.options
+    const left = this.leftOut(id, ts)
     const sessions = readers.flatMap((reader) => this.readers.get(reader)?.sessionId ?? [])
-    const outside = commits?.outside(shard, ts) ?? []
     const request = {
       kind: 'cut',
       id,
       ts: String(ts),
       leaseMs,
       sessions,
-      outside,
+      outside: left?.outside(shard) ?? [],
+      untold: left?.untold(shard) ?? [],
     } as const
     const asked = links[shard]!.control(request)
     asked.then(
@@ -180,6 +192,16 @@ export class CutDriver {
         this.perform()
       },
     )
+  }
+
+  /** The same for all shards: what it leaves out it leaves out on each. */
+  private leftOut(id: number, ts: Timestamp): LeftOutOfCut | undefined {
+    const last = this.lastAsked
+    if (id === last.id && ts === last.ts) return last.left
+    if (id === last.id) this.counters.raised++
+    const left = this.options.commits?.cutAt(ts)
+    this.lastAsked = { id, ts, left }
+    return left
   }
 
   private took(id: number): void {

@@ -148,6 +148,7 @@ async function commitAcross(
   tx.committing = [...writers, ...readers]
   const result = await node.commits.commit({
     probe,
+    seen: ctx.causal.token,
     allPrepared: () => {
       isEarly = leavesEarly(ctx)
     },

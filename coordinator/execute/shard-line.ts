@@ -96,7 +96,8 @@ export class ShardLine implements ReplySink {
     this.consumer = consumer
     this.looks = looks
     const { request, owner } = this
-    request.seen = looks && request.cut === undefined ? owner.causal.before(this.shard) : undefined
+    const tells = (looks || request.access === 'commit') && request.cut === undefined
+    request.seen = tells ? owner.causal.before(this.shard) : undefined
     if (request.seen !== undefined) request.ownUnseen = owner.causal.ownUnseen
     this.session.exec(request as ExecRequest)
   }

@@ -22,6 +22,9 @@ function taken(gate: GateMachine, owner: string, nowMs: number): string[] {
   return said(gate)
 }
 
+const outside = (...gids: string[]) => ({ outside: new Set(gids), untold: new Set<string>() })
+const untold = (...gids: string[]) => ({ outside: new Set<string>(), untold: new Set(gids) })
+
 test('gate: open: everything enters and is counted', () => {
   const gate = new GateMachine()
   expect(gate.tryEnter('local')).toBe(true)
@@ -226,7 +229,7 @@ test('gate: prepared, and known to commit above the cut if at all: not waited fo
   const gate = new GateMachine()
   gate.prepared('mine', 5n)
   gate.prepared('another', 6n)
-  gate.cut('c1', 1, 10n, 100, 0, new Set(['mine']))
+  gate.cut('c1', 1, 10n, 100, 0, outside('mine'))
   expect(said(gate)).toEqual([])
   gate.decided('another', 'abort')
   gate.advance(1)
@@ -240,13 +243,69 @@ test('gate: the same cut with a higher timestamp: what is outside is what was sa
   gate.prepared('mine', 5n)
   gate.tryEnter('decided', 20n)
   gate.leave('decided')
-  gate.cut('c1', 1, 10n, 100, 0, new Set(['mine']))
+  gate.cut('c1', 1, 10n, 100, 0, outside('mine'))
   expect(said(gate)).toEqual(['behind c1/1@10 highest 20'])
   gate.cut('c1', 1, 21n, 100, 1)
   expect(said(gate)).toEqual([])
   gate.concluded('mine')
   gate.advance(2)
   expect(said(gate)).toEqual(['snapshot c1/1@21'])
+})
+
+test('gate: told to no shard: not waited for, and carried out by nobody before the cut is over', () => {
+  const gate = new GateMachine()
+  gate.prepared('mine', 5n)
+  gate.cut('c1', 1, 10n, 100, 0, untold('mine'))
+  expect(said(gate)).toEqual(['snapshot c1/1@10'])
+  // Recovery has found its decision.
+  gate.decided('mine', 'commit', 6n)
+  expect(gate.tryEnter('decided', 6n, 'mine')).toBe(false)
+  expect(gate.tryEnter('decided', 6n, 'another')).toBe(true)
+  gate.release('c1', 1, 1)
+  expect(gate.tryEnter('decided', 6n, 'mine')).toBe(true)
+})
+
+test('gate: said to be told to no shard, and carried out by recovery meanwhile, or about to be: no cut', () => {
+  for (const meet of [
+    (gate: GateMachine) => gate.concluded('mine'),
+    (gate: GateMachine) => gate.decided('mine', 'commit', 6n),
+  ]) {
+    const gate = new GateMachine()
+    gate.prepared('mine', 5n)
+    meet(gate)
+    gate.cut('c1', 1, 10n, 100, 0, untold('mine'))
+    expect(said(gate)).toEqual(['busy c1/1@10'])
+    expect(gate.isOpen).toBe(true)
+  }
+  const gate = new GateMachine(20n)
+  gate.prepared('mine', 5n)
+  gate.cut('c1', 1, 10n, 100, 0, untold('mine'))
+  expect(said(gate)).toEqual(['behind c1/1@10 highest 20'])
+  gate.concluded('mine')
+  gate.cut('c1', 1, 21n, 100, 1, untold('mine'))
+  expect(said(gate)).toEqual(['busy c1/1@21'])
+})
+
+test('gate: recovery has aborted what is said to be told to no shard: nothing to wait for', () => {
+  const gate = new GateMachine()
+  gate.prepared('mine', 5n)
+  gate.decided('mine', 'abort')
+  gate.cut('c1', 1, 10n, 100, 0, untold('mine'))
+  expect(said(gate)).toEqual(['snapshot c1/1@10'])
+})
+
+test('gate: two cuts that each hold what the other waits for: the lower gives way', () => {
+  const gate = new GateMachine()
+  gate.prepared('of c1', 5n)
+  gate.prepared('of c2', 6n)
+  gate.cut('c1', 1, 10n, 100, 0, untold('of c1'))
+  expect(said(gate)).toEqual([])
+  gate.cut('c2', 1, 11n, 100, 0, untold('of c2'))
+  expect(said(gate)).toEqual(['busy c1/1@10'])
+  expect(gate.activeCuts.map((cut) => cut.owner)).toEqual(['c2'])
+  gate.concluded('of c1')
+  gate.advance(1)
+  expect(said(gate)).toEqual(['snapshot c2/1@11'])
 })
 
 function starting(gate: GateMachine, id: number, nowMs: number): void {

@@ -5,15 +5,19 @@
  * finished. Nearly always no cut is active: then everything enters, and is counted.
  *
  * What holds, for every active cut at S:
- *   G1 No commit with a timestamp above S enters; none above S had entered before, or the cut is `behind`.
+ *   G1 No commit with a timestamp above S enters; none above S had entered before, or the cut is `behind`. That of a local
+ *      commit is what its session has seen on other shards: no cut has the one and misses the other.
  *   G2 From `draining` on no commit without a timestamp enters either.
  *   G3 A snapshot is taken only when nothing is in flight, and when everything prepared at or before S is decided, and
  *      applied unless it is an abort or lies above S. Or its coordinator, whose transaction it is, says that it is
- *      going to lie above S (`outside`).
+ *      going to lie above S (`outside`), or that it has told no shard to commit it (`untold`).
  *   G4 It ends with its release, its lease or its owner, whichever is first, and then never comes back.
  *   G5 Statements that take their snapshot as they begin do so after the release: it goes on `starting`, with its lease
  *      once more, until all of them have begun. G1 and G2 still hold, so those are snapshots of the same state. When it
  *      ends before, they are to be ended.
+ *   G6 What is `untold` is carried out by nobody, and had not been: else the cut is `busy`.
+ *   G7 Of two cuts of which one waits for what the other holds, the one with the lower S gives way: so waiting never
+ *      goes round in a circle.
  * Local commits go on while a cut waits for others to decide: only the short rest of it is a hold.
  */
 import { invariant } from '../../errors/pg-error.ts'
@@ -43,7 +47,11 @@ export interface Unseen {
 
 type Cut = { -readonly [K in keyof ActiveCut]: ActiveCut[K] }
 
+/** What a cut's coordinator says of its own transactions. */
+export type LeftOut = Pick<ActiveCut, 'outside' | 'untold'>
+
 const none: ReadonlySet<string> = new Set()
+const nothing: LeftOut = { outside: none, untold: none }
 
 export class GateMachine {
   /** What the driver has to do, in order; it takes them out. */
@@ -53,7 +61,7 @@ export class GateMachine {
   private readonly transactions = new Map<string, Prepared>()
   private count = 0
   private statements = 0
-  /** Of the commits with a timestamp that have been applied, or are in flight. */
+  /** Of the commits with a timestamp that have been applied, or are in flight, and of what sessions that committed had seen. */
   private highest: bigint
   /** Up to which id the cuts of an owner are over. */
   private readonly endedThrough = new Map<string, number>()
@@ -98,20 +106,23 @@ export class GateMachine {
 
   // Commits
 
-  /** Whether this commit may go now; if so it is in flight until `leave`. */
-  tryEnter(kind: CommitKind, commitTs = 0n): boolean {
-    if (this.cuts.length > 0 && !this.admits(kind, commitTs)) return false
+  /**
+   * Whether this commit may go now; if so it is in flight until `leave`. `ts`: its timestamp, or the highest that its
+   * session has seen elsewhere.
+   */
+  tryEnter(kind: CommitKind, ts = 0n, gid = ''): boolean {
+    if (this.cuts.length > 0 && !this.admits(kind, ts, gid)) return false
     this.count++
     if (kind === 'statement') this.statements++
-    else if (kind === 'decided' && commitTs > this.highest) this.highest = commitTs
+    if (ts > this.highest) this.highest = ts
     return true
   }
 
-  private admits(kind: CommitKind, commitTs: bigint): boolean {
-    if (kind === 'local') return this.heldSinceMs === undefined
+  private admits(kind: CommitKind, ts: bigint, gid: string): boolean {
     // One that may run for long would keep the cut from ever being taken.
     if (kind === 'statement') return false
-    return this.cuts.every((cut) => commitTs <= cut.ts)
+    if (kind === 'local' && this.heldSinceMs !== undefined) return false
+    return this.cuts.every((cut) => ts <= cut.ts && !cut.untold.has(gid))
   }
 
   /** Afterwards `advance`, unless the gate is open. */
@@ -162,11 +173,11 @@ export class GateMachine {
 
   /**
    * A transaction prepared at or before `ts` of which it is not known that it is not part of the state at `ts`, or
-   * that is and was not applied yet; undefined: there is none. Those `outside` are known not to be part of it.
+   * that is and was not applied yet; undefined: there is none. Those that `cut` leaves out are known not to be part of it.
    */
-  unsettled(ts: bigint, unseen?: Unseen, outside = none): string | undefined {
+  unsettled(ts: bigint, unseen?: Unseen, cut?: ActiveCut): string | undefined {
     for (const [gid, { prepareTs, decision, commitTs, owner, sinceMs }] of this.transactions) {
-      if (prepareTs > ts || decision === 'abort' || outside.has(gid)) continue
+      if (prepareTs > ts || decision === 'abort' || cut?.outside.has(gid) || cut?.untold.has(gid)) continue
       if (unseen !== undefined && decision === 'none' && owner === unseen.owner && sinceMs >= unseen.sinceMs)
         continue
       if (decision === 'none' || commitTs <= ts) return gid
@@ -177,10 +188,10 @@ export class GateMachine {
   // Cuts
 
   /** A `cut` has arrived; the same one again with a higher timestamp keeps its lease. */
-  cut(owner: string, id: number, ts: bigint, leaseMs: number, nowMs: number, outside = none): void {
+  cut(owner: string, id: number, ts: bigint, leaseMs: number, nowMs: number, left: LeftOut = nothing): void {
     const active = this.current(owner)
-    const begun = { owner, id, ts, outside, sinceMs: nowMs, phase: 'settling' } as const
-    if (active !== undefined && active.id === id) this.raise(active, ts, outside, nowMs)
+    const begun = { owner, id, ts, ...left, sinceMs: nowMs, phase: 'settling' } as const
+    if (active !== undefined && active.id === id) this.raise(active, ts, left, nowMs)
     else if (id <= (this.endedThrough.get(owner) ?? -1) || (active !== undefined && active.id > id)) {
       this.effects.push({ kind: 'expired', cut: { ...begun, deadlineMs: nowMs } })
     } else {
@@ -206,19 +217,36 @@ export class GateMachine {
       return
     }
     this.cuts.push(cut)
-    this.checkBehind(cut)
+    if (this.keepsUntold(cut, nowMs)) this.checkBehind(cut)
   }
 
-  private raise(cut: Cut, ts: bigint, outside: ReadonlySet<string>, nowMs: number): void {
+  /** Recovery may have been faster than the log's answer. */
+  private keepsUntold(cut: Cut, nowMs: number): boolean {
+    for (const gid of cut.untold) {
+      const decision = this.transactions.get(gid)?.decision ?? 'commit'
+      if (decision !== 'commit') continue
+      this.giveUp(cut, `transaction ${gid} was carried out meanwhile`, nowMs)
+      return false
+    }
+    return true
+  }
+
+  private giveUp(cut: Cut, why: string, nowMs: number): void {
+    this.end(cut, nowMs)
+    this.effects.push({ kind: 'busy', cut: { ...cut }, afterMs: this.limits.openMsMin, why })
+  }
+
+  private raise(cut: Cut, ts: bigint, { outside, untold }: LeftOut, nowMs: number): void {
     if (ts < cut.ts) return
     cut.ts = ts
     cut.outside = outside
+    cut.untold = untold
     cut.phase = 'settling'
     const { openUntilMs } = this
     this.noteHold(nowMs)
     // It is the same cut: writers have their turn after it.
     this.openUntilMs = openUntilMs
-    this.checkBehind(cut)
+    if (this.keepsUntold(cut, nowMs)) this.checkBehind(cut)
   }
 
   private checkBehind(cut: Cut): void {
@@ -315,10 +343,13 @@ export class GateMachine {
     if (why === undefined) {
       cut.phase = 'draining'
       this.noteHold(nowMs)
-    } else if (nowMs >= this.settleUntilMs(cut)) {
-      this.end(cut, nowMs)
-      this.effects.push({ kind: 'busy', cut: { ...cut }, afterMs: this.limits.openMsMin, why })
-    }
+    } else if (nowMs >= this.settleUntilMs(cut) || this.mustGiveWay(cut)) this.giveUp(cut, why, nowMs)
+  }
+
+  /** It waits for what a higher one holds, as a decision above this one, or `untold`, may wait for it. */
+  private mustGiveWay(cut: Cut): boolean {
+    const gid = this.unsettled(cut.ts, undefined, cut)
+    return gid !== undefined && this.cuts.some((other) => other.untold.has(gid) && isLower(cut, other))
   }
 
   private settleUntilMs(cut: Cut): number {
@@ -327,7 +358,7 @@ export class GateMachine {
 
   private unsettledBecause(cut: Cut, nowMs: number): string | undefined {
     if (this.highest > cut.ts) return 'a commit with a later timestamp was applied'
-    const gid = this.unsettled(cut.ts, undefined, cut.outside)
+    const gid = this.unsettled(cut.ts, undefined, cut)
     if (gid !== undefined) return `transaction ${gid} is prepared and its decision was not carried out yet`
     if (this.statements > 0) return 'a statement that commits by itself is running'
     // Others hold already: one hold for several cuts is better than one after the other.
@@ -346,4 +377,8 @@ export class GateMachine {
     }
     return at
   }
+}
+
+function isLower(a: ActiveCut, b: ActiveCut): boolean {
+  return a.ts < b.ts || (a.ts === b.ts && a.owner < b.owner)
 }

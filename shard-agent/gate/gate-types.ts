@@ -27,6 +27,11 @@ export interface ActiveCut {
   readonly ts: bigint
   /** Gids of transactions that do not commit at or below `ts`: the cut does not wait for them. */
   readonly outside: ReadonlySet<string>
+  /**
+   * Gids of transactions that have taken effect on no shard, and that its coordinator keeps so until the cut is over: not
+   * waited for either, and held whatever their timestamp.
+   */
+  readonly untold: ReadonlySet<string>
   readonly sinceMs: number
   readonly deadlineMs: number
   /**

@@ -1,6 +1,6 @@
 import type { CutAnswer } from '../../protocol/agent-link.ts'
 import type { AgentClock } from '../config.ts'
-import { GateMachine, type Unseen } from './gate-machine.ts'
+import { GateMachine, type LeftOut, type Unseen } from './gate-machine.ts'
 import type { ActiveCut, CommitKind, GateEffect } from './gate-types.ts'
 
 /** Autocommit writes are sent in two parts for so long after some were in the way of a cut. */
@@ -14,7 +14,10 @@ export type HeldListener = (kind: CommitKind, heldMs: number) => void
 /** A commit that found the gate held. */
 export interface GateWaiter {
   readonly kind: CommitKind
-  readonly commitTs: bigint | undefined
+  /** See `GateMachine.tryEnter`. */
+  readonly ts: bigint | undefined
+  /** Of a decided one. */
+  readonly gid?: string
   /** It is in flight from now on. */
   admitted(): void
 }
@@ -126,8 +129,8 @@ export class Gate {
   // Commits
 
   /** True: in flight, send it. False: call `wait`. No promise: nearly every commit finds the gate open. */
-  tryEnter(kind: CommitKind, commitTs?: bigint): boolean {
-    return this.machine.tryEnter(kind, commitTs)
+  tryEnter(kind: CommitKind, ts?: bigint, gid?: string): boolean {
+    return this.machine.tryEnter(kind, ts, gid)
   }
 
   wait(waiter: GateWaiter): void {
@@ -142,9 +145,10 @@ export class Gate {
     this.noteStatements()
   }
 
-  async enter(kind: CommitKind, commitTs?: bigint): Promise<void> {
-    if (this.tryEnter(kind, commitTs)) return
-    await new Promise<void>((admitted) => this.wait({ kind, commitTs, admitted }))
+  async enterDecided(gid: string, commitTs: bigint): Promise<void> {
+    const kind = 'decided'
+    if (this.tryEnter(kind, commitTs, gid)) return
+    await new Promise<void>((admitted) => this.wait({ kind, ts: commitTs, gid, admitted }))
   }
 
   leave(kind: CommitKind): void {
@@ -231,7 +235,7 @@ export class Gate {
     ts: bigint,
     leaseMs: number,
     statements: readonly CutStatement[],
-    outside?: ReadonlySet<string>,
+    left?: LeftOut,
   ): Promise<CutAnswer> {
     await this.observe(ts)
     this.makeWay()
@@ -247,7 +251,7 @@ export class Gate {
       } else if (known === undefined || known.id < id) this.works.set(owner, { id, ts, statements, answer })
       else return answer({ kind: 'cut', id, ts: String(ts), result: 'expired' })
       const nowMs = performance.now()
-      this.machine.cut(owner, id, ts, leaseMs, nowMs, outside)
+      this.machine.cut(owner, id, ts, leaseMs, nowMs, left)
       this.perform(nowMs)
     })
   }
@@ -375,8 +379,8 @@ export class Gate {
     this.waiters = []
     const nowMs = performance.now()
     for (const entry of waiting) {
-      const { kind, commitTs } = entry.waiter
-      if (this.machine.tryEnter(kind, commitTs)) {
+      const { kind, ts, gid } = entry.waiter
+      if (this.machine.tryEnter(kind, ts, gid)) {
         this.onHeld(kind, nowMs - entry.sinceMs)
         entry.waiter.admitted()
       } else this.waiters.push(entry)

@@ -125,7 +125,7 @@ export class TwoPhase {
     gate.decided(gid, 'commit', commitTs)
     if (!this.observes(commitTs)) await this.observeLater(commitTs)
     if (!this.isCovered(commitTs)) await this.host.clock.cover?.(commitTs)
-    await gate.enter('decided', commitTs)
+    await gate.enterDecided(gid, commitTs)
     try {
       if (failpoints.armed) await failpoints.hit('agent-before-commit-prepared')
       await this.conclude(backend, gid, 'COMMIT PREPARED')
@@ -155,7 +155,7 @@ export class TwoPhase {
     if (how === 'abort') return await apply()
     if (!this.observes(commitTs)) await this.observeLater(commitTs)
     if (!this.isCovered(commitTs)) await this.host.clock.cover?.(commitTs)
-    await gate.enter('decided', commitTs)
+    await gate.enterDecided(row.gid, commitTs)
     try {
       return await apply()
     } finally {

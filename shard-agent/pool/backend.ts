@@ -166,7 +166,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
       const isCommit = request.access === 'commit'
       if (!isCommit && this.splits(request) && canSplit(request)) return this.send(request, true)
       // Sent whole it is in flight for as long as it runs.
-      if (!this.pass.enter(isCommit ? 'local' : 'statement')) {
+      if (!this.pass.enter(isCommit ? 'local' : 'statement', request.seen)) {
         this.mode = MODE.waiting
         return
       }
@@ -197,7 +197,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   }
 
   syncDue(): void {
-    if (this.pass.enter('local')) this.admitted()
+    if (this.pass.enter('local', this.owner!.request!.seen)) this.admitted()
   }
 
   /** What runs commits by itself when it ends, could be sent in two parts, and nothing of it was shown. */

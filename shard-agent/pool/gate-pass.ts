@@ -4,7 +4,7 @@ import type { CommitKind } from '../gate/gate-types.ts'
 /** A backend's place at the gate: at most one commit of it waits there, or is in flight. */
 export class GatePass implements GateWaiter {
   kind: CommitKind = 'local'
-  readonly commitTs = undefined
+  ts: bigint | undefined
   private readonly gate: Gate
   private readonly onAdmitted: () => void
   private isInFlight = false
@@ -15,10 +15,11 @@ export class GatePass implements GateWaiter {
     this.onAdmitted = onAdmitted
   }
 
-  /** True: in flight. False: it waits, and is told when it is. */
-  enter(kind: CommitKind): boolean {
+  /** `seen`: by its session, on other shards. True: in flight. False: it waits, and is told when it is. */
+  enter(kind: CommitKind, seen: bigint | undefined): boolean {
     this.kind = kind
-    if (this.gate.tryEnter(kind)) {
+    this.ts = seen
+    if (this.gate.tryEnter(kind, seen)) {
       this.isInFlight = true
       return true
     }

@@ -150,7 +150,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       return
     }
     const { request } = this
-    if (request?.seen === undefined || this.host.gate.preparedCount === 0) return this.begin()
+    if (request?.seen === undefined || request.access === 'commit') return this.begin()
+    if (this.host.gate.preparedCount === 0) return this.begin()
     this.phase = PHASE.unsettled
     const begin = () => this.begin()
     if (!this.settling.begin(request, this.link, begin, (error) => this.refused(error))) begin()

@@ -117,9 +117,12 @@ export class DirectLink implements AgentLink {
   private cut(request: Extract<ControlRequest, { kind: 'cut' }>): Promise<ControlReply> {
     const { gate, isUp } = this.host
     if (!isUp) throw weftError('shard_unreachable', { shard: this.shard, why: 'its server is down' })
-    const { id, ts, leaseMs, sessions, outside } = request
+    const { id, ts, leaseMs, sessions, outside, untold } = request
     const statements = sessions.flatMap((session) => this.open_.get(session) ?? [])
-    return gate.cut(this.name, id, BigInt(ts), leaseMs, statements, new Set(outside))
+    return gate.cut(this.name, id, BigInt(ts), leaseMs, statements, {
+      outside: new Set(outside),
+      untold: new Set(untold),
+    })
   }
 
   /** Those that hold something here that others may wait for. */

@@ -1,4 +1,4 @@
-import { GateMachine, type Unseen } from '../../shard-agent/gate/gate-machine.ts'
+import { GateMachine, type LeftOut, type Unseen } from '../../shard-agent/gate/gate-machine.ts'
 import {
   type ActiveCut,
   type CommitKind,
@@ -95,19 +95,19 @@ export class SimAgent extends Node {
 
   // Commits
 
-  commit(kind: CommitKind, ts: bigint, run: () => void): void {
-    const held: CommitKind = kind
-    if (this.enter(held, ts)) return run()
-    this.waiting.push({ kind, ts, sinceMs: this.world.time.nowMs, pausedMs: this.pausedMs, run })
+  commit(kind: CommitKind, ts: bigint, run: () => void, gid = ''): void {
+    if (this.enter(kind, ts, gid)) return run()
+    this.waiting.push({ kind, ts, gid, sinceMs: this.world.time.nowMs, pausedMs: this.pausedMs, run })
     this.noteStatements()
   }
 
-  private enter(kind: CommitKind, ts: bigint): boolean {
+  private enter(kind: CommitKind, ts: bigint, gid: string): boolean {
     const { mutant } = this.world
+    if (mutant === 'recovery carries out what no shard was told') gid = ''
     const blind =
       (mutant === 'decided commits are not held' && kind === 'decided') ||
       (mutant === 'local commits are not held' && kind === 'local')
-    const entered = blind ? this.machine.tryEnter('decided', 0n) : this.machine.tryEnter(kind, ts)
+    const entered = blind ? this.machine.tryEnter('decided', 0n) : this.machine.tryEnter(kind, ts, gid)
     if (entered && mutant === 'commits in flight are not waited for') this.machine.leave(kind)
     return entered
   }
@@ -126,6 +126,21 @@ export class SimAgent extends Node {
 
   get stuck(): number {
     return this.waiting.length + this.looks.length
+  }
+
+  /** Of a session that has seen what is committed elsewhere at or below `seen`. */
+  write(tx: Tx, seen: bigint, done: () => void): void {
+    this.commit('local', seen, () => {
+      const { epoch } = this
+      this.world.time.after(this.world.rng.upTo(2), () => {
+        if (epoch !== this.epoch) return
+        this.apply(tx)
+        this.after(this.world.rng.upTo(0.5), () => {
+          this.leave('local')
+          done()
+        })
+      })
+    })
   }
 
   // Two-phase commit
@@ -154,19 +169,24 @@ export class SimAgent extends Node {
       return done()
     }
     this.clock.observe(tx.commitTs)
-    this.commit('decided', tx.commitTs, () => {
-      const { epoch } = this
-      this.world.time.after(this.world.rng.upTo(2), () => {
-        // Its backend was ended before the next agent served.
-        if (epoch !== this.epoch) return
-        if (this.prepared.delete(tx.id)) this.apply(tx)
-        this.after(this.world.rng.upTo(1), () => {
-          this.machine.concluded(tx.id)
-          this.leave('decided')
-          done()
+    this.commit(
+      'decided',
+      tx.commitTs,
+      () => {
+        const { epoch } = this
+        this.world.time.after(this.world.rng.upTo(2), () => {
+          // Its backend was ended before the next agent served.
+          if (epoch !== this.epoch) return
+          if (this.prepared.delete(tx.id)) this.apply(tx)
+          this.after(this.world.rng.upTo(1), () => {
+            this.machine.concluded(tx.id)
+            this.leave('decided')
+            done()
+          })
         })
-      })
-    })
+      },
+      tx.id,
+    )
   }
 
   /** Recovery: what the log says, or an abort that nobody can contradict any more. */
@@ -253,7 +273,7 @@ export class SimAgent extends Node {
     id: number,
     ts: bigint,
     leaseMs: number,
-    outside: ReadonlySet<string>,
+    left: LeftOut,
     reply: (reply: CutReply, at?: Snapshot) => void,
   ): void {
     if (this.world.mutant !== 'agents do not observe the timestamp of a cut') this.clock.observe(ts)
@@ -266,8 +286,11 @@ export class SimAgent extends Node {
     if (this.world.mutant === 'the next cut of a coordinator ends the last one') {
       for (let before = id - 1; before > id - 5; before--) this.machine.started(owner, before, nowMs)
     }
+    if (this.world.mutant === 'what was carried out counts as untold') {
+      left = { ...left, untold: new Set([...left.untold].filter((gid) => this.machine.isPrepared(gid))) }
+    }
     const kept = this.world.mutant === 'leases do not end' ? leaseMs * 50 : leaseMs
-    this.machine.cut(owner, id, ts, kept, nowMs, outside)
+    this.machine.cut(owner, id, ts, kept, nowMs, left)
     this.perform()
   }
 
@@ -380,7 +403,7 @@ export class SimAgent extends Node {
     const waiting = this.waiting
     this.waiting = []
     for (const commit of waiting) {
-      if (this.enter(commit.kind, commit.ts)) {
+      if (this.enter(commit.kind, commit.ts, commit.gid)) {
         const pausedMs = this.pausedMs - commit.pausedMs
         this.longestHeldMs = Math.max(this.longestHeldMs, this.world.time.nowMs - commit.sinceMs - pausedMs)
         commit.run()

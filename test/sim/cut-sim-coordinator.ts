@@ -1,4 +1,5 @@
 import { CommitDriver } from '../../coordinator/commit/commit.ts'
+import type { LeftOut } from '../../shard-agent/gate/gate-machine.ts'
 import { CutMachine } from '../../txn/cut-machine.ts'
 import type { CutEffect, CutNow, CutReply } from '../../txn/cut-types.ts'
 import type { HlcClock } from '../../txn/hlc.ts'
@@ -10,9 +11,11 @@ import { Clock, Node, type Reader, type Snapshot, skewMsMax, type Tx, type World
 
 const sessionsEach = 3
 
+type Run = { readonly number: number; readonly startedMs: number }
+
 /** What the commit driver knows of its commits: set here, as commits are simulated; the rules on it are the real ones. */
 interface DriverInside {
-  readonly running: Set<{ readonly number: number; readonly startedMs: number }>
+  readonly running: Set<Run>
   lastNumber: number
 }
 
@@ -25,8 +28,13 @@ export class SimCoordinator extends Node {
   /** By shard and timestamp of the cut. */
   private readonly found = new Map<string, Snapshot>()
   /** Its transactions until their shards are told, with their timestamp once that is fixed. */
-  private readonly undecided = new Map<Tx, bigint | undefined>()
+  private readonly undecided = new Map<Tx, { readonly run: Run; readonly fixedTs: bigint | undefined }>()
   private decideAbove = 0n
+  private view: { ts: bigint; outside: readonly Tx[]; untold: readonly Tx[] } = {
+    ts: -1n,
+    outside: [],
+    untold: [],
+  }
   private wokenForMs = Number.POSITIVE_INFINITY
   private firstAnswerMs: number | undefined
   private readonly driver: CommitDriver
@@ -123,13 +131,13 @@ export class SimCoordinator extends Node {
     const links = agents.flatMap((agent) => this.link(agent.shard) ?? [])
     if (links.length < agents.length) return
     const tx = this.newTx(agents.map((agent) => agent.shard))
-    this.undecided.set(tx, undefined)
     const inside = this.driver as unknown as DriverInside
     const isYoung = this.world.mutant === 'own undecided transactions are skipped however old they are'
     const startedMs = isYoung ? Number.POSITIVE_INFINITY : this.world.time.nowMs
-    const running = { number: ++inside.lastNumber, startedMs }
-    inside.running.add(running)
-    const ended = (): void => void inside.running.delete(running)
+    const run = { number: ++inside.lastNumber, startedMs }
+    inside.running.add(run)
+    this.undecided.set(tx, { run, fixedTs: undefined })
+    const ended = (): void => void inside.running.delete(run)
     let commitTs = 0n
     let left = agents.length
     for (const link of links) {
@@ -138,7 +146,7 @@ export class SimCoordinator extends Node {
           link.send('coordinator', () => {
             this.clock.observe(ts)
             if (ts > commitTs) commitTs = ts
-            if (--left === 0) this.decide(tx, links, commitTs, ended)
+            if (--left === 0) this.decide(tx, links, commitTs, run, ended)
           }),
         ),
       )
@@ -152,12 +160,12 @@ export class SimCoordinator extends Node {
     this.after(5_000, ended)
   }
 
-  private decide(tx: Tx, links: readonly SimLink[], commitTs: bigint, ended: () => void): void {
+  private decide(tx: Tx, links: readonly SimLink[], commitTs: bigint, run: Run, ended: () => void): void {
     const { rng, time } = this.world
     const abort = rng.chance(0.05)
     const isDeaf = this.world.mutant === 'what a cut was told lies above it is decided below'
     if (!isDeaf && commitTs <= this.decideAbove) commitTs = this.decideAbove + 1n
-    this.undecided.set(tx, commitTs)
+    this.undecided.set(tx, { run, fixedTs: commitTs })
     time.after(rng.upTo(3), () => {
       // Recovery may have been first.
       if (tx.decision !== 'none') return
@@ -186,7 +194,7 @@ export class SimCoordinator extends Node {
     }
   }
 
-  private newTx(shards: readonly number[]): Tx {
+  newTx(shards: readonly number[], after: readonly Tx[] = []): Tx {
     const id = `t${this.world.txs.size}`
     const tx: Tx = {
       id,
@@ -198,12 +206,13 @@ export class SimCoordinator extends Node {
       places: [],
       decision: 'none',
       commitTs: 0n,
+      after,
     }
     this.world.txs.set(id, tx)
     return tx
   }
 
-  private acknowledge(tx: Tx): void {
+  acknowledge(tx: Tx): void {
     tx.ackedMs = Math.min(tx.ackedMs, this.world.time.nowMs)
     this.world.stats.committed++
     if (tx.shards.length === 1) return
@@ -242,14 +251,24 @@ export class SimCoordinator extends Node {
     return { ms, ts: this.clock.now(), chance: this.world.rng.next() }
   }
 
-  /** As the driver of commits says it. */
-  private outside(shard: number, ts: bigint): ReadonlySet<string> {
+  /** As the driver of commits says it, once for all shards. */
+  private leftOut(shard: number, ts: bigint): LeftOut {
+    if (this.view.ts !== ts) this.cutAt(ts)
+    const on = (txs: readonly Tx[]): ReadonlySet<string> =>
+      new Set(txs.filter((tx) => tx.shards.includes(shard)).map((tx) => tx.id))
+    return { outside: on(this.view.outside), untold: on(this.view.untold) }
+  }
+
+  private cutAt(ts: bigint): void {
     this.clock.observe(ts)
     if (ts > this.decideAbove) this.decideAbove = ts
-    const above = [...this.undecided].filter(([tx, fixedTs]) => {
-      return tx.shards.includes(shard) && (fixedTs === undefined || fixedTs > ts)
-    })
-    return new Set(above.map(([tx]) => tx.id))
+    const outside: Tx[] = []
+    const untold: Tx[] = []
+    for (const [tx, { run, fixedTs }] of this.undecided) {
+      if (fixedTs === undefined || fixedTs > ts) outside.push(tx)
+      else if (this.driver.isUnseen(run)) untold.push(tx)
+    }
+    this.view = { ts, outside, untold }
   }
 
   private perform(): void {
@@ -314,9 +333,9 @@ export class SimCoordinator extends Node {
     this.asked.set(effect.shard, effect.readers)
     const agent = world.agents[effect.shard]!
     const { shard, id, ts, leaseMs } = effect
-    const outside = this.outside(shard, ts)
+    const left = this.leftOut(shard, ts)
     world.sendAboutCut(agent, () =>
-      agent.cut(this.name, id, ts, leaseMs, outside, (reply, at) =>
+      agent.cut(this.name, id, ts, leaseMs, left, (reply, at) =>
         world.sendAboutCut(this, () => this.answered(shard, id, ts, reply, at)),
       ),
     )

@@ -31,11 +31,35 @@ export class SimSession {
   }
 
   /** The next statement, unless one still runs. */
-  read(): void {
+  next(): void {
     if (this.asked?.isUp || (this.asked !== undefined && this.coordinator.has(this.asked))) return
     const link = this.coordinator.link(this.world.rng.below(this.world.agents.length))
     this.asked = link
     if (link === undefined) return
+    if (this.world.rng.chance(0.2)) this.write(link)
+    else this.read(link)
+  }
+
+  /** A row on one shard, by itself: who sees it in a cut sees there what this session had seen. */
+  private write(link: SimLink): void {
+    const { mutant } = this.world
+    const tx = this.coordinator.newTx(
+      [link.agent.shard],
+      [...new Set(this.owed.flatMap((owed) => [...owed]))],
+    )
+    const isMute = mutant === 'commits on one shard say nothing of what was seen on others'
+    const seen = this.causal.before(link.agent.shard)
+    link.send('agent', () =>
+      link.agent.write(tx, isMute ? 0n : (seen ?? 0n), () =>
+        link.send('coordinator', () => {
+          this.coordinator.acknowledge(tx)
+          if (this.asked === link) this.asked = undefined
+        }),
+      ),
+    )
+  }
+
+  private read(link: SimLink): void {
     const { mutant } = this.world
     // What it hears of while the statement runs is for the next one.
     const owed = [...this.owed[link.agent.shard]!]

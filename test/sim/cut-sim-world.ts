@@ -24,6 +24,9 @@ export type CutMutant =
   | 'own undecided transactions are skipped though a link was lost'
   | 'own undecided transactions are skipped however old they are'
   | 'a token counts like a commit of its own'
+  | 'recovery carries out what no shard was told'
+  | 'commits on one shard say nothing of what was seen on others'
+  | 'what was carried out counts as untold'
 
 /** Nodes die and pause, and messages are lost, for so long. */
 export const troubleMs = 1_500
@@ -42,6 +45,8 @@ export interface Tx {
   readonly places: number[]
   decision: 'none' | 'commit' | 'abort'
   commitTs: bigint
+  /** Known to the session that wrote it, and not yet found on all of its shards. */
+  readonly after: readonly Tx[]
 }
 
 export interface Snapshot {
@@ -71,6 +76,7 @@ export interface Starter {
 export interface Commit {
   readonly kind: CommitKind
   readonly ts: bigint
+  readonly gid: string
   readonly sinceMs: number
   /** How long its agent had been paused, in all, when it began to wait. */
   readonly pausedMs: number

@@ -6,7 +6,8 @@
  * Checked of every cut that a reader got (I3):
  *   torn   a cross-shard transaction is in it on all shards of the cut, or on none;
  *   stale  everything acknowledged before the reader came is in it;
- *   order  nothing is in it that began after something that is missing had taken effect;
+ *   order  nothing is in it that began after something that is missing had taken effect, nor what a session wrote that
+ *          had seen a part of something missing;
  * of every statement of a session on a single shard, which takes no cut:
  *   back   what its session has seen on another shard, committed, or was told of by another session, is there too;
  * and of every run:
@@ -124,7 +125,7 @@ class CutSimulation {
     const { rng, time } = world
     // Only the first session of each is ever told: the others go by what they have seen themselves.
     for (const session of coordinator.sessions) {
-      this.forEver(3, () => coordinator.on(() => session.read()))
+      this.forEver(3, () => coordinator.on(() => session.next()))
       this.forEver(world.handsOn ? 6 : 100, () => {
         const other = rng.pick(this.coordinators)
         if (coordinator.isUp) other.on(() => session.handOn(other.sessions[0]!))
@@ -201,6 +202,13 @@ class CutSimulation {
         wrong.push(`torn: reader ${reader.id} sees ${tx.id} on ${found} of ${asked} shards`)
       }
       if (found > 0) {
+        for (const other of tx.after) {
+          const known = seenOf(other, lengths)
+          if (known.asked > 0 && known.found === 0)
+            wrong.push(
+              `order: reader ${reader.id} sees ${tx.id} and misses ${other.id}, which its writer had seen`,
+            )
+        }
         if (lastSeen === undefined || tx.beganMs > lastSeen.beganMs) lastSeen = tx
         continue
       }
