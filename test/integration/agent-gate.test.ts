@@ -3,7 +3,7 @@ import type { AgentLink, CutAnswer, ExecRequest } from '../../protocol/agent-lin
 import { bind, execute, parse, SYNC as SYNC_MESSAGE } from '../../protocol/wire/frontend-messages.ts'
 import type { Gate } from '../../shard-agent/gate/gate.ts'
 import type { Agent } from '../../shard-agent/main.ts'
-import { HlcClock } from '../../txn/hlc.ts'
+import { HlcClock, toTimestamp } from '../../txn/hlc.ts'
 import { clientOf, extended, startTestAgent, TestSession } from '../helpers/agent-client.ts'
 import { COPY_DONE, copyData, extendedCopy, SYNC } from '../helpers/copy-messages.ts'
 import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
@@ -55,6 +55,34 @@ describe('agent gate', () => {
     // A commit is not cancelled while it waits: it may be told to others already.
     s.session.cancel()
     expect(await open().value('SELECT count(*) FROM gated')).toBe('0')
+    await release()
+    expect((await commit).types).toBe('CZ')
+    expect(await count()).toBe('2')
+  })
+
+  test('gate: a cut below what a session had seen elsewhere when it committed here: behind', async () => {
+    const seen = clock.now() + toTimestamp(50, 0)
+    await open().query('INSERT INTO gated VALUES (1)', { access: 'write', seen })
+    expect(await cut()).toMatchObject({ result: 'behind', highest: String(seen) })
+    await release()
+    await hold(seen)
+    await release()
+  })
+
+  test('gate: a cut that still settles: a COMMIT waits whose session has seen what lies above it', async () => {
+    gate.prepared('of another', clock.now())
+    const [plain, knowing] = [open(), open()]
+    for (const s of [plain, knowing])
+      await s.query('INSERT INTO gated VALUES (1)', { begin: ['BEGIN'], access: 'write' })
+    const ts = clock.now()
+    const taken = cut(ts)
+    await expect.poll(() => gate.isOpen).toBe(false)
+    expect((await plain.query('COMMIT', { access: 'commit', seen: ts })).types).toBe('CZ')
+    const commit = knowing.query('COMMIT', { access: 'commit', seen: ts + 1n })
+    await waiting(1)
+    gate.concluded('of another')
+    expect((await taken).result).toBe('taken')
+    expect(await count()).toBe('1')
     await release()
     expect((await commit).types).toBe('CZ')
     expect(await count()).toBe('2')
