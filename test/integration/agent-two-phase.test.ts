@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { AgentLink } from '../../protocol/agent-link.ts'
 import { INTERNAL_RESERVED, OWNER_CONNECTIONS } from '../../shard-agent/config.ts'
 import type { Agent } from '../../shard-agent/main.ts'
@@ -192,9 +192,12 @@ describe.each(versions)('agent two-phase commit on Postgres %i', (version) => {
       .query('SELECT 1')
       .then(() => ended.push('statement'))
     await expect.poll(() => agent.status()).toMatchObject({ waiting: 1 })
+    // However slow the machine is, it has not lost patience and gone to a connection that is no client's.
+    vi.useFakeTimers({ toFake: ['setTimeout'] })
     const decided = s.session.commitPrepared(gid, prepareTs).then(() => ended.push('decision'))
     await busy[0]!.query('ROLLBACK')
     await Promise.all([queued, decided])
+    vi.useRealTimers()
     expect(ended).toEqual(['decision', 'statement'])
     for (const b of busy.slice(1)) await b.query('ROLLBACK')
   })
