@@ -165,12 +165,13 @@ export class CutMachine {
     running.ts = ahead > above ? ahead : above + 1n
     this.lastTs = running.ts
     const { id, ts, leaseMs } = running
-    for (const shard of running.shards.keys()) {
+    const among = [...running.shards.keys()]
+    for (const shard of among) {
       running.shards.set(shard, false)
       const readers = [...running.readers.values()]
         .filter(({ reader }) => reader.shards.includes(shard))
         .map(({ reader }) => reader.id)
-      this.effects.push({ kind: 'cut', shard, id, ts, leaseMs, readers })
+      this.effects.push({ kind: 'cut', shard, among, id, ts, leaseMs, readers })
     }
   }
 

@@ -54,6 +54,8 @@ export type CutEffect =
   | {
       readonly kind: 'cut'
       readonly shard: number
+      /** All that are asked. */
+      readonly among: readonly number[]
       readonly id: number
       readonly ts: Timestamp
       readonly leaseMs: number

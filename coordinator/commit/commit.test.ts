@@ -128,17 +128,17 @@ describe('commit driver', () => {
     const w = world()
     const ts = toTimestamp(wallMs + 5, 0)
     const outcome = w.commit()
-    const cut = w.driver.cutAt(ts)
+    const cut = w.driver.cutAt(ts, [1, 2])
     expect(cut.outside(1)).toEqual([expect.stringContaining(':1')])
     expect(cut.outside(3)).toEqual([])
     expect(await outcome).toEqual({ outcome: 'committed', commitTs: ts + 1n })
-    expect(w.driver.cutAt(ts).outside(1)).toEqual([])
+    expect(w.driver.cutAt(ts, [1, 2]).outside(1)).toEqual([])
   })
 
   test('a cut far ahead of the time: nothing is outside, and no decision goes there', async () => {
     const w = world()
     const outcome = w.commit()
-    const cut = w.driver.cutAt(toTimestamp(wallMs + 10_000, 0))
+    const cut = w.driver.cutAt(toTimestamp(wallMs + 10_000, 0), [1, 2])
     expect([cut.outside(1), cut.untold(1)]).toEqual([[], []])
     expect(await outcome).toEqual({ outcome: 'committed', commitTs: w.two.prepareTs })
   })
@@ -149,7 +149,7 @@ describe('commit driver', () => {
     const { create } = w.log
     w.log.create = (record) => {
       for (const ts of [w.two.prepareTs, w.two.prepareTs - 1n]) {
-        const cut = w.driver.cutAt(ts)
+        const cut = w.driver.cutAt(ts, [1, 2])
         left.push([cut.outside(1).length, cut.untold(1).length])
       }
       return create.call(w.log, record)
@@ -166,16 +166,18 @@ describe('commit driver', () => {
     const { create } = w.log
     const untold: number[] = []
     w.log.create = (record) => {
-      untold.push(w.driver.cutAt(w.two.prepareTs).untold(2).length)
+      untold.push(w.driver.cutAt(w.two.prepareTs, [1, 2]).untold(2).length)
+      // Where shard 1 is not asked it may take effect, and be seen.
+      untold.push(w.driver.cutAt(w.two.prepareTs, [2, 3]).untold(2).length)
       w.driver.linkLost()
-      untold.push(w.driver.cutAt(w.two.prepareTs).untold(2).length)
+      untold.push(w.driver.cutAt(w.two.prepareTs, [1, 2]).untold(2).length)
       return create.call(w.log, record)
     }
     w.two.commitPrepared = async () => {
-      untold.push(w.driver.cutAt(w.two.prepareTs).untold(2).length)
+      untold.push(w.driver.cutAt(w.two.prepareTs, [1, 2]).untold(2).length)
     }
     expect(await w.commit()).toMatchObject({ outcome: 'committed' })
-    expect(untold).toEqual([1, 0, 0])
+    expect(untold).toEqual([1, 0, 0, 0])
   })
 
   test('its session has seen a later commit: committed above that', async () => {

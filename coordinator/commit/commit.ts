@@ -196,16 +196,16 @@ export class CommitDriver {
   }
 
   /**
-   * For a cut at `ts`: what it need not wait for. That is what lies above it, as all does whose timestamp is not fixed yet,
-   * and what no shard was told: where the cut is, agents hold that.
+   * For a cut at `ts` over `shards`: what it need not wait for. That is what lies above it, as all does whose timestamp is
+   * not fixed yet, and what no shard was told: agents hold that, wherever the cut is.
    */
-  cutAt(ts: Timestamp): LeftOutOfCut {
+  cutAt(ts: Timestamp, shards: readonly number[]): LeftOutOfCut {
     const outside: RunningCommit[] = []
     const untold: RunningCommit[] = []
     // Too far ahead of the time for a decision to rest on it: the cut waits for all of them.
     for (const run of this.decidesAbove(ts) ? this.running : []) {
       if (run.isAbove(ts)) outside.push(run)
-      else if (run.isUntold && this.isUnseen(run)) untold.push(run)
+      else if (run.isUntold && this.isUnseen(run) && run.isWithin(shards)) untold.push(run)
     }
     return {
       outside: (shard) => outside.filter((run) => run.takesPart(shard)).map((run) => run.gid(shard)),

@@ -81,6 +81,11 @@ export class RunningCommit {
     return this.state.members.some((member) => member.shard === shard)
   }
 
+  /** It takes effect on none but these. */
+  isWithin(shards: readonly number[]): boolean {
+    return this.state.members.every(({ shard, status }) => status !== 'prepared' || shards.includes(shard))
+  }
+
   isPreparedOn(shard: number): boolean {
     return this.state.members.some((member) => member.shard === shard && member.status === 'prepared')
   }

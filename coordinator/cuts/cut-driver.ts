@@ -18,16 +18,16 @@ export interface CutDriverOptions {
 /** What is known of this coordinator's commits under way. */
 export interface CutCommits {
   /**
-   * What a cut at `ts` leaves out: nothing is decided at or below it from now on that has not been until now.
+   * What a cut at `ts` over `shards` leaves out: nothing is decided at or below it from now on that has not been until now.
    */
-  cutAt(ts: Timestamp): LeftOutOfCut
+  cutAt(ts: Timestamp, shards: readonly number[]): LeftOutOfCut
 }
 
 /** Gids on a shard of what a cut does not wait for. */
 export interface LeftOutOfCut {
   /** They do not commit at or below its timestamp. */
   outside(shard: number): readonly string[]
-  /** They may, but no shard was told so. */
+  /** They may, but no shard was told so, and all of theirs are in the cut. */
   untold(shard: number): readonly string[]
 }
 
@@ -168,9 +168,9 @@ export class CutDriver {
     this.lastFailed = id
   }
 
-  private ask({ shard, id, ts, leaseMs, readers }: Extract<CutEffect, { kind: 'cut' }>): void {
+  private ask({ shard, among, id, ts, leaseMs, readers }: Extract<CutEffect, { kind: 'cut' }>): void {
     const { links } = this.options
-    const left = this.leftOut(id, ts)
+    const left = this.leftOut(id, ts, among)
     const sessions = readers.flatMap((reader) => this.readers.get(reader)?.sessionId ?? [])
     const request = {
       kind: 'cut',
@@ -195,11 +195,11 @@ export class CutDriver {
   }
 
   /** The same for all shards: what it leaves out it leaves out on each. */
-  private leftOut(id: number, ts: Timestamp): LeftOutOfCut | undefined {
+  private leftOut(id: number, ts: Timestamp, shards: readonly number[]): LeftOutOfCut | undefined {
     const last = this.lastAsked
     if (id === last.id && ts === last.ts) return last.left
     if (id === last.id) this.counters.raised++
-    const left = this.options.commits?.cutAt(ts)
+    const left = this.options.commits?.cutAt(ts, shards)
     this.lastAsked = { id, ts, left }
     return left
   }

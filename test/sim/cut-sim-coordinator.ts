@@ -252,21 +252,23 @@ export class SimCoordinator extends Node {
   }
 
   /** As the driver of commits says it, once for all shards. */
-  private leftOut(shard: number, ts: bigint): LeftOut {
-    if (this.view.ts !== ts) this.cutAt(ts)
+  private leftOut(shard: number, ts: bigint, among: readonly number[]): LeftOut {
+    if (this.view.ts !== ts) this.cutAt(ts, among)
     const on = (txs: readonly Tx[]): ReadonlySet<string> =>
       new Set(txs.filter((tx) => tx.shards.includes(shard)).map((tx) => tx.id))
     return { outside: on(this.view.outside), untold: on(this.view.untold) }
   }
 
-  private cutAt(ts: bigint): void {
+  private cutAt(ts: bigint, among: readonly number[]): void {
     this.clock.observe(ts)
     if (ts > this.decideAbove) this.decideAbove = ts
     const outside: Tx[] = []
     const untold: Tx[] = []
+    const isWide = this.world.mutant === 'what also goes to other shards counts as untold'
     for (const [tx, { run, fixedTs }] of this.undecided) {
       if (fixedTs === undefined || fixedTs > ts) outside.push(tx)
-      else if (this.driver.isUnseen(run)) untold.push(tx)
+      else if (this.driver.isUnseen(run) && (isWide || tx.shards.every((shard) => among.includes(shard))))
+        untold.push(tx)
     }
     this.view = { ts, outside, untold }
   }
@@ -333,7 +335,7 @@ export class SimCoordinator extends Node {
     this.asked.set(effect.shard, effect.readers)
     const agent = world.agents[effect.shard]!
     const { shard, id, ts, leaseMs } = effect
-    const left = this.leftOut(shard, ts)
+    const left = this.leftOut(shard, ts, effect.among)
     world.sendAboutCut(agent, () =>
       agent.cut(this.name, id, ts, leaseMs, left, (reply, at) =>
         world.sendAboutCut(this, () => this.answered(shard, id, ts, reply, at)),

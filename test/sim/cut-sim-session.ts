@@ -36,7 +36,8 @@ export class SimSession {
     const link = this.coordinator.link(this.world.rng.below(this.world.agents.length))
     this.asked = link
     if (link === undefined) return
-    if (this.world.rng.chance(0.2)) this.write(link)
+    // A held commit keeps it from reading: where tokens are what matters it does not write.
+    if (!this.world.handsOn && this.world.rng.chance(0.2)) this.write(link)
     else this.read(link)
   }
 

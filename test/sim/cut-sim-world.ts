@@ -25,6 +25,7 @@ export type CutMutant =
   | 'own undecided transactions are skipped however old they are'
   | 'a token counts like a commit of its own'
   | 'recovery carries out what no shard was told'
+  | 'what also goes to other shards counts as untold'
   | 'commits on one shard say nothing of what was seen on others'
   | 'what was carried out counts as untold'
 
