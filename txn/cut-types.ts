@@ -73,3 +73,11 @@ export type CutEffect =
       readonly shard: number | undefined
       readonly why: string
     }
+
+/** Gids on a shard of what a cut does not wait for. */
+export interface LeftOutOfCut {
+  /** They do not commit at or below its timestamp. */
+  outside(shard: number): readonly string[]
+  /** They may, but no shard was told so, and all of theirs are in the cut. */
+  untold(shard: number): readonly string[]
+}

@@ -1,11 +1,11 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { AgentSession, Timestamp } from '../../protocol/agent-link.ts'
 import type { CommitState, Outcome } from '../../txn/commit-machine.ts'
+import type { LeftOutOfCut } from '../../txn/cut-types.ts'
 import { type Failpoints, noFailpoints } from '../../txn/failpoints.ts'
 import { gidFor, type Incarnation, txnIdFor } from '../../txn/gid.ts'
 import type { HlcClock } from '../../txn/hlc.ts'
 import { LogUnavailableError, type TxnLog } from '../../txn/log/txn-log.ts'
-import type { LeftOutOfCut } from '../cuts/cut-driver.ts'
 import { RunningCommit } from './running-commit.ts'
 
 export type { Outcome } from '../../txn/commit-machine.ts'

@@ -2,7 +2,7 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { AgentLink, CutAnswer, Timestamp } from '../../protocol/agent-link.ts'
 import { CutMachine } from '../../txn/cut-machine.ts'
-import type { CutEffect, CutNow, CutReply } from '../../txn/cut-types.ts'
+import type { CutEffect, CutNow, CutReply, LeftOutOfCut } from '../../txn/cut-types.ts'
 import type { HlcClock } from '../../txn/hlc.ts'
 
 export interface CutDriverOptions {
@@ -21,14 +21,6 @@ export interface CutCommits {
    * What a cut at `ts` over `shards` leaves out: nothing is decided at or below it from now on that has not been until now.
    */
   cutAt(ts: Timestamp, shards: readonly number[]): LeftOutOfCut
-}
-
-/** Gids on a shard of what a cut does not wait for. */
-export interface LeftOutOfCut {
-  /** They do not commit at or below its timestamp. */
-  outside(shard: number): readonly string[]
-  /** They may, but no shard was told so, and all of theirs are in the cut. */
-  untold(shard: number): readonly string[]
 }
 
 /** A session whose statement is ready on all its shards but for its snapshot. */

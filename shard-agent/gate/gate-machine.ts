@@ -61,7 +61,7 @@ export class GateMachine {
   private readonly transactions = new Map<string, Prepared>()
   private count = 0
   private statements = 0
-  /** Of the commits with a timestamp that have been applied, or are in flight, and of what sessions that committed had seen. */
+  /** Of commits that have been applied, or are in flight, and of what sessions had seen that committed here. */
   private highest: bigint
   /** Up to which id the cuts of an owner are over. */
   private readonly endedThrough = new Map<string, number>()
