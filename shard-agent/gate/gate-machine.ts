@@ -217,18 +217,24 @@ export class GateMachine {
       return
     }
     this.cuts.push(cut)
-    if (this.keepsUntold(cut, nowMs)) this.checkBehind(cut)
+    this.check(cut, nowMs)
+  }
+
+  private check(cut: Cut, nowMs: number): void {
+    const told = this.toldMeanwhile(cut)
+    if (told !== undefined) this.giveUp(cut, `transaction ${told} was carried out meanwhile`, nowMs)
+    else if (this.highest > cut.ts) {
+      this.effects.push({ kind: 'behind', cut: { ...cut }, highest: this.highest })
+    }
   }
 
   /** Recovery may have been faster than the log's answer. */
-  private keepsUntold(cut: Cut, nowMs: number): boolean {
+  private toldMeanwhile(cut: Cut): string | undefined {
     for (const gid of cut.untold) {
       const decision = this.transactions.get(gid)?.decision ?? 'commit'
-      if (decision !== 'commit') continue
-      this.giveUp(cut, `transaction ${gid} was carried out meanwhile`, nowMs)
-      return false
+      if (decision === 'commit') return gid
     }
-    return true
+    return undefined
   }
 
   private giveUp(cut: Cut, why: string, nowMs: number): void {
@@ -246,12 +252,7 @@ export class GateMachine {
     this.noteHold(nowMs)
     // It is the same cut: writers have their turn after it.
     this.openUntilMs = openUntilMs
-    if (this.keepsUntold(cut, nowMs)) this.checkBehind(cut)
-  }
-
-  private checkBehind(cut: Cut): void {
-    if (this.highest <= cut.ts) return
-    this.effects.push({ kind: 'behind', cut: { ...cut }, highest: this.highest })
+    this.check(cut, nowMs)
   }
 
   /** The driver has taken the snapshots that the effect `snapshot` asked for. */
@@ -339,16 +340,16 @@ export class GateMachine {
   }
 
   private settle(cut: Cut, nowMs: number): void {
-    const why = this.unsettledBecause(cut, nowMs)
+    const gid = this.unsettled(cut.ts, undefined, cut)
+    const why = this.unsettledBecause(cut, gid, nowMs)
     if (why === undefined) {
       cut.phase = 'draining'
       this.noteHold(nowMs)
-    } else if (nowMs >= this.settleUntilMs(cut) || this.mustGiveWay(cut)) this.giveUp(cut, why, nowMs)
+    } else if (nowMs >= this.settleUntilMs(cut) || this.mustGiveWay(cut, gid)) this.giveUp(cut, why, nowMs)
   }
 
   /** It waits for what a higher one holds, as a decision above this one, or `untold`, may wait for it. */
-  private mustGiveWay(cut: Cut): boolean {
-    const gid = this.unsettled(cut.ts, undefined, cut)
+  private mustGiveWay(cut: Cut, gid: string | undefined): boolean {
     return gid !== undefined && this.cuts.some((other) => other.untold.has(gid) && isLower(cut, other))
   }
 
@@ -356,9 +357,8 @@ export class GateMachine {
     return cut.sinceMs + (cut.deadlineMs - cut.sinceMs) * this.limits.settleShare
   }
 
-  private unsettledBecause(cut: Cut, nowMs: number): string | undefined {
+  private unsettledBecause(cut: Cut, gid: string | undefined, nowMs: number): string | undefined {
     if (this.highest > cut.ts) return 'a commit with a later timestamp was applied'
-    const gid = this.unsettled(cut.ts, undefined, cut)
     if (gid !== undefined) return `transaction ${gid} is prepared and its decision was not carried out yet`
     if (this.statements > 0) return 'a statement that commits by itself is running'
     // Others hold already: one hold for several cuts is better than one after the other.

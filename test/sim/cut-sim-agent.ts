@@ -128,15 +128,17 @@ export class SimAgent extends Node {
     return this.waiting.length + this.looks.length
   }
 
-  /** Of a session that has seen what is committed elsewhere at or below `seen`. */
-  write(tx: Tx, seen: bigint, done: () => void): void {
-    this.commit('local', seen, () => {
+  /** Commits by itself, for a session that has seen what is committed elsewhere at or below `seen`. */
+  write(tx: Tx, kind: 'local' | 'statement', seen: bigint, done: () => void): void {
+    const { rng, time } = this.world
+    this.commit(kind, seen, () => {
       const { epoch } = this
-      this.world.time.after(this.world.rng.upTo(2), () => {
+      const slow = kind === 'statement' && rng.chance(0.1) ? rng.upTo(100) : 0
+      time.after(rng.upTo(2) + slow, () => {
         if (epoch !== this.epoch) return
         this.apply(tx)
-        this.after(this.world.rng.upTo(0.5), () => {
-          this.leave('local')
+        this.after(rng.upTo(0.5), () => {
+          this.leave(kind)
           done()
         })
       })

@@ -111,20 +111,7 @@ export class SimCoordinator extends Node {
 
   local(agent: SimAgent, kind: 'local' | 'statement'): void {
     const tx = this.newTx([agent.shard])
-    this.world.send(agent, () => {
-      agent.commit(kind, 0n, () => {
-        const { epoch } = agent
-        const slow = kind === 'statement' && this.world.rng.chance(0.1) ? this.world.rng.upTo(100) : 0
-        this.world.time.after(this.world.rng.upTo(2) + slow, () => {
-          if (epoch !== agent.epoch) return
-          agent.apply(tx)
-          agent.after(this.world.rng.upTo(0.5), () => {
-            agent.leave(kind)
-            this.acknowledge(tx)
-          })
-        })
-      })
-    })
+    this.world.send(agent, () => agent.write(tx, kind, 0n, () => this.acknowledge(tx)))
   }
 
   cross(agents: readonly SimAgent[]): void {

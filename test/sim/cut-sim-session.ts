@@ -51,7 +51,7 @@ export class SimSession {
     const isMute = mutant === 'commits on one shard say nothing of what was seen on others'
     const seen = this.causal.before(link.agent.shard)
     link.send('agent', () =>
-      link.agent.write(tx, isMute ? 0n : (seen ?? 0n), () =>
+      link.agent.write(tx, 'local', isMute ? 0n : (seen ?? 0n), () =>
         link.send('coordinator', () => {
           this.coordinator.acknowledge(tx)
           if (this.asked === link) this.asked = undefined
