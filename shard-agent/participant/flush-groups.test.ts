@@ -138,6 +138,21 @@ describe('flush groups', () => {
     expect(await last).toBe('last')
   })
 
+  test('cuts without end, and commits under them: what prepares waits no longer for these', async () => {
+    const work = new Work()
+    work.groups.hurry(true)
+    const all = [work.run('p')]
+    await vi.advanceTimersByTimeAsync(patienceMs - 2)
+    all.push(work.run('c', 'conclude'))
+    await vi.advanceTimersByTimeAsync(1)
+    expect(work.started).toEqual(['c'])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(work.started).toEqual(['c', 'p'])
+    work.end('c')
+    work.end('p')
+    expect(await Promise.all(all)).toEqual(['p', 'c'])
+  })
+
   test('cuts without end: what prepares waits no longer than for a slow group', async () => {
     const work = new Work()
     work.groups.hurry(true)

@@ -62,7 +62,15 @@ export class FlushGroups {
   }
 
   private waitLonger(): void {
-    this.timer ??= setTimeout(() => this.send(), this.patienceMs)
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined
+      this.send()
+    }, this.patienceMs)
+  }
+
+  private stopWaiting(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
   }
 
   /** After the sockets' turn of the event loop: what came in with it goes together. */
@@ -81,11 +89,10 @@ export class FlushGroups {
   }
 
   private send(which: (member: Member) => boolean = () => true): void {
-    clearTimeout(this.timer)
-    this.timer = undefined
     const members = this.queue.filter(which)
     if (members.length === 0) return
     this.queue = this.queue.filter((member) => !members.includes(member))
+    if (this.queue.length === 0) this.stopWaiting()
     this.group++
     this.left = members.length
     for (const { go } of members) go(this.group)
