@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { SetupError } from '../errors/setup-error.ts'
+import { lockFile } from './lock-file.ts'
 import { stopOrphans } from './postmaster.ts'
 import { blockedAt, chooseRunAs } from './run-as.ts'
 
@@ -15,6 +16,8 @@ export interface DataDirMeta {
   readonly servers: 'embedded' | 'external'
   /** The --log value. Decisions are there: another log would not know them. */
   readonly log: string
+  /** Every embedded server has been there: one that is missing is lost, not still to be made. */
+  readonly made?: boolean
 }
 
 export interface DataDir {
@@ -39,13 +42,7 @@ export function placeDataDir(requested: string): { path: string; moved: boolean 
 export async function openDataDir(path: string, fresh: boolean): Promise<DataDir> {
   mkdirSync(path, { recursive: true })
   const metaFile = join(path, 'weft.json')
-  const inside = readdirSync(path).filter((name) => name !== lockName)
-  if (inside.length > 0 && !existsSync(metaFile)) {
-    throw new SetupError(
-      `${path} is not empty, and not a data directory of Weft`,
-      'Choose another directory with --data-dir.',
-    )
-  }
+  if (!existsSync(metaFile)) refuseStrangers(path)
   const release = lock(path)
   try {
     if (fresh) await empty(path)
@@ -64,20 +61,48 @@ export async function openDataDir(path: string, fresh: boolean): Promise<DataDir
   }
 }
 
+const shardName = /^shard-\d+$/
+
+function refuseStrangers(path: string): void {
+  const inside = readdirSync(path).filter((name) => !name.startsWith(lockName) && name !== 'weft.json.new')
+  if (inside.length === 0) return
+  if (inside.some((name) => shardName.test(name))) {
+    throw new SetupError(
+      `the data directory ${path} is damaged: it has shards, but no weft.json that says how they belong together`,
+      'Restore it from a backup, or choose another directory with --data-dir.',
+    )
+  }
+  throw new SetupError(
+    `${path} is not empty, and not a data directory of Weft`,
+    'Choose another directory with --data-dir.',
+  )
+}
+
+const ORELSE_FRESH = 'or use --fresh to delete the data and begin anew.'
+
 function readMeta(file: string): DataDirMeta | undefined {
   if (!existsSync(file)) return undefined
-  const meta = JSON.parse(readFileSync(file, 'utf8')) as DataDirMeta
+  const meta = parseMeta(readFileSync(file, 'utf8'))
+  if (meta === undefined) {
+    throw new SetupError(`${file} is damaged`, `Restore the data directory from a backup, ${ORELSE_FRESH}`)
+  }
   if (meta.format === 1) return meta
-  throw new SetupError(
-    `${file} was written by another version of Weft`,
-    'Use that version, or --fresh to delete the data and begin anew.',
-  )
+  throw new SetupError(`${file} was written by another version of Weft`, `Use that version, ${ORELSE_FRESH}`)
+}
+
+function parseMeta(text: string): DataDirMeta | undefined {
+  try {
+    const meta = JSON.parse(text) as DataDirMeta | null
+    return typeof meta === 'object' && meta !== null ? meta : undefined
+  } catch {
+    return undefined
+  }
 }
 
 async function empty(path: string): Promise<void> {
   for (const name of readdirSync(path)) {
     if (name === lockName) continue
-    if (/^shard-\d+$/.test(name)) await stopOrphans(join(path, name))
+    if (shardName.test(name)) await stopOrphans(join(path, name))
     rmSync(join(path, name), { recursive: true, force: true })
   }
 }
@@ -85,45 +110,37 @@ async function empty(path: string): Promise<void> {
 const lockName = 'weft.lock'
 
 function lock(path: string): () => void {
-  const file = join(path, lockName)
-  const mine = `${process.pid} ${startedAt(process.pid)}`
-  for (let attempt = 1; ; attempt++) {
-    try {
-      writeFileSync(file, mine, { flag: 'wx' })
-      return () => rmSync(file, { force: true })
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt === 3) throw error
-    }
-    const [pid, started] = readFileSync(file, 'utf8').split(' ')
-    if (isRunning(Number(pid), started ?? '')) {
+  const taken = lockFile(join(path, lockName))
+  if (taken.isMine) return taken.release
+  throw new SetupError(
+    `the data directory ${path} is in use by another weft (pid ${taken.pid})`,
+    'Stop it, or choose another directory with --data-dir.',
+  )
+}
+
+/** Before embedded servers are started: a new, empty one must not take the place of one that is gone. */
+export function checkShards(dir: DataDir, postgresMajor: string): void {
+  for (let id = 0; id < (dir.meta?.shards ?? 0); id++) {
+    const path = join(dir.path, `shard-${id}`)
+    const version = readVersion(path)
+    if (version === undefined && (dir.meta?.made === true || existsSync(path))) {
       throw new SetupError(
-        `the data directory ${path} is in use by another weft (pid ${pid})`,
-        'Stop it, or choose another directory with --data-dir.',
+        `the data directory ${dir.path} is damaged: the data of shard ${id} is ${existsSync(path) ? 'incomplete' : 'gone'}`,
+        `Restore ${path} from a backup, ${ORELSE_FRESH}`,
       )
     }
-    rmSync(file, { force: true })
+    if (version !== undefined && version !== postgresMajor) {
+      throw new SetupError(
+        `${path} is the data of Postgres ${version}, and this Weft comes with Postgres ${postgresMajor}`,
+        `Use the Weft that made it, carry the data over with pg_upgrade, ${ORELSE_FRESH}`,
+      )
+    }
   }
 }
 
-/** The same process, not another that got its number: in a container the numbers repeat at every start. */
-function isRunning(pid: number, started: string): boolean {
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
-  }
-  return startedAt(pid) === started
-}
-
-/** Clock ticks between boot and start of the process, where the system tells; else ''. */
-function startedAt(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-  } catch {
-    return ''
-  }
+function readVersion(path: string): string | undefined {
+  const file = join(path, 'PG_VERSION')
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined
 }
 
 /** Refuses a start that would not fit the data. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from '../admin/logger.ts'
 import { Metrics } from '../admin/metrics.ts'
@@ -8,10 +9,18 @@ import { isPostgresUrl } from '../cluster/config-schema.ts'
 import { SetupError } from '../errors/setup-error.ts'
 import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { type ComposedNode, composeNode } from './compose.ts'
-import { checkMeta, type DataDir, type DataDirMeta, openDataDir, placeDataDir } from './data-dir.ts'
+import {
+  checkMeta,
+  checkShards,
+  type DataDir,
+  type DataDirMeta,
+  openDataDir,
+  placeDataDir,
+} from './data-dir.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
 import { parseLog } from './log.ts'
 import { assertPortFree } from './ports.ts'
+import { embeddedMajor } from './postgres-binaries.ts'
 
 export interface DevClusterOptions {
   /** Default: as many as the data directory has, or 3. */
@@ -155,7 +164,8 @@ function decideMeta(options: DevClusterOptions, dir: DataDir): DataDirMeta {
   }
   parseLog(meta.log)
   checkMeta(dir, meta)
-  dir.write(meta)
+  if (meta.servers === 'embedded') checkShards(dir, embeddedMajor())
+  dir.write({ ...dir.meta, ...meta })
   return meta
 }
 
@@ -180,8 +190,7 @@ async function startShards(
       return server.stop()
     })
     void server.exited.then(() => {
-      if (!stopping)
-        options.logger.error({ shard: id }, `the Postgres of shard ${id} ended; see ${dataDir}/server.log`)
+      if (!stopping) options.logger.error({ shard: id }, whyEnded(id, dataDir))
     })
     return { id, url: server.url, server }
   }
@@ -189,7 +198,14 @@ async function startShards(
   const results = await Promise.allSettled(Array.from({ length: meta.shards }, (_, id) => startOne(id)))
   const failed = results.find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
+  dir.write({ ...meta, made: true })
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+}
+
+function whyEnded(id: number, dataDir: string): string {
+  const ended = `the Postgres of shard ${id} ended`
+  if (existsSync(dataDir)) return `${ended}; see ${dataDir}/server.log, and start Weft again`
+  return `${ended}: its data directory ${dataDir} is gone. Stop Weft and restore it from a backup`
 }
 
 function agentUrl({ url, server }: DevShard): string {

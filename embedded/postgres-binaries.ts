@@ -41,6 +41,16 @@ export function findBinaries(runAs: RunAs | undefined): PostgresBinaries {
   return copy
 }
 
+/** The major version of the Postgres that npm installed: `18`. */
+export function embeddedMajor(): string {
+  return packageVersion(findPackage()).split('.')[0]!
+}
+
+function packageVersion(packageDir: string): string {
+  const file = readFileSync(join(packageDir, 'package.json'), 'utf8')
+  return (JSON.parse(file) as { version: string }).version
+}
+
 function binariesIn(packageDir: string): PostgresBinaries {
   const bin = join(packageDir, 'native', 'bin')
   return { initdb: join(bin, 'initdb'), postgres: join(bin, 'postgres') }
@@ -93,9 +103,7 @@ function runs(binaries: PostgresBinaries, runAs: RunAs | undefined): string | un
 
 /** Root's copy is in a place only root can write, so that nobody can slip another program in. */
 function copyPackage(packageDir: string): string {
-  const { version } = JSON.parse(readFileSync(join(packageDir, 'package.json'), 'utf8')) as {
-    version: string
-  }
+  const version = packageVersion(packageDir)
   const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')
   const base = process.getuid?.() === 0 ? '/var/lib/weft' : join(cache, 'weft')
   const target = join(base, `postgres-${version}`)

@@ -89,6 +89,38 @@ test('weft dev: data of another number of shards, kind of server or log: says wh
   )
 })
 
+test('weft dev: a data directory that is damaged: says what is, and makes nothing new in its place', async () => {
+  const meta = { format: 1, cluster: 'dev-1', shards: 2, servers: 'embedded', log: 'postgres' }
+  const dev = (dir: string) => fails('dev', '--port', '0', '--admin-port', '0', '--data-dir', dir)
+  const shards = (versions: readonly (string | undefined)[], made: boolean) => {
+    const dir = newDir()
+    versions.forEach((version, id) => {
+      mkdirSync(join(dir, `shard-${id}`), { recursive: true })
+      if (version !== undefined) writeFileSync(join(dir, `shard-${id}`, 'PG_VERSION'), `${version}\n`)
+    })
+    writeFileSync(join(dir, 'weft.json'), JSON.stringify({ ...meta, made }))
+    return dir
+  }
+  const gone = shards(['18'], true)
+  expect(await dev(gone)).toContain(
+    `the data directory ${gone} is damaged: the data of shard 1 is gone. Restore ${gone}/shard-1 from a backup`,
+  )
+  expect(existsSync(join(gone, 'shard-1'))).toBe(false)
+  const incomplete = shards(['18', undefined], false)
+  expect(await dev(incomplete)).toContain('the data of shard 1 is incomplete')
+  const old = shards(['17', '17'], true)
+  expect(await dev(old)).toMatch(
+    /shard-0 is the data of Postgres 17, and this Weft comes with Postgres 18\. Use the Weft that made it, carry the/,
+  )
+  const unreadable = newDir()
+  mkdirSync(unreadable)
+  writeFileSync(join(unreadable, 'weft.json'), '{"format":1,')
+  expect(await dev(unreadable)).toContain(`${unreadable}/weft.json is damaged. Restore the data directory`)
+  const headless = newDir()
+  mkdirSync(join(headless, 'shard-0'), { recursive: true })
+  expect(await dev(headless)).toContain('is damaged: it has shards, but no weft.json')
+})
+
 test('weft dev: a directory with something else in it, also with --fresh: left alone', async () => {
   const dir = newDir()
   mkdirSync(dir)
