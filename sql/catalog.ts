@@ -3,6 +3,7 @@
  * shard, identified by `version` (the shard map version; it rises with every change that can alter a plan).
  */
 
+import type { Code } from './code/code-graph.ts'
 import type { Procedures } from './ends-transaction.ts'
 
 /** Types a shard key can have; each hashes with Postgres' own extended hash function, seed 0. */
@@ -91,6 +92,8 @@ export interface Catalog {
   isUserFunction(name: string): boolean
   /** Procedures outside pg_catalog. Absent: any may end a transaction. */
   readonly procedures?: Procedures
+  /** What code outside pg_catalog may do to a session. Absent: a function may do anything. */
+  readonly code?: Code
   /** A table that a function of this name may read or write, and sees one shard of. Absent: none. */
   tableInFunction?(name: string): string | undefined
 }

@@ -1,4 +1,5 @@
 import type { Catalog, Relation } from '../../sql/catalog.ts'
+import { type CodePiece, codeGraph } from '../../sql/code/code-graph.ts'
 import type { Procedures } from '../../sql/ends-transaction.ts'
 import { tablesInFunctions } from './function-bodies.ts'
 
@@ -12,6 +13,7 @@ export interface CatalogParts {
   /** Functions outside pg_catalog: name → what it runs, '' when that is not known. */
   readonly functionBodies: ReadonlyMap<string, string>
   readonly procedures?: Procedures
+  readonly code?: readonly CodePiece[]
 }
 
 /** The immutable value that the planner works with; `resolve` costs one or two Map look-ups a schema. */
@@ -45,6 +47,7 @@ export function makeCatalog(parts: CatalogParts): Catalog {
     hasName: (name) => plannedNames.has(name),
     isUserFunction: (name) => parts.functionBodies.has(name),
     ...(parts.procedures === undefined ? {} : { procedures: parts.procedures }),
+    ...(parts.code === undefined ? {} : { code: codeGraph(parts.code) }),
     tableInFunction: (name) => inFunctions.get(name),
   }
 }

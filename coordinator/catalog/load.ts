@@ -2,8 +2,10 @@ import { slotTable } from '../../cluster/slots.ts'
 import { invariant } from '../../errors/pg-error.ts'
 import { SetupError } from '../../errors/setup-error.ts'
 import type { Catalog, Column, KeyType, Relation, RelationKind } from '../../sql/catalog.ts'
+import type { CodePiece } from '../../sql/code/code-graph.ts'
 import { endsOfProcedures, type Procedure } from '../../sql/ends-transaction.ts'
 import { makeCatalog } from './catalog-value.ts'
+import { codeSql } from './code-queries.ts'
 import * as queries from './queries.ts'
 
 type Row = readonly (string | null)[]
@@ -43,6 +45,7 @@ async function readParts(query: CatalogQuery, shardCount: number): Promise<Catal
     relations,
     systemNames: new Set((await rows(queries.systemNamesSql)).map((r) => r[0]!)),
     ...functionsOf(await rows(queries.functionsSql)),
+    code: (await rows(codeSql)).map(toPiece),
   })
 }
 
@@ -55,6 +58,10 @@ function functionsOf(rows: readonly Row[]) {
     if (language != null) procedures.push({ name: name!, language, body: body ?? '' })
   }
   return { functionBodies, procedures: endsOfProcedures(procedures) }
+}
+
+function toPiece([kind, name, language, text]: Row): CodePiece {
+  return { kind: kind as CodePiece['kind'], name: name!, language: language!, text: text ?? undefined }
 }
 
 async function readSlots(rows: (sql: string) => Promise<readonly Row[]>, shardCount: number) {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { evenSlots } from '../../cluster/slots.ts'
 import { loadCatalog } from '../../coordinator/catalog/load.ts'
 import { SetupError } from '../../errors/setup-error.ts'
+import { EFFECT } from '../../sql/code/effects.ts'
 import { installSql } from '../../sql/install/schema.ts'
 import { hasPostgres15, query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 
@@ -44,6 +45,50 @@ describe.each([18, 15] as const)('load catalog from Postgres %i', (version) => {
   afterAll(async () => {
     await client.end()
     await server.stop()
+  })
+
+  test('loadCatalog: what code may do to a session: functions, triggers, defaults, checks, policies, views, types', async () => {
+    await query(
+      server.url,
+      `CREATE SCHEMA code; SET search_path = code;
+       CREATE FUNCTION sets() RETURNS int LANGUAGE plpgsql AS 'BEGIN SET work_mem = 64; RETURN 1; END';
+       CREATE FUNCTION calls(int DEFAULT sets()) RETURNS int LANGUAGE sql AS 'SELECT $1';
+       CREATE FUNCTION atomic() RETURNS int BEGIN ATOMIC SELECT sets(); END;
+       CREATE AGGREGATE summed(int) (sfunc = int4pl, stype = int);
+       CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_lock(1); RETURN NEW; END';
+       CREATE TABLE fired (a int, temp int); CREATE TRIGGER t AFTER UPDATE ON fired FOR EACH ROW WHEN (NEW.a > 1) EXECUTE FUNCTION fires();
+       CREATE TABLE parent (a int) PARTITION BY LIST (a); CREATE TABLE part PARTITION OF parent FOR VALUES IN (1);
+       ALTER TABLE part ADD CHECK (atomic() > 0);
+       CREATE TABLE target (a int PRIMARY KEY);
+       CREATE TABLE cascaded (a int REFERENCES target ON DELETE CASCADE, b int DEFAULT sets());
+       CREATE TABLE guarded (a int); CREATE POLICY p ON guarded USING (calls() = 1);
+       CREATE VIEW fired_view AS SELECT * FROM fired; CREATE VIEW guarded_view AS SELECT * FROM guarded;
+       CREATE DOMAIN checked AS int CHECK (sets() > VALUE); CREATE TABLE typed (c checked[]);
+       CREATE TABLE indexed (a int); CREATE TABLE plain_code (id serial, temp int DEFAULT 3 CHECK (temp > 0))`,
+    )
+    const { code } = await load()
+    const { settings, objects, advances } = EFFECT
+    const functions = ['sets', 'calls', 'atomic', 'summed', 'fires', 'pay']
+    expect(functions.map((name) => code!.ofFunction(name))).toEqual([
+      settings,
+      settings,
+      settings,
+      0,
+      objects,
+      0,
+    ])
+    const both = (name: string) => [code!.ofRelation(name, 'read'), code!.ofRelation(name, 'write')]
+    expect(both('fired')).toEqual([0, objects])
+    expect(both('fired_view')).toEqual([0, objects])
+    expect(both('parent')).toEqual([0, settings])
+    expect(both('target')).toEqual([0, settings])
+    expect(both('cascaded')).toEqual([0, settings])
+    expect(both('guarded_view')).toEqual([settings, settings])
+    expect(both('typed')).toEqual([settings, settings])
+    expect(both('plain_code')).toEqual([0, advances])
+    await query(server.url, `SET search_path = code; CREATE OPERATOR !! (rightarg = int, function = calls)`)
+    expect((await load()).code!.ofStatement('SELECT 1')).toBe(settings)
+    await query(server.url, 'DROP SCHEMA code CASCADE')
   })
 
   test("loadCatalog: collations: only those that are not the database's own", async () => {

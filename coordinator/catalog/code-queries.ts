@@ -1,0 +1,111 @@
+/** The code in the database, for `sql/code`: kind, name, language, text (NULL: nobody can look into it). */
+
+/** Extensions whose functions leave nothing in a session, volatile ones included. */
+const HARMLESS =
+  `pgcrypto uuid-ossp pg_trgm citext hstore ltree unaccent btree_gin btree_gist fuzzystrmatch intarray
+  cube earthdistance isn seg postgis postgis_topology postgis_raster vector pg_stat_statements pgstattuple
+  pageinspect pg_buffercache tsm_system_rows tsm_system_time sslinfo xml2 dict_int dict_xsyn lo pg_freespacemap
+  pg_visibility pgrowlocks bloom amcheck pg_prewarm hypopg`
+    .split(/\s+/)
+    .map((name) => `'${name}'`)
+    .join(', ')
+
+/** Those of an extension are told by its name, or by their promise to change nothing. */
+const functionsSql = `
+SELECT 'function', p.proname, CASE WHEN l.lanname IN ('c', 'internal') THEN 'query' ELSE l.lanname END,
+       CASE WHEN l.lanname NOT IN ('c', 'internal')
+         THEN concat_ws(' ', p.prosrc, pg_get_function_sqlbody(p.oid), pg_get_expr(p.proargdefaults, 0))
+       WHEN p.provolatile = 'i' OR e.extname IN (${HARMLESS}) OR p.prokind = 'a' THEN ''
+       END
+FROM pg_proc p
+JOIN pg_language l ON l.oid = p.prolang
+LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+LEFT JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'weft'::regnamespace)`
+
+const aggregatesSql = `
+SELECT 'function', p.proname, 'query',
+       concat_ws(' ', a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+FROM pg_aggregate a JOIN pg_proc p ON p.oid = a.aggfnoid
+WHERE p.pronamespace <> 'pg_catalog'::regnamespace`
+
+/** Relations of users only: \`c\`. */
+const OF_USERS = `JOIN pg_namespace n ON n.oid = c.relnamespace
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'weft') AND n.nspname NOT LIKE 'pg\\_temp%'`
+
+const triggersSql = `
+SELECT 'write', c.relname, 'query', concat_ws(' ', p.proname, replace(pg_get_triggerdef(t.oid), 'EXECUTE FUNCTION', ''))
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid ${OF_USERS} JOIN pg_proc p ON p.oid = t.tgfoid
+WHERE p.pronamespace <> 'pg_catalog'::regnamespace`
+
+const columnsSql = `
+SELECT 'write', c.relname, 'query', pg_get_expr(d.adbin, d.adrelid)
+FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid ${OF_USERS}
+UNION ALL
+SELECT kind, c.relname, 'query', concat(t.typname, ' ', elem.typname)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ${OF_USERS}
+JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type elem ON elem.oid = t.typelem
+CROSS JOIN unnest(ARRAY['read', 'write']) AS kind
+WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384
+UNION ALL
+SELECT 'write', c.relname, 'query', 'nextval'
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid ${OF_USERS}
+WHERE a.attidentity <> '' AND NOT a.attisdropped`
+
+const constraintsSql = `
+SELECT 'write', c.relname, 'query', pg_get_expr(k.conbin, k.conrelid)
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid ${OF_USERS} WHERE k.contype = 'c'
+UNION ALL
+SELECT 'write', c.relname, 'query', quote_ident(child.relname)
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid ${OF_USERS} JOIN pg_class child ON child.oid = k.conrelid
+WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))
+UNION ALL
+SELECT 'type', t.typname, 'query', concat_ws(' ', pg_get_constraintdef(k.oid), t.typdefault)
+FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid
+WHERE t.oid >= 16384 AND k.contype = 'c'
+UNION ALL
+SELECT 'write', c.relname, 'query', concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid))
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid ${OF_USERS}
+WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL`
+
+const relationsSql = `
+SELECT kind, c.relname, 'query', pg_get_viewdef(c.oid)
+FROM pg_class c ${OF_USERS} CROSS JOIN unnest(ARRAY['read', 'write']) AS kind WHERE c.relkind IN ('v', 'm')
+UNION ALL
+SELECT 'write', c.relname, 'sql', pg_get_ruledef(r.oid)
+FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class ${OF_USERS} WHERE r.rulename <> '_RETURN'
+UNION ALL
+SELECT 'read', c.relname, 'query', concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid ${OF_USERS}
+UNION ALL
+SELECT kind, c.relname, 'query', quote_ident(child.relname)
+FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent ${OF_USERS} JOIN pg_class child ON child.oid = h.inhrelid
+CROSS JOIN unnest(ARRAY['read', 'write']) AS kind WHERE c.relkind IN ('r', 'p')`
+
+const typesSql = `
+SELECT 'type', t.typname, 'query', concat_ws(' ', i.proname, o.proname, r.proname, s.proname)
+FROM pg_type t JOIN pg_proc i ON i.oid = t.typinput JOIN pg_proc o ON o.oid = t.typoutput
+LEFT JOIN pg_proc r ON r.oid = t.typreceive LEFT JOIN pg_proc s ON s.oid = t.typsend
+WHERE t.typtype = 'b' AND t.oid >= 16384 AND i.pronamespace <> 'pg_catalog'::regnamespace
+UNION ALL
+SELECT 'type', t.typname, 'query', base.typname
+FROM pg_type t JOIN pg_type base ON base.oid = t.typbasetype WHERE t.oid >= 16384 AND base.oid >= 16384`
+
+/** Operators and casts show by no name. */
+const anywhereSql = `
+SELECT 'any', '', 'query', p.proname FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
+WHERE o.oid >= 16384 AND p.pronamespace <> 'pg_catalog'::regnamespace
+UNION ALL
+SELECT 'any', '', 'query', p.proname FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc
+WHERE c.oid >= 16384 AND p.pronamespace <> 'pg_catalog'::regnamespace`
+
+export const codeSql = [
+  functionsSql,
+  aggregatesSql,
+  triggersSql,
+  columnsSql,
+  constraintsSql,
+  relationsSql,
+  typesSql,
+  anywhereSql,
+].join('\nUNION ALL')

@@ -1,0 +1,102 @@
+import { describe, expect, test } from 'vitest'
+import { type CodePiece, codeGraph } from './code-graph.ts'
+import { ANY_EFFECTS, EFFECT, effectsOfText } from './effects.ts'
+
+const { settings, objects, advances, readsSequences, seeds } = EFFECT
+
+describe('effects of a text', () => {
+  test.each([
+    ['RETURN NEW;', 0],
+    ['SET search_path = a;', settings],
+    ["PERFORM set_config('a.b', 'c', true);", settings],
+    ['UPDATE t SET a = 1; UPDATE ONLY s.t AS x SET a = 1; UPDATE t * SET a = 1;', 0],
+    ['INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 2', 0],
+    ['UPDATE t SET a = 1; SET ROLE bob', settings],
+    ['IF a = "update" THEN SET ROLE bob; END IF', settings],
+    ['RESET ALL', settings],
+    ['CREATE TEMP TABLE x ()', objects],
+    ['CREATE TABLE pg_temp.x ()', objects],
+    ['LISTEN a', objects],
+    ['PERFORM pg_try_advisory_lock_shared(1)', objects],
+    ['PERFORM pg_advisory_unlock_all()', objects],
+    ['PERFORM pg_advisory_xact_lock(1)', 0],
+    ["RETURN nextval('s')", advances],
+    ['SELECT lastval()', readsSequences],
+    ['PERFORM setseed(0.5)', seeds],
+    ["EXECUTE 'x'", ANY_EFFECTS],
+    ["SELECT U&'\\0061'", ANY_EFFECTS],
+  ])('effects: %s', (text, effects) => {
+    expect(effectsOfText('plpgsql', text)).toBe(effects)
+  })
+
+  test('effects: other languages are not known; queries have no statements', () => {
+    expect(effectsOfText('plpython3u', 'return 1')).toBe(ANY_EFFECTS)
+    expect(effectsOfText('query', 'SELECT temp, load, hold, "set" FROM weather')).toBe(0)
+    expect(effectsOfText('query', "nextval('s'::regclass)")).toBe(advances)
+  })
+})
+
+const piece = (
+  kind: CodePiece['kind'],
+  name: string,
+  text: string | undefined,
+  language = kind === 'function' ? 'plpgsql' : 'query',
+): CodePiece => ({ kind, name, language, text })
+
+const pieces = [
+  piece('function', 'plain', 'RETURN 1'),
+  piece('function', 'tenant', "SELECT set_config('app.t', '1', true)", 'sql'),
+  piece('function', 'caller', 'PERFORM middle()'),
+  piece('function', 'middle', 'PERFORM TENANT()'),
+  piece('function', 'Odd "one"', 'LISTEN x'),
+  piece('function', 'native', undefined),
+  piece('function', 'note', 'INSERT INTO logged VALUES (1)'),
+  piece('function', 'look', 'SELECT FROM logged', 'sql'),
+  piece('write', 'logged', 'on_log'),
+  piece('function', 'on_log', 'CREATE TEMP TABLE x ()'),
+  piece('read', 'seen', 'caller() = a'),
+  piece('read', 'seen_view', 'SELECT a FROM seen'),
+  piece('type', 'email', "CHECK (middle() <> '')"),
+]
+
+describe('the graph of code', () => {
+  const code = codeGraph(pieces)
+
+  test.each([
+    ['plain', 0],
+    ['tenant', settings],
+    ['caller', settings],
+    ['Odd "one"', objects],
+    ['native', ANY_EFFECTS],
+    ['note', objects],
+    ['look', 0],
+    ['unheard_of', 0],
+  ])('function %s', (name, effects) => {
+    expect(code.ofFunction(name)).toBe(effects)
+  })
+
+  test('relations: what runs when they are read, and when they are written', () => {
+    expect([code.ofRelation('logged', 'read'), code.ofRelation('logged', 'write')]).toEqual([0, objects])
+    expect(code.ofRelation('seen_view', 'read')).toBe(settings)
+  })
+
+  test.each([
+    ['SELECT a FROM logged', 0],
+    ['INSERT INTO logged SELECT 1', objects],
+    ['SELECT plain()', 0],
+    ['SELECT "Odd ""one"""()', objects],
+    ["SELECT 'a'::email", settings],
+    ["SELECT set_config('a.b', 'c', true)", 0],
+  ])('statement %s', (text, effects) => {
+    expect(code.ofStatement(text)).toBe(effects)
+  })
+
+  test('operators and casts show by no name: then any statement may do what they do', () => {
+    const everywhere = codeGraph([...pieces, piece('any', '', 'tenant')])
+    expect(everywhere.ofStatement('SELECT 1')).toBe(settings)
+  })
+
+  test('a text: its own, and what it names', () => {
+    expect(code.ofText('plpgsql', 'LISTEN a; PERFORM caller()')).toBe(objects | settings)
+  })
+})

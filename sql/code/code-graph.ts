@@ -1,0 +1,131 @@
+/**
+ * The code in a database, and what may become of the session that runs some of it: functions, and what tables, views and
+ * types run by themselves. Texts are searched for words, schemas aside, so that no name is overlooked. PURE.
+ */
+import { mayName, wordsOf } from '../words.ts'
+import { ANY_EFFECTS, type Effects, effectsOfText, type Language, NO_EFFECTS } from './effects.ts'
+
+export interface CodePiece {
+  /**
+   * `read`, `write`: what runs when the relation of that name is read or written; `any`: what any statement may run
+   * (operators, casts).
+   */
+  readonly kind: 'function' | 'read' | 'write' | 'type' | 'any'
+  readonly name: string
+  readonly language: Language
+  /** Undefined: nobody can look into it. */
+  readonly text: string | undefined
+}
+
+export interface Code {
+  ofFunction(name: string): Effects
+  /** Of reading the relation, or of writing it, which reads it too. */
+  ofRelation(name: string, does: 'read' | 'write'): Effects
+  /** Of a text (a DO block, the body of a function about to be made): its own, and those of all that it names. */
+  ofText(language: Language, text: string): Effects
+  /** Of a statement's text: of all that it names, but not of what it says itself. */
+  ofStatement(text: string): Effects
+}
+
+const WRITES =
+  /\b(insert|update|delete|merge|truncate|copy|execute|call|refresh|create|alter|select\s+into)\b/i
+
+interface Known {
+  readonly piece: CodePiece
+  readonly words: ReadonlySet<string>
+  effects: Effects
+}
+
+export function codeGraph(pieces: readonly CodePiece[]): Code {
+  const graph = new Graph(pieces.map(toKnown))
+  return {
+    ofFunction: (name) => graph.get('function', name) | graph.anywhere,
+    ofRelation: (name, does) => {
+      const written = does === 'write' ? graph.get('write', name) : NO_EFFECTS
+      return graph.get('read', name) | written | graph.anywhere
+    },
+    ofText: (language, text) => {
+      const words = wordsOf(text)
+      return effectsOfText(language, text, words) | graph.named(text, words, WRITES.test(text))
+    },
+    ofStatement: (text) => (graph.isEmpty ? NO_EFFECTS : graph.named(text, wordsOf(text), WRITES.test(text))),
+  }
+}
+
+/** Where nothing is known of the code: every function is anything. */
+export const UNKNOWN_CODE: Code = {
+  ofFunction: () => ANY_EFFECTS,
+  ofRelation: () => NO_EFFECTS,
+  ofText: () => ANY_EFFECTS,
+  ofStatement: () => NO_EFFECTS,
+}
+
+function toKnown(piece: CodePiece): Known {
+  const { text, language } = piece
+  if (text === undefined) return { piece, words: new Set(), effects: ANY_EFFECTS }
+  const words = wordsOf(text)
+  return { piece, words, effects: effectsOfText(language, text, words) }
+}
+
+type Kind = CodePiece['kind']
+
+class Graph {
+  /** Of pieces that do anything: by kind and name. */
+  private readonly byKind: Readonly<Record<Kind, Map<string, Effects>>> = {
+    function: new Map(),
+    read: new Map(),
+    write: new Map(),
+    type: new Map(),
+    any: new Map(),
+  }
+
+  constructor(all: readonly Known[]) {
+    for (const known of all) this.note(known)
+    // What names others does what they do.
+    for (let isComplete = false; !isComplete; ) {
+      isComplete = true
+      for (const known of all) if (this.grow(known)) isComplete = false
+    }
+  }
+
+  private note({ piece, effects }: Known): void {
+    if (effects === NO_EFFECTS) return
+    const names = this.byKind[piece.kind]
+    names.set(piece.name, (names.get(piece.name) ?? NO_EFFECTS) | effects)
+  }
+
+  private grow(known: Known): boolean {
+    const { piece, words, effects } = known
+    if (piece.text === undefined || effects === ANY_EFFECTS) return false
+    const writes = piece.kind === 'write' || WRITES.test(piece.text)
+    const grown = effects | this.named(piece.text, words, writes)
+    if (grown === effects) return false
+    known.effects = grown
+    this.note(known)
+    return true
+  }
+
+  get(kind: Kind, name: string): Effects {
+    return this.byKind[kind].get(name) ?? NO_EFFECTS
+  }
+
+  get anywhere(): Effects {
+    return this.get('any', '')
+  }
+
+  get isEmpty(): boolean {
+    return Object.values(this.byKind).every((names) => names.size === 0)
+  }
+
+  /** Of all that a text may name. */
+  named(text: string, words: ReadonlySet<string>, writes: boolean): Effects {
+    const { read, write, type } = this.byKind
+    let effects = this.anywhere
+    for (const names of [this.byKind.function, read, type, ...(writes ? [write] : [])]) {
+      for (const [name, its] of names) {
+        if ((effects | its) !== effects && mayName(text, words, name)) effects |= its
+      }
+    }
+    return effects
+  }
+}

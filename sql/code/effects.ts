@@ -1,0 +1,82 @@
+/** What code in the database may do to the session that runs it, as far as its text tells. PURE. */
+import { wordsOf } from '../words.ts'
+
+/** One bit each; what cannot be known is all of them. */
+export const EFFECT = {
+  /** Changes settings, the role among them. */
+  settings: 1,
+  /** Leaves temporary objects, session advisory locks, channels, cursors, prepared statements. */
+  objects: 2,
+  /** Advances sequences. */
+  advances: 4,
+  /** Reads what the session last got of a sequence. */
+  readsSequences: 8,
+  /** Seeds random(). */
+  seeds: 16,
+  /** Runs statements that are put together as it runs: it may name any table. */
+  dynamic: 32,
+} as const
+
+export type Effects = number
+export const NO_EFFECTS: Effects = 0
+export const ANY_EFFECTS: Effects = 63
+
+/** Functions of Postgres' own. */
+const CALLS: ReadonlyMap<string, Effects> = new Map([
+  ...each('set_config', EFFECT.settings),
+  ...each('nextval setval', EFFECT.advances),
+  ...each('currval lastval', EFFECT.readsSequences),
+  ...each('setseed', EFFECT.seeds),
+  ...each(
+    `query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml table_to_xml table_to_xmlschema
+     table_to_xml_and_xmlschema schema_to_xml schema_to_xmlschema schema_to_xml_and_xmlschema database_to_xml
+     database_to_xmlschema database_to_xml_and_xmlschema ts_stat ts_rewrite`,
+    ANY_EFFECTS,
+  ),
+])
+/** Words of statements. */
+const STATEMENTS: ReadonlyMap<string, Effects> = new Map([
+  ...each('reset', EFFECT.settings),
+  ...each('temp temporary listen unlisten prepare deallocate hold discard load', EFFECT.objects),
+  ...each('seed', EFFECT.seeds),
+  ...each('execute', ANY_EFFECTS),
+])
+
+function each(words: string, effects: Effects): [string, Effects][] {
+  return words.split(/\s+/).map((word) => [word, effects])
+}
+
+const SESSION_LOCK = /^pg_(try_)?advisory_(un)?lock/
+const TEMPORARY = /^pg_temp/
+
+/** Of calling a function of this name, when it is Postgres' own. */
+function effectsOfCall(word: string): Effects {
+  return CALLS.get(word) ?? (SESSION_LOCK.test(word) ? EFFECT.objects : NO_EFFECTS)
+}
+
+function effectsOfStatement(word: string): Effects {
+  return STATEMENTS.get(word) ?? (TEMPORARY.test(word) ? EFFECT.objects : NO_EFFECTS)
+}
+
+/** Names whose letters are written as numbers. */
+const ESCAPED = /u&['"]/i
+const SET = /(?<![\p{L}\p{N}_$])set(?![\p{L}\p{N}_$])/iu
+/** The SET of an UPDATE, of an upsert, and of a foreign key's actions. */
+const OTHER_SETS =
+  /\bupdate\s+(?:only\s+)?(?!(?:then|else|loop|begin)\b)(?:[\p{L}\p{N}_$"]+\s*\.\s*)?[\p{L}\p{N}_$"]+(?:\s*\*)?(?:\s+(?:as\s+)?(?!set\b)[\p{L}\p{N}_$"]+)?\s+set\b|\bupdate\s+set\b|\bon\s+(?:delete|update)\s+set\b/giu
+
+/** `query`: no statements but SELECTs and what views and expressions are made of, as Postgres prints it. */
+export type Language = 'query' | 'sql' | 'plpgsql' | (string & {})
+
+/** Of a text, but for what other code does that it names. */
+export function effectsOfText(language: Language, text: string, words = wordsOf(text)): Effects {
+  const folded = language.toLowerCase()
+  if (ESCAPED.test(text)) return ANY_EFFECTS
+  if (folded !== 'query' && folded !== 'sql' && folded !== 'plpgsql') return ANY_EFFECTS
+  let effects = NO_EFFECTS
+  for (const word of words) effects |= effectsOfCall(word)
+  if (folded === 'query') return effects
+  for (const word of words) effects |= effectsOfStatement(word)
+  if (words.has('set') && SET.test(text.replace(OTHER_SETS, ' '))) effects |= EFFECT.settings
+  return effects
+}
