@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { loadModule } from 'libpg-query'
 import { evenSlots } from '../cluster/slots.ts'
 import { PgError } from '../errors/pg-error.ts'
 import type { AgentLink } from '../protocol/agent-link.ts'
 import { errorResponse } from '../protocol/wire/backend-messages.ts'
 import { installSql } from '../sql/install/schema.ts'
+import { useParser } from '../sql/parse/parser.ts'
 import { InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
 import { TypeNumbers } from './catalog/type-numbers.ts'
@@ -18,6 +18,7 @@ import type { AuthRule } from './listener/auth-rules.ts'
 import type { RoleLogin } from './listener/authenticate.ts'
 import { closeGently } from './listener/client-connection.ts'
 import { Listener, type ListenerLimits, type SessionContext, type TlsFiles } from './listener/listener.ts'
+import { ParserSupply } from './parser/parser-supply.ts'
 import { ClientSession } from './session/client-session.ts'
 
 export interface CoordinatorOptions {
@@ -80,7 +81,7 @@ const TRANSACTIONS_AT_FIRST = 4
 
 /** Starts a coordinator on links that are up: installs what the shards need, loads the catalog, accepts clients. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  await loadModule()
+  useParser(await ParserSupply.open())
   const internal = options.links.map((link, i) => new InternalConnection(link, i + 1))
   const home = internal[HOME]!
   const catalogs = await untilReached(options.log, async () => {

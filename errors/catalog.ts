@@ -165,6 +165,19 @@ export const catalog = {
     message: (p) => `statement of ${p.bytes} bytes is too long: ${p.max} bytes are allowed`,
     hint: () => 'Load data with COPY, or send the values as parameters.',
   }),
+  too_many_tokens: kind<{ max: number }>({
+    sqlstate: '54000',
+    retry: 'no',
+    message: (p) => `statement is too long: ${p.max} words, values and signs are allowed`,
+    hint: () => 'Load data with COPY, or in several statements.',
+  }),
+  out_of_memory: kind<{ what: string; hint?: string }>({
+    sqlstate: '53200',
+    retry: 'safe',
+    message: () => 'out of memory',
+    detail: (p) => p.what,
+    hint: (p) => p.hint,
+  }),
   statement_too_complex: kind<Record<never, never>>({
     sqlstate: '54001',
     retry: 'no',

@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto'
 import { weftError } from '../../errors/catalog.ts'
 import type { StatementRef } from '../../protocol/agent-link.ts'
-import { parse } from '../../protocol/wire/frontend-messages.ts'
 import { type Catalog, FIRST_USER_OID } from '../../sql/catalog.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
@@ -9,7 +7,9 @@ import { type OffsetMap, offsetMap } from '../../sql/lex/split.ts'
 import { type ParsedStatement, parseStatements } from '../../sql/parse/parse.ts'
 import type { Plan, PlanContext } from '../../sql/plan/plan.ts'
 import { planStatement } from '../../sql/plan/plan-statement.ts'
+import { LONG_TEXT_BYTES, ParseTurns } from './parse-turns.ts'
 import { type CacheScope, PlanCache } from './plan-cache.ts'
+import { StatementRefs } from './statement-refs.ts'
 
 /** Under what a statement was planned: plans of equal scopes are interchangeable. */
 export interface PlanScope {
@@ -30,8 +30,13 @@ export interface Planned {
 
 const NO_TYPES: readonly number[] = []
 const NO_TEMP_TABLES: ReadonlySet<string> = new Set()
-/** Parsing holds up every session of the node: a quarter of a second per megabyte. */
 const STATEMENT_BYTES_MAX = 8 << 20
+
+/** Throws 54000 for a text that is not going to be parsed; asked before it is copied or looked at. */
+export function refuseTooLong(bytes: number): void {
+  if (bytes > STATEMENT_BYTES_MAX) throw weftError('statement_too_long', { bytes, max: STATEMENT_BYTES_MAX })
+}
+
 /** Version of a cache scope that the cache has let go of. */
 const LET_GO = -1
 
@@ -43,10 +48,12 @@ export class Planner {
   private scopes = new Map<string, PlanScope>()
   private scopesVersion = -1
   private readonly refs: StatementRefs
+  /** Long texts are parsed one after the other, with time for others in between. */
+  readonly turns = new ParseTurns()
 
   constructor(limits: { readonly entriesMax: number; readonly textBytesMax: number }) {
     this.cache = new PlanCache<Plan>(limits)
-    this.refs = new StatementRefs(limits.entriesMax)
+    this.refs = new StatementRefs(limits)
   }
 
   /** Interned: sessions with the same catalog version and search path share one scope, and so their plans. */
@@ -109,13 +116,14 @@ export class Planner {
 
   /** Splits a message into statements and checks their syntax. Throws 42601; 54000 and 54001 for what is too much. */
   parse(text: string): ParsedStatement[] {
-    if (text.length > STATEMENT_BYTES_MAX) {
-      throw weftError('statement_too_long', { bytes: text.length, max: STATEMENT_BYTES_MAX })
-    }
+    refuseTooLong(text.length)
+    const startMs = performance.now()
     try {
       return parseStatements(text)
     } catch (error) {
       throw error instanceof RangeError ? weftError('statement_too_complex', {}, error) : error
+    } finally {
+      if (text.length >= LONG_TEXT_BYTES) this.turns.took(performance.now() - startMs)
     }
   }
 
@@ -160,33 +168,4 @@ function literalPlaces(text: string, lexed: Lexed): { start: number; end: number
     places.push({ start: map.toUtf16(lexed.starts[i]!), end: map.toUtf16(lexed.ends[i]!) })
   }
   return places
-}
-
-/** Content-derived names of prepared statements, given from a text's second use on. Bounded, oldest out first. */
-class StatementRefs {
-  private readonly entriesMax: number
-  private readonly byText = new Map<string, StatementRef | null>()
-
-  constructor(entriesMax: number) {
-    this.entriesMax = entriesMax
-  }
-
-  get(scope: PlanScope, sql: Buffer, paramTypes: readonly number[]): StatementRef | undefined {
-    if (scope.cache === undefined) return undefined
-    const types = paramTypes.length === 0 ? '' : paramTypes.join(',')
-    // A backend keeps what a name meant when it was prepared: a new version of the catalog needs a new one.
-    const key = `${sql.toString('latin1')}\u0000${types}\u0000${scope.key}\u0000${scope.catalog.version}`
-    const known = this.byText.get(key)
-    if (known === undefined) {
-      if (this.byText.size >= this.entriesMax) this.byText.delete(this.byText.keys().next().value!)
-      this.byText.set(key, null)
-      return undefined
-    }
-    if (known !== null) return known
-    const hash = createHash('sha256').update(key).digest('base64url').slice(0, 22)
-    const name = `weft_${scope.catalog.version}_${hash}`
-    const ref: StatementRef = { name, parse: parse(name, sql, paramTypes) }
-    this.byText.set(key, ref)
-    return ref
-  }
 }

@@ -18,7 +18,7 @@ import {
 import type { Plan } from '../../sql/plan/plan.ts'
 import type { Execution } from '../execute/context.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
-import type { PlanScope } from '../execute/planner.ts'
+import { type PlanScope, refuseTooLong } from '../execute/planner.ts'
 import { ForwardState, RowForwarder, tagWithCount } from '../execute/replies.ts'
 import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
 import type { Batch, Op } from './batch.ts'
@@ -126,6 +126,10 @@ export class BatchRunner {
 
   private async parse(message: ParseMessage): Promise<void> {
     const { session } = this
+    const bytes = message.sqlEnd - message.sqlStart
+    refuseTooLong(bytes)
+    const turn = session.planner.turns.turn(bytes)
+    if (turn !== undefined) await turn
     const sql = Buffer.from(message.buffer.subarray(message.sqlStart, message.sqlEnd))
     const statement = new Prepared(message.name, sql, message.paramTypes)
     if (message.name === '') session.prepared.delete('')

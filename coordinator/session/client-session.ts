@@ -12,6 +12,7 @@ import { Causal } from '../execute/causal.ts'
 import { ClientOutput } from '../execute/client-output.ts'
 import type { CoordinatorNode, CopyFeed, ExecContext, Execution, SessionState } from '../execute/context.ts'
 import { abortShards } from '../execute/end-transaction.ts'
+import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
 import type { Planner, PlanScope } from '../execute/planner.ts'
 import { ShardLine } from '../execute/shard-line.ts'
 import { Transaction, type TransactionModes } from '../execute/transaction.ts'
@@ -247,7 +248,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     const verb = quickVerb(buffer, sqlStart, sqlEnd)
     if (verb !== 'none' && this.direct.quick(verb)) return
     const frame = buffer.subarray(start, end)
-    if (this.direct.mayGo()) {
+    if (this.direct.mayGo() && sqlEnd - sqlStart <= LONG_TEXT_BYTES) {
       const lexed = this.planner.lex(buffer, sqlStart, sqlEnd)
       const plan = this.planner.lookup(this.scope(), buffer, lexed)
       if (plan !== undefined && plan.kind === 'forward' && this.direct.query(plan, buffer, lexed, frame))

@@ -11,7 +11,8 @@ import { loadCatalog } from '../catalog/load.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
 import { lockBeforeSnapshot } from '../execute/open-snapshot.ts'
-import type { PlanScope } from '../execute/planner.ts'
+import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
+import { type PlanScope, refuseTooLong } from '../execute/planner.ts'
 import { run } from '../execute/run.ts'
 import { hasLapsed, isStaleMap, mayPlanAgain, mayRunAsItIs } from '../execute/run-again.ts'
 import { queryShard } from '../execute/send.ts'
@@ -128,6 +129,9 @@ export class SlowPath {
 
   private async statements(frame: Buffer): Promise<void> {
     const { session } = this
+    refuseTooLong(frame.length)
+    const turn = session.planner.turns.turn(frame.length)
+    if (turn !== undefined) await turn
     const text = frame.toString('utf8', 5, frame.length - 1)
     const known = this.fromCache(await this.scope(), frame, text)
     if (known !== undefined)
@@ -151,6 +155,7 @@ export class SlowPath {
 
   /** A message whose plan is known needs no parser; only one that is a single statement is ever found. */
   private fromCache(scope: PlanScope, frame: Buffer, text: string): Execution | undefined {
+    if (frame.length > LONG_TEXT_BYTES) return undefined
     const sql = frame.subarray(5, frame.length - 1)
     const lexed = new Lexed()
     lexStatement(sql, 0, sql.length, lexed)

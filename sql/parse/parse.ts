@@ -1,7 +1,9 @@
-import { hasSqlDetails, parseSync } from 'libpg-query'
+import { hasSqlDetails } from 'libpg-query'
 import { PgError } from '../../errors/pg-error.ts'
 import { kindOf, type Node, type NodeKind } from './ast.ts'
+import { flattened } from './flatten.ts'
 import { isAscii, offsetMap } from './offsets.ts'
+import { currentParser, type Parser } from './parser.ts'
 
 export interface ParsedStatement {
   readonly kind: NodeKind
@@ -15,7 +17,7 @@ export interface ParsedStatement {
 }
 
 /**
- * Splits and parses with Postgres' own grammar; `loadModule()` of libpg-query has to be awaited once before.
+ * Splits and parses with Postgres' own grammar (parser.ts says by which instance of it).
  * White space and comments alone give no statement. Throws PgError with Postgres' message, code and position.
  */
 export function parseStatements(sql: string): ParsedStatement[] {
@@ -35,9 +37,10 @@ export function parseStatements(sql: string): ParsedStatement[] {
   return statements
 }
 
-function parseTree(sql: string): ReturnType<typeof parseSync> {
+function parseTree(sql: string): ReturnType<Parser['parse']> {
+  const flat = flattened(sql)
   try {
-    return parseSync(sql)
+    return currentParser().parse(flat)
   } catch (error) {
     throw toPgError(error)
   }

@@ -1,5 +1,6 @@
-import { scanSync } from 'libpg-query'
+import { flattened } from '../../parse/flatten.ts'
 import { offsetMap } from '../../parse/offsets.ts'
+import { currentParser } from '../../parse/parser.ts'
 
 /** A range of a statement's text in UTF-16 offsets, end exclusive. */
 export interface Range {
@@ -24,7 +25,7 @@ const KEYWORDS: Readonly<Record<string, Token['keyword']>> = {
 export function tokensOf(text: string): Token[] {
   const offsets = offsetMap(text)
   const tokens: Token[] = []
-  for (const t of scanSync(text).tokens) {
+  for (const t of currentParser().scan(flattened(text)).tokens) {
     if (t.tokenName === 'SQL_COMMENT' || t.tokenName === 'C_COMMENT') continue
     const start = offsets.toUtf16(t.start)
     const end = offsets.toUtf16(t.end)
