@@ -5,8 +5,10 @@ import type { DdlPlan, Declaration } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { declareTable } from './declare.ts'
 import { settleAll } from './forward.ts'
+import { mirrorShared } from './mirror-shared.ts'
+import { withPortableSettings } from './portable-settings.ts'
 import { type Collected, tagWithCount } from './replies.ts'
-import { commitsOf, endOfWrite, settle, simpleQuery } from './send.ts'
+import { commitsOf, endOfWrite, queryShard, settle, simpleQuery } from './send.ts'
 import { SessionRunner } from './session-runner.ts'
 
 /** What can have settings of its own: `ALTER … SET`. */
@@ -25,16 +27,22 @@ export async function runDdl(ctx: ExecContext, exec: Execution, plan: DdlPlan): 
 async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise<void> {
   const homeSql = withVerifier(plan.homeSql ?? exec.text, plan)
   if (plan.outsideTransaction && !ctx.tx.isOpen) return runOutsideTransaction(ctx, plan, homeSql)
-  const alone = plan.where === 'home' && plan.declare === undefined && !plan.changesMap
+  const alone =
+    plan.where === 'home' && plan.declare === undefined && !plan.changesMap && plan.mirrors !== true
   if (alone) await ctx.admit()
   else await ctx.needTransaction()
-  const home = await runOn(ctx, plan, HOME, homeSql)
-  say(ctx, home)
+  const home = await runOnHome(ctx, plan, homeSql)
   if (plan.where === 'all') await runOnOthers(ctx, plan, plan.othersSql ?? homeSql)
+  if (plan.mirrors === true) await mirror(ctx)
   if (plan.declare !== undefined) await declare(ctx, plan.declare)
   if (plan.changesMap) markMapChanged(ctx)
   if (DEFAULTS_OF.has(plan.tag)) ctx.tx.defaultsChanged = true
   ctx.out.hold(home.tag === '' ? commandComplete(plan.tag) : tagWithCount(home.tag, home.count))
+}
+
+function mirror(ctx: ExecContext): Promise<void> {
+  const runner = new SessionRunner(ctx)
+  return withPortableSettings(runner, () => mirrorShared(runner))
 }
 
 /** Declares a table inside the running transaction. */
@@ -57,29 +65,46 @@ function optionsOf(plan: DdlPlan) {
   return { writes: plan.access === 'write', maintenance, commits: commitsOf(plan, false), taints, pins }
 }
 
+/** Notices and parameter changes of the home shard speak for all, those ahead of an error included. */
+async function runOnHome(ctx: ExecContext, plan: DdlPlan, sql: string): Promise<Collected> {
+  const line = ctx.line(HOME)
+  const end = await endOfWrite(ctx, line, simpleQuery(ctx, line, sql, optionsOf(plan)))
+  for (const aside of end.asides) ctx.out.aside(aside)
+  return settle(ctx, line, end)
+}
+
+/**
+ * What others run in place of the statement may find nothing to do there (the object is of a local table): then home alone
+ * has written, and commits alone. COMMIT looks whether they did.
+ */
 async function runOn(ctx: ExecContext, plan: DdlPlan, shard: number, sql: string): Promise<Collected> {
   const line = ctx.line(shard)
-  return settle(ctx, line, await endOfWrite(ctx, line, simpleQuery(ctx, line, sql, optionsOf(plan))))
+  const options = optionsOf(plan)
+  const writes = options.writes && (plan.othersSql === undefined || !ctx.tx.isOpen)
+  const run = simpleQuery(ctx, line, sql, { ...options, writes })
+  return settle(ctx, line, await endOfWrite(ctx, line, run))
 }
 
 async function runOnOthers(ctx: ExecContext, plan: DdlPlan, sql: string): Promise<void> {
-  const runs: Promise<Collected>[] = []
-  for (let shard = HOME + 1; shard < ctx.node.shardCount; shard++) runs.push(runOn(ctx, plan, shard, sql))
-  await settleAll(runs)
+  await settleAll((await othersOf(ctx, plan)).map((shard) => runOn(ctx, plan, shard, sql)))
+}
+
+async function othersOf(ctx: ExecContext, { othersOnlyWith }: DdlPlan): Promise<number[]> {
+  const others = Array.from({ length: ctx.node.shardCount - 1 }, (_, i) => HOME + 1 + i)
+  if (othersOnlyWith === undefined) return others
+  const sql = 'SELECT pg_catalog.to_regclass($1) IS NOT NULL'
+  const options = { writes: false, looks: false }
+  const looks = others.map((shard) => queryShard(ctx, ctx.line(shard), sql, [othersOnlyWith], options))
+  const answers = await settleAll(looks)
+  return others.filter((_, i) => answers[i]!.rows[0]?.[0]?.toString() === 't')
 }
 
 /** VACUUM, CREATE INDEX CONCURRENTLY and their kin cannot be atomic over shards: one after the other, home first. */
 async function runOutsideTransaction(ctx: ExecContext, plan: DdlPlan, homeSql: string): Promise<void> {
-  const home = await runOn(ctx, plan, HOME, homeSql)
-  say(ctx, home)
-  const last = plan.where === 'all' ? ctx.node.shardCount : HOME + 1
-  for (let shard = HOME + 1; shard < last; shard++) await runOn(ctx, plan, shard, plan.othersSql ?? homeSql)
+  const home = await runOnHome(ctx, plan, homeSql)
+  const others = plan.where === 'all' ? await othersOf(ctx, plan) : []
+  for (const shard of others) await runOn(ctx, plan, shard, plan.othersSql ?? homeSql)
   ctx.out.hold(commandComplete(home.tag))
-}
-
-/** Notices and parameter changes of the home shard speak for all. */
-function say(ctx: ExecContext, collected: Collected): void {
-  for (const aside of collected.asides) ctx.out.aside(aside)
 }
 
 /** One verifier, so that a client's SCRAM keys open every shard. */

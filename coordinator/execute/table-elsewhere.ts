@@ -1,6 +1,7 @@
 import { PgError } from '../../errors/pg-error.ts'
 import * as ddl from '../../sql/install/table-ddl.ts'
 import type { TableFacts } from './declare-facts.ts'
+import { mirrorTypesOf } from './mirror-shared.ts'
 import { quoteName } from './quote.ts'
 import type { ShardRunner } from './shard-runner.ts'
 
@@ -48,6 +49,8 @@ export async function createElsewhere(runner: ShardRunner, oid: string, table: T
   await settled(others(runner).map((shard) => checkFree(runner, shard, table)))
   const schema = await statements(runner, ddl.schemaQueries, oid)
   await settled(others(runner).map((shard) => createSchema(runner, shard, table.schema, schema)))
+  // A function that a statement called has made them on the home shard only.
+  await mirrorTypesOf(runner, oid)
   await runElsewhere(runner, await statements(runner, ddl.createQueries, oid))
 }
 

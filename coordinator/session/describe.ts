@@ -17,7 +17,7 @@ import { textColumn } from '../execute/setting.ts'
 import type { ReplyConsumer, ShardLine } from '../execute/shard-line.ts'
 import type { ClientSession } from './client-session.ts'
 import { planned } from './planned.ts'
-import type { Described, Prepared } from './prepared.ts'
+import { type Described, type Prepared, surrounded } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
 
 const NOTHING: Described = { paramTypes: [], rowDescription: undefined }
@@ -65,7 +65,8 @@ async function describeExecute(
 ): Promise<Described> {
   const inner = session.prepared.get(plan.name)
   if (inner === undefined) return NOTHING
-  const { rowDescription } = await describeStatement(session, slow, inner)
+  await describeStatement(session, slow, inner)
+  const { rowDescription } = await describeStatement(session, slow, surrounded(session.planner, inner, plan))
   return { paramTypes: [], rowDescription }
 }
 

@@ -1,8 +1,9 @@
+import { PgError } from '../../errors/pg-error.ts'
 import type { StatementRef } from '../../protocol/agent-link.ts'
 import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
-import type { Plan } from '../../sql/plan/plan.ts'
+import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import type { Planner, PlanScope } from '../execute/planner.ts'
 import type { ShardLine } from '../execute/shard-line.ts'
 
@@ -97,6 +98,20 @@ export class Prepared {
     }
     return this.ref
   }
+}
+
+/** EXPLAIN EXECUTE p is EXPLAIN of what p says, with the same parameters. */
+export function surrounded(planner: Planner, statement: Prepared, plan: PreparedPlan): Prepared {
+  const { around, tag } = plan
+  if (around === undefined) return statement
+  const [parsed] = planner.parse(statement.text)
+  if (tag !== 'EXPLAIN' && parsed?.kind !== 'SelectStmt') {
+    throw new PgError({ code: '42809', message: 'prepared statement is not a SELECT' })
+  }
+  const own = parsed?.text ?? ''
+  // It may end in a comment.
+  const text = `${around.before}${own}\n${around.after}`
+  return new Prepared('', Buffer.from(text), statement.paramTypes)
 }
 
 /** A bound statement of a client. */

@@ -11,7 +11,7 @@ import { queryShard } from '../execute/send.ts'
 import type { ClientSession } from './client-session.ts'
 import { describeStatement } from './describe.ts'
 import { planned } from './planned.ts'
-import { Prepared } from './prepared.ts'
+import { Prepared, surrounded } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
 
 /** SQL's own PREPARE, EXECUTE and DEALLOCATE. They share their names with the protocol's, as in Postgres. */
@@ -110,11 +110,11 @@ async function execute(
   outer: Execution,
   plan: PreparedPlan,
 ): Promise<void> {
-  const statement = session.prepared.get(plan.name)
-  if (statement === undefined) throw missing(plan.name)
+  const named = session.prepared.get(plan.name)
+  if (named === undefined) throw missing(plan.name)
   await session.admit()
   const scope = await slow.scope()
-  const described = await describeStatement(session, slow, statement)
+  const described = await describeStatement(session, slow, named)
   const args = plan.args ?? []
   if (args.length !== described.paramTypes.length) {
     throw new PgError({
@@ -124,6 +124,7 @@ async function execute(
     })
   }
   const values = await argumentValues(session, outer.text, args, described.paramTypes)
+  const statement = surrounded(session.planner, named, plan)
   await run(session, boundExecution(session, statement, scope, values, outer))
 }
 

@@ -238,8 +238,12 @@ export interface DdlPlan extends PlanCommon {
   readonly where: 'home' | 'all'
   /** What the home shard runs; undefined: as written. */
   readonly homeSql?: string
-  /** What the other shards run; undefined: as written. */
+  /** What the other shards run; undefined: as written. Given: they may find that there is nothing to do. */
   readonly othersSql?: string
+  /** A relation, quoted, that a shard must have to run it; the others, home apart, do nothing. */
+  readonly othersOnlyWith?: string
+  /** Code that may make or drop what is on every shard (types, schemas, functions): afterwards the others get the same. */
+  readonly mirrors?: boolean
   /** Declared right after the statement, in the same transaction (CREATE TABLE … WITH (shard_key = …)). */
   readonly declare?: Declaration
   /** It can alter plans: raise the map version in the same transaction and fence the agents before the commit. */
@@ -318,6 +322,8 @@ export interface PreparedPlan extends PlanCommon {
   readonly types?: readonly string[]
   /** EXECUTE: text of each argument expression. */
   readonly args?: readonly string[]
+  /** EXECUTE inside EXPLAIN or CREATE TABLE … AS: the text around it, in which the prepared statement takes its place. */
+  readonly around?: { readonly before: string; readonly after: string }
 }
 
 /** DECLARE … CURSOR, FETCH, MOVE, CLOSE: they follow the shard where the cursor was opened. */

@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['ddl'])
+runTwinScripts(['ddl', 'local_ddl'], 1)

@@ -4,7 +4,7 @@ import type { Relation } from '../../catalog.ts'
 import { as, strings } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { checkConstraints, columnConstraints, type Target, tableConstraint } from './constraints.ts'
-import { ddl, unsupported } from './plans.ts'
+import { ddl, ddlWhereItExists, unsupported } from './plans.ts'
 import { nameOf, placeOf, resolve, resolveDistributed, type Scope } from './scope.ts'
 import { hasOurs } from './table-options.ts'
 import { tokensOf, withIfExists } from './text.ts'
@@ -14,12 +14,14 @@ export function planAlterTable(scope: Scope, stmt: AlterTableStmt): Plan {
   const name = nameOf(stmt.relation)
   switch (stmt.objtype) {
     case 'OBJECT_INDEX':
+      // Partitioned tables are local, and there is no IF EXISTS for it.
+      if (commandsOf(stmt).some((c) => c.subtype === 'AT_AttachPartition')) return ddl('ALTER INDEX', 'home')
       return onOthersIfExists(scope, 'ALTER INDEX', stmt.missing_ok)
     case 'OBJECT_SEQUENCE':
       return onOthersIfExists(scope, 'ALTER SEQUENCE', stmt.missing_ok)
     case 'OBJECT_TYPE': {
       const cascades = (stmt.cmds ?? []).some((c) => as(c, 'AlterTableCmd')?.behavior === 'DROP_CASCADE')
-      return ddl('ALTER TYPE', 'all', { changesMap: cascades })
+      return ddlWhereItExists(scope, 'ALTER TYPE', { changesMap: cascades })
     }
     case 'OBJECT_VIEW':
       return ddl('ALTER VIEW', placeOf(scope, name), { changesMap: true })
@@ -34,8 +36,8 @@ export function planAlterTable(scope: Scope, stmt: AlterTableStmt): Plan {
 
 /** An object that the other shards may lack; `ALTER INDEX name`: IF EXISTS goes before the third word. */
 export function onOthersIfExists(scope: Scope, tag: string, missingOk: boolean | undefined): Plan {
-  if (missingOk === true) return ddl(tag, 'all')
   const { text } = scope.stmt
+  if (missingOk === true) return ddl(tag, 'all', { othersSql: text })
   const third = tokensOf(text)[2]
   return ddl(tag, 'all', { othersSql: withIfExists(text, third?.start ?? text.length) })
 }
@@ -45,9 +47,13 @@ export function planMoveAll(stmt: AlterTableMoveAllStmt): Plan {
   return ddl(stmt.objtype === 'OBJECT_INDEX' ? 'ALTER INDEX' : 'ALTER TABLE', 'all')
 }
 
+function commandsOf(stmt: AlterTableStmt): AlterTableCmd[] {
+  return (stmt.cmds ?? []).flatMap((node) => as(node, 'AlterTableCmd') ?? [])
+}
+
 function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
   const name = nameOf(stmt.relation)
-  const commands = (stmt.cmds ?? []).flatMap((node) => as(node, 'AlterTableCmd') ?? [])
+  const commands = commandsOf(stmt)
   for (const command of commands) {
     if (command.subtype === 'AT_SetRelOptions' && hasOurs(as(command.def, 'List')?.items))
       throw useFunctions()

@@ -1,9 +1,9 @@
 import type { CreateTableAsStmt, IntoClause, SelectStmt } from '@pgsql/types'
 import type { Node } from '../../parse/ast.ts'
-import type { Plan } from '../plan.ts'
+import type { Plan, PreparedPlan } from '../plan.ts'
 import { colocationPartner, declareReference, declareSharded } from './create-table.ts'
 import { planQuery } from './inner.ts'
-import { ddl, forwardHome, type Overrides, refuse } from './plans.ts'
+import { ddl, forwardHome, type Overrides, PINS, refuse } from './plans.ts'
 import { nameMatters, nameOf, type Scope } from './scope.ts'
 import { distributionOf, hasOurs, withoutOurs } from './table-options.ts'
 
@@ -31,6 +31,7 @@ function planInto(
 ): Plan {
   const inner = planQuery(scope, query)
   if (inner.kind === 'refused') return inner
+  if (inner.kind === 'prepared') return planFromExecute(tag, into, inner)
   if (inner.kind !== 'forward' || (inner.route.kind !== 'home' && inner.route.kind !== 'any')) {
     return refuse(
       tag,
@@ -41,8 +42,7 @@ function planInto(
     )
   }
   const { paramCount, paramsToDescribe } = inner
-  const isTemporary =
-    into?.rel?.relpersistence === 't' || into?.rel?.schemaname?.startsWith('pg_temp') === true
+  const isTemporary = makesTemporary(into)
   const effects = isTemporary ? { ...inner.effects, pins: true } : inner.effects
   const overrides: Overrides = { paramCount, paramsToDescribe, effects, generic: inner.generic }
   if (hasOurs(into?.options)) {
@@ -53,6 +53,23 @@ function planInto(
     return ddl(tag, 'home', { changesMap: true }, overrides)
   }
   return forwardHome(tag, overrides)
+}
+
+function makesTemporary(into: IntoClause | undefined): boolean {
+  return into?.rel?.relpersistence === 't' || into?.rel?.schemaname?.startsWith('pg_temp') === true
+}
+
+/** What it makes is planned when the prepared statement is there; that the session keeps its backend is known before. */
+function planFromExecute(tag: string, into: IntoClause | undefined, inner: PreparedPlan): Plan {
+  if (hasOurs(into?.options)) {
+    return refuse(
+      tag,
+      `${tag} EXECUTE of a sharded or reference table is not supported`,
+      'Declare it afterwards.',
+    )
+  }
+  const effects = makesTemporary(into) ? PINS : inner.effects
+  return { ...inner, tag, returnsRows: false, effects }
 }
 
 function planDeclared(

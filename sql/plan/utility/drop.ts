@@ -35,6 +35,7 @@ export function planDrop(scope: Scope, stmt: DropStmt): Plan {
       if (isRoutine(type)) return dropIfExists(scope, tag, stmt, true)
       // A cascade can take views, columns and whole tables with it.
       const changesMap = cascades || type === 'OBJECT_SCHEMA' || type === 'OBJECT_EXTENSION'
+      if (placeOfObject(scope, type, undefined) === 'maybe') return dropIfExists(scope, tag, stmt, changesMap)
       return atPlace(scope, tag, placeOfObject(scope, type, undefined), changesMap)
     }
   }
@@ -68,8 +69,8 @@ function dropIfExists(scope: Scope, tag: string, stmt: DropStmt, changesMap: boo
     ...(stmt.concurrent === true ? { outsideTransaction: true, maintenance: true } : {}),
     ...(names.some((name) => isTemporary(scope, name)) ? { effects: MAY_UNPIN } : {}),
   }
-  if (stmt.missing_ok === true) return ddl(tag, 'all', { changesMap }, overrides)
   const { text } = scope.stmt
+  if (stmt.missing_ok === true) return ddl(tag, 'all', { changesMap, othersSql: text }, overrides)
   const othersSql = withIfExists(text, itemsOf(text, stmt)[0]?.start ?? text.length)
   return ddl(tag, 'all', { changesMap, othersSql }, overrides)
 }

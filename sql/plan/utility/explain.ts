@@ -10,6 +10,7 @@ import type { Scope } from './scope.ts'
 export function planExplain(scope: Scope, stmt: ExplainStmt): Plan {
   const inner = planQuery(scope, stmt.query)
   if (inner.kind === 'refused') return inner
+  if (inner.kind === 'prepared') return { ...inner, tag: 'EXPLAIN', returnsRows: true }
   let analyze = false
   let format = 'text'
   for (const node of stmt.options ?? []) {

@@ -1,6 +1,7 @@
 import { kindOf, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { unsupported } from './plans.ts'
+import { planExecuteInside } from './prepared.ts'
 import type { Scope } from './scope.ts'
 
 /**
@@ -9,8 +10,6 @@ import type { Scope } from './scope.ts'
  */
 export function planQuery(scope: Scope, node: Node | undefined): Plan {
   if (node === undefined) throw unsupported('a statement without a query')
-  if ('ExecuteStmt' in node) {
-    throw unsupported('EXECUTE inside another statement is not supported', 'Write the query itself there.')
-  }
+  if ('ExecuteStmt' in node) return planExecuteInside(scope, node.ExecuteStmt)
   return scope.planInner({ ...scope.stmt, kind: kindOf(node), node })
 }

@@ -8,7 +8,7 @@ import { onOwnDatabase } from './wrap.ts'
 
 /**
  * Where an object is. `maybe`: on the home shard, and on the others unless it belongs to a local table (indexes,
- * sequences, functions). `database`: everywhere, but perhaps under another name.
+ * sequences) or is made of one (functions, types, operators). `database`: everywhere, but perhaps under another name.
  */
 export type ObjectPlace = Place | 'maybe' | 'database'
 
@@ -30,6 +30,16 @@ const MAYBE: ReadonlySet<ObjectType> = new Set<ObjectType>([
   'OBJECT_PROCEDURE',
   'OBJECT_ROUTINE',
   'OBJECT_AGGREGATE',
+  'OBJECT_TYPE',
+  'OBJECT_ATTRIBUTE',
+  'OBJECT_DOMAIN',
+  'OBJECT_DOMCONSTRAINT',
+  'OBJECT_CAST',
+  'OBJECT_OPERATOR',
+  'OBJECT_OPCLASS',
+  'OBJECT_OPFAMILY',
+  'OBJECT_CONVERSION',
+  'OBJECT_TRANSFORM',
 ])
 
 const ON_HOME: ReadonlySet<ObjectType> = new Set<ObjectType>([

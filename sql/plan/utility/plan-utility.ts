@@ -12,7 +12,7 @@ import { planDrop } from './drop.ts'
 import { planExplain } from './explain.ts'
 import { planComment, planGrant, planSecurityLabel } from './grant.ts'
 import { atPlace, objectWords } from './objects.ts'
-import { ddl, refuse, refused } from './plans.ts'
+import { ddl, ddlWhereItExists, refuse, refused } from './plans.ts'
 import { planDeallocate, planExecute, planPrepare } from './prepared.ts'
 import {
   planCall,
@@ -101,6 +101,8 @@ type Handlers = { readonly [K in NodeKind]?: (scope: Scope, body: Body<K>) => Pl
 const everywhere = (tag: string) => () => ddl(tag, 'all')
 /** The same on every shard; it can bring, take or rename functions, schemas or tables. */
 const everywhereChanging = (tag: string) => () => ddl(tag, 'all', { changesMap: true })
+/** The same too, but where it is about the row type of a local table, or what is made of one, the others lack that. */
+const wherePossible = (tag: string) => (scope: Scope) => ddlWhereItExists(scope, tag)
 const onHome = (tag: string) => () => ddl(tag, 'home')
 
 const SESSION: Handlers = {
@@ -163,28 +165,30 @@ const OBJECTS: Handlers = {
   CreateFunctionStmt: planCreateFunction,
   AlterFunctionStmt: planAlterFunction,
   CreateSchemaStmt: planCreateSchema,
-  DefineStmt: (_, body) =>
-    ddl(`CREATE ${objectWords(body.kind)}`, 'all', { changesMap: body.kind === 'OBJECT_AGGREGATE' }),
+  DefineStmt: (scope, body) =>
+    ddlWhereItExists(scope, `CREATE ${objectWords(body.kind)}`, {
+      changesMap: body.kind === 'OBJECT_AGGREGATE',
+    }),
   CreateExtensionStmt: everywhereChanging('CREATE EXTENSION'),
   AlterExtensionStmt: everywhereChanging('ALTER EXTENSION'),
   AlterExtensionContentsStmt: everywhere('ALTER EXTENSION'),
-  CompositeTypeStmt: everywhere('CREATE TYPE'),
+  CompositeTypeStmt: wherePossible('CREATE TYPE'),
   CreateEnumStmt: everywhere('CREATE TYPE'),
-  CreateRangeStmt: everywhere('CREATE TYPE'),
-  AlterEnumStmt: everywhere('ALTER TYPE'),
-  AlterTypeStmt: everywhere('ALTER TYPE'),
-  CreateDomainStmt: everywhere('CREATE DOMAIN'),
-  AlterDomainStmt: everywhere('ALTER DOMAIN'),
+  CreateRangeStmt: wherePossible('CREATE TYPE'),
+  AlterEnumStmt: wherePossible('ALTER TYPE'),
+  AlterTypeStmt: wherePossible('ALTER TYPE'),
+  CreateDomainStmt: wherePossible('CREATE DOMAIN'),
+  AlterDomainStmt: wherePossible('ALTER DOMAIN'),
   AlterCollationStmt: everywhere('ALTER COLLATION'),
-  CreateConversionStmt: everywhere('CREATE CONVERSION'),
-  CreateCastStmt: everywhere('CREATE CAST'),
-  CreateTransformStmt: everywhere('CREATE TRANSFORM'),
+  CreateConversionStmt: wherePossible('CREATE CONVERSION'),
+  CreateCastStmt: wherePossible('CREATE CAST'),
+  CreateTransformStmt: wherePossible('CREATE TRANSFORM'),
   CreatePLangStmt: everywhere('CREATE LANGUAGE'),
   CreateAmStmt: everywhere('CREATE ACCESS METHOD'),
-  CreateOpClassStmt: everywhere('CREATE OPERATOR CLASS'),
+  CreateOpClassStmt: wherePossible('CREATE OPERATOR CLASS'),
   CreateOpFamilyStmt: everywhere('CREATE OPERATOR FAMILY'),
-  AlterOpFamilyStmt: everywhere('ALTER OPERATOR FAMILY'),
-  AlterOperatorStmt: everywhere('ALTER OPERATOR'),
+  AlterOpFamilyStmt: wherePossible('ALTER OPERATOR FAMILY'),
+  AlterOperatorStmt: wherePossible('ALTER OPERATOR'),
   AlterTSDictionaryStmt: everywhere('ALTER TEXT SEARCH DICTIONARY'),
   AlterTSConfigurationStmt: everywhere('ALTER TEXT SEARCH CONFIGURATION'),
 }

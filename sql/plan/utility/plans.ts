@@ -54,7 +54,12 @@ export function forwardAll(tag: string, overrides: Overrides = {}): ForwardPlan 
   }
 }
 
-type DdlFields = Partial<Pick<DdlPlan, 'changesMap' | 'homeSql' | 'othersSql' | 'declare' | 'password'>>
+type DdlFields = Partial<
+  Pick<
+    DdlPlan,
+    'changesMap' | 'homeSql' | 'othersSql' | 'othersOnlyWith' | 'declare' | 'password' | 'mirrors'
+  >
+>
 
 export function ddl(
   tag: string,
@@ -64,7 +69,10 @@ export function ddl(
 ): DdlPlan {
   // A rewritten text holds the literals of this text: the plan is good for no other.
   const rewritten =
-    fields.homeSql !== undefined || fields.othersSql !== undefined || fields.password !== undefined
+    fields.homeSql !== undefined ||
+    fields.othersSql !== undefined ||
+    fields.othersOnlyWith !== undefined ||
+    fields.password !== undefined
   return {
     ...common(tag, { access: 'write', ...overrides, generic: !rewritten && overrides.generic !== false }),
     kind: 'ddl',

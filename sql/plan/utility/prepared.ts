@@ -1,8 +1,8 @@
 import type { DeallocateStmt, ExecuteStmt, PrepareStmt } from '@pgsql/types'
-import type { Plan } from '../plan.ts'
+import type { Plan, PreparedPlan } from '../plan.ts'
 import { common } from './plans.ts'
 import type { Scope } from './scope.ts'
-import { findWord, listItems, type Range, tokensOf } from './text.ts'
+import { findWord, listItems, type Range, type Token, tokenAt, tokensOf } from './text.ts'
 
 /** PREPARE name (types) AS statement: Weft keeps the text and plans it at EXECUTE. */
 export function planPrepare(scope: Scope, stmt: PrepareStmt): Plan {
@@ -32,6 +32,29 @@ export function planExecute(scope: Scope, stmt: ExecuteStmt): Plan {
     name: stmt.name ?? '',
     args: textsOf(text, args),
   }
+}
+
+/** EXPLAIN EXECUTE …, CREATE TABLE … AS EXECUTE …: EXECUTE is the first word at its level that can be one. */
+export function planExecuteInside(scope: Scope, stmt: ExecuteStmt): PreparedPlan {
+  const { text } = scope.stmt
+  const tokens = tokensOf(text)
+  const at = executeToken(tokens)
+  const args = stmt.params === undefined ? [] : listItems(tokens, at + 3)
+  const last = args.length === 0 ? tokens[at + 1]! : tokens[tokenAt(tokens, args.at(-1)!.end)]!
+  return {
+    ...common('EXECUTE', { generic: false, returnsRows: true }),
+    kind: 'prepared',
+    verb: 'execute',
+    name: stmt.name ?? '',
+    args: textsOf(text, args),
+    around: { before: text.slice(0, tokens[at]!.start), after: text.slice(last.end) },
+  }
+}
+
+/** Any name may be EXECUTE, but none stands behind AS or an option of EXPLAIN and has a name behind it. */
+function executeToken(tokens: readonly Token[]): number {
+  const isBefore = new Set(['AS', 'EXPLAIN', 'ANALYZE', 'ANALYSE', 'VERBOSE', ')'])
+  return tokens.findIndex(({ word }, i) => word === 'EXECUTE' && isBefore.has(tokens[i - 1]?.word ?? ''))
 }
 
 function textsOf(text: string, ranges: readonly Range[]): string[] {

@@ -6,7 +6,17 @@ import { mayName, wordsOf } from '../../words.ts'
 import type { Plan } from '../plan.ts'
 import { functionError } from '../routing.ts'
 import { findOption, optionText } from './options.ts'
-import { forwardAll, forwardHome, MAY_UNPIN, PINS, refuse, refused, TAINTS } from './plans.ts'
+import {
+  ddl,
+  forwardAll,
+  forwardHome,
+  MAY_UNPIN,
+  type Overrides,
+  PINS,
+  refuse,
+  refused,
+  TAINTS,
+} from './plans.ts'
 import type { Scope } from './scope.ts'
 
 /** Then none is known, and each may do anything. */
@@ -52,7 +62,19 @@ export function planDo(scope: Scope, stmt: DoStmt): Plan {
   }
   const { language, body } = codeOf(stmt)
   const commits = mayEndTransaction(language, body, scope.catalog.procedures ?? UNKNOWN) ? 'within' : 'apart'
-  return forwardHome('DO', { effects: TAINTS, generic: false, commits })
+  const overrides: Overrides = { effects: TAINTS, generic: false, commits }
+  // One that commits in its midst can have no other shard's work in its transaction.
+  if (commits === 'apart' && makesShared(body)) return ddl('DO', 'home', { mirrors: true }, overrides)
+  return forwardHome('DO', overrides)
+}
+
+const VERBS = ['create', 'alter', 'drop', 'replace']
+const SHARED = ['type', 'domain', 'schema', 'function', 'procedure', 'routine']
+
+/** Whether the code may make, change or drop what is on every shard. */
+function makesShared(body: string): boolean {
+  const words = wordsOf(body)
+  return VERBS.some((verb) => words.has(verb)) && SHARED.some((noun) => words.has(noun))
 }
 
 function codeOf({ args }: DoStmt): { readonly language: string; readonly body: string } {

@@ -1,16 +1,79 @@
 import type { CreateSchemaStmt } from '@pgsql/types'
+import { kindOf, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { ddl, refuse } from './plans.ts'
-import type { Scope } from './scope.ts'
+import { nameOf, placeOfUses, type Scope, usesOf } from './scope.ts'
+import { hasOurs } from './table-options.ts'
+import { type Range, type Token, tokensOf } from './text.ts'
 
-/** Schemas are on every shard, whatever their tables are. */
-export function planCreateSchema(_: Scope, stmt: CreateSchemaStmt): Plan {
-  if ((stmt.schemaElts?.length ?? 0) > 0) {
+const TAG = 'CREATE SCHEMA'
+
+/** Schemas are on every shard; what is made in the same statement is where it would be by itself. */
+export function planCreateSchema(scope: Scope, stmt: CreateSchemaStmt): Plan {
+  const elements = stmt.schemaElts ?? []
+  if (elements.length === 0) return ddl(TAG, 'all', { changesMap: true })
+  if (elements.some((node) => 'CreateStmt' in node && hasOurs(node.CreateStmt.options))) {
     return refuse(
-      'CREATE SCHEMA',
-      'CREATE SCHEMA with objects in the same statement is not supported',
-      'Create the schema first, then its objects.',
+      TAG,
+      'CREATE SCHEMA with a sharded or reference table in the same statement is not supported',
+      'Create the schema first, then the table.',
     )
   }
-  return ddl('CREATE SCHEMA', 'all', { changesMap: true })
+  const { text } = scope.stmt
+  const parts = elementRanges(tokensOf(text))
+  const head = text.slice(0, parts[0]!.start)
+  const elsewhere = placesOf(scope, elements).flatMap((isEverywhere, i) =>
+    isEverywhere ? [text.slice(parts[i]!.start, parts[i]!.end)] : [],
+  )
+  return ddl(TAG, 'all', { changesMap: true, othersSql: [head.trimEnd(), ...elsewhere].join('\n') })
+}
+
+/** Each begins with CREATE or GRANT, words that nothing else in them can be but WITH GRANT OPTION. */
+function elementRanges(tokens: readonly Token[]): Range[] {
+  const starts = tokens.flatMap(({ word }, i) => {
+    const begins = word === 'CREATE' || (word === 'GRANT' && tokens[i - 1]?.word !== 'WITH')
+    return begins && i > 0 ? [i] : []
+  })
+  return starts.map((first, n) => {
+    const last = (starts[n + 1] ?? tokens.length) - 1
+    return { start: tokens[first]!.start, end: tokens[last]!.end }
+  })
+}
+
+/** Of each element whether it is on every shard. The schema itself comes first in the search path meanwhile. */
+function placesOf(scope: Scope, elements: readonly Node[]): boolean[] {
+  /** Names of the new schema, and whether they are everywhere. */
+  const made = new Map<string, boolean>()
+  return elements.map((node) => {
+    if ('CreateStmt' in node) {
+      made.set(nameOf(node.CreateStmt.relation).name, false)
+      return false
+    }
+    if ('CreateSeqStmt' in node) {
+      made.set(nameOf(node.CreateSeqStmt.sequence).name, true)
+      return true
+    }
+    if (!('ViewStmt' in node)) return isAbout(node, made)
+    const isEverywhere = !namesLocal(node.ViewStmt.query, made) && readsEverywhere(scope, node.ViewStmt.query)
+    made.set(nameOf(node.ViewStmt.view).name, isEverywhere)
+    return isEverywhere
+  })
+}
+
+function readsEverywhere(scope: Scope, query: Node | undefined): boolean {
+  const uses = usesOf(scope, query)
+  return placeOfUses(uses) === 'all' && uses.local.length === 0
+}
+
+/** Indexes and triggers are of tables that the statement makes, rights of anything that it made. */
+function isAbout(node: Node, made: ReadonlyMap<string, boolean>): boolean {
+  return kindOf(node) === 'GrantStmt' && !namesLocal(node, made)
+}
+
+/** Whether the tree names something of the new schema that is on the home shard only. */
+function namesLocal(tree: unknown, made: ReadonlyMap<string, boolean>): boolean {
+  if (typeof tree !== 'object' || tree === null) return false
+  const { relname } = tree as { relname?: unknown }
+  if (typeof relname === 'string' && made.get(relname) === false) return true
+  return Object.values(tree).some((child) => namesLocal(child, made))
 }

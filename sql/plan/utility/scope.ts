@@ -3,6 +3,7 @@ import type { RangeVar } from '../../parse/ast.ts'
 import { type ParsedStatement, parseStatements } from '../../parse/parse.ts'
 import type { Plan, PlanContext } from '../plan.ts'
 import { relationsUsed } from './relations.ts'
+import { quoteName } from './text.ts'
 
 /** What every planning function of this folder is given. */
 export interface Scope {
@@ -28,6 +29,12 @@ export function nameOf(range: RangeVar | undefined): Name {
 /** The name as an error message prints it. */
 export function printed(name: Name): string {
   return name.schema === undefined ? name.name : `${name.schema}.${name.name}`
+}
+
+/** The name as SQL takes it whatever its letters are. */
+export function quoted(name: Name): string {
+  const own = quoteName(name.name)
+  return name.schema === undefined ? own : `${quoteName(name.schema)}.${own}`
 }
 
 export function isTemporary(scope: Scope, { schema, name }: Name): boolean {

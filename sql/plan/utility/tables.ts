@@ -2,8 +2,8 @@ import type { ClusterStmt, LockStmt, ReindexStmt, TruncateStmt, VacuumStmt } fro
 import { as, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { findOption, optionFlag } from './options.ts'
-import { ddl, ddlWhereItExists, forwardHome, type Overrides, refuse } from './plans.ts'
-import { nameOf, type Place, placeOf, type Scope } from './scope.ts'
+import { ddl, forwardHome, type Overrides } from './plans.ts'
+import { nameOf, type Place, placeOf, quoted, type Scope } from './scope.ts'
 import { keepItems, listItems, type Range, type Token, tokenAt, tokensOf } from './text.ts'
 
 /** TRUNCATE, LOCK, VACUUM and other statements about tables that exist: each table where it lives. */
@@ -42,6 +42,8 @@ export function withoutHome(text: string, places: readonly Place[], items: reado
   return keepItems(text, items, (i) => places[i] === 'all')
 }
 
+const ALONE: Overrides = { outsideTransaction: true, maintenance: true }
+
 /** VACUUM and ANALYZE: without a table, on every shard. */
 export function planVacuum(scope: Scope, stmt: VacuumStmt): Plan {
   const isVacuum = stmt.is_vacuumcmd === true
@@ -49,15 +51,15 @@ export function planVacuum(scope: Scope, stmt: VacuumStmt): Plan {
   const overrides: Overrides = { outsideTransaction: isVacuum, maintenance: true }
   const names = (stmt.rels ?? []).map((node) => nameOf(as(node, 'VacuumRelation')?.relation))
   const places = names.map((name) => placeOf(scope, name))
-  if (places.length === 0 || places.every((place) => place === 'all')) return ddl(tag, 'all', {}, overrides)
+  // Of everything, temporary tables included, which could not be prepared: by itself each shard commits its own.
+  if (places.length === 0) return ddl(tag, 'all', {}, ALONE)
+  if (places.every((place) => place === 'all')) return ddl(tag, 'all', {}, overrides)
   if (places.every((place) => place === 'home')) return forwardHome(tag, overrides)
   const { text } = scope.stmt
   const tokens = tokensOf(text)
   const items = listItems(tokens, firstItem(tokens, stmt.rels))
   return ddl(tag, 'all', { othersSql: withoutHome(text, places, items) }, overrides)
 }
-
-const ALONE: Overrides = { outsideTransaction: true, maintenance: true }
 
 export function planCluster(scope: Scope, stmt: ClusterStmt): Plan {
   // Without a table it goes through all that were clustered before, a transaction each.
@@ -77,12 +79,8 @@ export function planReindex(scope: Scope, stmt: ReindexStmt): Plan {
         isConcurrent ? ALONE : { maintenance: true },
       )
     case 'REINDEX_OBJECT_INDEX':
-      if (!isConcurrent) return ddlWhereItExists(scope, 'REINDEX')
-      return refuse(
-        'REINDEX',
-        'REINDEX INDEX CONCURRENTLY is not supported',
-        'Use REINDEX TABLE CONCURRENTLY, or REINDEX INDEX.',
-      )
+      // That of a partitioned table, like one that is rebuilt CONCURRENTLY, allows no transaction around it.
+      return ddl('REINDEX', 'all', { othersOnlyWith: quoted(nameOf(stmt.relation)) }, ALONE)
     default:
       return ddl('REINDEX', 'all', {}, ALONE)
   }

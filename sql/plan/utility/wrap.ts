@@ -1,19 +1,22 @@
 /** Statements for the other shards, wrapped in a DO block: one statement still, whatever it has to put up with. */
 
+const MISSING = 'undefined_table OR undefined_object OR undefined_function OR undefined_column'
+
 /** Runs the statement; what it is about may be missing. */
 export function tolerant(sql: string): string {
-  return doBlock(
-    `BEGIN EXECUTE ${literal(sql)}; ` +
-      'EXCEPTION WHEN undefined_table OR undefined_object OR undefined_function THEN NULL; END',
-  )
+  return doBlock(`BEGIN EXECUTE ${literal(sql)}; ` + `EXCEPTION WHEN ${MISSING} THEN NULL; END`)
 }
 
-/** Creates a function whose body names tables that this shard lacks: Postgres' check of bodies is off meanwhile. */
-export function withoutBodyCheck(sql: string): string {
+/**
+ * Creates a function as the home shard did, whose check it has passed: the body may name tables that this shard lacks. Made
+ * of types or of a parsed body that it lacks it is not there, and whatever needs it here says so.
+ */
+export function whereItCanBe(sql: string): string {
   const set = (value: string) => `PERFORM pg_catalog.set_config('check_function_bodies', ${value}, true); `
   return doBlock(
     "DECLARE was text := pg_catalog.current_setting('check_function_bodies'); " +
-      `BEGIN ${set("'off'")}EXECUTE ${literal(sql)}; ${set('was')}END`,
+      `BEGIN ${set("'off'")}BEGIN EXECUTE ${literal(sql)}; ` +
+      `EXCEPTION WHEN ${MISSING} THEN NULL; END; ${set('was')}END`,
   )
 }
 

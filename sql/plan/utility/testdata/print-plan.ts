@@ -64,6 +64,8 @@ function ddl(plan: DdlPlan): string[] {
     `where=${plan.where}${plan.changesMap ? ' changes-map' : ''}`,
     ...(plan.homeSql === undefined ? [] : [`home: ${plan.homeSql}`]),
     ...(plan.othersSql === undefined ? [] : [`others: ${plan.othersSql}`]),
+    ...(plan.othersOnlyWith === undefined ? [] : [`others that have ${plan.othersOnlyWith}`]),
+    ...(plan.mirrors === true ? ['mirrors'] : []),
     ...(plan.declare === undefined ? [] : [`declare ${declaration(plan.declare)}`]),
     ...(plan.password === undefined ? [] : [`password ${JSON.stringify(plan.password)}`]),
   ]

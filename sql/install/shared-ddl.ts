@@ -1,0 +1,81 @@
+/**
+ * What is on every shard whatever its tables are: schemas, types, functions. Queries that list them: what it is, its name,
+ * the statement that makes it (its definition, where that may change), and its owner's statement. They want an empty
+ * search path, so that names come qualified. Extensions' own, and Weft's and Postgres', are left out.
+ */
+const isOurs = (catalog: string, oid: string, namespace: string): string => `
+  ${namespace} NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'weft') AND ${namespace} NOT LIKE 'pg\\_temp\\_%'
+  AND ${namespace} NOT LIKE 'pg\\_toast\\_temp\\_%' AND NOT EXISTS (
+    SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`
+
+const schemas = `
+SELECT 'SCHEMA', quote_ident(n.nspname), format('CREATE SCHEMA %I', n.nspname),
+  format('ALTER SCHEMA %I OWNER TO %I', n.nspname, pg_get_userbyid(n.nspowner))
+FROM pg_namespace n WHERE ${isOurs('pg_namespace', 'n.oid', 'n.nspname')}
+ORDER BY n.oid`
+
+const collate = (oid: string, usual: string): string => `CASE WHEN ${oid} <> 0 AND ${oid} <> ${usual} THEN (
+  SELECT format(' COLLATE %I.%I', cn.nspname, l.collname)
+  FROM pg_collation l JOIN pg_namespace cn ON cn.oid = l.collnamespace WHERE l.oid = ${oid}) ELSE '' END`
+
+const attributes = `(
+  SELECT string_agg(format('%I %s%s', a.attname, format_type(a.atttypid, a.atttypmod),
+    ${collate('a.attcollation', 'b.typcollation')}), ', ' ORDER BY a.attnum)
+  FROM pg_attribute a JOIN pg_type b ON b.oid = a.atttypid
+  WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)`
+
+const domain = `format('%s%s%s%s%s', format_type(t.typbasetype, t.typtypmod),
+  ${collate('t.typcollation', '(SELECT b.typcollation FROM pg_type b WHERE b.oid = t.typbasetype)')},
+  coalesce(' DEFAULT ' || t.typdefault, ''), CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END, (
+  SELECT string_agg(format(' CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), '' ORDER BY k.oid)
+  FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'))`
+
+const range = `(
+  SELECT concat_ws(', ', 'SUBTYPE = ' || format_type(r.rngsubtype, NULL),
+    (SELECT format('SUBTYPE_OPCLASS = %I.%I', cn.nspname, o.opcname) FROM pg_opclass o
+     JOIN pg_namespace cn ON cn.oid = o.opcnamespace WHERE o.oid = r.rngsubopc),
+    'MULTIRANGE_TYPE_NAME = ' || r.rngmultitypid::regtype,
+    CASE WHEN r.rngsubdiff <> 0 THEN 'SUBTYPE_DIFF = ' || r.rngsubdiff::regproc END)
+  FROM pg_range r WHERE r.rngtypid = t.oid)`
+
+const types = `
+SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, t.oid::regtype::text,
+  CASE t.typtype
+    WHEN 'e' THEN format('CREATE TYPE %s AS ENUM (%s)', t.oid::regtype,
+      (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid))
+    WHEN 'c' THEN format('CREATE TYPE %s AS (%s)', t.oid::regtype, ${attributes})
+    WHEN 'd' THEN format('CREATE DOMAIN %s AS %s', t.oid::regtype, ${domain})
+    ELSE format('CREATE TYPE %s AS RANGE (%s)', t.oid::regtype, ${range}) END,
+  format('ALTER TYPE %s OWNER TO %I', t.oid::regtype, pg_get_userbyid(t.typowner))
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
+WHERE (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c') AND ${isOurs('pg_type', 't.oid', 'n.nspname')}
+ORDER BY t.oid`
+
+const functions = `
+SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, p.oid::regprocedure::text, pg_get_functiondef(p.oid),
+  format('ALTER ROUTINE %s OWNER TO %I', p.oid::regprocedure, pg_get_userbyid(p.proowner))
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE p.prokind IN ('f', 'p') AND ${isOurs('pg_proc', 'p.oid', 'n.nspname')} AND NOT EXISTS (
+  SELECT FROM pg_depend i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')
+ORDER BY p.oid`
+
+/** In the order in which they can be made. */
+export const sharedQueries: readonly string[] = [schemas, types, functions]
+
+/** Labels of the enums, in order: type's name, labels as a JSON list. */
+export const enumLabelsQuery = `
+SELECT t.oid::regtype::text, json_agg(e.enumlabel ORDER BY e.enumsortorder)::text
+FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid GROUP BY t.oid ORDER BY t.oid`
+
+/** Of the columns of table $1, and those that they are made of. */
+export const typesOfTableQuery = `
+WITH RECURSIVE need AS (
+  SELECT a.atttypid AS oid FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
+  UNION
+  SELECT x.oid FROM need n JOIN pg_type t ON t.oid = n.oid CROSS JOIN LATERAL (
+    SELECT u.oid FROM unnest(ARRAY[t.typelem, t.typbasetype]) AS u(oid) WHERE u.oid <> 0
+    UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
+    UNION ALL SELECT r.rngtypid FROM pg_range r WHERE r.rngmultitypid = t.oid
+    UNION ALL SELECT a.atttypid FROM pg_attribute a
+    WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) AS x(oid))
+SELECT need.oid::regtype::text FROM need WHERE need.oid >= 16384`

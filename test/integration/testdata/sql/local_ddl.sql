@@ -1,0 +1,278 @@
+-- # functions of local tables
+CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, price numeric(8, 2));
+
+INSERT INTO items VALUES (1, 'a', 1.5), (2, 'b', 2.5);
+
+CREATE TABLE sharded (id int PRIMARY KEY, name text) WITH (shard_key = 'id');
+
+INSERT INTO sharded SELECT g, 'n' || g FROM generate_series(1, 10) g;
+
+CREATE FUNCTION item_name(items.id%TYPE) RETURNS items.name%TYPE LANGUAGE sql STABLE AS 'SELECT name FROM items WHERE id = $1';
+
+SELECT item_name(2);
+
+CREATE FUNCTION dearer(items) RETURNS items LANGUAGE plpgsql AS $$
+DECLARE r items%ROWTYPE := $1;
+BEGIN
+  r.price := r.price + 1;
+  RETURN r;
+END $$;
+
+SELECT (dearer(i)).price FROM items i ORDER BY id;
+
+CREATE FUNCTION all_items() RETURNS SETOF items LANGUAGE sql STABLE AS 'SELECT * FROM items ORDER BY id';
+
+SELECT * FROM all_items();
+
+CREATE FUNCTION named(text) RETURNS bigint STABLE LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM items WHERE name = $1; END;
+
+SELECT named('a');
+
+CREATE FUNCTION broken() RETURNS int LANGUAGE sql AS 'SELECT * FROM nothing_there';
+
+CREATE FUNCTION broken2() RETURNS nothing_there.id%TYPE LANGUAGE sql AS 'SELECT 1';
+
+CREATE FUNCTION plain_double(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
+
+SELECT id, plain_double(id) FROM sharded WHERE id = 1;
+
+SELECT id, plain_double(id) FROM sharded WHERE id = 2;
+
+SELECT id, plain_double(id) FROM sharded WHERE id = 3;
+
+SELECT id, plain_double(id) FROM sharded WHERE id = 7;
+
+CREATE CAST (items AS text) WITH FUNCTION to_text(items);
+
+CREATE FUNCTION to_text(items) RETURNS text LANGUAGE sql AS 'SELECT $1.name';
+
+CREATE CAST (items AS text) WITH FUNCTION to_text(items);
+
+CREATE TYPE pair AS (a items, b int);
+
+COMMENT ON TYPE pair IS 'of a local row';
+
+ALTER TYPE pair ADD ATTRIBUTE c int;
+
+ALTER FUNCTION dearer(items) STABLE;
+
+DROP CAST (items AS text);
+
+DROP FUNCTION dearer(items), item_name(int);
+
+DROP TYPE pair;
+
+DROP TABLE items CASCADE;
+
+SELECT * FROM all_items();
+
+-- # types made in code
+CREATE TABLE keyed (id int PRIMARY KEY) WITH (shard_key = 'id');
+
+INSERT INTO keyed SELECT generate_series(1, 12);
+
+DO $$ BEGIN
+  CREATE TYPE mood AS ENUM ('sad', 'it''s ok');
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+
+DO $$ BEGIN
+  CREATE TYPE mood AS ENUM ('sad', 'it''s ok');
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+
+ALTER TABLE keyed ADD COLUMN feels mood DEFAULT 'sad';
+
+SELECT id, feels FROM keyed;
+
+DO $$ BEGIN ALTER TYPE mood ADD VALUE 'glad'; ALTER TYPE mood ADD VALUE 'worst' BEFORE 'sad'; END $$;
+
+UPDATE keyed SET feels = 'worst' WHERE id < 7;
+
+SELECT id FROM keyed WHERE feels < 'sad';
+
+DO $$ BEGIN
+  CREATE DOMAIN positive AS int DEFAULT 7 CONSTRAINT above_zero CHECK (VALUE > 0);
+  CREATE TYPE point3 AS (x int, y numeric(5, 1), m mood);
+  CREATE TYPE span AS RANGE (SUBTYPE = int);
+  CREATE FUNCTION thrice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 3 * $1';
+END $$;
+
+ALTER TABLE keyed ADD COLUMN p positive, ADD COLUMN q point3, ADD COLUMN r span;
+
+UPDATE keyed SET p = id, q = (id, 1.25, 'glad'), r = '[1,5)';
+
+UPDATE keyed SET p = thrice(p) WHERE id = 3;
+
+UPDATE keyed SET p = thrice(p) WHERE id = 4;
+
+UPDATE keyed SET p = thrice(p) WHERE id = 5;
+
+UPDATE keyed SET p = -1;
+
+SELECT * FROM keyed;
+
+DO $$ BEGIN CREATE OR REPLACE FUNCTION thrice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 4 * $1'; END $$;
+
+SELECT thrice(id) FROM keyed WHERE id = 3;
+
+SELECT thrice(id) FROM keyed WHERE id = 4;
+
+SELECT thrice(id) FROM keyed WHERE id = 5;
+
+DO $$ BEGIN DROP FUNCTION thrice(int); CREATE TYPE short_lived AS ENUM ('x'); DROP TYPE short_lived; END $$;
+
+SELECT thrice(id) FROM keyed WHERE id = 3;
+
+SELECT thrice(id) FROM keyed WHERE id = 4;
+
+SELECT thrice(id) FROM keyed WHERE id = 5;
+
+CREATE FUNCTION make_type() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE TYPE late AS ENUM ('l'); END $$;
+
+SELECT make_type();
+
+CREATE TABLE with_late (id int PRIMARY KEY, l late);
+
+-- weft
+SELECT create_distributed_table('with_late', 'id');
+
+INSERT INTO with_late SELECT g, 'l'::late FROM generate_series(1, 9) g;
+
+SELECT * FROM with_late;
+
+-- # partitions and their indexes
+CREATE TABLE parted (a int, b text) PARTITION BY RANGE (a);
+
+CREATE TABLE parted1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
+
+CREATE INDEX parted_a ON ONLY parted (a);
+
+CREATE INDEX parted1_a ON parted1 (a);
+
+ALTER INDEX parted_a ATTACH PARTITION parted1_a;
+
+ALTER INDEX parted_a ATTACH PARTITION nothing_there;
+
+REINDEX INDEX parted_a;
+
+REINDEX INDEX CONCURRENTLY parted1_a;
+
+REINDEX INDEX nothing_there;
+
+REINDEX TABLE parted;
+
+BEGIN;
+
+REINDEX INDEX parted_a;
+
+ROLLBACK;
+
+CREATE TABLE with_index (id int, v int) WITH (shard_key = 'id');
+
+CREATE INDEX with_index_v ON with_index (v);
+
+REINDEX INDEX with_index_v;
+
+REINDEX INDEX CONCURRENTLY with_index_v;
+
+BEGIN;
+
+REINDEX INDEX with_index_v;
+
+COMMIT;
+
+-- # beside a temporary table
+CREATE TEMP TABLE scratch (id int, v text);
+
+CREATE INDEX scratch_v ON scratch (v);
+
+ALTER INDEX scratch_v SET (fillfactor = 70);
+
+REINDEX INDEX scratch_v;
+
+ANALYZE;
+
+DROP INDEX scratch_v;
+
+CREATE INDEX scratch_v ON scratch (v);
+
+DROP INDEX IF EXISTS scratch_v;
+
+CREATE FUNCTION pg_temp.f(scratch) RETURNS int LANGUAGE sql AS 'SELECT $1.id';
+
+INSERT INTO scratch VALUES (4, 'x');
+
+SELECT pg_temp.f(s) FROM scratch s;
+
+COMMENT ON TABLE scratch IS 'mine';
+
+CREATE TYPE beside_type AS ENUM ('a');
+
+DROP TYPE beside_type;
+
+DROP TABLE scratch;
+
+-- # schemas with elements
+CREATE SCHEMA local_ddl_s CREATE TABLE t (id int PRIMARY KEY, v text) CREATE VIEW w AS SELECT v FROM t CREATE SEQUENCE q CREATE INDEX t_v ON t (v);
+
+INSERT INTO local_ddl_s.t VALUES (nextval('local_ddl_s.q'), 'x');
+
+SELECT * FROM local_ddl_s.w;
+
+CREATE SCHEMA local_ddl_s CREATE TABLE t (id int);
+
+CREATE SCHEMA local_ddl_bad CREATE VIEW w AS SELECT * FROM nothing_there;
+
+-- refused
+CREATE SCHEMA local_ddl_u CREATE TABLE u (id int) WITH (shard_key = 'id');
+
+DROP SCHEMA local_ddl_s CASCADE;
+
+-- # EXECUTE inside other statements
+CREATE TABLE src (id int PRIMARY KEY, v text);
+
+INSERT INTO src SELECT g, 'v' || g FROM generate_series(1, 5) g;
+
+PREPARE p (int, text) AS SELECT * FROM src WHERE id > $1 AND v <> $2 ORDER BY id;
+
+EXPLAIN (COSTS off) EXECUTE p (1 + 1, 'v4');
+
+EXPLAIN (COSTS off, ANALYZE, TIMING off, SUMMARY off, BUFFERS off) EXECUTE p (2, 'v4');
+
+CREATE TABLE made AS EXECUTE p (2, 'v4');
+
+SELECT * FROM made ORDER BY id;
+
+CREATE TEMP TABLE made_too (a) AS EXECUTE p (1, 'v2');
+
+SELECT * FROM made_too ORDER BY 1;
+
+CREATE TABLE IF NOT EXISTS made AS EXECUTE p (2, 'v4');
+
+EXPLAIN (COSTS off) CREATE TABLE made3 AS EXECUTE p (2, 'v4');
+
+EXPLAIN EXECUTE nothing_there;
+
+EXPLAIN EXECUTE p (1);
+
+CREATE TABLE made4 AS EXECUTE p (1, nothing_there);
+
+PREPARE q AS UPDATE src SET v = 'u' WHERE id = 1 RETURNING v;
+
+CREATE TABLE made5 AS EXECUTE q;
+
+EXPLAIN (COSTS off) EXECUTE q;
+
+-- # notices ahead of errors
+CREATE FUNCTION tells() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'told'; RAISE EXCEPTION 'failed'; END $$;
+
+SELECT tells();
+
+DO $$ BEGIN RAISE NOTICE 'told'; RAISE EXCEPTION 'failed'; END $$;
+
+DROP TABLE IF EXISTS nothing_there, pg_class;
+
+CREATE TABLE src2 (id int, id int);
+
+DO $$ BEGIN CREATE TYPE never AS ENUM ('a'); RAISE NOTICE 'told'; RAISE EXCEPTION 'failed'; END $$;
