@@ -321,10 +321,24 @@ describe.each([18, 15] as const)('declare table on Postgres %i', (version) => {
     expect(await message(declare(sharded('a', 'id')))).toBe('42P07 relation "a" already exists on shard 2')
   })
 
-  test('a NULL key: 23502; a type that is not on the other shards: the error of Postgres and where', async () => {
+  test('a type that is not on the other shards: made there, with those that it is made of', async () => {
+    await dbs.on(
+      0,
+      `CREATE TYPE mood AS ENUM ('it''s', 'ok'); CREATE DOMAIN small AS int CHECK (VALUE < 9);
+       CREATE TYPE pair AS (x small, m mood[]); CREATE TYPE span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi);
+       CREATE TABLE b (id int, p pair[], s span); INSERT INTO b VALUES (1, ARRAY[(3, ARRAY['ok'])::pair], '[1,2)')`,
+    )
+    await declare(sharded('b', 'id'))
+    for (const shard of [1, 2]) {
+      await dbs.on(shard, `SELECT (4, ARRAY['it''s'])::pair, '[1,2)'::span`)
+      expect(await message(dbs.on(shard, 'SELECT 9::small'))).toContain('23514')
+    }
+  })
+
+  test('a NULL key: 23502; a type that only home can have: the error of Postgres and where', async () => {
     await dbs.on(0, 'CREATE TABLE a (id int); INSERT INTO a VALUES (1), (NULL)')
     expect(await message(declare(sharded('a', 'id')))).toContain('23502 null value in column "id"')
-    await dbs.on(0, 'CREATE TYPE pair AS (x int); CREATE TABLE b (id int, p pair)')
+    await dbs.on(0, 'CREATE TYPE pair AS (x a); CREATE TABLE b (id int, p pair)')
     const error = await declare(sharded('b', 'id')).catch((e) => e)
     expect(error.fields).toMatchObject({
       code: '42704',

@@ -110,7 +110,7 @@ UPDATE keyed SET p = thrice(p) WHERE id = 5;
 
 UPDATE keyed SET p = -1;
 
-SELECT * FROM keyed;
+SELECT id, feels, p, q::text, r FROM keyed;
 
 DO $$ BEGIN CREATE OR REPLACE FUNCTION thrice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 4 * $1'; END $$;
 
