@@ -12,6 +12,11 @@ export interface Settings {
   readonly id: number
   /** One simple Query that turns a backend after RESET ALL into this state ('' for none). */
   readonly sql: string
+  /**
+   * Equal for settings under which the same text means the same; a backend's plans are kept from one to the other. Absent:
+   * all of `sql` counts.
+   */
+  readonly meaning?: string | undefined
 }
 
 /** A statement prepared on backends under a content-derived name. Interned per coordinator. */
@@ -71,6 +76,8 @@ export interface ExecRequest {
   readonly pin: boolean
   /** After this the backend's settings are unknown: reset them before anyone else's use. */
   readonly taints: boolean
+  /** Code that runs in it may change settings meanwhile: of plans that it makes nobody knows what they mean. */
+  readonly unsettles?: boolean | undefined
   /**
    * 0: forward every reply byte. Otherwise a mask of SWALLOW bits: the agent leaves those replies out.
    */

@@ -62,7 +62,8 @@ function markMapChanged(ctx: ExecContext): void {
 function optionsOf(plan: DdlPlan) {
   const { taintsBackend: taints, pins } = plan.effects
   const { maintenance } = plan
-  return { writes: plan.access === 'write', maintenance, commits: commitsOf(plan, false), taints, pins }
+  const writes = plan.access === 'write'
+  return { writes, maintenance, commits: commitsOf(plan, false), taints, unsettles: taints, pins }
 }
 
 /** Notices and parameter changes of the home shard speak for all, those ahead of an error included. */

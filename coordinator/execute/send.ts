@@ -22,6 +22,8 @@ export interface SendOptions {
   /** See `Plan` too; nothing for what the agent sees by itself. */
   readonly commits?: ExecRequest['commits']
   readonly taints?: boolean
+  /** See ExecRequest. */
+  readonly unsettles?: boolean
   readonly pins?: boolean
   /** False: runs beside the transaction, on whatever backend is free. Default: the shard joins it. */
   readonly joins?: boolean
@@ -43,6 +45,7 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   request.commits = options.commits
   request.pin = line.shard === HOME && (ctx.state.pinned || options.pins === true)
   request.taints = options.taints === true || ctx.tx.tainted
+  request.unsettles = options.unsettles
   request.swallow = 0
   request.needs = undefined
   request.cut = line.cutWait === undefined ? undefined : cutFor(ctx, options)
@@ -80,6 +83,7 @@ export function sendAsWritten(
     maintenance: plan.maintenance,
     commits: commitsOf(plan, bound !== undefined),
     taints: plan.effects.taintsBackend,
+    unsettles: plan.effects.taintsBackend,
     pins: plan.effects.pins,
     begins: begun !== undefined,
   }
@@ -123,7 +127,8 @@ export function sendRewritten(
   resultFormats: readonly number[] = exec.bind?.resultFormats ?? [],
   begins = false,
 ): void {
-  const options = { writes: exec.plan.access === 'write', taints: exec.plan.effects.taintsBackend, begins }
+  const taints = exec.plan.effects.taintsBackend
+  const options = { writes: exec.plan.access === 'write', taints, unsettles: taints, begins }
   prepareRequest(ctx, line, options)
   line.request.payload = rewrittenPayload(line, exec, sql, params, resultFormats)
   line.exec(consumer)

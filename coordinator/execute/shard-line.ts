@@ -79,6 +79,7 @@ export class ShardLine implements ReplySink {
       access: 'read',
       pin: false,
       taints: false,
+      unsettles: undefined,
       commits: undefined,
       swallow: 0,
       cut: undefined,

@@ -80,6 +80,7 @@ export class DirectPath implements ReplyConsumer {
     request.needs = undefined
     request.pin = false
     request.taints = tx.tainted
+    request.unsettles = undefined
     request.swallow = 0
     request.commits = undefined
     request.access = verb === 'commit' ? 'commit' : 'read'
@@ -146,6 +147,7 @@ export class DirectPath implements ReplyConsumer {
     request.commits = undefined
     request.pin = shard === HOME && session.state.pinned
     request.taints = tx.tainted
+    request.unsettles = undefined
     request.swallow = 0
     this.commits = tx.kind === 'none' && plan.access === 'write'
     return line

@@ -1,4 +1,5 @@
 import type { Settings } from '../../protocol/agent-link.ts'
+import { meaningOf } from './plan-meaning.ts'
 
 /** One setting to restore: its name in lower case and the value as `set_config` takes it. */
 export interface Assignment {
@@ -7,7 +8,7 @@ export interface Assignment {
 }
 
 /** The settings of a session without any. */
-export const NO_SETTINGS: Settings = { id: 0, sql: '' }
+export const NO_SETTINGS: Settings = { id: 0, sql: '', meaning: '' }
 
 /**
  * Turns equal assignments into one `Settings` object, so that agents compare ids only. Bounded: contents that have
@@ -28,7 +29,7 @@ export class SettingsInterner {
     let settings = this.byContent.get(sql)
     // Taken out and put back: a Map keeps the order of insertion, so the first entry is the least used one.
     if (settings !== undefined) this.byContent.delete(sql)
-    else settings = { id: this.nextId++, sql }
+    else settings = { id: this.nextId++, sql, meaning: meaningOf(assignments) }
     this.byContent.set(sql, settings)
     if (this.byContent.size > this.entriesMax) this.forgetOldest()
     return settings

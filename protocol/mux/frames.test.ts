@@ -66,7 +66,7 @@ const bytes = (...list: number[]): Buffer => Buffer.from(list)
 const cat = (...list: Buffer[]): Buffer => Buffer.concat(list)
 const bodyOf = (body: Buffer): ReturnType<typeof link.bodyOf> => link.bodyOf(body, 0, body.length)
 
-const settings = { id: 1, sql: "SET TimeZone = 'Europe/Zürich'" }
+const settings = { id: 1, sql: "SET TimeZone = 'Europe/Zürich'", meaning: 'zürich' }
 const statement = { name: 'w_1f', parse: Buffer.from('P\0\0\0\x0fsome parse') }
 const error = new PgError({ code: '23505', message: 'doppelt “ß”', constraint: 'k' })
 const request: ExecRequest = {
@@ -98,10 +98,10 @@ const hello = { cluster: 'weft', shard: 3, coordinatorId: 'c-1' }
 const samples: Readonly<Record<string, Sample>> = {
   hello: {
     kind: KIND.hello,
-    body: cat(Buffer.from('WEFT'), bytes(0, 2), u32(3), text('weft'), text('c-1')),
+    body: cat(Buffer.from('WEFT'), bytes(0, 3), u32(3), text('weft'), text('c-1')),
     write: (out) => link.writeHello(out, hello),
     read: (body) => link.readHello(bodyOf(body)),
-    value: { ...hello, version: 2 },
+    value: { ...hello, version: 3 },
   },
   goodbye: {
     kind: KIND.goodbye,
@@ -134,10 +134,10 @@ const samples: Readonly<Record<string, Sample>> = {
   },
   settingsDefine: {
     kind: KIND.settingsDefine,
-    body: cat(u32(4), Buffer.from(settings.sql)),
+    body: cat(u32(4), text(settings.meaning), Buffer.from(settings.sql)),
     write: (out) => link.writeSettingsDefine(out, 4, settings),
     read: (body) => link.readSettingsDefine(bodyOf(body)),
-    value: { id: 4, sql: settings.sql },
+    value: { ...settings, id: 4 },
   },
   settingsForget: {
     kind: KIND.settingsForget,
@@ -538,13 +538,13 @@ test('errors: every field of the wire survives, unknown ones too', () => {
 
 test('hello: another version, cluster or shard: the reason', () => {
   const ours = { cluster: 'weft', shard: 1 }
-  const theirs = { version: 2, cluster: 'weft', shard: 1, coordinatorId: 'x' }
+  const theirs = { version: 3, cluster: 'weft', shard: 1, coordinatorId: 'x' }
   expect(link.helloMismatch(theirs, ours)).toBeUndefined()
-  expect(link.helloMismatch({ ...theirs, version: 3 }, ours)).toMatch(/version 3 .* version 2/)
+  expect(link.helloMismatch({ ...theirs, version: 4 }, ours)).toMatch(/version 4 .* version 3/)
   expect(link.helloMismatch({ ...theirs, cluster: 'x' }, ours)).toMatch(/cluster "x".*"weft"/)
   expect(link.helloMismatch({ ...theirs, shard: 2 }, ours)).toMatch(/shard 2.*shard 1/)
-  const later = written((out) => link.writeHello(out, hello, 3))
-  expect(link.readHello(link.bodyOf(later, 17, later.length)).version).toBe(3)
+  const later = written((out) => link.writeHello(out, hello, 4))
+  expect(link.readHello(link.bodyOf(later, 17, later.length)).version).toBe(4)
 })
 
 test('definitions: many settings and statements: each known where it is used, bounded on both sides', () => {

@@ -121,11 +121,16 @@ function withKind<T extends { readonly kind: string }>(body: FrameBody): T {
 // Definitions: what execs refer to by a number, told once
 
 export function writeSettingsDefine(out: FrameWriter, handle: number, settings: Settings): void {
-  out.begin(KIND.settingsDefine, 0, 4).u32(handle).endWith(Buffer.from(settings.sql))
+  const meaning = settings.meaning ?? settings.sql
+  out
+    .begin(KIND.settingsDefine, 0, 4 + textBytesMax(meaning))
+    .u32(handle)
+    .text(meaning)
+    .endWith(Buffer.from(settings.sql))
 }
 
 export function readSettingsDefine(body: FrameBody): Settings {
-  return { id: body.uint32(), sql: body.rest().toString() }
+  return { id: body.uint32(), meaning: body.text(), sql: body.rest().toString() }
 }
 
 export function writeStatementDefine(out: FrameWriter, handle: number, statement: StatementRef): void {

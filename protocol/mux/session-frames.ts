@@ -66,6 +66,8 @@ const FLAGS_MAX = 255
 const COMMITS = [undefined, 'apart', 'within'] as const
 const SWALLOW_BITS = 3
 const SWALLOW_MASK = 7
+/** In the second byte too, above all that. */
+const UNSETTLES = 32
 
 /** Everything of an exec frame's body but its payload. */
 export function execHeadBytesMax(request: ExecRequest): number {
@@ -84,7 +86,7 @@ export function writeExec(
 ): void {
   const { begin, payload, seen } = request
   out.begin(KIND.exec, session, execHeadBytesMax(request))
-  out.u8(flagsOf(request)).u8(request.swallow | (COMMITS.indexOf(request.commits) << SWALLOW_BITS))
+  out.u8(flagsOf(request)).u8(moreOf(request))
   out
     .u32(request.mapVersion)
     .u32(settings)
@@ -105,6 +107,10 @@ function flagsOf({ access, pin, taints, cut, seen, ownUnseen }: ExecRequest): nu
   return flags
 }
 
+function moreOf({ swallow, commits, unsettles }: ExecRequest): number {
+  return swallow | (COMMITS.indexOf(commits) << SWALLOW_BITS) | (unsettles === true ? UNSETTLES : 0)
+}
+
 const CUT_FLAGS = {
   statement: CUT_STATEMENT,
   transaction: CUT_TRANSACTION,
@@ -122,7 +128,8 @@ const NO_NEEDS: readonly StatementRef[] = []
 
 export function readExec(body: FrameBody, definitions: ReceivedDefinitions): ExecRequest {
   const flags = body.byte()
-  const more = body.byte()
+  const last = body.byte()
+  const more = last & ~UNSETTLES
   const swallow = more & SWALLOW_MASK
   const access = ACCESS[flags & ACCESS_MASK]
   if (access === undefined || flags > FLAGS_MAX || more >> SWALLOW_BITS >= COMMITS.length) {
@@ -140,9 +147,10 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   const cut = cutOf(flags)
   const seen = flags & SEEN ? body.u64() : undefined
   const ownUnseen = flags & OWN_UNSEEN ? true : undefined
+  const unsettles = last & UNSETTLES ? true : undefined
   const payload = body.rest()
   const fixed = { access, commits: COMMITS[more >> SWALLOW_BITS], pin, taints, swallow, cut, seen, ownUnseen }
-  return { mapVersion, settings, begin, needs, payload, ...fixed }
+  return { mapVersion, settings, begin, needs, payload, unsettles, ...fixed }
 }
 
 function texts(body: FrameBody, count: number): string[] {

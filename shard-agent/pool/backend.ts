@@ -28,15 +28,15 @@ import { isFatal } from './error-scan.ts'
 import { type ExecHost, ExecRun } from './exec-run.ts'
 import { fatalError } from './fatal-error.ts'
 import { GatePass } from './gate-pass.ts'
+import { DISCARD_PLANS, KeptPlans } from './kept-plans.ts'
 import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
-import { canSplit } from './split-write.ts'
+import { canSplit, mustSplit } from './split-write.ts'
 import type { Login } from './startup.ts'
 import { KnownStatements } from './statements.ts'
 
 const HEADER_BYTES = 5
 /** Back to what the connection began with. */
 export const RESET_SQL = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;'
-const TRANSACTION_TIMEOUT = 'transaction_timeout'
 const COLLECT = ruleTable(EXAMINE, {})
 
 const MODE = {
@@ -81,6 +81,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private isDoomed = false
   /** What its settings were made with; undefined: not known. */
   settingsSql: string | undefined = ''
+  readonly plans = new KeptPlans()
   /** When it was last given back, by `performance.now`. */
   idleSinceMs = 0
 
@@ -138,14 +139,16 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   }
 
   private prepareRun(request: ExecRequest): void {
-    if (this.status === STATUS.idle && this.settingsSql !== request.settings.sql) this.startPrelude(request)
+    const fits = this.settingsSql === request.settings.sql && this.plans.fit(request)
+    if (this.status === STATUS.idle && !fits) this.startPrelude(request)
     else this.passGate(request)
   }
 
   private startPrelude(request: ExecRequest): void {
     this.settingsSql = undefined
     this.mode = MODE.prelude
-    this.channel.write(query(RESET_SQL + request.settings.sql))
+    const last = this.plans.fit(request) ? '' : `;${DISCARD_PLANS}`
+    this.channel.write(query(RESET_SQL + request.settings.sql + last))
   }
 
   private preludeDone(): void {
@@ -157,6 +160,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
       return
     }
     this.settingsSql = request.settings.sql
+    this.plans.madeFor(request)
     if (this.cancelAsked) this.refuse(weftError('query_canceled', {}))
     else this.passGate(request)
   }
@@ -164,7 +168,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private passGate(request: ExecRequest): void {
     if (request.access !== 'read' && (request.access === 'commit' || this.isAutocommit(request))) {
       const isCommit = request.access === 'commit'
-      if (!isCommit && this.splits(request) && canSplit(request)) return this.send(request, true)
+      if (!isCommit && mustSplit(request, this.home.gate.splitWrites)) return this.send(request, true)
       // Sent whole it is in flight for as long as it runs.
       if (!this.pass.enter(isCommit ? 'local' : 'statement', request.seen)) {
         this.mode = MODE.waiting
@@ -172,12 +176,6 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
       }
     }
     this.send(request, false)
-  }
-
-  /** Also where the session may be ended in its midst: who is told so is to know that nothing was committed. */
-  private splits(request: ExecRequest): boolean {
-    if (request.commits !== undefined || this.home.gate.splitWrites) return true
-    return request.settings.sql.includes(TRANSACTION_TIMEOUT)
   }
 
   private isAutocommit(request: ExecRequest): boolean {
@@ -188,6 +186,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     if (request.taints) this.settingsSql = undefined
     this.mode = MODE.exec
     this.exec.start(this.owner!, request, split)
+    if (request.unsettles) this.plans.unsettled()
   }
 
   /** The gate lets in what waited: a commit not sent yet, or the Sync of a split write. */
@@ -401,6 +400,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     await this.cleaning('DISCARD ALL')
     this.known.clear()
     this.settingsSql = ''
+    this.plans.cleared()
     this.pinned = false
     if (this.home.markSql !== '') await this.cleaning(this.home.markSql)
   }

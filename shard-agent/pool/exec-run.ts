@@ -4,7 +4,7 @@
  */
 import type { PgError } from '../../errors/pg-error.ts'
 import type { ExecRequest, ReplySink } from '../../protocol/agent-link.ts'
-import { MSG } from '../../protocol/wire/frames.ts'
+import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import { close, copyFail, FLUSH, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import { BEGUN_CODE } from '../../sql/plan/begun-text.ts'
 import { BEGIN_REPLIES, beginMessages, isSimpleQuery } from './assemble.ts'
@@ -12,7 +12,17 @@ import type { Channel } from './channel.ts'
 import { CopyStream } from './copy-stream.ts'
 import { CutExec } from './cut-exec.ts'
 import { errorCode } from './error-scan.ts'
-import { DROP, EXAMINE, PASS, type ReplyScanner, type RuleTable, ruleTable } from './reply-scanner.ts'
+import {
+  AHEAD_TABLE,
+  BEGINS_MASK,
+  DROP_TABLE,
+  PAYLOAD_TABLES,
+  SPLIT_MASK,
+  SWALLOW_ALL,
+  SWALLOW_BIND,
+} from './exec-tables.ts'
+import { DISCARD_PLANS, type KeptPlans } from './kept-plans.ts'
+import type { ReplyScanner } from './reply-scanner.ts'
 import { SplitWrite } from './split-write.ts'
 import type { KnownStatements } from './statements.ts'
 
@@ -26,34 +36,14 @@ const STASH_BYTES_MAX = 64 * 1024
 /** Cached plan must not change result type; no such prepared statement; there is one of that name. */
 const OUTDATED_CODES: ReadonlySet<string> = new Set(['0A000', '26000', '42P05'])
 
-const AHEAD_TABLE = ruleTable(EXAMINE, {})
-const DROP_TABLE = ruleTable(DROP, { E: EXAMINE, A: EXAMINE })
-const SWALLOW_BIND = 3
-const SWALLOW_ALL = 7
-const SPLIT_MASK = 8
-const BEGINS_MASK = 16
-/**
- * By swallow mask; SPLIT_MASK is for split writes, which have to see completions, BEGINS_MASK for what says when it has
- * begun.
- */
-const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 32 }, (_, mask) =>
-  ruleTable(PASS, {
-    E: EXAMINE,
-    G: EXAMINE,
-    A: EXAMINE,
-    1: mask & 1 ? DROP : PASS,
-    2: mask & 2 ? DROP : PASS,
-    n: mask & 4 ? DROP : PASS,
-    ...(mask & SPLIT_MASK ? { C: EXAMINE, I: EXAMINE, s: EXAMINE } : {}),
-    ...(mask & BEGINS_MASK ? { N: EXAMINE } : {}),
-  }),
-)
-
 /** What an exec uses of its backend. */
 export interface ExecHost {
   readonly channel: Channel
   readonly scanner: ReplyScanner
   readonly known: KnownStatements
+  readonly plans: KeptPlans
+  /** Of the last ReadyForQuery. */
+  readonly status: number
   /** A split write is complete: send its Sync under the gate. */
   syncDue(): void
   destroy(why: string): void
@@ -77,6 +67,8 @@ export class ExecRun {
   /** Of these, how many come after those to `missing`. */
   private aheadAfterMissing = 0
   private missing: readonly string[] = []
+  /** What Postgres keeps planned means something else by now. */
+  private discards = false
   private hasForwarded = false
   private stash: Buffer[] = []
   private stashBytes = 0
@@ -123,7 +115,9 @@ export class ExecRun {
     this.swallow = request.swallow
     if (request.cut !== undefined) return this.startForCut(request)
     const { begin, needs, payload } = request
+    this.discards = this.mustDiscardPlans(request)
     if (
+      !this.discards &&
       (begin === undefined || begin.length === 0) &&
       (needs === undefined || this.knowsAll(needs)) &&
       !split
@@ -141,8 +135,17 @@ export class ExecRun {
     else this.host.channel.writeAll(parts)
   }
 
+  /** Settings have changed in the open transaction. */
+  private mustDiscardPlans(request: ExecRequest): boolean {
+    const { plans, status } = this.host
+    if (plans.fit(request) || status !== STATUS.inTransaction) return false
+    plans.madeFor(request)
+    return true
+  }
+
   private startForCut(request: ExecRequest): void {
     this.cut = new CutExec(request)
+    this.discards = this.mustDiscardPlans(request)
     const parts = this.messagesAhead(request)
     const last = this.cut.ahead(this.missing.length > 0)
     parts.push(...last)
@@ -237,7 +240,7 @@ export class ExecRun {
   private messagesAhead(request: ExecRequest): Buffer[] {
     const { known } = this.host
     const parts: Buffer[] = []
-    const begin = request.begin ?? []
+    const begin = this.discards ? [...(request.begin ?? []), DISCARD_PLANS] : (request.begin ?? [])
     for (const sql of begin) parts.push(beginMessages(sql))
     const missing = new Map<string, Buffer>()
     for (const { name, parse } of request.needs ?? []) if (!known.use(name)) missing.set(name, parse)

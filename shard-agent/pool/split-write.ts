@@ -17,6 +17,17 @@ export function canSplit({ commits, payload }: ExecRequest): boolean {
   return commits === 'apart' || isConvertible(payload)
 }
 
+const TRANSACTION_TIMEOUT = 'transaction_timeout'
+
+/**
+ * Whether one that can be is, also where the session may be ended in its midst: who is told so is to know that nothing was
+ * committed.
+ */
+export function mustSplit(request: ExecRequest, splitWrites: boolean): boolean {
+  const wanted = splitWrites || request.commits !== undefined
+  return (wanted || request.settings.sql.includes(TRANSACTION_TIMEOUT)) && canSplit(request)
+}
+
 export class SplitWrite {
   /** What is to be sent first. */
   readonly messages: readonly Buffer[]

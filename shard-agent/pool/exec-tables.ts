@@ -1,0 +1,25 @@
+/** What an exec looks at, passes on and leaves out of its replies. PURE. */
+import { DROP, EXAMINE, PASS, type RuleTable, ruleTable } from './reply-scanner.ts'
+
+export const AHEAD_TABLE = ruleTable(EXAMINE, {})
+export const DROP_TABLE = ruleTable(DROP, { E: EXAMINE, A: EXAMINE })
+export const SWALLOW_BIND = 3
+export const SWALLOW_ALL = 7
+export const SPLIT_MASK = 8
+export const BEGINS_MASK = 16
+/**
+ * By swallow mask; SPLIT_MASK is for split writes, which have to see completions, BEGINS_MASK for what says when it has
+ * begun.
+ */
+export const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 32 }, (_, mask) =>
+  ruleTable(PASS, {
+    E: EXAMINE,
+    G: EXAMINE,
+    A: EXAMINE,
+    1: mask & 1 ? DROP : PASS,
+    2: mask & 2 ? DROP : PASS,
+    n: mask & 4 ? DROP : PASS,
+    ...(mask & SPLIT_MASK ? { C: EXAMINE, I: EXAMINE, s: EXAMINE } : {}),
+    ...(mask & BEGINS_MASK ? { N: EXAMINE } : {}),
+  }),
+)
