@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { buildVerifier, DEFAULT_ITERATIONS } from '../../protocol/scram/verifier.ts'
-import { commandComplete } from '../../protocol/wire/backend-messages.ts'
+import { commandComplete, noticeResponse } from '../../protocol/wire/backend-messages.ts'
 import type { DdlPlan, Declaration } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { declareTable } from './declare.ts'
@@ -45,13 +45,29 @@ function mirror(ctx: ExecContext): Promise<void> {
   return withPortableSettings(runner, () => mirrorShared(runner))
 }
 
-/** Declares a table inside the running transaction. */
-export async function declare(ctx: ExecContext, declaration: Declaration): Promise<void> {
+/**
+ * Declares a table inside the running transaction. `mayWait`: where foreign keys stand in the way that a local table's
+ * declaration would clear, it is carried out together with that.
+ */
+export async function declare(ctx: ExecContext, declaration: Declaration, mayWait = false): Promise<void> {
   await ctx.needTransaction()
-  await declareTable(declaration, new SessionRunner(ctx), await ctx.catalog(), {
+  const { waitsFor } = await declareTable(declaration, new SessionRunner(ctx), await ctx.catalog(), {
     searchPath: ctx.searchPath(),
+    mayWait,
   })
-  markMapChanged(ctx)
+  if (waitsFor === undefined) markMapChanged(ctx)
+  else ctx.out.aside(waitingNotice(declaration.table, waitsFor))
+}
+
+function waitingNotice(table: string, partner: string): Buffer {
+  return noticeResponse({
+    severity: 'WARNING',
+    severityRaw: 'WARNING',
+    code: '01000',
+    message: `table "${table}" stays local until ${partner} is distributed, too`,
+    detail: 'A foreign key between them could not be checked otherwise.',
+    hint: `Declare ${partner} next: both are then distributed together. undistribute_table('${table}') takes this back.`,
+  })
 }
 
 function markMapChanged(ctx: ExecContext): void {

@@ -1,7 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { KeyType } from '../../sql/catalog.ts'
-import type { ColumnFacts, ForeignKeyFacts, Spread, TableFacts } from './declare-facts.ts'
+import type { ColumnFacts, ForeignKeyFacts, ForeignKeySide, Spread, TableFacts } from './declare-facts.ts'
 
 const keyTypes: ReadonlyMap<number, KeyType> = new Map([
   [21, 'int2'],
@@ -41,6 +41,8 @@ export const sameFamily = (a: KeyType, b: KeyType): boolean => families[a] === f
 const refuse = (what: string, hint?: string): never => {
   throw weftError('not_supported', hint === undefined ? { what } : { what, hint })
 }
+
+export const keyTypeOf = (typeOid: number): KeyType | undefined => keyTypes.get(typeOid)
 
 /** Only ordinary tables that the session's role owns can be declared. */
 export function checkOrdinary(t: TableFacts): void {
@@ -116,11 +118,14 @@ export function checkTriggers(t: TableFacts): void {
   }
 }
 
-/** Every foreign key from or to the table must be checkable inside each shard once the table is spread like `next`. */
-export function checkForeignKeys(t: TableFacts, next: Spread): void {
-  for (const key of t.foreignKeys) {
-    const from = key.from.self ? next : key.from.spread
-    const to = key.to.self ? next : key.to.spread
+/** How the table on one side of a foreign key is going to be spread. */
+export type SpreadOf = (side: ForeignKeySide) => Spread
+
+/** Every foreign key from or to the table must be checkable inside each shard. */
+export function checkForeignKeys(keys: readonly ForeignKeyFacts[], spreadOf: SpreadOf): void {
+  for (const key of keys) {
+    const from = spreadOf(key.from)
+    const to = spreadOf(key.to)
     checkPair(key, from, to)
     if (from.kind === 'sharded') checkActions(key, from.keyAttnum, to)
   }
@@ -146,6 +151,13 @@ function checkPair(key: ForeignKeyFacts, from: Spread, to: Spread): void {
       : `Declare ${key.to.table} first: as a reference table, or sharded by the same key. ` +
         'Or drop the foreign key, declare both tables, and add it again.'
   refuse(`${what} cannot be checked: a shard does not have all rows of ${key.to.table}`, hint)
+}
+
+/** The local table because of which the key cannot be checked, if there is one: declaring that one too may help. */
+export function missingPartner(key: ForeignKeyFacts, spreadOf: SpreadOf): ForeignKeySide | undefined {
+  const [from, to] = [spreadOf(key.from).kind, spreadOf(key.to).kind]
+  if (to === 'local' && from !== 'local') return key.to
+  return from === 'local' && to === 'sharded' ? key.from : undefined
 }
 
 /** An action must not change a shard key: the row would be on the wrong shard. */

@@ -26,10 +26,17 @@ export interface UniqueFacts {
   readonly columns: readonly number[]
 }
 
+export interface ForeignKeySide {
+  readonly oid: string
+  readonly table: string
+  readonly self: boolean
+  readonly spread: Spread
+}
+
 export interface ForeignKeyFacts {
   readonly name: string
-  readonly from: { readonly table: string; readonly self: boolean; readonly spread: Spread }
-  readonly to: { readonly table: string; readonly self: boolean; readonly spread: Spread }
+  readonly from: ForeignKeySide
+  readonly to: ForeignKeySide
   readonly fromColumns: readonly number[]
   readonly toColumns: readonly number[]
   /** As in pg_constraint: a no action, r restrict, c cascade, n set null, d set default. */
@@ -92,8 +99,8 @@ const uniques = `(
 
 const foreignKeys = `(
   SELECT coalesce(json_agg(json_build_object('name', k.conname,
-    'from', json_build_object('table', k.conrelid::regclass, 'self', k.conrelid = c.oid, 'spread', ${spread('rf')}),
-    'to', json_build_object('table', k.confrelid::regclass, 'self', k.confrelid = c.oid, 'spread', ${spread('rt')}),
+    'from', json_build_object('oid', k.conrelid::text, 'table', k.conrelid::regclass, 'self', k.conrelid = c.oid, 'spread', ${spread('rf')}),
+    'to', json_build_object('oid', k.confrelid::text, 'table', k.confrelid::regclass, 'self', k.confrelid = c.oid, 'spread', ${spread('rt')}),
     'fromColumns', k.conkey, 'toColumns', k.confkey, 'onUpdate', k.confupdtype, 'onDelete', k.confdeltype,
     'deleteSets', coalesce(k.confdelsetcols, '{}'))), '[]')
   FROM pg_constraint k

@@ -11,7 +11,7 @@ export async function runDeclareFunction(
   exec: Execution,
   plan: DeclarePlan,
 ): Promise<void> {
-  await declare(ctx, declarationOf(exec, plan))
+  await declare(ctx, declarationOf(exec, plan), true)
   if (exec.wantsRowDescription) ctx.out.push(declareRowDescription(plan))
   ctx.out.push(dataRow(['']))
   ctx.out.hold(commandComplete('SELECT 1'))

@@ -5,6 +5,7 @@ import type { Declaration } from '../../sql/plan/plan.ts'
 import type { CheckedKey } from './declare-checks.ts'
 import * as checks from './declare-checks.ts'
 import { readFacts, type Spread, type TableFacts } from './declare-facts.ts'
+import { findTogether, groupParam, type Member, shardedMember, withoutKeysBetween } from './declare-group.ts'
 import { copyToAll, type MovedTable, moveBack, moveOut } from './move-rows.ts'
 import { withPortableSettings } from './portable-settings.ts'
 import { quoteName } from './quote.ts'
@@ -22,19 +23,65 @@ export async function declareTable(
   declaration: Declaration,
   runner: ShardRunner,
   catalog: Catalog,
-  session: { readonly searchPath: readonly string[] },
-): Promise<void> {
+  session: { readonly searchPath: readonly string[]; readonly mayWait?: boolean },
+): Promise<Declared> {
   const oid = await findTable(runner, declaration, session.searchPath)
   const group = declaration.kind === 'sharded' ? await findGroup(runner, declaration.colocateWith) : undefined
   // Changes of the map go one after the other; taken before the table's lock, so that two of them can't deadlock.
   await runner.query(HOME, 'SELECT weft.lock_map()', [], 'write')
-  await withPortableSettings(runner, async () => {
+  return withPortableSettings(runner, async () => {
     const table = await lockedFacts(runner, oid)
     if (declaration.kind === 'undistribute') return undistribute(runner, oid, table)
     if (table.spread.kind !== 'local') return alreadyDeclared(declaration, table)
-    if (declaration.kind === 'reference') return makeReference(runner, oid, table)
-    return makeSharded(runner, oid, table, { column: declaration.keyColumn, group }, catalog.slots)
+    const member = memberOf(oid, table, declaration, group)
+    const together = await findTogether(runner, member, lockedFacts)
+    if (together.kind === 'ready') return makeAll(runner, together.members, catalog.slots)
+    if (session.mayWait !== true) checks.checkForeignKeys(table.foreignKeys, together.spreadOf)
+    return wait(runner, member, together.partner)
   })
+}
+
+/** What became of a declaration; `waitsFor`: it is kept, and carried out with that of this table. */
+export interface Declared {
+  readonly waitsFor?: string
+}
+
+function memberOf(
+  oid: string,
+  table: TableFacts,
+  declaration: Exclude<Declaration, { kind: 'undistribute' }>,
+  group: Group | undefined,
+): Member {
+  if (declaration.kind === 'reference') return { oid, table, next: { kind: 'reference' } }
+  const key = checks.checkKey(table, declaration.keyColumn)
+  return shardedMember(oid, table, key, chooseColocation(group, key))
+}
+
+async function wait(runner: ShardRunner, member: Member, partner: string): Promise<Declared> {
+  const { oid, next } = member
+  const params =
+    next.kind === 'sharded' ? [oid, String(next.keyAttnum), String(next.colocation)] : [oid, null, null]
+  await runner.query(HOME, 'SELECT weft.wait_for_partner($1::oid, $2::int, $3::int)', params, 'write')
+  return { waitsFor: partner }
+}
+
+/** All tables of a group in one transaction; between them no foreign key stands in the way meanwhile. */
+async function makeAll(
+  runner: ShardRunner,
+  members: readonly Member[],
+  slots: Uint16Array,
+): Promise<Declared> {
+  await withoutKeysBetween(runner, members, async () => {
+    for (const member of members) await makeOne(runner, member, slots)
+  })
+  return {}
+}
+
+function makeOne(runner: ShardRunner, { oid, table, next, key }: Member, slots: Uint16Array): Promise<void> {
+  if (next.kind === 'sharded' && key !== undefined) {
+    return makeSharded(runner, oid, table, { key, colocation: groupParam(next) }, slots)
+  }
+  return makeReference(runner, oid, table)
 }
 
 /** The table's OID on home, by name; temporary tables come first, as in Postgres. */
@@ -70,8 +117,8 @@ async function lockedFacts(runner: ShardRunner, oid: string): Promise<TableFacts
   return table
 }
 
-function alreadyDeclared(declaration: Declaration, table: TableFacts): void {
-  if (declaration.kind !== 'undistribute' && declaration.ifNotExists === true) return
+function alreadyDeclared(declaration: Declaration, table: TableFacts): Declared {
+  if (declaration.kind !== 'undistribute' && declaration.ifNotExists === true) return {}
   throw new PgError({
     code: '42P07',
     message: `table "${table.name}" is already distributed`,
@@ -89,21 +136,11 @@ async function makeSharded(
   runner: ShardRunner,
   oid: string,
   table: TableFacts,
-  wanted: { readonly column: string; readonly group: Group | undefined },
+  { key, colocation }: { readonly key: CheckedKey; readonly colocation: string | null },
   slots: Uint16Array,
 ): Promise<void> {
-  const key = checks.checkKey(table, wanted.column)
-  const colocation = chooseColocation(wanted.group, key)
   checks.checkUniques(table, key)
   checks.checkTriggers(table)
-  // A group of its own has no number yet; no other table is in it.
-  const next: Spread = {
-    kind: 'sharded',
-    keyAttnum: key.attnum,
-    keyType: key.type,
-    colocation: colocation ?? -1,
-  }
-  checks.checkForeignKeys(table, next)
   checks.checkSnapshot(table)
   await createElsewhere(runner, oid, table)
   if (!table.blank) {
@@ -112,13 +149,12 @@ async function makeSharded(
       await moveOut(runner, movedTable(table), key, slots)
     })
   }
-  const params = [oid, String(key.attnum), key.type, colocation === undefined ? null : String(colocation)]
+  const params = [oid, String(key.attnum), key.type, colocation]
   await runner.query(HOME, 'SELECT weft.declare_sharded($1::oid, $2, $3, $4)', params, 'write')
   await finishElsewhere(runner, oid)
 }
 
 async function makeReference(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
-  checks.checkForeignKeys(table, { kind: 'reference' })
   checks.checkSnapshot(table)
   await createElsewhere(runner, oid, table)
   if (!table.blank) await quietly(runner, oid, table, 'nothing', () => copyToAll(runner, movedTable(table)))
@@ -126,12 +162,14 @@ async function makeReference(runner: ShardRunner, oid: string, table: TableFacts
   await finishElsewhere(runner, oid)
 }
 
-async function undistribute(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
+async function undistribute(runner: ShardRunner, oid: string, table: TableFacts): Promise<Declared> {
   const { kind } = table.spread
   if (kind === 'local') {
+    if (await stopsWaiting(runner, oid)) return {}
     throw new PgError({ code: '55000', message: `table "${table.name}" is not distributed` })
   }
-  checks.checkForeignKeys(table, { kind: 'local' })
+  const local: Spread = { kind: 'local' }
+  checks.checkForeignKeys(table.foreignKeys, (side) => (side.self ? local : side.spread))
   checks.checkSnapshot({ ...table, blank: false })
   for (let shard = HOME + 1; shard < runner.shardCount; shard++) {
     await runner.query(shard, `LOCK TABLE ${table.qualified} IN ACCESS EXCLUSIVE MODE`, [], 'write')
@@ -141,6 +179,15 @@ async function undistribute(runner: ShardRunner, oid: string, table: TableFacts)
   }
   await dropElsewhere(runner, oid, table)
   await runner.query(HOME, 'SELECT weft.undeclare($1::oid)', [oid], 'write')
+  return {}
+}
+
+/** A declaration that waits for its partner is taken back. */
+async function stopsWaiting(runner: ShardRunner, oid: string): Promise<boolean> {
+  const waits = await runner.query(HOME, 'SELECT FROM weft.waiting w WHERE w.relid = $1::oid', [oid])
+  if (waits.rows.length === 0) return false
+  await runner.query(HOME, 'SELECT weft.undeclare($1::oid)', [oid], 'write')
+  return true
 }
 
 /** What `colocate_with` asks for; undefined is the default group of the key's type. */
@@ -156,11 +203,24 @@ async function findGroup(runner: ShardRunner, colocateWith: string | undefined):
     `SELECT r.colocation, r.key_type FROM weft.relation r WHERE r.relid = to_regclass($1) AND r.kind = 'sharded'`,
     [colocateWith],
   )
-  const [number, keyType] = rows[0] ?? []
+  const [number, keyType] = rows[0] ?? (await waitingGroup(runner, colocateWith))
   if (typeof number === 'string' && typeof keyType === 'string') {
     return { kind: 'of', table: colocateWith, number: Number(number), keyType: keyType as KeyType }
   }
   throw new PgError({ code: '42809', message: `colocate_with: "${colocateWith}" is not a sharded table` })
+}
+
+/** Of a table that waits to be sharded. */
+async function waitingGroup(runner: ShardRunner, table: string): Promise<readonly (string | null)[]> {
+  const { rows } = await runner.query(
+    HOME,
+    `SELECT w.colocation, a.atttypid FROM weft.waiting w
+     JOIN pg_attribute a ON a.attrelid = w.relid AND a.attnum = w.key_attnum WHERE w.relid = to_regclass($1)`,
+    [table],
+  )
+  const [number = null, typeOid = null] = rows[0] ?? []
+  const type = checks.keyTypeOf(Number(typeOid))
+  return type === undefined ? [] : [number ?? String(checks.defaultColocation(type)), type]
 }
 
 /** The group's number; undefined for a new one. */

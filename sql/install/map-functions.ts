@@ -38,11 +38,32 @@ BEGIN
   UPDATE weft.meta m SET version = m.version + 1 RETURNING m.version INTO next_version;
   -- Dropped tables are forgotten here, before their OIDs can come back as those of other tables.
   DELETE FROM weft.relation r WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = r.relid);
+  DELETE FROM weft.waiting w WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relid);
   RETURN next_version;
 END $weft$;`
 
 /** New colocation groups count from here; below are the default groups of the key types. */
 export const FIRST_FREE_COLOCATION = 100
+
+const waiting = `
+CREATE OR REPLACE FUNCTION weft.free_colocation() RETURNS int
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+  SELECT greatest(max(u.colocation) + 1, ${FIRST_FREE_COLOCATION})
+  FROM (SELECT r.colocation FROM weft.relation r UNION ALL SELECT w.colocation FROM weft.waiting w) u
+$weft$;
+
+-- colocation: a group's number, or 0 for a new one.
+CREATE OR REPLACE FUNCTION weft.wait_for_partner(rel regclass, key_attnum int, colocation int) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+BEGIN
+  PERFORM weft.check_owner(rel);
+  PERFORM weft.lock_map();
+  -- Those that were dropped, before their OIDs can come back as those of other tables.
+  DELETE FROM weft.waiting w WHERE w.relid = rel OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relid);
+  INSERT INTO weft.waiting (relid, key_attnum, colocation)
+  VALUES (rel, key_attnum, CASE wait_for_partner.colocation WHEN 0 THEN weft.free_colocation()
+    ELSE wait_for_partner.colocation END);
+END $weft$;`
 
 const declarations = `
 CREATE OR REPLACE FUNCTION weft.declare_sharded(rel regclass, attnum int, key_type text, colocation int) RETURNS int
@@ -57,8 +78,9 @@ BEGIN
     RAISE EXCEPTION 'table % has no column number %', rel, attnum USING ERRCODE = '42703';
   END IF;
   IF chosen IS NULL THEN
-    SELECT greatest(max(r.colocation) + 1, ${FIRST_FREE_COLOCATION}) INTO chosen FROM weft.relation r;
+    chosen := weft.free_colocation();
   END IF;
+  DELETE FROM weft.waiting w WHERE w.relid = rel;
   INSERT INTO weft.relation (relid, kind, key_attnum, key_type, colocation)
   VALUES (rel, 'sharded', attnum, key_type, chosen);
   RETURN chosen;
@@ -71,6 +93,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft
 BEGIN
   PERFORM weft.check_owner(rel);
   PERFORM weft.lock_map();
+  DELETE FROM weft.waiting w WHERE w.relid = rel;
   INSERT INTO weft.relation (relid, kind) VALUES (rel, 'reference');
 EXCEPTION WHEN unique_violation THEN
   RAISE EXCEPTION 'table % is already distributed', rel USING ERRCODE = '42P07';
@@ -82,6 +105,7 @@ BEGIN
   PERFORM weft.check_owner(rel);
   PERFORM weft.lock_map();
   DELETE FROM weft.relation r WHERE r.relid = rel;
+  DELETE FROM weft.waiting w WHERE w.relid = rel;
 END $weft$;`
 
-export const mapFunctions = [helpers, version, declarations].join('\n')
+export const mapFunctions = [helpers, version, waiting, declarations].join('\n')

@@ -3,7 +3,7 @@ import { mapFunctions } from './map-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 3
+export const INSTALL_VERSION = 4
 
 export interface InstallOptions {
   readonly shard: number
@@ -103,6 +103,14 @@ CREATE TABLE IF NOT EXISTS weft.relation (
   key_type text,
   colocation int,
   CHECK ((kind = 'sharded') = (key_attnum IS NOT NULL AND key_type IS NOT NULL AND colocation IS NOT NULL))
+);
+-- Local tables that are to be distributed as soon as the tables are that foreign keys tie them to: with a key sharded,
+-- without a reference table.
+CREATE TABLE IF NOT EXISTS weft.waiting (
+  relid oid PRIMARY KEY,
+  key_attnum smallint,
+  colocation int,
+  CHECK ((key_attnum IS NULL) = (colocation IS NULL))
 );`
 
 function slotRows(ranges: InstallOptions['slots']): string {
@@ -120,4 +128,4 @@ GRANT INSERT ON weft.ssi_probe TO PUBLIC;
 GRANT EXECUTE ON FUNCTION weft.begun() TO PUBLIC;`
 
 const homeGrants = `
-GRANT SELECT ON weft.meta, weft.slots, weft.relation, weft.shards, weft.tables, weft.transactions TO PUBLIC;`
+GRANT SELECT ON weft.meta, weft.slots, weft.relation, weft.waiting, weft.shards, weft.tables, weft.transactions TO PUBLIC;`

@@ -206,6 +206,19 @@ SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname),
        format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
 FROM pg_constraint WHERE conrelid = $1::oid AND confrelid = $1::oid AND contype = 'f' ORDER BY conname`
 
+/**
+ * Foreign keys between the tables of list $1: statements that drop them and make them again, and the latter's comment (or
+ * NULL), in three columns; those of a table to itself left out.
+ */
+export const keysBetweenQuery = `
+SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname),
+       format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid)),
+       format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, k.conrelid::regclass,
+         obj_description(k.oid, 'pg_constraint'))
+FROM pg_constraint k
+WHERE k.contype = 'f' AND k.conrelid = ANY ($1::oid[]) AND k.confrelid = ANY ($1::oid[]) AND k.conrelid <> k.confrelid
+ORDER BY k.oid`
+
 /** User triggers that fire now on $2 (a bit of tgtype): statements that silence and wake them, in two columns. */
 export const triggerSwitchesQuery = `
 SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', tgrelid::regclass, tgname),

@@ -28,13 +28,15 @@ describe.each([18, 15] as const)('declare table on Postgres %i', (version) => {
   /** Declares in a transaction of its own, after `before` ran on home in the same one. */
   async function declare(
     declaration: Declaration,
-    options: { role?: string; before?: string; begin?: string } = {},
+    options: { role?: string; before?: string; begin?: string; mayWait?: boolean } = {},
   ) {
     const runner = runnerAs(options.role, options.begin)
     try {
       for (const sql of options.before?.split(';') ?? []) await runner.query(0, sql)
-      await declareTable(declaration, runner, await dbs.catalog(), { searchPath: ['public'] })
+      const session = { searchPath: ['public'], mayWait: options.mayWait === true }
+      const declared = await declareTable(declaration, runner, await dbs.catalog(), session)
       await runner.commit()
+      return declared
     } catch (error) {
       await runner.rollback()
       throw error
@@ -236,6 +238,96 @@ describe.each([18, 15] as const)('declare table on Postgres %i', (version) => {
     await declare({ kind: 'undistribute', table: 'orders' }).catch((e) =>
       expect(e.message).toContain('foreign key'),
     )
+  })
+
+  const mayWait = { mayWait: true }
+  const foreignKeysOn = (shard: number) =>
+    dbs.on(
+      shard,
+      `SELECT conrelid::regclass::text AS t, obj_description(oid, 'pg_constraint') AS d FROM pg_constraint
+       WHERE contype = 'f' AND convalidated ORDER BY conname`,
+    )
+  const waiting = () => dbs.on(0, 'SELECT relid::regclass::text AS t FROM weft.waiting ORDER BY 1')
+
+  test('foreign keys: whichever is declared first waits for its partner; both are checked on every shard', async () => {
+    await dbs.on(
+      0,
+      `CREATE TABLE authors (id int PRIMARY KEY);
+       CREATE TABLE books (author int REFERENCES authors ON DELETE CASCADE DEFERRABLE, id int, PRIMARY KEY (author, id));
+       COMMENT ON CONSTRAINT books_author_fkey ON books IS 'kept';
+       INSERT INTO authors SELECT generate_series(1, 100); INSERT INTO books SELECT g, g FROM generate_series(1, 100) g`,
+    )
+    for (const [first, second] of [
+      ['books', 'authors'],
+      ['authors', 'books'],
+    ] as const) {
+      const key = { books: 'author', authors: 'id' }
+      expect(await declare(sharded(first, key[first]), mayWait)).toEqual({ waitsFor: `public.${second}` })
+      expect(await waiting()).toEqual([{ t: first }])
+      await expect(dbs.on(0, 'INSERT INTO books VALUES (0, 0)')).rejects.toThrow('violates foreign key')
+      await dbs.on(0, 'INSERT INTO authors VALUES (101); INSERT INTO books VALUES (101, 1)')
+      expect(await declare(sharded(second, key[second]), mayWait)).toEqual({})
+      expect(await waiting()).toEqual([])
+      for (const shard of [0, 1, 2]) expect(await foreignKeysOn(shard)).toEqual([{ t: 'books', d: 'kept' }])
+      for (const table of ['books', 'authors']) {
+        expect((await counts(table)).reduce((a, b) => a + b)).toBe(101)
+        expect(Math.min(...(await counts(table)))).toBeGreaterThan(10)
+      }
+      await dbs.onAll('ALTER TABLE books DROP CONSTRAINT books_author_fkey')
+      for (const table of ['books', 'authors']) await declare({ kind: 'undistribute', table })
+      await dbs.on(
+        0,
+        `DELETE FROM books WHERE author = 101; DELETE FROM authors WHERE id = 101;
+         ALTER TABLE books ADD FOREIGN KEY (author) REFERENCES authors ON DELETE CASCADE DEFERRABLE;
+         COMMENT ON CONSTRAINT books_author_fkey ON books IS 'kept'`,
+      )
+    }
+  })
+
+  test('foreign keys: a chain waits as a whole, each told the table that is missing; the last one carries all out', async () => {
+    await dbs.on(
+      0,
+      `CREATE TABLE kinds (id int PRIMARY KEY); CREATE TABLE tenants (id int PRIMARY KEY, kind int REFERENCES kinds);
+       CREATE TABLE users (tenant int REFERENCES tenants, id int, PRIMARY KEY (tenant, id));
+       CREATE TABLE posts (tenant int, "user" int, up int, id int, PRIMARY KEY (tenant, id),
+         FOREIGN KEY (tenant, "user") REFERENCES users, FOREIGN KEY (tenant, up) REFERENCES posts);
+       INSERT INTO kinds VALUES (1); INSERT INTO tenants SELECT g, 1 FROM generate_series(1, 30) g;
+       INSERT INTO users SELECT g, 1 FROM generate_series(1, 30) g;
+       INSERT INTO posts SELECT g, 1, 1, 1 FROM generate_series(1, 30) g`,
+    )
+    expect(await declare(sharded('posts', 'tenant'), mayWait)).toEqual({ waitsFor: 'public.users' })
+    expect(await declare(sharded('tenants', 'id', { colocateWith: 'none' }), mayWait)).toEqual({
+      waitsFor: 'public.kinds',
+    })
+    const third = sharded('users', 'tenant', { colocateWith: 'tenants' })
+    // Not the group of posts, which wait too.
+    expect(await message(declare(third, mayWait))).toContain(
+      'would cross shards: the tables are not colocated',
+    )
+    const again = sharded('posts', 'tenant', { colocateWith: 'tenants' })
+    expect(await declare(again, mayWait)).toEqual({ waitsFor: 'public.users' })
+    expect(await declare(third, mayWait)).toEqual({ waitsFor: 'public.kinds' })
+    expect(await waiting()).toEqual([{ t: 'posts' }, { t: 'tenants' }, { t: 'users' }])
+    expect(await declare({ kind: 'reference', table: 'kinds' }, mayWait)).toEqual({})
+    expect(await waiting()).toEqual([])
+    for (const shard of [0, 1, 2]) expect(await foreignKeysOn(shard)).toHaveLength(4)
+    const { distributed } = await dbs.catalog()
+    const groups = distributed.flatMap((r) => r.colocation ?? [])
+    expect([distributed.length, new Set(groups).size, groups[0]! >= 100]).toEqual([4, 1, true])
+  })
+
+  test('foreign keys: a reference table first; a declaration that waits is taken back; a dropped partner sets it free', async () => {
+    await dbs.on(0, 'CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY REFERENCES a)')
+    expect(await declare({ kind: 'reference', table: 'b' }, mayWait)).toEqual({ waitsFor: 'public.a' })
+    expect(await message(declare(sharded('a', 'id'), mayWait))).toContain(
+      '0A000 foreign key "b_id_fkey" from reference table public.b to sharded table public.a cannot be checked',
+    )
+    await declare({ kind: 'undistribute', table: 'b' })
+    expect(await waiting()).toEqual([])
+    expect(await message(declare({ kind: 'undistribute', table: 'b' }))).toContain('55000')
+    expect(await declare(sharded('b', 'id'), mayWait)).toEqual({ waitsFor: 'public.a' })
+    await dbs.on(0, 'DROP TABLE a CASCADE')
+    expect(await declare(sharded('b', 'id'), mayWait)).toEqual({})
   })
 
   test('views: over distributed tables only: made on every shard, and dropped with the table', async () => {

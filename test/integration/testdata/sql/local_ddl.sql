@@ -276,3 +276,65 @@ DROP TABLE IF EXISTS nothing_there, pg_class;
 CREATE TABLE src2 (id int, id int);
 
 DO $$ BEGIN CREATE TYPE never AS ENUM ('a'); RAISE NOTICE 'told'; RAISE EXCEPTION 'failed'; END $$;
+
+-- # tables with foreign keys, declared in either order
+CREATE TABLE authors (id int PRIMARY KEY, name text);
+
+CREATE TABLE books (id int PRIMARY KEY, author_id int NOT NULL REFERENCES authors ON DELETE CASCADE);
+
+CREATE TABLE reviews (book_id int REFERENCES books, n int, PRIMARY KEY (book_id, n));
+
+INSERT INTO authors SELECT g, 'a' || g FROM generate_series(1, 5) g;
+
+INSERT INTO books SELECT g, g % 5 + 1 FROM generate_series(1, 40) g;
+
+INSERT INTO reviews SELECT g, 1 FROM generate_series(1, 40) g;
+
+-- weft
+SELECT create_distributed_table('reviews', 'book_id');
+
+INSERT INTO reviews VALUES (77, 1);
+
+-- weft
+SELECT create_distributed_table('books', 'id');
+
+INSERT INTO books VALUES (78, 9);
+
+SELECT count(*) FROM reviews;
+
+-- weft
+SELECT create_reference_table('authors');
+
+SELECT count(*) FROM reviews;
+
+INSERT INTO reviews VALUES (77, 1);
+
+INSERT INTO books VALUES (79, 9);
+
+INSERT INTO books VALUES (80, 4);
+
+INSERT INTO reviews VALUES (80, 1);
+
+DELETE FROM books WHERE id = 80;
+
+BEGIN;
+
+CREATE TABLE orgs (id int PRIMARY KEY);
+
+CREATE TABLE members (org_id int REFERENCES orgs, id int);
+
+-- weft
+SELECT create_distributed_table('members', 'org_id');
+
+-- weft
+SELECT create_distributed_table('orgs', 'id');
+
+INSERT INTO orgs SELECT generate_series(1, 20);
+
+INSERT INTO members SELECT g, g FROM generate_series(1, 20) g;
+
+COMMIT;
+
+INSERT INTO members VALUES (21, 1);
+
+SELECT * FROM members;
