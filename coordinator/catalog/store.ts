@@ -45,7 +45,7 @@ export class CatalogStore {
   /**
    * Loads until the version is at least `minVersion`. A version that an agent knows but the home shard never shows is
    * of a change that failed after its fence: the home shard's version is then raised past it, so that agents and
-   * nodes agree again.
+   * nodes agree again. Not while the change may still come: its transaction has the row locked then.
    */
   async reload(minVersion: number): Promise<Catalog> {
     const giveUpAt = performance.now() + CATCH_UP_MS
@@ -79,7 +79,10 @@ export class CatalogStore {
   }
 
   private async raise(minVersion: number): Promise<void> {
-    await this.home.query(`UPDATE weft.meta SET version = greatest(version, ${Math.floor(minVersion)})`)
+    await this.home.query(
+      `UPDATE weft.meta SET version = greatest(version, ${Math.floor(minVersion)})
+       WHERE ctid IN (SELECT ctid FROM weft.meta FOR UPDATE SKIP LOCKED)`,
+    )
   }
 }
 

@@ -121,7 +121,7 @@ export interface ExecContext {
   readonly sessionId: number
   line(shard: number): ShardLine
   /** Map version that the statement under way was planned on. */
-  readonly planVersion: number
+  planVersion: number
   /** Settings that a backend must have now. */
   currentSettings(): Settings
   /** The catalog as the session sees it, its own uncommitted changes included. */

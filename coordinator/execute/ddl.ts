@@ -5,6 +5,7 @@ import type { DdlPlan, Declaration } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { declareTable } from './declare.ts'
 import { settleAll } from './forward.ts'
+import { needsNoMap } from './map-change.ts'
 import { mirrorShared } from './mirror-shared.ts'
 import { withPortableSettings } from './portable-settings.ts'
 import { type Collected, tagWithCount } from './replies.ts'
@@ -32,6 +33,8 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   if (alone) await ctx.admit()
   else await ctx.needTransaction()
   const home = await runOnHome(ctx, plan, homeSql)
+  // A declaration looks at other tables too.
+  if (plan.declare === undefined) needsNoMap(ctx)
   if (plan.where === 'all') await runOnOthers(ctx, plan, plan.othersSql ?? homeSql)
   if (plan.mirrors === true) await mirror(ctx)
   if (plan.declare !== undefined) await declare(ctx, plan.declare)
@@ -119,6 +122,7 @@ async function othersOf(ctx: ExecContext, { othersOnlyWith }: DdlPlan): Promise<
 /** VACUUM, CREATE INDEX CONCURRENTLY and their kin cannot be atomic over shards: one after the other, home first. */
 async function runOutsideTransaction(ctx: ExecContext, plan: DdlPlan, homeSql: string): Promise<void> {
   const home = await runOnHome(ctx, plan, homeSql)
+  needsNoMap(ctx)
   const others = plan.where === 'all' ? await othersOf(ctx, plan) : []
   for (const shard of others) await runOn(ctx, plan, shard, plan.othersSql ?? homeSql)
   ctx.out.hold(commandComplete(home.tag))

@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { weftError } from '../../errors/catalog.ts'
+import { ANY_MAP_VERSION } from '../../protocol/agent-link.ts'
 import { type ExecContext, HOME } from './context.ts'
 import { queryShard } from './send.ts'
+
+/**
+ * What runs from here on does not depend on the map: Weft's own looks and commits, or the rest of a statement whose first
+ * part holds the locks that keep its objects as they were planned. Agents never refuse it as stale.
+ */
+export function needsNoMap(ctx: ExecContext): void {
+  ctx.planVersion = ANY_MAP_VERSION
+}
 
 /** A change of the shard map on its way to its commit. */
 export interface MapFence {

@@ -28,6 +28,8 @@ const NO_PAYLOAD = Buffer.alloc(0)
 /** What a line shares with the others of its session. */
 export interface LineOwner {
   readonly causal: Causal
+  /** Execs of all lines that may have written: what they did is not undone by running the statement again. */
+  writes: number
   async(chunk: Buffer): void
 }
 
@@ -129,6 +131,7 @@ export class ShardLine implements ReplySink {
     if (consumer === undefined) return
     if (ready !== 0) {
       this.status = ready
+      if (this.request.access !== 'read') this.owner.writes++
       this.consumer = undefined
       this.over()
       // Nobody will make room for a COPY that is over.
@@ -140,6 +143,7 @@ export class ShardLine implements ReplySink {
   failed(error: PgError, sent: boolean): void {
     const consumer = this.consumer
     const told = error.code === CANCELED ? (this.victim ?? error) : error
+    if (sent) this.owner.writes++
     this.consumer = undefined
     this.over()
     this.notVictim()

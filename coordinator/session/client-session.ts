@@ -54,8 +54,8 @@ export class ClientSession implements ExecContext, WatchedSession {
   /** Set while COPY FROM STDIN reads from this client. */
   private copyFeed: CopyFeed | undefined
   closed = false
-  /** Map version that the statement under way was planned on. */
   planVersion = 0
+  writes = 0
 
   private readonly options: SessionOptions
   private readonly socket: Socket
@@ -424,7 +424,6 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.close()
   }
 
-  /** Says why, then hangs up. */
   fatal(error: PgError): void {
     if (this.closed) return
     this.out.push(errorResponse({ ...error.fields, severity: 'FATAL' }))

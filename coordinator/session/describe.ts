@@ -48,7 +48,6 @@ export async function describeStatement(
   const payload = Buffer.concat([parse('', statement.sql, types), describe('S', ''), SYNC])
   const end = await slow.untilCurrent(async () => {
     const consumer = new DescribeConsumer()
-    session.planVersion = session.node.catalogs.current.version
     sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
     return settle(session, line, await failedLeaves(session, line, consumer.ended))
   })

@@ -10,6 +10,7 @@ import type { Plan } from '../../sql/plan/plan.ts'
 import { loadCatalog } from '../catalog/load.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
+import { needsNoMap } from '../execute/map-change.ts'
 import { lockBeforeSnapshot } from '../execute/open-snapshot.ts'
 import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
 import { type PlanScope, refuseTooLong } from '../execute/planner.ts'
@@ -27,8 +28,8 @@ import { Pins } from './pins.ts'
 import { endsSession } from './session-timers.ts'
 import { endsFailure, moved, simpleExecution } from './simple-statement.ts'
 
-/** How often a statement is planned anew because the shard map changed under it, before the client hears of it. */
-const STALE_RETRIES = 5
+/** How often a statement that had to make way for a cut is run anew, before the client hears of it. */
+const CUT_RETRIES = 5
 
 const COMMIT_COMPLETE = commandComplete('COMMIT')
 
@@ -65,7 +66,7 @@ export class SlowPath {
 
   private async readParameters(): Promise<readonly (string | undefined)[]> {
     const { session } = this
-    session.planVersion = session.node.catalogs.current.version
+    needsNoMap(session)
     const answer = await queryShard(session, session.line(HOME), SHOW_SQL, [], {
       writes: false,
       looks: false,
@@ -113,7 +114,6 @@ export class SlowPath {
   async commitBlock(): Promise<void> {
     const { session } = this
     this.begin()
-    session.planVersion = session.node.catalogs.current.version
     try {
       await this.commit()
       session.out.push(COMMIT_COMPLETE)
@@ -185,43 +185,61 @@ export class SlowPath {
   }
 
   private async untilRun(make: (scope: PlanScope) => Execution, alone: boolean): Promise<void> {
+    const { plan } = await this.untilDone(make, alone)
+    await this.concluded(plan, alone)
+  }
+
+  /** As often as the map changes: how long that may take only the client's own limits say. */
+  private async untilDone(make: (scope: PlanScope) => Execution, alone: boolean): Promise<Execution> {
     const { session } = this
     for (let attempt = 0; ; attempt++) {
       const scope = await this.scope()
-      session.planVersion = session.node.catalogs.current.version
+      const { version } = session.node.catalogs.current
+      session.planVersion = version
       const exec = make(scope)
       const said = session.out.pushedBytes
+      const { writes } = session
       try {
-        return await this.execute(exec, alone)
+        await this.execute(exec, alone)
+        return exec
       } catch (error) {
-        // Alone, its implicit transaction can be rolled back and begun anew.
-        const again = mayPlanAgain(error) || (alone && session.tx.kind === 'implicit' && isStaleMap(error))
-        const asItIs = alone && session.tx.kind === 'none' && mayRunAsItIs(error)
-        const lapsed = alone && session.tx.kind === 'implicit' && hasLapsed(error)
-        const mayRun = again || asItIs || lapsed
-        if (attempt >= STALE_RETRIES || !mayRun || session.out.pushedBytes !== said) throw error
-        if (again) await this.planAgain(alone)
-        else if (lapsed) await this.beginAnew(alone)
+        const why = this.whyAgain(error, alone, session.writes === writes)
+        const isOver = session.closed || session.out.pushedBytes !== said
+        if (isOver || why === undefined || (why === 'cut' && attempt >= CUT_RETRIES)) throw error
+        await this.beginAnew(alone)
+        if (why === 'map') await session.node.catalogs.reload(version + 1)
       }
     }
   }
 
-  /** Runs it again when it was refused, or cancelled unseen, because the shard map changed. */
+  /**
+   * Why a statement is to be run again of which the client has seen nothing. Nothing of it may be left: alone, its implicit
+   * transaction can be rolled back; else no part of it may have written.
+   */
+  private whyAgain(error: unknown, alone: boolean, unwritten: boolean): 'map' | 'cut' | undefined {
+    const { kind } = this.session.tx
+    if (alone && kind === 'implicit') {
+      if (isStaleMap(error)) return 'map'
+      return hasLapsed(error) ? 'cut' : undefined
+    }
+    if (unwritten && mayPlanAgain(error)) return 'map'
+    return alone && kind === 'none' && mayRunAsItIs(error) ? 'cut' : undefined
+  }
+
+  /** Runs it again for as long as it is refused, or cancelled unseen, because the shard map has changed. */
   async untilCurrent<T>(work: () => Promise<T>): Promise<T> {
-    for (let attempt = 0; ; attempt++) {
+    const { session } = this
+    for (;;) {
+      const { version } = session.node.catalogs.current
+      session.planVersion = version
       try {
         return await work()
       } catch (error) {
-        if (attempt >= STALE_RETRIES || !mayPlanAgain(error)) throw error
-        await this.planAgain(false)
+        if (session.closed || !mayPlanAgain(error)) throw error
+        await this.beginAnew(false)
+        await session.node.catalogs.reload(version + 1)
       }
     }
-  }
-
-  private async planAgain(alone: boolean): Promise<void> {
-    const { session } = this
-    await this.beginAnew(alone)
-    await session.node.catalogs.reload(session.planVersion + 1)
   }
 
   private async beginAnew(alone: boolean): Promise<void> {
@@ -242,12 +260,19 @@ export class SlowPath {
       session.settings.begin()
     }
     const locksFirst = plan.tag === 'LOCK TABLE' && session.hasTransactionSnapshots && !tx.hasSnapshot
-    const { pins, mayUnpin } = plan.effects
-    if (pins) await this.pins.acquire()
+    if (plan.effects.pins) await this.pins.acquire()
+    if (plan.kind === 'transaction' || plan.kind === 'setting') needsNoMap(session)
     if (plan.kind === 'transaction') await this.guardCommit(run(session, exec))
     else if (locksFirst) await lockBeforeSnapshot(session, () => run(session, exec))
     else await run(session, exec)
-    if (alone && tx.kind === 'implicit') await this.commit()
+  }
+
+  /** The statement has run, whatever becomes of what there is to see to after it. */
+  private async concluded(plan: Plan, alone: boolean): Promise<void> {
+    const { session } = this
+    needsNoMap(session)
+    const { pins, mayUnpin } = plan.effects
+    if (alone && session.tx.kind === 'implicit') await this.commit()
     if (plan.kind === 'setting' || plan.kind === 'transaction') await this.afterSession(plan)
     if (this.pins.pinned && (pins || mayUnpin || plan.kind === 'ddl' || plan.kind === 'transaction')) {
       await this.pins.review()
@@ -285,6 +310,7 @@ export class SlowPath {
 
   /** Commits the running transaction. */
   async commit(): Promise<void> {
+    needsNoMap(this.session)
     await this.session.timers.timed(() => this.guardCommit(commitTransaction(this.session)))
     this.endTransaction()
     await this.takeSettingsBack()
@@ -380,6 +406,7 @@ export class SlowPath {
   /** The catalog with the running transaction's changes, read through it; a savepoint takes back what reading sets. */
   private loadUncommitted(): Promise<Catalog> {
     const { session } = this
+    needsNoMap(session)
     const runner = new SessionRunner(session)
     const query = async (sql: string) => {
       if (sql.startsWith('BEGIN')) return runner.query(HOME, 'SAVEPOINT weft_catalog')
