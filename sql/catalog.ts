@@ -88,6 +88,8 @@ export interface Catalog {
    * shadow it. Absent: only `distributed` and `resolve` are looked at.
    */
   hasName?(name: string): boolean
+  /** Schemas with an operator `=` of the user's that may be meant where a key is compared. Absent: none. */
+  readonly equalitySchemas?: ReadonlySet<string>
   /** True when a function of this name outside pg_catalog exists: a call of it may do anything. */
   isUserFunction(name: string): boolean
   /** Procedures outside pg_catalog. Absent: any may end a transaction. */

@@ -14,6 +14,8 @@ export interface CatalogParts {
   readonly functionBodies: ReadonlyMap<string, string>
   readonly procedures?: Procedures
   readonly code?: readonly CodePiece[]
+  /** See `Catalog`. */
+  readonly equalitySchemas?: ReadonlySet<string>
 }
 
 /** The immutable value that the planner works with; `resolve` costs one or two Map look-ups a schema. */
@@ -44,6 +46,7 @@ export function makeCatalog(parts: CatalogParts): Catalog {
     slots: parts.slots,
     resolve,
     distributed: parts.relations.filter((r) => r.kind === 'sharded' || r.kind === 'reference'),
+    ...(parts.equalitySchemas === undefined ? {} : { equalitySchemas: parts.equalitySchemas }),
     hasName: (name) => plannedNames.has(name),
     isUserFunction: (name) => parts.functionBodies.has(name),
     ...(parts.procedures === undefined ? {} : { procedures: parts.procedures }),

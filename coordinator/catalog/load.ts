@@ -43,6 +43,7 @@ async function readParts(query: CatalogQuery, shardCount: number): Promise<Catal
     shardCount,
     slots,
     relations,
+    equalitySchemas: new Set((await rows(queries.equalitySchemasSql)).map((r) => r[0]!)),
     systemNames: new Set((await rows(queries.systemNamesSql)).map((r) => r[0]!)),
     ...functionsOf(await rows(queries.functionsSql)),
     code: (await rows(codeSql)).map(toPiece),

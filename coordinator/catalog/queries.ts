@@ -40,6 +40,19 @@ JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdroppe
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 ORDER BY a.attrelid, a.attnum`
 
+/**
+ * Schemas with an operator `=` that could be meant for values of Postgres' own types: both its arguments are such types
+ * (or take any), domains, or types that one of Postgres' turns into by itself.
+ */
+export const equalitySchemasSql = `
+WITH takes AS (
+  SELECT t.oid FROM pg_type t
+  WHERE t.oid < 16384 OR t.typtype IN ('d', 'p')
+    OR EXISTS (SELECT FROM pg_cast c WHERE c.casttarget = t.oid AND c.castcontext = 'i' AND c.castsource < 16384))
+SELECT DISTINCT n.nspname FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
+WHERE o.oprname = '=' AND n.nspname <> 'pg_catalog'
+  AND o.oprleft IN (SELECT oid FROM takes) AND o.oprright IN (SELECT oid FROM takes)`
+
 export const systemNamesSql = `
 SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')`
 

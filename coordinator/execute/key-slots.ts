@@ -15,13 +15,13 @@ import type { KeyValue } from '../../sql/plan/plan.ts'
 
 export { NO_MATCH, NULL_KEY, UNSURE } from '../../sql/hash/key-value.ts'
 
-/** OIDs a binary parameter has when Postgres infers its type from `key = $n`. */
-const INFERRED_OIDS: Readonly<Record<KeyType, number>> = {
+/** Of the types that a key and a cast of a key's value can have. Text and varchar are the same bytes. */
+const OIDS: Readonly<Record<string, number>> = {
   int2: 21,
   int4: 23,
   int8: 20,
   text: 25,
-  varchar: 25,
+  varchar: 1043,
   uuid: 2950,
   date: 1082,
   timestamp: 1114,
@@ -101,8 +101,14 @@ export class StatementKeys implements KeySlots {
     let oid = this.types[number - 1] ?? 0
     if (oid === 0 && this.unclear.includes(number))
       return length < 0 ? slotForConstant(keyType, null) : UNSURE
-    if (castTo !== undefined && castTo !== keyType) return UNSURE
-    if (oid === 0 && binary) oid = INFERRED_OIDS[keyType]
+    if (castTo !== undefined) {
+      // A parameter without a type has that of its cast; another type is converted first, by Postgres.
+      const cast = OIDS[castTo]
+      if (cast === undefined || (oid !== 0 && oid !== cast)) return UNSURE
+      oid = cast
+    }
+    // The type that Postgres infers from `key = $n`.
+    if (oid === 0 && binary) oid = OIDS[keyType]!
     return slotForParam(keyType, oid, binary, bind.buffer, bind.paramStarts[number - 1]!, length, context)
   }
 

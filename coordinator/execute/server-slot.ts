@@ -1,6 +1,8 @@
+import { weftError } from '../../errors/catalog.ts'
 import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
-import { type KeyContext, NO_CONTEXT, slotForText } from '../../sql/hash/key-value.ts'
+import { NO_CONTEXT } from '../../sql/hash/key-answer.ts'
+import { type KeyContext, slotForText } from '../../sql/hash/key-value.ts'
 import { slotExpression } from '../../sql/hash/slot-expression.ts'
 import { storedType } from '../../sql/hash/stored-type.ts'
 import type { KeyValue } from '../../sql/plan/plan.ts'
@@ -19,17 +21,13 @@ export async function evaluateSlot(
   keyType: KeyType,
   value: KeyValue,
   exec: Execution,
-  { typmod }: KeyContext = NO_CONTEXT,
+  assignment?: KeyContext,
 ): Promise<number> {
-  const literal = exec.keys.literalSql(value)
-  const cast = value.castTo === undefined ? '' : `::${value.castTo}`
-  const operand = `(${literal ?? '$1'}${cast})::${storedType(keyType, typmod)}`
-  const payload = Buffer.concat([
-    ...bound(`SELECT ${slotExpression(keyType, operand)}`, value, exec),
-    describe('P', ''),
-    execute('', 0),
-    SYNC,
-  ])
+  mustStandStill(keyType, value, exec)
+  const operand = `(${exec.keys.literalSql(value) ?? '$1'}${value.castTo === undefined ? '' : `::${value.castTo}`})`
+  const isNumber = assignment === undefined && INTEGERS.has(keyType) && !isUntyped(value, exec)
+  const sql = isNumber ? slotOfNumber(operand) : slotOfCast(keyType, operand, assignment?.typmod)
+  const payload = Buffer.concat([...bound(sql, value, exec), describe('P', ''), execute('', 0), SYNC])
   await ctx.admit()
   const line = ctx.line(HOME)
   const collector = new Collector()
@@ -37,6 +35,41 @@ export async function evaluateSlot(
   const end = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
   const slot = end.rows[0]?.[0]
   return slot === null || slot === undefined ? NULL_KEY : Number(slot.toString())
+}
+
+const INTEGERS: ReadonlySet<KeyType> = new Set(['int2', 'int4', 'int8'])
+
+function slotOfCast(keyType: KeyType, operand: string, typmod: number | undefined): string {
+  return `SELECT ${slotExpression(keyType, `${operand}::${storedType(keyType, typmod)}`)}`
+}
+
+/** Compared as a number: what the key's type has no room for, or has a fraction, equals none of its values. */
+function slotOfNumber(operand: string): string {
+  const fits = 'v = trunc(v) AND v BETWEEN -9223372036854775808 AND 9223372036854775807'
+  return `SELECT CASE WHEN ${fits} THEN ${slotExpression('int8', 'v::int8')} END FROM (SELECT ${operand}::numeric AS v) w`
+}
+
+/** A string or parameter that the key's own type reads. */
+function isUntyped({ source, castTo }: KeyValue, exec: Execution): boolean {
+  if (castTo !== undefined) return false
+  if (source.kind === 'param') return [0, OID_UNKNOWN].includes(exec.paramTypes[source.number - 1] ?? 0)
+  return !/^[(.\d]/.test(exec.keys.literalSql({ source }) ?? '')
+}
+
+const OID_UNKNOWN = 705
+const TIMES: ReadonlySet<string> = new Set(['date', 'timestamp', 'timestamptz'])
+
+/** The shard reads the value too, a moment later and by its own clock: its 'now' would be another key. */
+function mustStandStill(keyType: KeyType, value: KeyValue, exec: Execution): void {
+  if (!TIMES.has(keyType)) return
+  const { source } = value
+  const text = source.kind === 'param' ? exec.keys.paramText(source.number) : exec.keys.literalSql(value)
+  const word = /\b(now|today|tomorrow|yesterday)\b/i.exec(text ?? '')?.[1]
+  if (word === undefined) return
+  throw weftError('not_supported', {
+    what: `the word '${word}' as a shard key is not supported: each server reads it by its own clock`,
+    hint: 'Give the time itself.',
+  })
 }
 
 /** Slot of a value in the text form that Postgres printed, once it is stored in a key column with this modifier. */

@@ -15,7 +15,7 @@ export function planned(session: ClientSession, statement: Prepared, scope: Plan
     throw new PgError({ code: '42601', message: 'cannot insert multiple commands into a prepared statement' })
   }
   const plan =
-    first === undefined ? EMPTY : planner.plan(scope, first, statement.declaredTypes, statement.sql).plan
+    first === undefined ? EMPTY : planner.plan(scope, first, statement.plannedTypes, statement.sql).plan
   statement.keepPlan(scope, plan)
   return plan
 }

@@ -26,6 +26,8 @@ export class Prepared {
   private describedEpoch = 0
   private scope: PlanScope | undefined
   private plan: Plan | undefined
+  /** Types that the plan is made for: as declared, or as told where the plan depends on those. */
+  plannedTypes: readonly number[]
   private lexedText: Lexed | undefined
   private ref: StatementRef | undefined
   private refScope: PlanScope | undefined
@@ -34,6 +36,7 @@ export class Prepared {
     this.name = name
     this.sql = sql
     this.declaredTypes = declaredTypes
+    this.plannedTypes = declaredTypes
   }
 
   get text(): string {
@@ -55,8 +58,8 @@ export class Prepared {
 
   /** The plan under this scope when it is known without parsing. */
   planUnder(scope: PlanScope, planner: Planner): Plan | undefined {
-    if (this.scope === scope) return this.plan
-    const plan = planner.lookup(scope, this.sql, this.lexed, this.declaredTypes)
+    if (this.scope === scope && this.plan !== undefined) return this.plan
+    const plan = planner.lookup(scope, this.sql, this.lexed, this.plannedTypes)
     if (plan !== undefined) this.keepPlan(scope, plan)
     return plan
   }
@@ -66,6 +69,12 @@ export class Prepared {
     this.described = described
     this.describedBefore = undefined
     this.describedEpoch = epoch
+    if (this.plan !== undefined && this.plan.paramsToDescribe.length > 0) this.planFor(described.paramTypes)
+  }
+
+  private planFor(types: readonly number[]): void {
+    this.plannedTypes = types
+    this.plan = undefined
   }
 
   /** The schema may have changed since the client was told what the statement returns. */
@@ -78,6 +87,7 @@ export class Prepared {
     if (!this.isOutdated(scope, epoch)) return
     this.describedBefore = this.described
     this.described = undefined
+    if (this.plannedTypes !== this.declaredTypes) this.planFor(this.declaredTypes)
   }
 
   /** How many parameters a Bind must bring. */

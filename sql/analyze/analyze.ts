@@ -5,7 +5,7 @@ import type { PlanContext } from '../plan/plan.ts'
 import type { Block } from './block.ts'
 import { buildSelect } from './build.ts'
 import type { Builder, WriteTarget } from './builder.ts'
-import type { LiteralIndex } from './conditions.ts'
+import type { Constants } from './constants.ts'
 import { buildCteModify, buildModify } from './modify.ts'
 import { type Occurrence, type Solved, solve } from './solve.ts'
 import { type Traits, traitsOf, unstableBecause } from './traits.ts'
@@ -27,7 +27,7 @@ export interface Analysis {
   readonly targets: readonly WriteTarget[]
   /** Of the statement and the views it reads. */
   readonly traits: Traits
-  readonly literals: LiteralIndex
+  readonly literals: Constants
   readonly literalCount: number
   /** How often each parameter is used. */
   readonly params: ReadonlyMap<number, number>
@@ -41,7 +41,13 @@ export function analyze(
   catalog: Catalog,
   ctx: PlanContext,
 ): Analysis {
-  const literals: LiteralIndex = { text: stmt.text, byStart: new Map(ranges.map((r, i) => [r.start, i])) }
+  const literals: Constants = {
+    text: stmt.text,
+    byStart: new Map(ranges.map((r, i) => [r.start, i])),
+    ends: ranges.map((r) => r.end),
+    catalog,
+    ctx,
+  }
   const b: Builder = {
     catalog,
     ctx,

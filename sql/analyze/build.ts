@@ -2,11 +2,12 @@ import type * as Pg from '@pgsql/types'
 import { as, type CommonTableExpr, type Node, type SelectStmt, strings, walk } from '../parse/ast.ts'
 import { type Block, type Cte, EMPTY_SPACE, type Output, type Scope, type Sub } from './block.ts'
 import type { Builder } from './builder.ts'
-import { columnOf, constantSet, factsOf } from './conditions.ts'
-import { type ColumnKey, columnKey, comparable, type Fact, type ValueSet } from './facts.ts'
+import { columnOf, constantColumn, constantSet, factsOf, isEquals, outputType } from './conditions.ts'
+import { type ColumnKey, columnKey, type Fact, type ValueSet } from './facts.ts'
 import { buildFrom, type JoinExpression } from './from.ts'
 import { columnLabel } from './label.ts'
 import { partitionedBy, shapeOf } from './shape.ts'
+import { comparable } from './value-types.ts'
 
 /** Builds the blocks of SELECT, VALUES and set operations. */
 export function buildSelect(b: Builder, select: SelectStmt, parent: Scope | undefined): Block {
@@ -95,7 +96,7 @@ function buildSetOperation(b: Builder, select: SelectStmt, scope: Scope, ctes: r
   const arms = [buildSelect(b, select.larg ?? {}, scope), buildSelect(b, select.rarg ?? {}, scope)]
   const id = b.nextId++
   const outputs = arms[0]?.outputs?.map((output, i): Output => {
-    const types = arms.map((arm) => arm.outputs?.[i]?.info.type)
+    const types = arms.map((arm) => arm.outputs?.[i] && outputType(arm.outputs[i]))
     const key = columnKey(id, `#${i}`)
     const same = types[0] !== undefined && types[0] === types[1]
     return { name: output.name, info: same ? { key, type: types[0]! } : { key } }
@@ -112,7 +113,7 @@ function buildValues(b: Builder, select: SelectStmt, scope: Scope, ctes: readonl
   const outputs = (rows[0] ?? []).map((_, i): Output => {
     const items = rows.map((row) => row[i])
     const set = items.every((item) => item !== undefined)
-      ? constantSet(items, undefined, scope, b.literals)
+      ? constantColumn(items, scope, b.literals)
       : undefined
     return { name: `column${i + 1}`, info: {}, ...(set ? { set } : {}) }
   })
@@ -150,7 +151,7 @@ function outputOf(b: Builder, target: Pg.ResTarget, scope: Scope): Output {
   const name = columnLabel(target)
   const column = columnOf(target.val, scope)
   if (column) return { name, info: column }
-  const set = target.val && constantSet([target.val], undefined, scope, b.literals)
+  const set = target.val && constantSet(target.val, undefined, scope, b.literals)
   return { name, info: {}, ...(set ? { set } : {}) }
 }
 
@@ -182,8 +183,10 @@ export function subsIn(b: Builder, root: unknown, scope: Scope, inJoin: boolean)
 export function whereSubs(b: Builder, where: Node | undefined, scope: Scope): Sub[] {
   const needed = new Set<Pg.SubLink>()
   conjuncts(where, needed)
-  return subsIn(b, where, scope, false).map((sub) => (needed.has(sub.node) ? linked(sub, scope) : sub))
+  return subsIn(b, where, scope, false).map((sub) => (needed.has(sub.node) ? linked(b, sub, scope) : sub))
 }
+
+const EQUALS: Node = { String: { sval: '=' } }
 
 function conjuncts(node: Node | undefined, into: Set<Pg.SubLink>): void {
   const sub = as(node, 'SubLink')
@@ -192,18 +195,17 @@ function conjuncts(node: Node | undefined, into: Set<Pg.SubLink>): void {
   if (bool?.boolop === 'AND_EXPR') for (const arg of bool.args ?? []) conjuncts(arg, into)
 }
 
-function linked(sub: Sub, scope: Scope): Sub {
+function linked(b: Builder, sub: Sub, scope: Scope): Sub {
   const { node, block } = sub
   if (node.subLinkType === 'EXISTS_SUBLINK') return { ...sub, link: [] }
   if (node.subLinkType !== 'ANY_SUBLINK') return sub
-  if (node.operName && strings(node.operName).at(-1) !== '=') return sub
+  if (!isEquals(node.operName ?? [EQUALS], scope, b.literals)) return sub
   const tests = as(node.testexpr, 'RowExpr')?.args ?? (node.testexpr ? [node.testexpr] : [])
   const link: { outer: ColumnKey; output: number }[] = []
   for (const [output, test] of tests.entries()) {
     const outer = columnOf(test, scope)
-    if (outer && comparable(outer.type, block.outputs?.[output]?.info.type)) {
-      link.push({ outer: outer.key, output })
-    }
+    const inner = block.outputs?.[output]
+    if (outer && inner && comparable(outer.type, outputType(inner))) link.push({ outer: outer.key, output })
   }
   return { ...sub, link }
 }

@@ -11,7 +11,7 @@ import type {
 } from '../parse/ast.ts'
 import type { PlanContext } from '../plan/plan.ts'
 import type { Block, Cte, Scope } from './block.ts'
-import type { LiteralIndex } from './conditions.ts'
+import type { Constants } from './constants.ts'
 
 /** Views inside views beyond this are refused; Postgres would refuse a loop itself. */
 const VIEW_DEPTH_MAX = 50
@@ -20,7 +20,7 @@ const VIEW_DEPTH_MAX = 50
 export interface Builder {
   readonly catalog: Catalog
   readonly ctx: PlanContext
-  readonly literals: LiteralIndex
+  readonly literals: Constants
   /** Trees of the views that were opened: their functions count like the statement's. */
   readonly views: Node[]
   /** Names of local tables, in order. */

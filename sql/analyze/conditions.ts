@@ -1,119 +1,177 @@
-import {
-  type A_Const,
-  type A_Expr,
-  as,
-  at,
-  columnName,
-  type Node,
-  strings,
-  type TypeName,
-} from '../parse/ast.ts'
-import type { KeyValue } from '../plan/plan.ts'
-import { type ColumnInfo, lookUp, type Scope } from './block.ts'
-import { type ColumnKey, comparable, type Fact, type ValueSet } from './facts.ts'
-
-/** Finds the literals of the statement by their place. */
-export interface LiteralIndex {
-  readonly text: string
-  /** UTF-16 offset → number of the literal. */
-  readonly byStart: ReadonlyMap<number, number>
-}
+import { type A_Expr, as, columnName, type Node, strings } from '../parse/ast.ts'
+import { type ColumnInfo, lookUp, type Output, type Scope } from './block.ts'
+import { type Constants, castAs, castName, constantOf } from './constants.ts'
+import type { ColumnKey, Constant, Fact, ValueSet } from './facts.ts'
+import { comparable, listTypes, unitedTypes, type ValueType } from './value-types.ts'
 
 /** What a condition says for certain, if it has to be true. */
-export function factsOf(condition: Node | undefined, scope: Scope, literals: LiteralIndex): Fact[] {
+export function factsOf(condition: Node | undefined, scope: Scope, constants: Constants): Fact[] {
   const facts: Fact[] = []
-  if (condition !== undefined) collect(condition, scope, literals, facts)
+  if (condition !== undefined) collect(condition, scope, constants, facts)
   return facts
 }
 
-function collect(node: Node, scope: Scope, literals: LiteralIndex, facts: Fact[]): void {
+function collect(node: Node, scope: Scope, constants: Constants, facts: Fact[]): void {
   const bool = as(node, 'BoolExpr')
   if (bool?.boolop === 'AND_EXPR') {
-    for (const arg of bool.args ?? []) collect(arg, scope, literals, facts)
+    for (const arg of bool.args ?? []) collect(arg, scope, constants, facts)
   } else if (bool?.boolop === 'OR_EXPR') {
-    facts.push(...anyOf(bool.args ?? [], scope, literals))
+    facts.push(...anyOf(bool.args ?? [], scope, constants))
   } else {
     const expr = as(node, 'A_Expr')
-    if (expr && isEquals(expr)) comparison(expr, scope, literals, facts)
+    if (expr && isEquals(expr.name, scope, constants)) comparison(expr, scope, constants, facts)
   }
 }
 
-function isEquals(expr: A_Expr): boolean {
-  const name = strings(expr.name)
-  return name.at(-1) === '=' && (name.length === 1 || name[0] === 'pg_catalog')
+/** The operator is Postgres' own `=`: named as such, or no other can be meant. */
+export function isEquals(name: readonly Node[] | undefined, scope: Scope, constants: Constants): boolean {
+  const parts = strings(name)
+  if (parts.at(-1) !== '=') return false
+  return parts.length === 1 ? meansEquals(scope, constants) : parts[0] === 'pg_catalog'
 }
 
-function comparison(expr: A_Expr, scope: Scope, literals: LiteralIndex, facts: Fact[]): void {
+/**
+ * Whether a bare `=` is Postgres' own: an operator of the user's, for types that a key or a constant may turn into, could
+ * fit better. A view's definition was read under a path that is not known any more.
+ */
+export function meansEquals(scope: Scope, { catalog, ctx }: Constants): boolean {
+  const own = catalog.equalitySchemas
+  if (own === undefined || own.size === 0) return true
+  return !scope.inView && !ctx.searchPath.some((schema) => own.has(schema))
+}
+
+function comparison(expr: A_Expr, scope: Scope, constants: Constants, facts: Fact[]): void {
   if (!expr.lexpr || !expr.rexpr) return
-  if (expr.kind === 'AEXPR_OP') equality(expr.lexpr, expr.rexpr, scope, literals, facts)
-  else if (expr.kind === 'AEXPR_IN')
-    membership(expr.lexpr, as(expr.rexpr, 'List')?.items, scope, literals, facts)
-  else if (expr.kind === 'AEXPR_OP_ANY') {
-    const cast = as(expr.rexpr, 'TypeCast')
-    const element = cast?.typeName ? castName(cast.typeName, true) : undefined
-    if (cast && element === undefined) return
-    const items = as(cast ? cast.arg : expr.rexpr, 'A_ArrayExpr')?.elements
-    membership(expr.lexpr, items, scope, literals, facts, element)
+  if (expr.kind === 'AEXPR_OP') equality(expr.lexpr, expr.rexpr, scope, constants, facts)
+  else if (expr.kind === 'AEXPR_IN') {
+    membership(expr.lexpr, as(expr.rexpr, 'List')?.items ?? [], scope, constants, facts)
+  } else if (expr.kind === 'AEXPR_OP_ANY') {
+    const info = columnOf(expr.lexpr, scope)
+    const set = info && arraySet(expr.rexpr, info.key, scope, constants)
+    if (info && set) facts.push({ kind: 'in', column: info.key, set, strict: true })
   }
 }
 
-function equality(left: Node, right: Node, scope: Scope, literals: LiteralIndex, facts: Fact[]): void {
+function equality(left: Node, right: Node, scope: Scope, constants: Constants, facts: Fact[]): void {
   const rows = [as(left, 'RowExpr')?.args, as(right, 'RowExpr')?.args] as const
   if (rows[0] && rows[1] && rows[0].length === rows[1].length) {
-    for (const [i, item] of rows[0].entries()) equality(item, rows[1][i]!, scope, literals, facts)
+    for (const [i, item] of rows[0].entries()) equality(item, rows[1][i]!, scope, constants, facts)
     return
   }
   const a = columnOf(left, scope)
   const b = columnOf(right, scope)
   if (a && b) {
     if (comparable(a.type, b.type)) facts.push({ kind: 'eq', a: a.key, b: b.key, strict: true })
-  } else if (a) membership(left, [right], scope, literals, facts)
-  else if (b) membership(right, [left], scope, literals, facts)
+  } else if (a) membership(left, [right], scope, constants, facts)
+  else if (b) membership(right, [left], scope, constants, facts)
 }
+
+/** `(a, b) IN ((1, 2), …)` compares column by column, each pair by itself: its items have no type in common. */
+type Typing = 'list' | 'each'
 
 function membership(
   column: Node,
-  items: readonly Node[] | undefined,
+  items: readonly Node[],
   scope: Scope,
-  literals: LiteralIndex,
+  constants: Constants,
   facts: Fact[],
-  castTo?: string,
+  typing: Typing = 'list',
 ): void {
-  if (!items || items.length === 0) return
+  if (items.length === 0) return
   const row = as(column, 'RowExpr')?.args
   if (row) {
     for (const [i, part] of row.entries()) {
       const parts = items.map((item) => as(item, 'RowExpr')?.args?.[i])
-      if (parts.every((p) => p !== undefined)) membership(part, parts, scope, literals, facts)
+      if (parts.every((p) => p !== undefined)) membership(part, parts, scope, constants, facts, 'each')
     }
     return
   }
   const info = columnOf(column, scope)
-  const set = info && constantSet(items, info.key, scope, literals, castTo)
-  if (info && set) facts.push({ kind: 'in', column: info.key, set, strict: true })
+  const values = info && allConstants(items, scope, constants)
+  if (!info || !values) return
+  const found = values.map((v) => v.type)
+  const types = typing === 'each' ? found : listTypes(info.type, found)
+  if (types) facts.push({ kind: 'in', column: info.key, set: setOf(values, types, info.key), strict: true })
 }
 
-/** The set of these constants; undefined when one of them is not a constant of the statement. */
-export function constantSet(
+/** `= ANY (ARRAY[…])`, perhaps with a cast of the array, which is one of each element. */
+function arraySet(node: Node, column: ColumnKey, scope: Scope, constants: Constants): ValueSet | undefined {
+  const cast = as(node, 'TypeCast')
+  const items = as(cast ? cast.arg : node, 'A_ArrayExpr')?.elements
+  const elements = items?.length ? allConstants(items, scope, constants) : undefined
+  if (!elements) return undefined
+  if (!cast) return unitedSet(elements, column)
+  const element = cast.typeName && castName(cast.typeName, true, constants.ctx)
+  const values = element === undefined ? [] : elements.map((e) => castAs(e, element))
+  if (!values.length || !values.every((v) => v !== undefined)) return undefined
+  return setOf(
+    values,
+    values.map((v) => v.type),
+    column,
+  )
+}
+
+/** The constants that the items are; undefined when one of them is none of the statement's. */
+function allConstants(
   items: readonly Node[],
+  scope: Scope,
+  constants: Constants,
+): readonly Constant[] | undefined {
+  const values = items.map((item) => constantOf(item, scope, constants))
+  return values.every((v) => v !== undefined) ? values : undefined
+}
+
+function setOf(
+  values: readonly Constant[],
+  types: readonly ValueType[],
+  column: ColumnKey | undefined,
+): ValueSet {
+  const plain = values.every(({ value: v }) => v.source.kind === 'param' && v.castTo === undefined)
+  const typed = values.map((v, i) => (v.type === types[i] ? v : { ...v, type: types[i]! }))
+  return { values: typed, direct: values.length === 1 || plain ? column : undefined }
+}
+
+/** A constant by itself, which takes its type from where it stands. */
+export function constantSet(
+  item: Node,
   column: ColumnKey | undefined,
   scope: Scope,
-  literals: LiteralIndex,
-  castTo?: string,
+  constants: Constants,
 ): ValueSet | undefined {
-  const values: KeyValue[] = []
-  for (const item of items) {
-    const value = constantOf(item, scope, literals)
-    if (!value) return undefined
-    values.push(castTo !== undefined && value.castTo === undefined ? { ...value, castTo } : value)
-  }
-  const plain = values.every((v) => v.source.kind === 'param' && v.castTo === undefined)
-  return { values, direct: values.length === 1 || plain ? column : undefined }
+  const value = constantOf(item, scope, constants)
+  return value && { values: [value], direct: column }
+}
+
+/** Constants that make up one column of a query. */
+export function constantColumn(
+  items: readonly Node[],
+  scope: Scope,
+  constants: Constants,
+): ValueSet | undefined {
+  const values = allConstants(items, scope, constants)
+  return values && unitedSet(values, undefined)
+}
+
+function unitedSet(values: readonly Constant[], column: ColumnKey | undefined): ValueSet | undefined {
+  const types = unitedTypes(values.map((v) => v.type))
+  return types && setOf(values, types, column)
+}
+
+/** The set as a column of a subquery has it: what had no type is text there. */
+export function asColumn(set: ValueSet): ValueSet | undefined {
+  return unitedSet(set.values, undefined)
+}
+
+/** The type as which others see the output. */
+export function outputType({ info, set }: Output): string | undefined {
+  if (info.type !== undefined || !set) return info.type
+  const types = new Set(asColumn(set)?.values.map((v) => v.type))
+  return types.size === 1 ? [...types][0] : undefined
 }
 
 /** OR: a column that every arm restricts is in the union of the arms' sets. */
-function anyOf(arms: readonly Node[], scope: Scope, literals: LiteralIndex): Fact[] {
-  const perArm = arms.map((arm) => setsByColumn(factsOf(arm, scope, literals)))
+function anyOf(arms: readonly Node[], scope: Scope, constants: Constants): Fact[] {
+  const perArm = arms.map((arm) => setsByColumn(factsOf(arm, scope, constants)))
   const facts: Fact[] = []
   for (const column of perArm[0]?.keys() ?? []) {
     const sets = perArm.map((sets) => sets.get(column))
@@ -143,63 +201,4 @@ export function columnOf(
   const parts = columnName(node)
   const info = parts && lookUp(scope, parts)
   return info?.key === undefined ? undefined : { ...info, key: info.key }
-}
-
-/** A literal, a parameter or a keyword, perhaps negated and cast. */
-export function constantOf(node: Node, scope: Scope, literals: LiteralIndex): KeyValue | undefined {
-  const param = as(node, 'ParamRef')
-  if (param) return { source: { kind: 'param', number: param.number ?? 0 } }
-  const constant = as(node, 'A_Const')
-  if (constant) return literalOf(constant, scope, literals)
-  const cast = as(node, 'TypeCast')
-  if (cast?.arg && cast.typeName) {
-    const inner = constantOf(cast.arg, scope, literals)
-    const castTo = castName(cast.typeName, false)
-    return inner && inner.castTo === undefined && castTo !== undefined ? { ...inner, castTo } : undefined
-  }
-  return signed(as(node, 'A_Expr'), scope, literals)
-}
-
-/** `+5` and `-7::bigint`; the grammar itself folds the sign into `-5`. */
-function signed(expr: A_Expr | undefined, scope: Scope, literals: LiteralIndex): KeyValue | undefined {
-  const sign = strings(expr?.name)
-  if (expr?.kind !== 'AEXPR_OP' || expr.lexpr || !expr.rexpr || sign.length !== 1) return undefined
-  const inner = constantOf(expr.rexpr, scope, literals)
-  if (inner?.source.kind !== 'literal' || !isNumber(expr.rexpr)) return undefined
-  if (sign[0] === '+') return inner
-  if (sign[0] !== '-' || inner.source.negate) return undefined
-  return { ...inner, source: { ...inner.source, negate: true } }
-}
-
-function isNumber(node: Node): boolean {
-  const cast = as(node, 'TypeCast')
-  if (cast) {
-    const name = cast.typeName && castName(cast.typeName, false)
-    return (
-      ['int2', 'int4', 'int8', 'numeric'].includes(name ?? '') && cast.arg !== undefined && isNumber(cast.arg)
-    )
-  }
-  const constant = as(node, 'A_Const')
-  return constant?.ival !== undefined || constant?.fval !== undefined
-}
-
-function literalOf(constant: A_Const, scope: Scope, literals: LiteralIndex): KeyValue | undefined {
-  if (constant.isnull) return { source: { kind: 'constant', value: null } }
-  if (constant.boolval) {
-    return { source: { kind: 'constant', value: constant.boolval.boolval ? 'true' : 'false' } }
-  }
-  if (scope.inView || constant.bsval) return undefined
-  const start = at(constant)
-  const sign = /^-[\s(]*/.exec(literals.text.slice(start, start + 20))?.[0] ?? ''
-  const index = literals.byStart.get(start + sign.length)
-  return index === undefined ? undefined : { source: { kind: 'literal', index, negate: sign !== '' } }
-}
-
-/** `int8` for `bigint`, `pg_catalog.int8` and `int8`; undefined for arrays, modifiers and what is not built in. */
-export function castName(type: TypeName, ofArray: boolean): string | undefined {
-  const names = strings(type.names)
-  if (type.setof || type.pct_type || (type.typmods?.length ?? 0) > 0) return undefined
-  if ((type.arrayBounds?.length ?? 0) !== (ofArray ? 1 : 0)) return undefined
-  if (names.length === 2 && names[0] !== 'pg_catalog') return undefined
-  return names.length > 2 ? undefined : names.at(-1)
 }

@@ -1,5 +1,6 @@
 import type { KeyType } from '../catalog.ts'
 import type { KeyValue } from '../plan/plan.ts'
+import { comparesByHash, type ValueType } from './value-types.ts'
 
 /** A column of one FROM item: `<leaf id>.<name>`; every occurrence of a table has its own. */
 export type ColumnKey = string
@@ -7,9 +8,15 @@ export type ColumnKey = string
 export const columnKey = (leaf: number, name: string): ColumnKey => `${leaf}.${name}`
 export const leafOf = (column: ColumnKey): number => Number.parseInt(column, 10)
 
+/** A constant of the statement, and the type as which it is compared. */
+export interface Constant {
+  readonly value: KeyValue
+  readonly type: ValueType
+}
+
 /** Compared by identity: columns joined by equality get the very same set. */
 export interface ValueSet {
-  readonly values: readonly KeyValue[]
+  readonly values: readonly Constant[]
   /** Straight from `key = $n` or `key IN ($1, $2)`: a parameter in it has the type of the column. */
   readonly direct: ColumnKey | undefined
 }
@@ -65,21 +72,6 @@ export function rejectsNull(facts: readonly Fact[], leaves: ReadonlySet<number>)
   return false
 }
 
-/** Type names that may be compared without a conversion that changes what equality means. */
-const FAMILY: Readonly<Record<string, string>> = {
-  smallint: 'int',
-  integer: 'int',
-  bigint: 'int',
-  text: 'text',
-  'character varying': 'text',
-}
-
-/** Equal values of the two types are equal keys. An unknown type is that of a constant. */
-export function comparable(a: string | undefined, b: string | undefined): boolean {
-  if (a === undefined || b === undefined) return true
-  return (FAMILY[a] ?? a) === (FAMILY[b] ?? b)
-}
-
 const INTEGERS = ['int2', 'int4', 'int8']
 const CASTS: Readonly<Record<KeyType, readonly string[]>> = {
   int2: INTEGERS,
@@ -96,7 +88,12 @@ const CASTS: Readonly<Record<KeyType, readonly string[]>> = {
   bytea: ['bytea'],
 }
 
-/** The casts in the set leave equality with a key of that type what it is. */
+/** The key is assigned one of these: the conversions leave them what they are, or Postgres is asked. */
 export function acceptsCasts(keyType: KeyType, set: ValueSet): boolean {
-  return set.values.every((v) => v.castTo === undefined || CASTS[keyType].includes(v.castTo))
+  return set.values.every(({ value: { castTo } }) => castTo === undefined || CASTS[keyType].includes(castTo))
+}
+
+/** Whoever equals one of these has its hash. */
+export function restrictsKey(keyType: KeyType, set: ValueSet): boolean {
+  return set.values.every(({ type }) => comparesByHash(keyType, type))
 }

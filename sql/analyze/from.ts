@@ -14,7 +14,7 @@ import {
   type Tree,
 } from './block.ts'
 import { type Builder, enterView, leaveView, resolveRelation } from './builder.ts'
-import { factsOf } from './conditions.ts'
+import { factsOf, meansEquals, outputType } from './conditions.ts'
 import { columnKey, type Fact } from './facts.ts'
 import { beside, commonNames, joinUsing, relationColumns, renamed, tableSpace } from './spaces.ts'
 import { traitsOf, unstableBecause } from './traits.ts'
@@ -160,7 +160,8 @@ function queryItem(
     const name = names[i] ?? output.name
     // Output names can repeat, so the position makes the key.
     const key = columnKey(id, `#${i}`)
-    return { name, info: { ...output.info, key } }
+    const type = outputType(output)
+    return { name, info: type === undefined ? { ...output.info, key } : { ...output.info, key, type } }
   })
   const leaf: Leaf = { kind: 'query', id, columns, block, lateral, ...(cte ? { cte } : {}) }
   return { tree: leafTree(leaf), space: tableSpace(alias, undefined, columns, outputs === undefined) }
@@ -197,7 +198,7 @@ function buildJoin(b: Builder, node: JoinExpr, lateral: Scope, expressions: Join
   const rightScope: Scope = { ...lateral, space: beside(lateral.space, left.space) }
   const right = buildItem(b, node.rarg!, rightScope, expressions)
   const names = node.isNatural ? commonNames(left.space, right.space) : strings(node.usingClause)
-  const joined = joinUsing(left.space, right.space, names ?? [], type)
+  const joined = joinUsing(left.space, right.space, names ?? [], type, meansEquals(lateral, b.literals))
   let space = joined.space
   if (names === undefined) space = { ...space, columns: [], open: true }
   const scope: Scope = { ...lateral, space: beside(left.space, right.space) }

@@ -1,5 +1,6 @@
 import type { Block, Leaf, Output, Sub, Tree } from './block.ts'
 import { isIn, isSame } from './build.ts'
+import { asColumn } from './conditions.ts'
 import { type ColumnKey, type Fact, type ValueSet, valuesOf } from './facts.ts'
 
 /** What holds for every row that a query gives, in terms of its own columns. */
@@ -30,7 +31,8 @@ export function linkFacts(sub: Sub): readonly Fact[] {
 }
 
 function linkTo(outer: ColumnKey, output: Output | undefined): Fact[] {
-  if (output?.set) return [{ kind: 'in', column: outer, set: output.set, strict: true }]
+  const set = output?.set && asColumn(output.set)
+  if (set) return [{ kind: 'in', column: outer, set, strict: true }]
   if (output?.info.key === undefined) return []
   return [{ kind: 'eq', a: outer, b: output.info.key, strict: true }]
 }
@@ -55,8 +57,9 @@ function armSets(block: Block): Fact[] {
   for (const [i, output] of (block.outputs ?? []).entries()) {
     const [left, right] = block.arms.map((arm) => outputSet(arm, i))
     let set: ValueSet | undefined
-    if (operation === 'UNION')
-      set = left && right && { values: [...left.values, ...right.values], direct: undefined }
+    if (output.info.type === undefined) set = undefined
+    else if (operation === 'UNION')
+      set = left && right && asColumn({ values: [...left.values, ...right.values], direct: undefined })
     else if (operation === 'INTERSECT') set = left ?? right
     else if (operation === 'EXCEPT') set = left
     if (set && output.info.key !== undefined) facts.push(isIn(output.info.key, set))
@@ -67,7 +70,7 @@ function armSets(block: Block): Fact[] {
 /** The constants that an output column is one of, whichever way the query is used. */
 export function outputSet(block: Block, index: number): ValueSet | undefined {
   const output = block.outputs?.[index]
-  if (output?.set) return output.set
+  if (output?.set) return asColumn(output.set)
   return output?.info.key === undefined ? undefined : valuesOf(guaranteeOf(block), output.info.key)
 }
 
@@ -100,7 +103,7 @@ function leafFacts(leaf: Leaf): Fact[] {
   for (const [i, output] of (leaf.block.outputs ?? []).entries()) {
     const column = leaf.columns[i]?.info.key
     if (column === undefined) continue
-    const set = inline ? output.set : outputSet(leaf.block, i)
+    const set = inline ? output.set && asColumn(output.set) : outputSet(leaf.block, i)
     if (set) facts.push(isIn(column, set))
     else if (inline && output.info.key !== undefined) facts.push(isSame(column, output.info.key))
   }

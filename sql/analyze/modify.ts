@@ -218,7 +218,7 @@ function mergeInsert(
   const columns = insertColumns(relation, cols ? { cols } : {}, clause.values?.length)
   const value = clause.values?.[columns?.indexOf(relation.key.column) ?? -1]
   if (!value) return [{ relation }]
-  const set = constantSet([value], columnKey(-1, 'insert'), scope, b.literals)
+  const set = constantSet(value, columnKey(-1, 'insert'), scope, b.literals)
   if (set) return [{ relation, set }]
   const column = columnOf(value, scope)
   return [column === undefined ? { relation } : { relation, column }]

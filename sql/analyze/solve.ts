@@ -4,14 +4,15 @@ import { isIn, isSame } from './build.ts'
 import {
   acceptsCasts,
   type ColumnKey,
-  comparable,
   equals,
   type Fact,
   rejectsNull,
+  restrictsKey,
   type ValueSet,
   valuesOf,
 } from './facts.ts'
 import { guaranteeOf, guaranteeOfTree, isInline, keyColumn, linkFacts, rowFacts } from './guarantee.ts'
+import { comparable, NUMBER } from './value-types.ts'
 
 /** A place where the statement reads or writes a sharded table. */
 export interface Occurrence {
@@ -113,18 +114,24 @@ function restrictionsAsFacts(occurrences: readonly Occurrence[]): Fact[] {
 function addInserts(s: Solver, block: Block, facts: readonly Fact[]): void {
   for (const insert of block.modify?.inserts ?? []) {
     const { relation } = insert
-    const accepts = (set: ValueSet) => acceptsCasts(relation.key!.type, set)
-    let set = insert.set && accepts(insert.set) ? insert.set : undefined
-    if (insert.column !== undefined) set = valuesOf(facts, insert.column.key, accepts)
+    const { type } = relation.key!
+    let set = insert.set && acceptsCasts(type, insert.set) ? insert.set : undefined
+    // Of another type, what the column equals is not what is stored.
+    if (insert.column !== undefined && comparable(insert.column.type, keyColumnType(relation)))
+      set = valuesOf(facts, insert.column.key, (v) => restrictsKey(type, v) && acceptsCasts(type, v))
     const converted = !keepsValue(relation, insert.column?.type)
     s.occurrences.push({ relation, set, column: undefined, converted })
   }
 }
 
 /** Values of this type go into the shard key's column as they are. */
-function keepsValue({ key, columns }: Relation, type: string | undefined): boolean {
-  return type !== undefined && key?.typmod === undefined && comparable(type, columns[key?.index ?? -1]?.type)
+function keepsValue(relation: Relation, type: string | undefined): boolean {
+  // A number may have a fraction.
+  if (type === NUMBER || relation.key?.typmod !== undefined) return false
+  return comparable(type, keyColumnType(relation))
 }
+
+const keyColumnType = ({ key, columns }: Relation) => columns[key?.index ?? -1]?.type
 
 /** Set operations, and the source of an INSERT. */
 function solveArms(s: Solver, block: Block, env: Env, arms: Status[]): Status {
@@ -281,7 +288,7 @@ function solveLeaf(s: Solver, leaf: Leaf, facts: readonly Fact[], env: Env): Sta
   const { relation } = leaf
   const column = keyColumn(leaf)
   if (column === undefined) return bad(`table "${relation.name}", whose shard key is not known`)
-  const set = valuesOf(facts, column, (v) => acceptsCasts(relation.key!.type, v))
+  const set = valuesOf(facts, column, (v) => restrictsKey(relation.key!.type, v))
   s.occurrences.push({ relation, set, column, converted: false })
   const colocation = relation.colocation ?? -1
   for (const other of equals(facts, [column])) {

@@ -1,6 +1,7 @@
 import type { Relation } from '../catalog.ts'
 import type { JoinType, NamedColumn, Space, SpaceTable } from './block.ts'
-import { columnKey, comparable, type Fact } from './facts.ts'
+import { columnKey, type Fact } from './facts.ts'
+import { comparable } from './value-types.ts'
 
 /** Namespaces of FROM items and how joins merge them. */
 
@@ -45,14 +46,20 @@ export interface UsingJoin {
   readonly merged: readonly NamedColumn[]
 }
 
-/** JOIN … USING (names): the columns are merged into one, and equal in rows that have both sides. */
-export function joinUsing(left: Space, right: Space, names: readonly string[], type: JoinType): UsingJoin {
+/** JOIN … USING (names): the columns are merged into one; where `equals`, they are equal in rows that have both sides. */
+export function joinUsing(
+  left: Space,
+  right: Space,
+  names: readonly string[],
+  type: JoinType,
+  equals: boolean,
+): UsingJoin {
   const on: Fact[] = []
   const merged: NamedColumn[] = []
   for (const name of names) {
     const l = only(left, name)
     const r = only(right, name)
-    if (l?.info.key && r?.info.key && comparable(l.info.type, r.info.type)) {
+    if (equals && l?.info.key && r?.info.key && comparable(l.info.type, r.info.type)) {
       on.push({ kind: 'eq', a: l.info.key, b: r.info.key, strict: true })
     }
     const side = type === 'right' ? r : type === 'full' ? undefined : l

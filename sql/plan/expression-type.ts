@@ -1,5 +1,5 @@
 import { type ColumnInfo, lookUp, type Scope } from '../analyze/block.ts'
-import { castName } from '../analyze/conditions.ts'
+import { castName } from '../analyze/constants.ts'
 import { as, columnName, kindOf, type Node, qualified, strings } from '../parse/ast.ts'
 
 /** Types that sums and averages are made of, by the name that casts use. */

@@ -1,7 +1,7 @@
 import type * as Pg from '@pgsql/types'
 import { PgError } from '../../errors/pg-error.ts'
 import { EMPTY_SPACE, type Scope } from '../analyze/block.ts'
-import { constantOf } from '../analyze/conditions.ts'
+import { constantOf } from '../analyze/constants.ts'
 import { acceptsCasts } from '../analyze/facts.ts'
 import { as, kindOf, type Node } from '../parse/ast.ts'
 import { type RowValue, rowBegins } from './begun-rows.ts'
@@ -126,7 +126,7 @@ function keyConstant(insert: Insert, item: Node | undefined): KeyValue | undefin
   const { key } = insert.relation
   const value = item && constantOf(item, NO_SCOPE, insert.a.literals)
   if (!key || !value) return undefined
-  return acceptsCasts(key.type, { values: [value], direct: undefined }) ? value : undefined
+  return acceptsCasts(key.type, { values: [value], direct: undefined }) ? value.value : undefined
 }
 
 function fillsFor(insert: Insert, rows: readonly (readonly Node[])[], columns: readonly string[]): Fill[] {

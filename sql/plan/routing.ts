@@ -119,7 +119,7 @@ export function restrictionsOf(occurrences: readonly Occurrence[]): KeyRestricti
   for (const { relation, set, converted } of occurrences) {
     const key = relation.key
     if (!set || !key) return undefined
-    const base: KeyRestriction = { keyType: key.type, values: set.values }
+    const base: KeyRestriction = { keyType: key.type, values: set.values.map((v) => v.value) }
     const assigned = key.typmod === undefined ? {} : { typmod: key.typmod }
     const restriction = converted ? { ...base, assigned } : base
     const print = JSON.stringify(restriction)
@@ -152,7 +152,7 @@ export function paramsToDescribe(a: Analysis, ctx: PlanContext): number[] {
   for (const { relation, set, column } of a.occurrences) {
     if (!set) continue
     const direct = column === undefined || isDirect(set, keyTypes, relation.key!.type)
-    for (const { source, castTo } of set.values) {
+    for (const { source, castTo } of set.values.map((v) => v.value)) {
       if (source.kind !== 'param' || (ctx.paramTypes[source.number - 1] ?? 0) !== 0) continue
       const once = a.params.get(source.number) === 1
       if (!once || !(direct || castTo !== undefined)) found.add(source.number)

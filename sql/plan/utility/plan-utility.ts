@@ -103,6 +103,9 @@ const everywhere = (tag: string) => () => ddl(tag, 'all')
 const everywhereChanging = (tag: string) => () => ddl(tag, 'all', { changesMap: true })
 /** The same too, but where it is about the row type of a local table, or what is made of one, the others lack that. */
 const wherePossible = (tag: string) => (scope: Scope) => ddlWhereItExists(scope, tag)
+/** Names of functions and operators: calls and comparisons may mean these from now on. */
+const changesCalls = (kind: string | undefined): boolean =>
+  kind === 'OBJECT_AGGREGATE' || kind === 'OBJECT_OPERATOR'
 const onHome = (tag: string) => () => ddl(tag, 'home')
 
 const SESSION: Handlers = {
@@ -167,7 +170,7 @@ const OBJECTS: Handlers = {
   CreateSchemaStmt: planCreateSchema,
   DefineStmt: (scope, body) =>
     ddlWhereItExists(scope, `CREATE ${objectWords(body.kind)}`, {
-      changesMap: body.kind === 'OBJECT_AGGREGATE',
+      changesMap: changesCalls(body.kind),
     }),
   CreateExtensionStmt: everywhereChanging('CREATE EXTENSION'),
   AlterExtensionStmt: everywhereChanging('ALTER EXTENSION'),
@@ -181,7 +184,7 @@ const OBJECTS: Handlers = {
   AlterDomainStmt: wherePossible('ALTER DOMAIN'),
   AlterCollationStmt: everywhere('ALTER COLLATION'),
   CreateConversionStmt: wherePossible('CREATE CONVERSION'),
-  CreateCastStmt: wherePossible('CREATE CAST'),
+  CreateCastStmt: (scope) => ddlWhereItExists(scope, 'CREATE CAST', { changesMap: true }),
   CreateTransformStmt: wherePossible('CREATE TRANSFORM'),
   CreatePLangStmt: everywhere('CREATE LANGUAGE'),
   CreateAmStmt: everywhere('CREATE ACCESS METHOD'),
