@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { evenSlots } from '../cluster/slots.ts'
 import { PgError } from '../errors/pg-error.ts'
-import type { AgentLink } from '../protocol/agent-link.ts'
+import type { AgentLink, LinkEvents, SignalVerb } from '../protocol/agent-link.ts'
 import { errorResponse } from '../protocol/wire/backend-messages.ts'
 import { installSql } from '../sql/install/schema.ts'
 import { useParser } from '../sql/parse/parser.ts'
@@ -20,6 +20,7 @@ import { closeGently } from './listener/client-connection.ts'
 import { Listener, type ListenerLimits, type SessionContext, type TlsFiles } from './listener/listener.ts'
 import { ParserSupply } from './parser/parser-supply.ts'
 import { ClientSession } from './session/client-session.ts'
+import { TERMINATED } from './session/session-timers.ts'
 
 export interface CoordinatorOptions {
   readonly version: string
@@ -88,16 +89,17 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     await install(internal)
     return CatalogStore.open(home, options.links.length, new TypeNumbers(internal, options.log))
   })
-  const node = makeNode(options, catalogs)
   const sessions = new Set<ClientSession>()
+  const node = makeNode(options, catalogs, (pid, verb) => {
+    for (const session of sessions) if (session.sessionId === pid) signalled(session, verb)
+  })
   const { id: coordinatorId, links, log } = options
   const deadlocks = new DeadlockDetector({ coordinatorId, links, log, sessions: () => sessions })
   const planner = new Planner(options.planCache ?? PLAN_CACHE)
-  let nextSessionId = options.links.length + 1
 
   const onSession = (context: SessionContext): void => {
     if (context.database !== options.database) return refuseDatabase(context)
-    const sessionId = nextSessionId++
+    const sessionId = context.pid
     let session: ClientSession
     const onClosed = () => sessions.delete(session)
     try {
@@ -166,6 +168,12 @@ function infoOf(
   }
 }
 
+/** Somebody who may has asked for it. */
+function signalled(session: ClientSession, verb: SignalVerb): void {
+  if (verb === 'cancel') session.cancel()
+  else session.fatal(TERMINATED)
+}
+
 /** A shard that goes away while we start comes back, as one does later. */
 async function untilReached<T>(log: Logger, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -188,7 +196,11 @@ async function install(internal: readonly InternalConnection[]): Promise<void> {
   }
 }
 
-function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): CoordinatorNode {
+function makeNode(
+  options: CoordinatorOptions,
+  catalogs: CatalogStore,
+  signal: NonNullable<LinkEvents['signal']>,
+): CoordinatorNode {
   const limits = { ...NODE_LIMITS, ...options.limits }
   const tickets = new TxnTickets(TRANSACTIONS_AT_FIRST)
   const statementTickets = new TxnTickets(0)
@@ -218,6 +230,7 @@ function makeNode(options: CoordinatorOptions, catalogs: CatalogStore): Coordina
         options.commits.linkLost()
         log.warn({ shard, why }, 'shard is down')
       },
+      signal,
     })
   }
   return {

@@ -224,8 +224,29 @@ export type ControlRequest =
   | { readonly kind: 'release'; readonly id: number; readonly go: boolean }
   /** Defaults of roles or databases have changed: who comes next gets a backend that was started afterwards. */
   | { readonly kind: 'renew' }
-  /** Which sessions, of all coordinators, wait on this shard for which others. */
-  | { readonly kind: 'waits' }
+  /** Which sessions, of all coordinators, wait on this shard for which others. `now`: waits that began just now too. */
+  | { readonly kind: 'waits'; readonly now?: boolean }
+  /** The client sessions of all coordinators, and what Postgres' view shows of their backends on this shard. */
+  | { readonly kind: 'sessions'; readonly view?: 'pg_stat_activity' | 'pg_locks' | undefined }
+  /** Asks the session's coordinator to cancel what it runs, or to end it. */
+  | {
+      readonly kind: 'signal'
+      readonly coordinatorId: string
+      readonly pid: number
+      readonly verb: SignalVerb
+    }
+
+export type SignalVerb = 'cancel' | 'terminate'
+
+/** A client session as an agent knows it. */
+export interface ClientSessionInfo {
+  readonly coordinatorId: string
+  /** That of its BackendKeyData. */
+  readonly pid: number
+  readonly user: string
+  /** Rows of the view that was asked for, as JSON objects, as long as it has a backend here. */
+  readonly rows: readonly Readonly<Record<string, unknown>>[]
+}
 
 export interface CutAnswer {
   readonly kind: 'cut'
@@ -247,6 +268,7 @@ export type ControlReply =
   | { readonly kind: 'ok' }
   | { readonly kind: 'status'; readonly status: AgentStatus }
   | { readonly kind: 'waits'; readonly edges: readonly WaitEdge[] }
+  | { readonly kind: 'sessions'; readonly sessions: readonly ClientSessionInfo[] }
   | CutAnswer
 
 /** A session of some coordinator, as a wait on one shard shows it. */
@@ -282,6 +304,8 @@ export interface LinkEvents {
   quota(shard: number, transactionsMax: number): void
   up(shard: number): void
   down(shard: number, why: string): void
+  /** Somebody who may wants a session of this coordinator cancelled, or ended. */
+  signal?(pid: number, verb: SignalVerb): void
 }
 
 export interface AgentLink {

@@ -6,15 +6,23 @@
 import { randomUUID } from 'node:crypto'
 import { weftError } from '../errors/catalog.ts'
 import type { PgError } from '../errors/pg-error.ts'
-import type { AgentLink, AgentStatus, LinkEvents, WaitEdge } from '../protocol/agent-link.ts'
+import type {
+  AgentLink,
+  AgentStatus,
+  ClientSessionInfo,
+  LinkEvents,
+  SignalVerb,
+  WaitEdge,
+} from '../protocol/agent-link.ts'
 import { noFailpoints } from '../txn/failpoints.ts'
 import { parseGid } from '../txn/gid.ts'
 import type { HlcClock } from '../txn/hlc.ts'
 import { type AgentClock, type AgentOptions, type PoolOptions, poolDefaults } from './config.ts'
 import { Gate, type HeldListener } from './gate/gate.ts'
 import { type AgentRecord, MARK_SQL, Ownership } from './gate/ownership.ts'
+import { clientSessions, type SessionView } from './participant/client-sessions.ts'
 import { CommittedTransactions } from './participant/committed.ts'
-import { listPrepared } from './participant/prepared-list.ts'
+import { type Admin, listPrepared } from './participant/prepared-list.ts'
 import { ProbeKeeper } from './participant/probe.ts'
 import { Recovery } from './participant/recovery.ts'
 import { adminOf, TwoPhase } from './participant/two-phase.ts'
@@ -245,14 +253,28 @@ class ShardAgent implements Agent, LinkHost {
     for (const link of this.links) yield* link.sessions()
   }
 
-  waits(): Promise<readonly WaitEdge[]> {
+  waits(now: boolean): Promise<readonly WaitEdge[]> {
     const { links } = this
-    return findWaits({
-      admin: adminOf((sql) => this.ownership.run(sql)),
-      sessions: function* (): Iterable<WaitingSession> {
-        for (const link of links) yield* link.waitingSessions()
-      },
-    })
+    const sessions = function* (): Iterable<WaitingSession> {
+      for (const link of links) yield* link.waitingSessions()
+    }
+    return findWaits({ admin: this.admin, sessions }, now)
+  }
+
+  clientSessions(view: SessionView | undefined): Promise<readonly ClientSessionInfo[]> {
+    const sessions = () => [...this.links].flatMap((link) => [...link.clientSessions()])
+    return clientSessions({ admin: this.admin, sessions }, view)
+  }
+
+  signal(coordinatorId: string, pid: number, verb: SignalVerb): void {
+    for (const link of this.links) {
+      if (link.coordinatorId === coordinatorId)
+        for (const events of link.subscribers) events.signal?.(pid, verb)
+    }
+  }
+
+  private get admin(): Admin {
+    return adminOf((sql) => this.ownership.run(sql))
   }
 
   private async versionChanged(version: number): Promise<void> {

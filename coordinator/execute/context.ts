@@ -1,7 +1,7 @@
 import type { AgentLink, Settings, StatementRef } from '../../protocol/agent-link.ts'
 import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
-import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
+import type { Plan, PreparedPlan, SessionPidsPlan } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
 import type { SessionSettings } from '../settings/settings.ts'
@@ -140,8 +140,8 @@ export interface ExecContext {
   readonly hasTransactionSnapshots: boolean
   readonly causal: Causal
   /** Plans another statement text for this session (EXECUTE, EXPLAIN). */
-  /** SQL-level PREPARE, EXECUTE, DEALLOCATE. */
-  runPrepared(exec: Execution, plan: PreparedPlan): Promise<void>
+  /** SQL-level PREPARE, EXECUTE, DEALLOCATE; what names backends, and runs as another text too. */
+  runPrepared(exec: Execution, plan: PreparedPlan | SessionPidsPlan): Promise<void>
   /** Postgres, or Weft, waits for COPY data: the client's messages go to `feed` while it is open. */
   readCopy(feed: CopyFeed): void
   /** Sends the client the current value of every reported parameter that may have changed. */

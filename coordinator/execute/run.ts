@@ -40,6 +40,7 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
     case 'setting':
       return runSetting(ctx, exec, plan)
     case 'prepared':
+    case 'session-pids':
       return ctx.runPrepared(exec, plan)
     case 'cursor':
       return runCursor(ctx, exec, plan)

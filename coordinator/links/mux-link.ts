@@ -201,6 +201,9 @@ export class MuxLink implements AgentLink {
         this.agentIsUp = false
         this.downWhy = event.why
         for (const events of subscribers) events.down(shard, event.why)
+        return
+      case 'signal':
+        for (const events of subscribers) events.signal?.(event.pid, event.verb)
     }
   }
 

@@ -4,6 +4,8 @@ import { invariant } from '../../errors/pg-error.ts'
 
 /** Protocol 3.0. */
 const SECRET_BYTES = 4
+/** Session pids begin where those of Linux processes end: none is ever mistaken for a backend's. */
+const PID_MIN = 2 ** 22
 const PID_MAX = 2 ** 31
 
 export interface CancelKey {
@@ -24,8 +26,8 @@ export class CancelKeys {
   /** A new key; `onCancel` is called for each request that knows it. */
   create(onCancel: () => void): CancelKey {
     invariant(this.#entries.size < PID_MAX / 2, 'cancel keys leak')
-    let pid = randomInt(1, PID_MAX)
-    while (this.#entries.has(pid)) pid = randomInt(1, PID_MAX)
+    let pid = randomInt(PID_MIN, PID_MAX)
+    while (this.#entries.has(pid)) pid = randomInt(PID_MIN, PID_MAX)
     const entry: Entry = { secret: randomBytes(SECRET_BYTES), onCancel }
     this.#entries.set(pid, entry)
     const release = () => {

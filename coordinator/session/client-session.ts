@@ -6,7 +6,7 @@ import { backendKeyData, errorResponse, readyForQuery } from '../../protocol/wir
 import { FrameReader, MSG, STATUS } from '../../protocol/wire/frames.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import { quickVerb } from '../../sql/lex/inspect.ts'
-import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
+import type { Plan, PreparedPlan, SessionPidsPlan } from '../../sql/plan/plan.ts'
 import type { WatchedSession } from '../commit/deadlock-detector.ts'
 import { Causal } from '../execute/causal.ts'
 import { ClientOutput } from '../execute/client-output.ts'
@@ -358,7 +358,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     return this.slow.planText(text, paramTypes)
   }
 
-  runPrepared(exec: Execution, plan: PreparedPlan): Promise<void> {
+  runPrepared(exec: Execution, plan: PreparedPlan | SessionPidsPlan): Promise<void> {
     return runPrepared(this, this.slow, exec, plan)
   }
 

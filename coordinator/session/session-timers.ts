@@ -122,8 +122,16 @@ function timer(ms: number, fire: () => void): NodeJS.Timeout {
 
 /** Postgres ended the session, not only a statement of it. */
 export function endsSession(error: PgError): boolean {
-  return error.severity === 'FATAL' && (error.code === IDLE_TOO_LONG.code || error.code === '25P04')
+  if (error.severity !== 'FATAL') return false
+  return error === TERMINATED || error.code === IDLE_TOO_LONG.code || error.code === '25P04'
 }
+
+/** By pg_terminate_backend(). */
+export const TERMINATED = new PgError({
+  severity: 'FATAL',
+  code: '57P01',
+  message: 'terminating connection due to administrator command',
+})
 
 const IDLE_TOO_LONG = new PgError({
   severity: 'FATAL',

@@ -1,7 +1,7 @@
 import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete } from '../../protocol/wire/backend-messages.ts'
 import { bind, parseBind } from '../../protocol/wire/frontend-messages.ts'
-import type { PreparedPlan } from '../../sql/plan/plan.ts'
+import type { PreparedPlan, SessionPidsPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
@@ -12,6 +12,7 @@ import type { ClientSession } from './client-session.ts'
 import { describeStatement } from './describe.ts'
 import { planned } from './planned.ts'
 import { Prepared, surrounded } from './prepared.ts'
+import { runSessionPids } from './session-pids.ts'
 import type { SlowPath } from './slow-path.ts'
 
 /** SQL's own PREPARE, EXECUTE and DEALLOCATE. They share their names with the protocol's, as in Postgres. */
@@ -19,8 +20,9 @@ export async function runPrepared(
   session: ClientSession,
   slow: SlowPath,
   exec: Execution,
-  plan: PreparedPlan,
+  plan: PreparedPlan | SessionPidsPlan,
 ): Promise<void> {
+  if (plan.kind === 'session-pids') return runSessionPids(session, exec, plan)
   const { prepared, out } = session
   switch (plan.verb) {
     case 'prepare':

@@ -1,6 +1,13 @@
 /** Frames about the link itself. */
 import type { PgError } from '../../errors/pg-error.ts'
-import type { ControlReply, ControlRequest, Settings, StatementRef, Timestamp } from '../agent-link.ts'
+import type {
+  ControlReply,
+  ControlRequest,
+  Settings,
+  SignalVerb,
+  StatementRef,
+  Timestamp,
+} from '../agent-link.ts'
 import { KIND, MUX_VERSION, muxViolation } from './frame-kinds.ts'
 import { type FrameWriter, textBytesMax } from './frame-writer.ts'
 import { errorBytes, errorOf, FrameBody, jsonBytes } from './values.ts'
@@ -66,17 +73,21 @@ export type LinkEvent =
   | { readonly kind: 'quota'; readonly transactionsMax: number }
   | { readonly kind: 'up' }
   | { readonly kind: 'down'; readonly why: string }
+  | { readonly kind: 'signal'; readonly pid: number; readonly verb: SignalVerb }
 
 export function writeEvent(out: FrameWriter, event: LinkEvent): void {
   out.begin(KIND.event, 0, 0).endWith(jsonBytes(event))
 }
 
 export function readEvent(body: FrameBody): LinkEvent {
-  const { kind, version, transactionsMax, why } = body.json()
+  const { kind, version, transactionsMax, why, pid, verb } = body.json()
   if (kind === 'mapVersion' && typeof version === 'number') return { kind, version }
   if (kind === 'quota' && typeof transactionsMax === 'number') return { kind, transactionsMax }
   if (kind === 'up') return { kind }
   if (kind === 'down' && typeof why === 'string') return { kind, why }
+  if (kind === 'signal' && typeof pid === 'number' && (verb === 'cancel' || verb === 'terminate')) {
+    return { kind, pid, verb }
+  }
   throw muxViolation(`an event "${String(kind)}" that is not understood`)
 }
 

@@ -25,11 +25,11 @@ type Row = Readonly<Record<string, unknown>>
 const WAIT_MS_MIN = 100
 
 /** Looks once. Sessions that wait for something which is not Weft's, or is nobody's session, are left out. */
-export async function findWaits(host: WaitsHost): Promise<readonly WaitEdge[]> {
+export async function findWaits(host: WaitsHost, now = false): Promise<readonly WaitEdge[]> {
   const sessions = [...host.sessions()]
   const pids = sessions.filter(({ hasBackend }) => hasBackend).map(({ pid }) => pid)
   if (pids.length === 0 || sessions.length < 2) return []
-  const rows = await host.admin.query(waitsSql(pids))
+  const rows = await host.admin.query(waitsSql(pids, now ? 0 : WAIT_MS_MIN))
   if (rows.length === 0) return []
   const found = new Map<unknown, WaitingSession>()
   // Of this moment, not of the one in which Postgres looked: a session that has changed its backend since shows with
@@ -115,12 +115,12 @@ const LOCK_NAME = `CASE w.locktype
   ELSE format('%s %s of class %s of database %s', w.locktype, w.objid, w.classid, w.database) END`
 
 /** A prepared transaction is known among the locks' holders by the lock on its own id. */
-function waitsSql(pids: readonly number[]): string {
+function waitsSql(pids: readonly number[], waitMsMin: number): string {
   const activity = (alias: string) => `(extract(epoch FROM ${alias}.xact_start) * 1000)::text`
   return `WITH w AS MATERIALIZED (
     SELECT *, pg_catalog.pg_blocking_pids(pid) AS blockers FROM pg_catalog.pg_locks
     WHERE NOT granted AND pid = ANY (ARRAY[${pids.join()}])
-      AND waitstart < pg_catalog.clock_timestamp() - interval '${WAIT_MS_MIN} ms'),
+      AND waitstart < pg_catalog.clock_timestamp() - interval '${waitMsMin} ms'),
   edges AS (
     SELECT w.*, b.pid AS blocker, NULL AS gid, NULL AS held
     FROM w CROSS JOIN LATERAL (SELECT DISTINCT pid FROM unnest(w.blockers) AS u(pid) WHERE pid <> 0) AS b

@@ -4,6 +4,8 @@ import type { ExecOwner } from './exec-run.ts'
 
 /** Whose a backend is. */
 export interface BackendOwner extends ExecOwner {
+  /** The session's pid, as its client knows it. */
+  readonly knownAs: number
   /** The running exec. */
   readonly request: ExecRequest | undefined
   /** The exec is over, its last bytes are handed out next; `released`: and the backend is somebody else's. */

@@ -28,7 +28,8 @@ import { isFatal } from './error-scan.ts'
 import { type ExecHost, ExecRun } from './exec-run.ts'
 import { fatalError } from './fatal-error.ts'
 import { GatePass } from './gate-pass.ts'
-import { DISCARD_PLANS, KeptPlans } from './kept-plans.ts'
+import { KeptPlans } from './kept-plans.ts'
+import { fromSession } from './notification.ts'
 import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
 import { canSplit, mustSplit } from './split-write.ts'
 import type { Login } from './startup.ts'
@@ -147,8 +148,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private startPrelude(request: ExecRequest): void {
     this.settingsSql = undefined
     this.mode = MODE.prelude
-    const last = this.plans.fit(request) ? '' : `;${DISCARD_PLANS}`
-    this.channel.write(query(RESET_SQL + request.settings.sql + last))
+    this.channel.write(query(RESET_SQL + request.settings.sql + this.plans.preludeEnd(request)))
   }
 
   private preludeDone(): void {
@@ -279,7 +279,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     }
     if (type === MSG.notificationResponse) {
       // Of no statement: it may come with the replies to anything, and is never left out with them.
-      this.owner?.sink.async(chunk.subarray(start, end))
+      this.owner?.sink.async(fromSession(chunk.subarray(start, end), this.pid, this.owner.knownAs))
       return false
     }
     if (this.mode === MODE.exec) return this.exec.message(type, chunk, start, end)

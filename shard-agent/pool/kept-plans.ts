@@ -15,6 +15,11 @@ export class KeptPlans {
     return this.meaning === (settings.meaning ?? settings.sql)
   }
 
+  /** What follows the settings, so that plans mean the same. */
+  preludeEnd(request: ExecRequest): string {
+    return this.fit(request) ? '' : `;${DISCARD_PLANS}`
+  }
+
   /** From here on they are made under these settings; those of another meaning have been, or are being, discarded. */
   madeFor({ settings }: ExecRequest): void {
     this.meaning = settings.meaning ?? settings.sql

@@ -153,6 +153,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
       quota: (_shard, transactionsMax) => tell({ kind: 'quota', transactionsMax }),
       up: () => tell({ kind: 'up' }),
       down: (_shard, why) => tell({ kind: 'down', why }),
+      signal: (pid, verb) => tell({ kind: 'signal', pid, verb }),
     }
   }
 

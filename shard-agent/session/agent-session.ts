@@ -114,6 +114,11 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     return this.phase === PHASE.running || this.phase === PHASE.guarded
   }
 
+  /** As whom it connects; '' for Weft's own. */
+  get user(): string {
+    return this.pool.key
+  }
+
   get backendPid(): number | undefined {
     return this.backend?.pid
   }

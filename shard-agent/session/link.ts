@@ -5,13 +5,16 @@ import type {
   AgentSession,
   AgentStatus,
   BackendIdentity,
+  ClientSessionInfo,
   ControlReply,
   ControlRequest,
   LinkEvents,
   ReplySink,
+  SignalVerb,
   Timestamp,
   WaitEdge,
 } from '../../protocol/agent-link.ts'
+import type { SeenSession, SessionView } from '../participant/client-sessions.ts'
 import type { WaitingSession } from '../participant/waits.ts'
 import { PooledSession, type SessionHost } from './agent-session.ts'
 import type { VersionedSession } from './map-version.ts'
@@ -19,7 +22,9 @@ import type { VersionedSession } from './map-version.ts'
 export interface LinkHost extends SessionHost {
   readonly isUp: boolean
   status(): AgentStatus
-  waits(): Promise<readonly WaitEdge[]>
+  waits(now: boolean): Promise<readonly WaitEdge[]>
+  clientSessions(view: SessionView | undefined): Promise<readonly ClientSessionInfo[]>
+  signal(coordinatorId: string, pid: number, verb: SignalVerb): void
   /** What a new subscriber has missed. */
   welcome(events: LinkEvents): void
   linkClosed(link: DirectLink): void
@@ -103,7 +108,12 @@ export class DirectLink implements AgentLink {
         this.host.pool.renew()
         return { kind: 'ok' }
       case 'waits':
-        return { kind: 'waits', edges: await this.host.waits() }
+        return { kind: 'waits', edges: await this.host.waits(request.now === true) }
+      case 'sessions':
+        return { kind: 'sessions', sessions: await this.host.clientSessions(request.view) }
+      case 'signal':
+        this.host.signal(request.coordinatorId, request.pid, request.verb)
+        return { kind: 'ok' }
       case 'cut':
         return this.cut(request)
       case 'release':
@@ -134,6 +144,14 @@ export class DirectLink implements AgentLink {
       if (pid === undefined) continue
       const hasBackend = backendPid !== undefined
       yield { coordinatorId, sessionId, pid, hasBackend, isInBlock, preparedGid: prepared?.gid }
+    }
+  }
+
+  *clientSessions(): Iterable<SeenSession> {
+    const { coordinatorId } = this
+    for (const session of this.open_.values()) {
+      const { knownAs: pid, user, backendPid, request } = session
+      if (user !== '') yield { coordinatorId, pid, user, backendPid, request }
     }
   }
 

@@ -2,6 +2,7 @@ import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
 import type { Catalog } from '../catalog.ts'
 import { as, kindOf, type NodeKind, qualified, strings, walk } from '../parse/ast.ts'
+import { isAboutSessions } from './about-sessions.ts'
 import * as fn from './functions.ts'
 
 /** What a piece of the tree calls and does, everything below it included. */
@@ -139,6 +140,7 @@ const OWN_HINT = 'Use create_distributed_table, create_reference_table or undist
 
 function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   const { schema, name } = qualified(call.funcname)
+  if (schema === 'weft' && isAboutSessions(name)) return noteAboutSessions(t, name)
   if (schema === 'weft')
     throw weftError('not_supported', { what: `${schema}.${name}() is Weft's own`, hint: OWN_HINT })
   if (name === 'pg_export_snapshot' && catalog.shardCount > 1) throw weftError('not_supported', EXPORT)
@@ -162,6 +164,12 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   if (name === 'setseed' || name === 'pg_notify') t.taints = true
   if (name === 'set_config' && !isTrue(call.args?.[2])) t.taints = true
   if (fn.AGGREGATES.has(name) && !fn.ORDERLESS_AGGREGATES.has(name)) t.orderSensitive ??= `${name}()`
+}
+
+/** Weft's own, which took the place of Postgres' (sql/plan/session-pids.ts). */
+function noteAboutSessions(t: Traits, name: string): void {
+  if (name !== 'pg_backend_pid') t.home ??= `${name}()`
+  if (fn.isWritingFunction(name)) t.writes = true
 }
 
 const EXPORT = {

@@ -1,5 +1,6 @@
 import { BEGUN_CODE } from '../plan/begun-text.ts'
 import { mapFunctions } from './map-functions.ts'
+import { sessionFunctions, sessionPid } from './session-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
@@ -19,8 +20,9 @@ const isHome = (options: InstallOptions): boolean => options.shard === 0
  * date schema `weft` in a shard. Running it twice, or twice at once, changes nothing.
  */
 export function installSql(options: InstallOptions): string {
-  const parts = [opening, everyShard, agentRow(options.shard)]
-  if (isHome(options)) parts.push(homeTables, slotRows(options.slots), mapFunctions, homeViews, homeGrants)
+  const parts = [opening, everyShard, sessionPid, agentRow(options.shard)]
+  if (isHome(options))
+    parts.push(homeTables, slotRows(options.slots), mapFunctions, homeViews, sessionFunctions, homeGrants)
   parts.push(
     grants,
     `INSERT INTO weft.installed (version) VALUES (${INSTALL_VERSION}) ON CONFLICT DO NOTHING;`,

@@ -35,6 +35,12 @@ export function edited(sql: string, start: number, end: number, edits: readonly 
   return pieces
 }
 
+/** The pieces as they are, parameters with their numbers. */
+export function joined(sql: string, pieces: readonly Piece[]): Omit<Rewritten, 'params'> {
+  const text = pieces.map((piece) => piece.text).join('')
+  return { sql: text, positionBefore: (position) => positionBefore(sql, pieces, position) }
+}
+
 function kept(sql: string, start: number, end: number): Piece {
   return { text: sql.slice(start, end), from: start, isNew: false }
 }

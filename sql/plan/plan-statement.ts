@@ -9,6 +9,7 @@ import { planInsert } from './plan-insert.ts'
 import { planModify } from './plan-modify.ts'
 import { planSelect } from './plan-select.ts'
 import { functionError } from './routing.ts'
+import { planSessionPids } from './session-pids.ts'
 import { planSetConfig } from './set-config.ts'
 import { planUtility } from './utility/plan-utility.ts'
 import { refuse, refused } from './utility/plans.ts'
@@ -33,11 +34,26 @@ export function planStatement(
   catalog: Catalog,
   ctx: PlanContext,
 ): Plan {
+  const plain = (): Plan => planAsWritten(stmt, literals, catalog, ctx)
+  try {
+    return planSessionPids(stmt, plain) ?? plain()
+  } catch (error) {
+    if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
+    throw error
+  }
+}
+
+function planAsWritten(
+  stmt: ParsedStatement,
+  literals: readonly LiteralRange[],
+  catalog: Catalog,
+  ctx: PlanContext,
+): Plan {
   try {
     const select = as(stmt.node, 'SelectStmt')
     if (select) return planSelectStatement(stmt, select, literals, catalog, ctx)
     if (TAGS[stmt.kind] === undefined) {
-      return planUtility(stmt, catalog, ctx, (inner) => planStatement(inner, literals, catalog, ctx))
+      return planUtility(stmt, catalog, ctx, (inner) => planAsWritten(inner, literals, catalog, ctx))
     }
     const analysis = analyze(stmt, literals, catalog, ctx)
     const error = functionError(analysis.traits)
@@ -57,7 +73,7 @@ function planSelectStatement(
   ctx: PlanContext,
 ): Plan {
   if (select.intoClause) {
-    return planUtility(stmt, catalog, ctx, (inner) => planStatement(inner, literals, catalog, ctx))
+    return planUtility(stmt, catalog, ctx, (inner) => planAsWritten(inner, literals, catalog, ctx))
   }
   for (let arm = select.larg; arm; arm = arm.larg) {
     if (arm.intoClause) {

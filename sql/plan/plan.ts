@@ -312,6 +312,22 @@ export interface SettingPlan extends PlanCommon {
   readonly assignments?: readonly { readonly name: string; readonly value: string | null }[]
 }
 
+/** What a coordinator knows of sessions, and puts into statements that ask about backends. */
+export type Known = 'pid' | 'sessions' | 'waits' | 'pg_stat_activity' | 'pg_locks'
+
+/** A statement that names backends, in which something is to be put before it is planned (sql/plan/session-pids.ts). */
+export interface SessionPidsPlan extends PlanCommon {
+  readonly kind: 'session-pids'
+  /** From `start` to `end` of the text comes `head`, what is `known`, and `tail`. */
+  readonly places: readonly {
+    readonly start: number
+    readonly end: number
+    readonly head: string
+    readonly known: Known | undefined
+    readonly tail: string
+  }[]
+}
+
 /** SQL-level PREPARE / EXECUTE / DEALLOCATE. */
 export interface PreparedPlan extends PlanCommon {
   readonly kind: 'prepared'
@@ -365,6 +381,7 @@ export type Plan =
   | DeclarePlan
   | TransactionPlan
   | SettingPlan
+  | SessionPidsPlan
   | PreparedPlan
   | CursorPlan
   | ExplainPlan

@@ -1,0 +1,133 @@
+/** What this coordinator can learn about the sessions of all of them, in the forms that functions of schema weft take. */
+import type { AgentLink, ClientSessionInfo, SignalVerb } from '../../protocol/agent-link.ts'
+import type { Known } from '../../sql/plan/plan.ts'
+import { HOME } from '../execute/context.ts'
+import { queryShard } from '../execute/send.ts'
+import type { ClientSession } from './client-session.ts'
+
+type View = 'pg_stat_activity' | 'pg_locks'
+type Row = Readonly<Record<string, unknown>>
+
+/** What one session may do to those of a role. */
+interface Rights {
+  readonly signal: string
+  readonly look: boolean
+}
+
+const RIGHTS = `SELECT r.rolname, CASE WHEN me.rolsuper THEN 'yes' WHEN r.rolsuper THEN 'super'
+    WHEN pg_catalog.pg_has_role(r.oid, 'USAGE') OR pg_catalog.pg_has_role('pg_signal_backend', 'USAGE') THEN 'yes' ELSE 'no' END,
+  pg_catalog.pg_has_role(r.oid, 'USAGE') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+FROM pg_catalog.pg_roles r, pg_catalog.pg_roles me
+WHERE me.rolname = current_user AND r.rolname IN (SELECT pg_catalog.jsonb_array_elements_text($1))`
+
+export class KnownSessions {
+  /** Those that the session may signal. */
+  readonly signallable = new Map<number, ClientSessionInfo>()
+  private readonly session: ClientSession
+
+  constructor(session: ClientSession) {
+    this.session = session
+  }
+
+  /** The value as JSON, or as a number. `text`: the statement, as its client wrote it. */
+  async value(known: Known, text: string): Promise<string> {
+    switch (known) {
+      case 'pid':
+        return String(this.session.sessionId)
+      case 'sessions':
+        return JSON.stringify(await this.rightsByPid())
+      case 'waits':
+        return JSON.stringify(await this.waits())
+      case 'pg_stat_activity':
+        return JSON.stringify(await this.activity(text))
+      case 'pg_locks':
+        return JSON.stringify((await this.sessionsOn(this.home, known)).flatMap(({ rows }) => rows))
+    }
+  }
+
+  /** Signals those that a statement named, and that its session may signal. */
+  async signal(pid: number, verb: SignalVerb): Promise<void> {
+    const target = this.signallable.get(pid)
+    if (target === undefined) return
+    await this.home.control({ kind: 'signal', coordinatorId: target.coordinatorId, pid, verb })
+  }
+
+  private get home(): AgentLink {
+    return this.session.node.links[HOME]!
+  }
+
+  /** Every client session has a line to the home shard: its agent knows all. */
+  private async sessionsOn(link: AgentLink, view?: View): Promise<readonly ClientSessionInfo[]> {
+    const reply = await link.control({ kind: 'sessions', view })
+    return reply.kind === 'sessions' ? reply.sessions : []
+  }
+
+  private async rightsByPid(): Promise<Readonly<Record<string, string>>> {
+    const sessions = await this.sessionsOn(this.home)
+    const rights = await this.rights(sessions)
+    const found: Record<string, string> = {}
+    for (const info of sessions) {
+      const { signal = 'no' } = rights.get(info.user) ?? {}
+      // Two coordinators gave the same number: nobody can tell whom it means.
+      const isTwice = found[info.pid] !== undefined
+      found[info.pid] = isTwice ? 'no' : signal
+      if (isTwice) this.signallable.delete(info.pid)
+      else if (signal === 'yes') this.signallable.set(info.pid, info)
+    }
+    return found
+  }
+
+  private async rights(sessions: readonly ClientSessionInfo[]): Promise<ReadonlyMap<string, Rights>> {
+    const { session } = this
+    const line = session.line(HOME)
+    const users = JSON.stringify([...new Set(sessions.map(({ user }) => user))])
+    const options = { writes: false, looks: false, joins: line.joined }
+    const { rows } = await queryShard(session, line, RIGHTS, [users], options)
+    return new Map(
+      rows.map(([user, signal, look]) => [
+        String(user),
+        { signal: String(signal), look: String(look) === 't' },
+      ]),
+    )
+  }
+
+  private async waits(): Promise<readonly (readonly [number, number])[]> {
+    const { links } = this.session.node
+    const replies = await Promise.all(links.map((link) => link.control({ kind: 'waits', now: true })))
+    return replies.flatMap((reply) =>
+      reply.kind === 'waits'
+        ? reply.edges.map(({ waiter, blocker }) => [waiter.sessionId, blocker.sessionId] as const)
+        : [],
+    )
+  }
+
+  private async activity(text: string): Promise<readonly Row[]> {
+    const { links } = this.session.node
+    const [home = [], ...others] = await Promise.all(
+      links.map((link) => this.sessionsOn(link, 'pg_stat_activity')),
+    )
+    const elsewhere = others.flat()
+    const rights = await this.rights(home)
+    return home.map((info) => {
+      const rows = [...info.rows, ...elsewhere.filter(({ pid }) => pid === info.pid).flatMap((o) => o.rows)]
+      const row = rows.find(({ state }) => state === 'active') ?? rows[0]
+      return shown(info, row, this.own(info.pid, text), rights.get(info.user)?.look === true)
+    })
+  }
+
+  private own(pid: number, text: string): Row | undefined {
+    return pid === this.session.sessionId ? { state: 'active', query: text } : undefined
+  }
+}
+
+const BARE = { client_addr: null, client_hostname: null, client_port: null, backend_type: 'client backend' }
+
+/** A session without a backend is idle; what it does is for those only who may look. */
+function shown(info: ClientSessionInfo, row: Row | undefined, own: Row | undefined, mayLook: boolean): Row {
+  const who = { pid: info.pid, usename: info.user }
+  if (!mayLook) {
+    const name = row?.application_name ?? ''
+    return { ...who, application_name: name, query: '<insufficient privilege>' }
+  }
+  return { application_name: '', state: 'idle', query: '', ...row, ...own, ...who, ...BARE }
+}

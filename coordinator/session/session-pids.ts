@@ -1,0 +1,109 @@
+/** Statements that name backends (sql/plan/session-pids.ts): run with what the coordinator knows put into them. */
+import { weftError } from '../../errors/catalog.ts'
+import type { SignalVerb } from '../../protocol/agent-link.ts'
+import {
+  commandComplete,
+  dataRow,
+  parseErrorFields,
+  rowDescription,
+} from '../../protocol/wire/backend-messages.ts'
+import { MSG } from '../../protocol/wire/frames.ts'
+import { SIGNAL_CODE } from '../../sql/install/session-functions.ts'
+import { edited, joined } from '../../sql/plan/edited-text.ts'
+import type { SessionPidsPlan } from '../../sql/plan/plan.ts'
+import { quoteText } from '../../sql/plan/text-scan.ts'
+import { placedIn } from '../execute/begun-statement.ts'
+import { type Execution, HOME } from '../execute/context.ts'
+import { StatementKeys } from '../execute/key-slots.ts'
+import { type Collected, Collector } from '../execute/replies.ts'
+import { run } from '../execute/run.ts'
+import { endOfWrite, sendAsWritten, settle } from '../execute/send.ts'
+import type { ClientSession } from './client-session.ts'
+import { KnownSessions } from './known-sessions.ts'
+import { Prepared } from './prepared.ts'
+import { TERMINATED } from './session-timers.ts'
+
+const HEADER_BYTES = 5
+
+export async function runSessionPids(
+  session: ClientSession,
+  exec: Execution,
+  plan: SessionPidsPlan,
+): Promise<void> {
+  const known = new KnownSessions(session)
+  await session.admit()
+  const replaced = await withKnown(known, exec.text, plan)
+  const inner = await asPlanned(session, exec, replaced.sql)
+  const signals = plan.places.some((place) => place.known === 'sessions')
+  await placedIn(replaced, signals ? runSignals(session, inner, known) : run(session, inner))
+}
+
+async function withKnown(known: KnownSessions, text: string, { places }: SessionPidsPlan) {
+  const edits: { start: number; end: number; text: string }[] = []
+  for (const { start, end, head, known: what, tail } of places) {
+    const value = what === undefined ? '' : await known.value(what, text)
+    const sql = what === undefined || what === 'pid' ? value : `${quoteText(value)}::pg_catalog.jsonb`
+    edits.push({ start, end, text: head + sql + tail })
+  }
+  return joined(text, edited(text, 0, text.length, edits))
+}
+
+async function asPlanned(session: ClientSession, exec: Execution, text: string): Promise<Execution> {
+  const plan = await session.planText(text, exec.paramTypes)
+  const statement = new Prepared('', Buffer.from(text), exec.paramTypes)
+  const { bind } = exec
+  const keys = new StatementKeys()
+  if (bind === undefined) keys.ofText(statement.sql, statement.lexed)
+  else keys.ofBind(statement, bind, plan.paramsToDescribe)
+  return { ...exec, plan, text, frame: undefined, ref: undefined, keys }
+}
+
+/** On the home shard; whom it signals is known when it has run, and they are signalled before the client hears of it. */
+async function runSignals(session: ClientSession, exec: Execution, known: KnownSessions): Promise<void> {
+  const { plan } = exec
+  if (plan.kind === 'refused') throw plan.error
+  const isHome = plan.kind === 'forward' && (plan.route.kind === 'home' || plan.route.kind === 'any')
+  if (!isHome) throw weftError('not_supported', SIGNALS_ELSEWHERE)
+  const line = session.line(HOME)
+  const collector = new Collector()
+  sendAsWritten(session, line, { ...exec, maxRows: 0 }, collector)
+  const end = settle(session, line, await endOfWrite(session, line, collector.ended))
+  const asides: Buffer[] = []
+  for (const aside of end.asides) {
+    const wanted = signalIn(aside)
+    if (wanted === undefined) asides.push(aside)
+    else await deliver(session, known, wanted)
+  }
+  for (const aside of asides) session.out.aside(aside)
+  tell(session, exec, end)
+}
+
+const SIGNALS_ELSEWHERE = {
+  what: 'pg_cancel_backend() and pg_terminate_backend() in a statement about sharded tables',
+  hint: 'Select the pids first, then call the function with each.',
+}
+
+interface Wanted {
+  readonly verb: SignalVerb
+  readonly pid: number
+}
+
+function signalIn(aside: Buffer): Wanted | undefined {
+  if (aside[0] !== MSG.noticeResponse) return undefined
+  const { code, message } = parseErrorFields(aside, HEADER_BYTES, aside.length)
+  if (code !== SIGNAL_CODE) return undefined
+  const [verb, pid] = message.split(' ')
+  return { verb: verb === 'terminate' ? 'terminate' : 'cancel', pid: Number(pid) }
+}
+
+/** One's own statement ends as it does in Postgres: before its result is told. */
+async function deliver(session: ClientSession, known: KnownSessions, { verb, pid }: Wanted): Promise<void> {
+  if (pid !== session.sessionId) return known.signal(pid, verb)
+  throw verb === 'terminate' ? TERMINATED : weftError('query_canceled', {})
+}
+
+function tell({ out }: ClientSession, exec: Execution, { columns, rows, tag }: Collected): void {
+  if (exec.wantsRowDescription && columns.length > 0) out.push(rowDescription(columns))
+  for (const row of rows) out.push(dataRow(row))
+  out.hold(commandComplete(tag))
+}

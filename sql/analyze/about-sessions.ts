@@ -1,0 +1,9 @@
+/**
+ * Postgres' functions and views that name backends: for each there is one in schema `weft` that speaks of client sessions.
+ */
+const NAMES: ReadonlySet<string> = new Set([
+  ...['pg_backend_pid', 'pg_cancel_backend', 'pg_terminate_backend', 'pg_blocking_pids'],
+  ...['pg_isolation_test_session_is_blocked', 'pg_stat_activity', 'pg_locks'],
+])
+
+export const isAboutSessions = (name: string): boolean => NAMES.has(name)

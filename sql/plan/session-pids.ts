@@ -1,0 +1,129 @@
+/**
+ * Statements that say or ask who is who: `pg_backend_pid()`, `pg_cancel_backend(…)`, `pg_stat_activity` and their kin. A
+ * client session has no backend of its own, so what one shard would answer is about somebody else by the next statement.
+ * Each is replaced by a function of schema `weft` of the same name (so that columns keep their labels) that is given, as one
+ * argument more, what the coordinator knows (docs/decisions/0010-session-pids.md). PURE.
+ */
+
+import type * as Pg from '@pgsql/types'
+import { weftError } from '../../errors/catalog.ts'
+import { qualified, walk } from '../parse/ast.ts'
+import type { ParsedStatement } from '../parse/parse.ts'
+import type { Known, Plan, SessionPidsPlan } from './plan.ts'
+import { closing, nextToken, type TextToken } from './text-scan.ts'
+
+const FUNCTIONS: Readonly<Record<string, Known>> = {
+  PG_BACKEND_PID: 'pid',
+  PG_CANCEL_BACKEND: 'sessions',
+  PG_TERMINATE_BACKEND: 'sessions',
+  PG_BLOCKING_PIDS: 'waits',
+  PG_ISOLATION_TEST_SESSION_IS_BLOCKED: 'waits',
+}
+const VIEWS: Readonly<Record<string, Known>> = {
+  PG_STAT_ACTIVITY: 'pg_stat_activity',
+  PG_LOCKS: 'pg_locks',
+}
+const MENTIONED =
+  /pg_(?:backend_pid|cancel_backend|terminate_backend|blocking_pids|isolation_test_session_is_blocked|stat_activity|locks)/i
+
+const KINDS: ReadonlySet<string> = new Set([
+  'SelectStmt',
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+])
+
+/** Undefined: the statement has nothing of the kind. `plain`: its plan as written, for what it does to the session. */
+export function planSessionPids(stmt: ParsedStatement, plain: () => Plan): SessionPidsPlan | undefined {
+  if (!KINDS.has(stmt.kind) || !MENTIONED.test(stmt.text)) return undefined
+  const count = countOf(stmt.node)
+  if (count === 0) return undefined
+  const places = placesIn(stmt.text)
+  if (places.filter(({ known }) => known !== undefined).length !== count) {
+    throw weftError('not_supported', UNREADABLE)
+  }
+  const { tag, access, effects, returnsRows, paramCount, paramsToDescribe, outsideTransaction, commits } =
+    plain()
+  const common = {
+    tag,
+    access,
+    effects,
+    returnsRows,
+    paramCount,
+    paramsToDescribe,
+    outsideTransaction,
+    commits,
+  }
+  return { ...common, generic: false, kind: 'session-pids', places }
+}
+
+const UNREADABLE = {
+  what: 'this way of writing the name of a function or view about backends is not supported',
+  hint: 'Write pg_backend_pid, pg_stat_activity and the like without quotes, with or without pg_catalog ahead.',
+}
+
+function isBuiltIn(schema: string | undefined): boolean {
+  return schema === undefined || schema === 'pg_catalog'
+}
+
+function countOf(root: unknown): number {
+  let count = 0
+  const withQueries = new Set<string>()
+  walk(root, (kind, body) => {
+    if (kind === 'CommonTableExpr') withQueries.add((body as Pg.CommonTableExpr).ctename ?? '')
+    if (kind === 'FuncCall') {
+      const { schema, name } = qualified((body as Pg.FuncCall).funcname)
+      if (isBuiltIn(schema) && FUNCTIONS[name.toUpperCase()] !== undefined) count++
+    } else if (kind === 'RangeVar') {
+      const { schemaname, relname = '' } = body as Pg.RangeVar
+      if (isBuiltIn(schemaname || undefined) && VIEWS[relname.toUpperCase()] !== undefined) count++
+    }
+  })
+  return [...withQueries].some((name) => VIEWS[name.toUpperCase()] !== undefined) ? -1 : count
+}
+
+type Place = SessionPidsPlan['places'][number]
+
+function placesIn(text: string): Place[] {
+  const places: Place[] = []
+  const before: TextToken[] = []
+  for (let t = nextToken(text, 0); t; t = nextToken(text, t.end)) {
+    places.push(...placesAt(text, t, before))
+    before.push(t)
+    if (before.length > 3) before.shift()
+  }
+  return places
+}
+
+function placesAt(text: string, token: TextToken, before: readonly TextToken[]): readonly Place[] {
+  const isQualified = before.at(-1)?.word === '.'
+  if (isQualified && before.at(-2)?.word !== 'PG_CATALOG') return []
+  const start = isQualified ? before.at(-2)!.start : token.start
+  const next = nextToken(text, token.end)
+  const called = FUNCTIONS[token.word]
+  const name = token.word.toLowerCase()
+  if (called !== undefined) return next?.word === '(' ? call(text, start, name, called, next) : []
+  const known = VIEWS[token.word]
+  const ahead = before.at(isQualified ? -3 : -1)?.word ?? ''
+  if (known === undefined || !['FROM', 'JOIN', ','].includes(ahead) || next?.word === '.') return []
+  const tail = aliasFollows(next) ? ')' : `) AS ${name}`
+  return [{ start, end: token.end, head: `weft.${name}(`, known, tail }]
+}
+
+function call(text: string, start: number, name: string, known: Known, open: TextToken): readonly Place[] {
+  const close = closing(text, open.start) - 1
+  const isEmpty = nextToken(text.slice(open.end, close), 0) === undefined
+  return [
+    { start, end: open.end, head: `weft.${name}(`, known: undefined, tail: '' },
+    { start: close, end: close, head: isEmpty ? '' : ', ', known, tail: '' },
+  ]
+}
+
+const NO_ALIAS =
+  /^(?:WHERE|GROUP|ORDER|HAVING|LIMIT|OFFSET|FETCH|FOR|UNION|INTERSECT|EXCEPT|WINDOW|JOIN|INNER|LEFT|RIGHT|FULL|CROSS|NATURAL|ON|USING|RETURNING|SET|TABLESAMPLE)$/
+
+function aliasFollows(next: TextToken | undefined): boolean {
+  if (next === undefined) return false
+  return next.word === '' || (/^\w+$/.test(next.word) && !NO_ALIAS.test(next.word))
+}
