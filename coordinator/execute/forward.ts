@@ -16,7 +16,7 @@ import type { ShardLine } from './shard-line.ts'
 /** Runs a statement that is forwarded as written to the shard or shards of its route. */
 export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
   const shards = await resolveShards(ctx, plan.route, exec)
-  if (shards.length === 1) return runOnOne(ctx, exec, shards[0]!)
+  if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
   const several = plan.onSeveral
   switch (several.kind) {
     case 'refuse':
@@ -30,6 +30,10 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
     case 'first':
       return runOnSeveral(ctx, exec, shards, 'first')
   }
+}
+
+function asSent(exec: Execution, { sentAs }: ForwardPlan): Execution {
+  return sentAs === undefined ? exec : { ...exec, text: sentAs, frame: undefined, ref: undefined }
 }
 
 /** One shard: every byte of its answer is the answer. */

@@ -268,6 +268,7 @@ function isDirect(plan: ForwardPlan): boolean {
     !plan.outsideTransaction &&
     plan.maintenance !== true &&
     plan.commits === undefined &&
+    plan.sentAs === undefined &&
     plan.tag !== 'NOTIFY' &&
     plan.tag !== 'COPY'
   )

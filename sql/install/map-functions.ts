@@ -108,4 +108,20 @@ BEGIN
   DELETE FROM weft.waiting w WHERE w.relid = rel;
 END $weft$;`
 
-export const mapFunctions = [helpers, version, waiting, declarations].join('\n')
+/** A group of its own is that of its first table in the order in which pg_dump makes them. */
+const dumps = `
+CREATE OR REPLACE FUNCTION weft.options_in_dump(rel oid, options text[]) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $weft$
+  SELECT options || (
+    SELECT CASE r.kind WHEN 'reference' THEN ARRAY['reference=true'] ELSE array_remove(ARRAY[
+        'shard_key=' || a.attname,
+        CASE WHEN r.colocation >= ${FIRST_FREE_COLOCATION} THEN 'colocate_with=' || coalesce((
+          SELECT CASE WHEN g.relid = rel THEN 'none' ELSE format('%I.%I', n.nspname, c.relname) END
+          FROM weft.relation g JOIN pg_class c ON c.oid = g.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+          WHERE g.colocation = r.colocation ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C" LIMIT 1), 'none') END
+      ], NULL) END
+    FROM weft.relation r LEFT JOIN pg_attribute a ON a.attrelid = r.relid AND a.attnum = r.key_attnum
+    WHERE r.relid = rel)
+$weft$;`
+
+export const mapFunctions = [helpers, version, waiting, declarations, dumps].join('\n')

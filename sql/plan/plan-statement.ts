@@ -4,6 +4,7 @@ import type { Catalog } from '../catalog.ts'
 import { as, type SelectStmt } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import { planDeclareFunction } from './declare-function.ts'
+import { dumpText } from './dump-text.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { planInsert } from './plan-insert.ts'
 import { planModify } from './plan-modify.ts'
@@ -88,5 +89,10 @@ function planSelectStatement(
   if (special) return special
   const analysis = analyze(stmt, literals, catalog, ctx)
   const error = functionError(analysis.traits)
-  return error ? refused('SELECT', error) : planSelect(analysis, stmt.text, ctx)
+  return error ? refused('SELECT', error) : asDumped(planSelect(analysis, stmt.text, ctx), stmt.text)
+}
+
+function asDumped(plan: Plan, text: string): Plan {
+  const sentAs = plan.kind === 'forward' && plan.route.kind === 'home' ? dumpText(text) : undefined
+  return sentAs === undefined ? plan : { ...plan, ...{ sentAs, generic: false } }
 }

@@ -89,6 +89,8 @@ export interface PlanCommon {
 export interface ForwardPlan extends PlanCommon {
   readonly kind: 'forward'
   readonly route: Route
+  /** Sent in place of the text as written (sql/plan/dump-text.ts). */
+  readonly sentAs?: string
   /**
    * What to do when the route comes out as more than one shard: run it as written on each and
    * `concat` the rows, `sum` the counts (with RETURNING rows concatenated), or refuse with the error.

@@ -4,7 +4,8 @@ import type { Plan } from '../plan.ts'
 import { onOthersIfExists } from './alter-table.ts'
 import { findOption } from './options.ts'
 import { ddl, forwardHome, PINS } from './plans.ts'
-import { isTemporary, nameMatters, nameOf, type Place, placeOf, type Scope } from './scope.ts'
+import { isTemporary, nameMatters, nameOf, type Place, placeOf, quoted, type Scope } from './scope.ts'
+import { dropUnlessUsed } from './wrap.ts'
 
 /**
  * Values come from the home shard's sequence only. The others have one too, so that a sharded table can name it in a
@@ -20,7 +21,10 @@ export function planCreateSequence(scope: Scope, stmt: CreateSeqStmt): Plan {
 
 export function planAlterSequence(scope: Scope, stmt: AlterSeqStmt): Plan {
   if (isTemporary(scope, nameOf(stmt.sequence))) return forwardHome('ALTER SEQUENCE')
-  if (placeOfOwner(scope, stmt.options) === 'home') return ddl('ALTER SEQUENCE', 'home')
+  // It is where its owner is from now on, and goes with it.
+  if (placeOfOwner(scope, stmt.options) === 'home') {
+    return ddl('ALTER SEQUENCE', 'all', { othersSql: dropUnlessUsed(quoted(nameOf(stmt.sequence))) })
+  }
   return onOthersIfExists(scope, 'ALTER SEQUENCE', stmt.missing_ok)
 }
 

@@ -20,6 +20,14 @@ export function whereItCanBe(sql: string): string {
   )
 }
 
+/** Drops a sequence, unless a default of a sharded table names it. */
+export function dropUnlessUsed(sequence: string): string {
+  return doBlock(
+    `BEGIN EXECUTE ${literal(`DROP SEQUENCE IF EXISTS ${sequence}`)}; ` +
+      'EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END',
+  )
+}
+
 /** Puts the name of the shard's own database in the place of the range: shards' databases may differ in name. */
 export function onOwnDatabase(sql: string, name: { readonly start: number; readonly end: number }): string {
   const before = sql.slice(0, name.start).replaceAll('%', '%%')

@@ -338,3 +338,43 @@ COMMIT;
 INSERT INTO members VALUES (21, 1);
 
 SELECT * FROM members;
+
+-- # sequences go with the table that owns them
+CREATE SEQUENCE owned_q;
+
+CREATE TABLE owner_t (id int DEFAULT nextval('owned_q'), v int);
+
+ALTER SEQUENCE owned_q OWNED BY owner_t.id;
+
+INSERT INTO owner_t (v) VALUES (1), (2);
+
+SELECT * FROM owner_t;
+
+-- weft
+SELECT create_distributed_table('owner_t', 'id');
+
+INSERT INTO owner_t (v) SELECT generate_series(1, 10);
+
+SELECT * FROM owner_t;
+
+DROP TABLE owner_t;
+
+CREATE SEQUENCE owned_q;
+
+CREATE TABLE owner_t (id int, v int);
+
+ALTER SEQUENCE owned_q OWNED BY owner_t.v;
+
+ALTER TABLE owner_t DROP COLUMN v;
+
+CREATE SEQUENCE owned_q;
+
+CREATE TABLE user_t (id int PRIMARY KEY, n int DEFAULT nextval('owned_q')) WITH (shard_key = 'id');
+
+ALTER SEQUENCE owned_q OWNED BY owner_t.id;
+
+INSERT INTO user_t (id) VALUES (1), (2), (3), (4);
+
+DROP TABLE owner_t;
+
+DROP TABLE user_t, owner_t;

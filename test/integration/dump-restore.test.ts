@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createLogger } from '../../admin/logger.ts'
+import { type DevCluster, startDevCluster } from '../../embedded/dev-cluster.ts'
+import { hasPostgres15, query, startPostgres, systemBin, type TestPostgres } from '../helpers/postgres.ts'
+
+const run = promisify(execFile)
+
+/** pg_dump wants servers that are no newer than itself: those of the installed one. */
+describe.runIf(hasPostgres15)('dump and restore', () => {
+  let servers: TestPostgres[] = []
+  let weft: DevCluster
+  let url = ''
+  let dir = ''
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'weft-dump-'))
+    const settings = { max_prepared_transactions: '20', fsync: 'off' }
+    servers = await Promise.all([0, 1].map(() => startPostgres({ version: 15, settings })))
+    weft = await startDevCluster({
+      servers: servers.map((server) => server.url),
+      port: 0,
+      adminPort: 0,
+      dataDir: join(dir, 'data'),
+      logger: createLogger({ level: 'warn' }),
+    })
+    url = `postgres://postgres@${weft.host}:${weft.port}/postgres`
+    for (const sql of SCHEMA) await query(url, sql)
+  }, 120_000)
+  afterAll(async () => {
+    await weft?.stop()
+    await Promise.all(servers.map((server) => server.stop()))
+    await rm(dir, { recursive: true, force: true })
+  })
+
+  const tool = (name: string, ...args: string[]) =>
+    run(join(systemBin, name), args, { env: { ...process.env, PGAPPNAME: 'any' }, maxBuffer: 1 << 26 })
+  const tables = () => query(url, 'SELECT * FROM weft.tables ORDER BY schema_name, table_name')
+  const contents = async () => {
+    const found: Record<string, unknown> = {}
+    for (const { t } of await query<{ t: string }>(url, NAMES)) {
+      const rows = await query(url, `SELECT * FROM ${t}`)
+      found[t] = rows.map((row) => JSON.stringify(row)).sort()
+    }
+    return found
+  }
+  const empty = async () => {
+    await query(url, 'DROP SCHEMA app CASCADE')
+    await query(url, 'DROP SCHEMA public CASCADE')
+    await query(url, 'CREATE SCHEMA public')
+    expect(await tables()).toEqual([])
+  }
+
+  test.each(['plain', 'custom'])('%s: a restore gives the same cluster back', async (format) => {
+    const before = { tables: await tables(), contents: await contents() }
+    const file = join(dir, `dump.${format}`)
+    await tool('pg_dump', `--format=${format}`, `--file=${file}`, url)
+    await empty()
+    if (format === 'plain') await tool('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', file, url)
+    else await tool('pg_restore', '--exit-on-error', `--dbname=${url}`, file)
+    // Groups of their own have other numbers now.
+    const grouped = (rows: readonly Record<string, unknown>[]) =>
+      rows.map((row) => ({ ...row, colocation: rows.findIndex((r) => r.colocation === row.colocation) }))
+    expect(grouped(await tables())).toEqual(grouped(before.tables))
+    expect(await contents()).toEqual(before.contents)
+    await expect(query(url, 'INSERT INTO app.books VALUES (99, 1)')).rejects.toThrow('violates foreign key')
+    const [{ id }] = (await query<{ id: string }>(
+      url,
+      `INSERT INTO events (tenant, v) VALUES ('z', 'next') RETURNING id`,
+    )) as [{ id: string }]
+    expect(id).toBe('21')
+    await query(url, 'DELETE FROM events WHERE id = 21')
+    await query(url, `SELECT setval('events_id_seq', 20)`)
+  })
+
+  test('what is in a dump: how the tables are spread, nothing of schema weft', async () => {
+    const { stdout } = await tool('pg_dump', '--schema-only', url)
+    expect(stdout).not.toMatch(/\bweft\./)
+    expect(stdout).not.toMatch(/SCHEMA (pg_)?weft/)
+    const options = [...stdout.matchAll(/^CREATE TABLE (\S+) \([^;]*\)\nWITH \((.*)\);$/gm)]
+    expect(options.map(([, table, text]) => `${table}: ${text}`)).toEqual([
+      "app.authors: shard_key=id, colocate_with='none'",
+      "app.books: shard_key=author, colocate_with='app.authors'",
+      `public."Odd": fillfactor='70', shard_key='Key'`,
+      'public.events: shard_key=tenant',
+      "public.kinds: reference='true'",
+    ])
+  })
+})
+
+const NAMES = `SELECT format('%I.%I', schemaname, tablename) AS t FROM pg_tables
+  WHERE schemaname IN ('app', 'public') ORDER BY 1`
+
+const SCHEMA = [
+  'CREATE SCHEMA app',
+  'CREATE TABLE kinds (id int PRIMARY KEY, name text) WITH (reference = true)',
+  `INSERT INTO kinds VALUES (1, 'it''s'), (2, NULL)`,
+  `CREATE TABLE app.authors (id int PRIMARY KEY, kind int REFERENCES kinds) WITH (shard_key = 'id', colocate_with = 'none')`,
+  'INSERT INTO app.authors SELECT g, g % 2 + 1 FROM generate_series(1, 30) g',
+  `CREATE TABLE app.books (author int, id int, PRIMARY KEY (author, id), FOREIGN KEY (author) REFERENCES app.authors (id))
+   WITH (shard_key = 'author', colocate_with = 'app.authors')`,
+  'INSERT INTO app.books SELECT g, g FROM generate_series(1, 30) g',
+  `CREATE TABLE "Odd" ("Key" text, n numeric) WITH (fillfactor = 70, shard_key = 'Key')`,
+  `INSERT INTO "Odd" SELECT 'k' || g, g / 3.0 FROM generate_series(1, 20) g`,
+  `CREATE TABLE events (tenant text, id bigserial, v text DEFAULT 'v', PRIMARY KEY (tenant, id)) WITH (shard_key = 'tenant')`,
+  `INSERT INTO events (tenant) SELECT 't' || g FROM generate_series(1, 20) g`,
+  'CREATE TABLE settings (name text PRIMARY KEY, value text)',
+  `INSERT INTO settings VALUES ('a', 'b')`,
+  'CREATE VIEW many AS SELECT * FROM app.books',
+]
