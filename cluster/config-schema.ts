@@ -110,6 +110,15 @@ const coordinator = z.strictObject({
     .min(1)
     .prefault([{ from: 'all', method: 'scram-sha-256' }]),
   sessionsMax: z.int().min(1).max(100_000).default(1000),
+  /** What clients may make it keep, in MB (docs/operations.md). */
+  memory: z
+    .strictObject({
+      /** All sessions together; default: an eighth of what the machine has. */
+      nodeMb: z.int().min(16).max(1_000_000).exactOptional(),
+      /** One session; default: a quarter of `nodeMb`, 16 at least. */
+      sessionMb: z.int().min(1).max(1_000_000).exactOptional(),
+    })
+    .prefault({}),
 })
 
 const agent = z.strictObject({

@@ -28,6 +28,7 @@ test('config: one shard and nothing else: the defaults', () => {
       adminListen: { host: '127.0.0.1', port: 6480 },
       auth: [{ from: ['all'], method: 'scram-sha-256' }],
       sessionsMax: 1000,
+      memory: {},
     },
     agent: { listenHost: '127.0.0.1', adminListen: { host: '127.0.0.1', port: 6481 } },
     pool: { size: 20, waitTimeoutMs: 10_000 },

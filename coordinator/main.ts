@@ -18,6 +18,7 @@ import type { AuthRule } from './listener/auth-rules.ts'
 import type { RoleLogin } from './listener/authenticate.ts'
 import { closeGently } from './listener/client-connection.ts'
 import { Listener, type ListenerLimits, type SessionContext, type TlsFiles } from './listener/listener.ts'
+import { defaultMemoryLimits, MemoryBudget, type MemoryLimits } from './memory/memory-budget.ts'
 import { ParserSupply } from './parser/parser-supply.ts'
 import { ClientSession } from './session/client-session.ts'
 import { TERMINATED } from './session/session-timers.ts'
@@ -36,6 +37,8 @@ export interface CoordinatorOptions {
   readonly log: Logger
   readonly listenerLimits?: Partial<ListenerLimits>
   readonly limits?: Partial<NodeLimits>
+  /** What sessions may make this node keep; default: by what the machine has. */
+  readonly memory?: Partial<MemoryLimits>
   readonly planCache?: { readonly entriesMax: number; readonly textBytesMax: number }
 }
 
@@ -62,6 +65,8 @@ export interface CoordinatorInfo {
   readonly commits: unknown
   /** Consistent snapshots of several shards: taken, the statements they served, and tries that came to nothing. */
   readonly cuts: CutCounters
+  /** What this node keeps for its sessions, in bytes. */
+  readonly memory: MemoryLimits & { readonly usedBytes: number; readonly refusals: number }
   /** Transactions ended to break deadlocks over shards. */
   readonly deadlockVictims: number
 }
@@ -164,6 +169,7 @@ function infoOf(
     planCache: planner.stats,
     commits: { ...commits.counters, inFlight: commits.inFlight },
     cuts: node.cuts.counters,
+    memory: { ...node.memory.limits, usedBytes: node.memory.used, refusals: node.memory.refusals },
     deadlockVictims: deadlocks.victims,
   }
 }
@@ -247,6 +253,7 @@ function makeNode(
     schema: { epoch: 0 },
     log,
     limits,
+    memory: new MemoryBudget({ ...defaultMemoryLimits(), ...options.memory }),
   }
 }
 

@@ -37,10 +37,10 @@ export function startCoordinatorProcess(options: CoordinatorProcessOptions): Pro
 async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Promise<CoordinatorProcess> {
   const { config, logger, signal } = options
   const { cluster, database, log, maxClockOffsetMs } = config
-  const { listen, auth, sessionsMax, tls } = config.coordinator
+  const { listen, auth, sessionsMax, memory, tls } = config.coordinator
   const id = coordinatorIdFrom(randomBytes(8))
   const node = {
-    ...{ id, cluster, database, log, maxClockOffsetMs, listen, auth, sessionsMax, logger },
+    ...{ id, cluster, database, log, maxClockOffsetMs, listen, auth, sessionsMax, memory, logger },
     homeUrl: config.shards[0]!.postgres,
     shardSetting: 'shards[].postgres:',
     logMayBeDown: true,

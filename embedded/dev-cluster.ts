@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Logger } from '../admin/logger.ts'
 import { Metrics } from '../admin/metrics.ts'
 import { startAdmin } from '../admin/server.ts'
-import { type AuthRule, sameServer } from '../cluster/config.ts'
+import { type AuthRule, type ClusterConfig, sameServer } from '../cluster/config.ts'
 import { isPostgresUrl } from '../cluster/config-schema.ts'
 import { SetupError } from '../errors/setup-error.ts'
 import { type Cleanup, startOrCleanUp } from './cleanup.ts'
@@ -40,6 +40,8 @@ export interface DevClusterOptions {
   readonly poolSize?: number
   /** Who may log in, and how. Default: everyone who can reach the loopback port. */
   readonly auth?: readonly AuthRule[]
+  /** What clients may make it keep. Default: by what the machine has. */
+  readonly memory?: ClusterConfig['coordinator']['memory']
   /** Settings of the embedded Postgres servers, on top of Weft's own. */
   readonly postgresSettings?: Readonly<Record<string, string>>
   /** Ends a start that is under way; it then rejects. */
@@ -94,6 +96,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
       log: parseLog(meta.log),
       auth: options.auth ?? [{ from: ['all'], method: 'trust' }],
       sessionsMax: 1000,
+      ...(options.memory === undefined ? {} : { memory: options.memory }),
       pool: { size: options.poolSize ?? defaultPoolSize, waitTimeoutMs: 10_000 },
       maxClockOffsetMs: 500,
       inDoubtAfterMs: 1000,

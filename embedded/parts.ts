@@ -3,6 +3,7 @@ import type { Address, AuthRule, ClusterConfig, LogConfig } from '../cluster/con
 import { version } from '../cluster/version.ts'
 import { CommitDriver } from '../coordinator/commit/commit.ts'
 import { type Coordinator, startCoordinator } from '../coordinator/main.ts'
+import { type MemoryLimits, memoryLimitsOf } from '../coordinator/memory/memory-budget.ts'
 import { invariant } from '../errors/pg-error.ts'
 import type { AgentLink } from '../protocol/agent-link.ts'
 import { type Agent, parsePostgresUrl, startAgent } from '../shard-agent/main.ts'
@@ -148,6 +149,8 @@ export interface CoordinatorPartOptions extends NodeOptions {
   /** PEM. */
   readonly tls?: { readonly cert: string; readonly key: string }
   readonly sessionsMax: number
+  /** Default: by what the machine has. */
+  readonly memory?: ClusterConfig['coordinator']['memory']
   /** The one that its links use. */
   readonly clock: HlcClock
 }
@@ -159,7 +162,7 @@ export async function startCoordinatorPart(
   links: readonly AgentLink[],
   cleanup: Cleanup,
 ): Promise<Coordinator> {
-  const { id, cluster, database, listen, auth, tls, sessionsMax, clock, logger } = options
+  const { id, cluster, database, listen, auth, tls, sessionsMax, memory = {}, clock, logger } = options
   const failpoints = nodeFailpoints()
   try {
     const coordinator = await startCoordinator({
@@ -173,12 +176,20 @@ export async function startCoordinatorPart(
       commits: new CommitDriver({ log, clock, coordinatorId: id, cluster, failpoints }),
       log: logger,
       listenerLimits: { sessionsMax },
+      memory: memoryLimits(memory),
     })
     cleanup.add(() => coordinator.stop())
     return coordinator
   } catch (error) {
     throw portError(error, listen.host, listen.port, 'clients', options.listenSetting)
   }
+}
+
+const MB = 1 << 20
+
+function memoryLimits({ nodeMb, sessionMb }: ClusterConfig['coordinator']['memory']): Partial<MemoryLimits> {
+  const ofNode = nodeMb === undefined ? {} : memoryLimitsOf(nodeMb * MB)
+  return sessionMb === undefined ? ofNode : { ...ofNode, sessionBytes: sessionMb * MB }
 }
 
 /** Why a node with these shards cannot serve; undefined when it can. */

@@ -6,6 +6,8 @@ import { ParameterReport } from './parameter-report.ts'
 /** Small messages are gathered up to this size before they are written. */
 const GATHER_BYTES = 16_384
 const READY_BYTES = 6
+/** Of one notification that waits, beside its bytes. */
+const WAITING_BYTES = 100
 
 /** What goes to the client: small messages are gathered, one write per turn; backpressure is the caller's to obey. */
 export class ClientOutput {
@@ -19,6 +21,7 @@ export class ClientOutput {
   private drainWaiters: (() => void)[] = []
   /** What belongs to no statement, until the client is between transactions. */
   private waiting: Buffer[] = []
+  private waitingBytes = 0
   readonly parameters = new ParameterReport()
   /** Bytes pushed so far: tells whether a statement has said anything yet. */
   pushedBytes = 0
@@ -48,9 +51,12 @@ export class ClientOutput {
     else this.push(message)
   }
 
-  /** Notifications, which Postgres gives only between transactions. */
-  later(messages: Buffer): void {
-    this.waiting.push(messages)
+  /** Notifications, which Postgres gives only between transactions. Answers how many bytes wait. */
+  later(messages: Buffer): number {
+    // Not as part of what else came with it.
+    this.waiting.push(Buffer.from(messages))
+    this.waitingBytes += WAITING_BYTES + messages.length
+    return this.waitingBytes
   }
 
   get hasWaiting(): boolean {
@@ -60,6 +66,7 @@ export class ClientOutput {
   releaseWaiting(): void {
     const { waiting } = this
     this.waiting = []
+    this.waitingBytes = 0
     for (const messages of waiting) this.push(messages)
   }
 

@@ -4,6 +4,7 @@ import type { Catalog } from '../../sql/catalog.ts'
 import type { Plan, PreparedPlan, SessionPidsPlan } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
+import type { MemoryBudget } from '../memory/memory-budget.ts'
 import type { SessionSettings } from '../settings/settings.ts'
 import type { TimeLimits } from '../settings/time-limits.ts'
 import type { Causal } from './causal.ts'
@@ -49,6 +50,7 @@ export interface CoordinatorNode {
   readonly schema: { epoch: number }
   readonly log: Logger
   readonly limits: NodeLimits
+  readonly memory: MemoryBudget
 }
 
 export interface NodeLimits {

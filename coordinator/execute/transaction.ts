@@ -77,6 +77,8 @@ export class Transaction {
   /** It was chosen to break a deadlock while it committed. */
   victim: PgError | undefined
   private replay: Replayed[] = []
+  /** What the replay takes, about. */
+  replayBytes = 0
   private readonly clock: TransactionClock
   private readonly defaults: { readonly current: Isolation }
   private begunWith: Isolation = 'read committed'
@@ -167,11 +169,21 @@ export class Transaction {
   }
 
   addReplay(sql: string): void {
-    this.replay.push({ sql })
+    this.keep({ sql })
   }
 
   savepoint(sql: string, savepoint: string, notifications: number): void {
-    this.replay.push({ sql, savepoint, notifications })
+    this.keep({ sql, savepoint, notifications })
+  }
+
+  private keep(replayed: Replayed): void {
+    this.replay.push(replayed)
+    this.replayBytes += replayBytesOf(replayed)
+  }
+
+  private setReplay(replay: Replayed[]): void {
+    this.replay = replay
+    this.replayBytes = replay.reduce((bytes, replayed) => bytes + replayBytesOf(replayed), 0)
   }
 
   /** Its shards that have not failed with it, when nothing can bring it back: they only keep others waiting. */
@@ -192,14 +204,14 @@ export class Transaction {
   /** RELEASE: the savepoint and those set after it are gone, what ran since stays. */
   release(name: string): void {
     const at = this.replay.findLastIndex((r) => r.savepoint === name)
-    this.replay = this.replay.filter((r, i) => i < at || r.savepoint === undefined)
+    this.setReplay(this.replay.filter((r, i) => i < at || r.savepoint === undefined))
   }
 
   /** ROLLBACK TO: the savepoint stays, everything after it is gone. */
   rollbackTo(name: string): { readonly notifications: number } {
     const at = this.replay.findLastIndex((r) => r.savepoint === name)
     const notifications = this.replay[at]?.notifications ?? 0
-    this.replay = this.replay.slice(0, at + 1)
+    this.setReplay(this.replay.slice(0, at + 1))
     this.failed = false
     return { notifications }
   }
@@ -257,8 +269,14 @@ export class Transaction {
     this.ranDdl = false
     this.committing = NO_LINES
     this.victim = undefined
-    if (this.replay.length > 0) this.replay = []
+    if (this.replay.length > 0) this.setReplay([])
   }
+}
+
+const REPLAYED_BYTES = 128
+
+function replayBytesOf({ sql }: Replayed): number {
+  return REPLAYED_BYTES + sql.length
 }
 
 const BEGIN: readonly string[] = ['BEGIN']

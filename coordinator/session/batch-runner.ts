@@ -24,6 +24,7 @@ import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
 import type { Batch, Op } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import { describeStatement, formatted } from './describe.ts'
+import { Portals } from './kept.ts'
 import { planned } from './planned.ts'
 import { type Portal, Prepared } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
@@ -42,12 +43,13 @@ const PREPARED_MAX = 10_000
 export class BatchRunner {
   private readonly session: ClientSession
   private readonly slow: SlowPath
-  private readonly portals = new Map<string, Portal>()
+  private readonly portals: Portals
   private lastBound: string | undefined
 
   constructor(session: ClientSession, slow: SlowPath) {
     this.session = session
     this.slow = slow
+    this.portals = new Portals(session.memory.account('portals'))
   }
 
   /**
@@ -62,7 +64,10 @@ export class BatchRunner {
     batch.clear()
     const alone = synced && session.tx.kind === 'none' && isLast(ops)
     try {
-      for (const op of ops) await this.op(op, alone)
+      for (const op of ops) {
+        await this.op(op, alone)
+        if (session.out.isSlow) await session.out.room()
+      }
       session.out.releaseOwed()
       synced &&= !session.state.copyOpened
       if (synced && session.tx.kind === 'implicit') await slow.commit()
@@ -74,6 +79,10 @@ export class BatchRunner {
     } finally {
       if (synced && session.tx.kind === 'none') this.portals.clear()
     }
+  }
+
+  get keepsMessage(): boolean {
+    return this.portals.keepsMessage
   }
 
   transactionEnded(): void {
@@ -171,7 +180,7 @@ export class BatchRunner {
       throw new PgError({ code: '08P01', message: what })
     }
     const portal: Portal = { name: message.portal, statement, bind: message, line: undefined, done: false }
-    this.portals.set(message.portal, portal)
+    this.portals.keep(portal)
     this.lastBound = message.portal
   }
 

@@ -3,7 +3,7 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { BackendIdentity, Settings } from '../../protocol/agent-link.ts'
 import { backendKeyData, errorResponse, readyForQuery } from '../../protocol/wire/backend-messages.ts'
-import { FrameReader, MSG, STATUS } from '../../protocol/wire/frames.ts'
+import { type FrameReader, MSG, STATUS } from '../../protocol/wire/frames.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import { quickVerb } from '../../sql/lex/inspect.ts'
 import type { Plan, PreparedPlan, SessionPidsPlan } from '../../sql/plan/plan.ts'
@@ -16,24 +16,25 @@ import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
 import type { Planner, PlanScope } from '../execute/planner.ts'
 import { ShardLine } from '../execute/shard-line.ts'
 import { Transaction, type TransactionModes } from '../execute/transaction.ts'
+import type { SessionMemory } from '../memory/memory-budget.ts'
 import { DefaultIsolation, isTransactionLong } from '../settings/isolation.ts'
 import { type SessionSettings, sessionSettings } from '../settings/session-settings.ts'
 import { TimeLimits } from '../settings/time-limits.ts'
 import { Admission } from './admission.ts'
 import { Batch } from './batch.ts'
-import { asPgError, COPY_MESSAGES, FUNCTION_CALL, STRAY_IN_COPY } from './client-messages.ts'
+import { asPgError, FUNCTION_CALL } from './client-messages.ts'
+import { CopyInput } from './copy-input.ts'
 import { DirectPath } from './direct-path.ts'
-import { InputValve } from './input-valve.ts'
-import type { Prepared } from './prepared.ts'
-import { initialState, type SessionOptions } from './session-options.ts'
+import { InputValve, PENDING_BYTES_MAX } from './input-valve.ts'
+import { PreparedStatements } from './kept.ts'
+import { ClientMessages } from './large-messages.ts'
+import { Notifications } from './notifications.ts'
+import { identityOf, initialState, type SessionOptions } from './session-options.ts'
 import { SessionScope } from './session-scope.ts'
 import { SessionTimers } from './session-timers.ts'
 import { ShardLines } from './shard-lines.ts'
 import { SlowPath } from './slow-path.ts'
 import { runPrepared } from './sql-prepared.ts'
-
-/** Input a client may have waiting while a statement runs, before its socket is paused. */
-const PENDING_BYTES_MAX = 1 << 20
 
 /**
  * One client. Messages are handled in order, one at a time: by `DirectPath` when nothing has to be awaited, else by
@@ -50,9 +51,9 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly causal: Causal
   readonly out: ClientOutput
   readonly state: SessionState
-  readonly prepared = new Map<string, Prepared>()
-  /** Set while COPY FROM STDIN reads from this client. */
-  private copyFeed: CopyFeed | undefined
+  /** What this node keeps for it. */
+  readonly memory: SessionMemory
+  readonly prepared: PreparedStatements
   closed = false
   planVersion = 0
   writes = 0
@@ -60,8 +61,11 @@ export class ClientSession implements ExecContext, WatchedSession {
   private readonly options: SessionOptions
   private readonly socket: Socket
   private readonly reader: FrameReader
+  private readonly messages: ClientMessages
   private readonly identity: BackendIdentity
   private readonly lines: ShardLines
+  private readonly notifications: Notifications
+  private readonly copy: CopyInput
   private readonly batch = new Batch()
   readonly scopes: SessionScope
   readonly admission = new Admission(this)
@@ -83,19 +87,20 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.socket = options.socket
     this.valve = new InputValve(options.socket)
     this.sessionId = options.sessionId
-    this.settings = sessionSettings(options.user, options.parameters)
+    this.memory = options.node.memory.session()
+    this.prepared = new PreparedStatements(this.memory.account('prepared statements'))
+    this.settings = sessionSettings(options.user, options.parameters, this.memory.account('settings'))
     this.isolation = new DefaultIsolation(this.settings)
     this.timers = new SessionTimers(this, new TimeLimits(this.settings))
     this.tx = new Transaction(this.timers, this.isolation)
     this.causal = new Causal(this.tx, this.node.commits, this.settings)
     this.out = new ClientOutput(options.socket)
-    this.reader = new FrameReader({ frameBytesMax: options.node.limits.frameBytesMax })
+    this.messages = new ClientMessages(this.memory, options.node.limits.frameBytesMax)
+    this.reader = this.messages.reader
+    this.copy = new CopyInput(this, this.messages, this.valve)
+    this.notifications = new Notifications(this.out, this.tx, this.memory.account('notifications'))
     this.lines = new ShardLines(options.node.shardCount, (shard) => this.openLine(shard))
-    this.identity = {
-      kind: 'client',
-      user: options.user,
-      ...(options.scram === undefined ? {} : { scram: options.scram }),
-    }
+    this.identity = identityOf(options)
     this.state = initialState(options)
     this.scopes = new SessionScope(this.node.catalogs, this.planner, this.state)
     this.slow = new SlowPath(this)
@@ -129,12 +134,12 @@ export class ClientSession implements ExecContext, WatchedSession {
     try {
       this.reader.push(chunk)
       if (!this.busy) this.pump()
-      else if (this.copyFeed !== undefined) this.pumpCopy()
+      else if (this.copy.isReading) this.copy.pump()
     } catch (error) {
       this.fatal(asPgError(error))
       return
     }
-    if (this.reader.pendingBytes > PENDING_BYTES_MAX && this.busy) this.valve.pause()
+    if (this.busy && !this.copy.isOpen && this.reader.pendingBytes > PENDING_BYTES_MAX) this.valve.pause()
   }
 
   /** Handles what the client has sent until a message makes us wait. */
@@ -148,7 +153,8 @@ export class ClientSession implements ExecContext, WatchedSession {
         return
       }
       if (!this.reader.next()) break
-      this.message(this.reader.type, this.reader.buffer, this.reader.start, this.reader.end)
+      if (this.reader.isRefused) this.refused(this.reader.type)
+      else this.message(this.reader.type, this.reader.buffer, this.reader.start, this.reader.end)
     }
     if (this.closed) return
     this.out.flush()
@@ -166,8 +172,9 @@ export class ClientSession implements ExecContext, WatchedSession {
     }
     this.busy = false
     if (!this.batch.isEmpty) this.batch.clear()
-    this.copyFeed = undefined
-    if (this.out.hasWaiting) this.sayAsync()
+    if (this.messages.areKept && !this.slow.batches.keepsMessage) this.messages.dealtWith()
+    this.copy.end()
+    this.notifications.release()
     try {
       this.pump()
     } catch (error) {
@@ -178,6 +185,20 @@ export class ClientSession implements ExecContext, WatchedSession {
   private abortFirst(doomed: readonly ShardLine[]): void {
     this.out.flush()
     void abortShards(this, doomed).then(() => this.idle())
+  }
+
+  /** As Postgres does when it has no memory for a message: it is an error in the message's place. */
+  private refused(type: number): void {
+    const error = this.messages.refusal
+    if (this.skipToSync) return
+    this.isMidBatch = type !== MSG.query
+    if (type !== MSG.query) {
+      this.batch.malformed(error)
+      return this.runBatch(false)
+    }
+    if (!this.batch.isEmpty) return this.fatal(error)
+    this.busy = true
+    void this.slow.refused(error).then(() => this.idle())
   }
 
   private message(type: number, buffer: Buffer, start: number, end: number): void {
@@ -216,29 +237,8 @@ export class ClientSession implements ExecContext, WatchedSession {
     }
   }
 
-  /** COPY data for the statement that runs. What comes after the data stays where it is until the COPY is over. */
-  private pumpCopy(): void {
-    const feed = this.copyFeed
-    while (this.busy && !this.closed && feed?.isOpen === true && this.reader.next()) {
-      const { type, buffer, start, end } = this.reader
-      if (type === MSG.terminate) return this.terminate()
-      if (!COPY_MESSAGES.has(type)) return this.strayInCopy(type)
-      this.valve.waitFor(feed.message(type, buffer, start, end))
-    }
-    if (feed !== undefined) this.valve.waitFor(feed.flush())
-  }
-
-  /** Postgres hangs up too: nobody can tell where the data ends. */
-  private strayInCopy(type: number): void {
-    const what = `unexpected message type 0x${type.toString(16).toUpperCase()} during COPY from stdin`
-    this.out.push(errorResponse({ code: '08P01', message: what }))
-    this.fatal(STRAY_IN_COPY)
-  }
-
   readCopy(feed: CopyFeed): void {
-    this.copyFeed = feed
-    this.valve.resume()
-    this.pumpCopy()
+    this.copy.read(feed)
   }
 
   private query(buffer: Buffer, start: number, end: number): void {
@@ -404,14 +404,12 @@ export class ClientSession implements ExecContext, WatchedSession {
 
   /** Of no statement: notifications. */
   async(chunk: Buffer): void {
-    this.out.later(chunk)
-    if (!this.busy) this.sayAsync()
-  }
-
-  private sayAsync(): void {
-    if (this.tx.isOpen) return
-    this.out.releaseWaiting()
-    this.out.flush()
+    try {
+      this.notifications.came(chunk)
+      if (!this.busy) this.notifications.release()
+    } catch (error) {
+      this.fatal(asPgError(error))
+    }
   }
 
   /** This node stops: the client is told, as Postgres tells on shutdown. */
@@ -419,7 +417,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.fatal(weftError('shutting_down', {}))
   }
 
-  private terminate(): void {
+  terminate(): void {
     this.socket.end()
     this.close()
   }
@@ -441,6 +439,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.slow.close(() => {
       this.lines.close()
       this.admission.leave()
+      this.memory.close()
       this.options.onClosed()
     })
     this.socket.destroySoon()

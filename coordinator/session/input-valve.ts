@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net'
 
+/** Input a client may have waiting while a statement runs, before its socket is paused. */
+export const PENDING_BYTES_MAX = 1 << 20
+
 /** Stops and restarts what a client sends. */
 export class InputValve {
   private readonly socket: Socket

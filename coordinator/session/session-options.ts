@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { BackendIdentity } from '../../protocol/agent-link.ts'
 import type { CoordinatorNode, SessionState } from '../execute/context.ts'
 import type { Planner } from '../execute/planner.ts'
 
@@ -17,6 +18,11 @@ export interface SessionOptions {
   /** Bytes that came with the startup exchange. */
   readonly remainder: Buffer
   readonly onClosed: () => void
+}
+
+/** As whom it logs in to the shards. */
+export function identityOf({ user, scram }: SessionOptions): BackendIdentity {
+  return { kind: 'client', user, ...(scram === undefined ? {} : { scram }) }
 }
 
 export function initialState({ user, database }: SessionOptions): SessionState {

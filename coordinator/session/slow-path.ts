@@ -7,7 +7,6 @@ import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import type { ParsedStatement } from '../../sql/parse/parse.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
-import { loadCatalog } from '../catalog/load.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
 import { needsNoMap } from '../execute/map-change.ts'
@@ -17,7 +16,6 @@ import { type PlanScope, refuseTooLong } from '../execute/planner.ts'
 import { run } from '../execute/run.ts'
 import { hasLapsed, isStaleMap, mayPlanAgain, mayRunAsItIs } from '../execute/run-again.ts'
 import { queryShard } from '../execute/send.ts'
-import { SessionRunner } from '../execute/session-runner.ts'
 import { changesReported, REPORTED, SHOW_SQL } from '../settings/reported.ts'
 import { parseSearchPath } from '../settings/search-path.ts'
 import { TIME_LIMITS } from '../settings/time-limits.ts'
@@ -27,6 +25,8 @@ import type { ClientSession } from './client-session.ts'
 import { Pins } from './pins.ts'
 import { endsSession } from './session-timers.ts'
 import { endsFailure, moved, simpleExecution } from './simple-statement.ts'
+import { TransactionMemory } from './transaction-memory.ts'
+import { loadUncommitted } from './uncommitted-catalog.ts'
 
 /** How often a statement that had to make way for a cut is run anew, before the client hears of it. */
 const CUT_RETRIES = 5
@@ -42,7 +42,8 @@ const LOCK_OUTSIDE = new PgError({
 export class SlowPath {
   readonly pins: Pins
   private readonly session: ClientSession
-  private readonly batches: BatchRunner
+  readonly batches: BatchRunner
+  private readonly memory: TransactionMemory
   private defaultSearchPath = ''
   private privateCatalog: Catalog | undefined
   /** A commit that must come to its end even if the client leaves. */
@@ -52,6 +53,7 @@ export class SlowPath {
     this.session = session
     this.pins = new Pins(session)
     this.batches = new BatchRunner(session, this)
+    this.memory = new TransactionMemory(session.memory.account('transaction'), session.state.notifications)
   }
 
   /** Asks the home shard, as the client's role and with its settings, for what a server reports at start. */
@@ -110,6 +112,14 @@ export class SlowPath {
     session.out.ready(session.statusByte())
   }
 
+  /** Answers a Query that this node has no memory for. Never rejects. */
+  async refused(error: PgError): Promise<void> {
+    const { session } = this
+    this.begin()
+    await this.recover(error)
+    session.out.ready(session.statusByte())
+  }
+
   /** Runs a COMMIT of several shards by itself, to its ReadyForQuery. Never rejects. */
   async commitBlock(): Promise<void> {
     const { session } = this
@@ -150,6 +160,7 @@ export class SlowPath {
       } catch (error) {
         throw moved(error, text, statement.start)
       }
+      if (session.out.isSlow) await session.out.room()
     }
   }
 
@@ -272,6 +283,7 @@ export class SlowPath {
     const { session } = this
     needsNoMap(session)
     const { pins, mayUnpin } = plan.effects
+    if (session.tx.isOpen) this.memory.review(session.tx)
     if (alone && session.tx.kind === 'implicit') await this.commit()
     if (plan.kind === 'setting' || plan.kind === 'transaction') await this.afterSession(plan)
     if (this.pins.pinned && (pins || mayUnpin || plan.kind === 'ddl' || plan.kind === 'transaction')) {
@@ -364,6 +376,7 @@ export class SlowPath {
     const { session } = this
     if (session.tx.ranDdl) session.node.schema.epoch++
     if (session.tx.isOpen) session.tx.end()
+    this.memory.review(session.tx)
     if (session.tx.hasTicket) {
       session.tx.hasTicket = false
       session.node.tickets.release()
@@ -397,24 +410,10 @@ export class SlowPath {
     const { session } = this
     if (session.tx.catalogDirty) {
       session.tx.catalogDirty = false
-      this.privateCatalog = await this.loadUncommitted()
+      this.privateCatalog = await loadUncommitted(this.session)
       session.scopes.usePrivate(this.privateCatalog)
     }
     return session.scope()
-  }
-
-  /** The catalog with the running transaction's changes, read through it; a savepoint takes back what reading sets. */
-  private loadUncommitted(): Promise<Catalog> {
-    const { session } = this
-    needsNoMap(session)
-    const runner = new SessionRunner(session)
-    const query = async (sql: string) => {
-      if (sql.startsWith('BEGIN')) return runner.query(HOME, 'SAVEPOINT weft_catalog')
-      if (sql !== 'COMMIT' && sql !== 'ROLLBACK') return runner.query(HOME, sql)
-      await runner.query(HOME, 'ROLLBACK TO SAVEPOINT weft_catalog')
-      return runner.query(HOME, 'RELEASE SAVEPOINT weft_catalog')
-    }
-    return loadCatalog(query, session.node.shardCount)
   }
 
   async planText(text: string, paramTypes: readonly number[]): Promise<Plan> {

@@ -1,3 +1,4 @@
+import type { MemoryAccount } from '../memory/memory-budget.ts'
 import { SessionSettings } from './settings.ts'
 import { SettingsInterner } from './settings-sql.ts'
 import { startupSettings } from './startup-settings.ts'
@@ -8,6 +9,10 @@ export { SessionSettings }
 const interner = new SettingsInterner()
 
 /** The settings a client starts with. Throws FATAL for those that Postgres would not start with. */
-export function sessionSettings(user: string, startup: ReadonlyMap<string, string>): SessionSettings {
-  return new SessionSettings({ interner, user, startup: startupSettings(startup) })
+export function sessionSettings(
+  user: string,
+  startup: ReadonlyMap<string, string>,
+  account: MemoryAccount,
+): SessionSettings {
+  return new SessionSettings({ interner, user, startup: startupSettings(startup), account })
 }

@@ -7,6 +7,9 @@ export interface Assignment {
   readonly value: string
 }
 
+/** Longer ones are nobody else's, and not worth keeping for a session that may have them again. */
+const INTERNED_BYTES_MAX = 16 * 1024
+
 /** The settings of a session without any. */
 export const NO_SETTINGS: Settings = { id: 0, sql: '', meaning: '' }
 
@@ -26,6 +29,7 @@ export class SettingsInterner {
   intern(assignments: readonly Assignment[]): Settings {
     if (assignments.length === 0) return NO_SETTINGS
     const sql = settingsSql(assignments)
+    if (sql.length > INTERNED_BYTES_MAX) return { id: this.nextId++, sql }
     let settings = this.byContent.get(sql)
     // Taken out and put back: a Map keeps the order of insertion, so the first entry is the least used one.
     if (settings !== undefined) this.byContent.delete(sql)

@@ -1,17 +1,18 @@
 import type { Settings } from '../../protocol/agent-link.ts'
+import { type SettingsAccount, SettingsMemory } from './settings-memory.ts'
 import type { Assignment, SettingsInterner } from './settings-sql.ts'
 
-interface Entry {
+export interface Entry {
   /** `undefined`: explicitly back at the server's default, over whatever lies below. */
   readonly value: string | undefined
   /** Set while a role or session authorization was in force: only that identity may be allowed to set it. */
   readonly afterIdentity: boolean
 }
 
-type Layer = ReadonlyMap<string, Entry>
+export type Layer = ReadonlyMap<string, Entry>
 
 /** What SET and SET LOCAL have done so far; a savepoint keeps one of these and brings it back. */
-interface Levels {
+export interface Levels {
   readonly session: Layer
   readonly local: Layer
 }
@@ -28,6 +29,7 @@ const IDENTITY = ['session_authorization', 'role'] as const
 export class SessionSettings {
   private readonly interner: SettingsInterner
   private readonly user: string
+  private readonly memory: SettingsMemory
   /** From the startup packet: what RESET goes back to. */
   private readonly startup: Layer
   private levels: Levels = { session: EMPTY, local: EMPTY }
@@ -40,9 +42,11 @@ export class SessionSettings {
     readonly interner: SettingsInterner
     readonly user: string
     readonly startup?: ReadonlyMap<string, string>
+    readonly account?: SettingsAccount
   }) {
     this.interner = options.interner
     this.user = options.user
+    this.memory = new SettingsMemory(options.account)
     const startup = [...(options.startup ?? [])].filter(([name, value]) => !isServerDefault(name, value))
     this.startup = new Map(startup.map(([name, value]) => [name, { value, afterIdentity: false }]))
   }
@@ -146,9 +150,13 @@ export class SessionSettings {
   private end(): void {
     this.atBegin = undefined
     this.savepoints = []
+    this.memory.keep(this.levels, [])
   }
 
+  /** Throws 53200, and changes nothing then. */
   private change(levels: Levels): void {
+    const before = this.savepoints.map((savepoint) => savepoint.levels)
+    this.memory.keep(levels, this.atBegin === undefined ? before : [this.atBegin, ...before])
     this.levels = levels
     this.interned = undefined
   }

@@ -3,7 +3,14 @@
  * to forget; as frames stay in order, the receiver knows whatever an exec refers to.
  */
 import type { ExecRequest, Settings, StatementRef } from '../agent-link.ts'
-import { KIND, muxViolation, SETTINGS_MAX, STATEMENT_BYTES_MAX, STATEMENTS_MAX } from './frame-kinds.ts'
+import {
+  KIND,
+  muxViolation,
+  SETTINGS_BYTES_MAX,
+  SETTINGS_MAX,
+  STATEMENT_BYTES_MAX,
+  STATEMENTS_MAX,
+} from './frame-kinds.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import { writeForget, writeSettingsDefine, writeStatementDefine } from './link-frames.ts'
 
@@ -18,17 +25,14 @@ interface Sent {
 export class SentDefinitions {
   /** Handles of the statements of the exec that `refer` saw last. */
   readonly needs: number[] = []
-  private readonly settingsSent = new Map<Settings, Sent>()
-  private readonly statementsSent = new Map<string, Sent>()
-  private readonly settingsMax: number
-  private readonly statementsMax: number
-  private statementBytes = 0
+  private readonly settingsSent: SentTable<Settings>
+  private readonly statementsSent: SentTable<string>
   private nextHandle = 1
   private round = 0
 
   constructor(settingsMax = SETTINGS_MAX, statementsMax = STATEMENTS_MAX) {
-    this.settingsMax = settingsMax
-    this.statementsMax = statementsMax
+    this.settingsSent = new SentTable(KIND.settingsForget, settingsMax, SETTINGS_BYTES_MAX)
+    this.statementsSent = new SentTable(KIND.statementForget, statementsMax, STATEMENT_BYTES_MAX)
   }
 
   /** Defines what `request` needs and the peer lacks; answers the handle of its settings, `needs` has the rest. */
@@ -42,33 +46,52 @@ export class SentDefinitions {
   }
 
   private settings(out: FrameWriter, settings: Settings): number {
-    const found = this.use(this.settingsSent, settings, this.settingsMax)
+    const found = this.settingsSent.use(settings, this.round)
     if (found !== 0) return found
-    this.evict(out, this.settingsSent, this.settingsMax - 1, KIND.settingsForget)
     const handle = this.newHandle()
-    this.settingsSent.set(settings, { handle, bytes: 0, round: this.round })
+    this.settingsSent.add(out, settings, { handle, bytes: settings.sql.length, round: this.round })
     writeSettingsDefine(out, handle, settings)
     return handle
   }
 
   private statement(out: FrameWriter, statement: StatementRef): number {
-    const found = this.use(this.statementsSent, statement.name, this.statementsMax)
+    const found = this.statementsSent.use(statement.name, this.round)
     if (found !== 0) return found
-    const bytes = statement.parse.length
-    this.evict(out, this.statementsSent, this.statementsMax - 1, KIND.statementForget, bytes)
     const handle = this.newHandle()
-    this.statementsSent.set(statement.name, { handle, bytes, round: this.round })
-    this.statementBytes += bytes
+    const bytes = statement.parse.length
+    this.statementsSent.add(out, statement.name, { handle, bytes, round: this.round })
     writeStatementDefine(out, handle, statement)
     return handle
   }
 
+  private newHandle(): number {
+    const handle = this.nextHandle
+    this.nextHandle = handle === 0xffffffff ? 1 : handle + 1
+    return handle
+  }
+}
+
+/** What the peer knows of one kind; those not used for longest are forgotten when they are too many, or too large. */
+class SentTable<Key> {
+  private readonly sent = new Map<Key, Sent>()
+  private readonly kind: typeof KIND.settingsForget | typeof KIND.statementForget
+  private readonly max: number
+  private readonly bytesMax: number
+  private bytes = 0
+
+  constructor(kind: SentTable<Key>['kind'], max: number, bytesMax: number) {
+    this.kind = kind
+    this.max = max
+    this.bytesMax = bytesMax
+  }
+
   /** The handle, or 0. */
-  private use<Key>(sent: Map<Key, Sent>, key: Key, max: number): number {
+  use(key: Key, round: number): number {
+    const { sent } = this
     const found = sent.get(key)
     if (found === undefined) return 0
-    found.round = this.round
-    if (sent.size > max / 2) {
+    found.round = round
+    if (sent.size > this.max / 2 || this.bytes > this.bytesMax / 2) {
       // Its turn to be forgotten comes last again; as long as there is plenty of room nobody's comes.
       sent.delete(key)
       sent.set(key, found)
@@ -76,28 +99,21 @@ export class SentDefinitions {
     return found.handle
   }
 
-  /** Forgets those not used for longest, never one that the exec at hand needs. */
-  private evict<Key>(
-    out: FrameWriter,
-    sent: Map<Key, Sent>,
-    countMax: number,
-    kind: typeof KIND.settingsForget | typeof KIND.statementForget,
-    bytes = 0,
-  ): void {
-    for (const [key, { handle, bytes: freed, round }] of sent) {
-      const isFull = sent.size > countMax || (bytes > 0 && this.statementBytes + bytes > STATEMENT_BYTES_MAX)
-      if (!isFull) return
-      if (round === this.round) continue
-      sent.delete(key)
-      this.statementBytes -= freed
-      writeForget(out, kind, handle)
-    }
+  add(out: FrameWriter, key: Key, entry: Sent): void {
+    this.makeRoom(out, entry)
+    this.sent.set(key, entry)
+    this.bytes += entry.bytes
   }
 
-  private newHandle(): number {
-    const handle = this.nextHandle
-    this.nextHandle = handle === 0xffffffff ? 1 : handle + 1
-    return handle
+  /** Never by one that the exec at hand needs. */
+  private makeRoom(out: FrameWriter, { bytes: added, round: now }: Sent): void {
+    for (const [key, { handle, bytes, round }] of this.sent) {
+      if (this.sent.size < this.max && this.bytes + added <= this.bytesMax) return
+      if (round === now) continue
+      this.sent.delete(key)
+      this.bytes -= bytes
+      writeForget(out, this.kind, handle)
+    }
   }
 }
 

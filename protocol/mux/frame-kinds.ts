@@ -92,6 +92,7 @@ export const COPY_CREDIT_BYTES = 64 * 1024
 
 /** Settings and prepared statements that a link remembers. */
 export const SETTINGS_MAX = 1_000
+export const SETTINGS_BYTES_MAX = 16 * 1024 * 1024
 export const STATEMENTS_MAX = 10_000
 export const STATEMENT_BYTES_MAX = 64 * 1024 * 1024
 

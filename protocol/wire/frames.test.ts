@@ -103,6 +103,24 @@ describe('frames', () => {
     },
   )
 
+  test('frames: large messages, in chunks of any size: claimed once each; of a refused one there is but the header', () => {
+    const large = message('Q', Buffer.alloc(2 << 20, 0x41))
+    const stream = Buffer.concat([messages[1]!, large, messages[2]!, large, messages[3]!])
+    for (const size of [1000, 65_536, 1 << 20]) {
+      const claims: number[] = []
+      const claim = (bytes: number) => claims.push(bytes) > 1
+      const reader = new FrameReader({ frameBytesMax: 4 << 20, claim })
+      const found: string[] = []
+      for (let at = 0; at < stream.length; at += size) {
+        reader.push(stream.subarray(at, at + size))
+        while (reader.next())
+          found.push(`${String.fromCharCode(reader.type)} ${reader.isRefused} ${reader.end - reader.start}`)
+      }
+      expect(found).toEqual(['Q false 14', 'Q true 5', 'd false 305', `Q false ${large.length}`, 'Z false 6'])
+      expect([claims, reader.pendingBytes, reader.claimedBytes]).toEqual([[large.length, large.length], 0, 0])
+    }
+  })
+
   test('frames: the remainder is taken over: the unread bytes in order', () => {
     const all = Buffer.concat(messages)
     for (let at = 0; at <= all.length; at += 3) {

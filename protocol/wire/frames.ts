@@ -59,6 +59,11 @@ export const STATUS = { idle: 0x49, inTransaction: 0x54, failed: 0x45 } as const
 const NOTHING = Buffer.alloc(0)
 /** A straddling message up to this size gets its buffer at once; a larger one only as its bytes really arrive. */
 const ALLOC_AT_ONCE_BYTES = 64 * 1024
+/** Smaller messages are nobody's concern: a session has one of them at a time. */
+export const CLAIMED_FROM_BYTES = 1 << 20
+
+/** Asked once for each large message, when its header is there. False: it is thrown away as it comes. */
+export type Claim = (bytes: number) => boolean
 
 /** What both readers share: chunks not yet read, and the one message that straddles them. */
 abstract class ChunkReader {
@@ -69,6 +74,10 @@ abstract class ChunkReader {
   end = 0
   /** Bytes pushed and not yet handed out. */
   pendingBytes = 0
+  /** The message that `next` found was claimed in vain: of it there is but the header. */
+  isRefused = false
+  /** Of the message under way; 0: it is small. */
+  claimedBytes = 0
 
   readonly #headerBytes: number
   #chunk: Buffer = NOTHING
@@ -77,9 +86,22 @@ abstract class ChunkReader {
   #queueAt = 0
   #partial: Buffer = NOTHING
   #partialBytes = 0
+  readonly #claim: Claim
+  #isDecided = false
+  /** Bytes of a refused message still to be thrown away. */
+  #skipBytes = 0
 
-  constructor(headerBytes: number) {
+  constructor(headerBytes: number, claim: Claim = () => true) {
     this.#headerBytes = headerBytes
+    this.#claim = claim
+  }
+
+  /** Lets go of the message that `next` found last. */
+  forget(): void {
+    this.buffer = NOTHING
+    this.start = 0
+    this.bodyStart = 0
+    this.end = 0
   }
 
   push(chunk: Buffer): void {
@@ -137,12 +159,44 @@ abstract class ChunkReader {
     if (missing > 0) this.#take(missing)
     if (this.#partialBytes < this.#headerBytes) return false
     const total = this.messageBytes(this.#partial, 0)
+    if (!this.#isDecided) this.#decide(total)
+    if (this.#skipBytes > 0) return this.#skip()
     this.#reserve(total)
     this.#take(total - this.#partialBytes)
     if (this.#partialBytes < total) return false
     this.#found(this.#partial, 0, total)
+    this.#partialDone()
+    return true
+  }
+
+  #partialDone(): void {
     this.#partial = NOTHING
     this.#partialBytes = 0
+    this.#isDecided = false
+    this.claimedBytes = 0
+  }
+
+  /** Whether a message that does not lie in one chunk is taken. */
+  #decide(total: number): void {
+    this.#isDecided = true
+    if (total < CLAIMED_FROM_BYTES) return
+    if (this.#claim(total)) this.claimedBytes = total
+    else {
+      this.#skipBytes = total - this.#partialBytes
+      this.pendingBytes -= this.#partialBytes - this.#headerBytes
+      this.#partialBytes = this.#headerBytes
+    }
+  }
+
+  #skip(): boolean {
+    const bytes = Math.min(this.#skipBytes, this.#chunk.length - this.#at)
+    this.#at += bytes
+    this.#skipBytes -= bytes
+    this.pendingBytes -= bytes
+    if (this.#skipBytes > 0) return false
+    this.#found(this.#partial, 0, this.#headerBytes)
+    this.isRefused = true
+    this.#partialDone()
     return true
   }
 
@@ -173,6 +227,7 @@ abstract class ChunkReader {
     this.bodyStart = start + this.#headerBytes
     this.end = start + total
     this.pendingBytes -= total
+    this.isRefused = false
   }
 
   #nextChunk(): boolean {
@@ -196,9 +251,9 @@ abstract class ChunkReader {
 export class FrameReader extends ChunkReader {
   readonly #frameBytesMax: number
 
-  /** `frameBytesMax` bounds the length word (the message without its type byte). */
-  constructor(limits: { readonly frameBytesMax: number }) {
-    super(5)
+  /** `frameBytesMax` bounds the length word (the message without its type byte); `claim`: see there. */
+  constructor(limits: { readonly frameBytesMax: number; readonly claim?: Claim }) {
+    super(5, limits.claim)
     this.#frameBytesMax = limits.frameBytesMax
   }
 

@@ -5,6 +5,8 @@ import { bind, describe, execute, FLUSH, parse, SYNC } from '../../protocol/wire
 
 const SYNC_BYTES = 5
 const BEGIN_CACHE_MAX = 500
+/** BEGIN, SAVEPOINT and short SETs are the same again and again. */
+const CACHED_SQL_MAX = 200
 
 /** Replies to one `begin` statement: ParseComplete, BindComplete, CommandComplete. */
 export const BEGIN_REPLIES = 3
@@ -17,6 +19,7 @@ export function beginMessages(sql: string): Buffer {
   let messages = begins.get(sql)
   if (messages === undefined) {
     messages = Buffer.concat([parse('', sql), unnamedBindAndExecute])
+    if (sql.length > CACHED_SQL_MAX) return messages
     if (begins.size >= BEGIN_CACHE_MAX) begins.clear()
     begins.set(sql, messages)
   }

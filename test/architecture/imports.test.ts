@@ -32,7 +32,17 @@ const roots: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Inside the coordinator: a client's message goes down this list, and no layer knows one above it. */
-const coordinatorLayers = ['listener', 'session', 'execute', 'cuts', 'commit', 'catalog', 'settings', 'links']
+const coordinatorLayers = [
+  'listener',
+  'session',
+  'execute',
+  'cuts',
+  'commit',
+  'catalog',
+  'settings',
+  'links',
+  'memory',
+]
 
 /** No waiting, no input or output, no clock, no chance: the same arguments give the same answer. */
 const pure = [/^sql\//, /^protocol\/wire\//, /^txn\/(gid|decision|recovery-rules)\.ts$/, /-machine\.ts$/]

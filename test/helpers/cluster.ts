@@ -12,6 +12,7 @@ export interface TestClusterOptions {
   readonly shards?: number
   readonly poolSize?: number
   readonly auth?: readonly AuthRule[]
+  readonly memory?: { readonly nodeMb: number; readonly sessionMb: number }
   /** Log lines of the cluster's process; default: warnings and errors. */
   readonly logLevel?: string
 }
@@ -48,6 +49,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
       logger: createLogger({ level: options.logLevel ?? 'warn' }),
       postgresSettings: fast,
       ...(options.poolSize === undefined ? {} : { poolSize: options.poolSize }),
+      ...(options.memory === undefined ? {} : { memory: options.memory }),
       ...(options.auth === undefined ? {} : { auth: options.auth }),
     }),
     startPostgres({ settings: fast }),

@@ -111,6 +111,16 @@ export class WireClient {
     this.wake()
   }
 
+  /** Reads nothing any more. */
+  pause(): void {
+    this.socket.pause()
+  }
+
+  /** What the server has not taken yet, and the system between has no room for. */
+  get unsentBytes(): number {
+    return this.socket.writableLength
+  }
+
   /** Says goodbye. */
   end(): void {
     if (!this.closed) this.socket.end(TERMINATE)

@@ -1,0 +1,120 @@
+/**
+ * What this node keeps for its clients, in bytes: settings, prepared statements, portals, large messages, notifications
+ * that wait. Whoever keeps something says so before; over a limit the client is refused with 53200, and everybody else
+ * goes on.
+ */
+import { totalmem } from 'node:os'
+import { weftError } from '../../errors/catalog.ts'
+
+export interface MemoryLimits {
+  /** All sessions together. */
+  readonly nodeBytes: number
+  readonly sessionBytes: number
+}
+
+const NODE_SHARE = 8
+const SESSION_SHARE = 4
+const SESSION_BYTES_LEAST = 16 << 20
+
+/** An eighth of what the machine, or the container, has; a session may have a quarter of that. */
+export function defaultMemoryLimits(machineBytes = memoryOfMachine()): MemoryLimits {
+  return memoryLimitsOf(Math.floor(machineBytes / NODE_SHARE))
+}
+
+export function memoryLimitsOf(nodeBytes: number): MemoryLimits {
+  return { nodeBytes, sessionBytes: Math.max(Math.floor(nodeBytes / SESSION_SHARE), SESSION_BYTES_LEAST) }
+}
+
+function memoryOfMachine(): number {
+  // Without a limit it says 0, or more than there can be.
+  const constrained = process.constrainedMemory() ?? 0
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
+}
+
+export class MemoryBudget {
+  readonly limits: MemoryLimits
+  used = 0
+  /** How often somebody was told that there is no more. */
+  refusals = 0
+
+  constructor(limits: MemoryLimits = defaultMemoryLimits()) {
+    this.limits = limits
+  }
+
+  session(): SessionMemory {
+    return new SessionMemory(this)
+  }
+}
+
+/** One session's share. */
+export class SessionMemory {
+  used = 0
+  private readonly budget: MemoryBudget
+  private isClosed = false
+
+  constructor(budget: MemoryBudget) {
+    this.budget = budget
+  }
+
+  account(what: string): MemoryAccount {
+    return new MemoryAccount(this, what)
+  }
+
+  /** Throws 53200 rather than going over a limit. Giving back always succeeds. */
+  change(what: string, bytes: number): void {
+    if (this.isClosed) return
+    if (bytes > 0) this.check(what, bytes)
+    this.used += bytes
+    this.budget.used += bytes
+  }
+
+  private check(what: string, bytes: number): void {
+    const { budget } = this
+    const { nodeBytes, sessionBytes } = budget.limits
+    const ofSession = this.used + bytes > sessionBytes
+    if (!ofSession && budget.used + bytes <= nodeBytes) return
+    budget.refusals++
+    throw weftError('out_of_memory', {
+      what: ofSession
+        ? `Failed on ${bytes} bytes of ${what}: the session keeps ${this.used} of ${sessionBytes} bytes that it may have here (coordinator.memory.sessionMb).`
+        : `Failed on ${bytes} bytes of ${what}: the sessions of this Weft node keep ${budget.used} of ${nodeBytes} bytes (coordinator.memory.nodeMb).`,
+      hint: ofSession
+        ? 'Close prepared statements, end the transaction or reset settings that are not needed any more.'
+        : 'Try again when other sessions have ended, or use another coordinator.',
+    })
+  }
+
+  /** The session is over, and with it all that was kept for it. */
+  close(): void {
+    this.budget.used -= this.used
+    this.used = 0
+    this.isClosed = true
+  }
+}
+
+/** What a session keeps of one kind. */
+export class MemoryAccount {
+  bytes = 0
+  private readonly memory: SessionMemory
+  private readonly what: string
+
+  constructor(memory: SessionMemory, what: string) {
+    this.memory = memory
+    this.what = what
+  }
+
+  /** Throws 53200, and changes nothing then. */
+  add(bytes: number): void {
+    this.memory.change(this.what, bytes)
+    this.bytes += bytes
+  }
+
+  sub(bytes: number): void {
+    this.add(-bytes)
+  }
+
+  /** Throws 53200 when it is more than before and there is no room, and changes nothing then. */
+  set(bytes: number): void {
+    if (bytes !== this.bytes) this.add(bytes - this.bytes)
+  }
+}

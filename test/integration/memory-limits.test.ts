@@ -1,0 +1,235 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import {
+  bind,
+  COPY_DONE,
+  close,
+  copyData,
+  execute,
+  parse,
+  query,
+  SYNC,
+} from '../../protocol/wire/frontend-messages.ts'
+import { createTwins, useTestCluster } from '../helpers/cluster.ts'
+import { WireClient } from '../helpers/wire-client.ts'
+
+const MB = 1 << 20
+const SESSION_MB = 8
+
+const cluster = useTestCluster({ shards: 2, memory: { nodeMb: 20, sessionMb: SESSION_MB } })
+const clients: WireClient[] = []
+/** Somebody else, who is served all the time. */
+let other: pg.Client
+
+beforeAll(async () => {
+  await createTwins(cluster.current, 'CREATE TABLE blobs (id int PRIMARY KEY, data text)', {
+    shard_key: 'id',
+  })
+  other = new pg.Client({ connectionString: cluster.current.weftUrl })
+  await other.connect()
+})
+afterAll(() => other.end())
+
+/** Whatever a test did: the others are served, and nothing of it is left when its clients are gone. */
+afterEach(async () => {
+  expect((await other.query('SELECT count(*)::int AS n FROM blobs WHERE id < 0')).rows).toEqual([{ n: 0 }])
+  for (const client of clients.splice(0)) client.end()
+  await expect.poll(async () => (await status()).sessions).toBe(1)
+  expect((await status()).memory.usedBytes).toBe(0)
+})
+
+interface Status {
+  readonly sessions: number
+  readonly memory: { readonly usedBytes: number; readonly refusals: number }
+}
+
+async function status(): Promise<Status> {
+  const answer = await fetch(`${cluster.current.weft.adminUrl}/api/status`)
+  const all = (await answer.json()) as Status & { coordinator?: Status }
+  return all.coordinator ?? all
+}
+
+async function connect(): Promise<WireClient> {
+  const { host, port } = cluster.current.weft
+  const client = await WireClient.connect({ host, port })
+  clients.push(client)
+  return client
+}
+
+/** SQLSTATEs of errors, and tags of commands, up to the next ReadyForQuery. */
+async function answers(client: WireClient, ...messages: Buffer[]): Promise<string[]> {
+  client.write(Buffer.concat(messages))
+  const got = await client.until('ReadyForQuery')
+  return got.flatMap(({ name, text }) => {
+    if (name === 'ErrorResponse') return [/ C=(\w+)/.exec(text)![1]!]
+    return name === 'CommandComplete' ? [text] : []
+  })
+}
+
+/** Sends what `message` makes until it is refused; answers how often it was not. */
+async function untilRefused(
+  client: WireClient,
+  message: (i: number) => Buffer[],
+  max: number,
+): Promise<number> {
+  for (let i = 0; i < max; i++) {
+    const said = await answers(client, ...message(i))
+    if (said.length > 0 && /^[0-9A-Z]{5}$/.test(said.at(-1)!)) {
+      expect(said.at(-1)).toBe('53200')
+      return i
+    }
+  }
+  return max
+}
+
+const works = async (client: WireClient): Promise<void> => {
+  expect(await answers(client, query('SELECT 1'))).toEqual([expect.stringContaining('SELECT 1')])
+}
+
+describe('one session', () => {
+  test('settings: 300 large ones: as many as a megabyte takes, and it goes on with those', async () => {
+    const client = await connect()
+    const value = 'x'.repeat(30_000)
+    const taken = await untilRefused(client, (i) => [query(`SET my.s${i} = '${value}'`)], 300)
+    expect(taken).toBe(17)
+    await works(client)
+    expect(await answers(client, query('RESET ALL; SET my.s0 = 1'))).toHaveLength(2)
+  })
+
+  test('settings of a transaction with savepoints: counted with those that would come back', async () => {
+    const client = await connect()
+    await answers(client, query(`BEGIN; SET my.long = '${'x'.repeat(200_000)}'`))
+    const taken = await untilRefused(client, (i) => [query(`SAVEPOINT s${i}; SET my.x = ${i}`)], 300)
+    expect(taken).toBeLessThan(25)
+    await answers(client, query('ROLLBACK'))
+    await works(client)
+    expect((await status()).memory.usedBytes).toBe(0)
+  })
+
+  test('prepared statements: up to the limit, DEALLOCATE gives back', async () => {
+    const client = await connect()
+    const text = `SELECT '${'x'.repeat(100_000)}' WHERE $1 = 1`
+    const taken = await untilRefused(client, (i) => [parse(`p${i}`, text), SYNC], 300)
+    expect(taken).toBe(10)
+    expect((await status()).memory.usedBytes).toBeGreaterThan(7 * MB)
+    await answers(client, close('S', 'p0'), SYNC)
+    expect(await answers(client, parse('again', text), SYNC)).toEqual([])
+    await answers(client, query('DEALLOCATE ALL'))
+    expect((await status()).memory.usedBytes).toBe(0)
+    await works(client)
+  })
+
+  test('portals of a transaction: up to the limit, the end of it gives back', async () => {
+    const client = await connect()
+    await answers(client, query('BEGIN'))
+    await answers(client, parse('p', 'SELECT $1::text'), SYNC)
+    const value = 'x'.repeat(200_000)
+    const make = (i: number) => [bind({ portal: `c${i}`, statement: 'p', params: [value] }), SYNC]
+    expect(await untilRefused(client, make, 300)).toBeGreaterThan(30)
+    await answers(client, query('ROLLBACK'))
+    await answers(client, query('DEALLOCATE ALL'))
+    expect((await status()).memory.usedBytes).toBe(0)
+    await works(client)
+  })
+
+  test('NOTIFYs of a transaction: up to the limit', async () => {
+    const client = await connect()
+    const notify = (i: number) => `NOTIFY c, '${'x'.repeat(5000)}${i}'`
+    const some = (i: number) => [query(Array.from({ length: 100 }, (_, j) => notify(i * 100 + j)).join(';'))]
+    await answers(client, query('BEGIN'))
+    expect(await untilRefused(client, some, 100)).toBe(16)
+    await answers(client, query('ROLLBACK'))
+    expect((await status()).memory.usedBytes).toBe(0)
+  })
+})
+
+describe('large messages', () => {
+  test('a Query larger than the session’s share: 53200, and the next is served', async () => {
+    const client = await connect()
+    expect(await answers(client, query(`SELECT '${'x'.repeat(SESSION_MB * MB)}'`))).toEqual(['53200'])
+    await works(client)
+    expect((await status()).memory.usedBytes).toBe(0)
+  })
+
+  test('a parameter larger than that: 53200 in its place, skipped up to Sync', async () => {
+    const client = await connect()
+    const params = ['x'.repeat(SESSION_MB * MB)]
+    const messages = [parse('', 'SELECT length($1)'), bind({ params }), execute(), SYNC]
+    expect(await answers(client, ...messages)).toEqual(['53200'])
+    await works(client)
+  })
+
+  test('in a transaction: it has failed, ROLLBACK ends it', async () => {
+    const client = await connect()
+    await answers(client, query('BEGIN'))
+    expect(await answers(client, query(`SELECT '${'x'.repeat(SESSION_MB * MB)}'`))).toEqual(['53200'])
+    expect(await answers(client, query('SELECT 1'))).toEqual(['25P02'])
+    await answers(client, query('ROLLBACK'))
+    await works(client)
+  })
+
+  test('a parameter that fits: taken, and given back', async () => {
+    const client = await connect()
+    const params = ['1', 'x'.repeat(5 * MB)]
+    const messages = [parse('', 'INSERT INTO blobs VALUES ($1, $2)'), bind({ params }), execute(), SYNC]
+    expect(await answers(client, ...messages)).toEqual([expect.stringContaining('INSERT 0 1')])
+    expect((await status()).memory.usedBytes).toBe(0)
+  })
+
+  test('COPY with messages of three megabytes: all of them, one at a time', async () => {
+    const client = await connect()
+    const row = (id: number) => copyData(Buffer.from(`${id}\t${'x'.repeat(3 * MB)}\n`))
+    client.write(query('COPY blobs FROM STDIN'))
+    await client.until('CopyInResponse')
+    const said = await answers(client, ...[10, 11, 12, 13, 14].map(row), COPY_DONE)
+    expect(said).toEqual([expect.stringContaining('COPY 5')])
+    expect((await status()).memory.usedBytes).toBe(0)
+  })
+
+  test('a text that fits and is too long to parse: 54000', async () => {
+    const client = await connect()
+    expect(await answers(client, query(`SELECT ${'1,'.repeat(260_000)}1`))).toEqual(['54000'])
+    await works(client)
+  })
+})
+
+describe('many sessions', () => {
+  test('node: full of several sessions’ state: the next is refused, and served when they are gone', async () => {
+    const fill = async (client: WireClient): Promise<void> => {
+      const text = `SELECT '${'x'.repeat(100_000)}' WHERE $1 = 1`
+      await untilRefused(client, (i) => [parse(`p${i}`, text), SYNC], 300)
+    }
+    const full = await Promise.all([connect(), connect(), connect()])
+    for (const client of full) await fill(client)
+    const next = await connect()
+    expect(await answers(next, parse('p', `SELECT '${'x'.repeat(400_000)}'`), SYNC)).toEqual(['53200'])
+    await works(next)
+    for (const client of full) client.end()
+    await expect.poll(async () => (await status()).sessions).toBe(2)
+    expect(await answers(next, parse('p', `SELECT '${'x'.repeat(400_000)}'`), SYNC)).toEqual([])
+  })
+
+  test('clients that never read: they wait, nobody else does', async () => {
+    const { host, port } = cluster.current.weft
+    const before = heap()
+    const flood = Buffer.concat(Array.from({ length: 2000 }, () => query("SELECT repeat('x', 10000)")))
+    const silent = await Promise.all(Array.from({ length: 5 }, () => WireClient.connect({ host, port })))
+    for (const client of silent) client.pause()
+    for (const client of silent) for (let i = 0; i < 200; i++) client.write(flood)
+    for (let i = 0; i < 200; i++) await other.query('SELECT 1')
+    // Of two gigabytes of answers hardly any were made.
+    for (const client of silent) expect(client.unsentBytes).toBeGreaterThan(0)
+    expect(heap() - before).toBeLessThan(100 * MB)
+    for (const client of silent) client.destroy()
+  })
+})
+
+/** What is in use, on the heap and beside it. */
+function heap(): number {
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
