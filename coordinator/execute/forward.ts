@@ -17,6 +17,7 @@ import type { ShardLine } from './shard-line.ts'
 export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
+  mustSkipNothing(exec, plan)
   const several = plan.onSeveral
   switch (several.kind) {
     case 'refuse':
@@ -34,6 +35,18 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
 
 function asSent(exec: Execution, { sentAs }: ForwardPlan): Execution {
   return sentAs === undefined ? exec : { ...exec, text: sentAs, frame: undefined, ref: undefined }
+}
+
+/** Each shard would leave out rows of its own. */
+function mustSkipNothing(exec: Execution, { skips }: ForwardPlan): void {
+  if (skips === undefined) return
+  const isNothing = (param: number) => /^(0*|\0*)$/.test(exec.keys.paramText(param) ?? '')
+  if (!skips.every(isNothing)) throw weftError('not_supported', SKIPS)
+}
+
+const SKIPS = {
+  what: 'OFFSET over several shards is not supported yet',
+  hint: 'Pass 0, or restrict the shard key to one value.',
 }
 
 /** One shard: every byte of its answer is the answer. */

@@ -66,7 +66,7 @@ export function analyze(
   const occurrences: Occurrence[] = []
   const unstable = (node: object, ordered: boolean) =>
     unstableBecause(traitsOf({ SelectStmt: node }, catalog), ordered)
-  const solved = solve({ occurrences, ctes: new Map(), unstable }, block)
+  const solved = solve({ occurrences, ctes: new Map(), isSelect: select !== undefined, unstable }, block)
   const traits = traitsOf(stmt.node, catalog)
   for (const view of b.views) traitsOf(view, catalog, traits)
   return {

@@ -106,6 +106,8 @@ export interface Shape {
   readonly window?: boolean
   readonly order?: boolean
   readonly limit?: boolean
+  /** Number of the parameter that OFFSET names, when there is no LIMIT: with 0 for it nothing is limited. */
+  readonly skips?: number
   readonly setReturning?: string
   /** UNION, INTERSECT or EXCEPT. */
   readonly setOperation?: string

@@ -25,10 +25,20 @@ export function shapeOf(select: SelectStmt): Shape {
   if (select.havingClause) shape.having = true
   if (select.windowClause) shape.window = true
   if (select.sortClause) shape.order = true
-  if (select.limitCount || select.limitOffset) shape.limit = true
+  if (limits(select)) {
+    shape.limit = true
+    if (!select.limitCount) shape.skips = as(select.limitOffset, 'ParamRef')?.number ?? 0
+  }
   const outer = [select.targetList, select.havingClause, select.sortClause, select.distinctClause]
   for (const part of outer) noteCalls(part, shape)
   return shape
+}
+
+/** LIMIT ALL, LIMIT NULL and OFFSET 0 are nothing. */
+export function limits({ limitCount, limitOffset }: SelectStmt): boolean {
+  if (limitCount && !as(limitCount, 'A_Const')?.isnull) return true
+  const offset = as(limitOffset, 'A_Const')
+  return limitOffset !== undefined && !offset?.isnull && !(offset?.ival && (offset.ival.ival ?? 0) === 0)
 }
 
 function noteCalls(root: unknown, shape: Mutable<Shape>): void {

@@ -58,6 +58,8 @@ interface Env {
 export interface Solver {
   readonly occurrences: Occurrence[]
   readonly ctes: Map<Cte, Status>
+  /** The statement is a SELECT: what OFFSET says is looked at when it runs. */
+  readonly isSelect: boolean
   /** Instability of a subtree, looked at only when it matters; `ordered`: also what depends on the order of rows. */
   unstable(node: object, ordered: boolean): string | undefined
 }
@@ -77,7 +79,7 @@ export function solve(s: Solver, block: Block, env: Env = TOP): Solved {
   for (const cte of block.ctes) solveCte(s, cte, env)
   const arms: Status[] = []
   const rows = solveRows(s, block, env, arms)
-  if (rows.kind === 'part') return { rows, status: shaped(block, rows), arms }
+  if (rows.kind === 'part') return { rows, status: shaped(s, block, rows), arms }
   if (rows.kind === 'bad') return { rows, status: rows, arms }
   // The rows of an anchored query are on one shard only, so their order is a matter of that shard.
   const unstable = () => rows.unstable() ?? s.unstable(block.node, rows.kind === 'none')
@@ -328,12 +330,12 @@ function envOfQuery(leaf: Extract<Leaf, { kind: 'query' }>, facts: readonly Fact
 }
 
 /** What needs all rows of the answer together. */
-function shaped(block: Block, rows: PartStatus): Status {
-  const what = obstacleOf(block)
+function shaped(s: Solver, block: Block, rows: PartStatus): Status {
+  const what = obstacleOf(block, s.isSelect)
   return what === undefined ? rows : bad(what)
 }
 
-export function obstacleOf(block: Block): string | undefined {
+export function obstacleOf(block: Block, mayCheckSkips = false): string | undefined {
   const { shape } = block
   if (shape.setOperation !== undefined) return shape.setOperation
   if (shape.distinct) return shape.distinctOn ? 'DISTINCT ON' : 'DISTINCT'
@@ -342,7 +344,8 @@ export function obstacleOf(block: Block): string | undefined {
   if (shape.having) return 'HAVING'
   if (shape.aggregate !== undefined) return `aggregate ${shape.aggregate}()`
   if (shape.order) return 'ORDER BY'
-  if (shape.limit) return 'LIMIT'
+  // What its OFFSET says is looked at when it runs (ForwardPlan.skips).
+  if (shape.limit && !(mayCheckSkips && shape.skips)) return 'LIMIT'
   if (shape.setReturning !== undefined) return `${shape.setReturning}() in the select list`
   return undefined
 }

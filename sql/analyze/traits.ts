@@ -4,6 +4,7 @@ import type { Catalog } from '../catalog.ts'
 import { as, kindOf, type NodeKind, qualified, strings, walk } from '../parse/ast.ts'
 import { isAboutSessions } from './about-sessions.ts'
 import * as fn from './functions.ts'
+import { limits } from './shape.ts'
 
 /** What a piece of the tree calls and does, everything below it included. */
 export interface Traits {
@@ -31,6 +32,10 @@ export interface Traits {
   /** A string literal that is a time when it is read as one: 'now', 'today' and so on. */
   timeLiteral: string | undefined
   stringLiteral: boolean
+  /** An OFFSET is a literal: another may not be 0. */
+  offsetLiteral: boolean
+  /** Parameters that an OFFSET without LIMIT names. */
+  readonly skips: number[]
 }
 
 export function noTraits(): Traits {
@@ -55,6 +60,8 @@ export function noTraits(): Traits {
     sample: false,
     timeLiteral: undefined,
     stringLiteral: false,
+    offsetLiteral: false,
+    skips: [],
   }
 }
 
@@ -131,7 +138,12 @@ function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
 }
 
 function noteSelect(t: Traits, select: Pg.SelectStmt): void {
-  if (select.limitCount || select.limitOffset) t.orderSensitive ??= 'LIMIT'
+  if (limits(select)) t.orderSensitive ??= 'LIMIT'
+  if (as(select.limitOffset, 'A_Const')) t.offsetLiteral = true
+  if (!select.limitCount) {
+    const param = as(select.limitOffset, 'ParamRef')?.number
+    if (param !== undefined) t.skips.push(param)
+  }
   // DISTINCT is a list with one empty node, DISTINCT ON the list of its expressions.
   if (select.distinctClause?.some((node) => Object.keys(node).length > 0)) t.orderSensitive ??= 'DISTINCT ON'
 }

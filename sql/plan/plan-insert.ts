@@ -89,7 +89,7 @@ function planReference(insert: Insert): Plan {
   if (fills || looksAtTables(insert)) return source ? planInsertValues(insert) : planInsertSelect(insert)
   const common = insertCommon(a, node)
   // Another text might say 'now', which every copy would read at a time of its own.
-  const generic = !a.traits.stringLiteral
+  const generic = common.generic && !a.traits.stringLiteral
   return { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral: { kind: 'first' } }
 }
 

@@ -35,7 +35,7 @@ export function planModify(a: Analysis, ctx: PlanContext): Plan {
       const reason = referenceError(a, target)
       if (reason) return refused(a, tag, reason)
       // Another text might say 'now', which every copy would read at a time of its own.
-      const generic = !a.traits.stringLiteral
+      const generic = common.generic && !a.traits.stringLiteral
       return { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral: { kind: 'first' } }
     }
     default: {

@@ -71,8 +71,10 @@ function severally(
   return error ? { kind: 'refuse', error } : { kind: 'concat' }
 }
 
-/** The texts of an aggregate plan hold the statement's literals. */
+/** The texts of an aggregate plan hold the statement's literals; what OFFSET says decides what several shards can do. */
 function withGeneric(a: Analysis, plan: ForwardPlan): ForwardPlan {
-  if (plan.onSeveral.kind !== 'aggregate') return plan
-  return { ...plan, generic: a.literalCount === 0 }
+  const { skips } = a.traits
+  const isOfText = plan.onSeveral.kind === 'aggregate' && a.literalCount > 0
+  const generic = plan.generic && !isOfText
+  return skips.length === 0 ? { ...plan, generic } : { ...plan, generic, skips }
 }

@@ -91,6 +91,8 @@ export interface ForwardPlan extends PlanCommon {
   readonly route: Route
   /** Sent in place of the text as written (sql/plan/dump-text.ts). */
   readonly sentAs?: string
+  /** Parameters that an OFFSET names: over several shards all of them must be 0. */
+  readonly skips?: readonly number[]
   /**
    * What to do when the route comes out as more than one shard: run it as written on each and
    * `concat` the rows, `sum` the counts (with RETURNING rows concatenated), or refuse with the error.

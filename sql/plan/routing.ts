@@ -16,7 +16,8 @@ export function commonFields(a: Analysis, tag: string, returnsRows: boolean): Pl
     effects: { pins: traits.pins, mayUnpin: traits.mayUnpin, taintsBackend: traits.taints },
     returnsRows,
     paramCount: Math.max(0, ...a.params.keys()),
-    generic: true,
+    // A statement with another OFFSET may need another plan.
+    generic: !traits.offsetLiteral,
     paramsToDescribe: [],
     outsideTransaction: false,
   }

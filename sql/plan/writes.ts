@@ -6,7 +6,7 @@ import type { WriteTarget } from '../analyze/builder.ts'
 import { insertColumns } from '../analyze/modify.ts'
 import { traitsOf, unstableBecause } from '../analyze/traits.ts'
 import type { Catalog, Column, Relation } from '../catalog.ts'
-import { as, kindOf, type Node } from '../parse/ast.ts'
+import { as, columnName, kindOf, type Node } from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
 import { unsupported } from './routing.ts'
 
@@ -71,11 +71,25 @@ function targets(list: readonly Node[] | undefined): Pg.ResTarget[] {
   return (list ?? []).map((node) => as(node, 'ResTarget')!)
 }
 
+/**
+ * `SET k = k`, and `SET k = EXCLUDED.k` of an upsert: every unique index of a sharded table has the key in it, so the row
+ * in conflict has the same.
+ */
+function keepsKey({ verb, node }: WriteTarget, column: string, val: Node | undefined): boolean {
+  const multiple = as(val, 'MultiAssignRef')
+  const item = multiple ? as(multiple.source, 'RowExpr')?.args?.[(multiple.colno ?? 1) - 1] : val
+  const parts = columnName(item)
+  if (parts?.at(-1) !== column || parts.length > 2) return false
+  const alias = node.relation?.alias?.aliasname ?? node.relation?.relname
+  if (parts.length === 1) return verb === 'UPDATE' && !(node as Pg.UpdateStmt).fromClause
+  return parts[0] === alias || (verb === 'INSERT' && parts[0] === 'excluded')
+}
+
 function keyUpdateError(target: WriteTarget): PgError | undefined {
   const { relation } = target
   const column = relation?.key?.column
   if (!relation || column === undefined) return undefined
-  const moves = assignments(target).some((t) => t.name === column)
+  const moves = assignments(target).some((t) => t.name === column && !keepsKey(target, column, t.val))
   return moves ? weftError('key_update', { table: relation.name, column }) : undefined
 }
 

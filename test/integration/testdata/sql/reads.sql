@@ -923,6 +923,27 @@ SELECT unnest(ARRAY[1, 2]), id FROM customers;
 -- refused
 SELECT generate_series(1, 2), count(*) FROM orders;
 
+SELECT * FROM orders OFFSET 0;
+
+-- refused
+SELECT * FROM orders OFFSET 2;
+
+SELECT * FROM orders LIMIT ALL OFFSET 0;
+
+SELECT count(*) FROM orders LIMIT NULL OFFSET NULL;
+
+-- params: 0
+SELECT * FROM orders OFFSET $1;
+
+-- params: NULL
+SELECT * FROM orders OFFSET $1;
+
+-- refused
+-- params: 3
+SELECT * FROM orders OFFSET $1;
+
+SELECT count(*) FROM (SELECT * FROM orders OFFSET 0) o;
+
 -- # views
 SELECT * FROM big_orders;
 

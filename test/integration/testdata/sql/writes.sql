@@ -269,6 +269,25 @@ INSERT INTO accounts (id, owner) SELECT id, owner FROM staging ON CONFLICT DO NO
 -- refused
 SELECT count(*), min(owner), max(owner), sum(length(owner)) FROM accounts;
 
+INSERT INTO accounts (id, owner) VALUES (1, 'Ann again'), (2001, 'New') ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id, owner = EXCLUDED.owner RETURNING id, owner;
+
+INSERT INTO accounts AS a (id, owner) VALUES (2001, 'Newer') ON CONFLICT (id) DO UPDATE SET (owner, id) = ROW(EXCLUDED.owner, a.id) RETURNING id, owner;
+
+-- refused
+INSERT INTO accounts (id, owner) VALUES (2001, 'x') ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id + 1;
+
+-- refused
+INSERT INTO accounts (id, owner) VALUES (2001, 'x') ON CONFLICT (id) DO UPDATE SET (id, owner) = (EXCLUDED.balance, 'y');
+
+UPDATE accounts SET id = id, owner = upper(owner) WHERE balance < 20 RETURNING id, owner;
+
+UPDATE accounts a SET id = a.id WHERE id = 2001;
+
+-- refused
+UPDATE accounts a SET id = e.account_id FROM entries e WHERE e.account_id = a.id;
+
+DELETE FROM accounts WHERE id = 2001;
+
 -- # insert select
 INSERT INTO accounts AS a (id, owner) SELECT g, 'c' FROM generate_series(1, 3) g ON CONFLICT (id) DO UPDATE SET owner = a.owner || excluded.owner RETURNING a.id, a.owner;
 
@@ -374,7 +393,6 @@ UPDATE accounts SET owner = NULL WHERE id > 5;
 -- refused
 UPDATE accounts SET id = 5 WHERE id = 1;
 
--- refused
 UPDATE accounts SET id = id;
 
 -- refused
