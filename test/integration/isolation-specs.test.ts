@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { useTestCluster } from '../helpers/cluster.ts'
-import { type IsolationProxy, startIsolationProxy } from '../helpers/isolation-proxy.ts'
 import {
   isolationTester,
   readExpected,
@@ -18,14 +17,6 @@ import { query } from '../helpers/postgres.ts'
  */
 describe.skipIf(isolationTester === undefined)("specs for Postgres' isolationtester", () => {
   const cluster = useTestCluster({ shards: 2 })
-  let proxy: IsolationProxy
-
-  beforeAll(async () => {
-    const { weft } = cluster.current
-    proxy = await startIsolationProxy({ port: weft.port, shards: weft.shards.map(({ url }) => url) })
-  })
-  afterAll(() => proxy?.stop())
-
   /** What a spec that did not come to its end has left. */
   beforeEach(async () => {
     for (const url of [cluster.current.weftUrl, cluster.current.plainUrl]) {
@@ -38,7 +29,7 @@ describe.skipIf(isolationTester === undefined)("specs for Postgres' isolationtes
   it.each(specNames)('%s: as on one Postgres, or as written down', async (name) => {
     const spec = readSpec(name)
     const onPlain = await runSpec(withoutSharding(spec), cluster.current.plain)
-    const found = await runSpec(spec, { host: '127.0.0.1', port: proxy.port })
+    const found = await runSpec(spec, cluster.current.weft)
     expect(found).toBe(readExpected(name) ?? onPlain)
     expect(withErrors(found)).toEqual(withErrors(onPlain))
   })
