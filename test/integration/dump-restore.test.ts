@@ -77,6 +77,11 @@ describe.runIf(hasPostgres15)('dump and restore', () => {
     await query(url, `SELECT setval('events_id_seq', 20)`)
   })
 
+  test('in parallel: refused, as it would need an exported snapshot', async () => {
+    const dump = tool('pg_dump', '--format=directory', '--jobs=2', `--file=${join(dir, 'parallel')}`, url)
+    await expect(dump).rejects.toThrow('pg_export_snapshot')
+  })
+
   test('what is in a dump: how the tables are spread, nothing of schema weft', async () => {
     const { stdout } = await tool('pg_dump', '--schema-only', url)
     expect(stdout).not.toMatch(/\bweft\./)
