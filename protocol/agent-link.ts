@@ -197,6 +197,16 @@ export type ControlRequest =
       readonly token: string
       readonly version: number
       readonly sessions: readonly number[]
+      /** It ends by itself after that. */
+      readonly timeoutMs: number
+      /** How long newcomers may be held for older statements to end; then it fails with 55P03, and is over. Default: `timeoutMs`. */
+      readonly holdMs?: number
+    }
+  /** Waits until what runs now, and was planned before `version`, has ended (as for a fence), and holds nobody meanwhile. */
+  | {
+      readonly kind: 'drain'
+      readonly version: number
+      readonly sessions: readonly number[]
       readonly timeoutMs: number
     }
   /** Ends the fence: committed → older versions are refused as stale from now on, and everyone is told. */

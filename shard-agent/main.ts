@@ -117,7 +117,7 @@ class ShardAgent implements Agent, LinkHost {
       {
         shard,
         sessions: () => this.sessions(),
-        blocked: (waiters, blockers) => this.ownership.blocked(waiters, blockers),
+        blocked: (waiters, blockers?) => this.ownership.blocked(waiters, blockers),
         changed: (version) => this.versionChanged(version),
       },
       0,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { weftError } from '../../errors/catalog.ts'
-import { ANY_MAP_VERSION } from '../../protocol/agent-link.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import { ANY_MAP_VERSION, type ControlRequest } from '../../protocol/agent-link.ts'
 import { type ExecContext, HOME } from './context.ts'
 import { queryShard } from './send.ts'
 
@@ -18,36 +19,55 @@ export interface MapFence {
   readonly version: number
 }
 
+/** How long newcomers are held for older statements to end. */
+const HOLD_MS = 300
+const NOT_ENDED = '55P03'
+
 /**
  * Raises the map version inside the transaction, then waits at every agent until nothing planned on the old map runs.
- * Raising locks the version row: changes of the map queue up here, one at a time.
+ * Raising locks the version row: changes of the map queue up here, one at a time. For what runs long is waited with every
+ * agent open; only when that has ended are newcomers held again. If it does not end, the change fails, and nobody else.
  */
 export async function fenceMap(ctx: ExecContext): Promise<MapFence> {
   const home = ctx.line(HOME)
   const answer = await queryShard(ctx, home, 'SELECT weft.bump_map_version()', [], { writes: true })
   const version = Number(answer.rows[0]?.[0]?.toString())
   const fence = { token: randomUUID(), version }
-  const { links, limits } = ctx.node
+  const timeoutMs = ctx.node.limits.fenceTimeoutMs
+  const giveUpAt = performance.now() + timeoutMs
+  for (;;) {
+    const why = await atEveryAgent(ctx, { ...fence, kind: 'fence', timeoutMs, holdMs: HOLD_MS })
+    if (why === undefined) return fence
+    await unfenceMap(ctx, fence, false)
+    const leftMs = Math.max(giveUpAt - performance.now(), 0)
+    if (why.code !== NOT_ENDED || leftMs === 0) throw why
+    const stuck = await atEveryAgent(ctx, { kind: 'drain', version, timeoutMs: leftMs })
+    if (stuck !== undefined) throw stuck
+  }
+}
+
+type Unnamed<T> = T extends unknown ? Omit<T, 'sessions'> : never
+type FenceRequest = Unnamed<Extract<ControlRequest, { kind: 'fence' | 'drain' }>>
+
+/** Answers why an agent did not do it, in the client's words. */
+async function atEveryAgent(ctx: ExecContext, request: FenceRequest): Promise<PgError | undefined> {
+  const { links } = ctx.node
+  const sessionsOn = (shard: number) =>
+    ctx.tx.joined.filter((line) => line.shard === shard).map(() => ctx.sessionId)
   const results = await Promise.allSettled(
-    links.map((link) =>
-      link.control({
-        kind: 'fence',
-        token: fence.token,
-        version,
-        sessions: ctx.tx.joined.filter((line) => line.shard === link.shard).map(() => ctx.sessionId),
-        timeoutMs: limits.fenceTimeoutMs,
-      }),
-    ),
+    links.map((link) => link.control({ ...request, sessions: sessionsOn(link.shard) })),
   )
-  const failed = results.findIndex((r) => r.status === 'rejected')
-  if (failed < 0) return fence
-  await unfenceMap(ctx, fence, false)
-  const reason = (results[failed] as PromiseRejectedResult).reason as Error
-  throw weftError(
-    'shard_unreachable',
-    { shard: failed, why: `it could not be fenced: ${reason.message}` },
-    reason,
+  const reasons = results.map((result) =>
+    result.status === 'rejected' ? (result.reason as Error) : undefined,
   )
+  const away = reasons.findIndex((reason) => reason !== undefined && !isNotEnded(reason))
+  if (away < 0) return reasons.find(isNotEnded)
+  const why = `it could not be fenced: ${reasons[away]!.message}`
+  return weftError('shard_unreachable', { shard: links[away]!.shard, why }, reasons[away])
+}
+
+function isNotEnded(error: Error | undefined): error is PgError {
+  return error instanceof PgError && error.code === NOT_ENDED
 }
 
 /** Lets statements go on: refused as stale when the change was committed. An agent that is away learns it later. */

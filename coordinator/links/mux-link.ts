@@ -215,7 +215,7 @@ export class MuxLink implements AgentLink {
   }
 
   private withWireIds(request: ControlRequest): ControlRequest {
-    if (request.kind !== 'fence' && request.kind !== 'cut') return request
+    if (request.kind !== 'fence' && request.kind !== 'drain' && request.kind !== 'cut') return request
     const sessions = request.sessions.flatMap((id) => this.bySessionId.get(id)?.wireId ?? [])
     return { ...request, sessions }
   }

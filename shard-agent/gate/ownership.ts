@@ -230,11 +230,12 @@ export class Ownership {
     )
   }
 
-  /** Which of `waiters` wait for a lock that one of `blockers` has or asked for earlier. */
-  async blocked(waiters: readonly number[], blockers: readonly number[]): Promise<ReadonlySet<number>> {
+  /** Which of `waiters` wait for a lock that one of `blockers`, or anybody, has or asked for earlier. */
+  async blocked(waiters: readonly number[], blockers?: readonly number[]): Promise<ReadonlySet<number>> {
+    const by = blockers === undefined ? `<> '{}'` : `&& ARRAY[${blockers.join()}]::int[]`
     const reply = await this.run(
       `SELECT w.pid FROM unnest(ARRAY[${waiters.join()}]) AS w(pid)
-       WHERE pg_catalog.pg_blocking_pids(w.pid) && ARRAY[${blockers.join()}]`,
+       WHERE pg_catalog.pg_blocking_pids(w.pid) ${by}`,
     )
     return new Set(reply.rows.map((row) => Number(row[0])))
   }

@@ -257,7 +257,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     this.staleError = undefined
     this.isMakingWay = false
     if (released) this.backend = undefined
-    this.host.versions.execEnded()
+    this.host.versions.execEnded(this)
     if (this.endWaiters.length > 0) this.wakeEndWaiters()
   }
 

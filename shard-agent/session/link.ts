@@ -99,7 +99,10 @@ export class DirectLink implements AgentLink {
       case 'status':
         return { kind: 'status', status: this.host.status() }
       case 'fence':
-        await versions.fence(request.token, request.version, this.named(request.sessions), request.timeoutMs)
+        await versions.fence(request, this.named(request.sessions))
+        return { kind: 'ok' }
+      case 'drain':
+        await versions.drain(request, this.named(request.sessions))
         return { kind: 'ok' }
       case 'unfence':
         await versions.unfence(request.token, request.committed)

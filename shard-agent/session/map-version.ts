@@ -4,7 +4,7 @@
  */
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import { ANY_MAP_VERSION, type ExecRequest } from '../../protocol/agent-link.ts'
+import { ANY_MAP_VERSION, type ControlRequest, type ExecRequest } from '../../protocol/agent-link.ts'
 import { isSimpleQuery } from '../pool/assemble.ts'
 
 /** How often a fence looks who is blocked. */
@@ -20,6 +20,8 @@ export interface VersionedSession {
   /** Its exec has a backend and runs. */
   readonly isRunning: boolean
   readonly backendPid: number | undefined
+  /** Cancelled, its transaction would fail with it. */
+  readonly isInBlock: boolean
   /** It waits for a cut, perhaps for a shard whose fence holds the rest of its statement: it would wait for ever. */
   readonly isParked: boolean
   /** Admitted after it was held. */
@@ -31,27 +33,42 @@ export interface VersionedSession {
 export interface VersionHost {
   readonly shard: number
   sessions(): Iterable<VersionedSession>
-  /** Which of `waiters` wait for a lock that one of `blockers` has. */
-  blocked(waiters: readonly number[], blockers: readonly number[]): Promise<ReadonlySet<number>>
+  /** Which of `waiters` wait for a lock that one of `blockers` has, or anybody. */
+  blocked(waiters: readonly number[], blockers?: readonly number[]): Promise<ReadonlySet<number>>
   /** Told once for each new version; resolves when it is on disk. */
   changed(version: number): Promise<void>
 }
 
-interface Fence {
-  readonly token: string
+type FenceRequest = Extract<ControlRequest, { kind: 'fence' }>
+type DrainRequest = Extract<ControlRequest, { kind: 'drain' }>
+
+/** Somebody who waits for statements planned on an older version to end. */
+interface Wait {
   readonly version: number
   /** Those of the transaction that changes the map. */
   readonly exempt: ReadonlySet<VersionedSession>
+  /** Whoever waits for a lock, anybody's, and can be run again unseen makes way: its owner may wait for this change. */
+  readonly endsWaiters: boolean
+  wake: () => void
+  isOver: boolean
+}
+
+interface Fence extends Wait {
+  readonly token: string
   held: VersionedSession[]
   readonly timer: NodeJS.Timeout
-  wake: () => void
-  lifted: boolean
+}
+
+/** For those that run now. */
+interface Drain extends Wait {
+  readonly left: Set<VersionedSession>
 }
 
 export class MapVersions {
   current: number
   private readonly host: VersionHost
   private readonly fences = new Map<string, Fence>()
+  private readonly drains = new Set<Drain>()
 
   constructor(host: VersionHost, current: number) {
     this.host = host
@@ -92,8 +109,9 @@ export class MapVersions {
   }
 
   /** An exec has ended: a fence may have waited for it. */
-  execEnded(): void {
+  execEnded(session: VersionedSession): void {
     if (this.fences.size > 0) for (const fence of this.fences.values()) fence.wake()
+    if (this.drains.size > 0) for (const drain of this.drains) if (drain.left.delete(session)) drain.wake()
   }
 
   async adopt(version: number): Promise<void> {
@@ -103,27 +121,44 @@ export class MapVersions {
   }
 
   /** Resolves when nothing planned before `version` runs here, and lets nothing such begin until `unfence`. */
-  async fence(
-    token: string,
-    version: number,
-    exempt: ReadonlySet<VersionedSession>,
-    timeoutMs: number,
-  ): Promise<void> {
+  async fence({ token, version, timeoutMs, holdMs }: FenceRequest, exempt: Fence['exempt']): Promise<void> {
     if (version <= this.current || this.fences.has(token)) return
     const timer = setTimeout(() => this.lift(token), timeoutMs)
-    const fence: Fence = { token, version, exempt, held: [], timer, wake: () => {}, lifted: false }
+    const wait = { version, exempt, endsWaiters: false, wake: () => {}, isOver: false }
+    const fence: Fence = { ...wait, token, held: [], timer }
     this.fences.set(token, fence)
+    const ended = await this.ended(fence, () => this.runningBefore(fence), holdMs ?? timeoutMs)
+    if (ended) return
+    this.lift(token)
+    throw this.notEnded(holdMs ?? timeoutMs)
+  }
+
+  /** Resolves when all that run now on a version before `version` have ended. Nobody is held. */
+  async drain({ version, timeoutMs }: DrainRequest, exempt: Drain['exempt']): Promise<void> {
+    const wait = { version, exempt, endsWaiters: true, wake: () => {}, isOver: false }
+    const drain: Drain = { ...wait, left: new Set() }
+    for (const session of this.runningBefore(drain)) drain.left.add(session)
+    this.drains.add(drain)
+    try {
+      if (!(await this.ended(drain, () => [...drain.left], timeoutMs))) throw this.notEnded(timeoutMs)
+    } finally {
+      this.drains.delete(drain)
+    }
+  }
+
+  /** False: those that `older` names did not end in time, or nobody wants to know any more. */
+  private async ended(wait: Wait, older: () => VersionedSession[], limitMs: number): Promise<boolean> {
+    const giveUpAt = performance.now() + limitMs
     for (;;) {
-      const older = this.runningBefore(fence)
-      if (older.length === 0) return
-      for (const session of older) {
-        if (session.isParked) session.cancelAsStale(this.stale(session.request!.mapVersion, version))
-      }
-      await this.cancelBlocked(fence, older)
-      if (fence.lifted) throw this.fenceTimeout(older.length, timeoutMs)
+      const sessions = older()
+      if (sessions.length === 0) return true
+      for (const session of sessions) if (session.isParked) this.makeWay(wait, session)
+      await this.cancelBlocked(wait, sessions)
+      const leftMs = giveUpAt - performance.now()
+      if (wait.isOver || leftMs <= 0) return false
       await new Promise<void>((resolve) => {
-        const poll = setTimeout(resolve, FENCE_POLL_MS)
-        fence.wake = () => {
+        const poll = setTimeout(resolve, Math.min(FENCE_POLL_MS, leftMs))
+        wait.wake = () => {
           clearTimeout(poll)
           resolve()
         }
@@ -131,35 +166,40 @@ export class MapVersions {
     }
   }
 
-  private runningBefore(fence: Fence): VersionedSession[] {
+  private makeWay(wait: Wait, session: VersionedSession): void {
+    session.cancelAsStale(this.stale(session.request!.mapVersion, wait.version))
+  }
+
+  private runningBefore({ version, exempt }: Wait): VersionedSession[] {
     const older: VersionedSession[] = []
     for (const session of this.host.sessions()) {
       const request = session.request
-      if (request === undefined || !session.isRunning || fence.exempt.has(session)) continue
+      if (request === undefined || !session.isRunning || exempt.has(session)) continue
       // A commit is over soon and reads no map; waiting for an endless row of them would never end.
       if (request.access === 'commit' || request.mapVersion === ANY_MAP_VERSION) continue
-      if (request.mapVersion < fence.version) older.push(session)
+      if (request.mapVersion < version) older.push(session)
     }
     return older
   }
 
-  private async cancelBlocked(fence: Fence, older: readonly VersionedSession[]): Promise<void> {
-    const blockers = [...fence.exempt].flatMap((session) => session.backendPid ?? [])
+  private async cancelBlocked(wait: Wait, older: readonly VersionedSession[]): Promise<void> {
+    const blockers = [...wait.exempt].flatMap((session) => session.backendPid ?? [])
     const waiters = older.flatMap((session) => session.backendPid ?? [])
-    if (blockers.length === 0 || waiters.length === 0) return
-    const blocked = await this.host.blocked(waiters, blockers)
+    if (waiters.length === 0 || (blockers.length === 0 && !wait.endsWaiters)) return
+    const byChange = await this.host.blocked(waiters, blockers)
+    const byAnyone = wait.endsWaiters ? await this.host.blocked(waiters) : byChange
     // Looked at again: meanwhile some have ended, and whoever began since on an older version is held.
-    for (const session of this.runningBefore(fence)) {
+    for (const session of this.runningBefore(wait)) {
       const pid = session.backendPid
-      if (pid === undefined || !blocked.has(pid)) continue
-      session.cancelAsStale(this.stale(session.request!.mapVersion, fence.version))
+      if (pid === undefined) continue
+      if (byChange.has(pid) || (byAnyone.has(pid) && !session.isInBlock)) this.makeWay(wait, session)
     }
   }
 
-  private fenceTimeout(count: number, timeoutMs: number): PgError {
+  private notEnded(limitMs: number): PgError {
     return new PgError({
       code: '55P03',
-      message: `shard ${this.host.shard}: ${count} statements did not end within ${timeoutMs} ms`,
+      message: `shard ${this.host.shard}: statements that run there did not end within ${Math.round(limitMs)} ms`,
       detail: 'A change of the shard map waits until no statement planned on the old one runs.',
       hint: 'Run the statement again, or end the long-running ones first.',
     })
@@ -178,7 +218,7 @@ export class MapVersions {
     const fence = this.fences.get(token)
     if (fence === undefined) return
     this.fences.delete(token)
-    fence.lifted = true
+    fence.isOver = true
     clearTimeout(fence.timer)
     fence.wake()
     for (const session of fence.held) if (this.admits(session)) session.proceed()

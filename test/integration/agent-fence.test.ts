@@ -169,6 +169,45 @@ describe('agent fence', () => {
     expect((await slow).error?.code).toBe('57014')
   })
 
+  test('fence: an older statement outlasts the hold: newcomers go on, and a drain waits for it while they do', async () => {
+    const [s, blocker] = [open(), open()]
+    await blocker.query('SELECT pg_advisory_xact_lock(43)', { mapVersion: version, begin: ['BEGIN'] })
+    const slow = s.query('SELECT pg_advisory_xact_lock(43)', { mapVersion: version, begin: ['BEGIN'] })
+    await running('pg_advisory_xact_lock(43)')
+    const held = {
+      kind: 'fence',
+      token,
+      version: version + 1,
+      sessions: [],
+      timeoutMs: 5_000,
+      holdMs: 20,
+    } as const
+    await expect(link.control(held)).rejects.toMatchObject({ code: '55P03' })
+    let isDrained = false
+    const drained = link
+      .control({ kind: 'drain', version: version + 1, sessions: [], timeoutMs: 60_000 })
+      .then(() => {
+        isDrained = true
+      })
+    expect(await open().value('SELECT 8', { mapVersion: version })).toBe('8')
+    expect(isDrained).toBe(false)
+    await blocker.query('COMMIT', { mapVersion: version, access: 'commit' })
+    expect((await slow).ready).toBe('T')
+    await drained
+    await s.query('ROLLBACK', { mapVersion: version })
+  })
+
+  test('drain: a statement by itself that waits for anybody: makes way, unseen', async () => {
+    const [s, blocker] = [open(), open()]
+    await blocker.query('SELECT pg_advisory_xact_lock(44)', { mapVersion: version, begin: ['BEGIN'] })
+    const waits = s.query('SELECT pg_advisory_xact_lock(44)', { mapVersion: version })
+    await running('pg_advisory_xact_lock(44)')
+    await link.control({ kind: 'drain', version: version + 1, sessions: [], timeoutMs: 60_000 })
+    const reply = await waits
+    expect([reply.error?.code, reply.sent]).toEqual(['40001', false])
+    await blocker.query('COMMIT', { mapVersion: version, access: 'commit' })
+  })
+
   test('fence: a session that waits for a backend: judged again when it gets one', async () => {
     const holders = Array.from({ length: 5 }, () => open())
     await Promise.all(holders.map((h) => h.query('SELECT 1', { mapVersion: version, begin: ['BEGIN'] })))

@@ -47,6 +47,31 @@ describe('DDL in a session that keeps its backend runs once', () => {
   })
 })
 
+test('a statement that does not end: DDL waits for it, nobody else does', async () => {
+  const [holder, stuck, admin, other] = await Promise.all([connect(), connect(), connect(), connect()])
+  await admin.query(`CREATE TABLE t (id bigint PRIMARY KEY, v int) WITH (shard_key = 'id')`)
+  await holder.query('SELECT pg_advisory_lock(78)')
+  await stuck.query('BEGIN')
+  const waits = stuck.query('SELECT pg_advisory_xact_lock(78)')
+  const asleep = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 78 AND NOT granted`
+  await expect.poll(async () => rows(other, asleep)).toEqual([['1']])
+  let isChanged = false
+  const change = admin.query('ALTER TABLE t ADD COLUMN n int').then(() => {
+    isChanged = true
+  })
+  const local = 'SELECT count(*) FROM pg_stat_activity'
+  const bumped = `SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%bump_map_version%' AND pid <> pg_backend_pid()`
+  await expect.poll(async () => rows(other, bumped)).not.toEqual([['0']])
+  for (let i = 0; i < 20; i++) await other.query(local)
+  const late = await connect()
+  expect(await rows(late, 'SELECT 1')).toEqual([[1]])
+  expect(isChanged).toBe(false)
+  await holder.query('SELECT pg_advisory_unlock(78)')
+  await Promise.all([waits, change])
+  await stuck.query('ROLLBACK')
+  expect(await rows(late, 'SELECT count(n) FROM t')).toEqual([['0']])
+})
+
 test('logins, scatter reads and writes, and other DDL go on beside DDL; nobody hears of a changed map', async () => {
   const admin = await connect()
   await admin.query(`CREATE TABLE t (id bigint PRIMARY KEY, v int) WITH (shard_key = 'id')`)
