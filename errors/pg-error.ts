@@ -14,6 +14,8 @@ export interface PgErrorFields {
   readonly column?: string | undefined
   readonly dataType?: string | undefined
   readonly constraint?: string | undefined
+  /** The function of Postgres' source that says it: some drivers go by it. */
+  readonly routine?: string | undefined
 }
 
 /** An error a client may be shown. Everything Weft raises towards a client is one of these. */

@@ -199,7 +199,7 @@ export type ControlRequest =
       readonly sessions: readonly number[]
       /** It ends by itself after that. */
       readonly timeoutMs: number
-      /** How long newcomers may be held for older statements to end; then it fails with 55P03, and is over. Default: `timeoutMs`. */
+      /** How long newcomers may be held for older statements to end; then it fails with 55P03. Default: `timeoutMs`. */
       readonly holdMs?: number
     }
   /** Waits until what runs now, and was planned before `version`, has ended (as for a fence), and holds nobody meanwhile. */

@@ -131,10 +131,15 @@ export class Planner {
    * A name under which backends keep this text prepared, from its second use on; a text that is never seen again is
    * not worth a place in every backend.
    */
-  refFor(scope: PlanScope, sql: Buffer, paramTypes: readonly number[]): StatementRef | undefined {
+  refFor(
+    scope: PlanScope,
+    sql: Buffer,
+    paramTypes: readonly number[],
+    epoch: number,
+  ): StatementRef | undefined {
     // Such a type has another number on each shard: the statement is parsed there with what is known there.
     if (paramTypes.some((type) => type >= FIRST_USER_OID)) return undefined
-    return this.refs.get(scope, sql, paramTypes)
+    return this.refs.get(scope, sql, paramTypes, epoch)
   }
 
   get stats() {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { StatementRef } from '../../protocol/agent-link.ts'
 import { parse } from '../../protocol/wire/frontend-messages.ts'
 import { LONG_TEXT_BYTES } from './parse-turns.ts'
@@ -11,6 +11,7 @@ const ENTRY_BYTES = 200
 export class StatementRefs {
   private readonly entriesMax: number
   private readonly bytesMax: number
+  private readonly salt = randomBytes(8).toString('hex')
   private readonly byText = new Map<string, StatementRef | null>()
   /** Of the keys, and of the messages of those that have a name. */
   bytes = 0
@@ -21,11 +22,13 @@ export class StatementRefs {
   }
 
   /** Undefined too for long texts: they would fill the backends. */
-  get(scope: PlanScope, sql: Buffer, paramTypes: readonly number[]): StatementRef | undefined {
+  get(scope: PlanScope, sql: Buffer, paramTypes: readonly number[], epoch: number): StatementRef | undefined {
     if (scope.cache === undefined || sql.length > LONG_TEXT_BYTES) return undefined
     const types = paramTypes.length === 0 ? '' : paramTypes.join(',')
-    // A backend keeps what a name meant when it was prepared: a new version of the catalog needs a new one.
-    const key = `${sql.toString('latin1')}\u0000${types}\u0000${scope.key}\u0000${scope.catalog.version}`
+    // A backend keeps what a name meant when it was prepared: a new version of the catalog needs a new one, and so does a
+    // schema that changed without it (`CoordinatorNode.schema`, which every node counts for itself).
+    const state = `${scope.key}\u0000${scope.catalog.version}\u0000${this.salt}\u0000${epoch}`
+    const key = `${sql.toString('latin1')}\u0000${types}\u0000${state}`
     const known = this.byText.get(key)
     if (known === undefined) {
       this.put(key, null)

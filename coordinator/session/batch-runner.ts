@@ -246,7 +246,7 @@ export class BatchRunner {
       frame: undefined,
       bind,
       paramTypes: statement.paramTypes,
-      ref: statement.refUnder(scope, this.session.planner),
+      ref: statement.refUnder(scope, this.session.planner, this.session.node.schema.epoch),
       keys: new StatementKeys().ofBind(statement, bind, plan.paramsToDescribe),
       wantsRowDescription: false,
       maxRows,

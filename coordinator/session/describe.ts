@@ -72,7 +72,9 @@ async function describeExecute(
 /** What a statement returns was fixed when it was prepared, as in Postgres. */
 function mustAgree(before: Described | undefined, now: Described): void {
   if (before === undefined || rowTypes(before) === rowTypes(now)) return
-  throw new PgError({ code: '0A000', message: 'cached plan must not change result type' })
+  // Drivers that prepare such a statement anew know the error by its routine.
+  const routine = 'RevalidateCachedQuery'
+  throw new PgError({ code: '0A000', message: 'cached plan must not change result type', routine })
 }
 
 function rowTypes({ rowDescription: rows }: Described): string {

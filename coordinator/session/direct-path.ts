@@ -245,7 +245,7 @@ export class DirectPath implements ReplyConsumer {
     this.keys.ofBind(found.statement, found.bind, found.plan.paramsToDescribe)
     const line = this.target(found.plan)
     if (line === undefined) return false
-    const ref = found.statement.refUnder(session.scope(), session.planner)
+    const ref = found.statement.refUnder(session.scope(), session.planner, session.node.schema.epoch)
     line.request.payload = batch.payload(found, ref, line)
     line.request.needs = ref === undefined ? undefined : needing(ref)
     // A Parse is part of the payload then, wanted or not; the client's own is answered from here.

@@ -31,6 +31,7 @@ export class Prepared {
   private lexedText: Lexed | undefined
   private ref: StatementRef | undefined
   private refScope: PlanScope | undefined
+  private refEpoch = 0
 
   constructor(name: string, sql: Buffer, declaredTypes: readonly number[]) {
     this.name = name
@@ -101,10 +102,11 @@ export class Prepared {
   }
 
   /** The name backends know it by; undefined: not worth one yet, it is parsed anew. */
-  refUnder(scope: PlanScope, planner: Planner): StatementRef | undefined {
-    if (this.ref === undefined || this.refScope !== scope) {
-      this.ref = planner.refFor(scope, this.sql, this.declaredTypes)
+  refUnder(scope: PlanScope, planner: Planner, epoch: number): StatementRef | undefined {
+    if (this.ref === undefined || this.refScope !== scope || this.refEpoch !== epoch) {
+      this.ref = planner.refFor(scope, this.sql, this.declaredTypes, epoch)
       this.refScope = scope
+      this.refEpoch = epoch
     }
     return this.ref
   }

@@ -167,7 +167,7 @@ function boundExecution(
     frame: undefined,
     bind: bound,
     paramTypes: statement.paramTypes,
-    ref: statement.refUnder(scope, session.planner),
+    ref: statement.refUnder(scope, session.planner, session.node.schema.epoch),
     keys: new StatementKeys().ofBind(statement, bound, plan.paramsToDescribe),
     wantsRowDescription: outer.wantsRowDescription,
     maxRows: outer.maxRows,

@@ -74,6 +74,25 @@ describe('a second session', () => {
     expect(await rows(b, 'SELECT sum(n) FROM t WHERE id IN (100, 101)')).toEqual([['16']])
   })
 
+  test('a local table changes: who comes after it is not told of what others had prepared', async () => {
+    await a.query('CREATE TABLE l (id int, v text)')
+    await a.query(`INSERT INTO l VALUES (1, 'one')`)
+    const select = 'SELECT * FROM l WHERE id = $1'
+    await warmed([[select, [1]]])
+    await a.query('ALTER TABLE l ADD COLUMN n int DEFAULT 7')
+    const c = await connect()
+    for (let i = 0; i < 4; i++) {
+      expect(await rows(c, select, [1])).toEqual([[1, 'one', 7]])
+      expect(await rows(c, select, [1], 'mine')).toEqual([[1, 'one', 7]])
+      await c.query('BEGIN')
+      expect(await rows(c, select, [1])).toEqual([[1, 'one', 7]])
+      expect(await rows(c, select, [1], 'mine')).toEqual([[1, 'one', 7]])
+      await c.query('COMMIT')
+    }
+    const named = { text: select, values: [1], name: `p${select}` }
+    await expect(b.query(named)).rejects.toMatchObject({ code: '0A000', routine: 'RevalidateCachedQuery' })
+  })
+
   test('a column before the key is dropped: rows still go where they belong', async () => {
     const insert = 'INSERT INTO t VALUES (1, $1, $2)'
     await warmed([['SELECT v FROM t WHERE id = $1', [5]]])
