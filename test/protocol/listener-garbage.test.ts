@@ -105,6 +105,22 @@ describe('listener timeout', () => {
     expect(await client.lastError()).toMatchObject({ severity: 'FATAL', code: '57014' })
   })
 
+  test('listener timeout: 300 logins that stop half-way: every one told so, and there is room again', async () => {
+    const limits = { sessionsMax: 300, startupTimeoutMs: 1000, startupBytesMax: 10_000 }
+    const crowded = await startListener({ authRules: scram, limits })
+    const half = Array.from({ length: 300 }, (_, i) => {
+      const client = RawClient.connect(crowded.port)
+      slow[i % slow.length]![1](client)
+      return client
+    })
+    for (const client of half) expect(await client.lastError()).toMatchObject({ code: '57014' })
+    await Promise.all(half.map((client) => client.closed))
+    await vi.waitFor(() => expect(crowded.listener.sessions).toBe(0))
+    const next = RawClient.connect(crowded.port).send(startup({ user: 'ann' }))
+    expect(await next.lastError()).toMatchObject({ code: '57014' })
+    await crowded.listener.close()
+  })
+
   test('listener timeout: byte after byte: closed all the same', async () => {
     const client = RawClient.connect(hasty.port)
     const bytes = startup({ user: 'a'.repeat(9000) })
