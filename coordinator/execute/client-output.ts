@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { readyForQuery } from '../../protocol/wire/backend-messages.ts'
 import { MSG, STATUS } from '../../protocol/wire/frames.ts'
+import type { OutboundText } from './client-text.ts'
 import { ParameterReport } from './parameter-report.ts'
 
 /** Small messages are gathered up to this size before they are written. */
@@ -23,6 +24,8 @@ export class ClientOutput {
   private waiting: Buffer[] = []
   private waitingBytes = 0
   readonly parameters = new ParameterReport()
+  /** What a client is told whose encoding is not UTF8. */
+  text: OutboundText | undefined
   /** Bytes pushed so far: tells whether a statement has said anything yet. */
   pushedBytes = 0
 
@@ -40,9 +43,22 @@ export class ClientOutput {
     this.pushedBytes += message.length
     if (this.held !== undefined) this.releaseHeld()
     if (this.owed.length > 0) this.releaseOwed()
-    this.gathered.push(message)
-    this.gatheredBytes += message.length
+    this.gather(message)
     if (this.gatheredBytes > GATHER_BYTES) this.flush()
+  }
+
+  private gather(message: Buffer): void {
+    const said = this.text === undefined ? message : this.text.convert(message)
+    this.gathered.push(said)
+    this.gatheredBytes += said.length
+  }
+
+  /** Throws when the client's encoding lacks a character of a row: then what the statement did is not to stay. */
+  assertSaid(): void {
+    const failure = this.text?.failure
+    if (failure === undefined) return
+    this.text!.failure = undefined
+    throw failure
   }
 
   /** A NoticeResponse goes out at once, a ParameterStatus with the next ReadyForQuery. */
@@ -112,9 +128,8 @@ export class ClientOutput {
 
   /** Writes now. False: the client is slow; wait with `onceDrained`. */
   send(chunk: Buffer): boolean {
-    if (this.gathered.length > 0) {
-      this.gathered.push(chunk)
-      this.gatheredBytes += chunk.length
+    if (this.gathered.length > 0 || this.text !== undefined) {
+      this.gather(chunk)
       return this.flush()
     }
     return this.socket.write(chunk)

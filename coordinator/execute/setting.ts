@@ -1,3 +1,4 @@
+import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import {
   commandComplete,
@@ -5,6 +6,7 @@ import {
   noticeResponse,
   rowDescription,
 } from '../../protocol/wire/backend-messages.ts'
+import { encodingName } from '../../sql/encoding-names.ts'
 import type { SettingPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
 import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
@@ -27,6 +29,7 @@ export async function runSetting(ctx: ExecContext, exec: Execution, plan: Settin
     case 'reset':
       if (plan.assignments?.[0]?.name === CAUSAL_TOKEN)
         return adoptToken(ctx, plan, plan.assignments[0].value)
+      if (plan.name === CLIENT_ENCODING && !plan.viaFunction) return setClientEncoding(ctx, plan)
       return changeSetting(ctx, exec, plan)
     case 'reset-all':
       await onJoined(ctx, exec.text)
@@ -61,6 +64,28 @@ function adoptToken(ctx: ExecContext, plan: SettingPlan, value: string | null): 
   ctx.node.commits.clock.observe(token)
   ctx.causal.told(token)
   ctx.out.hold(commandComplete(plan.tag))
+}
+
+const CLIENT_ENCODING = 'client_encoding'
+
+/** No backend hears of it: the session converts (client-text.ts). */
+function setClientEncoding(ctx: ExecContext, plan: SettingPlan): void {
+  const written = plan.assignments?.[0]?.value ?? null
+  const name = written === null ? null : encodingName(written)
+  if (name === undefined) {
+    const message = `invalid value for parameter "${CLIENT_ENCODING}": "${written}"`
+    throw new PgError({ code: '22023', message })
+  }
+  if (plan.verb === 'set-local' && ctx.tx.kind !== 'explicit') ctx.out.push(NOT_IN_BLOCK)
+  // So that its end is not taken for one that changes no setting.
+  if (ctx.tx.isOpen) ctx.tx.tainted = true
+  remember(ctx, plan, CLIENT_ENCODING, name)
+  ctx.out.parameters.note(CLIENT_ENCODING, shownEncoding(ctx))
+  ctx.out.hold(commandComplete(plan.tag))
+}
+
+function shownEncoding(ctx: ExecContext): string {
+  return ctx.settings.get(CLIENT_ENCODING) ?? 'UTF8'
 }
 
 /** Lines that have a backend with state of this session: the transaction's, and the pinned one. */
@@ -104,7 +129,7 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
   for (const [i, name] of names.entries()) {
     // Postgres does not know what Weft's own settings are by default.
     const isUnset = plan.verb === 'reset' && values[i] === ''
-    const refused = isUnset ? undefined : refuseSetting(name, values[i]!)
+    const refused = isUnset ? undefined : refuseBySet(name, values[i]!)
     if (refused !== undefined) throw refused
   }
   await settleAll(rest.map((other) => runOn(ctx, other, text + keep)))
@@ -112,6 +137,15 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
   for (const aside of set.asides) ctx.out.aside(aside)
   if (plan.viaFunction) return sayValue(ctx, exec, values[0]!)
   ctx.out.hold(commandComplete(plan.tag))
+}
+
+/** A backend has done it: too late for what no backend may. */
+function refuseBySet(name: string, value: string): PgError | undefined {
+  if (name !== CLIENT_ENCODING || value === 'UTF8') return refuseSetting(name, value)
+  return weftError('not_supported', {
+    what: `set_config('${CLIENT_ENCODING}', '${value}', …)`,
+    hint: `Use SET ${CLIENT_ENCODING}.`,
+  })
 }
 
 /** The first statement of a pipeline is not in a block yet, as Postgres sees it. */
@@ -126,7 +160,7 @@ const NOT_IN_BLOCK = noticeResponse({
   message: 'SET LOCAL can only be used in transaction blocks',
 })
 
-function remember(ctx: ExecContext, plan: SettingPlan, name: string, value: string): void {
+function remember(ctx: ExecContext, plan: SettingPlan, name: string, value: string | null): void {
   if (plan.verb === 'reset') ctx.settings.reset(name)
   else if (plan.verb === 'set-local') ctx.settings.setLocal(name, value)
   else ctx.settings.set(name, value)
@@ -205,6 +239,8 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
       return ctx.tx.isOpen
         ? `${modesSql(ctx.tx.modes) || 'open'} shards: ${ctx.tx.joined.map((l) => l.shard).join(',')}`
         : ''
+    case CLIENT_ENCODING:
+      return shownEncoding(ctx)
     case IDLE_TIMEOUT:
       return ctx.timers.limits.shown(name)
     default: {

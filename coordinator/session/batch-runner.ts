@@ -66,6 +66,7 @@ export class BatchRunner {
     try {
       for (const op of ops) {
         await this.op(op, alone)
+        session.out.assertSaid()
         if (session.out.isSlow) await session.out.room()
       }
       session.out.releaseOwed()

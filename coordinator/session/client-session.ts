@@ -31,6 +31,7 @@ import { ClientMessages } from './large-messages.ts'
 import { Notifications } from './notifications.ts'
 import { identityOf, initialState, type SessionOptions } from './session-options.ts'
 import { SessionScope } from './session-scope.ts'
+import { SessionText } from './session-text.ts'
 import { SessionTimers } from './session-timers.ts'
 import { ShardLines } from './shard-lines.ts'
 import { SlowPath } from './slow-path.ts'
@@ -54,6 +55,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   /** What this node keeps for it. */
   readonly memory: SessionMemory
   readonly prepared: PreparedStatements
+  readonly text: SessionText
   closed = false
   planVersion = 0
   writes = 0
@@ -95,6 +97,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.tx = new Transaction(this.timers, this.isolation)
     this.causal = new Causal(this.tx, this.node.commits, this.settings)
     this.out = new ClientOutput(options.socket)
+    this.text = new SessionText(this.out, this.prepared)
     this.messages = new ClientMessages(this.memory, options.node.limits.frameBytesMax)
     this.reader = this.messages.reader
     this.copy = new CopyInput(this, this.messages, this.valve)
@@ -153,8 +156,10 @@ export class ClientSession implements ExecContext, WatchedSession {
         return
       }
       if (!this.reader.next()) break
-      if (this.reader.isRefused) this.refused(this.reader.type)
-      else this.message(this.reader.type, this.reader.buffer, this.reader.start, this.reader.end)
+      const { type, buffer, start, end } = this.reader
+      if (this.reader.isRefused) this.refused(type, this.messages.refusal)
+      else if (!this.text.isOther) this.message(type, buffer, start, end)
+      else this.encoded(type, this.text.read(type, buffer.subarray(start, end)))
     }
     if (this.closed) return
     this.out.flush()
@@ -168,7 +173,8 @@ export class ClientSession implements ExecContext, WatchedSession {
     if (this.closed) return
     if (this.tx.failed) {
       const doomed = this.tx.doomed()
-      if (doomed.length > 0) return this.abortFirst(doomed)
+      this.out.flush()
+      if (doomed.length > 0) return void abortShards(this, doomed).then(() => this.idle())
     }
     this.busy = false
     if (!this.batch.isEmpty) this.batch.clear()
@@ -182,23 +188,19 @@ export class ClientSession implements ExecContext, WatchedSession {
     }
   }
 
-  private abortFirst(doomed: readonly ShardLine[]): void {
-    this.out.flush()
-    void abortShards(this, doomed).then(() => this.idle())
-  }
-
   /** As Postgres does when it has no memory for a message: it is an error in the message's place. */
-  private refused(type: number): void {
-    const error = this.messages.refusal
+  private refused(type: number, error: PgError): void {
     if (this.skipToSync) return
     this.isMidBatch = type !== MSG.query
-    if (type !== MSG.query) {
-      this.batch.malformed(error)
-      return this.runBatch(false)
-    }
+    if (type !== MSG.query) return this.malformed(error)
     if (!this.batch.isEmpty) return this.fatal(error)
     this.busy = true
     void this.slow.refused(error).then(() => this.idle())
+  }
+
+  private encoded(type: number, read: Buffer | PgError): void {
+    if (read instanceof PgError) this.refused(type, read)
+    else this.message(type, read, 0, read.length)
   }
 
   private message(type: number, buffer: Buffer, start: number, end: number): void {
@@ -230,8 +232,7 @@ export class ClientSession implements ExecContext, WatchedSession {
         return
       case MSG.functionCall:
         this.out.push(errorResponse(FUNCTION_CALL.fields))
-        this.out.ready(this.statusByte())
-        return
+        return this.out.ready(this.statusByte())
       default:
         throw weftError('protocol_violation', { what: `invalid frontend message type ${type}` })
     }
@@ -262,10 +263,10 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.busy = true
   }
 
-  /** Runs what could not go the direct way after all. */
-  runSlowly(what: { readonly frame: Buffer | undefined; readonly batch: Batch | undefined }): void {
-    if (what.batch !== undefined) this.runBatch(true)
-    else this.runQuery(what.frame!)
+  /** Runs what could not go the direct way after all: a Query, or what was gathered. */
+  runSlowly({ frame }: { readonly frame: Buffer | undefined }): void {
+    if (frame === undefined) this.runBatch(true)
+    else this.runQuery(frame)
   }
 
   private runQuery(frame: Buffer): void {
@@ -280,10 +281,14 @@ export class ClientSession implements ExecContext, WatchedSession {
       this.batch.add(type, buffer, start, end)
     } catch (error) {
       if (error instanceof PgError && error.severity === 'FATAL') throw error
-      this.batch.malformed(asPgError(error))
-      return this.runBatch(false)
+      return this.malformed(asPgError(error))
     }
     if (this.batch.isFull) this.runBatch(false)
+  }
+
+  private malformed(error: PgError): void {
+    this.batch.malformed(error)
+    this.runBatch(false)
   }
 
   private sync(): void {

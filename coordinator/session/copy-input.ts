@@ -1,15 +1,18 @@
-import type { PgError } from '../../errors/pg-error.ts'
+import { PgError } from '../../errors/pg-error.ts'
 import { errorResponse } from '../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
+import { copyFail } from '../../protocol/wire/frontend-messages.ts'
 import type { ClientOutput } from '../execute/client-output.ts'
 import type { CopyFeed } from '../execute/context.ts'
 import { COPY_MESSAGES, STRAY_IN_COPY } from './client-messages.ts'
 import type { InputValve } from './input-valve.ts'
 import type { ClientMessages } from './large-messages.ts'
+import type { SessionText } from './session-text.ts'
 
 interface CopyClient {
   readonly closed: boolean
   readonly out: ClientOutput
+  readonly text: SessionText
   terminate(): void
   fatal(error: PgError): void
 }
@@ -55,7 +58,9 @@ export class CopyInput {
       if (reader.isRefused) return client.fatal(messages.refusal)
       if (type === MSG.terminate) return client.terminate()
       if (!COPY_MESSAGES.has(type)) return this.stray(type)
-      this.valve.waitFor(feed.message(type, buffer, start, end))
+      const frame = client.text.read(type, buffer.subarray(start, end))
+      const given = frame instanceof PgError ? copyFail(frame.message) : frame
+      this.valve.waitFor(feed.message(given[0]!, given, 0, given.length))
       messages.dealtWith()
     }
     if (feed !== undefined) this.valve.waitFor(feed.flush())

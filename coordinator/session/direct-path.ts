@@ -107,7 +107,7 @@ export class DirectPath implements ReplyConsumer {
   /** Whether the session's state allows statements to skip the slow path at all. */
   mayGo(): boolean {
     const { tx, out, node } = this.session
-    if (out.parameters.isDue) return false
+    if (out.parameters.isDue || out.text !== undefined) return false
     if (tx.kind === 'none') return true
     if (tx.kind !== 'explicit' || tx.failed || tx.catalogDirty) return false
     if (tx.setReported) return false

@@ -22,6 +22,7 @@ import { TIME_LIMITS } from '../settings/time-limits.ts'
 import type { Batch } from './batch.ts'
 import { type BatchEnd, BatchRunner } from './batch-runner.ts'
 import type { ClientSession } from './client-session.ts'
+import { beginEncoded } from './encoded-statement.ts'
 import { Pins } from './pins.ts'
 import { endsSession } from './session-timers.ts'
 import { endsFailure, moved, simpleExecution } from './simple-statement.ts'
@@ -77,7 +78,8 @@ export class SlowPath {
     REPORTED.forEach((name, i) => {
       const value = shown[i]
       if (value === undefined) return
-      session.out.parameters.note(name, value)
+      const shownHere = name === 'client_encoding' ? (session.settings.get(name) ?? value) : value
+      session.out.parameters.note(name, shownHere)
       if (name === 'search_path' && session.settings.get(name) === undefined) this.defaultSearchPath = value
     })
     this.refreshSearchPath()
@@ -91,6 +93,7 @@ export class SlowPath {
 
   private refreshSearchPath(): void {
     const { settings } = this.session
+    this.session.text.use(settings.get('client_encoding'))
     const value = settings.get('search_path') ?? this.defaultSearchPath
     const path = parseSearchPath(value, settings.effectiveRole) ?? []
     if (path.join('\0') !== this.session.searchPath().join('\0')) this.session.scopes.setPath(path)
@@ -101,7 +104,7 @@ export class SlowPath {
   /** Runs a Query message to its ReadyForQuery. Never rejects. */
   async query(frame: Buffer): Promise<void> {
     const { session } = this
-    this.begin()
+    this.session.admission.begin()
     try {
       await this.statements(frame)
       if (session.tx.kind === 'implicit') await this.commit()
@@ -115,7 +118,7 @@ export class SlowPath {
   /** Answers a Query that this node has no memory for. Never rejects. */
   async refused(error: PgError): Promise<void> {
     const { session } = this
-    this.begin()
+    this.session.admission.begin()
     await this.recover(error)
     session.out.ready(session.statusByte())
   }
@@ -123,7 +126,7 @@ export class SlowPath {
   /** Runs a COMMIT of several shards by itself, to its ReadyForQuery. Never rejects. */
   async commitBlock(): Promise<void> {
     const { session } = this
-    this.begin()
+    this.session.admission.begin()
     try {
       await this.commit()
       session.out.push(COMMIT_COMPLETE)
@@ -131,10 +134,6 @@ export class SlowPath {
       await this.recover(error)
     }
     session.out.ready(session.statusByte())
-  }
-
-  private begin(): void {
-    this.session.admission.begin()
   }
 
   private async statements(frame: Buffer): Promise<void> {
@@ -270,12 +269,14 @@ export class SlowPath {
       tx.begin('implicit')
       session.settings.begin()
     }
+    if (session.text.isOther) beginEncoded(session, exec, alone)
     const locksFirst = plan.tag === 'LOCK TABLE' && session.hasTransactionSnapshots && !tx.hasSnapshot
     if (plan.effects.pins) await this.pins.acquire()
     if (plan.kind === 'transaction' || plan.kind === 'setting') needsNoMap(session)
     if (plan.kind === 'transaction') await this.guardCommit(run(session, exec))
     else if (locksFirst) await lockBeforeSnapshot(session, () => run(session, exec))
     else await run(session, exec)
+    session.out.assertSaid()
   }
 
   /** The statement has run, whatever becomes of what there is to see to after it. */
@@ -393,7 +394,7 @@ export class SlowPath {
 
   /** Works off a batch, and answers the Sync at its end. Never rejects. */
   async batch(batch: Batch, synced: boolean): Promise<BatchEnd> {
-    this.begin()
+    this.session.admission.begin()
     const end = await this.batches.run(batch, synced)
     if (end.synced) this.session.out.ready(this.session.statusByte())
     return end

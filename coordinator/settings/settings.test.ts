@@ -142,7 +142,8 @@ test('settings: SET ROLE NONE over a startup role: no role', () => {
   expect(s.effectiveRole).toBe('bob')
 })
 
-test('settings: client_encoding UTF8: what every backend has anyway', () => {
+test('settings: client_encoding UTF8, or one that the session converts: what every backend has anyway', () => {
   expect(session({ client_encoding: 'UTF8' }).effective()).toBe(NO_SETTINGS)
-  expect(session({ client_encoding: 'LATIN1' }).effective()).not.toBe(NO_SETTINGS)
+  expect(session({ client_encoding: 'LATIN1' }).effective()).toBe(NO_SETTINGS)
+  expect(session({ client_encoding: 'SQL_ASCII' }).effective()).not.toBe(NO_SETTINGS)
 })

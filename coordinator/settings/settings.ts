@@ -1,4 +1,5 @@
 import type { Settings } from '../../protocol/agent-link.ts'
+import { isSingleByte } from './client-encoding.ts'
 import { type SettingsAccount, SettingsMemory } from './settings-memory.ts'
 import type { Assignment, SettingsInterner } from './settings-sql.ts'
 
@@ -198,7 +199,7 @@ export class SessionSettings {
     const after: Assignment[] = []
     for (const name of [...names].sort()) {
       const entry = this.entry(name)
-      if (entry?.value === undefined || isIdentity(name)) continue
+      if (entry?.value === undefined || isIdentity(name) || isKeptHere(name, entry.value)) continue
       ;(entry.afterIdentity && this.hasIdentity ? after : before).push({ name, value: entry.value })
     }
     const identity = IDENTITY.flatMap((name) => {
@@ -215,6 +216,11 @@ export class SessionSettings {
 
 function isIdentity(name: string): boolean {
   return name === 'role' || name === 'session_authorization'
+}
+
+/** Shards are told UTF8: the session converts. */
+function isKeptHere(name: string, value: string): boolean {
+  return name === 'client_encoding' && isSingleByte(value)
 }
 
 /** Settings whose entries go when `name` is set or reset. */

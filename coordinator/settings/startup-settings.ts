@@ -1,4 +1,5 @@
 import { PgError } from '../../errors/pg-error.ts'
+import { encodingName } from '../../sql/encoding-names.ts'
 import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
 
 /** Keys of a startup packet that are not settings. */
@@ -18,6 +19,8 @@ export function startupSettings(packet: ReadonlyMap<string, string>): Map<string
     const refused = refuseSetting(name, value)
     if (refused !== undefined) throw new PgError({ ...refused.fields, severity: 'FATAL' })
   }
+  const encoding = settings.get('client_encoding')
+  if (encoding !== undefined) settings.set('client_encoding', encodingName(encoding) ?? encoding)
   return settings
 }
 

@@ -73,7 +73,7 @@ function detailsOf(letter: string, body: Buffer): string {
 }
 
 function cstrings(body: Buffer): string[] {
-  return body.toString('utf8').split('\0')
+  return textOf(body).split('\0')
 }
 
 function oid(value: number): string {
@@ -86,7 +86,7 @@ function columns(body: Buffer): string {
   let at = 2
   for (let i = 0; i < body.readInt16BE(0); i++) {
     const end = body.indexOf(0, at)
-    const name = body.toString('utf8', at, end)
+    const name = textOf(body.subarray(at, end))
     const table = body.readUInt32BE(end + 1)
     const attnum = body.readInt16BE(end + 5)
     const type = oid(body.readUInt32BE(end + 7))
@@ -107,6 +107,12 @@ function values(body: Buffer): string {
     at += Math.max(0, length)
   }
   return shown.join(' | ')
+}
+
+/** Of a client that reads another encoding than UTF8 each byte is told apart. */
+function textOf(data: Buffer): string {
+  const text = data.toString('utf8')
+  return Buffer.from(text).equals(data) ? text : data.toString('latin1')
 }
 
 /** Text as it is, anything else in hexadecimal. */

@@ -30,6 +30,8 @@ export function planSet(stmt: VariableSetStmt): Plan {
 /** The same statement with another value may be refused. */
 export const VALUE_MATTERS: Overrides = { generic: false }
 
+const OWN_ENCODING = 'Each client says its own: the driver, PGCLIENTENCODING, or SET client_encoding.'
+
 /** ALTER ROLE … SET and ALTER DATABASE … SET of what Postgres would keep, and Weft could not follow. */
 export function refusedDefault(tag: string, stmt: VariableSetStmt | undefined): Plan | undefined {
   const name = (stmt?.name ?? '').toLowerCase()
@@ -39,6 +41,8 @@ export function refusedDefault(tag: string, stmt: VariableSetStmt | undefined): 
     return refuse(tag, `${tag} … SET ${name} is not supported`, hint)
   }
   const value = valueText(name, stmt?.args ?? [])
+  const isEncoding = name === 'client_encoding' && !/^(utf[-_ ]?8|unicode|sql_ascii)$/i.test(value ?? '')
+  if (isEncoding) return refuse(tag, `${tag} … SET client_encoding is not supported`, OWN_ENCODING)
   const error = typeof value === 'string' ? refuseSetting(name, value) : undefined
   return error === undefined ? undefined : refused(tag, error)
 }
@@ -130,13 +134,13 @@ function quotedIfNeeded(name: string): string {
   return tokensOf(name)[0]?.keyword === 'other' ? quoteName(name) : name
 }
 
-/**
- * SHOW weft.… is answered by Weft, and so is the limit that Weft keeps in place of the shards; everything else by the
- * home shard.
- */
+/** Kept by Weft in place of the shards. */
+const KEPT_HERE: ReadonlySet<string> = new Set(['idle_in_transaction_session_timeout', 'client_encoding'])
+
+/** SHOW weft.… is answered by Weft, and so is what Weft keeps in place of the shards; everything else by the home shard. */
 export function planShow(stmt: VariableShowStmt): Plan {
   const name = (stmt.name ?? '').toLowerCase()
-  const isOwn = name.startsWith('weft.') || name === 'idle_in_transaction_session_timeout'
+  const isOwn = name.startsWith('weft.') || KEPT_HERE.has(name)
   if (isOwn) return setting('SHOW', 'show-weft', { name }, { returnsRows: true })
   return forwardHome('SHOW', { access: 'read', returnsRows: true })
 }

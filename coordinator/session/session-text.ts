@@ -1,0 +1,43 @@
+import { PgError } from '../../errors/pg-error.ts'
+import type { ClientOutput } from '../execute/client-output.ts'
+import { InboundText, OutboundText } from '../execute/client-text.ts'
+import { type ClientEncoding, clientEncoding } from '../settings/client-encoding.ts'
+import type { Prepared } from './prepared.ts'
+
+/** In which encoding a client's texts come and go. */
+export class SessionText {
+  private readonly out: ClientOutput
+  private readonly prepared: ReadonlyMap<string, Prepared>
+  private encoding: ClientEncoding | undefined
+  private inbound: InboundText | undefined
+
+  constructor(out: ClientOutput, prepared: ReadonlyMap<string, Prepared>) {
+    this.out = out
+    this.prepared = prepared
+  }
+
+  /** Texts have to be converted. */
+  get isOther(): boolean {
+    return this.inbound !== undefined
+  }
+
+  /** From the next message on, both ways. */
+  use(name: string | undefined): void {
+    const encoding = clientEncoding(name)
+    if (this.encoding === encoding) return
+    this.encoding = encoding
+    this.inbound =
+      encoding && new InboundText(encoding, (statement) => this.prepared.get(statement)?.paramTypes)
+    this.out.text = encoding && new OutboundText(encoding)
+  }
+
+  /** The message in UTF8, or why it cannot be. */
+  read(type: number, frame: Buffer): Buffer | PgError {
+    try {
+      return this.inbound === undefined ? frame : this.inbound.frame(type, frame)
+    } catch (error) {
+      if (error instanceof PgError && error.severity !== 'FATAL') return error
+      throw error
+    }
+  }
+}
