@@ -3,7 +3,9 @@ import { evenSlots } from '../cluster/slots.ts'
 import { PgError } from '../errors/pg-error.ts'
 import type { AgentLink, LinkEvents, SignalVerb } from '../protocol/agent-link.ts'
 import { errorResponse } from '../protocol/wire/backend-messages.ts'
+import type { KeyType } from '../sql/catalog.ts'
 import { installSql } from '../sql/install/schema.ts'
+import { guardMissing, shardedTablesSql } from '../sql/install/slot-guard.ts'
 import { useParser } from '../sql/parse/parser.ts'
 import { InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
@@ -199,6 +201,32 @@ async function install(internal: readonly InternalConnection[]): Promise<void> {
   const slots = evenSlots(internal.length)
   for (const [shard, connection] of internal.entries()) {
     await connection.query(installSql({ shard, slots: shard === HOME ? slots : [] }))
+  }
+  await guardSlots(internal)
+}
+
+/** Sharded tables of a cluster that is older than the guard. */
+async function guardSlots(internal: readonly InternalConnection[]): Promise<void> {
+  const home = internal[HOME]!
+  const tables = (await home.query(shardedTablesSql)).rows.map(([name, keyColumn, keyType]) => ({
+    name: name!,
+    keyColumn: keyColumn!,
+    keyType: keyType as KeyType,
+  }))
+  if (tables.length === 0) return
+  const { rows } = await home.query('SELECT slot_from, slot_to, shard FROM weft.slots ORDER BY 1')
+  const slots = rows.map(([from, to, shard]) => ({
+    from: Number(from),
+    to: Number(to),
+    shard: Number(shard),
+  }))
+  for (const [shard, connection] of internal.entries()) {
+    await connection.query(
+      guardMissing(
+        tables,
+        slots.filter((range) => range.shard === shard),
+      ),
+    )
   }
 }
 

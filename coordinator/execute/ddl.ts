@@ -29,10 +29,15 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   const homeSql = withVerifier(plan.homeSql ?? exec.text, plan)
   if (plan.outsideTransaction && !ctx.tx.isOpen) return runOutsideTransaction(ctx, plan, homeSql)
   const alone =
-    plan.where === 'home' && plan.declare === undefined && !plan.changesMap && plan.mirrors !== true
+    plan.where === 'home' &&
+    plan.declare === undefined &&
+    plan.tidySql === undefined &&
+    !plan.changesMap &&
+    plan.mirrors !== true
   if (alone) await ctx.admit()
   else await ctx.needTransaction()
   const home = await runOnHome(ctx, plan, homeSql)
+  if (plan.tidySql !== undefined) await runOn(ctx, plan, HOME, plan.tidySql)
   // A declaration looks at other tables too.
   if (plan.declare === undefined) needsNoMap(ctx)
   if (plan.where === 'all') await runOnOthers(ctx, plan, plan.othersSql ?? homeSql)

@@ -1,6 +1,8 @@
+import { slotRanges } from '../../cluster/slots.ts'
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { Catalog, KeyType } from '../../sql/catalog.ts'
+import { addSlotGuard, dropSlotGuard } from '../../sql/install/slot-guard.ts'
 import type { Declaration } from '../../sql/plan/plan.ts'
 import type { CheckedKey } from './declare-checks.ts'
 import * as checks from './declare-checks.ts'
@@ -10,7 +12,7 @@ import { copyToAll, type MovedTable, moveBack, moveOut } from './move-rows.ts'
 import { withPortableSettings } from './portable-settings.ts'
 import { quoteName } from './quote.ts'
 import type { ShardRunner } from './shard-runner.ts'
-import { createElsewhere, dropElsewhere, finishElsewhere, quietly } from './table-elsewhere.ts'
+import { createElsewhere, dropElsewhere, finishElsewhere, onEveryShard, quietly } from './table-elsewhere.ts'
 
 const HOME = 0
 
@@ -142,6 +144,8 @@ async function makeSharded(
   checks.checkUniques(table, key)
   checks.checkTriggers(table)
   checks.checkSnapshot(table)
+  // What a dump or LIKE brought along is some other table's.
+  await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
   await createElsewhere(runner, oid, table)
   if (!table.blank) {
     await quietly(runner, oid, table, 'delete', async () => {
@@ -152,10 +156,27 @@ async function makeSharded(
   const params = [oid, String(key.attnum), key.type, colocation]
   await runner.query(HOME, 'SELECT weft.declare_sharded($1::oid, $2, $3, $4)', params, 'write')
   await finishElsewhere(runner, oid)
+  await guard(runner, table, key, slots)
+}
+
+/** On every shard; it reads the rows that are there, so that none has been misplaced on the way. */
+async function guard(
+  runner: ShardRunner,
+  table: TableFacts,
+  key: CheckedKey,
+  slots: Uint16Array,
+): Promise<void> {
+  const guarded = { name: table.qualified, keyColumn: quoteName(key.column), keyType: key.type }
+  const ranges = slotRanges(slots)
+  await onEveryShard(runner, (shard) => {
+    const owned = ranges.filter((range) => range.shard === shard)
+    return addSlotGuard(guarded, owned)
+  })
 }
 
 async function makeReference(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
   checks.checkSnapshot(table)
+  await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
   await createElsewhere(runner, oid, table)
   if (!table.blank) await quietly(runner, oid, table, 'nothing', () => copyToAll(runner, movedTable(table)))
   await runner.query(HOME, 'SELECT weft.declare_reference($1::oid)', [oid], 'write')
@@ -175,6 +196,7 @@ async function undistribute(runner: ShardRunner, oid: string, table: TableFacts)
     await runner.query(shard, `LOCK TABLE ${table.qualified} IN ACCESS EXCLUSIVE MODE`, [], 'write')
   }
   if (kind === 'sharded') {
+    await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
     await quietly(runner, oid, table, 'insert', () => moveBack(runner, movedTable(table)))
   }
   await dropElsewhere(runner, oid, table)

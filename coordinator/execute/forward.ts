@@ -15,6 +15,7 @@ import type { ShardLine } from './shard-line.ts'
 
 /** Runs a statement that is forwarded as written to the shard or shards of its route. */
 export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
+  if (plan.locksCopies && ctx.tx.isOpen && exec.maxRows === 0) return lockCopies(ctx, exec)
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
   mustSkipNothing(exec, plan)
@@ -102,6 +103,24 @@ async function runOnSeveral(
   const ends = await (begun === undefined ? runs : placedIn(begun, runs))
   if (state.copyOutSent) ctx.out.push(COPY_DONE)
   ctx.out.hold(tagWithCount(ends[0]!.tag, toCopies ? agreed(ends) : total(ends)))
+}
+
+/**
+ * Row locks of reference tables, for as long as the transaction lasts. Whoever wants one meets the others on home's copy
+ * and waits there, or is told; the other copies follow, for what is written on their shards only.
+ */
+async function lockCopies(ctx: ExecContext, exec: Execution): Promise<void> {
+  await ctx.needTransaction()
+  const lock = (shards: readonly number[], state: ForwardState, speaks: boolean) =>
+    onShards(ctx, shards, (line) => {
+      const consumer = new RowForwarder(ctx.out, state, speaks)
+      sendAsWritten(ctx, line, exec, consumer)
+      return consumer.ended
+    })
+  const [home] = await lock([HOME], new ForwardState(exec.wantsRowDescription), true)
+  const others = Array.from({ length: ctx.node.shardCount - 1 }, (_, i) => HOME + 1 + i)
+  await lock(others, new ForwardState(false), false)
+  ctx.out.hold(tagWithCount(home!.tag, home!.count))
 }
 
 const ROW_LIMIT = {

@@ -28,6 +28,11 @@ async function runElsewhere(runner: ShardRunner, sqls: readonly string[]): Promi
   await settled(runs)
 }
 
+/** A statement on each shard, home included, the shards side by side. */
+export async function onEveryShard(runner: ShardRunner, sql: (shard: number) => string): Promise<void> {
+  await settled([HOME, ...others(runner)].map((shard) => onShard(runner, shard, sql(shard))))
+}
+
 /** Waits for all, also when one fails: no statement may be under way when the error is told. */
 async function settled(runs: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(runs)).find((r) => r.status === 'rejected')

@@ -267,6 +267,7 @@ function isDirect(plan: ForwardPlan): boolean {
     !effects.taintsBackend &&
     !plan.outsideTransaction &&
     plan.maintenance !== true &&
+    plan.locksCopies !== true &&
     plan.commits === undefined &&
     plan.sentAs === undefined &&
     plan.tag !== 'NOTIFY' &&

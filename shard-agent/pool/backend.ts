@@ -271,7 +271,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     if (this.mode === MODE.exec) this.exec.forward(chunk)
   }
 
-  message(type: number, chunk: Buffer, start: number, end: number): boolean {
+  message(type: number, chunk: Buffer, start: number, end: number): boolean | Buffer {
     if (type === MSG.errorResponse && isFatal(chunk, start, end)) {
       // The reason of the close that follows: told then, and once.
       this.fatal = fatalError(chunk, start, end, this.home.shard)

@@ -22,7 +22,8 @@ import {
   SWALLOW_BIND,
 } from './exec-tables.ts'
 import { DISCARD_PLANS, type KeptPlans } from './kept-plans.ts'
-import type { ReplyScanner } from './reply-scanner.ts'
+import type { Kept, ReplyScanner } from './reply-scanner.ts'
+import { slotGuardError } from './slot-guard-error.ts'
 import { SplitWrite } from './split-write.ts'
 import type { KnownStatements } from './statements.ts'
 
@@ -316,7 +317,7 @@ export class ExecRun {
     return stash
   }
 
-  message(type: number, chunk: Buffer, start: number, end: number): boolean {
+  message(type: number, chunk: Buffer, start: number, end: number): Kept {
     if (this.aheadLeft > 0) return this.aheadMessage(type, chunk, start, end)
     if (this.cut !== undefined) return this.cutMessage(this.cut, type, chunk, start, end)
     if (type === MSG.errorResponse) return this.errorMessage(chunk, start, end)
@@ -337,7 +338,7 @@ export class ExecRun {
     return false
   }
 
-  private aheadMessage(type: number, chunk: Buffer, start: number, end: number): boolean {
+  private aheadMessage(type: number, chunk: Buffer, start: number, end: number): Kept {
     if (type === MSG.errorResponse) {
       this.aheadLeft = 0
       if (this.cut !== undefined) return this.cutFailed(chunk, start, end)
@@ -364,7 +365,7 @@ export class ExecRun {
     return false
   }
 
-  private cutMessage(cut: CutExec, type: number, chunk: Buffer, start: number, end: number): boolean {
+  private cutMessage(cut: CutExec, type: number, chunk: Buffer, start: number, end: number): Kept {
     if (type === MSG.errorResponse) return this.cutFailed(chunk, start, end)
     if (type !== MSG.parseComplete && type !== MSG.bindComplete && type !== MSG.commandComplete) {
       return isAside(type)
@@ -375,7 +376,7 @@ export class ExecRun {
   }
 
   /** The error is its answer; as no Sync was sent, one is now. */
-  private cutFailed(chunk: Buffer, start: number, end: number): boolean {
+  private cutFailed(chunk: Buffer, start: number, end: number): Kept {
     this.endCut()
     this.payloadReplies()
     this.host.channel.write(SYNC)
@@ -387,12 +388,14 @@ export class ExecRun {
       PAYLOAD_TABLES[this.split !== undefined ? this.swallow | SPLIT_MASK : this.swallow]!
   }
 
-  private errorMessage(chunk: Buffer, start: number, end: number): boolean {
+  private errorMessage(chunk: Buffer, start: number, end: number): Kept {
     if (this.withdrawn !== undefined) return false
     if (this.split?.failed()) this.syncFailed()
     this.isCopyIn = false
     const { needs } = this.request
     const { staleError } = this.owner
+    const guard = slotGuardError(chunk, start, end)
+    if (guard !== undefined) return guard
     if (needs === undefined && staleError === undefined) return true
     const code = errorCode(chunk, start, end)
     if (needs !== undefined && OUTDATED_CODES.has(code)) {

@@ -22,11 +22,14 @@ const HEADER_BYTES = 5
 const EXAMINED_BYTES_MAX = 8 * 1024 * 1024
 const NOTHING = Buffer.alloc(0)
 
+/** What becomes of an examined message: false leaves it out, a Buffer takes its place. */
+export type Kept = boolean | Buffer
+
 export interface ScanDriver {
   /** Bytes to pass on: whole messages, or parts of messages that `PASS`. */
   forward(chunk: Buffer): void
-  /** An examined message, `chunk[start, end)` with its header; false leaves it out. */
-  message(type: number, chunk: Buffer, start: number, end: number): boolean
+  /** An examined message, `chunk[start, end)` with its header. */
+  message(type: number, chunk: Buffer, start: number, end: number): Kept
   /** ReadyForQuery, with the bytes not yet forwarded before it: `chunk[from, end)`. */
   ready(chunk: Buffer, from: number, end: number, status: number): void
 }
@@ -93,8 +96,9 @@ export class ReplyScanner {
         return
       }
       const keep = rule === EXAMINE && (end > length || this.driver.message(type, chunk, at, end))
-      if (!keep) {
+      if (keep !== true) {
         if (at > from) this.driver.forward(chunk.subarray(from, at))
+        if (keep !== false) this.driver.forward(keep)
         from = end
         this.dropping = end > length
       }

@@ -24,6 +24,8 @@ export interface Analysis {
   /** Names of the local tables (system catalogs among them). */
   readonly locals: readonly string[]
   readonly references: readonly Relation[]
+  /** Of these, the ones of which rows are locked (FOR UPDATE and its kin). */
+  readonly lockedReferences: readonly Relation[]
   readonly targets: readonly WriteTarget[]
   /** Of the statement and the views it reads. */
   readonly traits: Traits
@@ -55,6 +57,7 @@ export function analyze(
     views: [],
     locals: [],
     references: [],
+    referenceAliases: [],
     targets: [],
     shardedCount: 0,
     nextId: 1,
@@ -75,6 +78,7 @@ export function analyze(
     occurrences,
     locals: b.locals,
     references: b.references,
+    lockedReferences: lockedReferences(b, traits),
     targets: b.targets,
     traits,
     literals,
@@ -82,4 +86,11 @@ export function analyze(
     params: paramsOf(stmt.node),
     catalog,
   }
+}
+
+/** Without OF all are meant; OF a view means what is in it. */
+function lockedReferences(b: Builder, { locksRows, locked }: Traits): readonly Relation[] {
+  if (!locksRows) return []
+  const names = b.views.length > 0 ? undefined : locked
+  return b.references.filter((_, i) => names === undefined || names.includes(b.referenceAliases[i]!))
 }

@@ -26,6 +26,8 @@ export interface Builder {
   /** Names of local tables, in order. */
   readonly locals: string[]
   readonly references: Relation[]
+  /** The names that the statement's own FROM items give to them, for FOR UPDATE OF. */
+  readonly referenceAliases: string[]
   /** What the statement writes, the WITH queries' targets included. */
   readonly targets: WriteTarget[]
   shardedCount: number

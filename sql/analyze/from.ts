@@ -104,7 +104,10 @@ export function tableItem(b: Builder, range: RangeVar, relation: Relation): Item
   const id = b.nextId++
   const alias = range.alias?.aliasname ?? range.relname ?? ''
   const columns = renamed(relationColumns(id, relation), strings(range.alias?.colnames))
-  if (relation.kind === 'reference') b.references.push(relation)
+  if (relation.kind === 'reference') {
+    b.references.push(relation)
+    b.referenceAliases.push(alias)
+  }
   if (relation.kind === 'sharded') b.shardedCount++
   const leaf: Leaf =
     relation.kind === 'sharded'

@@ -20,6 +20,9 @@ export interface Traits {
   systemColumn: string | undefined
   writes: boolean
   locksRows: boolean
+  /** The names after OF; undefined: all tables. Only with `locksRows`. */
+  locked: string[] | undefined
+  skipsLocked: boolean
   modifies: boolean
   pins: boolean
   mayUnpin: boolean
@@ -50,6 +53,8 @@ export function noTraits(): Traits {
     systemColumn: undefined,
     writes: false,
     locksRows: false,
+    locked: [],
+    skipsLocked: false,
     modifies: false,
     pins: false,
     mayUnpin: false,
@@ -102,8 +107,7 @@ function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
     case 'SelectStmt':
       return noteSelect(t, body as Pg.SelectStmt)
     case 'LockingClause':
-      t.locksRows = true
-      return
+      return noteLocks(t, body as Pg.LockingClause)
     case 'InsertStmt':
     case 'UpdateStmt':
     case 'DeleteStmt':
@@ -135,6 +139,13 @@ function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
       t.currentOf = true
       return
   }
+}
+
+function noteLocks(t: Traits, { lockedRels, waitPolicy }: Pg.LockingClause): void {
+  t.locksRows = true
+  t.skipsLocked ||= waitPolicy === 'LockWaitSkip'
+  const names = (lockedRels ?? []).map((node) => as(node, 'RangeVar')?.relname ?? '')
+  t.locked = names.length === 0 ? undefined : t.locked?.concat(names)
 }
 
 function noteSelect(t: Traits, select: Pg.SelectStmt): void {

@@ -1,3 +1,5 @@
+import { SLOT_GUARD } from './slot-guard.ts'
+
 /**
  * How a table is made again on another shard: queries to the home shard whose rows are the statements to run there, in
  * order, one column each. $1 is the table's OID. They are written for search_path = '', so that every name comes out
@@ -187,7 +189,7 @@ export const createQueries: readonly string[] = [sequences, table, sequenceOwner
 /** After the rows. */
 export const finishQueries: readonly string[] = [
   constraints("contype IN ('p', 'u', 'x')"),
-  constraints("(contype = 'c' OR (contype = 'n' AND NOT convalidated))"),
+  constraints(`((contype = 'c' AND conname <> '${SLOT_GUARD}') OR (contype = 'n' AND NOT convalidated))`),
   indexes,
   indexSettings,
   statistics,

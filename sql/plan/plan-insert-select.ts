@@ -1,4 +1,4 @@
-import type { Column } from '../catalog.ts'
+import type { Column, Relation } from '../catalog.ts'
 import { insertPlaces, selectPlaces } from './insert-places.ts'
 import type { InsertSelectPlan, Plan } from './plan.ts'
 import { columnsFor, type Insert, insertCommon, tailError } from './plan-insert.ts'
@@ -132,5 +132,20 @@ function staysOnShard(insert: Insert, columns: readonly string[]): boolean {
   const output = a.block.arms[0]?.outputs?.[columns.indexOf(relation.key?.column ?? '')]
   if (status?.kind !== 'part' || output?.info.key === undefined || tailError(insert)) return false
   if (status.keys.get(output.info.key) !== relation.colocation) return false
+  if (
+    !a.occurrences.every((o) => o.relation.colocation !== relation.colocation || fits(o.relation, relation))
+  ) {
+    return false
+  }
   return scatterError(a, status) === undefined
+}
+
+/**
+ * Storing a key of `from` as a key of `into` leaves the value as it is: a type modifier (`varchar(3)`, `numeric(6,1)`,
+ * `timestamp(0)`) rounds or cuts, and the row would belong to another shard.
+ */
+function fits(from: Relation, into: Relation): boolean {
+  const [source, target] = [from.key, into.key]
+  if (target?.typmod === undefined || source === undefined) return true
+  return source.type === target.type && source.typmod === target.typmod
 }

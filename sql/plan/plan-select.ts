@@ -1,3 +1,4 @@
+import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import { planAggregate } from './aggregate.ts'
 import type { ForwardPlan, KeyRestriction, Plan, PlanContext } from './plan.ts'
@@ -15,6 +16,7 @@ import {
   refused,
   restrictionsOf,
   scatterError,
+  unsupported,
 } from './routing.ts'
 import { nestedError } from './writes.ts'
 
@@ -23,9 +25,12 @@ type OnSeveral = ForwardPlan['onSeveral']
 /** SELECT, VALUES and TABLE. */
 export function planSelect(a: Analysis, text: string, ctx: PlanContext): Plan {
   const common = commonFields(a, 'SELECT', true)
-  const error = mixError(a) ?? placeError(a) ?? nestedError(a)
+  const error = mixError(a) ?? placeError(a) ?? nestedError(a) ?? lockError(a)
   if (error) return refused(a, 'SELECT', error)
-  if (a.occurrences.length === 0) return forwardTo(common, { kind: canRunAnywhere(a) ? 'any' : 'home' })
+  if (a.occurrences.length === 0) {
+    const plan = forwardTo(common, { kind: canRunAnywhere(a) ? 'any' : 'home' })
+    return locksCopies(a) ? { ...plan, locksCopies: true } : plan
+  }
   const restrictions = restrictionsOf(a.occurrences)
   const described = { ...common, paramsToDescribe: paramsToDescribe(a, ctx) }
   const onSeveral = severally(a, text, restrictions)
@@ -49,6 +54,36 @@ function canRunAnywhere(a: Analysis): boolean {
   if (a.references.length === 0 || a.locals.length > 0) return false
   if (traits.writes || traits.locksRows || traits.modifies || traits.currentOf) return false
   return (traits.user ?? traits.home ?? traits.server ?? traits.systemColumn) === undefined
+}
+
+/**
+ * Home's copy is the one on which row locks of a reference table meet; a query that runs where sharded rows are would
+ * lock another. SKIP LOCKED would skip other rows on other copies.
+ */
+function lockError(a: Analysis): PgError | undefined {
+  const table = a.lockedReferences[0]
+  if (table === undefined || a.catalog.shardCount === 1) return undefined
+  if (a.traits.skipsLocked) {
+    return unsupported(
+      `SKIP LOCKED on reference table "${table.name}" is not supported: each copy would skip rows of its own`,
+      'Use a sharded or a local table for a queue, or leave SKIP LOCKED out.',
+    )
+  }
+  const sharded = a.occurrences[0]?.relation
+  if (sharded === undefined) return undefined
+  return unsupported(
+    `locking rows of reference table "${table.name}" in a query on sharded table "${sharded.name}" is not supported: ` +
+      'one copy only would be locked',
+    `Lock them by a SELECT … FOR UPDATE on "${table.name}" alone, in the same transaction; ` +
+      'FOR UPDATE OF … says which tables of a join are locked.',
+  )
+}
+
+/** The same rows are to be locked on every copy: for children that refer to them, and writes, on any shard. */
+function locksCopies(a: Analysis): boolean {
+  const { user, home, random, writes } = a.traits
+  if (a.lockedReferences.length === 0 || a.locals.length > 0 || writes) return false
+  return (user ?? home ?? random) === undefined
 }
 
 function severally(

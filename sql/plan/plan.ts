@@ -93,6 +93,8 @@ export interface ForwardPlan extends PlanCommon {
   readonly sentAs?: string
   /** Parameters that an OFFSET names: over several shards all of them must be 0. */
   readonly skips?: readonly number[]
+  /** Its row locks of reference tables are taken on all copies, in a transaction: on that of the route first. */
+  readonly locksCopies?: true
   /**
    * What to do when the route comes out as more than one shard: run it as written on each and
    * `concat` the rows, `sum` the counts (with RETURNING rows concatenated), or refuse with the error.
@@ -248,6 +250,8 @@ export interface DdlPlan extends PlanCommon {
   readonly othersOnlyWith?: string
   /** Code that may make or drop what is on every shard (types, schemas, functions): afterwards the others get the same. */
   readonly mirrors?: boolean
+  /** Run on home right after. */
+  readonly tidySql?: string
   /** Declared right after the statement, in the same transaction (CREATE TABLE … WITH (shard_key = …)). */
   readonly declare?: Declaration
   /** It can alter plans: raise the map version in the same transaction and fence the agents before the commit. */

@@ -144,7 +144,7 @@ describe.each([18, 15] as const)('declare table on Postgres %i', (version) => {
        FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = attrelid AND d.adnum = attnum
          WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
       (SELECT json_agg(json_build_array(conname, pg_get_constraintdef(oid)) ORDER BY conname)
-        FROM pg_constraint WHERE conrelid = c.oid),
+        FROM pg_constraint WHERE conrelid = c.oid AND conname <> 'weft_owns_slot'),
       (SELECT json_agg(json_build_array(pg_get_indexdef(indexrelid), obj_description(indexrelid, 'pg_class'))
         ORDER BY 1) FROM (SELECT * FROM pg_index WHERE indrelid = c.oid ORDER BY indexrelid::regclass::text) i),
       (SELECT json_agg(json_build_array(pg_get_triggerdef(oid), tgenabled) ORDER BY tgname)

@@ -4,6 +4,7 @@ import type { Relation } from '../../catalog.ts'
 import { as, strings } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { checkConstraints, columnConstraints, type Target, tableConstraint } from './constraints.ts'
+import { refuseOwnConstraint } from './own-constraint.ts'
 import { ddl, ddlWhereItExists, unsupported } from './plans.ts'
 import { nameOf, placeOf, resolve, resolveDistributed, type Scope } from './scope.ts'
 import { hasOurs } from './table-options.ts'
@@ -57,6 +58,7 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
   for (const command of commands) {
     if (command.subtype === 'AT_SetRelOptions' && hasOurs(as(command.def, 'List')?.items))
       throw useFunctions()
+    refuseOwnConstraint(command)
   }
   const relation = resolve(scope, name)
   if (relation?.kind === 'sharded' || relation?.kind === 'reference') {

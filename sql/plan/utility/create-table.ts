@@ -1,9 +1,11 @@
 import type { ColumnDef, CreateForeignTableStmt, CreateStmt } from '@pgsql/types'
 import type { Relation } from '../../catalog.ts'
+import { dropSlotGuard } from '../../install/slot-guard.ts'
 import { as, type Node } from '../../parse/ast.ts'
 import type { DdlPlan, Declaration, Plan } from '../plan.ts'
 import { checkConstraints, columnConstraints, type Placed, tableConstraint } from './constraints.ts'
 import { splitName } from './names.ts'
+import { bringsOwnConstraint, constraintsFrom, withoutOwnConstraint } from './own-constraint.ts'
 import { ddl, forwardHome, PINS, pgError, unsupported } from './plans.ts'
 import { type Name, nameMatters, nameOf, printed, resolveDistributed, type Scope } from './scope.ts'
 import { type Distribution, distributionOf, hasOurs, withoutOurs } from './table-options.ts'
@@ -18,6 +20,8 @@ export function planCreateTable(scope: Scope, stmt: CreateStmt): Plan {
   const distribution = distributionOf(stmt.options)
   if (isTemporaryTable(stmt)) {
     if (hasOurs(stmt.options)) throw unsupported('a temporary table cannot be sharded or a reference table')
+    const tidySql = tidyOf(scope, stmt, { ...nameOf(stmt.relation), schema: 'pg_temp' })
+    if (tidySql !== undefined) return ddl(TAG, 'home', { tidySql }, { effects: PINS })
     return forwardHome(TAG, { effects: PINS })
   }
   refuseInheritance(scope, stmt)
@@ -67,11 +71,29 @@ function createLocal(scope: Scope, stmt: CreateStmt): Plan {
   const name = nameOf(stmt.relation)
   checkConstraints(scope, { name, kind: 'local' }, constraintsOf(stmt))
   const changesMap = nameMatters(scope, name)
+  const tidySql = tidyOf(scope, stmt, name)
+  const tidy = tidySql === undefined ? {} : { tidySql }
   // `reference = false` alone is Weft's word too.
-  if (hasOurs(stmt.options)) {
-    return ddl(TAG, 'home', { changesMap, homeSql: withoutOurs(scope.stmt.text, stmt.options) })
+  if (hasOurs(stmt.options) || bringsOwnConstraint(stmt)) {
+    return ddl(TAG, 'home', { changesMap, homeSql: withoutWeftsWords(scope.stmt.text, stmt), ...tidy })
   }
-  return ddl(TAG, 'home', { changesMap })
+  return ddl(TAG, 'home', { changesMap, ...tidy })
+}
+
+/** Without storage parameters and the constraint of Weft's own; the latter stands before the former. */
+function withoutWeftsWords(text: string, stmt: CreateStmt): string {
+  const plain = hasOurs(stmt.options) ? withoutOurs(text, stmt.options) : text
+  return bringsOwnConstraint(stmt) ? withoutOwnConstraint(plain, stmt) : plain
+}
+
+/** LIKE of a sharded table copies the constraint of Weft's own: dropped from the new table, if it is one. */
+function tidyOf(scope: Scope, stmt: CreateStmt, name: Name): string | undefined {
+  const copies = constraintsFrom(stmt).some(
+    (node) => resolveDistributed(scope, nameOf(as(node, 'RangeVar')))?.kind === 'sharded',
+  )
+  if (!copies || resolveDistributed(scope, name) !== undefined) return undefined
+  const parts = name.schema === undefined ? [name.name] : [name.schema, name.name]
+  return dropSlotGuard(parts.map(quoteName).join('.'))
 }
 
 function createReference(scope: Scope, stmt: CreateStmt): Plan {
@@ -115,7 +137,7 @@ export function declareSharded(
 
 /** The table is made on the home shard; declaring it makes it on the others. */
 function declared(scope: Scope, stmt: CreateStmt, declare: Declaration): DdlPlan {
-  const homeSql = withoutOurs(scope.stmt.text, stmt.options)
+  const homeSql = withoutWeftsWords(scope.stmt.text, stmt)
   return ddl(TAG, 'home', { changesMap: true, homeSql, declare })
 }
 

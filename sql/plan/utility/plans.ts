@@ -57,7 +57,7 @@ export function forwardAll(tag: string, overrides: Overrides = {}): ForwardPlan 
 type DdlFields = Partial<
   Pick<
     DdlPlan,
-    'changesMap' | 'homeSql' | 'othersSql' | 'othersOnlyWith' | 'declare' | 'password' | 'mirrors'
+    'changesMap' | 'homeSql' | 'othersSql' | 'othersOnlyWith' | 'tidySql' | 'declare' | 'password' | 'mirrors'
   >
 >
 

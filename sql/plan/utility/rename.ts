@@ -10,6 +10,7 @@ import type { Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { onOthersIfExists } from './alter-table.ts'
 import { atPlace, isRoutine, objectWords, placeOfObject, tableOf } from './objects.ts'
+import { refuseRenamingOwn } from './own-constraint.ts'
 import { refuse } from './plans.ts'
 import { refusals } from './refusals.ts'
 import { type Name, nameMatters, type Scope } from './scope.ts'
@@ -18,6 +19,7 @@ import { type Name, nameMatters, type Scope } from './scope.ts'
 export function planRename(scope: Scope, stmt: RenameStmt): Plan {
   const type = stmt.renameType
   const tag = `ALTER ${objectWords(type)}`
+  refuseRenamingOwn(stmt)
   if (type === 'OBJECT_DATABASE' || type === 'OBJECT_TABLESPACE') {
     return refuse(tag, `${tag} … RENAME is not supported`, 'Rename it on each shard, past Weft.')
   }

@@ -1,0 +1,145 @@
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { useTestCluster } from '../helpers/cluster.ts'
+
+/** Row locks of reference tables conflict as on one Postgres, whatever shards the sessions have been on. */
+
+const cluster = useTestCluster()
+
+interface World {
+  readonly holder: pg.Client
+  readonly other: pg.Client
+}
+const worlds: World[] = []
+
+beforeAll(async () => {
+  const { weftUrl, plainUrl } = cluster.current
+  for (const url of [weftUrl, plainUrl]) {
+    const [holder, other] = [1, 2].map(() => new pg.Client({ connectionString: url })) as [
+      pg.Client,
+      pg.Client,
+    ]
+    await Promise.all([holder.connect(), other.connect()])
+    const isWeft = url === weftUrl
+    await holder.query(
+      `CREATE TABLE lands (code text PRIMARY KEY, n int) ${isWeft ? 'WITH (reference = true)' : ''}`,
+    )
+    await holder.query(`CREATE TABLE towns (id bigint PRIMARY KEY, land text REFERENCES lands)
+      ${isWeft ? "WITH (shard_key = 'id')" : ''}`)
+    await holder.query("INSERT INTO lands VALUES ('de', 1), ('fr', 2)")
+    await holder.query(
+      "INSERT INTO towns SELECT n, 'fr' FROM generate_series(1, 20) n".replace(
+        'SELECT n',
+        'SELECT n::bigint',
+      ),
+    )
+    worlds.push({ holder, other })
+  }
+})
+afterAll(() => Promise.all(worlds.flatMap(({ holder, other }) => [holder.end(), other.end()])))
+
+/** Six sessions' worth of a second statement beside a held lock, each after having been on some shard. */
+async function outcomes(
+  { holder, other }: World,
+  lock: string,
+  second: (id: number) => string,
+): Promise<string[]> {
+  const found: string[] = []
+  for (let id = 1; id <= 6; id++) {
+    await holder.query('BEGIN')
+    await holder.query(`SELECT * FROM towns WHERE id = ${id}`)
+    await holder.query(lock)
+    await other.query('BEGIN')
+    await other.query("SET LOCAL lock_timeout = '100ms'")
+    await other.query(`SELECT * FROM towns WHERE id = ${7 - id}`)
+    found.push(
+      await other.query(second(id)).then(
+        () => 'ok',
+        (error: { code: string }) => error.code,
+      ),
+    )
+    await Promise.all([holder.query('ROLLBACK'), other.query('ROLLBACK')])
+  }
+  return found
+}
+
+const UPDATE = "SELECT * FROM lands WHERE code = 'de' FOR UPDATE"
+
+test.each([
+  ['NOWAIT of a lock that is held', UPDATE, () => `${UPDATE} NOWAIT`, '55P03'],
+  [
+    'FOR UPDATE OF an alias',
+    UPDATE,
+    () => "SELECT 1 FROM lands l WHERE code = 'de' FOR SHARE OF l NOWAIT",
+    '55P03',
+  ],
+  ['another row', UPDATE, () => "SELECT * FROM lands WHERE code = 'fr' FOR UPDATE NOWAIT", 'ok'],
+  [
+    'two shared locks',
+    'SELECT * FROM lands FOR SHARE',
+    () => 'SELECT * FROM lands FOR KEY SHARE NOWAIT',
+    'ok',
+  ],
+  ['a write', UPDATE, () => "UPDATE lands SET n = 3 WHERE code = 'de'", '55P03'],
+  [
+    'a row that refers to it',
+    UPDATE,
+    (id: number) => `INSERT INTO towns VALUES (${100 + id}, 'de')`,
+    '55P03',
+  ],
+  [
+    'a row that refers to it, beside a lock that leaves the key',
+    "SELECT * FROM lands WHERE code = 'de' FOR NO KEY UPDATE",
+    (id: number) => `INSERT INTO towns VALUES (${100 + id}, 'de')`,
+    'ok',
+  ],
+  ['a write that holds', "UPDATE lands SET n = 3 WHERE code = 'de'", () => `${UPDATE} NOWAIT`, '55P03'],
+])('%s', async (_, lock, second, expected) => {
+  const found = []
+  for (const world of worlds) found.push(await outcomes(world, lock, second))
+  expect(found).toEqual([Array(6).fill(expected), Array(6).fill(expected)])
+})
+
+test('the rows are locked, changed and committed in one transaction', async () => {
+  for (const { holder, other } of worlds) {
+    await holder.query('BEGIN')
+    expect((await holder.query(UPDATE)).rows).toEqual([{ code: 'de', n: 1 }])
+    await holder.query("UPDATE lands SET n = n + 1 WHERE code = 'de'")
+    await holder.query('COMMIT')
+    expect((await other.query("SELECT n FROM lands WHERE code = 'de'")).rows).toEqual([{ n: 2 }])
+    await holder.query("UPDATE lands SET n = 1 WHERE code = 'de'")
+  }
+})
+
+test('with a parameter, prepared', async () => {
+  for (const { holder, other } of worlds) {
+    const query = {
+      name: 'lock',
+      text: 'SELECT n FROM lands WHERE code = $1 LIMIT 1 FOR UPDATE NOWAIT',
+      values: ['de'],
+    }
+    await holder.query('BEGIN')
+    expect((await holder.query(query)).rows).toEqual([{ n: 1 }])
+    await expect(other.query(query)).rejects.toMatchObject({ code: '55P03' })
+    await holder.query('ROLLBACK')
+    expect((await other.query(query)).rows).toEqual([{ n: 1 }])
+  }
+})
+
+test.each([
+  ['SELECT * FROM lands FOR UPDATE SKIP LOCKED', 'SKIP LOCKED on reference table "lands"'],
+  ['SELECT * FROM towns JOIN lands ON land = code WHERE id = 1 FOR UPDATE', 'one copy only would be locked'],
+  [
+    'SELECT * FROM towns JOIN lands l ON land = code WHERE id = 1 FOR SHARE OF l',
+    'one copy only would be locked',
+  ],
+])('refused: %s', async (sql, message) => {
+  await expect(worlds[0]!.holder.query(sql)).rejects.toMatchObject({
+    code: '0A000',
+    message: expect.stringContaining(message),
+  })
+  const { rows } = await worlds[0]!.holder.query(
+    'SELECT id FROM towns t JOIN lands ON land = code WHERE id = 1 FOR UPDATE OF t',
+  )
+  expect(rows).toEqual([{ id: '1' }])
+})
