@@ -1,6 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import { commandComplete, dataRow } from '../../protocol/wire/backend-messages.ts'
 import type { ExplainPlan, ForwardPlan, InsertPlan, InsertSelectPlan } from '../../sql/plan/plan.ts'
+import { explainWords } from '../../sql/plan/utility/explain.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runOnOne } from './forward.ts'
 import { onlyShard } from './insert.ts'
@@ -75,19 +76,13 @@ async function explainOn(
   const { onSeveral } = inner
   if (onSeveral.kind === 'aggregate') {
     const { partialSql, partialParams } = onSeveral.aggregate
-    sendRewritten(ctx, line, exec, `${explainWords(exec.text)}${partialSql}`, partialParams, collector, [])
+    sendRewritten(ctx, line, exec, `${explainWords(exec.text)} ${partialSql}`, partialParams, collector, [])
   } else {
     sendAsWritten(ctx, line, { ...exec, maxRows: 0 }, collector)
   }
   const end = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
   return end.rows.map((row) => row[0]?.toString('utf8') ?? '')
 }
-
-/** EXPLAIN with its options, as the client wrote them. */
-function explainWords(text: string): string {
-  return EXPLAIN_WORDS.exec(text)?.[0] ?? 'EXPLAIN '
-}
-const EXPLAIN_WORDS = /^(?:\s|--.*\n)*explain(?:\s+(?:analyze|analyse|verbose)\b|\s*\([^)]*\))*\s*/i
 
 function say(ctx: ExecContext, exec: Execution, lines: readonly string[]): void {
   if (exec.wantsRowDescription) ctx.out.push(textColumn('QUERY PLAN'))

@@ -25,7 +25,8 @@ export async function openSnapshot(ctx: ExecContext): Promise<void> {
   const { tx } = ctx
   const isToBeSafe = wantsSafeSnapshot(ctx)
   // Under the hold nobody could end what a DEFERRABLE one waits for.
-  tx.modes = { ...tx.modes, isolation: tx.isolation, deferrable: false }
+  tx.modes = { ...tx.modes, isolation: tx.isolation }
+  tx.waitsItself = true
   tx.takesSnapshot = true
   try {
     for (let attempt = 0; ; attempt++) {
@@ -49,7 +50,8 @@ export async function openSnapshot(ctx: ExecContext): Promise<void> {
 export async function lockBeforeSnapshot(ctx: ExecContext, lock: () => Promise<void>): Promise<void> {
   const { tx } = ctx
   if (wantsSafeSnapshot(ctx)) throw weftError('not_supported', LOCK_BEFORE_SAFE)
-  tx.modes = { ...tx.modes, isolation: tx.isolation, deferrable: false }
+  tx.modes = { ...tx.modes, isolation: tx.isolation }
+  tx.waitsItself = true
   tx.takesSnapshot = true
   try {
     await lock()

@@ -6,6 +6,7 @@ import { commitTransaction, rollbackTransaction } from './end-transaction.ts'
 import { settleAll } from './forward.ts'
 import { quoteName } from './quote.ts'
 import { settle, simpleQuery } from './send.ts'
+import type { TransactionModes } from './transaction.ts'
 
 /** BEGIN, COMMIT, ROLLBACK, SAVEPOINT and so on, with Postgres' warnings and errors. */
 export async function runTransactionControl(
@@ -52,10 +53,10 @@ async function commit(ctx: ExecContext, plan: TransactionPlan): Promise<void> {
     if (tx.isOpen) await commitTransaction(ctx)
     return ctx.out.hold(commandComplete('COMMIT'))
   }
-  const { failed, modes } = tx
+  const { failed, chained } = tx
   if (failed) await rollbackTransaction(ctx)
   else await commitTransaction(ctx)
-  chain(ctx, plan, modes)
+  chain(ctx, plan, chained)
   ctx.out.hold(commandComplete(failed ? 'ROLLBACK' : 'COMMIT'))
 }
 
@@ -65,9 +66,9 @@ async function rollback(ctx: ExecContext, plan: TransactionPlan): Promise<void> 
     if (plan.chain) throw needsBlock('ROLLBACK AND CHAIN')
     warn(ctx, '25P01', 'there is no transaction in progress')
   }
-  const { modes } = tx
+  const { chained } = tx
   if (tx.isOpen) await rollbackTransaction(ctx)
-  chain(ctx, plan, modes)
+  chain(ctx, plan, chained)
   ctx.out.hold(commandComplete('ROLLBACK'))
 }
 
@@ -88,15 +89,28 @@ async function setCharacteristics(ctx: ExecContext, exec: Execution, plan: Trans
   if (tx.kind !== 'explicit') {
     return warn(ctx, '25P01', 'SET TRANSACTION can only be used in transaction blocks')
   }
-  if (modes.isolation !== undefined && modes.isolation !== tx.modes.isolation && tx.hasRun) {
+  const wrong = whyNot(ctx, modes)
+  if (wrong !== undefined) {
     tx.failed = true
-    throw new PgError({
-      code: '25001',
-      message: 'SET TRANSACTION ISOLATION LEVEL must be called before any query',
-    })
+    throw new PgError({ code: '25001', message: wrong })
   }
   await everywhere(ctx, exec.text)
-  tx.modes = { ...tx.modes, ...modes }
+  tx.setModes(modes, exec.text)
+}
+
+/** What Postgres has against such modes now; what a shard that has joined knows better it says itself. */
+function whyNot({ tx }: ExecContext, modes: TransactionModes): string | undefined {
+  const { isolation, readOnly, deferrable } = modes
+  const within = tx.hasSavepoints
+  if (isolation !== undefined && isolation !== tx.isolation) {
+    if (tx.hasRun) return 'SET TRANSACTION ISOLATION LEVEL must be called before any query'
+    if (within) return 'SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction'
+  }
+  if (readOnly === false && within && tx.isReadOnlyOutside) {
+    return 'cannot set transaction read-write mode inside a read-only transaction'
+  }
+  if (deferrable === undefined || !within) return undefined
+  return 'SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction'
 }
 
 async function everywhere(ctx: ExecContext, sql: string): Promise<void> {

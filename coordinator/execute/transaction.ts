@@ -25,6 +25,8 @@ interface Replayed {
   readonly savepoint?: string
   /** How many notifications waited for the commit when it was set. */
   readonly notifications?: number
+  /** The modes when it was set: ROLLBACK TO brings them back. */
+  readonly modes?: TransactionModes
 }
 
 export function modesSql(modes: TransactionModes): string {
@@ -76,6 +78,10 @@ export class Transaction {
   committing: readonly ShardLine[] = NO_LINES
   /** It was chosen to break a deadlock while it committed. */
   victim: PgError | undefined
+  /** It waits for a safe snapshot itself: the shards are not to. */
+  waitsItself = false
+  /** Differs from `modes` when those were changed behind a savepoint. */
+  private modesAtBegin: TransactionModes | undefined
   private replay: Replayed[] = []
   /** What the replay takes, about. */
   replayBytes = 0
@@ -92,6 +98,11 @@ export class Transaction {
   get isolation(): Isolation {
     if (!this.isOpen) return this.defaults.current
     return this.modes.isolation ?? this.begunWith
+  }
+
+  /** What AND CHAIN hands on: also what was the default when it began. */
+  get chained(): TransactionModes {
+    return { ...this.modes, isolation: this.isolation }
   }
 
   get isOpen(): boolean {
@@ -134,7 +145,8 @@ export class Transaction {
       return
     }
     if (!this.takesSnapshot) this.refuseTornSnapshot(line.shard)
-    const modes = modesSql(this.modes)
+    const begun = this.modesAtBegin ?? this.modes
+    const modes = modesSql(this.waitsItself ? { ...begun, deferrable: false } : begun)
     const keep = this.clock.keepsIdle ? [KEEP_WHILE_IDLE] : NOTHING
     const begin = modes === '' ? BEGIN : [`BEGIN ${modes}`]
     const isPlain = this.replay.length === 0 && keep.length === 0
@@ -173,7 +185,7 @@ export class Transaction {
   }
 
   savepoint(sql: string, savepoint: string, notifications: number): void {
-    this.keep({ sql, savepoint, notifications })
+    this.keep({ sql, savepoint, notifications, modes: this.modes })
   }
 
   private keep(replayed: Replayed): void {
@@ -184,6 +196,23 @@ export class Transaction {
   private setReplay(replay: Replayed[]): void {
     this.replay = replay
     this.replayBytes = replay.reduce((bytes, replayed) => bytes + replayBytesOf(replayed), 0)
+  }
+
+  get hasSavepoints(): boolean {
+    return this.replay.some((r) => r.savepoint !== undefined)
+  }
+
+  /** Whether it was read-only where the innermost savepoint was set. */
+  get isReadOnlyOutside(): boolean {
+    return this.replay.findLast((r) => r.savepoint !== undefined)?.modes?.readOnly === true
+  }
+
+  /** SET TRANSACTION: behind a savepoint it is taken back with it, on shards that join later too. */
+  setModes(modes: TransactionModes, sql: string): void {
+    const isWithin = this.hasSavepoints
+    if (isWithin) this.modesAtBegin ??= this.modes
+    this.modes = { ...this.modes, ...modes }
+    if (isWithin) this.addReplay(sql)
   }
 
   /** Its shards that have not failed with it, when nothing can bring it back: they only keep others waiting. */
@@ -210,7 +239,8 @@ export class Transaction {
   /** ROLLBACK TO: the savepoint stays, everything after it is gone. */
   rollbackTo(name: string): { readonly notifications: number } {
     const at = this.replay.findLastIndex((r) => r.savepoint === name)
-    const notifications = this.replay[at]?.notifications ?? 0
+    const { notifications = 0, modes = this.modes } = this.replay[at] ?? {}
+    this.modes = modes
     this.setReplay(this.replay.slice(0, at + 1))
     this.failed = false
     return { notifications }
@@ -261,6 +291,8 @@ export class Transaction {
     this.failed = false
     this.lost = false
     this.modes = {}
+    this.waitsItself = false
+    this.modesAtBegin = undefined
     this.mapChanged = false
     this.defaultsChanged = false
     this.catalogDirty = false

@@ -16,6 +16,7 @@ import {
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
+import { endsTransaction } from '../../sql/plan/utility/transaction.ts'
 import type { Execution } from '../execute/context.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
 import { type PlanScope, refuseTooLong } from '../execute/planner.ts'
@@ -159,7 +160,11 @@ export class BatchRunner {
 
   /** In a failed transaction Postgres takes nothing but what may end it. */
   private refuseInFailed(statement: Prepared): void {
-    if (this.isAborted && !endsTransaction(statement)) throw weftError('in_failed_transaction', {})
+    if (this.isAborted && !this.endsTransaction(statement)) throw weftError('in_failed_transaction', {})
+  }
+
+  private endsTransaction({ text }: Prepared): boolean {
+    return this.session.planner.parse(text).every(({ node }) => endsTransaction(node))
   }
 
   /** Syntax errors come first, and nothing at all is fine. */
@@ -278,10 +283,6 @@ export class BatchRunner {
     sendPayload(session, portal.line, payload, { writes: false }, forwarder)
     settle(session, portal.line, await failedLeaves(session, portal.line, forwarder.ended))
   }
-}
-
-function endsTransaction({ text }: Prepared): boolean {
-  return /^(\s|--.*\n|\/\*[^*]*\*\/)*(rollback|commit|abort|end)\b/i.test(text)
 }
 
 /** Its one Execute ends the batch: what it does may commit by itself, nothing that could fail follows. */

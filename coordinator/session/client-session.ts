@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import type { BackendIdentity, Settings } from '../../protocol/agent-link.ts'
+import type { Settings } from '../../protocol/agent-link.ts'
 import { backendKeyData, errorResponse, readyForQuery } from '../../protocol/wire/backend-messages.ts'
-import { type FrameReader, MSG, STATUS } from '../../protocol/wire/frames.ts'
+import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import { quickVerb } from '../../sql/lex/inspect.ts'
 import type { Plan, PreparedPlan, SessionPidsPlan } from '../../sql/plan/plan.ts'
@@ -62,9 +62,7 @@ export class ClientSession implements ExecContext, WatchedSession {
 
   private readonly options: SessionOptions
   private readonly socket: Socket
-  private readonly reader: FrameReader
   private readonly messages: ClientMessages
-  private readonly identity: BackendIdentity
   private readonly lines: ShardLines
   private readonly notifications: Notifications
   private readonly copy: CopyInput
@@ -99,11 +97,9 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.out = new ClientOutput(options.socket)
     this.text = new SessionText(this.out, this.prepared)
     this.messages = new ClientMessages(this.memory, options.node.limits.frameBytesMax)
-    this.reader = this.messages.reader
     this.copy = new CopyInput(this, this.messages, this.valve)
     this.notifications = new Notifications(this.out, this.tx, this.memory.account('notifications'))
     this.lines = new ShardLines(options.node.shardCount, (shard) => this.openLine(shard))
-    this.identity = identityOf(options)
     this.state = initialState(options)
     this.scopes = new SessionScope(this.node.catalogs, this.planner, this.state)
     this.slow = new SlowPath(this)
@@ -135,14 +131,15 @@ export class ClientSession implements ExecContext, WatchedSession {
   private input(chunk: Buffer): void {
     if (this.closed) return
     try {
-      this.reader.push(chunk)
+      this.messages.reader.push(chunk)
       if (!this.busy) this.pump()
       else if (this.copy.isReading) this.copy.pump()
     } catch (error) {
       this.fatal(asPgError(error))
       return
     }
-    if (this.busy && !this.copy.isOpen && this.reader.pendingBytes > PENDING_BYTES_MAX) this.valve.pause()
+    if (this.busy && !this.copy.isOpen && this.messages.reader.pendingBytes > PENDING_BYTES_MAX)
+      this.valve.pause()
   }
 
   /** Handles what the client has sent until a message makes us wait. */
@@ -155,9 +152,9 @@ export class ClientSession implements ExecContext, WatchedSession {
         this.out.onceDrained(() => this.idle())
         return
       }
-      if (!this.reader.next()) break
-      const { type, buffer, start, end } = this.reader
-      if (this.reader.isRefused) this.refused(type, this.messages.refusal)
+      if (!this.messages.reader.next()) break
+      const { type, buffer, start, end } = this.messages.reader
+      if (this.messages.reader.isRefused) this.refused(type, this.messages.refusal)
       else if (!this.text.isOther) this.message(type, buffer, start, end)
       else this.encoded(type, this.text.read(type, buffer.subarray(start, end)))
     }
@@ -323,7 +320,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     const { typeNumbers } = this.node.catalogs
     const link = this.node.links[shard]!
     const line = new ShardLine(link, this.settings.effective(), this, typeNumbers)
-    line.session = link.open(this.sessionId, this.identity, line)
+    line.session = link.open(this.sessionId, identityOf(this.options), line)
     return line
   }
 
@@ -431,8 +428,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     if (this.closed) return
     this.out.push(errorResponse({ ...error.fields, severity: 'FATAL' }))
     this.out.flush()
-    this.socket.end()
-    this.close()
+    this.terminate()
   }
 
   /** The client is gone, or is sent away: its transaction is rolled back everywhere at once. */

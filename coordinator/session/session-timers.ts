@@ -104,6 +104,11 @@ export class SessionTimers {
     this.statement = undefined
   }
 
+  /** The running statement rolls back: that is not broken off. */
+  rollsBack(): void {
+    this.shardAnswered()
+  }
+
   private cancel(): void {
     if (this.session.timeOut(STATEMENT_TOO_LONG)) return
     this.statement = timer(CANCEL_AGAIN_MS, () => this.cancel())

@@ -1,7 +1,8 @@
+import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { Lexed } from '../../sql/lex/lexed.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
-import type { Execution } from '../execute/context.ts'
+import type { CoordinatorNode, Execution } from '../execute/context.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
 
 /** Postgres saw one statement of a longer text: its error positions count from there. */
@@ -9,6 +10,15 @@ export function moved(error: unknown, text: string, start: number): unknown {
   if (start === 0 || !(error instanceof PgError) || error.fields.position === undefined) return error
   const characters = [...text.slice(0, start)].length
   return new PgError({ ...error.fields, position: error.fields.position + characters }, { cause: error })
+}
+
+/** What the client is told of whatever went wrong. */
+export function worded(log: CoordinatorNode['log'], error: unknown): PgError {
+  if (error instanceof PgError) return error
+  // Planning walks the syntax tree by recursion.
+  if (error instanceof RangeError) return weftError('statement_too_complex', {}, error)
+  log.error({ err: error }, 'internal error in a session')
+  return weftError('internal', { what: error instanceof Error ? error.message : String(error) }, error)
 }
 
 /** One statement of the simple protocol. */
@@ -36,4 +46,9 @@ export function simpleExecution(
 export function endsFailure(plan: Plan): boolean {
   if (plan.kind === 'empty') return true
   return plan.kind === 'transaction' && ['commit', 'rollback', 'rollback-to'].includes(plan.verb)
+}
+
+/** What ends the whole transaction without a commit. */
+export function rollsBack(plan: Plan, failed: boolean): boolean {
+  return plan.kind === 'transaction' && (plan.verb === 'rollback' || (plan.verb === 'commit' && failed))
 }

@@ -25,7 +25,7 @@ import type { ClientSession } from './client-session.ts'
 import { beginEncoded } from './encoded-statement.ts'
 import { Pins } from './pins.ts'
 import { endsSession } from './session-timers.ts'
-import { endsFailure, moved, simpleExecution } from './simple-statement.ts'
+import { endsFailure, moved, rollsBack, simpleExecution, worded } from './simple-statement.ts'
 import { TransactionMemory } from './transaction-memory.ts'
 import { loadUncommitted } from './uncommitted-catalog.ts'
 
@@ -273,6 +273,7 @@ export class SlowPath {
     const locksFirst = plan.tag === 'LOCK TABLE' && session.hasTransactionSnapshots && !tx.hasSnapshot
     if (plan.effects.pins) await this.pins.acquire()
     if (plan.kind === 'transaction' || plan.kind === 'setting') needsNoMap(session)
+    if (rollsBack(plan, tx.failed)) session.timers.rollsBack()
     if (plan.kind === 'transaction') await this.guardCommit(run(session, exec))
     else if (locksFirst) await lockBeforeSnapshot(session, () => run(session, exec))
     else await run(session, exec)
@@ -350,7 +351,7 @@ export class SlowPath {
   /** Answers an error, and leaves the transaction as Postgres would: failed, or rolled back when it was implicit. */
   async recover(error: unknown): Promise<void> {
     const { session } = this
-    const said = this.worded(error)
+    const said = worded(session.node.log, error)
     if (endsSession(said)) return session.fatal(said)
     session.out.dropHeld()
     session.out.dropOwed()
@@ -362,14 +363,6 @@ export class SlowPath {
     await this.takeSettingsBack().catch((err: unknown) =>
       session.node.log.warn({ err }, 'parameters could not be read after a rollback'),
     )
-  }
-
-  private worded(error: unknown): PgError {
-    if (error instanceof PgError) return error
-    // Planning walks the syntax tree by recursion.
-    if (error instanceof RangeError) return weftError('statement_too_complex', {}, error)
-    this.session.node.log.error({ err: error }, 'internal error in a session')
-    return weftError('internal', { what: error instanceof Error ? error.message : String(error) }, error)
   }
 
   /** The transaction is over on every shard. */

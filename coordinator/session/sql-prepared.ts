@@ -117,7 +117,8 @@ async function execute(
   await session.admit()
   const scope = await slow.scope()
   const described = await describeStatement(session, slow, named)
-  const args = plan.args ?? []
+  // As in Postgres: without parameters nobody looks at what is given for them.
+  const args = described.paramTypes.length === 0 ? [] : (plan.args ?? [])
   if (args.length !== described.paramTypes.length) {
     throw new PgError({
       code: '42601',

@@ -5,6 +5,7 @@ import { planQuery } from './inner.ts'
 import { optionFlag, optionText } from './options.ts'
 import { common, NO_EFFECTS } from './plans.ts'
 import type { Scope } from './scope.ts'
+import { tokensOf } from './text.ts'
 
 /** EXPLAIN goes where its statement would go; with ANALYZE it does what that does. */
 export function planExplain(scope: Scope, stmt: ExplainStmt): Plan {
@@ -35,3 +36,16 @@ export function planExplain(scope: Scope, stmt: ExplainStmt): Plan {
     format,
   }
 }
+
+/** EXPLAIN with its options, as the client wrote them, up to the statement. */
+export function explainWords(text: string): string {
+  const tokens = tokensOf(text)
+  let last = 0
+  while (BARE_OPTIONS.has(tokens[last + 1]?.word ?? '')) last++
+  // A query may stand in parentheses as options do; no option has the name of what begins one.
+  const hasList = last === 0 && tokens[1]?.word === '(' && !BEGINS_QUERY.has(tokens[2]?.word ?? '')
+  if (hasList) last = tokens.findIndex(({ word }) => word === ')')
+  return text.slice(0, tokens[last]?.end ?? 0)
+}
+const BARE_OPTIONS: ReadonlySet<string> = new Set(['ANALYZE', 'ANALYSE', 'VERBOSE'])
+const BEGINS_QUERY: ReadonlySet<string> = new Set(['(', 'SELECT', 'WITH', 'VALUES', 'TABLE'])

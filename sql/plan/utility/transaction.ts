@@ -35,6 +35,18 @@ export function planTransaction(stmt: TransactionStmt): Plan {
   }
 }
 
+/** What a failed block takes: the statements that end it, or a part of it. */
+export function endsTransaction(node: Node): boolean {
+  const kind = as(node, 'TransactionStmt')?.kind
+  return kind !== undefined && EXITS.has(kind)
+}
+const EXITS: ReadonlySet<string> = new Set([
+  'TRANS_STMT_COMMIT',
+  'TRANS_STMT_PREPARE',
+  'TRANS_STMT_ROLLBACK',
+  'TRANS_STMT_ROLLBACK_TO',
+])
+
 function refusePrepared(tag: string): Plan {
   return refuse(
     tag,
