@@ -78,6 +78,8 @@ export interface ExecRequest {
   readonly taints: boolean
   /** Code that runs in it may change settings meanwhile: of plans that it makes nobody knows what they mean. */
   readonly unsettles?: boolean | undefined
+  /** Runs on the backend that the session holds as it is: a look at what its statements have left there. */
+  readonly asItIs?: boolean | undefined
   /**
    * 0: forward every reply byte. Otherwise a mask of SWALLOW bits: the agent leaves those replies out.
    */
@@ -161,6 +163,11 @@ export interface AgentSession {
   rollbackPrepared(gid: string): Promise<void>
   /** Rolls back when in a transaction, releases the backend (after DISCARD ALL when pinned); the session stays usable. */
   reset(): Promise<void>
+  /**
+   * Gives a pinned backend back that was looked at: nothing of the session is left in it but, perhaps, settings. Nothing
+   * when it is in a transaction.
+   */
+  giveBack(): void
   /** True while a backend is held (in a transaction or pinned). */
   readonly holdsBackend: boolean
   /** `reset` without an answer, then gone. */

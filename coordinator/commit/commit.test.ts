@@ -69,6 +69,7 @@ class FakeShard implements AgentSession {
     this.calls.push('reset')
   }
   exec(): void {}
+  giveBack(): void {}
   copyData(): boolean {
     return true
   }

@@ -1,6 +1,7 @@
 import type { AgentLink, Settings, StatementRef } from '../../protocol/agent-link.ts'
 import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
+import type { Effects } from '../../sql/code/effects.ts'
 import type { Plan, PreparedPlan, SessionPidsPlan } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
@@ -87,8 +88,14 @@ export interface Execution {
 export interface SessionState {
   readonly user: string
   readonly database: string
-  /** The session keeps its home backend. */
-  pinned: boolean
+  /** Lines whose backends the session keeps. */
+  readonly kept: Set<ShardLine>
+  /** What the statement under way may leave on the backends it runs on. */
+  leaving: Effects
+  /** What fetching from the open cursors may leave. */
+  cursorsLeave: Effects
+  /** The session has seeded random(), on a backend that it keeps. */
+  seeded: boolean
   /** Names of the session's temporary relations. */
   tempTables: ReadonlySet<string>
   /** Open SQL cursors and the shards they live on. */

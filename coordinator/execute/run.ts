@@ -1,5 +1,7 @@
 import { assertNever } from '../../errors/pg-error.ts'
 import { EMPTY_QUERY_RESPONSE } from '../../protocol/wire/backend-messages.ts'
+import type { Effects } from '../../sql/code/effects.ts'
+import type { Plan } from '../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { runCopy } from './copy.ts'
 import { runCursor } from './cursor.ts'
@@ -13,12 +15,20 @@ import { deferNotification, notificationOf } from './notify.ts'
 import { runSetting } from './setting.ts'
 import { runTransactionControl } from './transaction-control.ts'
 
+/** A cursor's query runs when it is fetched from. */
+function leavesOf({ state }: ExecContext, plan: Plan): Effects {
+  if (plan.kind !== 'cursor') return plan.effects.leaves
+  if (plan.verb === 'declare') state.cursorsLeave |= plan.effects.leaves
+  return state.cursorsLeave
+}
+
 /**
  * Runs one statement and gives its answer to the client; its CommandComplete is held back in `ctx.out` until the
  * caller has committed what belongs to it. Rejects with the client's error.
  */
 export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   const { plan } = exec
+  ctx.state.leaving |= leavesOf(ctx, plan)
   switch (plan.kind) {
     case 'forward': {
       const notification = ctx.tx.isOpen ? notificationOf(exec) : undefined

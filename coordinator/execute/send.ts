@@ -1,5 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
-import type { ExecRequest } from '../../protocol/agent-link.ts'
+import { ANY_MAP_VERSION, type ExecRequest } from '../../protocol/agent-link.ts'
 import {
   bind,
   describe,
@@ -9,6 +9,7 @@ import {
   rewriteBindStatement,
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
+import { NO_EFFECTS } from '../../sql/code/effects.ts'
 import type { PlanCommon } from '../../sql/plan/plan.ts'
 import type { BegunStatement } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
@@ -25,6 +26,8 @@ export interface SendOptions {
   /** See ExecRequest. */
   readonly unsettles?: boolean
   readonly pins?: boolean
+  /** See ExecRequest; it depends on no shard map. */
+  readonly asItIs?: boolean
   /** False: runs beside the transaction, on whatever backend is free. Default: the shard joins it. */
   readonly joins?: boolean
   /** False: shows nothing of the data, so that it neither waits for what the session has seen nor adds to it. */
@@ -38,12 +41,14 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   const request = line.request
   if (options.joins === false) request.begin = undefined
   else ctx.tx.enter(line, options.writes)
-  request.mapVersion = ctx.planVersion
+  request.mapVersion = options.asItIs === true ? ANY_MAP_VERSION : ctx.planVersion
   request.settings = ctx.currentSettings()
   const passesGate = options.writes && (ctx.tx.isOpen || options.maintenance !== true)
   request.access = passesGate ? 'write' : 'read'
   request.commits = options.commits
-  request.pin = line.shard === HOME && (ctx.state.pinned || options.pins === true)
+  if (ctx.state.leaving !== NO_EFFECTS && options.asItIs !== true) keep(ctx, line)
+  request.pin = line.kept || (line.shard === HOME && options.pins === true)
+  request.asItIs = options.asItIs
   request.taints = options.taints === true || ctx.tx.tainted
   request.unsettles = options.unsettles
   request.swallow = 0
@@ -54,6 +59,12 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
 function cutFor(ctx: ExecContext, { begins }: SendOptions): ExecRequest['cut'] {
   if (begins === true) return 'execution'
   return ctx.tx.takesSnapshot ? 'transaction' : 'statement'
+}
+
+/** Until somebody has looked at its backend. */
+function keep({ state }: ExecContext, line: ShardLine): void {
+  line.kept = true
+  state.kept.add(line)
 }
 
 /** Runs raw frontend messages (one Query, or up to one Sync) on a line. */

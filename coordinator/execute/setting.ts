@@ -43,7 +43,7 @@ export async function runSetting(ctx: ExecContext, exec: Execution, plan: Settin
     case 'discard-sequences':
       return ctx.out.hold(commandComplete(plan.tag))
     case 'discard-temp':
-      if (ctx.state.pinned) await runOn(ctx, ctx.line(HOME), exec.text)
+      if (ctx.line(HOME).kept) await runOn(ctx, ctx.line(HOME), exec.text)
       return ctx.out.hold(commandComplete(plan.tag))
   }
 }
@@ -90,9 +90,9 @@ function shownEncoding(ctx: ExecContext): string {
 
 /** Lines that have a backend with state of this session: the transaction's, and the pinned one. */
 function heldLines(ctx: ExecContext): readonly ShardLine[] {
-  if (!ctx.state.pinned) return [...ctx.tx.joined]
-  const home = ctx.line(HOME)
-  return ctx.tx.joined.includes(home) ? [...ctx.tx.joined] : [home, ...ctx.tx.joined]
+  const { kept } = ctx.state
+  if (kept.size === 0) return [...ctx.tx.joined]
+  return [...new Set([...kept, ...ctx.tx.joined])].sort((a, b) => a.shard - b.shard)
 }
 
 async function runOn(ctx: ExecContext, line: ShardLine, sql: string) {
@@ -140,7 +140,7 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
 }
 
 /** A backend has done it: too late for what no backend may. */
-function refuseBySet(name: string, value: string): PgError | undefined {
+export function refuseBySet(name: string, value: string): PgError | undefined {
   if (name !== CLIENT_ENCODING || value === 'UTF8') return refuseSetting(name, value)
   return weftError('not_supported', {
     what: `set_config('${CLIENT_ENCODING}', '${value}', …)`,

@@ -7,6 +7,7 @@ import type {
   Settings,
   StatementRef,
 } from '../../protocol/agent-link.ts'
+import { STATUS } from '../../protocol/wire/frames.ts'
 import { FIRST_USER_OID } from '../../sql/catalog.ts'
 import type { Causal } from './causal.ts'
 import type { CutWait } from './cut-wait.ts'
@@ -51,6 +52,10 @@ export class ShardLine implements ReplySink {
   wrote = false
   /** A statement of the running transaction ran here; it did more than open its snapshot. */
   touched = false
+  /** The session keeps its backend: something of the session is there, or may be until it has been looked at. */
+  kept = false
+  /** What the backend was made to fit when the last transaction, or statement by itself, began on it. */
+  base: Settings | undefined
   /** The running exec waits for a cut. */
   cutWait: CutWait | undefined
   /** An exec is under way. */
@@ -82,6 +87,7 @@ export class ShardLine implements ReplySink {
       pin: false,
       taints: false,
       unsettles: undefined,
+      asItIs: undefined,
       commits: undefined,
       swallow: 0,
       cut: undefined,
@@ -95,6 +101,8 @@ export class ShardLine implements ReplySink {
     invariant(!this.active, `exec on shard ${this.shard} while one runs`)
     this.active = true
     this.execs++
+    if (this.status !== STATUS.inTransaction && this.status !== STATUS.failed && this.request.asItIs !== true)
+      this.base = this.request.settings
     this.status = 0
     this.consumer = consumer
     this.looks = looks

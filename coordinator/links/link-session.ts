@@ -195,6 +195,11 @@ export class LinkSession implements AgentSession {
     })
   }
 
+  giveBack(): void {
+    this.holdsBackend = false
+    if (this.openOn?.isOpen) writeSignal(this.openOn.writer(), KIND.giveBack, this.wireId)
+  }
+
   private request(kind: typeof KIND.rollbackPrepared | typeof KIND.reset, gid: string, waiter: Waiter): void {
     writeRequest(this.openOn!.writer(), kind, this.wireId, this.await(waiter), gid)
   }

@@ -72,7 +72,8 @@ export class DirectPath implements ReplyConsumer {
     if (verb === 'commit' && tx.joined.length > 1) return this.commitAcross()
     const line = tx.joined[0]
     const simple = tx.kind === 'explicit' && tx.joined.length === 1 && line !== undefined
-    if (!simple || tx.mapChanged || tx.defaultsChanged || tx.tainted || session.state.pinned) return false
+    if (!simple || tx.mapChanged || tx.defaultsChanged || tx.tainted || session.state.kept.size > 0)
+      return false
     if (session.state.notifications.length > 0) return false
     if (tx.failed && (verb === 'commit' || tx.lost)) return false
     const request = line.request
@@ -81,6 +82,7 @@ export class DirectPath implements ReplyConsumer {
     request.pin = false
     request.taints = tx.tainted
     request.unsettles = undefined
+    request.asItIs = undefined
     request.swallow = 0
     request.commits = undefined
     request.access = verb === 'commit' ? 'commit' : 'read'
@@ -98,7 +100,7 @@ export class DirectPath implements ReplyConsumer {
   private commitAcross(): boolean {
     const { session, slow } = this
     const { tx } = session
-    if (tx.kind !== 'explicit' || tx.failed || session.state.pinned || slow.pins.pinned) return false
+    if (tx.kind !== 'explicit' || tx.failed || session.state.kept.size > 0) return false
     session.occupy()
     void slow.commitBlock().then(() => session.idle())
     return true
@@ -145,9 +147,10 @@ export class DirectPath implements ReplyConsumer {
     request.settings = session.settings.effective()
     request.access = plan.access
     request.commits = undefined
-    request.pin = shard === HOME && session.state.pinned
+    request.pin = line.kept
     request.taints = tx.tainted
     request.unsettles = undefined
+    request.asItIs = undefined
     request.swallow = 0
     this.commits = tx.kind === 'none' && plan.access === 'write'
     return line

@@ -1,66 +1,168 @@
 import { weftError } from '../../errors/catalog.ts'
-import { CONNECTION_MARK } from '../../protocol/agent-link.ts'
+import { EFFECT, NO_EFFECTS } from '../../sql/code/effects.ts'
 import { HOME } from '../execute/context.ts'
-import { queryShard } from '../execute/send.ts'
+import { settleAll } from '../execute/forward.ts'
+import { settle, simpleQuery } from '../execute/send.ts'
+import { refuseBySet } from '../execute/setting.ts'
+import type { ShardLine } from '../execute/shard-line.ts'
+import { changedSettings, type Found } from '../settings/found.ts'
+import { type Assignment, quoteLiteral } from '../settings/settings-sql.ts'
 import type { ClientSession } from './client-session.ts'
-
-/** Why a session needs its backend, as the backend sees it; the last column lists its temporary relations. */
-const REASONS = `SELECT
-  EXISTS (SELECT FROM pg_catalog.pg_listening_channels())
-  OR EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)
-  OR EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()
-    AND NOT (classid = ${CONNECTION_MARK.classid} AND objid = ${CONNECTION_MARK.objid} AND objsubid = 2)),
-  (SELECT pg_catalog.json_agg(relname) FROM pg_catalog.pg_class
-   WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'v', 'S', 'p'))`
+import { lookAt, type Seen } from './look.ts'
 
 /**
- * What needs one Postgres connection (LISTEN, temporary tables, session advisory locks, WITH HOLD cursors) gets it:
- * the session keeps its home backend until nothing of that kind is left.
+ * Backends that a session keeps. A statement that may leave anything in its backend keeps it until somebody has looked:
+ * settings become the session's own and go with it to every shard; temporary objects, locks, channels and cursors need
+ * that very backend, which the session then has for as long as any are there.
  */
 export class Pins {
   private readonly session: ClientSession
   private hasTicket = false
+  /** Custom settings that statements of the running transaction may have set. */
+  private readonly said = new Set<string>()
 
   constructor(session: ClientSession) {
     this.session = session
   }
 
-  get pinned(): boolean {
-    return this.session.state.pinned
+  /** For a statement that is known to leave something: it keeps the home backend, and takes a place for that. */
+  acquire(): void {
+    this.takePlace()
+    this.keep(this.session.line(HOME))
   }
 
-  /** A pin holds a backend for long: it takes a place among the node's transactions. */
-  async acquire(): Promise<void> {
-    if (this.pinned) return
+  private takePlace(): void {
+    if (this.hasTicket) return
     const { node } = this.session
     if (!node.pins.tryAcquire()) throw weftError('too_many_pins', { max: node.pins.max })
     this.hasTicket = true
-    this.session.state.pinned = true
   }
 
-  /** Looks whether the reasons are still there; lets the backend go when none is. */
-  async review(): Promise<void> {
+  private keep(line: ShardLine): void {
+    line.kept = true
+    this.session.state.kept.add(line)
+  }
+
+  /** Names that a statement says of custom settings: it may have set them. */
+  saw(names: readonly string[]): void {
+    for (const name of names) this.said.add(name)
+  }
+
+  /**
+   * Looks at the backends that are kept: in a transaction for what its other shards must have too, after it for whether
+   * they need be kept on. The answer: names of the settings that code has set.
+   */
+  async look(): Promise<readonly string[]> {
     const { session } = this
-    if (!this.pinned || session.tx.failed) return
-    const answer = await queryShard(session, session.line(HOME), REASONS, [], { writes: false })
-    const [keeps, temporary] = answer.rows[0]!
-    const names = temporary === null ? [] : (JSON.parse(temporary!.toString('utf8')) as string[])
-    if (names.join() !== [...session.state.tempTables].join()) {
-      session.state.tempTables = new Set(names)
-      session.scopes.forget()
+    const { state, tx } = session
+    if ((state.leaving & EFFECT.seeds) !== 0 && (state.leaving & EFFECT.dynamic) === 0) state.seeded = true
+    state.leaving = NO_EFFECTS
+    const asked = new Set([...session.settings.names(), ...this.said])
+    if (!tx.isOpen) this.said.clear()
+    for (const name of session.scope().catalog.code?.settingNames ?? []) asked.add(name)
+    const changed: string[] = []
+    for (const line of [...state.kept]) {
+      if (tx.isOpen && !line.joined) continue
+      changed.push(...(await this.lookAtLine(line, asked)))
     }
-    if (keeps?.toString() === 't' || names.length > 0 || session.tx.isOpen) return
-    await this.release()
+    if (!tx.isOpen && state.kept.size === 0) this.close()
+    return changed
   }
 
-  async release(): Promise<void> {
+  private async lookAtLine(line: ShardLine, names: Iterable<string>): Promise<readonly string[]> {
     const { session } = this
-    if (!this.pinned) return
-    session.state.pinned = false
-    session.state.tempTables = new Set()
-    session.scopes.forget()
-    await session.line(HOME).session.reset()
+    if (!line.session.holdsBackend) {
+      await this.letGo(line, 'clean')
+      return []
+    }
+    const seen = await this.seenOn(line, names)
+    if (line.shard === HOME) this.noteTemporary(seen.temporary)
+    const changed = await this.adopt(line, seen.settings)
+    if (session.tx.isOpen) return changed
+    const needed = seen.keeps || seen.temporary.length > 0 || session.state.seeded
+    if (!needed) await this.letGo(line, 'looked at')
+    else await this.keepOn()
+    return changed
+  }
+
+  /** Nobody gets a backend that could not be looked at. */
+  private async seenOn(line: ShardLine, names: Iterable<string>): Promise<Seen> {
+    try {
+      return await lookAt(this.session, line, names)
+    } catch (error) {
+      if (!this.session.tx.isOpen) await this.letGo(line, 'unseen')
+      throw error
+    }
+  }
+
+  /** It is there for good now; without a place for it, it goes, and the client hears why. */
+  private async keepOn(): Promise<void> {
+    try {
+      this.takePlace()
+    } catch (error) {
+      await this.release()
+      throw error
+    }
+  }
+
+  private noteTemporary(names: readonly string[]): void {
+    const { state, scopes } = this.session
+    if (names.join() === [...state.tempTables].join()) return
+    state.tempTables = new Set(names)
+    scopes.forget()
+  }
+
+  // Settings that code has changed
+
+  /** They become the session's; in a transaction, for now, until its end, and on all of its shards. */
+  private async adopt(line: ShardLine, found: Found): Promise<readonly string[]> {
+    const { settings, tx } = this.session
+    const changed = changedSettings(found, settings, tx.isOpen ? undefined : line.base)
+    if (changed.length === 0) return []
+    for (const { name, value } of changed) {
+      const refused = refuseBySet(name, value)
+      if (refused !== undefined) throw refused
+    }
+    for (const { name, value } of changed) {
+      if (tx.isOpen) settings.setLocal(name, value)
+      else settings.set(name, value)
+    }
+    if (tx.isOpen) await this.tellOthers(line, changed)
+    return changed.map(({ name }) => name)
+  }
+
+  private async tellOthers(line: ShardLine, changed: readonly Assignment[]): Promise<void> {
+    const { session } = this
+    const { tx } = session
+    tx.tainted = true
+    const others = tx.joined.filter((other) => other !== line)
+    const calls = changed.map(
+      ({ name, value }) => `pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`,
+    )
+    const options = { writes: false, looks: false }
+    const tell = async (other: ShardLine) =>
+      settle(session, other, await simpleQuery(session, other, `SELECT ${calls.join(', ')}`, options))
+    await settleAll(others.map(tell))
+  }
+
+  // The end
+
+  /** Of all that the session keeps. */
+  async release(): Promise<void> {
+    const { state, scopes } = this.session
+    if (state.kept.size === 0) return
+    state.tempTables = new Set()
+    state.seeded = false
+    scopes.forget()
+    for (const line of [...state.kept]) await this.letGo(line, 'unseen')
     this.close()
+  }
+
+  private async letGo(line: ShardLine, how: 'clean' | 'looked at' | 'unseen'): Promise<void> {
+    line.kept = false
+    this.session.state.kept.delete(line)
+    if (how === 'looked at') line.session.giveBack()
+    else if (how === 'unseen') await line.session.reset()
   }
 
   /** Gives the place back. */

@@ -29,7 +29,10 @@ export function initialState({ user, database }: SessionOptions): SessionState {
   return {
     user,
     database,
-    pinned: false,
+    kept: new Set(),
+    leaving: 0,
+    cursorsLeave: 0,
+    seeded: false,
     tempTables: new Set(),
     cursors: new Map(),
     suspended: undefined,

@@ -3,11 +3,12 @@ import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete, EMPTY_QUERY_RESPONSE, errorResponse } from '../../protocol/wire/backend-messages.ts'
 import { query } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
+import { NO_EFFECTS } from '../../sql/code/effects.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import type { ParsedStatement } from '../../sql/parse/parse.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
-import { type Execution, HOME } from '../execute/context.ts'
+import type { Execution } from '../execute/context.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
 import { needsNoMap } from '../execute/map-change.ts'
 import { lockBeforeSnapshot } from '../execute/open-snapshot.ts'
@@ -15,15 +16,14 @@ import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
 import { type PlanScope, refuseTooLong } from '../execute/planner.ts'
 import { run } from '../execute/run.ts'
 import { hasLapsed, isStaleMap, mayPlanAgain, mayRunAsItIs } from '../execute/run-again.ts'
-import { queryShard } from '../execute/send.ts'
-import { changesReported, REPORTED, SHOW_SQL } from '../settings/reported.ts'
-import { parseSearchPath } from '../settings/search-path.ts'
-import { TIME_LIMITS } from '../settings/time-limits.ts'
+import { changesReported, isReported } from '../settings/reported.ts'
 import type { Batch } from './batch.ts'
 import { type BatchEnd, BatchRunner } from './batch-runner.ts'
 import type { ClientSession } from './client-session.ts'
 import { beginEncoded } from './encoded-statement.ts'
+import { namesSaid } from './names-said.ts'
 import { Pins } from './pins.ts'
+import { SessionParameters } from './session-parameters.ts'
 import { endsSession } from './session-timers.ts'
 import { endsFailure, moved, rollsBack, simpleExecution, worded } from './simple-statement.ts'
 import { TransactionMemory } from './transaction-memory.ts'
@@ -42,10 +42,10 @@ const LOCK_OUTSIDE = new PgError({
 /** Everything of a session that needs to wait, or think: parsing, several shards, transactions, settings. */
 export class SlowPath {
   readonly pins: Pins
+  private readonly parameters: SessionParameters
   private readonly session: ClientSession
   readonly batches: BatchRunner
   private readonly memory: TransactionMemory
-  private defaultSearchPath = ''
   private privateCatalog: Catalog | undefined
   /** A commit that must come to its end even if the client leaves. */
   private committing: Promise<void> | undefined
@@ -53,50 +53,17 @@ export class SlowPath {
   constructor(session: ClientSession) {
     this.session = session
     this.pins = new Pins(session)
+    this.parameters = new SessionParameters(session)
     this.batches = new BatchRunner(session, this)
     this.memory = new TransactionMemory(session.memory.account('transaction'), session.state.notifications)
   }
 
-  /** Asks the home shard, as the client's role and with its settings, for what a server reports at start. */
-  async greet(): Promise<void> {
-    const shown = await this.readParameters()
-    TIME_LIMITS.forEach((name, i) => {
-      this.session.timers.limits.noteDefault(name, shown[REPORTED.length + i])
-    })
-    this.session.isolation.note(shown[REPORTED.length + TIME_LIMITS.length])
-    for (const message of this.session.out.parameters.take()) this.session.out.push(message)
+  greet(): Promise<void> {
+    return this.parameters.greet()
   }
 
-  private async readParameters(): Promise<readonly (string | undefined)[]> {
-    const { session } = this
-    needsNoMap(session)
-    const answer = await queryShard(session, session.line(HOME), SHOW_SQL, [], {
-      writes: false,
-      looks: false,
-    })
-    const shown = answer.rows[0]?.map((value) => value?.toString('utf8')) ?? []
-    REPORTED.forEach((name, i) => {
-      const value = shown[i]
-      if (value === undefined) return
-      const shownHere = name === 'client_encoding' ? (session.settings.get(name) ?? value) : value
-      session.out.parameters.note(name, shownHere)
-      if (name === 'search_path' && session.settings.get(name) === undefined) this.defaultSearchPath = value
-    })
-    this.refreshSearchPath()
-    return shown
-  }
-
-  async reportParameters(): Promise<void> {
-    if (this.session.tx.isOpen && this.session.tx.failed) return
-    await this.readParameters()
-  }
-
-  private refreshSearchPath(): void {
-    const { settings } = this.session
-    this.session.text.use(settings.get('client_encoding'))
-    const value = settings.get('search_path') ?? this.defaultSearchPath
-    const path = parseSearchPath(value, settings.effectiveRole) ?? []
-    if (path.join('\0') !== this.session.searchPath().join('\0')) this.session.scopes.setPath(path)
+  reportParameters(): Promise<void> {
+    return this.parameters.report()
   }
 
   // Simple protocol
@@ -195,8 +162,7 @@ export class SlowPath {
   }
 
   private async untilRun(make: (scope: PlanScope) => Execution, alone: boolean): Promise<void> {
-    const { plan } = await this.untilDone(make, alone)
-    await this.concluded(plan, alone)
+    await this.concluded(await this.untilDone(make, alone), alone)
   }
 
   /** As often as the map changes: how long that may take only the client's own limits say. */
@@ -271,7 +237,7 @@ export class SlowPath {
     }
     if (session.text.isOther) beginEncoded(session, exec, alone)
     const locksFirst = plan.tag === 'LOCK TABLE' && session.hasTransactionSnapshots && !tx.hasSnapshot
-    if (plan.effects.pins) await this.pins.acquire()
+    if (plan.effects.pins) this.pins.acquire()
     if (plan.kind === 'transaction' || plan.kind === 'setting') needsNoMap(session)
     if (rollsBack(plan, tx.failed)) session.timers.rollsBack()
     if (plan.kind === 'transaction') await this.guardCommit(run(session, exec))
@@ -281,16 +247,27 @@ export class SlowPath {
   }
 
   /** The statement has run, whatever becomes of what there is to see to after it. */
-  private async concluded(plan: Plan, alone: boolean): Promise<void> {
+  private async concluded(exec: Execution, alone: boolean): Promise<void> {
     const { session } = this
+    const { plan } = exec
+    const { kept, leaving } = session.state
     needsNoMap(session)
     const { pins, mayUnpin } = plan.effects
     if (session.tx.isOpen) this.memory.review(session.tx)
+    if (kept.size > 0) this.pins.saw(namesSaid(exec))
     if (alone && session.tx.kind === 'implicit') await this.commit()
     if (plan.kind === 'setting' || plan.kind === 'transaction') await this.afterSession(plan)
-    if (this.pins.pinned && (pins || mayUnpin || plan.kind === 'ddl' || plan.kind === 'transaction')) {
-      await this.pins.review()
-    }
+    const maySee =
+      leaving !== NO_EFFECTS || pins || mayUnpin || plan.kind === 'ddl' || plan.kind === 'transaction'
+    if (kept.size > 0 && maySee) await this.look()
+  }
+
+  /** At what statements have left in the backends that the session keeps. */
+  private async look(): Promise<void> {
+    const { tx } = this.session
+    if (tx.failed) return
+    const changed = await this.pins.look()
+    if (changed.length > 0) this.parameters.changed(changed.some(isReported))
   }
 
   /** SET and ROLLBACK may have changed what names mean. */
@@ -299,27 +276,11 @@ export class SlowPath {
     if (tx.isOpen) timers.inTransaction()
     else this.endTransaction()
     if (plan.kind === 'setting') {
-      this.refreshSearchPath()
-      this.changedSettings ||= tx.isOpen
-      tx.setReported ||= tx.isOpen && changesReported(plan)
-      this.changedReported ||= tx.setReported
+      this.parameters.changed(changesReported(plan))
     } else if (!tx.isOpen || (plan.kind === 'transaction' && plan.verb === 'rollback-to')) {
-      await this.takeSettingsBack()
+      if (!tx.isOpen && this.session.state.kept.size > 0) await this.look()
+      await this.parameters.takeBack()
     }
-  }
-
-  /** The transaction changed settings, and among them those that clients are told of. */
-  private changedSettings = false
-  private changedReported = false
-
-  /** SET LOCAL ends with the transaction, and ROLLBACK (TO) takes every SET back. */
-  private async takeSettingsBack(): Promise<void> {
-    if (!this.changedSettings) return
-    this.refreshSearchPath()
-    const tellsClient = this.changedReported
-    this.changedSettings = this.session.tx.isOpen
-    this.changedReported &&= this.changedSettings
-    if (tellsClient) await this.reportParameters()
   }
 
   /** Commits the running transaction. */
@@ -327,7 +288,8 @@ export class SlowPath {
     needsNoMap(this.session)
     await this.session.timers.timed(() => this.guardCommit(commitTransaction(this.session)))
     this.endTransaction()
-    await this.takeSettingsBack()
+    if (this.session.state.kept.size > 0) await this.look()
+    await this.parameters.takeBack()
   }
 
   /** A client that leaves now does not stop it. */
@@ -360,9 +322,22 @@ export class SlowPath {
     session.out.push(errorResponse(said.fields))
     if (session.tx.isOpen) return
     this.endTransaction()
-    await this.takeSettingsBack().catch((err: unknown) =>
-      session.node.log.warn({ err }, 'parameters could not be read after a rollback'),
-    )
+    // What the statement left before it failed, locks for one, is there.
+    if (session.state.kept.size > 0) await this.lookAfterError()
+    await this.parameters
+      .takeBack()
+      .catch((err: unknown) =>
+        session.node.log.warn({ err }, 'parameters could not be read after a rollback'),
+      )
+  }
+
+  private async lookAfterError(): Promise<void> {
+    try {
+      await this.look()
+    } catch (err) {
+      this.session.node.log.warn({ err }, 'backends of a session could not be looked at')
+      await this.pins.release()
+    }
   }
 
   /** The transaction is over on every shard. */
@@ -379,7 +354,8 @@ export class SlowPath {
       this.privateCatalog = undefined
       session.scopes.forget()
     }
-    if (!this.pins.pinned) session.state.cursors.clear()
+    if (session.state.kept.size === 0) session.state.cursors.clear()
+    session.state.cursorsLeave = NO_EFFECTS
     this.batches.transactionEnded()
   }
 
@@ -422,7 +398,7 @@ export class SlowPath {
     session.settings.discardAll()
     session.state.cursors.clear()
     await this.pins.release()
-    this.refreshSearchPath()
+    this.parameters.refresh()
   }
 
   // Ends

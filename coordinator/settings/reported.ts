@@ -27,8 +27,13 @@ export const SHOW_SQL = `SELECT ${[...REPORTED, ...TIME_LIMITS, DEFAULT_ISOLATIO
   .map((name) => `pg_catalog.current_setting('${name}', true)`)
   .join(', ')}`
 
+/** Of a setting, whether clients are told of its value. */
+export function isReported(name: string): boolean {
+  return name === 'role' || NAMES.has(name)
+}
+
 /** Roles show in `session_authorization` and `is_superuser`. */
 export function changesReported(plan: SettingPlan): boolean {
   const names = plan.assignments?.map((assignment) => assignment.name) ?? [plan.name ?? '']
-  return plan.verb === 'reset-all' || names.some((name) => name === 'role' || NAMES.has(name))
+  return plan.verb === 'reset-all' || names.some(isReported)
 }

@@ -13,6 +13,13 @@ const INTERNED_BYTES_MAX = 16 * 1024
 /** The settings of a session without any. */
 export const NO_SETTINGS: Settings = { id: 0, sql: '', meaning: '' }
 
+const madeOf = new WeakMap<Settings, readonly Assignment[]>()
+
+/** Of settings that an interner made. */
+export function assignmentsOf(settings: Settings): readonly Assignment[] {
+  return madeOf.get(settings) ?? []
+}
+
 /**
  * Turns equal assignments into one `Settings` object, so that agents compare ids only. Bounded: contents that have
  * not been asked for lately are forgotten and get a new id when they come back; an id is never given twice.
@@ -33,7 +40,10 @@ export class SettingsInterner {
     let settings = this.byContent.get(sql)
     // Taken out and put back: a Map keeps the order of insertion, so the first entry is the least used one.
     if (settings !== undefined) this.byContent.delete(sql)
-    else settings = { id: this.nextId++, sql, meaning: meaningOf(assignments) }
+    else {
+      settings = { id: this.nextId++, sql, meaning: meaningOf(assignments) }
+      madeOf.set(settings, assignments)
+    }
     this.byContent.set(sql, settings)
     if (this.byContent.size > this.entriesMax) this.forgetOldest()
     return settings
@@ -63,7 +73,7 @@ function settingsSql(assignments: readonly Assignment[]): string {
 }
 
 /** The E'' form means the same whatever standard_conforming_strings says. */
-function quoteLiteral(text: string): string {
+export function quoteLiteral(text: string): string {
   const quoted = text.replaceAll("'", "''")
   return quoted.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
 }

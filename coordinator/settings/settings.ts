@@ -63,6 +63,17 @@ export class SessionSettings {
     return this.entry(name)?.value
   }
 
+  /** Of all that this session gave a value, or took it back from. */
+  names(): ReadonlySet<string> {
+    const { session, local } = this.levels
+    return new Set([...this.startup.keys(), ...session.keys(), ...local.keys()])
+  }
+
+  /** The login's name. */
+  get login(): string {
+    return this.user
+  }
+
   /** The startup packet's value, as the client wrote it. */
   atStart(name: string): string | undefined {
     return this.startup.get(name)?.value

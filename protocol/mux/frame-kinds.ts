@@ -43,6 +43,7 @@ export const KIND = {
   rollbackPrepared: 28,
   reset: 29,
   close: 30,
+  giveBack: 31,
 
   // Agent to coordinator
   event: 40,

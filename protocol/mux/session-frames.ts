@@ -68,6 +68,7 @@ const SWALLOW_BITS = 3
 const SWALLOW_MASK = 7
 /** In the second byte too, above all that. */
 const UNSETTLES = 32
+const AS_IT_IS = 64
 
 /** Everything of an exec frame's body but its payload. */
 export function execHeadBytesMax(request: ExecRequest): number {
@@ -107,8 +108,9 @@ function flagsOf({ access, pin, taints, cut, seen, ownUnseen }: ExecRequest): nu
   return flags
 }
 
-function moreOf({ swallow, commits, unsettles }: ExecRequest): number {
-  return swallow | (COMMITS.indexOf(commits) << SWALLOW_BITS) | (unsettles === true ? UNSETTLES : 0)
+function moreOf({ swallow, commits, unsettles, asItIs }: ExecRequest): number {
+  const code = (unsettles === true ? UNSETTLES : 0) | (asItIs === true ? AS_IT_IS : 0)
+  return swallow | (COMMITS.indexOf(commits) << SWALLOW_BITS) | code
 }
 
 const CUT_FLAGS = {
@@ -129,7 +131,7 @@ const NO_NEEDS: readonly StatementRef[] = []
 export function readExec(body: FrameBody, definitions: ReceivedDefinitions): ExecRequest {
   const flags = body.byte()
   const last = body.byte()
-  const more = last & ~UNSETTLES
+  const more = last & ~(UNSETTLES | AS_IT_IS)
   const swallow = more & SWALLOW_MASK
   const access = ACCESS[flags & ACCESS_MASK]
   if (access === undefined || flags > FLAGS_MAX || more >> SWALLOW_BITS >= COMMITS.length) {
@@ -148,9 +150,10 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   const seen = flags & SEEN ? body.u64() : undefined
   const ownUnseen = flags & OWN_UNSEEN ? true : undefined
   const unsettles = last & UNSETTLES ? true : undefined
+  const asItIs = last & AS_IT_IS ? true : undefined
   const payload = body.rest()
   const fixed = { access, commits: COMMITS[more >> SWALLOW_BITS], pin, taints, swallow, cut, seen, ownUnseen }
-  return { mapVersion, settings, begin, needs, payload, unsettles, ...fixed }
+  return { mapVersion, settings, begin, needs, payload, unsettles, asItIs, ...fixed }
 }
 
 function texts(body: FrameBody, count: number): string[] {
@@ -188,6 +191,7 @@ export function writeSignal(
     | typeof KIND.pause
     | typeof KIND.resume
     | typeof KIND.close
+    | typeof KIND.giveBack
     | typeof KIND.released
     | typeof KIND.ready,
   session: number,

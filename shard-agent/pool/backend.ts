@@ -23,6 +23,7 @@ import type { PostgresAddress } from './address.ts'
 import type { BackendOwner } from './backend-owner.ts'
 import { Cancels } from './cancel.ts'
 import type { Channel, ChannelReceiver } from './channel.ts'
+import { cleaning, discardAll } from './cleaning.ts'
 import { type CommandReply, CommandSlot } from './command.ts'
 import { isFatal } from './error-scan.ts'
 import { type ExecHost, ExecRun } from './exec-run.ts'
@@ -141,7 +142,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
 
   private prepareRun(request: ExecRequest): void {
     const fits = this.settingsSql === request.settings.sql && this.plans.fit(request)
-    if (this.status === STATUS.idle && !fits) this.startPrelude(request)
+    if (this.status === STATUS.idle && !fits && request.asItIs !== true) this.startPrelude(request)
     else this.passGate(request)
   }
 
@@ -364,6 +365,12 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     else this.handBack()
   }
 
+  /** Whoever it was pinned for has seen that nothing of theirs is left, but for settings. */
+  lookedAt(): void {
+    this.pinned = false
+    this.settingsSql = undefined
+  }
+
   // Statements of the agent's own, and cleaning up
 
   /** Runs a statement and collects its reply; an error of Postgres is in the reply. Rejects when the backend dies. */
@@ -383,7 +390,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     this.owner = undefined
     this.resume()
     try {
-      if (this.status !== STATUS.idle) await this.cleaning('ROLLBACK')
+      if (this.status !== STATUS.idle) await cleaning(this, 'ROLLBACK')
       if (this.pinned) await this.discard()
       // After this round trip a cancel request sent earlier can hit nothing any more.
       while (this.wasCancelled) {
@@ -397,19 +404,11 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   }
 
   private async discard(): Promise<void> {
-    await this.cleaning('DISCARD ALL')
+    await discardAll(this, this.home.markSql)
     this.known.clear()
     this.settingsSql = ''
     this.plans.cleared()
     this.pinned = false
-    if (this.home.markSql !== '') await this.cleaning(this.home.markSql)
-  }
-
-  private async cleaning(sql: string): Promise<void> {
-    let reply = await this.command(sql)
-    // A late cancel can hit even this.
-    if (reply.error?.code === '57014') reply = await this.command(sql)
-    if (reply.error !== undefined) throw reply.error
   }
 
   // The end of the connection

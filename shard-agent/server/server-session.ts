@@ -75,6 +75,8 @@ export class ServerSession implements ReplySink {
         return this.setPaused(true, this.isHeld)
       case KIND.resume:
         return this.setPaused(false, this.isHeld)
+      case KIND.giveBack:
+        return this.agent.giveBack()
       case KIND.close:
         this.isClosed = true
         return this.agent.close()

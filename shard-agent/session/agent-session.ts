@@ -400,6 +400,14 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     await backend?.handBack()
   }
 
+  giveBack(): void {
+    const { backend } = this
+    if (this.phase !== PHASE.idle || backend === undefined || backend.status !== STATUS.idle) return
+    this.backend = undefined
+    backend.lookedAt()
+    void backend.handBack()
+  }
+
   private async endOfPhase(): Promise<void> {
     if (this.phase === PHASE.queued || this.phase === PHASE.held || this.phase === PHASE.unsettled)
       this.cancel()

@@ -1,7 +1,8 @@
 import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
 import type { Catalog } from '../catalog.ts'
-import { as, kindOf, type NodeKind, qualified, strings, walk } from '../parse/ast.ts'
+import { EFFECT, type Effects, NO_EFFECTS, STATE_EFFECTS } from '../code/effects.ts'
+import { as, constantText, type NodeKind, qualified, strings, walk } from '../parse/ast.ts'
 import { isAboutSessions } from './about-sessions.ts'
 import * as fn from './functions.ts'
 import { limits } from './shape.ts'
@@ -27,6 +28,8 @@ export interface Traits {
   pins: boolean
   mayUnpin: boolean
   taints: boolean
+  /** What may be left in a session, of what is Postgres' own and of functions when nothing is known of them. */
+  leaves: Effects
   /** LIMIT, DISTINCT ON, windows and order-sensitive aggregates: the result can depend on the order of rows. */
   orderSensitive: string | undefined
   defaults: boolean
@@ -59,6 +62,7 @@ export function noTraits(): Traits {
     pins: false,
     mayUnpin: false,
     taints: false,
+    leaves: NO_EFFECTS,
     orderSensitive: undefined,
     defaults: false,
     currentOf: false,
@@ -171,7 +175,7 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
     t.user ??= `${name}()`
     const table = catalog.tableInFunction?.(name)
     if (table !== undefined) t.partial ??= { name: `${name}()`, table }
-    t.taints = true
+    leave(t, catalog.code === undefined ? STATE_EFFECTS : catalog.code.ofFunction(name))
     t.writes = true
     return
   }
@@ -184,8 +188,10 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   if (fn.takesSessionLock(name)) t.pins = true
   if (fn.dropsSessionLock(name)) t.mayUnpin = true
   // pg_notify changes no setting, but what taints is looked at: in a transaction it is kept back until the commit.
-  if (name === 'setseed' || name === 'pg_notify') t.taints = true
-  if (name === 'set_config' && !isTrue(call.args?.[2])) t.taints = true
+  if (name === 'pg_notify') t.taints = true
+  if (name === 'setseed') leave(t, EFFECT.seeds)
+  if (name === 'set_config')
+    leave(t, constantText(call.args?.[0])?.toLowerCase() === 'seed' ? EFFECT.seeds : EFFECT.settings)
   if (fn.AGGREGATES.has(name) && !fn.ORDERLESS_AGGREGATES.has(name)) t.orderSensitive ??= `${name}()`
 }
 
@@ -193,6 +199,11 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
 function noteAboutSessions(t: Traits, name: string): void {
   if (name !== 'pg_backend_pid') t.home ??= `${name}()`
   if (fn.isWritingFunction(name)) t.writes = true
+}
+
+function leave(t: Traits, effects: Effects): void {
+  t.leaves |= effects & STATE_EFFECTS
+  t.taints ||= t.leaves !== NO_EFFECTS
 }
 
 const EXPORT = {
@@ -204,10 +215,4 @@ const EXPORT = {
 export function isOpaque(schema: string | undefined, name: string, catalog: Catalog): boolean {
   if (schema === 'pg_catalog') return false
   return schema !== undefined || catalog.isUserFunction(name)
-}
-
-function isTrue(node: Pg.Node | undefined): boolean {
-  if (node === undefined) return false
-  if (kindOf(node) === 'TypeCast') return isTrue(as(node, 'TypeCast')?.arg)
-  return as(node, 'A_Const')?.boolval?.boolval === true
 }

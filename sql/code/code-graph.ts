@@ -25,6 +25,8 @@ export interface Code {
   ofText(language: Language, text: string): Effects
   /** Of a statement's text: of all that it names, but not of what it says itself. */
   ofStatement(text: string): Effects
+  /** Names of custom settings that any of it says. */
+  readonly settingNames: readonly string[]
 }
 
 const WRITES =
@@ -48,6 +50,7 @@ export function codeGraph(pieces: readonly CodePiece[]): Code {
       const words = wordsOf(text)
       return effectsOfText(language, text, words) | graph.named(text, words, WRITES.test(text))
     },
+    settingNames: [...new Set(pieces.flatMap(({ text }) => settingNamesIn(text ?? '')))],
     ofStatement: (text) => (graph.isEmpty ? NO_EFFECTS : graph.named(text, wordsOf(text), WRITES.test(text))),
   }
 }
@@ -58,6 +61,15 @@ export const UNKNOWN_CODE: Code = {
   ofRelation: () => NO_EFFECTS,
   ofText: () => ANY_EFFECTS,
   ofStatement: () => NO_EFFECTS,
+  settingNames: [],
+}
+
+const CUSTOM =
+  /'([\p{L}_][\p{L}\p{N}_$]*(?:\.[\p{L}_][\p{L}\p{N}_$]*)+)'|\bset\s+(?:local\s+|session\s+)?([\p{L}_][\p{L}\p{N}_$]*(?:\.[\p{L}_][\p{L}\p{N}_$]*)+)/giu
+
+/** What may be the name of a custom setting in a text: `'a.b'`, `SET a.b`. */
+export function settingNamesIn(text: string): string[] {
+  return [...text.matchAll(CUSTOM)].map((match) => (match[1] ?? match[2]!).toLowerCase())
 }
 
 function toKnown(piece: CodePiece): Known {

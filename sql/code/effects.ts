@@ -20,6 +20,8 @@ export const EFFECT = {
 export type Effects = number
 export const NO_EFFECTS: Effects = 0
 export const ANY_EFFECTS: Effects = 63
+/** Of these something is to be seen in a backend afterwards, or nobody can tell that there is nothing. */
+export const STATE_EFFECTS: Effects = EFFECT.settings | EFFECT.objects | EFFECT.seeds | EFFECT.dynamic
 
 /** Functions of Postgres' own. */
 const CALLS: ReadonlyMap<string, Effects> = new Map([

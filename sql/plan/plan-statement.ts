@@ -14,6 +14,7 @@ import { planSessionPids } from './session-pids.ts'
 import { planSetConfig } from './set-config.ts'
 import { planUtility } from './utility/plan-utility.ts'
 import { refuse, refused } from './utility/plans.ts'
+import { withCode } from './with-code.ts'
 
 const TAGS: Readonly<Record<string, string>> = {
   InsertStmt: 'INSERT',
@@ -35,7 +36,7 @@ export function planStatement(
   catalog: Catalog,
   ctx: PlanContext,
 ): Plan {
-  const plain = (): Plan => planAsWritten(stmt, literals, catalog, ctx)
+  const plain = (): Plan => withCode(planAsWritten(stmt, literals, catalog, ctx), stmt.text, catalog)
   try {
     return planSessionPids(stmt, plain) ?? plain()
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { KeyType, Relation } from '../catalog.ts'
+import type { Effects } from '../code/effects.ts'
 
 /** A value that picks a slot; it is read from each execution's own text or parameters. */
 export type ValueSource =
@@ -48,6 +49,8 @@ export interface SessionEffects {
   readonly mayUnpin: boolean
   /** It may change settings behind Weft's back (set_config, user functions, DO, CALL): reset the backend after. */
   readonly taintsBackend: boolean
+  /** What it may leave on the backends it runs on (sql/code): they are looked at afterwards. */
+  readonly leaves: Effects
 }
 
 /** What every plan says. */

@@ -13,7 +13,12 @@ export function commonFields(a: Analysis, tag: string, returnsRows: boolean): Pl
   return {
     tag,
     access: traits.writes || traits.locksRows || traits.modifies ? 'write' : 'read',
-    effects: { pins: traits.pins, mayUnpin: traits.mayUnpin, taintsBackend: traits.taints },
+    effects: {
+      pins: traits.pins,
+      mayUnpin: traits.mayUnpin,
+      taintsBackend: traits.taints,
+      leaves: traits.leaves,
+    },
     returnsRows,
     paramCount: Math.max(0, ...a.params.keys()),
     // A statement with another OFFSET may need another plan.

@@ -14,7 +14,9 @@ export function planSetConfig(select: SelectStmt): SettingPlan | undefined {
   ) {
     return undefined
   }
-  const call = as(as(targetList[0], 'ResTarget')?.val, 'FuncCall')
+  const target = as(targetList[0], 'ResTarget')
+  if (target?.name !== undefined) return undefined
+  const call = as(target?.val, 'FuncCall')
   const { schema, name } = qualified(call?.funcname)
   if (!call || name !== 'set_config' || (schema !== undefined && schema !== 'pg_catalog')) return undefined
   const [setting, value, local] = call.args ?? []
@@ -22,7 +24,12 @@ export function planSetConfig(select: SelectStmt): SettingPlan | undefined {
   const isLocal = constantText(local)
   const isPlain =
     value !== undefined && (constantText(value) !== undefined || as(value, 'ParamRef') !== undefined)
-  if (typeof settingName !== 'string' || !isPlain || !['true', 'false', 't', 'f'].includes(isLocal ?? '')) {
+  if (
+    typeof settingName !== 'string' ||
+    settingName.toLowerCase() === 'seed' ||
+    !isPlain ||
+    !['true', 'false', 't', 'f'].includes(isLocal ?? '')
+  ) {
     return undefined
   }
   return {

@@ -52,6 +52,7 @@ export class DirectSession implements AgentSession {
   async reset(): Promise<void> {
     await this.run('ROLLBACK')
   }
+  giveBack(): void {}
   close(): void {
     this.open = false
     void this.client.end().catch(() => {})

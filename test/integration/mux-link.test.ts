@@ -71,6 +71,9 @@ class FakeSession implements AgentSession {
   reset(): Promise<void> {
     return this.call('reset')
   }
+  giveBack(): void {
+    this.calls.push('giveBack')
+  }
   close(): void {
     this.calls.push('close')
   }

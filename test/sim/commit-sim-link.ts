@@ -181,6 +181,7 @@ export class SimSession implements AgentSession {
   }
 
   async reset(): Promise<void> {}
+  giveBack(): void {}
   exec(): void {}
   copyData(): boolean {
     return true

@@ -1,7 +1,7 @@
 import type { ClosePortalStmt, DeclareCursorStmt, FetchStmt } from '@pgsql/types'
 import type { Plan, Route } from '../plan.ts'
 import { planQuery } from './inner.ts'
-import { common, MAY_UNPIN, PINS, unsupported } from './plans.ts'
+import { common, MAY_UNPIN, unsupported } from './plans.ts'
 import type { Scope } from './scope.ts'
 
 const CURSOR_OPT_HOLD = 0x20
@@ -14,7 +14,7 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
   if (!isOneShard(scope, inner.route)) throw severalShards()
   const hold = ((stmt.options ?? 0) & CURSOR_OPT_HOLD) !== 0
   const { paramCount, paramsToDescribe, generic, access } = inner
-  const effects = hold ? { ...inner.effects, ...pins(inner.effects.taintsBackend) } : inner.effects
+  const effects = hold ? { ...inner.effects, pins: true } : inner.effects
   return {
     ...common('DECLARE CURSOR', { paramCount, paramsToDescribe, generic, access, effects }),
     kind: 'cursor',
@@ -23,10 +23,6 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
     route: inner.route,
     hold,
   }
-}
-
-function pins(taintsBackend: boolean) {
-  return { ...PINS, taintsBackend }
 }
 
 function severalShards() {

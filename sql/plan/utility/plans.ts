@@ -1,15 +1,25 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
+import { type Effects, NO_EFFECTS as NOTHING } from '../../code/effects.ts'
 import type { DdlPlan, ForwardPlan, PlanCommon, RefusedPlan, SessionEffects } from '../plan.ts'
 import type { Place, Scope } from './scope.ts'
 import { tolerant } from './wrap.ts'
 
 export type Overrides = Partial<Omit<PlanCommon, 'tag'>>
 
-export const NO_EFFECTS: SessionEffects = { pins: false, mayUnpin: false, taintsBackend: false }
+export const NO_EFFECTS: SessionEffects = {
+  pins: false,
+  mayUnpin: false,
+  taintsBackend: false,
+  leaves: NOTHING,
+}
 export const PINS: SessionEffects = { ...NO_EFFECTS, pins: true }
 export const MAY_UNPIN: SessionEffects = { ...NO_EFFECTS, mayUnpin: true }
-export const TAINTS: SessionEffects = { ...NO_EFFECTS, taintsBackend: true }
+
+/** Of a statement that may leave this in its backend. */
+export function leaving(leaves: Effects): SessionEffects {
+  return { ...NO_EFFECTS, taintsBackend: leaves !== NOTHING, leaves }
+}
 
 /** The fields all plans share, with the values that most utility statements have. */
 export function common(tag: string, overrides: Overrides = {}): PlanCommon {

@@ -1,5 +1,7 @@
 import type { CallStmt, DoStmt } from '@pgsql/types'
 import { traitsOf } from '../../analyze/traits.ts'
+import { UNKNOWN_CODE } from '../../code/code-graph.ts'
+import { STATE_EFFECTS } from '../../code/effects.ts'
 import { mayEndTransaction, type Procedures } from '../../ends-transaction.ts'
 import { paramsOf, strings } from '../../parse/ast.ts'
 import { mayName, wordsOf } from '../../words.ts'
@@ -10,12 +12,12 @@ import {
   ddl,
   forwardAll,
   forwardHome,
+  leaving,
   MAY_UNPIN,
   type Overrides,
   PINS,
   refuse,
   refused,
-  TAINTS,
 } from './plans.ts'
 import type { Scope } from './scope.ts'
 
@@ -62,7 +64,8 @@ export function planDo(scope: Scope, stmt: DoStmt): Plan {
   }
   const { language, body } = codeOf(stmt)
   const commits = mayEndTransaction(language, body, scope.catalog.procedures ?? UNKNOWN) ? 'within' : 'apart'
-  const overrides: Overrides = { effects: TAINTS, generic: false, commits }
+  const left = (scope.catalog.code ?? UNKNOWN_CODE).ofText(language, body) & STATE_EFFECTS
+  const overrides: Overrides = { effects: leaving(left), generic: false, commits }
   // One that commits in its midst can have no other shard's work in its transaction.
   if (commits === 'apart' && makesShared(body)) return ddl('DO', 'home', { mirrors: true }, overrides)
   return forwardHome('DO', overrides)
@@ -105,5 +108,6 @@ export function planCall(scope: Scope, stmt: CallStmt): Plan {
   const paramCount = Math.max(0, ...paramsOf(stmt).keys())
   const name = strings(stmt.funccall?.funcname).at(-1) ?? ''
   const commits = scope.catalog.procedures?.get(name) === false ? 'apart' : 'within'
-  return forwardHome('CALL', { effects: TAINTS, returnsRows: true, paramCount, commits })
+  const left = (scope.catalog.code ?? UNKNOWN_CODE).ofFunction(name) & STATE_EFFECTS
+  return forwardHome('CALL', { effects: leaving(left), returnsRows: true, paramCount, commits })
 }

@@ -1,7 +1,8 @@
 import type { DiscardStmt, VariableSetStmt, VariableShowStmt } from '@pgsql/types'
+import { EFFECT } from '../../code/effects.ts'
 import { as, type Node } from '../../parse/ast.ts'
 import type { Plan, SettingPlan } from '../plan.ts'
-import { common, forwardHome, MAY_UNPIN, type Overrides, refuse, refused } from './plans.ts'
+import { common, forwardHome, MAY_UNPIN, type Overrides, PINS, refuse, refused } from './plans.ts'
 import { isOff, isOn, refuseSetting } from './refuse-setting.ts'
 import { quoteName, tokensOf } from './text.ts'
 import { isolationOf, type Modes, modesOf, setCharacteristics } from './transaction.ts'
@@ -27,6 +28,9 @@ export function planSet(stmt: VariableSetStmt): Plan {
   }
 }
 
+/** No value that could be shown and set again elsewhere, but a state of one backend. */
+const SEEDS = { ...PINS, taintsBackend: true, leaves: EFFECT.seeds }
+
 /** The same statement with another value may be refused. */
 export const VALUE_MATTERS: Overrides = { generic: false }
 
@@ -48,6 +52,7 @@ export function refusedDefault(tag: string, stmt: VariableSetStmt | undefined): 
 }
 
 function planAssign(stmt: VariableSetStmt, name: string, value: string | null | undefined): Plan {
+  if (name === 'seed') return forwardHome('SET', { access: 'read', effects: SEEDS })
   const modes = transactionModes(name, value)
   if (modes !== undefined) return setCharacteristics(modes)
   const error = typeof value === 'string' ? refuseSetting(name, value) : undefined

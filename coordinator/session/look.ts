@@ -1,0 +1,66 @@
+import { CONNECTION_MARK } from '../../protocol/agent-link.ts'
+import { queryShard } from '../execute/send.ts'
+import type { ShardLine } from '../execute/shard-line.ts'
+import type { Found } from '../settings/found.ts'
+import { IDLE_TIMEOUT } from '../settings/time-limits.ts'
+import type { ClientSession } from './client-session.ts'
+
+/** What a session has on a backend of its own. */
+export interface Seen {
+  /** Channels, cursors, locks and so on, temporary relations apart: the session needs this very backend. */
+  readonly keeps: boolean
+  readonly temporary: readonly string[]
+  readonly settings: Found
+}
+
+const KEEPS = `EXISTS (SELECT FROM pg_catalog.pg_listening_channels())
+  OR EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)
+  OR EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE name NOT LIKE 'weft\\_%')
+  OR EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()
+    AND NOT (classid = ${CONNECTION_MARK.classid} AND objid = ${CONNECTION_MARK.objid} AND objsubid = 2))
+  OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE pronamespace = pg_catalog.pg_my_temp_schema())
+  OR EXISTS (SELECT FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+    WHERE t.typnamespace = pg_catalog.pg_my_temp_schema() AND t.typelem = 0 AND (c.oid IS NULL OR c.relkind = 'c'))`
+
+const TEMPORARY = `(SELECT pg_catalog.json_agg(relname) FROM pg_catalog.pg_class
+  WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'v', 'S', 'p'))`
+
+/** Not the session's, but the transaction's. */
+const OF_TRANSACTIONS = `'transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'seed'`
+
+/** Custom settings and roles are listed nowhere: those of the names given. */
+const settingsSql = (isInTransaction: boolean): string => `
+  (SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name)) FROM pg_catalog.pg_settings
+    WHERE source = 'session' AND name NOT IN (${OF_TRANSACTIONS}${isInTransaction ? `, '${IDLE_TIMEOUT}'` : ''})),
+  (SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name, true))
+    FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n(name) WHERE pg_catalog.current_setting(name, true) IS NOT NULL)`
+
+const sqlOf = (isInTransaction: boolean): string =>
+  `SELECT ${KEEPS}, ${TEMPORARY}, ${settingsSql(isInTransaction)}`
+
+const INSIDE = sqlOf(true)
+const OUTSIDE = sqlOf(false)
+
+/** Looks at the backend of a line as the session's statements have left it. `names`: of settings that may matter. */
+export async function lookAt(
+  session: ClientSession,
+  line: ShardLine,
+  names: Iterable<string>,
+): Promise<Seen> {
+  const { isOpen } = session.tx
+  const asked = ['session_authorization', 'role', ...names].filter((name) => !isOpen || name !== IDLE_TIMEOUT)
+  const list = `{${asked.map((name) => JSON.stringify(name)).join(',')}}`
+  const options = { writes: false, looks: false, asItIs: true }
+  const { rows } = await queryShard(session, line, isOpen ? INSIDE : OUTSIDE, [list], options)
+  const [keeps, temporary, listed, named] = rows[0]!.map((value) => value?.toString('utf8') ?? null)
+  const settings = { ...parsed(listed), ...parsed(named) }
+  return {
+    keeps: keeps === 't',
+    temporary: temporary == null ? [] : (JSON.parse(temporary) as string[]),
+    settings: new Map(Object.entries(settings).map(([name, value]) => [name.toLowerCase(), value])),
+  }
+}
+
+function parsed(json: string | null | undefined): Readonly<Record<string, string>> {
+  return json == null ? {} : (JSON.parse(json) as Record<string, string>)
+}

@@ -1,0 +1,81 @@
+import { HOME } from '../execute/context.ts'
+import { needsNoMap } from '../execute/map-change.ts'
+import { queryShard } from '../execute/send.ts'
+import { REPORTED, SHOW_SQL } from '../settings/reported.ts'
+import { parseSearchPath } from '../settings/search-path.ts'
+import { TIME_LIMITS } from '../settings/time-limits.ts'
+import type { ClientSession } from './client-session.ts'
+
+/** What follows from a session's settings: the names that its statements mean, and what its client is told of them. */
+export class SessionParameters {
+  private readonly session: ClientSession
+  private defaultSearchPath = ''
+  /** The transaction changed settings, and among them those that clients are told of. */
+  private changedSettings = false
+  private changedReported = false
+
+  constructor(session: ClientSession) {
+    this.session = session
+  }
+
+  /** Asks the home shard, as the client's role and with its settings, for what a server reports at start. */
+  async greet(): Promise<void> {
+    const shown = await this.read()
+    TIME_LIMITS.forEach((name, i) => {
+      this.session.timers.limits.noteDefault(name, shown[REPORTED.length + i])
+    })
+    this.session.isolation.note(shown[REPORTED.length + TIME_LIMITS.length])
+    for (const message of this.session.out.parameters.take()) this.session.out.push(message)
+  }
+
+  private async read(): Promise<readonly (string | undefined)[]> {
+    const { session } = this
+    needsNoMap(session)
+    const answer = await queryShard(session, session.line(HOME), SHOW_SQL, [], {
+      writes: false,
+      looks: false,
+    })
+    const shown = answer.rows[0]?.map((value) => value?.toString('utf8')) ?? []
+    REPORTED.forEach((name, i) => {
+      const value = shown[i]
+      if (value === undefined) return
+      const shownHere = name === 'client_encoding' ? (session.settings.get(name) ?? value) : value
+      session.out.parameters.note(name, shownHere)
+      if (name === 'search_path' && session.settings.get(name) === undefined) this.defaultSearchPath = value
+    })
+    this.refresh()
+    return shown
+  }
+
+  async report(): Promise<void> {
+    if (this.session.tx.isOpen && this.session.tx.failed) return
+    await this.read()
+  }
+
+  refresh(): void {
+    const { settings } = this.session
+    this.session.text.use(settings.get('client_encoding'))
+    const value = settings.get('search_path') ?? this.defaultSearchPath
+    const path = parseSearchPath(value, settings.effectiveRole) ?? []
+    if (path.join('\0') !== this.session.searchPath().join('\0')) this.session.scopes.setPath(path)
+  }
+
+  /** A statement has changed settings, `reported` ones among them or not. */
+  changed(reported: boolean): void {
+    const { tx } = this.session
+    this.refresh()
+    this.changedSettings ||= tx.isOpen
+    tx.setReported ||= tx.isOpen && reported
+    this.changedReported ||= tx.setReported
+  }
+
+  /** SET LOCAL ends with the transaction, and ROLLBACK (TO) takes every SET back. */
+  async takeBack(): Promise<void> {
+    if (!this.changedSettings) return
+    this.refresh()
+    const tellsClient = this.changedReported
+    this.changedSettings = this.session.tx.isOpen
+    this.changedReported &&= this.changedSettings
+    if (tellsClient) await this.report()
+  }
+}

@@ -1,0 +1,21 @@
+import type { CommandReply } from './command.ts'
+
+interface Commanded {
+  command(sql: string): Promise<CommandReply>
+}
+
+/** A statement that must succeed, for a connection that is to serve somebody else. */
+export async function cleaning(backend: Commanded, sql: string): Promise<void> {
+  let reply = await backend.command(sql)
+  // A late cancel can hit even this.
+  if (reply.error?.code === '57014') reply = await backend.command(sql)
+  if (reply.error !== undefined) throw reply.error
+}
+
+/** Of all that a session had there; `markSql` marks the connection as the agent's again. */
+export async function discardAll(backend: Commanded, markSql: string): Promise<void> {
+  await cleaning(backend, 'DISCARD ALL')
+  // The seed of random() is no setting, and is not discarded.
+  await cleaning(backend, `SELECT pg_catalog.setseed(${Math.random()})`)
+  if (markSql !== '') await cleaning(backend, markSql)
+}
