@@ -10,11 +10,17 @@ const HARMLESS =
     .map((name) => `'${name}'`)
     .join(', ')
 
+/**
+ * A function with settings of its own gives them back, but what it calls is planned under them. Postgres itself looks to
+ * plans that were made under another search_path.
+ */
+const SETTINGS_OF_ITS_OWN = `(SELECT 'set_config' FROM unnest(p.proconfig) AS own WHERE own NOT LIKE 'search\\_path=%' LIMIT 1)`
+
 /** Those of an extension are told by its name, or by their promise to change nothing. */
 const functionsSql = `
 SELECT 'function', p.proname, CASE WHEN l.lanname IN ('c', 'internal') THEN 'query' ELSE l.lanname END,
        CASE WHEN l.lanname NOT IN ('c', 'internal')
-         THEN concat_ws(' ', p.prosrc, pg_get_function_sqlbody(p.oid), pg_get_expr(p.proargdefaults, 0))
+         THEN concat_ws(' ', p.prosrc, pg_get_function_sqlbody(p.oid), pg_get_expr(p.proargdefaults, 0), ${SETTINGS_OF_ITS_OWN})
        WHEN p.provolatile = 'i' OR e.extname IN (${HARMLESS}) OR p.prokind = 'a' THEN ''
        END
 FROM pg_proc p
