@@ -164,7 +164,8 @@ export class BatchRunner {
   }
 
   private endsTransaction({ text }: Prepared): boolean {
-    return this.session.planner.parse(text).every(({ node }) => endsTransaction(node))
+    const statements = this.session.planner.parse(text)
+    return statements.length > 0 && statements.every(({ node }) => endsTransaction(node))
   }
 
   /** Syntax errors come first, and nothing at all is fine. */

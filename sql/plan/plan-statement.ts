@@ -5,6 +5,7 @@ import { as, type SelectStmt } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import { planDeclareFunction } from './declare-function.ts'
 import { dumpText } from './dump-text.ts'
+import { withoutOwnConstraints } from './own-in-catalogs.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { planInsert } from './plan-insert.ts'
 import { planModify } from './plan-modify.ts'
@@ -90,10 +91,16 @@ function planSelectStatement(
   if (special) return special
   const analysis = analyze(stmt, literals, catalog, ctx)
   const error = functionError(analysis.traits)
-  return error ? refused('SELECT', error) : asDumped(planSelect(analysis, stmt.text, ctx), stmt.text)
+  return error
+    ? refused('SELECT', error)
+    : asDescribed(planSelect(analysis, stmt.text, ctx), stmt.text, catalog)
 }
 
-function asDumped(plan: Plan, text: string): Plan {
-  const sentAs = plan.kind === 'forward' && plan.route.kind === 'home' ? dumpText(text) : undefined
+/** Catalogs are read without what is Weft's own, and a dump's queries with what Weft knows of tables. */
+function asDescribed(plan: Plan, text: string, catalog: Catalog): Plan {
+  if (plan.kind !== 'forward' || plan.route.kind !== 'home') return plan
+  const dumped = dumpText(text)
+  const isSharded = catalog.distributed.some(({ kind }) => kind === 'sharded')
+  const sentAs = (isSharded ? withoutOwnConstraints(dumped ?? text) : undefined) ?? dumped
   return sentAs === undefined ? plan : { ...plan, ...{ sentAs, generic: false } }
 }

@@ -9,6 +9,7 @@ import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
 import { qualified, walk } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
+import { aliasFollows } from './own-in-catalogs.ts'
 import type { Known, Plan, SessionPidsPlan } from './plan.ts'
 import { closing, nextToken, type TextToken } from './text-scan.ts'
 
@@ -118,12 +119,4 @@ function call(text: string, start: number, name: string, known: Known, open: Tex
     { start, end: open.end, head: `weft.${name}(`, known: undefined, tail: '' },
     { start: close, end: close, head: isEmpty ? '' : ', ', known, tail: '' },
   ]
-}
-
-const NO_ALIAS =
-  /^(?:WHERE|GROUP|ORDER|HAVING|LIMIT|OFFSET|FETCH|FOR|UNION|INTERSECT|EXCEPT|WINDOW|JOIN|INNER|LEFT|RIGHT|FULL|CROSS|NATURAL|ON|USING|RETURNING|SET|TABLESAMPLE)$/
-
-function aliasFollows(next: TextToken | undefined): boolean {
-  if (next === undefined) return false
-  return next.word === '' || (/^\w+$/.test(next.word) && !NO_ALIAS.test(next.word))
 }
