@@ -144,6 +144,7 @@ export class ClientSession implements ExecContext, WatchedSession {
 
   /** Handles what the client has sent until a message makes us wait. */
   private pump(): void {
+    const { reader } = this.messages
     while (!this.busy && !this.closed) {
       if (this.out.isSlow) {
         // A client that does not take its answers gets no more of them.
@@ -152,9 +153,9 @@ export class ClientSession implements ExecContext, WatchedSession {
         this.out.onceDrained(() => this.idle())
         return
       }
-      if (!this.messages.reader.next()) break
-      const { type, buffer, start, end } = this.messages.reader
-      if (this.messages.reader.isRefused) this.refused(type, this.messages.refusal)
+      if (!reader.next()) break
+      const { type, buffer, start, end } = reader
+      if (reader.isRefused) this.refused(type, this.messages.refusal)
       else if (!this.text.isOther) this.message(type, buffer, start, end)
       else this.encoded(type, this.text.read(type, buffer.subarray(start, end)))
     }

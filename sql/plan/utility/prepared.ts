@@ -25,13 +25,12 @@ export function planPrepare(scope: Scope, stmt: PrepareStmt): Plan {
 export function planExecute(scope: Scope, stmt: ExecuteStmt): Plan {
   const { text } = scope.stmt
   const args = stmt.params === undefined ? [] : listItems(tokensOf(text), 3)
-  return {
-    ...common('EXECUTE', { generic: false, returnsRows: true }),
-    kind: 'prepared',
-    verb: 'execute',
-    name: stmt.name ?? '',
-    args: textsOf(text, args),
-  }
+  return execution(stmt, textsOf(text, args))
+}
+
+function execution({ name = '' }: ExecuteStmt, args: readonly string[]): PreparedPlan {
+  const plan = common('EXECUTE', { generic: false, returnsRows: true })
+  return { ...plan, kind: 'prepared', verb: 'execute', name, args }
 }
 
 /** EXPLAIN EXECUTE …, CREATE TABLE … AS EXECUTE …: EXECUTE is the first word at its level that can be one. */
@@ -41,14 +40,8 @@ export function planExecuteInside(scope: Scope, stmt: ExecuteStmt): PreparedPlan
   const at = executeToken(tokens)
   const args = stmt.params === undefined ? [] : listItems(tokens, at + 3)
   const last = args.length === 0 ? tokens[at + 1]! : tokens[tokenAt(tokens, args.at(-1)!.end)]!
-  return {
-    ...common('EXECUTE', { generic: false, returnsRows: true }),
-    kind: 'prepared',
-    verb: 'execute',
-    name: stmt.name ?? '',
-    args: textsOf(text, args),
-    around: { before: text.slice(0, tokens[at]!.start), after: text.slice(last.end) },
-  }
+  const around = { before: text.slice(0, tokens[at]!.start), after: text.slice(last.end) }
+  return { ...execution(stmt, textsOf(text, args)), around }
 }
 
 /** Any name may be EXECUTE, but none stands behind AS or an option of EXPLAIN and has a name behind it. */
