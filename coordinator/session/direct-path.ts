@@ -18,6 +18,7 @@ import { mayRunAgain } from '../execute/run-again.ts'
 import { needing, type ReplyConsumer, type ShardLine } from '../execute/shard-line.ts'
 import { type Batch, directBatch } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
+import type { MessageLoop } from './message-loop.ts'
 import type { Prepared } from './prepared.ts'
 import { endsSession } from './session-timers.ts'
 import type { SlowPath } from './slow-path.ts'
@@ -41,6 +42,7 @@ interface Direct {
  */
 export class DirectPath implements ReplyConsumer {
   private readonly session: ClientSession
+  private readonly loop: MessageLoop
   private readonly slow: SlowPath
   private readonly keys = new StatementKeys()
   private direct: Direct = NOTHING_DIRECT
@@ -53,8 +55,9 @@ export class DirectPath implements ReplyConsumer {
   /** ParseComplete is owed ahead of the answer; the statement it is for. */
   private owedParse: Prepared | undefined
 
-  constructor(session: ClientSession, slow: SlowPath) {
+  constructor(session: ClientSession, loop: MessageLoop, slow: SlowPath) {
     this.session = session
+    this.loop = loop
     this.slow = slow
   }
 
@@ -101,8 +104,8 @@ export class DirectPath implements ReplyConsumer {
     const { session, slow } = this
     const { tx } = session
     if (tx.kind !== 'explicit' || tx.failed || session.state.kept.size > 0) return false
-    session.occupy()
-    void slow.commitBlock().then(() => session.idle())
+    this.loop.occupy()
+    void slow.commitBlock().then(() => this.loop.idle())
     return true
   }
 
@@ -157,7 +160,7 @@ export class DirectPath implements ReplyConsumer {
   }
 
   private start(line: ShardLine, direct: Direct, looks = true): void {
-    this.session.occupy()
+    this.loop.occupy()
     this.direct = direct
     this.bytes = 0
     this.session.out.flush()
@@ -183,7 +186,7 @@ export class DirectPath implements ReplyConsumer {
     }
     session.timers.shardAnswered()
     session.out.sendEnd(this.done(line, chunk, ready))
-    session.idle()
+    this.loop.idle()
   }
 
   /** Notes what the end means for the transaction; the client must see the session's own status. */
@@ -229,13 +232,13 @@ export class DirectPath implements ReplyConsumer {
     if (parsed !== undefined) session.prepared.delete(parsed.name)
     if (!ends && mayRunAgain(error, sent)) {
       tx.lost = false
-      return session.runSlowly(direct)
+      return this.loop.runSlowly(direct)
     }
     if (endsSession(told)) return session.fatal(told)
     if (tx.kind === 'explicit') tx.failed = true
     session.out.push(errorResponse(told.fields))
     session.out.ready(session.statusByte())
-    session.idle()
+    this.loop.idle()
   }
 
   // Extended protocol

@@ -15,7 +15,6 @@ import { lockBeforeSnapshot } from '../execute/open-snapshot.ts'
 import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
 import { type PlanScope, refuseTooLong } from '../execute/planner.ts'
 import { run } from '../execute/run.ts'
-import { hasLapsed, isStaleMap, mayPlanAgain, mayRunAsItIs } from '../execute/run-again.ts'
 import { changesReported, isReported } from '../settings/reported.ts'
 import type { Batch } from './batch.ts'
 import { type BatchEnd, BatchRunner } from './batch-runner.ts'
@@ -23,14 +22,12 @@ import type { ClientSession } from './client-session.ts'
 import { beginEncoded } from './encoded-statement.ts'
 import { namesSaid } from './names-said.ts'
 import { Pins } from './pins.ts'
+import { Reruns } from './reruns.ts'
 import { SessionParameters } from './session-parameters.ts'
 import { endsSession } from './session-timers.ts'
 import { endsFailure, moved, rollsBack, simpleExecution, worded } from './simple-statement.ts'
 import { TransactionMemory } from './transaction-memory.ts'
 import { loadUncommitted } from './uncommitted-catalog.ts'
-
-/** How often a statement that had to make way for a cut is run anew, before the client hears of it. */
-const CUT_RETRIES = 5
 
 const COMMIT_COMPLETE = commandComplete('COMMIT')
 
@@ -46,6 +43,7 @@ export class SlowPath {
   private readonly session: ClientSession
   readonly batches: BatchRunner
   private readonly memory: TransactionMemory
+  private readonly reruns: Reruns
   private privateCatalog: Catalog | undefined
   /** A commit that must come to its end even if the client leaves. */
   private committing: Promise<void> | undefined
@@ -55,6 +53,7 @@ export class SlowPath {
     this.pins = new Pins(session)
     this.parameters = new SessionParameters(session)
     this.batches = new BatchRunner(session, this)
+    this.reruns = new Reruns(session, this)
     this.memory = new TransactionMemory(session.memory.account('transaction'), session.state.notifications)
   }
 
@@ -161,71 +160,16 @@ export class SlowPath {
     return this.session.timers.timed(() => this.untilRun(make, alone))
   }
 
-  private async untilRun(make: (scope: PlanScope) => Execution, alone: boolean): Promise<void> {
-    await this.concluded(await this.untilDone(make, alone), alone)
-  }
-
-  /** As often as the map changes: how long that may take only the client's own limits say. */
-  private async untilDone(make: (scope: PlanScope) => Execution, alone: boolean): Promise<Execution> {
-    const { session } = this
-    for (let attempt = 0; ; attempt++) {
-      const scope = await this.scope()
-      const { version } = session.node.catalogs.current
-      session.planVersion = version
-      const exec = make(scope)
-      const said = session.out.pushedBytes
-      const { writes } = session
-      try {
-        await this.execute(exec, alone)
-        return exec
-      } catch (error) {
-        const why = this.whyAgain(error, alone, session.writes === writes)
-        const isOver = session.closed || session.out.pushedBytes !== said
-        if (isOver || why === undefined || (why === 'cut' && attempt >= CUT_RETRIES)) throw error
-        await this.beginAnew(alone)
-        if (why === 'map') await session.node.catalogs.reload(version + 1)
-      }
-    }
-  }
-
-  /**
-   * Why a statement is to be run again of which the client has seen nothing. Nothing of it may be left: alone, its implicit
-   * transaction can be rolled back; else no part of it may have written.
-   */
-  private whyAgain(error: unknown, alone: boolean, unwritten: boolean): 'map' | 'cut' | undefined {
-    const { kind } = this.session.tx
-    if (alone && kind === 'implicit') {
-      if (isStaleMap(error)) return 'map'
-      return hasLapsed(error) ? 'cut' : undefined
-    }
-    if (unwritten && mayPlanAgain(error)) return 'map'
-    return alone && kind === 'none' && mayRunAsItIs(error) ? 'cut' : undefined
-  }
-
   /** Runs it again for as long as it is refused, or cancelled unseen, because the shard map has changed. */
-  async untilCurrent<T>(work: () => Promise<T>): Promise<T> {
-    const { session } = this
-    for (;;) {
-      const { version } = session.node.catalogs.current
-      session.planVersion = version
-      try {
-        return await work()
-      } catch (error) {
-        if (session.closed || !mayPlanAgain(error)) throw error
-        await this.beginAnew(false)
-        await session.node.catalogs.reload(version + 1)
-      }
-    }
+  untilCurrent<T>(work: () => Promise<T>): Promise<T> {
+    return this.reruns.untilCurrent(work)
   }
 
-  private async beginAnew(alone: boolean): Promise<void> {
-    const { session } = this
-    if (alone && session.tx.kind === 'implicit') await rollbackTransaction(session)
-    session.tx.failed = false
-    session.tx.lost = false
+  private async untilRun(make: (scope: PlanScope) => Execution, alone: boolean): Promise<void> {
+    await this.concluded(await this.reruns.untilDone(make, alone), alone)
   }
 
-  private async execute(exec: Execution, alone: boolean): Promise<void> {
+  async execute(exec: Execution, alone: boolean): Promise<void> {
     const { session } = this
     const { tx } = session
     const { plan } = exec

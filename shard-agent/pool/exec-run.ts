@@ -23,6 +23,7 @@ import {
 } from './exec-tables.ts'
 import { DISCARD_PLANS, type KeptPlans } from './kept-plans.ts'
 import type { Kept, ReplyScanner } from './reply-scanner.ts'
+import { ReplyStash } from './reply-stash.ts'
 import { slotGuardError } from './slot-guard-error.ts'
 import { SplitWrite } from './split-write.ts'
 import type { KnownStatements } from './statements.ts'
@@ -31,8 +32,6 @@ import type { KnownStatements } from './statements.ts'
 const JOIN_BYTES_MAX = 32 * 1024
 /** A COPY message cut off by its own failure is padded up to this; a larger rest costs the connection. */
 const COPY_PADDING_BYTES_MAX = 4 * 1024 * 1024
-/** Bytes kept back while a statement is being cancelled as stale, so that it can be run again unseen. */
-const STASH_BYTES_MAX = 64 * 1024
 
 /** Cached plan must not change result type; no such prepared statement; there is one of that name. */
 const OUTDATED_CODES: ReadonlySet<string> = new Set(['0A000', '26000', '42P05'])
@@ -71,8 +70,7 @@ export class ExecRun {
   /** What Postgres keeps planned means something else by now. */
   private discards = false
   private hasForwarded = false
-  private stash: Buffer[] = []
-  private stashBytes = 0
+  private readonly stash = new ReplyStash()
   /** The error that ended it was our cancel: it is left out, the owner's stale error takes its place. */
   private isStale = false
   private split: SplitWrite | undefined
@@ -295,26 +293,17 @@ export class ExecRun {
   forward(chunk: Buffer): void {
     if (this.owner.staleError !== undefined && !this.hasForwarded) {
       this.stash.push(chunk)
-      this.stashBytes += chunk.length
-      if (this.stashBytes > STASH_BYTES_MAX) this.flushStash()
+      if (this.stash.isFull) this.flushStash()
       return
     }
-    if (this.stash.length > 0) this.flushStash()
+    if (!this.stash.isEmpty) this.flushStash()
     this.hasForwarded = true
     this.owner.sink.data(chunk, 0)
   }
 
   private flushStash(): void {
-    const stash = this.takeStash()
     this.hasForwarded = true
-    for (const chunk of stash) this.owner.sink.data(chunk, 0)
-  }
-
-  private takeStash(): Buffer[] {
-    const stash = this.stash
-    this.stash = []
-    this.stashBytes = 0
-    return stash
+    for (const chunk of this.stash.take()) this.owner.sink.data(chunk, 0)
   }
 
   message(type: number, chunk: Buffer, start: number, end: number): Kept {
@@ -432,13 +421,10 @@ export class ExecRun {
   /** Hands out what is left of the replies. */
   stashed(): readonly Buffer[] {
     const completion = this.split?.takeCompletion()
-    if (this.stash.length === 0 && completion === undefined) return NO_CHUNKS
-    const stash = this.takeStash()
+    const stash = this.stash.take()
     return completion === undefined ? stash : [...stash, completion]
   }
 }
-
-const NO_CHUNKS: Buffer[] = []
 
 /** Belongs to no reply. */
 function isAside(type: number): boolean {
