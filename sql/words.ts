@@ -10,3 +10,15 @@ export function mayName(text: string, words: ReadonlySet<string>, name: string):
   const folded = name.toLowerCase()
   return isPlain(folded) ? words.has(folded) : text.toLowerCase().includes(folded.replaceAll('"', '""'))
 }
+
+const AFTER_NAME = '"?\\s*(?:\\(|/\\*|--)'
+
+/** Words only, and no query: the names of functions that something runs. */
+const NAMES = /^(?!.*\bselect\b)[\p{L}\p{N}_$" ]*$/iu
+
+/** Whether a text that may name a function may call it too. */
+export function mayCall(text: string, name: string): boolean {
+  if (NAMES.test(text)) return true
+  const written = name.replaceAll('"', '""').replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+  return new RegExp(written + AFTER_NAME, 'iu').test(text)
+}

@@ -63,7 +63,7 @@ async function runSignals(session: ClientSession, exec: Execution, known: KnownS
   const { plan } = exec
   if (plan.kind === 'refused') throw plan.error
   const isHome = plan.kind === 'forward' && (plan.route.kind === 'home' || plan.route.kind === 'any')
-  if (!isHome) throw weftError('not_supported', SIGNALS_ELSEWHERE)
+  if (!isHome || plan.tag === 'COPY') throw weftError('not_supported', SIGNALS_ELSEWHERE)
   const line = session.line(HOME)
   const collector = new Collector()
   sendAsWritten(session, line, { ...exec, maxRows: 0 }, collector)
@@ -79,8 +79,8 @@ async function runSignals(session: ClientSession, exec: Execution, known: KnownS
 }
 
 const SIGNALS_ELSEWHERE = {
-  what: 'pg_cancel_backend() and pg_terminate_backend() in a statement about sharded tables',
-  hint: 'Select the pids first, then call the function with each.',
+  what: 'pg_cancel_backend() and pg_terminate_backend() are not supported here',
+  hint: 'Select the pids first, then call the function with each in a SELECT without sharded tables.',
 }
 
 interface Wanted {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type CodePiece, codeGraph } from './code-graph.ts'
 import { ANY_EFFECTS, EFFECT, effectsOfText } from './effects.ts'
 
-const { settings, objects, advances, readsSequences, seeds } = EFFECT
+const { settings, objects, advances, readsSequences, seeds, backends } = EFFECT
 
 describe('effects of a text', () => {
   test.each([
@@ -25,6 +25,8 @@ describe('effects of a text', () => {
     ['PERFORM setseed(0.5)', seeds],
     ["EXECUTE 'x'", ANY_EFFECTS],
     ["SELECT U&'\\0061'", ANY_EFFECTS],
+    ["EXECUTE 'SELECT pg_cancel_backend($1)'", ANY_EFFECTS | backends],
+    ['NEW.by := pg_backend_pid()', backends],
   ])('effects: %s', (text, effects) => {
     expect(effectsOfText('plpgsql', text)).toBe(effects)
   })
@@ -89,6 +91,23 @@ describe('the graph of code', () => {
     ["SELECT set_config('a.b', 'c', true)", 0],
   ])('statement %s', (text, effects) => {
     expect(code.ofStatement(text)).toBe(effects)
+  })
+
+  test('what speaks of backends: where it is called, not where a column has the name', () => {
+    const told = codeGraph([
+      piece('function', 'status', 'RETURN pg_backend_pid()'),
+      piece('function', 'reads', 'SELECT status FROM t', 'sql'),
+      piece('function', 'calls', 'RETURN STATUS /* mine */ ( )'),
+      piece('write', 't', 'status BEFORE INSERT'),
+      piece('read', 'who', 'SELECT pid FROM pg_stat_activity'),
+    ])
+    const named = (effects: number) => (effects & backends) !== 0
+    expect(['status', 'reads', 'calls', 'none'].map((name) => named(told.ofFunction(name)))).toEqual([
+      ...[true, false, true, false],
+    ])
+    expect([told.ofRelation('t', 'read'), told.ofRelation('t', 'write')].map(named)).toEqual([false, true])
+    expect(named(told.ofRelation('who', 'read'))).toBe(true)
+    expect([told.namesBackends, code.namesBackends]).toEqual([true, false])
   })
 
   test('operators and casts show by no name: then any statement may do what they do', () => {

@@ -2,8 +2,16 @@
  * The code in a database, and what may become of the session that runs some of it: functions, and what tables, views and
  * types run by themselves. Texts are searched for words, schemas aside, so that no name is overlooked. PURE.
  */
-import { mayName, wordsOf } from '../words.ts'
-import { ANY_EFFECTS, type Effects, effectsOfText, type Language, NO_EFFECTS } from './effects.ts'
+import { mayCall, mayName, wordsOf } from '../words.ts'
+import {
+  ALL_EFFECTS,
+  ANY_EFFECTS,
+  EFFECT,
+  type Effects,
+  effectsOfText,
+  type Language,
+  NO_EFFECTS,
+} from './effects.ts'
 
 export interface CodePiece {
   /**
@@ -25,6 +33,8 @@ export interface Code {
   ofText(language: Language, text: string): Effects
   /** Of a statement's text: of all that it names, but not of what it says itself. */
   ofStatement(text: string): Effects
+  /** Any of it speaks of backends. */
+  readonly namesBackends: boolean
   /** Names of custom settings that any of it says. */
   readonly settingNames: readonly string[]
 }
@@ -50,6 +60,7 @@ export function codeGraph(pieces: readonly CodePiece[]): Code {
       const words = wordsOf(text)
       return effectsOfText(language, text, words) | graph.named(text, words, WRITES.test(text))
     },
+    namesBackends: graph.namesBackends,
     settingNames: [...new Set(pieces.flatMap(({ text }) => settingNamesIn(text ?? '')))],
     ofStatement: (text) => (graph.isEmpty ? NO_EFFECTS : graph.named(text, wordsOf(text), WRITES.test(text))),
   }
@@ -61,6 +72,7 @@ export const UNKNOWN_CODE: Code = {
   ofRelation: () => NO_EFFECTS,
   ofText: () => ANY_EFFECTS,
   ofStatement: () => NO_EFFECTS,
+  namesBackends: false,
   settingNames: [],
 }
 
@@ -108,7 +120,7 @@ class Graph {
 
   private grow(known: Known): boolean {
     const { piece, words, effects } = known
-    if (piece.text === undefined || effects === ANY_EFFECTS) return false
+    if (piece.text === undefined || effects === ALL_EFFECTS) return false
     const writes = piece.kind === 'write' || WRITES.test(piece.text)
     const grown = effects | this.named(piece.text, words, writes)
     if (grown === effects) return false
@@ -129,13 +141,21 @@ class Graph {
     return Object.values(this.byKind).every((names) => names.size === 0)
   }
 
+  get namesBackends(): boolean {
+    const all = Object.values(this.byKind).flatMap((names) => [...names.values()])
+    return all.some((effects) => (effects & EFFECT.backends) !== 0)
+  }
+
   /** Of all that a text may name. */
   named(text: string, words: ReadonlySet<string>, writes: boolean): Effects {
     const { read, write, type } = this.byKind
     let effects = this.anywhere
     for (const names of [this.byKind.function, read, type, ...(writes ? [write] : [])]) {
       for (const [name, its] of names) {
-        if ((effects | its) !== effects && mayName(text, words, name)) effects |= its
+        if ((effects | its) === effects || !mayName(text, words, name)) continue
+        // This one is refused, so a column of the name is not enough.
+        const isSure = names !== this.byKind.function || (its & EFFECT.backends) === 0 || mayCall(text, name)
+        effects |= isSure ? its : its & ~EFFECT.backends
       }
     }
     return effects

@@ -15,11 +15,16 @@ export const EFFECT = {
   seeds: 16,
   /** Runs statements that are put together as it runs: it may name any table. */
   dynamic: 32,
+  /** Speaks of backends: what it is told is about the one that runs it, which is no client's. Refused where it is run. */
+  backends: 64,
 } as const
 
 export type Effects = number
 export const NO_EFFECTS: Effects = 0
+/** Of a text that nobody can look into. That it speaks of backends is not supposed: most code does not. */
 export const ANY_EFFECTS: Effects = 63
+/** No more can be known of a text. */
+export const ALL_EFFECTS: Effects = ANY_EFFECTS | EFFECT.backends
 /** Of these something is to be seen in a backend afterwards, or nobody can tell that there is nothing. */
 export const STATE_EFFECTS: Effects = EFFECT.settings | EFFECT.objects | EFFECT.seeds | EFFECT.dynamic
 
@@ -29,6 +34,12 @@ const CALLS: ReadonlyMap<string, Effects> = new Map([
   ...each('nextval setval', EFFECT.advances),
   ...each('currval lastval', EFFECT.readsSequences),
   ...each('setseed', EFFECT.seeds),
+  ...each(
+    `pg_backend_pid pg_cancel_backend pg_terminate_backend pg_blocking_pids pg_isolation_test_session_is_blocked
+     pg_safe_snapshot_blocking_pids pg_stat_activity pg_stat_get_activity pg_stat_get_backend_pid pg_locks pg_lock_status
+     pg_log_backend_memory_contexts`,
+    EFFECT.backends,
+  ),
   ...each(
     `query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml table_to_xml table_to_xmlschema
      table_to_xml_and_xmlschema schema_to_xml schema_to_xmlschema schema_to_xml_and_xmlschema database_to_xml
@@ -73,9 +84,8 @@ export type Language = 'query' | 'sql' | 'plpgsql' | (string & {})
 /** Of a text, but for what other code does that it names. */
 export function effectsOfText(language: Language, text: string, words = wordsOf(text)): Effects {
   const folded = language.toLowerCase()
-  if (ESCAPED.test(text)) return ANY_EFFECTS
-  if (folded !== 'query' && folded !== 'sql' && folded !== 'plpgsql') return ANY_EFFECTS
-  let effects = NO_EFFECTS
+  const isKnown = folded === 'query' || folded === 'sql' || folded === 'plpgsql'
+  let effects = isKnown && !ESCAPED.test(text) ? NO_EFFECTS : ANY_EFFECTS
   for (const word of words) effects |= effectsOfCall(word)
   if (folded === 'query') return effects
   for (const word of words) effects |= effectsOfStatement(word)

@@ -3,6 +3,7 @@ import { analyze, type LiteralRange } from '../analyze/analyze.ts'
 import type { Catalog } from '../catalog.ts'
 import { as, type SelectStmt } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
+import { errorOfBackends } from './code-of-backends.ts'
 import { planDeclareFunction } from './declare-function.ts'
 import { dumpText } from './dump-text.ts'
 import { withoutOwnConstraints } from './own-in-catalogs.ts'
@@ -39,6 +40,8 @@ export function planStatement(
 ): Plan {
   const plain = (): Plan => withCode(planAsWritten(stmt, literals, catalog, ctx), stmt.text, catalog)
   try {
+    const error = errorOfBackends(stmt, catalog)
+    if (error) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     return planSessionPids(stmt, plain) ?? plain()
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)

@@ -9,6 +9,7 @@ import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
 import { qualified, walk } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
+import { backendsInCode } from './code-of-backends.ts'
 import { aliasFollows } from './own-in-catalogs.ts'
 import type { Known, Plan, SessionPidsPlan } from './plan.ts'
 import { closing, nextToken, type TextToken } from './text-scan.ts'
@@ -33,6 +34,12 @@ const KINDS: ReadonlySet<string> = new Set([
   'UpdateStmt',
   'DeleteStmt',
   'MergeStmt',
+  'CopyStmt',
+  'CallStmt',
+  'ExecuteStmt',
+  'ExplainStmt',
+  'DeclareCursorStmt',
+  'CreateTableAsStmt',
 ])
 
 /** Undefined: the statement has nothing of the kind. `plain`: its plan as written, for what it does to the session. */
@@ -40,6 +47,8 @@ export function planSessionPids(stmt: ParsedStatement, plain: () => Plan): Sessi
   if (!KINDS.has(stmt.kind) || !MENTIONED.test(stmt.text)) return undefined
   const count = countOf(stmt.node)
   if (count === 0) return undefined
+  // What is put into its query would stay there for good.
+  if (makesView(stmt.node)) throw backendsInCode('a materialized view')
   const places = placesIn(stmt.text)
   if (places.filter(({ known }) => known !== undefined).length !== count) {
     throw weftError('not_supported', UNREADABLE)
@@ -62,6 +71,14 @@ export function planSessionPids(stmt: ParsedStatement, plain: () => Plan): Sessi
 const UNREADABLE = {
   what: 'this way of writing the name of a function or view about backends is not supported',
   hint: 'Write pg_backend_pid, pg_stat_activity and the like without quotes, with or without pg_catalog ahead.',
+}
+
+function makesView(root: unknown): boolean {
+  let makes = false
+  walk(root, (kind, body) => {
+    if (kind === 'CreateTableAsStmt') makes ||= (body as Pg.CreateTableAsStmt).objtype === 'OBJECT_MATVIEW'
+  })
+  return makes
 }
 
 function isBuiltIn(schema: string | undefined): boolean {

@@ -268,3 +268,88 @@ describe('who waits, who is there', () => {
     expect(await value(client, `SELECT 'pg_backend_pid()'`)).toBe('pg_backend_pid()')
   })
 })
+
+describe('in code of the database', () => {
+  const REFUSED = /^code in the database that names backends \(.*\) is not supported: (.*)$/
+  const refusal = async (client: pg.Client, sql: string) => {
+    const { code, message } = await failure(client.query(sql))
+    return [code, REFUSED.exec(message)?.[1] ?? message]
+  }
+
+  test('what would run it is refused: functions, triggers, defaults, views, DO; what defines it is not', async () => {
+    const { client } = await weft()
+    await client.query(`
+      CREATE FUNCTION stop(p int) RETURNS bool LANGUAGE sql AS 'SELECT pg_cancel_backend(p)';
+      CREATE FUNCTION stops(p int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN public . STOP (p); END';
+      CREATE FUNCTION dynamic(p int) RETURNS bool LANGUAGE plpgsql
+        AS $$ DECLARE b bool; BEGIN EXECUTE 'SELECT pg_terminate_backend($1)' INTO b USING p; RETURN b; END $$;
+      CREATE PROCEDURE stopping() LANGUAGE plpgsql AS 'BEGIN PERFORM stops(1); END';
+      CREATE FUNCTION sign() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.by := pg_backend_pid(); RETURN NEW; END'`)
+    await client.query('CREATE TABLE job (id int, by int); CREATE TABLE log (stop text, by int)')
+    await client.query('CREATE TABLE other (id int, by int DEFAULT pg_backend_pid())')
+    await client.query('CREATE TRIGGER signs BEFORE INSERT ON job FOR EACH ROW EXECUTE FUNCTION sign()')
+    await client.query('CREATE VIEW busy AS SELECT pid FROM pg_stat_activity')
+    for (const [sql, what] of [
+      ['SELECT stop(1)', '"stop"'],
+      ['SELECT 1 WHERE public.stop(1)', '"stop"'],
+      ['SELECT stops(1)', '"stops"'],
+      ['SELECT dynamic(1)', '"dynamic"'],
+      ['CALL stopping()', '"stopping"'],
+      ['EXPLAIN ANALYZE SELECT stops(1)', '"stops"'],
+      ['COPY (SELECT stops(1)) TO STDOUT', '"stops"'],
+      ['CREATE TABLE made AS SELECT stop(1)', '"stop"'],
+      ['INSERT INTO job VALUES (1)', '"job"'],
+      ['WITH x AS (INSERT INTO job VALUES (1) RETURNING id) SELECT id FROM x', '"job"'],
+      ['COPY job FROM STDIN', '"job"'],
+      ['INSERT INTO other VALUES (1)', '"other"'],
+      ['SELECT * FROM busy', '"busy"'],
+      ['DO $$ BEGIN PERFORM stop(1); END $$', 'a DO block'],
+      ['DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity; END $$', 'a DO block'],
+      ['CREATE MATERIALIZED VIEW seen AS SELECT pid FROM pg_stat_activity', 'a materialized view'],
+      ['CREATE MATERIALIZED VIEW seen AS SELECT pid FROM busy', '"busy"'],
+    ] as const) {
+      expect([sql, ...(await refusal(client, sql))]).toEqual([sql, '0A000', what])
+    }
+    await client.query("INSERT INTO log (stop) VALUES ('stop') RETURNING stop")
+    expect(await value(client, 'SELECT count(*) FROM job')).toBe('0')
+    await client.query('DROP FUNCTION stops, stop CASCADE; DROP VIEW busy')
+  })
+
+  test('what the refusal says to do: a setting', async () => {
+    const { client, pid } = await weft()
+    await client.query("SELECT set_config('app.pid', pg_backend_pid()::text, false)")
+    await client.query(
+      `CREATE FUNCTION signed() RETURNS int LANGUAGE sql AS $$ SELECT current_setting('app.pid')::int $$`,
+    )
+    expect(await value(client, 'SELECT signed()')).toBe(pid)
+    expect(await value(client, 'SELECT signed() + 0 FROM s WHERE k = 3')).toBe(pid)
+  })
+})
+
+test('every statement that has a query: pids are those of sessions', async () => {
+  const { client, pid } = await weft()
+  const other = await weft()
+  const lines: string[] = []
+  client.on('notice', ({ message }) => lines.push(message ?? ''))
+  await client.query('CREATE TABLE kept AS SELECT pg_backend_pid() AS p')
+  expect(await value(client, 'SELECT p FROM kept')).toBe(pid)
+  await client.query(
+    'BEGIN; DECLARE c CURSOR FOR SELECT pid FROM pg_stat_activity WHERE pid = pg_backend_pid()',
+  )
+  expect(await value(client, 'FETCH c')).toBe(pid)
+  await client.query('COMMIT')
+  await client.query('PREPARE q(int) AS SELECT $1 + 0')
+  expect(await value(client, 'EXECUTE q(pg_backend_pid())')).toBe(pid)
+  await client.query(`CREATE PROCEDURE keep(p int) LANGUAGE sql AS 'INSERT INTO kept VALUES (p)'`)
+  await client.query('CALL keep(pg_backend_pid())')
+  expect(await value(client, 'SELECT count(*) FROM kept WHERE p = pg_backend_pid()')).toBe('2')
+  expect(await value(client, 'EXPLAIN SELECT pg_backend_pid()')).toContain('Result')
+  for (const sql of [
+    `EXPLAIN ANALYZE SELECT pg_cancel_backend(${other.pid})`,
+    `COPY (SELECT pg_cancel_backend(${other.pid})) TO STDOUT`,
+    `EXECUTE q(pg_cancel_backend(${other.pid})::int)`,
+  ]) {
+    expect([sql, (await failure(client.query(sql))).code]).toEqual([sql, '0A000'])
+  }
+  await client.query('DROP TABLE kept; DROP PROCEDURE keep')
+})

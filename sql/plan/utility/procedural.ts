@@ -1,10 +1,11 @@
 import type { CallStmt, DoStmt } from '@pgsql/types'
 import { traitsOf } from '../../analyze/traits.ts'
 import { UNKNOWN_CODE } from '../../code/code-graph.ts'
-import { STATE_EFFECTS } from '../../code/effects.ts'
+import { EFFECT, STATE_EFFECTS } from '../../code/effects.ts'
 import { mayEndTransaction, type Procedures } from '../../ends-transaction.ts'
 import { paramsOf, strings } from '../../parse/ast.ts'
 import { mayName, wordsOf } from '../../words.ts'
+import { backendsInCode } from '../code-of-backends.ts'
 import type { Plan } from '../plan.ts'
 import { functionError } from '../routing.ts'
 import { findOption, optionText } from './options.ts'
@@ -64,7 +65,9 @@ export function planDo(scope: Scope, stmt: DoStmt): Plan {
   }
   const { language, body } = codeOf(stmt)
   const commits = mayEndTransaction(language, body, scope.catalog.procedures ?? UNKNOWN) ? 'within' : 'apart'
-  const left = (scope.catalog.code ?? UNKNOWN_CODE).ofText(language, body) & STATE_EFFECTS
+  const all = (scope.catalog.code ?? UNKNOWN_CODE).ofText(language, body)
+  if ((all & EFFECT.backends) !== 0) return refused('DO', backendsInCode('a DO block'))
+  const left = all & STATE_EFFECTS
   const overrides: Overrides = { effects: leaving(left), generic: false, commits }
   // One that commits in its midst can have no other shard's work in its transaction.
   if (commits === 'apart' && makesShared(body)) return ddl('DO', 'home', { mirrors: true }, overrides)
