@@ -33,7 +33,7 @@ async function agent(flags: AgentFlags): Promise<void> {
   }
   const logger = createLogger({ level: flags.logLevel })
   await serve(
-    () => startAgentProcess({ config, shards, logger }),
+    (signal) => startAgentProcess({ config, shards, logger, signal }),
     (process) =>
       console.log(JSON.stringify({ event: 'up', shards: process.shards, adminUrl: process.adminUrl })),
   )

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { type Patience, untilReached } from '../cluster/patience.ts'
 import { evenSlots } from '../cluster/slots.ts'
 import { PgError } from '../errors/pg-error.ts'
 import type { AgentLink, LinkEvents, SignalVerb } from '../protocol/agent-link.ts'
@@ -42,6 +43,8 @@ export interface CoordinatorOptions {
   /** What sessions may make this node keep; default: by what the machine has. */
   readonly memory?: Partial<MemoryLimits>
   readonly planCache?: { readonly entriesMax: number; readonly textBytesMax: number }
+  /** With shards that are lost while it starts: they come back, as they do later. */
+  readonly patience?: Patience
 }
 
 export interface Coordinator {
@@ -80,19 +83,18 @@ const LISTENER_LIMITS: ListenerLimits = {
 }
 const NODE_LIMITS: NodeLimits = { pinsMax: 8, fenceTimeoutMs: 10_000, frameBytesMax: 256 << 20 }
 const PLAN_CACHE = { entriesMax: 5_000, textBytesMax: 32 << 20 }
-const START_ATTEMPTS = 60
-const START_AGAIN_MS = 500
 /** A third of the transactions' share is kept for single statements; half of that may go to those over several shards. */
 const STATEMENTS_SHARE = 6
 /** Until the agents have told how many they allow. */
 const TRANSACTIONS_AT_FIRST = 4
+const untold: Patience = { waiting: () => {} }
 
 /** Starts a coordinator on links that are up: installs what the shards need, loads the catalog, accepts clients. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   useParser(await ParserSupply.open())
   const internal = options.links.map((link, i) => new InternalConnection(link, i + 1))
   const home = internal[HOME]!
-  const catalogs = await untilReached(options.log, async () => {
+  const catalogs = await untilReached(options.patience ?? untold, async () => {
     await install(internal)
     return CatalogStore.open(home, options.links.length, new TypeNumbers(internal, options.log))
   })
@@ -180,20 +182,6 @@ function infoOf(
 function signalled(session: ClientSession, verb: SignalVerb): void {
   if (verb === 'cancel') session.cancel()
   else session.fatal(TERMINATED)
-}
-
-/** A shard that goes away while we start comes back, as one does later. */
-async function untilReached<T>(log: Logger, work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work()
-    } catch (error) {
-      const isLost = error instanceof PgError && /^(08|57P)/.test(error.code)
-      if (!isLost || attempt === START_ATTEMPTS) throw error
-      log.info({ why: error.message }, 'starting: a shard was lost; trying again')
-      await new Promise((resolve) => setTimeout(resolve, START_AGAIN_MS))
-    }
-  }
 }
 
 /** Brings schema weft up to date on every shard; home last, since it refers to what the others have. */

@@ -6,25 +6,36 @@ import { formatAddress } from '../cluster/config-schema.ts'
 import { MuxServer } from '../shard-agent/server/mux-server.ts'
 import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { readMuxTls } from './mux-tls.ts'
-import { agentGauges } from './node-metrics.ts'
-import { firstDown, type RunningAgent, startAgents, startLog } from './parts.ts'
+import { holdHistograms, shardGauges } from './node-metrics.ts'
+import { type LogHealth, type RunningAgent, shardSlots, startAgents, startLog } from './parts.ts'
 import { portError } from './ports.ts'
+import { whyDown } from './shard-slot.ts'
 
 export interface AgentProcessOptions {
   readonly config: ClusterConfig
   /** Ids of the shards whose agents run here. */
   readonly shards: readonly number[]
   readonly logger: Logger
+  /** Ends the wait for Postgres. */
+  readonly signal?: AbortSignal
+}
+
+interface Listening {
+  readonly id: number
+  readonly listen: string
 }
 
 export interface AgentProcess {
-  readonly shards: readonly { readonly id: number; readonly listen: string }[]
+  readonly shards: readonly Listening[]
   readonly adminUrl: string
   stop(): Promise<void>
 }
 
-/** For a rolling upgrade: the new agent is started first, and takes over when the old one stops. */
-const takeoverTimeoutMs = 60_000
+/**
+ * For a rolling upgrade: the new agent is started first, and takes over when the old one stops. After this time it says
+ * that it waits, and goes on.
+ */
+const takeoverTimeoutMs = 5_000
 
 /** `weft agent`: the agents of some shards, reached over the mux. */
 export function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
@@ -32,7 +43,7 @@ export function startAgentProcess(options: AgentProcessOptions): Promise<AgentPr
 }
 
 async function start(
-  { config, shards, logger }: AgentProcessOptions,
+  { config, shards, logger, signal }: AgentProcessOptions,
   cleanup: Cleanup,
 ): Promise<AgentProcess> {
   const own = config.shards.filter(({ id }) => shards.includes(id))
@@ -44,26 +55,36 @@ async function start(
     shardCount: config.shards.length,
     shardSetting: 'shards[].postgres:',
     logMayBeDown: true,
+    patience: { signal },
   }
-  const agents = await startAgents(options, await startLog(options, cleanup), cleanup)
-  const listening = []
-  for (const running of agents) listening.push(await listen(running, config, logger, cleanup))
-
+  const slots = shardSlots(options)
+  const logHealth: LogHealth = { why: undefined }
   const metrics = new Metrics()
-  agentGauges(metrics, agents)
+  shardGauges(metrics, slots)
+  // First of all: who waits for its Postgres says so.
   const admin = await startAdmin({
     ...config.agent.adminListen,
     metrics,
-    notReady: () => firstDown(agents),
+    notReady: () => whyDown(slots),
     status: () => ({
       role: 'agent',
       pid: process.pid,
       uptimeSeconds: Math.round(process.uptime()),
-      shards: agents.map(({ agent }) => agent.status()),
+      transactionLog: logHealth.why ?? 'reachable',
+      shards: slots.map((slot) => slot.status()),
     }),
     portSetting: 'agent.adminListen',
   })
   cleanup.add(() => admin.stop())
+  logger.info({ url: admin.url }, 'admin server: listening')
+
+  const txnLog = await startLog({ ...options, logHealth }, cleanup)
+  const listening: Listening[] = []
+  await startAgents(options, txnLog, cleanup, slots, async (running) => {
+    holdHistograms(metrics, running.agent)
+    listening.push(await listen(running, config, logger, cleanup))
+  })
+  listening.sort((a, b) => a.id - b.id)
   return { shards: listening, adminUrl: admin.url, stop: () => cleanup.run() }
 }
 
@@ -72,7 +93,7 @@ async function listen(
   config: ClusterConfig,
   logger: Logger,
   cleanup: Cleanup,
-) {
+): Promise<Listening> {
   const { cluster, muxTls, shards } = config
   const { host, port } = { host: config.agent.listenHost, port: shards[agent.shard]!.agent.port }
   const server = new MuxServer({

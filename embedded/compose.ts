@@ -3,19 +3,24 @@ import type { Metrics } from '../admin/metrics.ts'
 import { coordinatorIdFrom } from '../txn/gid.ts'
 import { postgresTxnLogConnections } from '../txn/log/postgres-txn-log.ts'
 import type { Cleanup } from './cleanup.ts'
-import { agentGauges, coordinatorGauges } from './node-metrics.ts'
+import { coordinatorGauges, holdHistograms, shardGauges } from './node-metrics.ts'
 import {
   type AgentsOptions,
   type CoordinatorPartOptions,
-  firstDown,
   makeClock,
+  shardSlots,
   startAgents,
   startCoordinatorPart,
   startLog,
 } from './parts.ts'
+import { whyDown } from './shard-slot.ts'
 
-export interface ComposeOptions extends AgentsOptions, Omit<CoordinatorPartOptions, 'id' | 'clock'> {
+export interface ComposeOptions
+  extends AgentsOptions,
+    Omit<CoordinatorPartOptions, 'id' | 'clock' | 'patience'> {
   readonly metrics: Metrics
+  /** Ends a start that waits. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface ComposedNode {
@@ -34,19 +39,27 @@ export async function composeNode(options: ComposeOptions, cleanup: Cleanup): Pr
   // The transaction log's connections are part of what the home shard may be asked for.
   const reserved = options.log.kind === 'postgres' ? postgresTxnLogConnections : 0
   const shards = options.shards.map((shard) => (shard.id === 0 ? { ...shard, reserved } : shard))
-  const agents = await startAgents({ ...options, shards }, log, cleanup)
+  const { signal, logger, metrics } = options
+  const slots = shardSlots(options)
+  await startAgents({ ...options, shards }, log, cleanup, slots)
+  const agents = slots.map(({ running }) => running!)
   const links = agents.map(({ agent }) => agent.connect(id))
   const clock = makeClock(options)
   const clocks = agents.map((one) => one.clock)
   // The shards may remember another time than this machine's, whose clock may have been set since.
   const times = clocks.map((one) => one.stamp())
   for (const one of [clock, ...clocks]) one.agree(times)
-  const coordinator = await startCoordinatorPart({ ...options, id, clock }, log, links, cleanup)
-  coordinatorGauges(options.metrics, coordinator)
-  agentGauges(options.metrics, agents)
+  const waiting = (why?: string): void => {
+    if (why !== undefined) logger.info({ why }, 'starting: waiting for a shard')
+  }
+  const part = { ...options, id, clock, patience: { signal, waiting } }
+  const coordinator = await startCoordinatorPart(part, log, links, cleanup)
+  coordinatorGauges(metrics, coordinator)
+  shardGauges(metrics, slots)
+  for (const { agent } of agents) holdHistograms(metrics, agent)
   return {
     port: coordinator.port,
-    notReady: () => firstDown(agents),
-    status: () => ({ ...coordinator.info(), shards: agents.map(({ agent }) => agent.status()) }),
+    notReady: () => whyDown(slots),
+    status: () => ({ ...coordinator.info(), shards: slots.map((slot) => slot.status()) }),
   }
 }

@@ -13,7 +13,9 @@ import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { ClockMeeting } from './clock-meeting.ts'
 import { readMuxTls } from './mux-tls.ts'
 import { coordinatorGauges } from './node-metrics.ts'
-import { makeClock, startCoordinatorPart, startLog } from './parts.ts'
+import { type LogHealth, makeClock, startCoordinatorPart, startLog } from './parts.ts'
+import { assertPortFree } from './ports.ts'
+import { ShardsUp } from './shards-up.ts'
 
 export interface CoordinatorProcessOptions {
   readonly config: ClusterConfig
@@ -39,6 +41,7 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
   const { cluster, database, log, maxClockOffsetMs } = config
   const { listen, auth, sessionsMax, memory, tls } = config.coordinator
   const id = coordinatorIdFrom(randomBytes(8))
+  const logHealth: LogHealth = { why: undefined }
   const node = {
     ...{ id, cluster, database, log, maxClockOffsetMs, listen, auth, sessionsMax, memory, logger },
     homeUrl: config.shards[0]!.postgres,
@@ -49,23 +52,44 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
       ? {}
       : { tls: { cert: readFileSync(tls.cert, 'utf8'), key: readFileSync(tls.key, 'utf8') } }),
   }
+  await assertPortFree(listen.host, listen.port, 'clients', 'coordinator.listen')
   const clock = makeClock(node)
-  const txnLog = await startLog(node, cleanup, id)
   const meeting = new ClockMeeting(clock)
   const links = connectAll(options, id, meeting, cleanup)
-  await untilAllUp(links, logger, signal)
-  meeting.agree()
-  const coordinator = await startCoordinatorPart({ ...node, clock }, txnLog, links, cleanup)
+  const shards = new ShardsUp(links, logger)
   const metrics = new Metrics()
-  coordinatorGauges(metrics, coordinator)
+  let coordinator: Coordinator | undefined
+  let waitsFor: string | undefined
+  // First of all: who waits for its shards says so.
   const admin = await startAdmin({
     ...config.coordinator.adminListen,
     metrics,
-    notReady: () => whoIsDown(links),
-    status: () => status(coordinator, links),
+    notReady: () => shards.why() ?? (coordinator === undefined ? (waitsFor ?? 'starting') : undefined),
+    status: async () => ({
+      role: 'coordinator',
+      pid: process.pid,
+      uptimeSeconds: Math.round(process.uptime()),
+      ...(coordinator === undefined
+        ? { waitsFor: shards.why() ?? waitsFor ?? 'starting' }
+        : coordinator.info()),
+      transactionLog: logHealth.why ?? 'reachable',
+      shards: await Promise.all(links.map(statusOf)),
+    }),
     portSetting: 'coordinator.adminListen',
   })
   cleanup.add(() => admin.stop())
+  logger.info({ url: admin.url }, 'admin server: listening')
+
+  const txnLog = await startLog({ ...node, logHealth }, cleanup, id)
+  await shards.untilUp(signal)
+  meeting.agree()
+  const waiting = (why?: string): void => {
+    waitsFor = why
+    if (why !== undefined) logger.info({ why }, 'starting: waiting for a shard')
+  }
+  const part = { ...node, clock, patience: { signal, waiting } }
+  coordinator = await startCoordinatorPart(part, txnLog, links, cleanup)
+  coordinatorGauges(metrics, coordinator)
   const { port } = coordinator
   return { port, listen: formatAddress({ ...listen, port }), adminUrl: admin.url, stop: () => cleanup.run() }
 }
@@ -84,45 +108,6 @@ function connectAll(
     cleanup.add(() => link.close())
     return link
   })
-}
-
-/** Agents may come up in any order, before or after us: there is no time limit. */
-function untilAllUp(
-  links: readonly AgentLink[],
-  log: Logger,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  return new Promise((done, fail) => {
-    const waiting = new Set(links.map((link) => link.shard))
-    signal?.addEventListener('abort', () => fail(signal.reason), { once: true })
-    for (const link of links) {
-      link.subscribe({
-        mapVersion: () => undefined,
-        quota: () => undefined,
-        down: (shard, why) => {
-          if (waiting.has(shard)) log.info({ shard, why }, 'waiting for the agent of a shard')
-        },
-        up: (shard) => {
-          waiting.delete(shard)
-          if (waiting.size === 0) done()
-        },
-      })
-    }
-  })
-}
-
-function whoIsDown(links: readonly AgentLink[]): string | undefined {
-  const down = links.find((link) => !link.isUp)
-  return down === undefined ? undefined : `shard ${down.shard} is down`
-}
-
-async function status(
-  coordinator: Coordinator,
-  links: readonly AgentLink[],
-): Promise<Record<string, unknown>> {
-  const shards = await Promise.all(links.map(statusOf))
-  const uptimeSeconds = Math.round(process.uptime())
-  return { role: 'coordinator', pid: process.pid, uptimeSeconds, ...coordinator.info(), shards }
 }
 
 async function statusOf(link: AgentLink): Promise<AgentStatus | { shard: number; up: false; error: string }> {

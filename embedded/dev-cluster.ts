@@ -103,6 +103,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
       takeoverTimeoutMs: 3000,
       logger,
       metrics,
+      signal: options.signal,
     },
     cleanup,
   )

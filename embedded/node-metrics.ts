@@ -1,7 +1,8 @@
 import type { Histogram, Labels, Metrics } from '../admin/metrics.ts'
 import type { Coordinator } from '../coordinator/main.ts'
 import type { AgentStatus } from '../protocol/agent-link.ts'
-import type { RunningAgent } from './parts.ts'
+import type { Agent } from '../shard-agent/main.ts'
+import type { ShardSlot } from './shard-slot.ts'
 
 export function coordinatorGauges(metrics: Metrics, coordinator: Coordinator): void {
   commitHistograms(metrics, coordinator)
@@ -56,26 +57,20 @@ function cutMetrics(metrics: Metrics, coordinator: Coordinator): void {
 const COMMIT_KINDS = ['local', 'statement', 'decided'] as const
 
 /** What cuts cost writers. Commits that find the gate open are not in it. */
-function holdHistograms(metrics: Metrics, agents: readonly RunningAgent[]): void {
+export function holdHistograms(metrics: Metrics, agent: Agent): void {
   const help = 'Time that commits were held at the gate for a cut; only those that were.'
-  for (const { agent } of agents) {
-    const { shard } = agent
-    const histograms = COMMIT_KINDS.map((kind) =>
-      metrics.histogram('weft_commit_held_seconds', help, { shard, kind }, holdBuckets),
-    )
-    const [local, statement, decided] = histograms as [Histogram, Histogram, Histogram]
-    const held = { local, statement, decided }
-    agent.onHeld((kind, heldMs) => held[kind].observe(heldMs / 1000))
-  }
+  const { shard } = agent
+  const histograms = COMMIT_KINDS.map((kind) =>
+    metrics.histogram('weft_commit_held_seconds', help, { shard, kind }, holdBuckets),
+  )
+  const [local, statement, decided] = histograms as [Histogram, Histogram, Histogram]
+  const held = { local, statement, decided }
+  agent.onHeld((kind, heldMs) => held[kind].observe(heldMs / 1000))
 }
 
-export function agentGauges(metrics: Metrics, agents: readonly RunningAgent[]): void {
+export function shardGauges(metrics: Metrics, slots: readonly ShardSlot[]): void {
   const each = (read: (status: AgentStatus) => number) => (): (readonly [Labels, number])[] =>
-    agents.map(({ agent }) => {
-      const status = agent.status()
-      return [{ shard: status.shard }, read(status)]
-    })
-  holdHistograms(metrics, agents)
+    slots.map((slot) => [{ shard: slot.shard }, read(slot.status())])
   const up = each((status) => (status.up ? 1 : 0))
   metrics.gauge('weft_shard_up', 'Whether the shard answers.', up)
   metrics.gauge(

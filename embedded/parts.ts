@@ -1,5 +1,6 @@
 import type { Logger } from '../admin/logger.ts'
 import type { Address, AuthRule, ClusterConfig, LogConfig } from '../cluster/config.ts'
+import { type Patience, untilReached } from '../cluster/patience.ts'
 import { version } from '../cluster/version.ts'
 import { CommitDriver } from '../coordinator/commit/commit.ts'
 import { type Coordinator, startCoordinator } from '../coordinator/main.ts'
@@ -14,6 +15,7 @@ import { explainShardError } from './explain.ts'
 import { nodeFailpoints } from './failpoint-control.ts'
 import { openLog } from './log.ts'
 import { portError } from './ports.ts'
+import { ShardSlot } from './shard-slot.ts'
 
 /** The parts of a node, as `weft dev`, `weft coordinator` and `weft agent` put them together. */
 export interface NodeOptions {
@@ -27,6 +29,13 @@ export interface NodeOptions {
   readonly shardSetting: string
   /** Serve also while the log is down. */
   readonly logMayBeDown?: boolean
+  /** What `startLog` keeps up to date. */
+  readonly logHealth?: LogHealth
+}
+
+export interface LogHealth {
+  /** Undefined: it is in reach. */
+  why: string | undefined
 }
 
 /** The transaction log; `coordinatorId` registers a coordinator with it. */
@@ -35,13 +44,14 @@ export async function startLog(
   cleanup: Cleanup,
   coordinatorId?: string,
 ): Promise<TxnLog> {
-  const { cluster, homeUrl, logger, shardSetting } = options
+  const { cluster, homeUrl, logger, shardSetting, logHealth } = options
   const log = await openLog({
     config: options.log,
     homeUrl,
     cluster,
     ...(coordinatorId === undefined ? {} : { coordinatorId }),
     onHealth: (reachable, why) => {
+      if (logHealth !== undefined) logHealth.why = reachable ? undefined : why
       if (reachable) logger.info('transaction log: reachable')
       else logger.warn({ why }, 'transaction log: out of reach')
     },
@@ -67,6 +77,8 @@ export interface AgentsOptions extends NodeOptions {
   readonly shardCount: number
   /** How long to wait for another agent of the shard to give way. */
   readonly takeoverTimeoutMs: number
+  /** Wait for servers that are not there yet. Absent: the start fails. */
+  readonly patience?: { readonly signal?: AbortSignal | undefined }
 }
 
 export interface RunningAgent {
@@ -75,33 +87,48 @@ export interface RunningAgent {
   readonly clock: HlcClock
 }
 
+export function shardSlots({ shards, pool }: AgentsOptions): ShardSlot[] {
+  return shards.map(({ id }) => new ShardSlot(id, pool.size))
+}
+
+/** Starts the agents of `slots`, each given to `serve` as soon as it is up. Resolves when all are. */
 export async function startAgents(
   options: AgentsOptions,
   txnLog: TxnLog,
   cleanup: Cleanup,
-): Promise<RunningAgent[]> {
+  slots: readonly ShardSlot[],
+  serve: (running: RunningAgent) => unknown = () => {},
+): Promise<void> {
+  const { signal } = options.patience ?? {}
+  // One that will never come up ends the wait of the others.
+  const failed = new AbortController()
+  const signals = signal === undefined ? [failed.signal] : [failed.signal, signal]
+  const startOne = async (shard: AgentShard, slot: ShardSlot): Promise<void> => {
+    const running = await startOneAgent(options, txnLog, shard, slot, AbortSignal.any(signals))
+    cleanup.add(() => running.agent.stop())
+    slot.running = running
+    await serve(running)
+  }
   // All of them settle before a failure is reported: none may come up after the cleanup.
-  const results = await Promise.allSettled(
-    options.shards.map(async (shard) => {
-      const running = await startOneAgent(options, txnLog, shard)
-      cleanup.add(() => running.agent.stop())
-      return running
-    }),
+  await Promise.allSettled(
+    options.shards.map((shard, i) =>
+      startOne(shard, slots[i]!).catch((error: unknown) => failed.abort(error)),
+    ),
   )
-  return results.map((result) => {
-    if (result.status === 'rejected') throw result.reason
-    return result.value
-  })
+  failed.signal.throwIfAborted()
 }
 
 async function startOneAgent(
   options: AgentsOptions,
   txnLog: TxnLog,
   { id: shard, postgres: url, reserved = 0 }: AgentShard,
+  slot: ShardSlot,
+  signal: AbortSignal,
 ): Promise<RunningAgent> {
   const { cluster, shardCount, pool, inDoubtAfterMs, takeoverTimeoutMs, logger } = options
-  let clock: HlcClock | undefined
-  try {
+  // Each try begins from nothing: what a lost server leaves of one is gone with it.
+  const start = async (): Promise<RunningAgent> => {
+    let clock: HlcClock | undefined
     const agent = await startAgent({
       shard,
       cluster,
@@ -120,6 +147,13 @@ async function startOneAgent(
     })
     invariant(clock !== undefined, 'an agent serves without a clock')
     return { agent, clock }
+  }
+  const waiting = (why?: string): void => {
+    slot.waitsFor = why ?? 'starting'
+    if (why !== undefined) logger.info({ shard, why }, 'agent: waiting for its Postgres')
+  }
+  try {
+    return await (options.patience === undefined ? start() : untilReached({ signal, waiting }, start))
   } catch (error) {
     throw explainShardError(error, shard, url, options.shardSetting)
   }
@@ -153,6 +187,7 @@ export interface CoordinatorPartOptions extends NodeOptions {
   readonly memory?: ClusterConfig['coordinator']['memory']
   /** The one that its links use. */
   readonly clock: HlcClock
+  readonly patience: Patience
 }
 
 /** A coordinator on links that are up. */
@@ -163,6 +198,7 @@ export async function startCoordinatorPart(
   cleanup: Cleanup,
 ): Promise<Coordinator> {
   const { id, cluster, database, listen, auth, tls, sessionsMax, memory = {}, clock, logger } = options
+  const { patience } = options
   const failpoints = nodeFailpoints()
   try {
     const coordinator = await startCoordinator({
@@ -175,6 +211,7 @@ export async function startCoordinatorPart(
       links,
       commits: new CommitDriver({ log, clock, coordinatorId: id, cluster, failpoints }),
       log: logger,
+      patience,
       listenerLimits: { sessionsMax },
       memory: memoryLimits(memory),
     })
@@ -190,10 +227,4 @@ const MB = 1 << 20
 function memoryLimits({ nodeMb, sessionMb }: ClusterConfig['coordinator']['memory']): Partial<MemoryLimits> {
   const ofNode = nodeMb === undefined ? {} : memoryLimitsOf(nodeMb * MB)
   return sessionMb === undefined ? ofNode : { ...ofNode, sessionBytes: sessionMb * MB }
-}
-
-/** Why a node with these shards cannot serve; undefined when it can. */
-export function firstDown(agents: readonly RunningAgent[]): string | undefined {
-  const down = agents.map(({ agent }) => agent.status()).find((status) => !status.up)
-  return down === undefined ? undefined : `shard ${down.shard} is down: ${down.error ?? 'starting'}`
 }

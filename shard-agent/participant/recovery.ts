@@ -215,7 +215,8 @@ export class Recovery {
       return listed.filter((record) => this.isOrphan(record)).length
     } catch {
       this.counters.errors++
-      return 0
+      // What the log holds is not known: it is out of reach, as it is when everything starts anew. Soon again, then.
+      return 1
     }
   }
 

@@ -29,6 +29,8 @@ export interface TestNode {
   readonly isRunning: boolean
   /** Resolves when it serves; rejects with what it said when it does not. */
   start(): Promise<void>
+  /** Resolves when its admin server answers, which it does before it serves. */
+  answers(): Promise<void>
   /** SIGKILL, and until it is gone. */
   kill(): Promise<void>
   /** SIGTERM, and until it is gone. */
@@ -47,6 +49,8 @@ export interface TestNode {
   /** All it has printed. */
   output(): string
   isReady(): Promise<boolean>
+  /** Why it does not serve; undefined when it does. */
+  notReady(): Promise<string | undefined>
   /** What its admin server says. */
   status(): Promise<unknown>
 }
@@ -272,7 +276,9 @@ class Node implements TestNode {
     })
     this.child = child
     this.news = []
+    this.adminUrl = ''
     let stdout = ''
+    let stderr = ''
     child.on('message', (news: FailpointNews) => {
       this.news.push(news)
       this.wakeAll()
@@ -280,14 +286,20 @@ class Node implements TestNode {
     child.on('exit', () => this.wakeAll())
     child.stderr?.on('data', (chunk: Buffer) => {
       this.said += chunk.toString()
+      stderr += chunk.toString()
+      this.adminUrl ||= /"url":"([^"]+)","msg":"admin server: listening"/.exec(stderr)?.[1] ?? ''
+      this.wakeAll()
     })
     child.stdout?.on('data', (chunk: Buffer) => {
       stdout += chunk.toString()
       this.said += chunk.toString()
       this.wakeAll()
     })
-    const up = await this.wait(() => stdout.split('\n').find((line) => line.startsWith('{"event":"up"')))
-    this.adminUrl = (JSON.parse(up) as { adminUrl: string }).adminUrl
+    await this.wait(() => stdout.split('\n').find((line) => line.startsWith('{"event":"up"')))
+  }
+
+  async answers(): Promise<void> {
+    await this.wait(() => this.adminUrl || undefined)
   }
 
   /** Until `find` finds something; rejects when the process ends before. */
@@ -357,6 +369,11 @@ class Node implements TestNode {
     if (!this.isRunning) return false
     const answer = await fetch(`${this.adminUrl}/ready`).catch(() => undefined)
     return answer?.status === 200
+  }
+
+  async notReady(): Promise<string | undefined> {
+    const answer = await fetch(`${this.adminUrl}/ready`)
+    return ((await answer.json()) as { why?: string }).why
   }
 
   async status(): Promise<unknown> {

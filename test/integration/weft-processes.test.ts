@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -145,6 +145,40 @@ test('weft agent: its port is taken: names the setting', async () => {
   expect(end.code).toBe(1)
   expect(end.stderr).toContain(`weft: port ${agentPorts[1]} (agent of shard 1) is already in use`)
   expect(end.stderr).toContain('shards[1].agent')
+})
+
+test('weft agent: a password is wrong while another shard is waited for: ends at once, in one line', async () => {
+  const { config } = await twoShards('scram-sha-256')
+  const text = readFileSync(config, 'utf8')
+  writeFileSync(config, text.replaceAll('postgres:secret@', 'postgres:wrong@'))
+  await servers[0]!.crash()
+  const end = await run('agent', '--config', config).finished
+  expect(end.code).toBe(1)
+  const said = end.stderr.split('\n').filter((line) => line.startsWith('weft: '))
+  expect(said).toEqual([
+    expect.stringMatching(/^weft: shard 1 .*: password authentication failed for user "postgres"/),
+  ])
+  // Also when that is the home shard's, where the log is.
+  await servers[0]!.restart()
+  const again = await run('agent', '--config', config, '--shard', '1').finished
+  expect(again.code).toBe(1)
+  expect(again.stderr).toMatch(/^weft: shard 0 .*: password authentication failed for user "postgres"/m)
+})
+
+test('weft agent: a signal while it waits for its Postgres: ends; `weft status` said what for', async () => {
+  const { config } = await twoShards()
+  await Promise.all(servers.map((server) => server.crash()))
+  const agent = run('agent', '--config', config)
+  await vi.waitFor(() => expect(agent.errors()).toContain('agent: waiting for its Postgres'), {
+    timeout: 20_000,
+  })
+  const [, url = ''] = /"url":"([^"]+)","msg":"admin server: listening"/.exec(agent.errors()) ?? []
+  const status = await runWeft(['status', '--admin', url]).finished
+  expect(status.stdout).toMatch(/^transactionLog +connect ECONNREFUSED/m)
+  expect(status.stdout).toMatch(
+    /^ +[01] +false .* shard [01] cannot be reached at 127\.0\.0\.1:\d+: connect ECONNREFUSED/m,
+  )
+  await stop(agent)
 })
 
 test('weft coordinator: a signal while it waits for its agents: ends', async () => {

@@ -43,3 +43,16 @@ test('drop queue: closed: tried a last time, and no more', async () => {
   await vi.advanceTimersByTimeAsync(10_000)
   expect(log.attempts).toBe(1)
 })
+
+test('drop queue: the server crashed: what it dropped a moment ago is dropped again, and nothing older', async () => {
+  const { log, drops } = setUp()
+  log.isUp = true
+  drops.add(['a'])
+  await vi.advanceTimersByTimeAsync(5000)
+  drops.add(['b'])
+  await vi.advanceTimersByTimeAsync(1000)
+  drops.again()
+  drops.again()
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(log.dropped).toEqual(['a', 'b', 'b'])
+})

@@ -93,6 +93,8 @@ export class CreateGroups {
 /** Tried again so long after it failed, and kept for that so many: the rest is left to `sweep` and `confirm`. */
 const dropAgainMs = 1_000
 const dropsKeptMax = 100_000
+/** Longer than a server keeps a commit that was not waited for from the disk: three times `wal_writer_delay`. */
+const durableAfterMs = 2_000
 
 /** Collects the records to drop: nobody waits for them. */
 export class DropQueue {
@@ -100,6 +102,8 @@ export class DropQueue {
   private readonly groupMax: number
   private readonly afterMs: number
   private txnIds: string[] = []
+  /** Dropped, but perhaps not durably. */
+  private recent: { readonly txnIds: readonly string[]; readonly atMs: number }[] = []
   private timer: NodeJS.Timeout | undefined
   private closed = false
   private flushing: Promise<void> = Promise.resolve()
@@ -135,9 +139,21 @@ export class DropQueue {
     this.txnIds = []
     for (let i = 0; i < txnIds.length; i += this.groupMax) {
       const group = txnIds.slice(i, i + this.groupMax)
-      this.flushing = this.flushing.then(() => this.drop(group)).catch(() => this.keep(group))
+      this.flushing = this.flushing.then(() => this.dropNow(group)).catch(() => this.keep(group))
     }
     return this.flushing
+  }
+
+  private async dropNow(txnIds: readonly string[]): Promise<void> {
+    await this.drop(txnIds)
+    const now = performance.now()
+    while (this.recent[0] !== undefined && this.recent[0].atMs < now - durableAfterMs) this.recent.shift()
+    this.recent.push({ txnIds, atMs: now })
+  }
+
+  /** The log's server may have crashed: what it had dropped last may be there again. */
+  again(): void {
+    for (const { txnIds } of this.recent.splice(0)) this.add(txnIds)
   }
 
   /** The log was out of reach; nothing else needs the records, so they can go later. */

@@ -49,7 +49,7 @@ export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
   groupMax: 256,
   writersMax: 1,
   queryTimeoutMs: 5_000,
-  registrationTtlMs: 20_000,
+  registrationTtlMs: 10_000,
   dropAfterMs: 100,
 }
 
@@ -74,7 +74,11 @@ export class PostgresTxnLog implements TxnLog {
     const connect = (): Promise<LogConnection> => (options.connect ?? connectLog)(options)
     const { writersMax, groupMax, dropAfterMs } = this.limits
     this.writers = Array.from({ length: writersMax }, () => new Lane(connect))
-    this.desk = new Lane(connect)
+    this.desk = new Lane(async () => {
+      const connection = await connect()
+      this.drops.again()
+      return connection
+    })
     // A drop that is lost in a crash is made up for by `sweep` and `confirm`: it need not wait for the disk.
     this.dropper = new Lane(async () => {
       const connection = await connect()
