@@ -92,6 +92,8 @@ export interface Catalog {
   readonly equalitySchemas?: ReadonlySet<string>
   /** True when a function of this name outside pg_catalog exists: a call of it may do anything. */
   isUserFunction(name: string): boolean
+  /** Functions of Postgres' own that may give something else on another server. Absent: none. */
+  readonly unlikeFunctions?: ReadonlySet<string>
   /** Procedures outside pg_catalog. Absent: any may end a transaction. */
   readonly procedures?: Procedures
   /** What code outside pg_catalog may do to a session. Absent: a function may do anything. */

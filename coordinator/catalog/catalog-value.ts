@@ -1,7 +1,7 @@
 import type { Catalog, Relation } from '../../sql/catalog.ts'
 import { type CodePiece, codeGraph } from '../../sql/code/code-graph.ts'
 import type { Procedures } from '../../sql/ends-transaction.ts'
-import { tablesInFunctions } from './function-bodies.ts'
+import { partialTables, tablesInFunctions } from './function-bodies.ts'
 
 export interface CatalogParts {
   readonly version: number
@@ -15,6 +15,7 @@ export interface CatalogParts {
   readonly procedures?: Procedures
   readonly code?: readonly CodePiece[]
   /** See `Catalog`. */
+  readonly unlikeFunctions?: ReadonlySet<string>
   readonly equalitySchemas?: ReadonlySet<string>
 }
 
@@ -47,10 +48,11 @@ export function makeCatalog(parts: CatalogParts): Catalog {
     resolve,
     distributed: parts.relations.filter((r) => r.kind === 'sharded' || r.kind === 'reference'),
     ...(parts.equalitySchemas === undefined ? {} : { equalitySchemas: parts.equalitySchemas }),
+    ...(parts.unlikeFunctions === undefined ? {} : { unlikeFunctions: parts.unlikeFunctions }),
     hasName: (name) => plannedNames.has(name),
     isUserFunction: (name) => parts.functionBodies.has(name),
     ...(parts.procedures === undefined ? {} : { procedures: parts.procedures }),
-    ...(parts.code === undefined ? {} : { code: codeGraph(parts.code) }),
+    ...(parts.code === undefined ? {} : { code: codeGraph(parts.code, partialTables(parts.relations)) }),
     tableInFunction: (name) => inFunctions.get(name),
   }
 }

@@ -81,7 +81,7 @@ UNION ALL
 SELECT 'write', c.relname, 'sql', pg_get_ruledef(r.oid)
 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class ${OF_USERS} WHERE r.rulename <> '_RETURN'
 UNION ALL
-SELECT 'read', c.relname, 'query', concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+SELECT 'read', c.relname, 'sql', concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid ${OF_USERS}
 UNION ALL
 SELECT kind, c.relname, 'query', quote_ident(child.relname)

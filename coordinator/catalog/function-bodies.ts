@@ -1,4 +1,5 @@
 import type { Relation } from '../../sql/catalog.ts'
+import type { PartialTables } from '../../sql/code/code-graph.ts'
 import { mayName, wordsOf } from '../../sql/words.ts'
 
 const WRITES = /\b(insert|update|delete|merge|truncate|copy|execute)\b/i
@@ -17,8 +18,7 @@ export function tablesInFunctions(
   relations: readonly Relation[],
 ): ReadonlyMap<string, string> {
   const found = new Map<string, string>()
-  const sharded = withViews(relations)
-  const references = relations.filter((r) => r.kind === 'reference').map((r) => r.name)
+  const { sharded, references } = partialTables(relations)
   if (sharded.length + references.length === 0) return found
   const texts = new Map([...bodies].map(([name, text]) => [name, toText(text)]))
   for (const [name, text] of texts) {
@@ -34,6 +34,12 @@ export function tablesInFunctions(
     }
   }
   return found
+}
+
+/** Tables of which code that runs on a shard sees, or changes, a part. */
+export function partialTables(relations: readonly Relation[]): PartialTables {
+  const references = relations.filter((r) => r.kind === 'reference').map((r) => r.name)
+  return { sharded: withViews(relations), references }
 }
 
 /** Names of the sharded tables and of the views over them. */

@@ -1,6 +1,7 @@
 import { slotTable } from '../../cluster/slots.ts'
 import { invariant } from '../../errors/pg-error.ts'
 import { SetupError } from '../../errors/setup-error.ts'
+import { ALIKE } from '../../sql/analyze/functions.ts'
 import type { Catalog, Column, KeyType, Relation, RelationKind } from '../../sql/catalog.ts'
 import type { CodePiece } from '../../sql/code/code-graph.ts'
 import { endsOfProcedures, type Procedure } from '../../sql/ends-transaction.ts'
@@ -45,9 +46,14 @@ async function readParts(query: CatalogQuery, shardCount: number): Promise<Catal
     relations,
     equalitySchemas: new Set((await rows(queries.equalitySchemasSql)).map((r) => r[0]!)),
     systemNames: new Set((await rows(queries.systemNamesSql)).map((r) => r[0]!)),
+    unlikeFunctions: unlikeOf(await rows(queries.notImmutableSql)),
     ...functionsOf(await rows(queries.functionsSql)),
     code: (await rows(codeSql)).map(toPiece),
   })
+}
+
+function unlikeOf(rows: readonly Row[]): ReadonlySet<string> {
+  return new Set(rows.map(([name]) => name!).filter((name) => !ALIKE.has(name)))
 }
 
 /** Functions of one name are taken together. */

@@ -70,3 +70,8 @@ FROM pg_proc p
 JOIN pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`
+
+/** Of Postgres' own: names of functions of which one at least does not depend on its arguments only. */
+export const notImmutableSql = `
+SELECT DISTINCT proname FROM pg_proc
+WHERE pronamespace = 'pg_catalog'::regnamespace AND provolatile <> 'i' AND prokind IN ('f', 'a', 'w')`

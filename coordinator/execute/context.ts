@@ -2,7 +2,7 @@ import type { AgentLink, Settings, StatementRef } from '../../protocol/agent-lin
 import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import type { Effects } from '../../sql/code/effects.ts'
-import type { Plan, PreparedPlan, SessionPidsPlan } from '../../sql/plan/plan.ts'
+import type { Plan, PreparedPlan, Reach, SessionPidsPlan } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
 import type { MemoryBudget } from '../memory/memory-budget.ts'
@@ -94,6 +94,8 @@ export interface SessionState {
   leaving: Effects
   /** What fetching from the open cursors may leave. */
   cursorsLeave: Effects
+  /** What fetching from the open cursors may read. */
+  cursorsReach: Reach | undefined
   /** The session has seeded random(), on a backend that it keeps. */
   seeded: boolean
   /** Names of the session's temporary relations. */

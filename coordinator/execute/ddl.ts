@@ -8,6 +8,7 @@ import { settleAll } from './forward.ts'
 import { needsNoMap } from './map-change.ts'
 import { mirrorShared } from './mirror-shared.ts'
 import { withPortableSettings } from './portable-settings.ts'
+import { runReaching } from './reach.ts'
 import { type Collected, tagWithCount } from './replies.ts'
 import { commitsOf, endOfWrite, queryShard, settle, simpleQuery } from './send.ts'
 import { SessionRunner } from './session-runner.ts'
@@ -33,10 +34,11 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
     plan.declare === undefined &&
     plan.tidySql === undefined &&
     !plan.changesMap &&
-    plan.mirrors !== true
+    plan.mirrors !== true &&
+    plan.reach === undefined
   if (alone) await ctx.admit()
   else await ctx.needTransaction()
-  const home = await runOnHome(ctx, plan, homeSql)
+  const home = await reaching(ctx, plan, () => runOnHome(ctx, plan, homeSql))
   if (plan.tidySql !== undefined) await runOn(ctx, plan, HOME, plan.tidySql)
   // A declaration looks at other tables too.
   if (plan.declare === undefined) needsNoMap(ctx)
@@ -46,6 +48,11 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   if (plan.changesMap) markMapChanged(ctx)
   if (DEFAULTS_OF.has(plan.tag)) ctx.tx.defaultsChanged = true
   ctx.out.hold(home.tag === '' ? commandComplete(plan.tag) : tagWithCount(home.tag, home.count))
+}
+
+/** What follows on home is Weft's own. */
+function reaching<T>(ctx: ExecContext, plan: DdlPlan, work: () => Promise<T>): Promise<T> {
+  return plan.reach === undefined ? work() : runReaching(ctx, plan, plan.reach, work)
 }
 
 function mirror(ctx: ExecContext): Promise<void> {

@@ -1,7 +1,7 @@
 import { assertNever } from '../../errors/pg-error.ts'
 import { EMPTY_QUERY_RESPONSE } from '../../protocol/wire/backend-messages.ts'
 import type { Effects } from '../../sql/code/effects.ts'
-import type { Plan } from '../../sql/plan/plan.ts'
+import type { Plan, Reach } from '../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { runCopy } from './copy.ts'
 import { runCursor } from './cursor.ts'
@@ -12,6 +12,7 @@ import { runForward } from './forward.ts'
 import { runInsert } from './insert.ts'
 import { runInsertSelect } from './insert-select.ts'
 import { deferNotification, notificationOf } from './notify.ts'
+import { runReaching } from './reach.ts'
 import { runSetting } from './setting.ts'
 import { runTransactionControl } from './transaction-control.ts'
 
@@ -29,6 +30,23 @@ function leavesOf({ state }: ExecContext, plan: Plan): Effects {
 export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   const { plan } = exec
   ctx.state.leaving |= leavesOf(ctx, plan)
+  const reach = reachOf(ctx, plan)
+  if (reach === undefined || plan.kind === 'ddl') return dispatch(ctx, exec)
+  return runReaching(ctx, plan, reach, () => dispatch(ctx, exec))
+}
+
+/** A cursor's query runs when it is fetched from. */
+function reachOf({ state }: ExecContext, plan: Plan): Reach | undefined {
+  if (plan.kind !== 'cursor') return plan.reach
+  if (plan.verb === 'declare' && plan.reach !== undefined) {
+    const tables = [...(state.cursorsReach?.tables ?? []), ...plan.reach.tables]
+    state.cursorsReach = { tables, onCopies: false }
+  }
+  return state.cursorsReach
+}
+
+async function dispatch(ctx: ExecContext, exec: Execution): Promise<void> {
+  const { plan } = exec
   switch (plan.kind) {
     case 'forward': {
       const notification = ctx.tx.isOpen ? notificationOf(exec) : undefined

@@ -184,6 +184,11 @@ export class Transaction {
     this.keep({ sql })
   }
 
+  /** Shards that join from now on are not told. */
+  dropReplay(sql: string): void {
+    this.setReplay(this.replay.filter((replayed) => replayed.sql !== sql))
+  }
+
   savepoint(sql: string, savepoint: string, notifications: number): void {
     this.keep({ sql, savepoint, notifications, modes: this.modes })
   }

@@ -32,6 +32,7 @@ export function initialState({ user, database }: SessionOptions): SessionState {
     kept: new Set(),
     leaving: 0,
     cursorsLeave: 0,
+    cursorsReach: undefined,
     seeded: false,
     tempTables: new Set(),
     cursors: new Map(),

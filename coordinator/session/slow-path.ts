@@ -300,6 +300,7 @@ export class SlowPath {
     }
     if (session.state.kept.size === 0) session.state.cursors.clear()
     session.state.cursorsLeave = NO_EFFECTS
+    session.state.cursorsReach = undefined
     this.batches.transactionEnded()
   }
 

@@ -39,6 +39,25 @@ const SERVER =
   to_regclass to_regtype to_regproc to_regprocedure to_regnamespace to_regrole to_regoper to_regoperator
   to_regcollation gin_clean_pending_list currtid2`)
 
+/**
+ * Of the functions that Postgres does not call immutable, those that depend on nothing but their arguments and the session's
+ * settings, which are the same everywhere.
+ */
+export const ALIKE =
+  words(`anytextcat array_to_json array_to_string concat concat_ws convert convert_from convert_to
+  current_schema current_schemas current_user date date_add date_part date_subtract date_trunc enum_first enum_last
+  enum_range extract format generate_series get_current_ts_config getpgusername json_agg json_agg_strict json_build_array
+  json_build_object json_object_agg json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict
+  json_populate_record json_populate_recordset json_to_record json_to_recordset json_to_tsvector jsonb_agg
+  jsonb_agg_strict jsonb_build_array jsonb_build_object jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique
+  jsonb_object_agg_unique_strict jsonb_path_exists_tz jsonb_path_match_tz jsonb_path_query_array_tz
+  jsonb_path_query_first_tz jsonb_path_query_tz jsonb_populate_record jsonb_populate_record_valid jsonb_populate_recordset
+  jsonb_to_record jsonb_to_recordset jsonb_to_tsvector length make_timestamptz money numeric overlaps phraseto_tsquery
+  plainto_tsquery quote_literal quote_nullable row_to_json session_user textanycat time timestamp timestamptz timetz
+  timezone to_char to_date to_json to_jsonb to_number to_timestamp to_tsquery to_tsvector ts_headline
+  websearch_to_tsquery xml xml_is_well_formed pg_sleep pg_sleep_for pg_sleep_until pg_typeof pg_input_is_valid
+  pg_input_error_info`)
+
 /** Sequences, advisory locks, large objects, transaction ids: state that lives on the home shard only. */
 const HOME = words(
   'nextval currval lastval setval loread lowrite txid_current txid_current_snapshot set_config',

@@ -17,6 +17,8 @@ export interface Traits {
   server: string | undefined
   time: string | undefined
   random: string | undefined
+  /** Not known to give the same on every server for the same arguments and settings. */
+  unlike: string | undefined
   queryText: string | undefined
   systemColumn: string | undefined
   writes: boolean
@@ -52,6 +54,7 @@ export function noTraits(): Traits {
     server: undefined,
     time: undefined,
     random: undefined,
+    unlike: undefined,
     queryText: undefined,
     systemColumn: undefined,
     writes: false,
@@ -83,6 +86,11 @@ export function traitsOf(root: unknown, catalog: Catalog, into: Traits = noTrait
 export function unstableBecause(t: Traits, ordered = true): string | undefined {
   const call = t.user ?? t.home ?? t.time ?? t.random ?? t.server ?? t.systemColumn
   return call ?? (ordered ? t.orderSensitive : undefined)
+}
+
+/** What makes it come out differently on the copies of a reference table; undefined when nothing does. */
+export function unlikeBecause(t: Traits): string | undefined {
+  return unstableBecause(t) ?? t.unlike
 }
 
 function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
@@ -183,6 +191,7 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   if (fn.isRandomFunction(name)) t.random ??= `${name}()`
   if (fn.isServerFunction(name)) t.server ??= `${name}()`
   if (fn.isHomeFunction(name)) t.home ??= `${name}()`
+  if (catalog.unlikeFunctions?.has(name) && !isCustomSetting(name, call)) t.unlike ??= `${name}()`
   if (fn.readsQueryText(name)) t.queryText ??= `${name}()`
   if (fn.isWritingFunction(name)) t.writes = true
   if (fn.takesSessionLock(name)) t.pins = true
@@ -193,6 +202,11 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   if (name === 'set_config')
     leave(t, constantText(call.args?.[0])?.toLowerCase() === 'seed' ? EFFECT.seeds : EFFECT.settings)
   if (fn.AGGREGATES.has(name) && !fn.ORDERLESS_AGGREGATES.has(name)) t.orderSensitive ??= `${name}()`
+}
+
+/** Custom settings are the session's, and go with it to every server. */
+function isCustomSetting(name: string, { args }: Pg.FuncCall): boolean {
+  return name === 'current_setting' && constantText(args?.[0])?.includes('.') === true
 }
 
 /** Weft's own, which took the place of Postgres' (sql/plan/session-pids.ts). */

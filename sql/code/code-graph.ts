@@ -35,6 +35,8 @@ export interface Code {
   ofStatement(text: string): Effects
   /** Any of it speaks of backends. */
   readonly namesBackends: boolean
+  /** All code that a statement of this text may run. */
+  piecesOf(text: string): readonly CodePiece[]
   /** Names of custom settings that any of it says. */
   readonly settingNames: readonly string[]
 }
@@ -42,14 +44,24 @@ export interface Code {
 const WRITES =
   /\b(insert|update|delete|merge|truncate|copy|execute|call|refresh|create|alter|select\s+into)\b/i
 
+/** Tables of which no single shard has all. */
+export interface PartialTables {
+  /** Names of sharded tables, and of views over them. */
+  readonly sharded: readonly string[]
+  readonly references: readonly string[]
+}
+
+const NO_TABLES: PartialTables = { sharded: [], references: [] }
+
 interface Known {
   readonly piece: CodePiece
   readonly words: ReadonlySet<string>
   effects: Effects
 }
 
-export function codeGraph(pieces: readonly CodePiece[]): Code {
-  const graph = new Graph(pieces.map(toKnown))
+/** `tables`: those that code must not read or write a part of. */
+export function codeGraph(pieces: readonly CodePiece[], tables: PartialTables = NO_TABLES): Code {
+  const graph = new Graph(pieces.map((piece) => toKnown(piece, tables)))
   return {
     ofFunction: (name) => graph.get('function', name) | graph.anywhere,
     ofRelation: (name, does) => {
@@ -61,6 +73,7 @@ export function codeGraph(pieces: readonly CodePiece[]): Code {
       return effectsOfText(language, text, words) | graph.named(text, words, WRITES.test(text))
     },
     namesBackends: graph.namesBackends,
+    piecesOf: (text) => graph.reachedFrom(text),
     settingNames: [...new Set(pieces.flatMap(({ text }) => settingNamesIn(text ?? '')))],
     ofStatement: (text) => (graph.isEmpty ? NO_EFFECTS : graph.named(text, wordsOf(text), WRITES.test(text))),
   }
@@ -73,6 +86,7 @@ export const UNKNOWN_CODE: Code = {
   ofText: () => ANY_EFFECTS,
   ofStatement: () => NO_EFFECTS,
   namesBackends: false,
+  piecesOf: () => [],
   settingNames: [],
 }
 
@@ -84,11 +98,27 @@ export function settingNamesIn(text: string): string[] {
   return [...text.matchAll(CUSTOM)].map((match) => (match[1] ?? match[2]!).toLowerCase())
 }
 
-function toKnown(piece: CodePiece): Known {
+function toKnown(piece: CodePiece, tables: PartialTables): Known {
   const { text, language } = piece
   if (text === undefined) return { piece, words: new Set(), effects: ANY_EFFECTS }
   const words = wordsOf(text)
-  return { piece, words, effects: effectsOfText(language, text, words) }
+  const reaches = hasStatements(piece) && namesPart(text, words, tables) ? EFFECT.reaches : NO_EFFECTS
+  return { piece, words, effects: effectsOfText(language, text, words) | reaches }
+}
+
+/** A view's tables are its statement's; defaults, constraints and so on read none but by functions. */
+function hasStatements({ kind, language }: CodePiece): boolean {
+  return kind === 'function' || language !== 'query'
+}
+
+/** Any copy of a reference table can be read. */
+function namesPart(
+  text: string,
+  words: ReadonlySet<string>,
+  { sharded, references }: PartialTables,
+): boolean {
+  const named = (table: string) => mayName(text, words, table)
+  return sharded.some(named) || (WRITES.test(text) && references.some(named))
 }
 
 type Kind = CodePiece['kind']
@@ -103,7 +133,10 @@ class Graph {
     any: new Map(),
   }
 
+  private readonly all: readonly Known[]
+
   constructor(all: readonly Known[]) {
+    this.all = all
     for (const known of all) this.note(known)
     // What names others does what they do.
     for (let isComplete = false; !isComplete; ) {
@@ -144,6 +177,23 @@ class Graph {
   get namesBackends(): boolean {
     const all = Object.values(this.byKind).flatMap((names) => [...names.values()])
     return all.some((effects) => (effects & EFFECT.backends) !== 0)
+  }
+
+  /** What the text names, what that names, and so on. */
+  reachedFrom(text: string): readonly CodePiece[] {
+    const reached = new Set<Known>()
+    const texts = [{ text, words: wordsOf(text) }]
+    for (const { text, words } of texts) {
+      const writes = WRITES.test(text)
+      for (const known of this.all) {
+        const { kind, name, text: its } = known.piece
+        if (reached.has(known) || (kind === 'write' && !writes)) continue
+        if (kind !== 'any' && !mayName(text, words, name)) continue
+        reached.add(known)
+        if (its !== undefined) texts.push({ text: its, words: known.words })
+      }
+    }
+    return [...reached].map(({ piece }) => piece)
   }
 
   /** Of all that a text may name. */

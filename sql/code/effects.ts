@@ -17,12 +17,14 @@ export const EFFECT = {
   dynamic: 32,
   /** Speaks of backends: what it is told is about the one that runs it, which is no client's. Refused where it is run. */
   backends: 64,
+  /** May read or write sharded or reference tables that the statement does not name: code that names them, or anything. */
+  reaches: 128,
 } as const
 
 export type Effects = number
 export const NO_EFFECTS: Effects = 0
 /** Of a text that nobody can look into. That it speaks of backends is not supposed: most code does not. */
-export const ANY_EFFECTS: Effects = 63
+export const ANY_EFFECTS: Effects = 191
 /** No more can be known of a text. */
 export const ALL_EFFECTS: Effects = ANY_EFFECTS | EFFECT.backends
 /** Of these something is to be seen in a backend afterwards, or nobody can tell that there is nothing. */

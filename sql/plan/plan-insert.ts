@@ -1,7 +1,7 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import { insertColumns } from '../analyze/modify.ts'
-import { traitsOf, unstableBecause } from '../analyze/traits.ts'
+import { traitsOf, unlikeBecause } from '../analyze/traits.ts'
 import type { Relation } from '../catalog.ts'
 import { as, type InsertStmt, type Node, type SelectStmt, walk } from '../parse/ast.ts'
 import type { Plan, PlanContext } from './plan.ts'
@@ -82,7 +82,7 @@ function planReference(insert: Insert): Plan {
     return refused(a, 'INSERT', unsupported(what))
   }
   if (source && !plainRows(source)) return planInsertSelect(insert)
-  const unstable = unstableBecause(a.traits) ?? a.traits.timeLiteral ?? a.locals[0]
+  const unstable = unlikeBecause(a.traits) ?? a.traits.timeLiteral ?? a.locals[0]
   if (unstable !== undefined) return planComputedOnce(insert, unstable)
   const fills = omittedColumns(relation, node)?.some((c) => hasUnstableDefault(c, a.catalog))
   // Each copy would look at its tables at a time of its own.
@@ -113,7 +113,7 @@ export function tailError(insert: Insert): PgError | undefined {
     if (kind === 'ParamRef') what ??= 'a parameter'
   })
   const traits = traitsOf(tail, a.catalog)
-  what ??= relation.kind === 'reference' ? (unstableBecause(traits) ?? traits.timeLiteral) : traits.home
+  what ??= relation.kind === 'reference' ? (unlikeBecause(traits) ?? traits.timeLiteral) : traits.home
   if (what === undefined) return undefined
   return unsupported(
     `${what} in ON CONFLICT or RETURNING of an INSERT … SELECT into "${relation.name}" is not supported`,

@@ -2,7 +2,7 @@ import type * as Pg from '@pgsql/types'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import type { WriteTarget } from '../analyze/builder.ts'
-import { unstableBecause } from '../analyze/traits.ts'
+import { unlikeBecause } from '../analyze/traits.ts'
 import type { ForwardPlan, Plan, PlanContext } from './plan.ts'
 import {
   commonFields,
@@ -114,7 +114,7 @@ export function referenceError(a: Analysis, target: WriteTarget): PgError | unde
   }
   const { traits } = a
   const unstable =
-    unstableBecause(traits) ?? traits.timeLiteral ?? (traits.currentOf ? 'WHERE CURRENT OF' : undefined)
+    unlikeBecause(traits) ?? traits.timeLiteral ?? (traits.currentOf ? 'WHERE CURRENT OF' : undefined)
   if (unstable !== undefined) {
     return unsupported(
       `${unstable} in a write to reference table "${name}" is not supported: its copies would differ`,

@@ -11,6 +11,7 @@ import type { Plan, PlanContext } from './plan.ts'
 import { planInsert } from './plan-insert.ts'
 import { planModify } from './plan-modify.ts'
 import { planSelect } from './plan-select.ts'
+import { withReach } from './reach.ts'
 import { functionError } from './routing.ts'
 import { planSessionPids } from './session-pids.ts'
 import { planSetConfig } from './set-config.ts'
@@ -64,7 +65,8 @@ function planAsWritten(
     const analysis = analyze(stmt, literals, catalog, ctx)
     const error = functionError(analysis.traits)
     if (error) return refused(TAGS[stmt.kind]!, error)
-    return stmt.kind === 'InsertStmt' ? planInsert(analysis, stmt.text, ctx) : planModify(analysis, ctx)
+    const plan = stmt.kind === 'InsertStmt' ? planInsert(analysis, stmt.text, ctx) : planModify(analysis, ctx)
+    return withReach(plan, analysis, stmt.text)
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     throw error
@@ -96,7 +98,7 @@ function planSelectStatement(
   const error = functionError(analysis.traits)
   return error
     ? refused('SELECT', error)
-    : asDescribed(planSelect(analysis, stmt.text, ctx), stmt.text, catalog)
+    : asDescribed(withReach(planSelect(analysis, stmt.text, ctx), analysis, stmt.text), stmt.text, catalog)
 }
 
 /** Catalogs are read without what is Weft's own, and a dump's queries with what Weft knows of tables. */

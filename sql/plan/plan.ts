@@ -86,6 +86,16 @@ export interface PlanCommon {
    * can be sent apart, when it has run. `within`: it may commit in its midst, so what was begun cannot be undone.
    */
   readonly commits?: 'apart' | 'within' | undefined
+  /** It runs code that may read or write tables which it does not name: what became of them is looked at afterwards. */
+  readonly reach?: Reach | undefined
+}
+
+/** What code may do where its statement runs, and nothing is amiss. */
+export interface Reach {
+  /** Sharded tables whose rows are the statement's, or stay with them: `schema.table`. */
+  readonly tables: readonly string[]
+  /** The statement writes a reference table, and runs on every copy: so does its code. */
+  readonly onCopies: boolean
 }
 
 /** Runs on one shard, forwarded byte for byte. With `keys` that name several shards: see `onSeveral`. */

@@ -1,7 +1,8 @@
 import type { Catalog } from '../catalog.ts'
 import { settingNamesIn } from '../code/code-graph.ts'
 import { EFFECT, type Effects, effectsOfText, NO_EFFECTS, STATE_EFFECTS } from '../code/effects.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, Reach } from './plan.ts'
+import { mayReach, ofStatement, REACHES_NOTHING, reachFrom } from './reach.ts'
 
 /** They run nothing, or say by themselves what they leave. */
 const BY_THEMSELVES: ReadonlySet<Plan['kind']> = new Set([
@@ -18,24 +19,39 @@ const BY_THEMSELVES: ReadonlySet<Plan['kind']> = new Set([
  */
 export function withCode(plan: Plan, text: string, catalog: Catalog): Plan {
   if (BY_THEMSELVES.has(plan.kind) || plan.tag === 'DO') return plan
-  const named = (catalog.code?.ofStatement(text) ?? NO_EFFECTS) & STATE_EFFECTS
-  const leaves = plan.effects.leaves | named | calledIn(plan, text)
-  if (plan.kind === 'ddl' && (named !== NO_EFFECTS || isOfCode(text, catalog)))
-    return { ...withEffects(plan, leaves), changesMap: true }
-  return leaves === plan.effects.leaves ? plan : withEffects(plan, leaves)
+  const all = ofStatement(catalog, text)
+  const reach = plan.reach ?? (mayReach(catalog, all) ? reachWhere(plan, text, catalog) : undefined)
+  const leaves = plan.effects.leaves | (all & STATE_EFFECTS) | calledIn(plan, text)
+  const left = leaves === plan.effects.leaves ? plan : withEffects(plan, leaves)
+  const known = left.kind === 'ddl' && isPartOfCode(all, text) ? { ...left, changesMap: true } : left
+  return reach === undefined ? known : { ...known, reach }
+}
+
+/** On the home shard, by statements that are not analyzed. */
+const RUNS_CODE: ReadonlySet<string> = new Set(['CALL', 'REFRESH MATERIALIZED VIEW', 'COPY'])
+
+/** Of statements that are not analyzed; those that have a query inside go by that. */
+function reachWhere(plan: Plan, text: string, catalog: Catalog): Reach | undefined {
+  if (plan.kind === 'copy') {
+    const { table } = plan
+    return reachFrom(catalog, text, table.kind === 'sharded' ? [table] : [], table.kind === 'reference')
+  }
+  return RUNS_CODE.has(plan.tag) ? REACHES_NOTHING : undefined
 }
 
 function withEffects<P extends Plan>(plan: P, leaves: Effects): P {
   return { ...plan, effects: { ...plan.effects, taintsBackend: leaves !== NO_EFFECTS, leaves } }
 }
 
+const COUNTS: Effects = STATE_EFFECTS | EFFECT.reaches | EFFECT.backends
+
 /**
- * What is defined by code that leaves something does so too, by code that speaks of backends as well, and the names of
- * settings count: the catalog is read again.
+ * What is defined by code that leaves or reaches something, or speaks of backends, does so too, and the names of settings
+ * count: the catalog is read again.
  */
-function isOfCode(text: string, catalog: Catalog): boolean {
-  const all = effectsOfText('query', text) | (catalog.code?.ofStatement(text) ?? NO_EFFECTS)
-  if ((all & EFFECT.backends) !== 0) return true
+function isPartOfCode(effects: Effects, text: string): boolean {
+  const all = effects | (effectsOfText('query', text) & EFFECT.backends)
+  if ((all & COUNTS) !== NO_EFFECTS) return true
   return /current_setting/i.test(text) && settingNamesIn(text).length > 0
 }
 

@@ -1,5 +1,5 @@
 import type { CopyStmt } from '@pgsql/types'
-import { traitsOf, unstableBecause } from '../../analyze/traits.ts'
+import { traitsOf, unlikeBecause } from '../../analyze/traits.ts'
 import type { Column, Relation } from '../../catalog.ts'
 import { strings } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
@@ -72,7 +72,7 @@ function copiedColumns(table: Relation, listed: readonly string[]): readonly str
 /** COPY FROM … WHERE is left to the shard that gets the row. */
 function whereSql(scope: Scope, stmt: CopyStmt, table: Relation): string {
   if (stmt.whereClause === undefined) return ''
-  const unstable = unstableBecause(traitsOf(stmt.whereClause, scope.catalog))
+  const unstable = unlikeBecause(traitsOf(stmt.whereClause, scope.catalog))
   if (table.kind === 'reference' && unstable !== undefined) {
     throw unsupported(
       `COPY FROM … WHERE with ${unstable} into reference table "${table.name}" is not supported`,
@@ -101,7 +101,7 @@ function fillOf(scope: Scope, table: Relation, columns: readonly string[]): Copy
 function isUnstable(scope: Scope, column: Column): boolean {
   if (column.default === undefined) return false
   const [select] = parseStatements(`SELECT ${column.default}`)
-  return unstableBecause(traitsOf(select?.node, scope.catalog)) !== undefined
+  return unlikeBecause(traitsOf(select?.node, scope.catalog)) !== undefined
 }
 
 /** COPY (query) TO: where the query goes; the output of several shards is one after the other's. */
@@ -119,9 +119,9 @@ function planCopyQuery(scope: Scope, stmt: CopyStmt): Plan {
   }
   const canConcat = inner.onSeveral.kind === 'concat' && isPlainText(stmt)
   if (inner.route.kind === 'all' && scope.catalog.shardCount > 1 && !canConcat) throw severalShards()
-  const { access, effects, paramCount, paramsToDescribe } = inner
+  const { access, effects, paramCount, paramsToDescribe, reach } = inner
   return {
-    ...common('COPY', { access, effects, paramCount, paramsToDescribe, generic: false }),
+    ...common('COPY', { access, effects, paramCount, paramsToDescribe, reach, generic: false }),
     kind: 'forward',
     route: toServer ? { kind: 'home' } : inner.route,
     onSeveral: canConcat ? { kind: 'concat' } : { kind: 'refuse', error: severalShards() },

@@ -41,10 +41,10 @@ function planInto(
         : 'Create the table, then COPY the rows out and in, or read them by the client.',
     )
   }
-  const { paramCount, paramsToDescribe } = inner
+  const { paramCount, paramsToDescribe, reach } = inner
   const isTemporary = makesTemporary(into)
   const effects = isTemporary ? { ...inner.effects, pins: true } : inner.effects
-  const overrides: Overrides = { paramCount, paramsToDescribe, effects, generic: inner.generic }
+  const overrides: Overrides = { paramCount, paramsToDescribe, effects, reach, generic: inner.generic }
   if (hasOurs(into?.options)) {
     if (isTemporary) return refuse(tag, 'a temporary table cannot be sharded or a reference table')
     return planDeclared(scope, tag, into, ifNotExists, overrides)

@@ -13,10 +13,11 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
   if (inner.kind !== 'forward') throw severalShards()
   if (!isOneShard(scope, inner.route)) throw severalShards()
   const hold = ((stmt.options ?? 0) & CURSOR_OPT_HOLD) !== 0
-  const { paramCount, paramsToDescribe, generic, access } = inner
+  if (hold && inner.reach !== undefined) throw heldReach()
+  const { paramCount, paramsToDescribe, generic, access, reach } = inner
   const effects = hold ? { ...inner.effects, pins: true } : inner.effects
   return {
-    ...common('DECLARE CURSOR', { paramCount, paramsToDescribe, generic, access, effects }),
+    ...common('DECLARE CURSOR', { paramCount, paramsToDescribe, generic, access, effects, reach }),
     kind: 'cursor',
     verb: 'declare',
     name: stmt.portalname ?? '',
@@ -29,6 +30,14 @@ function severalShards() {
   return unsupported(
     'a cursor over several shards is not supported',
     'Restrict the query to one shard key, or run it without a cursor.',
+  )
+}
+
+/** It is run when the transaction commits, and nobody could look at what it did. */
+function heldReach() {
+  return unsupported(
+    'a WITH HOLD cursor over code of which it cannot be known which tables it reads is not supported',
+    'Use a cursor without WITH HOLD inside a transaction.',
   )
 }
 

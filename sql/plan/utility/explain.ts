@@ -23,6 +23,7 @@ export function planExplain(scope: Scope, stmt: ExplainStmt): Plan {
     ...common('EXPLAIN', {
       access: analyze ? inner.access : 'read',
       effects: analyze ? inner.effects : NO_EFFECTS,
+      reach: analyze ? inner.reach : undefined,
       returnsRows: true,
       paramCount: inner.paramCount,
       paramsToDescribe: inner.paramsToDescribe,

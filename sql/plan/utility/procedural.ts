@@ -7,6 +7,7 @@ import { paramsOf, strings } from '../../parse/ast.ts'
 import { mayName, wordsOf } from '../../words.ts'
 import { backendsInCode } from '../code-of-backends.ts'
 import type { Plan } from '../plan.ts'
+import { mayReach, REACHES_NOTHING } from '../reach.ts'
 import { functionError } from '../routing.ts'
 import { findOption, optionText } from './options.ts'
 import {
@@ -67,8 +68,8 @@ export function planDo(scope: Scope, stmt: DoStmt): Plan {
   const commits = mayEndTransaction(language, body, scope.catalog.procedures ?? UNKNOWN) ? 'within' : 'apart'
   const all = (scope.catalog.code ?? UNKNOWN_CODE).ofText(language, body)
   if ((all & EFFECT.backends) !== 0) return refused('DO', backendsInCode('a DO block'))
-  const left = all & STATE_EFFECTS
-  const overrides: Overrides = { effects: leaving(left), generic: false, commits }
+  const reach = mayReach(scope.catalog, all) ? REACHES_NOTHING : undefined
+  const overrides: Overrides = { effects: leaving(all & STATE_EFFECTS), reach, generic: false, commits }
   // One that commits in its midst can have no other shard's work in its transaction.
   if (commits === 'apart' && makesShared(body)) return ddl('DO', 'home', { mirrors: true }, overrides)
   return forwardHome('DO', overrides)

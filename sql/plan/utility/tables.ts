@@ -1,6 +1,8 @@
 import type { ClusterStmt, LockStmt, ReindexStmt, TruncateStmt, VacuumStmt } from '@pgsql/types'
+import { ANY_EFFECTS } from '../../code/effects.ts'
 import { as, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
+import { mayReach, REACHES_NOTHING } from '../reach.ts'
 import { findOption, optionFlag } from './options.ts'
 import { ddl, forwardHome, type Overrides } from './plans.ts'
 import { nameOf, type Place, placeOf, quoted, type Scope } from './scope.ts'
@@ -86,7 +88,8 @@ export function planReindex(scope: Scope, stmt: ReindexStmt): Plan {
   }
 }
 
-/** Materialized views are local: they are made of local and reference tables only. */
-export function planRefresh(): Plan {
-  return forwardHome('REFRESH MATERIALIZED VIEW')
+/** Materialized views are local: of local and reference tables only, or made when their tables were. */
+export function planRefresh({ catalog }: Scope): Plan {
+  const reach = mayReach(catalog, ANY_EFFECTS) ? REACHES_NOTHING : undefined
+  return forwardHome('REFRESH MATERIALIZED VIEW', { reach })
 }

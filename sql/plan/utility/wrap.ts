@@ -36,7 +36,7 @@ export function onOwnDatabase(sql: string, name: { readonly start: number; reado
   return doBlock(`BEGIN EXECUTE pg_catalog.format(${format}, pg_catalog.current_database()); END`)
 }
 
-function doBlock(body: string): string {
+export function doBlock(body: string): string {
   let tag = '$weft$'
   for (let n = 1; body.includes(tag); n++) tag = `$weft${n}$`
   return `DO ${tag}${body}${tag}`

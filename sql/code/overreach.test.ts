@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest'
+import { LOCK, overreach, type Uses } from './overreach.ts'
+
+const { read, lockRows, write, more } = LOCK
+const kinds = new Map([
+  ['s.orders', 'sharded'],
+  ['s.lines', 'sharded'],
+  ['s.log', 'sharded'],
+  ['s.ref', 'reference'],
+] as const)
+const NOTHING = { tables: [], onCopies: false }
+const ORDERS = { tables: ['s.orders'], onCopies: false }
+const COPIES = { tables: [], onCopies: true }
+
+const said = (
+  after: Uses,
+  allowed = NOTHING as typeof ORDERS,
+  before: Uses = {},
+  linked: [string, string][] = [],
+) => {
+  const found = overreach({ before, after, linked }, kinds, allowed)
+  return found && `${found.did} ${found.table}`
+}
+
+test('what is locked anew was read or changed', () => {
+  expect(said({})).toBe(undefined)
+  expect(said({ 's.orders': [read, 0, 0, 0, 0] })).toBe('read s.orders')
+  expect(said({ 's.orders': [lockRows, 1, 0, 0, 0] })).toBe('read s.orders')
+  expect(said({ 's.orders': [write, 1, 0, 0, 2] })).toBe('changed s.orders')
+  expect(said({ 's.orders': [write, 1, 0, 0, 0] })).toBe('read s.orders')
+  expect(said({ 's.orders': [more, 0, 0, 0, 0] })).toBe('changed s.orders')
+  expect(said({ 's.ref': [read | lockRows, 3, 0, 0, 0] })).toBe(undefined)
+  expect(said({ 's.ref': [write, 0, 0, 0, 0] })).toBe('changed s.ref')
+})
+
+test('rows that are inserted are where they belong', () => {
+  expect(said({ 's.orders': [write, 0, 5, 0, 0] })).toBe(undefined)
+})
+
+test('the own tables are the statement’s; what was there before counts for nothing', () => {
+  const used = { 's.orders': [read | write, 4, 1, 1, 0], 's.ref': [read | write, 1, 1, 0, 0] } as const
+  expect(said({ 's.orders': used['s.orders'] }, ORDERS)).toBe(undefined)
+  expect(said(used, NOTHING, used)).toBe(undefined)
+  expect(said({ ...used, 's.orders': [read | write, 5, 1, 1, 0] }, NOTHING, used)).toBe('read s.orders')
+  expect(said({ ...used, 's.ref': [read | write, 1, 2, 0, 0] }, NOTHING, used)).toBe('changed s.ref')
+})
+
+test('checks and actions of foreign keys stay with the rows', () => {
+  const links: [string, string][] = [
+    ['s.lines', 's.orders'],
+    ['s.orders', 's.ref'],
+  ]
+  const after = { 's.orders': [write, 1, 0, 0, 1], 's.lines': [write, 1, 0, 0, 3] } as const
+  expect(said(after, ORDERS, {}, links)).toBe(undefined)
+  expect(said(after, ORDERS)).toBe('changed s.lines')
+  expect(said({ ...after, 's.lines': [read | write, 1, 0, 0, 3] }, ORDERS, {}, links)).toBe('read s.lines')
+  expect(
+    said({ 's.log': [write, 0, 1, 0, 0], 's.lines': [lockRows, 1, 0, 0, 0] }, ORDERS, {}, [
+      ['s.log', 's.lines'],
+    ]),
+  ).toBe(undefined)
+})
+
+test('on all copies of a reference table at once each part is changed', () => {
+  expect(said({ 's.ref': [write, 0, 1, 0, 0], 's.orders': [write, 1, 0, 4, 0] }, COPIES)).toBe(undefined)
+  expect(said({ 's.ref': [write, 0, 1, 0, 0], 's.orders': [read, 1, 0, 0, 0] }, COPIES)).toBe('read s.orders')
+})

@@ -1,0 +1,104 @@
+/** What code has done to sharded and reference tables that its statement does not name. PURE. */
+
+/** Locks of the transaction on a table, as bits: see `LOCK`; then, of the table and its indexes, what was counted. */
+export type TableUse = readonly [
+  locks: number,
+  scans: number,
+  inserted: number,
+  updated: number,
+  deleted: number,
+]
+
+export const LOCK = { read: 1, lockRows: 2, write: 4, more: 8 } as const
+
+/** By `schema.table`; tables that the transaction has nothing to do with may be missing. */
+export type Uses = Readonly<Record<string, TableUse>>
+
+export interface Looked {
+  readonly before: Uses
+  readonly after: Uses
+  /** Pairs of tables between which there are foreign keys: their checks and actions stay with the rows. */
+  readonly linked: readonly (readonly [string, string])[]
+}
+
+export interface Allowed {
+  readonly tables: readonly string[]
+  readonly onCopies: boolean
+}
+
+export interface Overreach {
+  readonly table: string
+  readonly kind: 'sharded' | 'reference'
+  readonly did: 'read' | 'changed'
+}
+
+const UNUSED: TableUse = [0, 0, 0, 0, 0]
+
+/** The first table of which code saw or changed a part; undefined: all is well. */
+export function overreach(
+  looked: Looked,
+  kinds: ReadonlyMap<string, Overreach['kind']>,
+  allowed: Allowed,
+): Overreach | undefined {
+  const linked = linkedTables(looked, [...allowed.tables, ...(allowed.onCopies ? kinds.keys() : [])])
+  const own = new Set(allowed.tables)
+  for (const [table, after] of Object.entries(looked.after)) {
+    const kind = kinds.get(table)
+    if (kind === undefined || own.has(table)) continue
+    const use = difference(looked.before[table] ?? UNUSED, after)
+    const did =
+      kind === 'sharded'
+        ? ofSharded(use, linked.has(table), allowed.onCopies)
+        : ofReference(use, allowed.onCopies)
+    if (did !== undefined) return { table, kind, did }
+  }
+  return undefined
+}
+
+interface Difference {
+  readonly newLocks: number
+  readonly use: TableUse
+}
+
+function difference(before: TableUse, after: TableUse): Difference {
+  const [, scans, inserted, updated, deleted] = after.map(
+    (count, i) => count - before[i]!,
+  ) as unknown as TableUse
+  return { newLocks: after[0] & ~before[0], use: [after[0], scans, inserted, updated, deleted] }
+}
+
+/**
+ * A row that is inserted belongs to the shard, or its guard has refused it. What is found, changed or deleted there is a
+ * part of what the table has; on all copies of a reference table at once, each part together makes the whole.
+ */
+function ofSharded(
+  { newLocks, use }: Difference,
+  isLinked: boolean,
+  onCopies: boolean,
+): Overreach['did'] | undefined {
+  const [, scans, , updated, deleted] = use
+  if ((newLocks & LOCK.more) !== 0) return 'changed'
+  if ((newLocks & LOCK.read) !== 0) return 'read'
+  if (isLinked || (onCopies && (use[0] & LOCK.write) !== 0)) return undefined
+  if (updated + deleted > 0) return 'changed'
+  return scans > 0 || (newLocks & LOCK.lockRows) !== 0 ? 'read' : undefined
+}
+
+/** Any copy can be read; none can be changed alone. */
+function ofReference({ newLocks, use }: Difference, onCopies: boolean): Overreach['did'] | undefined {
+  if (onCopies) return undefined
+  const [, , inserted, updated, deleted] = use
+  const isWritten = (newLocks & (LOCK.write | LOCK.more)) !== 0 || inserted + updated + deleted > 0
+  return isWritten ? 'changed' : undefined
+}
+
+/** Those that foreign keys lead to, from the statement's own tables and from what was written. */
+function linkedTables({ after, linked }: Looked, own: readonly string[]): ReadonlySet<string> {
+  const written = Object.keys(after).filter((table) => (after[table]![0] & LOCK.write) !== 0)
+  const reached = new Set([...own, ...written])
+  for (let size = -1; size !== reached.size; ) {
+    size = reached.size
+    for (const [a, b] of linked) if (reached.has(a) !== reached.has(b)) reached.add(a).add(b)
+  }
+  return new Set([...reached].filter((table) => linked.some((pair) => pair.includes(table))))
+}

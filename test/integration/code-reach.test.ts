@@ -1,0 +1,302 @@
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { useTestCluster } from '../helpers/cluster.ts'
+import { query } from '../helpers/postgres.ts'
+
+/** Code (functions, triggers, blocks, dynamic SQL) never reads a part of a sharded table, nor changes one copy of a reference table. */
+
+const cluster = useTestCluster()
+let client: pg.Client
+
+const SCHEMA = [
+  "CREATE TABLE orders (k int PRIMARY KEY, v int, ref int) WITH (shard_key = 'k')",
+  "CREATE TABLE lines (k int, n int, v int, PRIMARY KEY (k, n)) WITH (shard_key = 'k')",
+  "CREATE TABLE orders_log (k int, what text) WITH (shard_key = 'k')",
+  'CREATE TABLE ref (id int PRIMARY KEY, n int) WITH (reference = true)',
+  'CREATE TABLE ref_log (id int, n int) WITH (reference = true)',
+  'CREATE TABLE here (id int PRIMARY KEY, v int)',
+  'CREATE TABLE here_log (id int, v text)',
+  `CREATE FUNCTION tally(t text) RETURNS bigint LANGUAGE plpgsql AS $$
+    DECLARE n bigint; BEGIN EXECUTE format('SELECT count(*) FROM public.%I', t) INTO n; RETURN n; END $$`,
+  `CREATE FUNCTION wipe(t text) RETURNS int LANGUAGE plpgsql AS $$
+    DECLARE n int; BEGIN EXECUTE format('DELETE FROM %I', t); GET DIAGNOSTICS n = ROW_COUNT; RETURN n; END $$`,
+  `CREATE FUNCTION wipe_definer(t text) RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT wipe(t)'`,
+  `CREATE PROCEDURE wipe_call(t text) LANGUAGE plpgsql AS $$ BEGIN PERFORM wipe_definer(t); END $$`,
+  `CREATE VIEW tallies AS SELECT tally('orders') AS n`,
+  `CREATE FUNCTION log_anything() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN EXECUTE format('INSERT INTO %I VALUES ($1, $2)', TG_TABLE_NAME || '_log') USING NEW.k, TG_OP; RETURN NEW; END $$`,
+]
+
+beforeAll(async () => {
+  client = new pg.Client({ connectionString: cluster.current.weftUrl })
+  await client.connect()
+  for (const sql of SCHEMA) await client.query(sql)
+})
+afterAll(() => client.end())
+afterEach(async () => {
+  await client.query('ROLLBACK')
+})
+
+const KEYS = Array.from({ length: 9 }, (_, i) => i + 1)
+
+async function fill(): Promise<void> {
+  await client.query('TRUNCATE orders, lines, orders_log, ref, ref_log, here, here_log CASCADE')
+  await client.query('INSERT INTO ref VALUES (1, 10), (2, 20)')
+  await client.query(`INSERT INTO orders VALUES ${KEYS.map((k) => `(${k}, ${k}, 1)`).join(', ')}`)
+}
+
+async function refused(sql: string): Promise<string> {
+  const error = await client.query(sql).then(
+    () => expect.fail(`nothing refused: ${sql}`),
+    (e: { code: string; message: string }) => e,
+  )
+  expect(error).toMatchObject({ code: '0A000' })
+  return error.message
+}
+
+const shards = () => cluster.current.weft.shards
+
+/** What every copy of `ref` holds: one text when they agree. */
+async function copies(table = 'ref'): Promise<string[]> {
+  const texts = await Promise.all(
+    shards().map(async ({ url }) => JSON.stringify(await query(url, `TABLE ${table} ORDER BY 1, 2`))),
+  )
+  return [...new Set(texts)]
+}
+
+const number = async (sql: string) => Number(Object.values((await client.query(sql)).rows[0])[0])
+
+async function unchanged(): Promise<void> {
+  expect(await copies()).toHaveLength(1)
+  expect(await number('SELECT count(*) FROM ref')).toBe(2)
+  expect(await number('SELECT count(*) FROM orders')).toBe(KEYS.length)
+}
+
+describe('dynamic SQL', () => {
+  beforeAll(fill)
+
+  test.each([
+    ["SELECT tally('orders')", 'has read sharded table "public.orders"'],
+    ["SELECT wipe('orders')", 'has changed sharded table "public.orders"'],
+    ["SELECT wipe('ref')", 'has changed reference table "public.ref"'],
+    ["SELECT wipe_definer('ref')", 'reference table'],
+    ["CALL wipe_call('ref')", 'reference table'],
+    ["CALL wipe_call('orders')", 'sharded table'],
+    ['SELECT n FROM tallies', 'sharded table'],
+    ['SELECT count(*) FROM tallies WHERE n > 1', 'sharded table'],
+    ["DO $$ BEGIN EXECUTE 'DELETE FROM r' || 'ef'; END $$", 'reference table'],
+    ["DO $$ BEGIN EXECUTE 'ALTER TABLE ord' || 'ers ADD COLUMN x int'; END $$", 'sharded table'],
+    ["DO $$ BEGIN EXECUTE 'TRUNCATE r' || 'ef'; END $$", 'reference table'],
+    ["INSERT INTO here SELECT 1, tally('orders')", 'sharded table'],
+    ["CREATE TABLE made AS SELECT tally('orders') AS n", 'sharded table'],
+    ["CREATE MATERIALIZED VIEW made AS SELECT tally('orders') AS n", 'sharded table'],
+    ["COPY (SELECT tally('orders')) TO STDOUT", 'sharded table'],
+    ["EXPLAIN ANALYZE SELECT tally('orders')", 'sharded table'],
+    ["SELECT tally('orders_log') FROM orders WHERE k = 1", 'sharded table "public.orders_log"'],
+    ["SELECT wipe('ref') FROM orders WHERE k = 1", 'reference table'],
+  ])('%s', async (sql, why) => {
+    expect(await refused(sql)).toContain(why)
+    await unchanged()
+  })
+
+  test('of local tables, of other kinds of code, and reading reference tables, is fine', async () => {
+    expect(await number("SELECT tally('ref')")).toBe(2)
+    expect(await number("SELECT tally('here')")).toBe(0)
+    await client.query(
+      "DO $$ BEGIN EXECUTE 'CREATE TABLE later (id int)'; EXECUTE 'DROP TABLE later'; END $$",
+    )
+    expect(await number("SELECT wipe('here') FROM ref LIMIT 1")).toBe(0)
+    expect(await number("SELECT tally('ref') FROM orders WHERE k = 1")).toBe(2)
+  })
+
+  test('prepared, bound, fetched', async () => {
+    await expect(client.query('SELECT tally($1)', ['orders'])).rejects.toMatchObject({ code: '0A000' })
+    await client.query('PREPARE p AS SELECT tally($1)')
+    await refused("EXECUTE p('orders')")
+    expect(await number("EXECUTE p('ref')")).toBe(2)
+    await client.query('BEGIN')
+    await client.query("DECLARE c CURSOR FOR SELECT tally('orders')")
+    await refused('FETCH c')
+    await client.query('ROLLBACK')
+    await refused("DECLARE c CURSOR WITH HOLD FOR SELECT tally('orders')")
+  })
+
+  test('in a block: what the client itself did before counts for nothing', async () => {
+    await client.query('BEGIN')
+    expect(await number('SELECT count(*) FROM orders')).toBe(KEYS.length)
+    await client.query('UPDATE ref SET n = n + 1')
+    await client.query("DO $$ BEGIN EXECUTE 'INSERT INTO here VALUES (5, 5)'; END $$")
+    expect(await number("SELECT tally('ref')")).toBe(2)
+    await client.query('SAVEPOINT s')
+    expect(await refused("SELECT tally('orders')")).toContain('read sharded')
+    await client.query('ROLLBACK TO s')
+    expect(await refused("SELECT wipe('ref')")).toContain('changed reference')
+    await client.query('ROLLBACK TO s')
+    expect(await number("SELECT tally('here')")).toBe(1)
+    await client.query('COMMIT')
+    expect(await copies()).toHaveLength(1)
+    expect(await number('SELECT n FROM ref WHERE id = 1')).toBe(11)
+    await client.query('UPDATE ref SET n = n - 1; DELETE FROM here')
+  })
+
+  test('in REPEATABLE READ and SERIALIZABLE', async () => {
+    for (const level of ['REPEATABLE READ', 'SERIALIZABLE']) {
+      await client.query(`BEGIN ISOLATION LEVEL ${level}`)
+      expect(await number("SELECT tally('ref')")).toBe(2)
+      expect(await number('SELECT count(*) FROM orders')).toBe(KEYS.length)
+      await refused("SELECT tally('orders')")
+      await client.query('ROLLBACK')
+    }
+  })
+
+  test('code that may commit in its midst', async () => {
+    await client.query(`CREATE PROCEDURE commits(t text) LANGUAGE plpgsql AS $$
+      BEGIN EXECUTE format('DELETE FROM %I', t); COMMIT; END $$`)
+    expect(await refused("CALL commits('ref')")).toContain('may commit in its midst')
+    await unchanged()
+  })
+})
+
+describe('triggers', () => {
+  beforeAll(async () => {
+    await fill()
+    await client.query(`CREATE FUNCTION count_in_ref() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN UPDATE ref SET n = n + 1 WHERE id = 1; RETURN NEW; END $$`)
+  })
+
+  test('of a sharded table that writes a reference table', async () => {
+    for (const table of ['orders', 'lines']) {
+      await client.query(
+        `CREATE TRIGGER t AFTER INSERT OR UPDATE ON ${table} FOR EACH ROW EXECUTE FUNCTION count_in_ref()`,
+      )
+    }
+    for (const sql of [
+      'INSERT INTO orders VALUES (100, 1, 1)',
+      'INSERT INTO orders VALUES (100, 1, 1), (101, 1, 1), (102, 1, 1)',
+      'INSERT INTO lines SELECT k, v, v FROM orders',
+      'UPDATE orders SET v = 0',
+      'UPDATE orders SET v = 0 WHERE k = 1',
+      'WITH x AS (UPDATE orders SET v = 0 WHERE k = 1 RETURNING k) SELECT * FROM orders WHERE k = 1',
+    ]) {
+      expect(await refused(sql)).toContain('changed reference table "public.ref"')
+    }
+    await expect(client.query('UPDATE orders SET v = $1 WHERE k = $2', [1, 2])).rejects.toMatchObject({
+      code: '0A000',
+    })
+    await unchanged()
+    await client.query('BEGIN; DELETE FROM orders WHERE k = 9; INSERT INTO here VALUES (1, 1); COMMIT')
+    await client.query('DROP TRIGGER t ON orders; DROP TRIGGER t ON lines')
+    await client.query('INSERT INTO orders VALUES (9, 9, 1)')
+  })
+
+  test('of a local table', async () => {
+    await client.query(`CREATE FUNCTION count_orders() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN NEW.v := (SELECT count(*) FROM orders); RETURN NEW; END $$`)
+    await client.query('CREATE TRIGGER t AFTER INSERT ON here FOR EACH ROW EXECUTE FUNCTION count_in_ref()')
+    await client.query('CREATE TRIGGER u BEFORE UPDATE ON here FOR EACH ROW EXECUTE FUNCTION count_orders()')
+    expect(await refused('INSERT INTO here VALUES (7, 7)')).toContain('changed reference')
+    expect(await refused('UPDATE here SET v = 5')).toContain('read sharded')
+    await unchanged()
+    await client.query('DROP TRIGGER t ON here; DROP TRIGGER u ON here')
+  })
+
+  test('whose rows go along with those of the statement are right', async () => {
+    await client.query(
+      'CREATE TRIGGER t AFTER INSERT OR UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION log_anything()',
+    )
+    await client.query('INSERT INTO orders VALUES (200, 1, 1), (201, 1, 1), (202, 1, 1), (203, 1, 1)')
+    await client.query('UPDATE orders SET v = 5 WHERE k >= 200')
+    expect(await number('SELECT count(*) FROM orders_log')).toBe(8)
+    await client.query('BEGIN; SELECT count(*) FROM orders_log')
+    await client.query('UPDATE orders SET v = 5 WHERE k = 200')
+    await client.query('COMMIT')
+    await client.query('DROP TRIGGER t ON orders; DELETE FROM orders WHERE k >= 200')
+  })
+})
+
+test('foreign keys: checks and cascades stay with the rows', async () => {
+  await fill()
+  await client.query(
+    'ALTER TABLE orders ADD FOREIGN KEY (ref) REFERENCES ref ON UPDATE CASCADE ON DELETE CASCADE',
+  )
+  await client.query('ALTER TABLE lines ADD FOREIGN KEY (k) REFERENCES orders ON DELETE CASCADE')
+  await client.query(
+    'CREATE TRIGGER t AFTER INSERT OR UPDATE ON lines FOR EACH ROW EXECUTE FUNCTION log_anything()',
+  )
+  await client.query("CREATE TABLE lines_log (k int, what text) WITH (shard_key = 'k')")
+  await client.query('CREATE TRIGGER t AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION log_anything()')
+  await client.query('INSERT INTO orders VALUES (300, 1, 2), (301, 1, 2)')
+  await client.query('INSERT INTO lines VALUES (300, 1, 1), (301, 1, 1), (1, 1, 1)')
+  await client.query('DELETE FROM orders WHERE k = 300')
+  await client.query('UPDATE ref SET id = 3 WHERE id = 2')
+  await client.query('DELETE FROM ref WHERE id = 3')
+  expect(await number('SELECT count(*) FROM lines')).toBe(1)
+  await client.query(
+    'DROP TABLE lines, lines_log; DROP TRIGGER t ON orders; ALTER TABLE orders DROP CONSTRAINT orders_ref_fkey',
+  )
+})
+
+test('a materialized view made before its table was distributed', async () => {
+  await client.query('CREATE TABLE early (k int PRIMARY KEY)')
+  await client.query('CREATE MATERIALIZED VIEW early_count AS SELECT count(*) FROM early')
+  await client.query("SELECT create_distributed_table('early', 'k')")
+  expect(await refused('REFRESH MATERIALIZED VIEW early_count')).toContain(
+    'read sharded table "public.early"',
+  )
+})
+
+test('a default by a function that reads a part', async () => {
+  await client.query("CREATE TABLE defaulted (id int, n bigint DEFAULT tally('orders'))")
+  expect(await refused('INSERT INTO defaulted (id) VALUES (1)')).toContain('read sharded')
+})
+
+describe('values that differ from server to server, in a reference table', () => {
+  const SERVERS_OWN = [
+    "current_setting('cluster_name')",
+    "current_setting('port')",
+    'inet_server_port()',
+    'version()',
+    "(SELECT setting FROM pg_settings WHERE name = 'data_directory')",
+    '(SELECT max(oid)::text FROM pg_class)',
+    "'ref'::regclass::oid",
+    'txid_current()',
+    'random()',
+    'gen_random_uuid()',
+    "obj_description('pg_class'::regclass, 'pg_class')",
+  ]
+
+  beforeAll(async () => {
+    await client.query(
+      "CREATE TABLE told (id int, v text DEFAULT current_setting('port')) WITH (reference = true)",
+    )
+    await client.query("INSERT INTO told VALUES (1, 'a')")
+  })
+
+  test.each(SERVERS_OWN)('%s', async (value) => {
+    await refused(`UPDATE told SET v = ${value}`)
+    for (const sql of [`INSERT INTO told VALUES (2, ${value})`, `INSERT INTO told SELECT 3, ${value}`]) {
+      const done = await client.query(sql).then(
+        () => 'done',
+        (error: { code: string }) => error.code,
+      )
+      expect(['done', '0A000']).toContain(done)
+    }
+    expect(await copies('told')).toHaveLength(1)
+  })
+
+  test('a default is evaluated once', async () => {
+    await client.query('INSERT INTO told (id) VALUES (4), (5)')
+    await client.query('INSERT INTO told (id) SELECT 6')
+    expect(await copies('told')).toHaveLength(1)
+  })
+
+  test('what depends on arguments and the session’s settings only is the same everywhere', async () => {
+    await client.query("SET my.tenant = 'x'; SET TimeZone = 'Asia/Tokyo'")
+    await client.query(
+      "UPDATE told SET v = concat(current_setting('my.tenant'), to_char('2024-01-01 00:00Z'::timestamptz, 'HH24'), current_user)",
+    )
+    expect(await number("SELECT count(*) FROM told WHERE v LIKE 'x09%'")).toBeGreaterThan(0)
+    expect(await copies('told')).toHaveLength(1)
+    await client.query('RESET ALL')
+  })
+})
