@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { readyForQuery } from '../../protocol/wire/backend-messages.ts'
 import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import type { OutboundText } from './client-text.ts'
+import type { KeptRows } from './kept-rows.ts'
 import { ParameterReport } from './parameter-report.ts'
 
 /** Small messages are gathered up to this size before they are written. */
@@ -26,6 +27,8 @@ export class ClientOutput {
   readonly parameters = new ParameterReport()
   /** What a client is told whose encoding is not UTF8. */
   text: OutboundText | undefined
+  /** Takes the rows of a statement in the client's place. */
+  kept: KeptRows | undefined
   /** Bytes pushed so far: tells whether a statement has said anything yet. */
   pushedBytes = 0
 
@@ -40,6 +43,7 @@ export class ClientOutput {
 
   /** Gathers a message; `flush` or the next `send` writes it. */
   push(message: Buffer): void {
+    if (this.kept !== undefined && message[0] === MSG.dataRow) return this.kept.add(message)
     this.pushedBytes += message.length
     if (this.held !== undefined) this.releaseHeld()
     if (this.owed.length > 0) this.releaseOwed()
@@ -113,6 +117,13 @@ export class ClientOutput {
 
   dropOwed(): void {
     this.owed = []
+  }
+
+  /** The CommandComplete that is held, for who tells it later. */
+  takeHeld(): Buffer | undefined {
+    const { held } = this
+    this.held = undefined
+    return held
   }
 
   releaseHeld(): void {

@@ -11,6 +11,7 @@ import type { TimeLimits } from '../settings/time-limits.ts'
 import type { Causal } from './causal.ts'
 import type { ClientOutput } from './client-output.ts'
 import type { KeySlots } from './key-slots.ts'
+import type { OpenPortal } from './open-portal.ts'
 import type { LineNumbers } from './row-types.ts'
 import type { ShardLine } from './shard-line.ts'
 import type { TxnTickets } from './tickets.ts'
@@ -82,6 +83,19 @@ export interface Execution {
   readonly wantsRowDescription: boolean
   /** Execute's row limit, 0 for none. */
   readonly maxRows: number
+  /** Its rows are taken in parts, or later: backends keep it under a name. Undefined: all at once, and nothing stays. */
+  readonly portal?: OpenPortal | undefined
+  /** It is not to run yet. */
+  readonly bindsOnly?: boolean
+}
+
+/** Statements that the client has bound, by portal, as far as executors care. */
+export interface BoundNames {
+  has(name: string): boolean
+  delete(name: string): boolean
+  clear(): void
+  /** Forgets those bound since. */
+  backTo(made: number): void
 }
 
 /** Statement-level state of a session that executors read and change. */
@@ -100,10 +114,11 @@ export interface SessionState {
   seeded: boolean
   /** Names of the session's temporary relations. */
   tempTables: ReadonlySet<string>
-  /** Open SQL cursors and the shards they live on. */
-  readonly cursors: Map<string, number>
-  /** The shard on which the last statement's rows stopped at a row limit. */
-  suspended: ShardLine | undefined
+  /** Portals that backends have under their names: cursors of SQL, and what the client has bound. */
+  readonly cursors: Map<string, OpenPortal>
+  readonly bound: BoundNames
+  /** Portals of both kinds so far: tells what was there when a savepoint was set. */
+  portalsMade: number
   /** The client was asked for COPY data since the last Sync. */
   copyOpened: boolean
   /** NOTIFYs of the running transaction, sent when it commits. */

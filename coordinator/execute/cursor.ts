@@ -1,44 +1,168 @@
 import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import { commandComplete } from '../../protocol/wire/backend-messages.ts'
+import { bind, paramFormat, paramValue, parseBind } from '../../protocol/wire/frontend-messages.ts'
 import type { CursorPlan } from '../../sql/plan/plan.ts'
+import { declaredQueryAt, severalShards } from '../../sql/plan/utility/cursor.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runOnOne } from './forward.ts'
+import { bindOnSeveral, findCursor, linesWithCursors, OpenPortal } from './open-portal.ts'
+import { quoteName } from './quote.ts'
+import { ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
+import { failedLeaves, sendRewritten, settle } from './send.ts'
 
-/** DECLARE, FETCH, MOVE and CLOSE: they follow the shard the cursor was opened on. */
+/** DECLARE, FETCH, MOVE and CLOSE: they follow the shards on which the cursor was opened. */
 export async function runCursor(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
-  const { cursors } = ctx.state
   switch (plan.verb) {
-    case 'declare': {
-      const [shard, ...more] = await resolveShards(ctx, plan.route ?? { kind: 'home' }, exec)
-      if (more.length > 0) throw weftError('not_supported', SEVERAL)
-      if (plan.hold === true && shard !== HOME) throw weftError('not_supported', HELD)
-      await runOnOne(ctx, exec, shard!)
-      cursors.set(plan.name, shard!)
-      return
-    }
+    case 'declare':
+      return declare(ctx, exec, plan)
     case 'fetch':
-      return runOnOne(ctx, exec, cursors.get(plan.name) ?? HOME)
+      return fetch(ctx, exec, plan)
     case 'close':
-      await runOnOne(ctx, exec, cursors.get(plan.name) ?? HOME)
-      cursors.delete(plan.name)
-      return
-    case 'close-all': {
-      const shards = new Set(cursors.values())
-      shards.delete(HOME)
-      for (const shard of shards) await runOnOne(ctx, exec, shard)
-      ctx.out.dropHeld()
-      await runOnOne(ctx, exec, HOME)
-      cursors.clear()
+      return closeOne(ctx, exec, plan.name)
+    case 'close-all':
+      return closeAll(ctx, exec)
+  }
+}
+
+async function declare(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+  const { name, hold = false } = plan
+  const { state } = ctx
+  if (isBoundOnly(ctx, name)) {
+    throw new PgError({ code: '42P03', message: `cursor "${name}" already exists` })
+  }
+  const [shard, ...more] = await resolveShards(ctx, plan.route ?? { kind: 'home' }, exec)
+  if (more.length > 0) return declareOnSeveral(ctx, exec, plan, [shard!, ...more])
+  if (hold && shard !== HOME) throw weftError('not_supported', HELD)
+  await runOnOne(ctx, exec, shard!)
+  state.cursors.set(
+    name,
+    new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(shard!)], holds: hold }),
+  )
+}
+
+/** No backend has what the client has bound under this name, or not any more. */
+function isBoundOnly({ state }: ExecContext, name: string): boolean {
+  return state.bound.has(name) && !state.cursors.has(name)
+}
+
+/** To Postgres a cursor is a portal: what can be bound on several shards can be declared on them. */
+async function declareOnSeveral(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: CursorPlan,
+  shards: readonly number[],
+): Promise<void> {
+  const { state, tx } = ctx
+  if (plan.forwardOnly !== true) throw severalShards()
+  if (tx.kind !== 'explicit') {
+    throw new PgError({ code: '25P01', message: 'DECLARE CURSOR can only be used in transaction blocks' })
+  }
+  if (state.cursors.has(plan.name)) {
+    throw new PgError({ code: '42P03', message: `cursor "${plan.name}" already exists` })
+  }
+  const portal = new OpenPortal(plan.name, state.portalsMade++)
+  const text = exec.text.slice(declaredQueryAt(exec.text))
+  const bound = { ...exec, text, frame: undefined, ref: undefined, bind: asText(exec.bind) }
+  await bindOnSeveral(ctx, bound, portal, shards)
+  state.cursors.set(plan.name, portal)
+  ctx.out.hold(commandComplete('DECLARE CURSOR'))
+}
+
+/** The same parameters; how its rows are to come is said when they are fetched. */
+function asText(bound: Execution['bind']): NonNullable<Execution['bind']> {
+  const count = bound?.paramLengths.length ?? 0
+  const numbers = Array.from({ length: count }, (_, i) => i)
+  const message = bind({
+    params: numbers.map((i) => paramValue(bound!, i)),
+    paramFormats: numbers.map((i) => paramFormat(bound!, i)),
+  })
+  return parseBind(message, 5, message.length)
+}
+
+async function fetch(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+  const { name } = plan
+  if (isBoundOnly(ctx, name)) throw weftError('not_supported', NOT_IN_BACKENDS)
+  const cursor = ctx.state.cursors.get(name)
+  if (cursor?.isOnSeveral === true) return fetchOnSeveral(ctx, exec, plan, cursor)
+  return runOnOne(ctx, exec, cursor?.lines[0]?.shard ?? (await shardOfUnknown(ctx, name)))
+}
+
+/** Code may have opened it, on any backend that the session has. */
+async function shardOfUnknown(ctx: ExecContext, name: string): Promise<number> {
+  const [line, ...more] = linesWithCursors(ctx)
+  if (more.length === 0) return line?.shard ?? HOME
+  return (await findCursor(ctx, name))?.lines[0]?.shard ?? HOME
+}
+
+/** Forward only: what the first shard has left, then the next. */
+async function fetchOnSeveral(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: CursorPlan,
+  cursor: OpenPortal,
+): Promise<void> {
+  if (plan.count === undefined) throw weftError('not_supported', FORWARD_ONLY)
+  await ctx.admit()
+  const state = new ForwardState(exec.wantsRowDescription)
+  const wanted = plan.count === 'all' ? Number.POSITIVE_INFINITY : plan.count
+  for (let count = 0; ; cursor.at++) {
+    const line = cursor.lines[cursor.at]!
+    const much = plan.count === 'all' ? 'ALL' : `FORWARD ${wanted - count}`
+    const forwarder = new RowForwarder(ctx.out, state)
+    sendRewritten(ctx, line, exec, `${plan.tag} ${much} FROM ${quoteName(cursor.name)}`, [], forwarder)
+    const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+    count += end.count ?? 0
+    if (count >= wanted || cursor.at === cursor.lines.length - 1) {
+      return ctx.out.hold(tagWithCount(end.tag, count))
     }
   }
 }
 
-const SEVERAL = {
-  what: 'a cursor over several shards is not supported yet',
-  hint: 'Restrict the shard key to one value, or read the rows without a cursor.',
+async function closeOne(ctx: ExecContext, exec: Execution, name: string): Promise<void> {
+  const { state } = ctx
+  const cursor = state.cursors.get(name)
+  if (isBoundOnly(ctx, name)) ctx.out.hold(commandComplete('CLOSE CURSOR'))
+  else if (cursor === undefined) await runOnOne(ctx, exec, await shardOfUnknown(ctx, name))
+  else
+    await onEach(
+      ctx,
+      exec,
+      cursor.lines.map((line) => line.shard),
+    )
+  state.cursors.delete(name)
+  state.bound.delete(name)
+}
+
+async function closeAll(ctx: ExecContext, exec: Execution): Promise<void> {
+  const { cursors, bound } = ctx.state
+  const shards = new Set(linesWithCursors(ctx).map((line) => line.shard))
+  for (const { lines } of cursors.values()) for (const line of lines) shards.add(line.shard)
+  await onEach(ctx, exec, shards.size === 0 ? [HOME] : [...shards])
+  cursors.clear()
+  bound.clear()
+}
+
+/** The same statement on one shard after the other; the last one's answer is told. */
+async function onEach(ctx: ExecContext, exec: Execution, shards: readonly number[]): Promise<void> {
+  for (const shard of shards) {
+    ctx.out.dropHeld()
+    await runOnOne(ctx, exec, shard)
+  }
 }
 
 const HELD = {
   what: 'a WITH HOLD cursor is only supported on the home shard (local and reference tables)',
   hint: 'Use a cursor without WITH HOLD inside a transaction.',
+}
+
+const FORWARD_ONLY = {
+  what: 'this kind of FETCH or MOVE on a cursor over several shards is not supported',
+  hint: 'Fetch forward: NEXT, FORWARD, FORWARD n, ALL.',
+}
+
+const NOT_IN_BACKENDS = {
+  what: 'FETCH or MOVE on a portal that has run already, or that no single statement of Postgres stands for',
+  hint: 'Ask for its rows by Execute, or declare a cursor.',
 }

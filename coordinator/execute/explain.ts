@@ -78,7 +78,7 @@ async function explainOn(
     const { partialSql, partialParams } = onSeveral.aggregate
     sendRewritten(ctx, line, exec, `${explainWords(exec.text)} ${partialSql}`, partialParams, collector, [])
   } else {
-    sendAsWritten(ctx, line, { ...exec, maxRows: 0 }, collector)
+    sendAsWritten(ctx, line, { ...exec, maxRows: 0, portal: undefined }, collector)
   }
   const end = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
   return end.rows.map((row) => row[0]?.toString('utf8') ?? '')

@@ -8,6 +8,7 @@ import { type ExecContext, type Execution, HOME } from './context.ts'
 import { LineFeed } from './line-feed.ts'
 import { lockAhead } from './lock-ahead.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
+import { bindOnSeveral, fetchRows } from './open-portal.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './send.ts'
@@ -15,10 +16,30 @@ import type { ShardLine } from './shard-line.ts'
 
 /** Runs a statement that is forwarded as written to the shard or shards of its route. */
 export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
-  if (plan.locksCopies && ctx.tx.isOpen && exec.maxRows === 0) return lockCopies(ctx, exec)
+  if (plan.locksCopies && ctx.tx.isOpen) return exec.bindsOnly === true ? undefined : lockCopies(ctx, exec)
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
   mustSkipNothing(exec, plan)
+  const { portal } = exec
+  if (portal !== undefined && plan.onSeveral.kind === 'concat' && plan.access === 'read') {
+    await bindOnSeveral(ctx, exec, portal, shards)
+    return exec.bindsOnly === true ? undefined : fetchRows(ctx, exec, portal)
+  }
+  if (exec.bindsOnly === true) return
+  await runOnEach(ctx, wholly(exec), plan, shards)
+}
+
+/** Its rows are given in parts by who keeps them (`ClientOutput.kept`). */
+function wholly(exec: Execution): Execution {
+  return exec.portal === undefined ? exec : { ...exec, maxRows: 0, portal: undefined }
+}
+
+async function runOnEach(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: ForwardPlan,
+  shards: readonly number[],
+): Promise<void> {
   const several = plan.onSeveral
   switch (several.kind) {
     case 'refuse':
@@ -56,6 +77,11 @@ export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number)
   const line = ctx.line(shard)
   const state = new ForwardState(exec.wantsRowDescription)
   const { access, tag } = exec.plan
+  // Postgres gives the rows in parts.
+  if (exec.portal !== undefined) {
+    ctx.out.kept = undefined
+    exec.portal.lines = [line]
+  }
   state.describesLate = access === 'write' && (exec.bind !== undefined || tag === 'CALL')
   const forwarder = new RowForwarder(ctx.out, state)
   forwarder.onCopyIn = () => {
@@ -67,8 +93,7 @@ export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number)
   sendAsWritten(ctx, line, exec, forwarder)
   const ends = exec.plan.access === 'write' ? endOfWrite : failedLeaves
   const end = settle(ctx, line, await ends(ctx, line, forwarder.ended))
-  if (forwarder.suspended) ctx.state.suspended = line
-  else if (end.tag !== '') ctx.out.hold(tagWithCount(end.tag, end.count))
+  if (!forwarder.suspended && end.tag !== '') ctx.out.hold(tagWithCount(end.tag, end.count))
 }
 
 /**
@@ -81,7 +106,6 @@ async function runOnSeveral(
   shards: readonly number[],
   speak: 'rows' | 'counts' | 'first',
 ): Promise<void> {
-  if (exec.maxRows > 0) throw weftError('not_supported', ROW_LIMIT)
   if (exec.plan.access === 'write') await ctx.needTransaction()
   // In a Query there are no parameters: Postgres has an error for `$1` there, but none in a Parse.
   const isBound = exec.bind !== undefined || exec.plan.paramCount === 0
@@ -114,18 +138,13 @@ async function lockCopies(ctx: ExecContext, exec: Execution): Promise<void> {
   const lock = (shards: readonly number[], state: ForwardState, speaks: boolean) =>
     onShards(ctx, shards, (line) => {
       const consumer = new RowForwarder(ctx.out, state, speaks)
-      sendAsWritten(ctx, line, exec, consumer)
+      sendAsWritten(ctx, line, wholly(exec), consumer)
       return consumer.ended
     })
   const [home] = await lock([HOME], new ForwardState(exec.wantsRowDescription), true)
   const others = Array.from({ length: ctx.node.shardCount - 1 }, (_, i) => HOME + 1 + i)
   await lock(others, new ForwardState(false), false)
   ctx.out.hold(tagWithCount(home!.tag, home!.count))
-}
-
-const ROW_LIMIT = {
-  what: 'a row limit on Execute is not supported for statements over several shards yet',
-  hint: 'Fetch all rows, or restrict the shard key to one value.',
 }
 
 export function total(ends: readonly ExecEnd[]): number | null {

@@ -12,6 +12,7 @@ import { runForward } from './forward.ts'
 import { runInsert } from './insert.ts'
 import { runInsertSelect } from './insert-select.ts'
 import { deferNotification, notificationOf } from './notify.ts'
+import { fetchRows } from './open-portal.ts'
 import { runReaching } from './reach.ts'
 import { runSetting } from './setting.ts'
 import { runTransactionControl } from './transaction-control.ts'
@@ -31,8 +32,8 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   const { plan } = exec
   ctx.state.leaving |= leavesOf(ctx, plan)
   const reach = reachOf(ctx, plan)
-  if (reach === undefined || plan.kind === 'ddl') return dispatch(ctx, exec)
-  return runReaching(ctx, plan, reach, () => dispatch(ctx, exec))
+  if (reach === undefined || plan.kind === 'ddl') return runPortal(ctx, exec)
+  return runReaching(ctx, plan, reach, () => runPortal(ctx, exec))
 }
 
 /** A cursor's query runs when it is fetched from. */
@@ -45,11 +46,26 @@ function reachOf({ state }: ExecContext, plan: Plan): Reach | undefined {
   return state.cursorsReach
 }
 
+/** What is taken in parts comes from who has it: backends, or who keeps its rows. */
+async function runPortal(ctx: ExecContext, exec: Execution): Promise<void> {
+  const { portal } = exec
+  if (portal === undefined) return dispatch(ctx, exec)
+  if (portal.isOpen) return fetchRows(ctx, exec, portal)
+  portal.kept?.clear()
+  ctx.out.kept = portal.kept
+  try {
+    await dispatch(ctx, exec)
+  } finally {
+    ctx.out.kept = undefined
+  }
+  if (portal.kept?.failure !== undefined) throw portal.kept.failure
+}
+
 async function dispatch(ctx: ExecContext, exec: Execution): Promise<void> {
   const { plan } = exec
   switch (plan.kind) {
     case 'forward': {
-      const notification = ctx.tx.isOpen ? notificationOf(exec) : undefined
+      const notification = ctx.tx.isOpen && exec.bindsOnly !== true ? notificationOf(exec) : undefined
       if (notification !== undefined) return deferNotification(ctx, exec, notification)
       return runForward(ctx, exec, plan)
     }

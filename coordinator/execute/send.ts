@@ -90,9 +90,9 @@ export function sendAsWritten(
 ): void {
   const { plan, bind: bound } = exec
   const options = {
-    writes: plan.access === 'write',
+    writes: plan.access === 'write' && exec.bindsOnly !== true,
     maintenance: plan.maintenance,
-    commits: commitsOf(plan, bound !== undefined),
+    commits: exec.bindsOnly === true ? undefined : commitsOf(plan, bound !== undefined),
     taints: plan.effects.taintsBackend,
     unsettles: plan.effects.taintsBackend,
     pins: plan.effects.pins,
@@ -103,11 +103,14 @@ export function sendAsWritten(
   if (bound === undefined) {
     line.request.payload = line.cutWait === undefined ? (exec.frame ?? query(text)) : asExtended(text)
   } else {
-    const parts = [rewriteBindStatement(bound, ref?.name ?? '')]
+    // Without a name of its own the next statement takes its place: nothing of it stays.
+    const portal = exec.portal?.name ?? ''
+    const parts = [rewriteBindStatement(bound, ref?.name ?? '', portal)]
     if (ref === undefined) parts.unshift(parse('', text, line.typesHere(exec.paramTypes)))
     else line.request.needs = needing(ref)
-    if (exec.wantsRowDescription) parts.push(describe('P', bound.portal))
-    parts.push(execute(bound.portal, exec.maxRows), SYNC)
+    if (exec.wantsRowDescription) parts.push(describe('P', portal))
+    if (exec.bindsOnly !== true) parts.push(execute(portal, exec.maxRows))
+    parts.push(SYNC)
     line.request.payload = Buffer.concat(parts)
   }
   line.exec(consumer, plan.tag !== 'SHOW')

@@ -127,7 +127,10 @@ async function savepoint(ctx: ExecContext, plan: TransactionPlan, name: string):
     throw needsBlock(plan.tag === 'ROLLBACK' ? 'ROLLBACK TO SAVEPOINT' : words(plan))
   if (plan.verb === 'savepoint') {
     await everywhere(ctx, `SAVEPOINT ${quoted}`)
-    tx.savepoint(`SAVEPOINT ${quoted}`, name, ctx.state.notifications.length)
+    tx.savepoint(`SAVEPOINT ${quoted}`, name, {
+      notifications: ctx.state.notifications.length,
+      portals: ctx.state.portalsMade,
+    })
     return ctx.settings.savepoint(name)
   }
   if (!tx.hasSavepoint(name)) {
@@ -154,7 +157,10 @@ async function rollbackTo(ctx: ExecContext, name: string, quoted: string): Promi
   }
   tx.failed = false
   await everywhere(ctx, `ROLLBACK TO SAVEPOINT ${quoted}`)
-  ctx.state.notifications.length = tx.rollbackTo(name).notifications
+  const { notifications, portals } = tx.rollbackTo(name)
+  ctx.state.notifications.length = notifications
+  ctx.state.bound.backTo(portals)
+  for (const [cursor, { made }] of ctx.state.cursors) if (made >= portals) ctx.state.cursors.delete(cursor)
   ctx.settings.rollbackTo(name)
 }
 

@@ -23,10 +23,17 @@ interface Replayed {
   readonly sql: string
   /** Set for a SAVEPOINT. */
   readonly savepoint?: string
-  /** How many notifications waited for the commit when it was set. */
-  readonly notifications?: number
+  readonly marks?: SavepointMarks
   /** The modes when it was set: ROLLBACK TO brings them back. */
   readonly modes?: TransactionModes
+}
+
+/** What there was when a savepoint was set. */
+export interface SavepointMarks {
+  /** Notifications that wait for the commit. */
+  readonly notifications: number
+  /** Portals made so far. */
+  readonly portals: number
 }
 
 export function modesSql(modes: TransactionModes): string {
@@ -189,8 +196,8 @@ export class Transaction {
     this.setReplay(this.replay.filter((replayed) => replayed.sql !== sql))
   }
 
-  savepoint(sql: string, savepoint: string, notifications: number): void {
-    this.keep({ sql, savepoint, notifications, modes: this.modes })
+  savepoint(sql: string, savepoint: string, marks: SavepointMarks): void {
+    this.keep({ sql, savepoint, marks, modes: this.modes })
   }
 
   private keep(replayed: Replayed): void {
@@ -242,13 +249,13 @@ export class Transaction {
   }
 
   /** ROLLBACK TO: the savepoint stays, everything after it is gone. */
-  rollbackTo(name: string): { readonly notifications: number } {
+  rollbackTo(name: string): SavepointMarks {
     const at = this.replay.findLastIndex((r) => r.savepoint === name)
-    const { notifications = 0, modes = this.modes } = this.replay[at] ?? {}
+    const { marks = NO_MARKS, modes = this.modes } = this.replay[at] ?? {}
     this.modes = modes
     this.setReplay(this.replay.slice(0, at + 1))
     this.failed = false
-    return { notifications }
+    return marks
   }
 
   /** 0 unless something runs on two shards or more; else a number that changes with what runs. */
@@ -310,6 +317,7 @@ export class Transaction {
   }
 }
 
+const NO_MARKS: SavepointMarks = { notifications: 0, portals: 0 }
 const REPLAYED_BYTES = 128
 
 function replayBytesOf({ sql }: Replayed): number {

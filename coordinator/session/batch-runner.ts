@@ -3,30 +3,18 @@ import { PgError } from '../../errors/pg-error.ts'
 import {
   BIND_COMPLETE,
   CLOSE_COMPLETE,
-  commandComplete,
-  EMPTY_QUERY_RESPONSE,
   NO_DATA,
   PARSE_COMPLETE,
   parameterDescription,
 } from '../../protocol/wire/backend-messages.ts'
 import type { ParseMessage } from '../../protocol/wire/frontend-messages.ts'
-import {
-  close as closeMessage,
-  execute as executeMessage,
-  SYNC,
-} from '../../protocol/wire/frontend-messages.ts'
-import type { Plan } from '../../sql/plan/plan.ts'
 import { endsTransaction } from '../../sql/plan/utility/transaction.ts'
-import type { Execution } from '../execute/context.ts'
-import { StatementKeys } from '../execute/key-slots.ts'
-import { type PlanScope, refuseTooLong } from '../execute/planner.ts'
-import { ForwardState, RowForwarder, tagWithCount } from '../execute/replies.ts'
-import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
+import { refuseTooLong } from '../execute/planner.ts'
 import type { Batch, Op } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
-import { describeStatement, formatted } from './describe.ts'
-import { Portals } from './kept.ts'
+import { describeStatement } from './describe.ts'
 import { planned } from './planned.ts'
+import { PortalRunner } from './portal-runner.ts'
 import { type Portal, Prepared } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
 
@@ -44,13 +32,14 @@ const PREPARED_MAX = 10_000
 export class BatchRunner {
   private readonly session: ClientSession
   private readonly slow: SlowPath
-  private readonly portals: Portals
-  private lastBound: string | undefined
+  readonly portals: PortalRunner
+  /** Bound, and not executed yet: its answer may wait for that. */
+  private lastBound: Portal | undefined
 
   constructor(session: ClientSession, slow: SlowPath) {
     this.session = session
     this.slow = slow
-    this.portals = new Portals(session.memory.account('portals'))
+    this.portals = new PortalRunner(session, slow)
   }
 
   /**
@@ -70,7 +59,7 @@ export class BatchRunner {
         session.out.assertSaid()
         if (session.out.isSlow) await session.out.room()
       }
-      session.out.releaseOwed()
+      await this.bindLast(synced && session.tx.kind === 'none')
       synced &&= !session.state.copyOpened
       if (synced && session.tx.kind === 'implicit') await slow.commit()
       session.out.releaseHeld()
@@ -79,22 +68,26 @@ export class BatchRunner {
       await slow.recover(error)
       return { ok: false, synced: synced && !session.state.copyOpened }
     } finally {
-      if (synced && session.tx.kind === 'none') this.portals.clear()
+      if (synced && session.tx.kind === 'none') session.portals.clear()
     }
   }
 
   get keepsMessage(): boolean {
-    return this.portals.keepsMessage
+    return this.session.portals.keepsMessage
   }
 
-  transactionEnded(): void {
-    this.portals.clear()
+  /** What was bound last is not executed next: it is bound on its shard now, which may refuse. */
+  private async bindLast(alone: boolean): Promise<void> {
+    const portal = this.lastBound
+    this.lastBound = undefined
+    if (portal !== undefined) await this.portals.bindNow(portal, alone)
+    this.session.out.releaseOwed()
   }
 
   private async op(op: Op, alone: boolean): Promise<void> {
     const { out } = this.session
     out.releaseHeld()
-    if (!this.isOfLastBound(op)) out.releaseOwed()
+    if (!this.isOfLastBound(op)) await this.bindLast(false)
     switch (op.kind) {
       case 'malformed':
         throw op.error
@@ -106,20 +99,21 @@ export class BatchRunner {
         return out.owe(BIND_COMPLETE)
       case 'describe':
         if (op.target === 'S') return this.describeStatement(this.statement(op.name))
-        return this.describePortal(this.portal(op.name))
+        return this.describePortal(op.name)
       case 'execute':
-        return this.execute(this.portal(op.portal), op.maxRows, alone)
+        return this.execute(op.portal, op.maxRows, alone)
       case 'close':
         if (op.target === 'S') this.session.prepared.delete(op.name)
-        else await this.closePortal(op.name)
+        else await this.portals.close(op.name)
         return out.push(CLOSE_COMPLETE)
     }
   }
 
   /** Whether the answer to the last Bind may still wait: until this executes what was bound. */
   private isOfLastBound(op: Op): boolean {
-    if (op.kind === 'execute') return op.portal === this.lastBound
-    return op.kind === 'describe' && op.target === 'P' && op.name === this.lastBound
+    const name = this.lastBound?.name
+    if (op.kind === 'execute') return op.portal === name
+    return op.kind === 'describe' && op.target === 'P' && op.name === name
   }
 
   private statement(name: string): Prepared {
@@ -127,12 +121,6 @@ export class BatchRunner {
     if (found !== undefined) return found
     const what = name === '' ? 'unnamed prepared statement' : `prepared statement "${name}"`
     throw new PgError({ code: '26000', message: `${what} does not exist` })
-  }
-
-  private portal(name: string): Portal {
-    const found = this.portals.get(name)
-    if (found === undefined) throw new PgError({ code: '34000', message: `portal "${name}" does not exist` })
-    return found
   }
 
   private async parse(message: ParseMessage): Promise<void> {
@@ -174,9 +162,11 @@ export class BatchRunner {
   }
 
   private async bind(message: Extract<Op, { kind: 'bind' }>['message']): Promise<void> {
+    const { session } = this
     const statement = this.statement(message.statement)
     this.refuseInFailed(statement)
-    if (message.portal !== '' && this.portals.has(message.portal)) {
+    if (message.portal === '') await this.portals.dropUnnamed()
+    if (this.portals.isTaken(message.portal)) {
       throw new PgError({ code: '42P03', message: `cursor "${message.portal}" already exists` })
     }
     const plan = planned(this.session, statement, await this.slow.scope())
@@ -186,9 +176,10 @@ export class BatchRunner {
       const what = `bind message supplies ${given} parameters, but prepared statement "${statement.name}" requires ${expected}`
       throw new PgError({ code: '08P01', message: what })
     }
-    const portal: Portal = { name: message.portal, statement, bind: message, line: undefined, done: false }
-    this.portals.keep(portal)
-    this.lastBound = message.portal
+    const name = message.portal
+    const made = session.state.portalsMade++
+    session.portals.keep({ name, statement, bind: message, made, open: undefined, ran: 'no' })
+    this.lastBound = session.portals.get(name)
   }
 
   private async describeStatement(statement: Prepared): Promise<void> {
@@ -209,80 +200,17 @@ export class BatchRunner {
     throw weftError('in_failed_transaction', {})
   }
 
-  private async describePortal(portal: Portal): Promise<void> {
-    if (this.isAborted) this.mayDescribeInFailed(portal.statement)
-    planned(this.session, portal.statement, await this.slow.scope())
-    const { rowDescription } = await describeStatement(this.session, this.slow, portal.statement)
-    const { out } = this.session
-    out.owe(rowDescription === undefined ? NO_DATA : formatted(rowDescription, portal.bind.resultFormats))
+  private describePortal(name: string): Promise<void> {
+    const portal = this.session.portals.get(name)
+    if (portal !== undefined && this.isAborted) this.mayDescribeInFailed(portal.statement)
+    return this.portals.describe(name)
   }
 
-  private async execute(portal: Portal, maxRows: number, alone: boolean): Promise<void> {
-    const { session } = this
-    const { statement } = portal
-    if (statement.sql.length === 0) return session.out.push(EMPTY_QUERY_RESPONSE)
-    this.refuseInFailed(statement)
-    if (portal.line !== undefined) return this.resume(portal, maxRows)
-    if (portal.done) return session.out.hold(this.nothingLeft(portal))
-    const plan = planned(this.session, statement, await this.slow.scope())
-    if (!bindsOnShards(plan)) session.out.releaseOwed()
-    await describeStatement(session, this.slow, statement, 'unclear')
-    await this.slow.statement((scope) => this.execution(portal, scope, maxRows), alone)
-    portal.line = session.state.suspended
-    portal.done = portal.line === undefined
-    session.state.suspended = undefined
-  }
-
-  /** What Postgres says of a portal that has run to its end. */
-  private nothingLeft({ name, statement }: Portal): Buffer {
-    const plan = statement.planUnder(this.session.scope(), this.session.planner)
-    if (plan?.returnsRows !== true) {
-      throw new PgError({ code: '55000', message: `portal "${name}" cannot be run` })
-    }
-    if (plan.tag === 'INSERT') return commandComplete('INSERT 0 0')
-    const counts = /^(SELECT|UPDATE|DELETE|MERGE|FETCH)$/.test(plan.tag)
-    return commandComplete(counts ? `${plan.tag} 0` : plan.tag)
-  }
-
-  private execution(portal: Portal, scope: PlanScope, maxRows: number): Execution {
-    const { statement, bind } = portal
-    const plan = planned(this.session, statement, scope)
-    return {
-      plan,
-      text: statement.text,
-      frame: undefined,
-      bind,
-      paramTypes: statement.paramTypes,
-      ref: statement.refUnder(scope, this.session.planner, this.session.node.schema.epoch),
-      keys: new StatementKeys().ofBind(statement, bind, plan.paramsToDescribe),
-      wantsRowDescription: false,
-      maxRows,
-    }
-  }
-
-  /** More rows of a portal that a row limit had stopped. */
-  private async resume(portal: Portal, maxRows: number): Promise<void> {
-    const { session } = this
-    const line = portal.line!
-    const forwarder = new RowForwarder(session.out, new ForwardState(false))
-    const payload = Buffer.concat([executeMessage(portal.name, maxRows), SYNC])
-    sendPayload(session, line, payload, { writes: false }, forwarder)
-    const end = settle(session, line, await failedLeaves(session, line, forwarder.ended))
-    if (forwarder.suspended) return
-    portal.line = undefined
-    portal.done = true
-    session.out.hold(tagWithCount(end.tag, end.count))
-  }
-
-  private async closePortal(name: string): Promise<void> {
-    const portal = this.portals.get(name)
-    this.portals.delete(name)
-    if (portal?.line === undefined || !portal.line.joined) return
-    const { session } = this
-    const forwarder = new RowForwarder(session.out, new ForwardState(false))
-    const payload = Buffer.concat([closeMessage('P', name), SYNC])
-    sendPayload(session, portal.line, payload, { writes: false }, forwarder)
-    settle(session, portal.line, await failedLeaves(session, portal.line, forwarder.ended))
+  private execute(name: string, maxRows: number, alone: boolean): Promise<void> {
+    const portal = this.session.portals.get(name)
+    if (portal !== undefined) this.refuseInFailed(portal.statement)
+    if (portal === this.lastBound) this.lastBound = undefined
+    return this.portals.execute(name, maxRows, alone)
   }
 }
 
@@ -290,9 +218,4 @@ export class BatchRunner {
 function isLast(ops: readonly Op[]): boolean {
   const first = ops.findIndex((op) => op.kind === 'execute')
   return first < 0 || ops.slice(first + 1).every((op) => op.kind === 'close')
-}
-
-/** Postgres binds it when it is executed, and may refuse then. */
-function bindsOnShards(plan: Plan): boolean {
-  return plan.kind === 'forward' || plan.kind === 'insert' || plan.kind === 'insert-select'
 }

@@ -19,7 +19,7 @@ import { type SessionSettings, sessionSettings } from '../settings/session-setti
 import { TimeLimits } from '../settings/time-limits.ts'
 import { Admission } from './admission.ts'
 import { asPgError } from './client-messages.ts'
-import { PreparedStatements } from './kept.ts'
+import { Portals, PreparedStatements } from './kept.ts'
 import { MessageLoop } from './message-loop.ts'
 import { Notifications } from './notifications.ts'
 import { identityOf, initialState, type SessionOptions } from './session-options.ts'
@@ -45,6 +45,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   /** What this node keeps for it. */
   readonly memory: SessionMemory
   readonly prepared: PreparedStatements
+  readonly portals: Portals
   readonly text: SessionText
   closed = false
   planVersion = 0
@@ -76,7 +77,8 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.text = new SessionText(this.out, this.prepared)
     this.notifications = new Notifications(this.out, this.tx, this.memory.account('notifications'))
     this.lines = new ShardLines(options.node.shardCount, (shard) => this.openLine(shard))
-    this.state = initialState(options)
+    this.portals = new Portals(this.memory.account('portals'))
+    this.state = initialState(options, this.portals)
     this.scopes = new SessionScope(this.node.catalogs, this.planner, this.state)
     this.slow = new SlowPath(this)
     this.loop = new MessageLoop(this, this.slow, options.socket)

@@ -1,5 +1,7 @@
+import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import {
+  NO_DATA,
   parseErrorFields,
   parseParameterDescription,
   parseRowDescription,
@@ -10,6 +12,7 @@ import { describe, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import { HOME } from '../execute/context.ts'
 import { declareRowDescription } from '../execute/declare-function.ts'
+import type { OpenPortal } from '../execute/open-portal.ts'
 import { ExecFailed, REPLY_FRAME_BYTES_MAX } from '../execute/replies.ts'
 import { translateRowDescription } from '../execute/row-types.ts'
 import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
@@ -116,6 +119,17 @@ function describingLine(session: ClientSession, plan: Plan): ShardLine {
   const isHome = plan.kind === 'forward' && plan.route.kind === 'home'
   const [joined] = session.tx.joined
   return isHome || home.joined || joined === undefined ? home : joined
+}
+
+/** What Postgres says of a cursor, or of a portal that it has. */
+export async function describeCursor(session: ClientSession, { name, lines }: OpenPortal): Promise<Buffer> {
+  if (session.tx.failed) throw weftError('in_failed_transaction', {})
+  const [line] = lines
+  const consumer = new DescribeConsumer()
+  const payload = Buffer.concat([describe('P', name), SYNC])
+  sendPayload(session, line!, payload, { writes: false, looks: false }, consumer)
+  const end = settle(session, line!, await failedLeaves(session, line!, consumer.ended))
+  return end.described.rowDescription ?? NO_DATA
 }
 
 interface DescribeEnd {

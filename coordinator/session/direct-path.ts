@@ -117,6 +117,8 @@ export class DirectPath implements ReplyConsumer {
     if (tx.kind !== 'explicit' || tx.failed || tx.catalogDirty) return false
     if (tx.setReported) return false
     if (!tx.hasSnapshot && this.session.hasTransactionSnapshots) return false
+    // It would be replaced in the backend, where it has another name.
+    if (this.slow.batches.portals.hasOpenUnnamed) return false
     if (tx.hasTicket) return true
     if (!node.tickets.tryAcquire()) return false
     tx.hasTicket = true

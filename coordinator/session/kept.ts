@@ -1,6 +1,7 @@
 /** Maps of what a session keeps that draw on its memory. */
 import { CLAIMED_FROM_BYTES } from '../../protocol/wire/frames.ts'
 import { parseBind, rewriteBindStatement } from '../../protocol/wire/frontend-messages.ts'
+import type { BoundNames } from '../execute/context.ts'
 import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
 import type { MemoryAccount } from '../memory/memory-budget.ts'
 import type { Portal, Prepared } from './prepared.ts'
@@ -53,7 +54,12 @@ export class PreparedStatements extends KeptMap<Prepared> {
   }
 }
 
-export class Portals extends KeptMap<Portal> {
+export class Portals extends KeptMap<Portal> implements BoundNames {
+  /** Forgets those bound since so many portals were made. */
+  backTo(made: number): void {
+    for (const [name, portal] of this) if (portal.made >= made) this.delete(name)
+  }
+
   /** A named one is kept for long: not with the whole of what came from the client's socket. */
   keep(portal: Portal): void {
     this.set(portal.name, portal.name === '' ? portal : { ...portal, bind: ownBytes(portal.bind) })
@@ -63,6 +69,16 @@ export class Portals extends KeptMap<Portal> {
   get keepsMessage(): boolean {
     const unnamed = this.get('')
     return unnamed !== undefined && unnamed.bind.buffer.length >= CLAIMED_FROM_BYTES
+  }
+
+  override delete(name: string): boolean {
+    this.get(name)?.open?.kept?.clear()
+    return super.delete(name)
+  }
+
+  override clear(): void {
+    for (const { open } of this.values()) open?.kept?.clear()
+    super.clear()
   }
 
   protected costOf(name: string, portal: Portal): number {

@@ -4,8 +4,8 @@ import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
+import type { OpenPortal } from '../execute/open-portal.ts'
 import type { Planner, PlanScope } from '../execute/planner.ts'
-import type { ShardLine } from '../execute/shard-line.ts'
 
 /** What Postgres says of a prepared statement: its parameters and its rows. */
 export interface Described {
@@ -131,7 +131,10 @@ export interface Portal {
   readonly name: string
   readonly statement: Prepared
   readonly bind: BindMessage
-  /** Where it was left suspended by a row limit. */
-  line: ShardLine | undefined
-  done: boolean
+  /** That of `SessionState.portalsMade` when it was bound. */
+  readonly made: number
+  /** What backends have of it under its name. */
+  open: OpenPortal | undefined
+  /** It ran to its end, all at once; or it did not come to it, and cannot be run again. */
+  ran: 'no' | 'well' | 'badly'
 }

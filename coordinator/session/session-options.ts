@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { BackendIdentity } from '../../protocol/agent-link.ts'
-import type { CoordinatorNode, SessionState } from '../execute/context.ts'
+import type { BoundNames, CoordinatorNode, SessionState } from '../execute/context.ts'
 import type { Planner } from '../execute/planner.ts'
 
 /** What the listener knows of a client that has authenticated. */
@@ -25,7 +25,7 @@ export function identityOf({ user, scram }: SessionOptions): BackendIdentity {
   return { kind: 'client', user, ...(scram === undefined ? {} : { scram }) }
 }
 
-export function initialState({ user, database }: SessionOptions): SessionState {
+export function initialState({ user, database }: SessionOptions, bound: BoundNames): SessionState {
   return {
     user,
     database,
@@ -36,7 +36,8 @@ export function initialState({ user, database }: SessionOptions): SessionState {
     seeded: false,
     tempTables: new Set(),
     cursors: new Map(),
-    suspended: undefined,
+    bound,
+    portalsMade: 0,
     copyOpened: false,
     notifications: [],
   }

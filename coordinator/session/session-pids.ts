@@ -66,7 +66,7 @@ async function runSignals(session: ClientSession, exec: Execution, known: KnownS
   if (!isHome || plan.tag === 'COPY') throw weftError('not_supported', SIGNALS_ELSEWHERE)
   const line = session.line(HOME)
   const collector = new Collector()
-  sendAsWritten(session, line, { ...exec, maxRows: 0 }, collector)
+  sendAsWritten(session, line, { ...exec, maxRows: 0, portal: undefined }, collector)
   const end = settle(session, line, await endOfWrite(session, line, collector.ended))
   const asides: Buffer[] = []
   for (const aside of end.asides) {

@@ -104,6 +104,7 @@ export class SlowPath {
 
   private async statements(frame: Buffer): Promise<void> {
     const { session } = this
+    await this.batches.portals.dropUnnamed()
     refuseTooLong(frame.length)
     const turn = session.planner.turns.turn(frame.length)
     if (turn !== undefined) await turn
@@ -219,6 +220,7 @@ export class SlowPath {
     const { tx, timers } = this.session
     if (tx.isOpen) timers.inTransaction()
     else this.endTransaction()
+    if (plan.kind === 'transaction' && plan.chain) this.portalsEnd()
     if (plan.kind === 'setting') {
       this.parameters.changed(changesReported(plan))
     } else if (!tx.isOpen || (plan.kind === 'transaction' && plan.verb === 'rollback-to')) {
@@ -284,6 +286,17 @@ export class SlowPath {
     }
   }
 
+  /** With their transaction, but for what is held. */
+  private portalsEnd(): void {
+    const { state, portals } = this.session
+    portals.clear()
+    for (const [name, { holds }] of state.cursors) {
+      if (!holds || state.kept.size === 0) state.cursors.delete(name)
+    }
+    state.cursorsLeave = NO_EFFECTS
+    state.cursorsReach = undefined
+  }
+
   /** The transaction is over on every shard. */
   endTransaction(): void {
     const { session } = this
@@ -298,10 +311,7 @@ export class SlowPath {
       this.privateCatalog = undefined
       session.scopes.forget()
     }
-    if (session.state.kept.size === 0) session.state.cursors.clear()
-    session.state.cursorsLeave = NO_EFFECTS
-    session.state.cursorsReach = undefined
-    this.batches.transactionEnded()
+    this.portalsEnd()
   }
 
   // Extended protocol

@@ -158,8 +158,7 @@ function boundExecution(
   values: readonly (string | null)[],
   outer: Execution,
 ): Execution {
-  const { portal = '' } = outer.bind ?? {}
-  const message = bind({ portal, params: values, resultFormats: outer.bind?.resultFormats ?? [] })
+  const message = bind({ params: values, resultFormats: outer.bind?.resultFormats ?? [] })
   const bound = parseBind(message, 5, message.length)
   const plan = planned(session, statement, scope)
   return {
@@ -172,5 +171,6 @@ function boundExecution(
     keys: new StatementKeys().ofBind(statement, bound, plan.paramsToDescribe),
     wantsRowDescription: outer.wantsRowDescription,
     maxRows: outer.maxRows,
+    portal: outer.portal,
   }
 }

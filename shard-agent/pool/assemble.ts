@@ -70,6 +70,7 @@ export interface AtBind {
   readonly bind: Buffer
   /** Describe, Execute, Sync. */
   readonly after: Buffer
+  readonly portal: string
   /** Whose portal the Bind makes. */
   readonly statement: string
 }
@@ -86,6 +87,7 @@ export function splitAtBind(payload: Buffer): AtBind {
     before: payload.subarray(0, at),
     bind: payload.subarray(at, end),
     after: payload.subarray(end),
+    portal: payload.toString('utf8', at + HEADER_BYTES, nameAt - 1),
     statement: payload.toString('utf8', nameAt, payload.indexOf(0, nameAt)),
   }
 }

@@ -4,7 +4,7 @@
  * under a hold that lasts until it has begun. What it sends and how many replies that brings; exec-run.ts does the rest.
  */
 import type { ExecRequest } from '../../protocol/agent-link.ts'
-import { describe, FLUSH } from '../../protocol/wire/frontend-messages.ts'
+import { close, describe, FLUSH } from '../../protocol/wire/frontend-messages.ts'
 import { type AtBind, BEGIN_REPLIES, beginMessages, splitAtBind } from './assemble.ts'
 
 export class CutExec {
@@ -41,7 +41,7 @@ export class CutExec {
 
   /** What takes the snapshot; each time anew. Undefined: nothing yet. */
   snapshotMessages(done: () => void): Buffer | undefined {
-    const { before, bind } = this.parts
+    const { before, bind, portal } = this.parts
     const { begin = [] } = this.request
     if (this.snapsAsItRuns) {
       this.hasSnapshot = true
@@ -49,9 +49,10 @@ export class CutExec {
       return undefined
     }
     if (!this.isTransaction) {
+      const again = this.hasSnapshot && portal !== '' ? [close('P', portal)] : []
       this.taking.push({ left: 1, done })
       this.hasSnapshot = true
-      return Buffer.concat([bind, FLUSH])
+      return Buffer.concat([...again, bind, FLUSH])
     }
     const again = this.hasSnapshot ? ['ROLLBACK', ...begin] : []
     this.hasSnapshot = true

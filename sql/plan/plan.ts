@@ -371,6 +371,10 @@ export interface CursorPlan extends PlanCommon {
   /** DECLARE only. */
   readonly route?: Route
   readonly hold?: boolean
+  /** Its query can be read on several shards, one after the other. */
+  readonly forwardOnly?: boolean
+  /** FETCH and MOVE: how many rows forward; undefined: not simply forward. */
+  readonly count?: number | 'all'
 }
 
 export interface ExplainPlan extends PlanCommon {

@@ -1,18 +1,23 @@
 import type { ClosePortalStmt, DeclareCursorStmt, FetchStmt } from '@pgsql/types'
-import type { Plan, Route } from '../plan.ts'
+import type { CursorPlan, ForwardPlan, Plan, Route } from '../plan.ts'
+import { nextToken } from '../text-scan.ts'
 import { planQuery } from './inner.ts'
 import { common, MAY_UNPIN, unsupported } from './plans.ts'
 import type { Scope } from './scope.ts'
 
-const CURSOR_OPT_HOLD = 0x20
+const CURSOR_OPT = { binary: 0x1, scroll: 0x2, hold: 0x20 }
+/** What the parser says for ALL. */
+const ALL_ROWS = 0x7fff_ffff
 
-/** A cursor lives on the one shard its query reads. */
+/** A cursor of one shard is as Postgres makes it; over several, rows come forward only. */
 export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
   const inner = planQuery(scope, stmt.query)
   if (inner.kind === 'refused') return inner
   if (inner.kind !== 'forward') throw severalShards()
-  if (!isOneShard(scope, inner.route)) throw severalShards()
-  const hold = ((stmt.options ?? 0) & CURSOR_OPT_HOLD) !== 0
+  const options = stmt.options ?? 0
+  const forwardOnly = isForwardOnly(inner, options)
+  if (!forwardOnly && !isOneShard(scope, inner.route)) throw severalShards()
+  const hold = (options & CURSOR_OPT.hold) !== 0
   if (hold && inner.reach !== undefined) throw heldReach()
   const { paramCount, paramsToDescribe, generic, access, reach } = inner
   const effects = hold ? { ...inner.effects, pins: true } : inner.effects
@@ -23,12 +28,20 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
     name: stmt.portalname ?? '',
     route: inner.route,
     hold,
+    forwardOnly,
   }
 }
 
-function severalShards() {
+/** Rows of one shard after those of another: nothing that would have to go back, or to put them together. */
+function isForwardOnly({ onSeveral, access, skips }: ForwardPlan, options: number): boolean {
+  const { binary, scroll, hold } = CURSOR_OPT
+  const isPlain = (options & (binary | scroll | hold)) === 0
+  return isPlain && onSeveral.kind === 'concat' && access === 'read' && skips === undefined
+}
+
+export function severalShards() {
   return unsupported(
-    'a cursor over several shards is not supported',
+    'a cursor over several shards with SCROLL, BINARY or WITH HOLD, or of a query that locks rows or puts them together, is not supported',
     'Restrict the query to one shard key, or run it without a cursor.',
   )
 }
@@ -46,15 +59,30 @@ function isOneShard(scope: Scope, route: Route): boolean {
   return route.kind !== 'all' || scope.catalog.shardCount === 1
 }
 
+/** Where the query of a DECLARE begins. */
+export function declaredQueryAt(text: string): number {
+  for (let t = nextToken(text, 0); t; t = nextToken(text, t.end)) {
+    if (t.word === 'FOR') return t.end
+  }
+  return text.length
+}
+
 /** FETCH and MOVE. */
-export function planFetch(stmt: FetchStmt): Plan {
+export function planFetch(stmt: FetchStmt): CursorPlan {
   const moves = stmt.ismove === true
   return {
-    ...common(moves ? 'MOVE' : 'FETCH', { returnsRows: !moves }),
+    ...common(moves ? 'MOVE' : 'FETCH', { returnsRows: !moves, generic: false }),
     kind: 'cursor',
     verb: 'fetch',
     name: stmt.portalname ?? '',
+    ...forwardCount(stmt),
   }
+}
+
+function forwardCount({ direction, howMany: many }: FetchStmt): { readonly count?: number | 'all' } {
+  const howMany = Number(many ?? 0)
+  if (direction !== 'FETCH_FORWARD' || howMany < 1) return {}
+  return { count: howMany >= ALL_ROWS ? 'all' : howMany }
 }
 
 export function planClose(stmt: ClosePortalStmt): Plan {

@@ -9,7 +9,10 @@ import { tokensOf } from './text.ts'
 
 /** EXPLAIN goes where its statement would go; with ANALYZE it does what that does. */
 export function planExplain(scope: Scope, stmt: ExplainStmt): Plan {
-  const inner = planQuery(scope, stmt.query)
+  // Of a cursor its query is explained.
+  const { query } = stmt
+  const isCursor = query !== undefined && 'DeclareCursorStmt' in query
+  const inner = planQuery(scope, isCursor ? query.DeclareCursorStmt.query : query)
   if (inner.kind === 'refused') return inner
   if (inner.kind === 'prepared') return { ...inner, tag: 'EXPLAIN', returnsRows: true }
   let analyze = false
