@@ -62,14 +62,14 @@ SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND
  */
 export const functionsSql = `
 SELECT p.proname,
-       CASE WHEN l.lanname NOT IN ('c', 'internal') AND d.objid IS NULL AND p.prokind <> 'a'
-         AND p.pronamespace <> 'weft'::regnamespace THEN
+       CASE WHEN l.lanname NOT IN ('c', 'internal') AND d.objid IS NULL AND p.prokind <> 'a' THEN
          concat(p.prosrc, pg_get_function_sqlbody(p.oid)) END,
        CASE WHEN p.prokind = 'p' THEN CASE WHEN d.objid IS NULL THEN l.lanname ELSE 'c' END END
 FROM pg_proc p
 JOIN pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`
+WHERE p.pronamespace NOT IN (
+  'pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'weft'::regnamespace)`
 
 /** Of Postgres' own: names of functions of which one at least does not depend on its arguments only. */
 export const notImmutableSql = `

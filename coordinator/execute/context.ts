@@ -2,7 +2,7 @@ import type { AgentLink, Settings, StatementRef } from '../../protocol/agent-lin
 import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import type { Effects } from '../../sql/code/effects.ts'
-import type { Plan, PreparedPlan, Reach, SessionPidsPlan } from '../../sql/plan/plan.ts'
+import type { Plan, PreparedPlan, Reach, SessionPidsPlan, TimePlace } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
 import type { MemoryBudget } from '../memory/memory-budget.ts'
@@ -141,6 +141,8 @@ export interface ExecContext {
   readonly tx: Transaction
   readonly settings: SessionSettings
   readonly timers: { readonly limits: TimeLimits }
+  /** When the message that is worked on came, microseconds. */
+  readonly times: { readonly messageUs: number }
   readonly out: ClientOutput
   readonly state: SessionState
   /** Id of the session on every link. */
@@ -168,6 +170,8 @@ export interface ExecContext {
   /** Plans another statement text for this session (EXECUTE, EXPLAIN). */
   /** SQL-level PREPARE, EXECUTE, DEALLOCATE; what names backends, and runs as another text too. */
   runPrepared(exec: Execution, plan: PreparedPlan | SessionPidsPlan): Promise<void>
+  /** With one time for all shards, and for all statements of the transaction, where the plan says. */
+  runTimed(exec: Execution, times: readonly TimePlace[]): Promise<void>
   /** Postgres, or Weft, waits for COPY data: the client's messages go to `feed` while it is open. */
   readCopy(feed: CopyFeed): void
   /** Sends the client the current value of every reported parameter that may have changed. */

@@ -41,6 +41,8 @@ export class CopyInExecutor {
   private copies: ShardCopies
   private reader: RowReader | undefined
   private writeFields: ((values: readonly (string | null)[]) => Buffer) | undefined
+  /** What is added to every row, when that is the same for all. */
+  private sameFields: Buffer | undefined
   private tail: Promise<void> | undefined
   private started = false
 
@@ -102,11 +104,12 @@ export class CopyInExecutor {
   }
 
   private async start(): Promise<void> {
+    const same = this.isSameForAll ? this.plan.fill.map(({ expression }) => `, (${expression})::text`) : []
     const { rows } = await this.runner.query(
       HOME,
-      `SELECT current_setting('client_encoding'), current_setting('server_version_num'), current_setting('TimeZone')`,
+      `SELECT current_setting('client_encoding'), current_setting('server_version_num'), current_setting('TimeZone')${same.join('')}`,
     )
-    const [encoding, version, zone] = rows[0]!
+    const [encoding, version, zone, ...values] = rows[0]!
     this.started = true
     if (encoding !== 'UTF8' && encoding !== 'SQL_ASCII') {
       throw weftError('not_supported', {
@@ -120,6 +123,14 @@ export class CopyInExecutor {
     const format = formatOf(this.plan, Number(version))
     this.reader = rowReader(format)
     if (this.plan.fill.length > 0) this.writeFields = fieldWriter(format, this.fillColumns())
+    if (this.isSameForAll) this.sameFields = this.writeFields?.(values)
+  }
+
+  /** A row of the binary format would have to be changed where it begins. */
+  private get isSameForAll(): boolean {
+    const { fill, format } = this.plan
+    if (this.key === undefined || format === 'binary' || fill.length === 0) return false
+    return fill.every((f) => f.once !== undefined && !f.isKey)
   }
 
   private fillColumns() {
@@ -159,7 +170,7 @@ export class CopyInExecutor {
 
   /** A slot; ASK when the row must be held: for its defaults, or because its key is UNSURE. */
   private slotOf(reader: RowReader): number {
-    if (this.writeFields !== undefined) return ASK
+    if (this.writeFields !== undefined && this.sameFields === undefined) return ASK
     if (reader.keyIsNull) throw this.nullKey(reader.line)
     return this.hash(reader)
   }
@@ -182,6 +193,7 @@ export class CopyInExecutor {
 
   private send(shard: number, reader: RowReader): void {
     this.copies.append(shard, reader.buffer, reader.rowStart, reader.rowEnd)
+    if (this.sameFields !== undefined) this.copies.append(shard, this.sameFields, 0, this.sameFields.length)
     if (this.plan.format !== 'binary') this.copies.appendByte(shard, LF)
     this.countLines(shard, reader.line, reader.innerLf, reader.innerCr)
   }
@@ -199,11 +211,11 @@ export class CopyInExecutor {
     // A backend in the middle of a COPY answers nothing else.
     await this.copies.end(HOME)
     this.lines[HOME]!.reset()
-    const fills =
-      this.writeFields === undefined ? [] : await fetchFills(this.runner, this.plan.fill, held.count)
+    const asks = this.writeFields !== undefined && this.sameFields === undefined
+    const fills = asks ? await fetchFills(this.runner, this.plan.fill, held.count) : []
     const shards = this.key === undefined ? undefined : await this.heldShards(fills)
     for (let row = 0; row < held.count; row++) {
-      const added = this.writeFields?.(fills[row]!)
+      const added = this.sameFields ?? this.writeFields?.(fills[row]!)
       const targets = shards === undefined ? this.lines.keys() : [shards[row]!]
       for (const shard of targets) this.sendHeldRow(row, shard, added)
     }

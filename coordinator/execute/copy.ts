@@ -8,6 +8,8 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 import type { CopyPlan } from '../../sql/plan/plan.ts'
+import type { TimePart } from '../../sql/plan/times/text-place.ts'
+import { timeSql } from '../../sql/plan/times/time-text.ts'
 import { readsConsistently } from '../settings/consistent-reads.ts'
 import type { CopyFeed, ExecContext, Execution } from './context.ts'
 import { CopyInExecutor } from './copy-in.ts'
@@ -29,7 +31,7 @@ function formatOf(plan: CopyPlan): { format: number; columnFormats: number[] } {
 }
 
 async function runCopyIn(ctx: ExecContext, plan: CopyPlan): Promise<number> {
-  const executor = new CopyInExecutor(plan, await ctx.catalog(), new SessionRunner(ctx))
+  const executor = new CopyInExecutor(withTime(ctx, plan), await ctx.catalog(), new SessionRunner(ctx))
   const feed = new ClientFeed(executor)
   ctx.state.copyOpened = true
   ctx.out.push(copyInResponse(formatOf(plan)))
@@ -41,6 +43,16 @@ async function runCopyIn(ctx: ExecContext, plan: CopyPlan): Promise<number> {
     await executor.abort()
     throw error
   }
+}
+
+/** Defaults that tell a time are told the transaction's. */
+function withTime({ tx, times }: ExecContext, plan: CopyPlan): CopyPlan {
+  const us = { transaction: tx.begunUs, statement: times.messageUs }
+  const say = (part: TimePart) => (typeof part === 'string' ? part : timeSql(us[part.clock]))
+  const fill = plan.fill.map((f) =>
+    f.once === undefined ? f : { ...f, expression: f.once.map(say).join('') },
+  )
+  return { ...plan, fill }
 }
 
 /** The client's COPY messages, as data for the executor; the first error ends it, later data is ignored. */

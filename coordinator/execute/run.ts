@@ -12,6 +12,7 @@ import { runForward } from './forward.ts'
 import { runInsert } from './insert.ts'
 import { runInsertSelect } from './insert-select.ts'
 import { deferNotification, notificationOf } from './notify.ts'
+import { needsOneTime } from './one-time.ts'
 import { fetchRows } from './open-portal.ts'
 import { runReaching } from './reach.ts'
 import { runSetting } from './setting.ts'
@@ -31,6 +32,7 @@ function leavesOf({ state }: ExecContext, plan: Plan): Effects {
 export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   const { plan } = exec
   ctx.state.leaving |= leavesOf(ctx, plan)
+  if (plan.times !== undefined && needsOneTime(ctx, exec)) return ctx.runTimed(exec, plan.times)
   const reach = reachOf(ctx, plan)
   if (reach === undefined || plan.kind === 'ddl') return runPortal(ctx, exec)
   return runReaching(ctx, plan, reach, () => runPortal(ctx, exec))

@@ -95,10 +95,18 @@ export class Transaction {
   private readonly clock: TransactionClock
   private readonly defaults: { readonly current: Isolation }
   private begunWith: Isolation = 'read committed'
+  private readonly times: { readonly messageUs: number }
+  /** The time that is `now()` on every shard, microseconds. */
+  begunUs = 0
 
-  constructor(clock: TransactionClock, defaults: { readonly current: Isolation }) {
+  constructor(
+    clock: TransactionClock,
+    defaults: { readonly current: Isolation },
+    times: { readonly messageUs: number },
+  ) {
     this.clock = clock
     this.defaults = defaults
+    this.times = times
   }
 
   /** What it has; without one open, what the next one has. */
@@ -125,6 +133,7 @@ export class Transaction {
     this.kind = kind
     this.modes = modes
     this.begunWith = this.defaults.current
+    this.begunUs = this.times.messageUs
     this.clock.inTransaction()
   }
 

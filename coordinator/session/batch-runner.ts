@@ -85,7 +85,8 @@ export class BatchRunner {
   }
 
   private async op(op: Op, alone: boolean): Promise<void> {
-    const { out } = this.session
+    const { out, times } = this.session
+    times.message()
     out.releaseHeld()
     if (!this.isOfLastBound(op)) await this.bindLast(false)
     switch (op.kind) {

@@ -5,7 +5,7 @@ import type { Settings } from '../../protocol/agent-link.ts'
 import { backendKeyData, errorResponse, readyForQuery } from '../../protocol/wire/backend-messages.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import type { Catalog } from '../../sql/catalog.ts'
-import type { Plan, PreparedPlan, SessionPidsPlan } from '../../sql/plan/plan.ts'
+import type { Plan, PreparedPlan, SessionPidsPlan, TimePlace } from '../../sql/plan/plan.ts'
 import type { WatchedSession } from '../commit/deadlock-detector.ts'
 import { Causal } from '../execute/causal.ts'
 import { ClientOutput } from '../execute/client-output.ts'
@@ -26,9 +26,11 @@ import { identityOf, initialState, type SessionOptions } from './session-options
 import { SessionScope } from './session-scope.ts'
 import { SessionText } from './session-text.ts'
 import { SessionTimers } from './session-timers.ts'
+import { SessionTimes } from './session-times.ts'
 import { ShardLines } from './shard-lines.ts'
 import { SlowPath } from './slow-path.ts'
 import { runPrepared } from './sql-prepared.ts'
+import { runTimed } from './timed-statement.ts'
 
 /** One client: who it is, what it has, and what executors ask of it. `MessageLoop` takes its messages. */
 export class ClientSession implements ExecContext, WatchedSession {
@@ -36,6 +38,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly planner: Planner
   readonly sessionId: number
   readonly tx: Transaction
+  readonly times = new SessionTimes()
   readonly timers: SessionTimers
   readonly settings: SessionSettings
   readonly isolation: DefaultIsolation
@@ -71,7 +74,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.settings = sessionSettings(options.user, options.parameters, this.memory.account('settings'))
     this.isolation = new DefaultIsolation(this.settings)
     this.timers = new SessionTimers(this, new TimeLimits(this.settings))
-    this.tx = new Transaction(this.timers, this.isolation)
+    this.tx = new Transaction(this.timers, this.isolation, this.times)
     this.causal = new Causal(this.tx, this.node.commits, this.settings)
     this.out = new ClientOutput(options.socket)
     this.text = new SessionText(this.out, this.prepared)
@@ -158,6 +161,10 @@ export class ClientSession implements ExecContext, WatchedSession {
 
   runPrepared(exec: Execution, plan: PreparedPlan | SessionPidsPlan): Promise<void> {
     return runPrepared(this, this.slow, exec, plan)
+  }
+
+  runTimed(exec: Execution, times: readonly TimePlace[]): Promise<void> {
+    return runTimed(this, exec, times)
   }
 
   reportParameters(): Promise<void> {

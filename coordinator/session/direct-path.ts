@@ -67,6 +67,7 @@ export class DirectPath implements ReplyConsumer {
     const { tx } = session
     if (verb === 'begin') {
       if (tx.kind !== 'none') return false
+      session.times.message()
       tx.begin('explicit')
       session.settings.begin()
       session.out.push(BEGIN_ANSWER)
@@ -127,7 +128,7 @@ export class DirectPath implements ReplyConsumer {
 
   /** Runs a Query message; false: not this way. */
   query(plan: ForwardPlan, buffer: Buffer, lexed: Lexed, frame: Buffer): boolean {
-    if (!isDirect(plan)) return false
+    if (!isDirect(plan) || this.needsTime(plan)) return false
     this.keys.ofText(buffer, lexed)
     const line = this.target(plan)
     if (line === undefined) return false
@@ -135,6 +136,11 @@ export class DirectPath implements ReplyConsumer {
     line.request.needs = undefined
     this.start(line, { frame, batch: undefined }, plan.tag !== 'SHOW')
     return true
+  }
+
+  /** By itself on one shard it may tell that shard's. */
+  private needsTime({ times }: ForwardPlan): boolean {
+    return times !== undefined && this.session.tx.kind !== 'none'
   }
 
   /** Finds the shard of a direct statement and fills in everything of the request but payload and needs. */
@@ -249,7 +255,7 @@ export class DirectPath implements ReplyConsumer {
   batch(batch: Batch): boolean {
     const { session } = this
     const found = directBatch(session, batch)
-    if (found === undefined || !isDirect(found.plan)) return false
+    if (found === undefined || !isDirect(found.plan) || this.needsTime(found.plan)) return false
     this.keys.ofBind(found.statement, found.bind, found.plan.paramsToDescribe)
     const line = this.target(found.plan)
     if (line === undefined) return false

@@ -70,7 +70,8 @@ export class SlowPath {
   /** Runs a Query message to its ReadyForQuery. Never rejects. */
   async query(frame: Buffer): Promise<void> {
     const { session } = this
-    this.session.admission.begin()
+    session.admission.begin()
+    session.times.message()
     try {
       await this.statements(frame)
       if (session.tx.kind === 'implicit') await this.commit()

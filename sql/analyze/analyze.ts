@@ -1,5 +1,5 @@
 import type { Catalog, Relation } from '../catalog.ts'
-import { as, paramsOf } from '../parse/ast.ts'
+import { as, type Node, paramsOf } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import type { PlanContext } from '../plan/plan.ts'
 import type { Block } from './block.ts'
@@ -71,7 +71,7 @@ export function analyze(
     unstableBecause(traitsOf({ SelectStmt: node }, catalog), ordered)
   const solved = solve({ occurrences, ctes: new Map(), isSelect: select !== undefined, unstable }, block)
   const traits = traitsOf(stmt.node, catalog)
-  for (const view of b.views) traitsOf(view, catalog, traits)
+  for (const view of b.views) noteView(traits, view, catalog)
   return {
     block,
     solved,
@@ -86,6 +86,13 @@ export function analyze(
     params: paramsOf(stmt.node),
     catalog,
   }
+}
+
+/** In a view each shard tells a time of its own. */
+function noteView(traits: Traits, view: Node, catalog: Catalog): void {
+  const { begins } = traitsOf(view, catalog)
+  traitsOf(view, catalog, traits)
+  traits.viewBegins ??= begins
 }
 
 /** Without OF all are meant; OF a view means what is in it. */

@@ -24,12 +24,8 @@ export const SET_RETURNING = words(`aclexplode generate_series generate_subscrip
   jsonb_path_query_tz jsonb_populate_recordset jsonb_to_recordset regexp_matches regexp_split_to_table
   string_to_table ts_debug ts_parse ts_stat ts_token_type txid_snapshot_xip unnest xmltable`)
 
-/** Differ from transaction to transaction, so also from shard to shard within a statement. */
-const TIME = words('now transaction_timestamp statement_timestamp clock_timestamp timeofday')
-
-const TIME_KEYWORDS =
-  words(`SVFOP_CURRENT_DATE SVFOP_CURRENT_TIME SVFOP_CURRENT_TIME_N SVFOP_CURRENT_TIMESTAMP
-  SVFOP_CURRENT_TIMESTAMP_N SVFOP_LOCALTIME SVFOP_LOCALTIME_N SVFOP_LOCALTIMESTAMP SVFOP_LOCALTIMESTAMP_N`)
+/** Another time at every call, and on every shard. */
+const TIME = words('clock_timestamp timeofday')
 
 const RANDOM = words('random random_normal gen_random_uuid uuidv4 uuidv7 setseed')
 
@@ -44,7 +40,7 @@ const SERVER =
  * settings, which are the same everywhere.
  */
 export const ALIKE =
-  words(`anytextcat array_to_json array_to_string concat concat_ws convert convert_from convert_to
+  words(`age anytextcat array_to_json array_to_string concat concat_ws convert convert_from convert_to
   current_schema current_schemas current_user date date_add date_part date_subtract date_trunc enum_first enum_last
   enum_range extract format generate_series get_current_ts_config getpgusername json_agg json_agg_strict json_build_array
   json_build_object json_object_agg json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict
@@ -79,7 +75,6 @@ const QUERY_TEXT =
   database_to_xmlschema database_to_xml_and_xmlschema ts_stat`)
 
 export const isTimeFunction = (name: string): boolean => TIME.has(name)
-export const isTimeKeyword = (op: string): boolean => TIME_KEYWORDS.has(op)
 export const isRandomFunction = (name: string): boolean => RANDOM.has(name)
 export const isServerFunction = (name: string): boolean => SERVER.has(name)
 export const isHomeFunction = (name: string): boolean =>

@@ -6,6 +6,7 @@ import { as, constantText, type NodeKind, qualified, strings, walk } from '../pa
 import { isAboutSessions } from './about-sessions.ts'
 import * as fn from './functions.ts'
 import { limits } from './shape.ts'
+import { isNamesake, timeCall, timeKeyword } from './time-calls.ts'
 
 /** What a piece of the tree calls and does, everything below it included. */
 export interface Traits {
@@ -16,6 +17,10 @@ export interface Traits {
   home: string | undefined
   server: string | undefined
   time: string | undefined
+  /** One time for all in a statement of the client's (sql/plan/times); each shard's own in a view, a default or DDL. */
+  begins: string | undefined
+  /** The same in a view that it reads: each shard's own. */
+  viewBegins: string | undefined
   random: string | undefined
   /** Not known to give the same on every server for the same arguments and settings. */
   unlike: string | undefined
@@ -53,6 +58,8 @@ export function noTraits(): Traits {
     home: undefined,
     server: undefined,
     time: undefined,
+    begins: undefined,
+    viewBegins: undefined,
     random: undefined,
     unlike: undefined,
     queryText: undefined,
@@ -84,7 +91,7 @@ export function traitsOf(root: unknown, catalog: Catalog, into: Traits = noTrait
 
 /** What makes two runs of it on copies of the same data differ; undefined when nothing does. */
 export function unstableBecause(t: Traits, ordered = true): string | undefined {
-  const call = t.user ?? t.home ?? t.time ?? t.random ?? t.server ?? t.systemColumn
+  const call = t.user ?? t.home ?? t.time ?? t.viewBegins ?? t.random ?? t.server ?? t.systemColumn
   return call ?? (ordered ? t.orderSensitive : undefined)
 }
 
@@ -93,14 +100,19 @@ export function unlikeBecause(t: Traits): string | undefined {
   return unstableBecause(t) ?? t.unlike
 }
 
+/** The same where each shard would tell a time of its own: defaults, DDL. */
+export function unlikeOnShards(t: Traits): string | undefined {
+  return unlikeBecause(t) ?? t.begins
+}
+
 function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
   switch (kind) {
     case 'FuncCall':
       return noteCall(t, body as Pg.FuncCall, catalog)
     case 'SQLValueFunction': {
-      const op = String((body as Pg.SQLValueFunction).op ?? '')
-      if (fn.isTimeKeyword(op)) t.time ??= op.replace(/^SVFOP_|_N$/g, '')
-      if (op === 'SVFOP_CURRENT_CATALOG') t.server ??= 'CURRENT_CATALOG'
+      const keyword = body as Pg.SQLValueFunction
+      t.begins ??= timeKeyword(keyword)?.word
+      if (keyword.op === 'SVFOP_CURRENT_CATALOG') t.server ??= 'CURRENT_CATALOG'
       return
     }
     case 'TypeCast': {
@@ -176,6 +188,7 @@ const OWN_HINT = 'Use create_distributed_table, create_reference_table or undist
 function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   const { schema, name } = qualified(call.funcname)
   if (schema === 'weft' && isAboutSessions(name)) return noteAboutSessions(t, name)
+  if (schema === 'weft' && isNamesake(name)) return
   if (schema === 'weft')
     throw weftError('not_supported', { what: `${schema}.${name}() is Weft's own`, hint: OWN_HINT })
   if (name === 'pg_export_snapshot' && catalog.shardCount > 1) throw weftError('not_supported', EXPORT)
@@ -187,11 +200,13 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
     t.writes = true
     return
   }
-  if (fn.isTimeFunction(name) || (name === 'age' && call.args?.length === 1)) t.time ??= `${name}()`
+  if (fn.isTimeFunction(name)) t.time ??= `${name}()`
+  const begins = timeCall(call, catalog) !== undefined
+  if (begins) t.begins ??= `${name}()`
   if (fn.isRandomFunction(name)) t.random ??= `${name}()`
   if (fn.isServerFunction(name)) t.server ??= `${name}()`
   if (fn.isHomeFunction(name)) t.home ??= `${name}()`
-  if (catalog.unlikeFunctions?.has(name) && !isCustomSetting(name, call)) t.unlike ??= `${name}()`
+  if (!begins && catalog.unlikeFunctions?.has(name) && !isCustomSetting(name, call)) t.unlike ??= `${name}()`
   if (fn.readsQueryText(name)) t.queryText ??= `${name}()`
   if (fn.isWritingFunction(name)) t.writes = true
   if (fn.takesSessionLock(name)) t.pins = true

@@ -6,6 +6,10 @@ const integerBytes: ReadonlyMap<number, number> = new Map([
   [21, 2],
   [23, 4],
   [20, 8],
+  // date, timestamp, timestamptz: whoever adds them gives the number that they are
+  [1082, 4],
+  [1114, 8],
+  [1184, 8],
 ])
 
 /**

@@ -1,10 +1,11 @@
 import { BEGUN_CODE } from '../plan/begun-text.ts'
 import { mapFunctions } from './map-functions.ts'
 import { sessionFunctions, sessionPid } from './session-functions.ts'
+import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 4
+export const INSTALL_VERSION = 5
 
 export interface InstallOptions {
   readonly shard: number
@@ -20,7 +21,7 @@ const isHome = (options: InstallOptions): boolean => options.shard === 0
  * date schema `weft` in a shard. Running it twice, or twice at once, changes nothing.
  */
 export function installSql(options: InstallOptions): string {
-  const parts = [opening, everyShard, sessionPid, agentRow(options.shard)]
+  const parts = [opening, everyShard, sessionPid, timeFunctions, agentRow(options.shard)]
   if (isHome(options))
     parts.push(homeTables, slotRows(options.slots), mapFunctions, homeViews, sessionFunctions, homeGrants)
   parts.push(

@@ -15,6 +15,7 @@ import { withReach } from './reach.ts'
 import { functionError } from './routing.ts'
 import { planSessionPids } from './session-pids.ts'
 import { planSetConfig } from './set-config.ts'
+import { withTimes } from './times/plan-times.ts'
 import { planUtility } from './utility/plan-utility.ts'
 import { refuse, refused } from './utility/plans.ts'
 import { withCode } from './with-code.ts'
@@ -43,7 +44,7 @@ export function planStatement(
   try {
     const error = errorOfBackends(stmt, catalog)
     if (error) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
-    return planSessionPids(stmt, plain) ?? plain()
+    return planSessionPids(stmt, plain) ?? withTimes(plain(), stmt, literals, catalog, ctx)
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     throw error

@@ -1,4 +1,5 @@
 import type { PgError } from '../../errors/pg-error.ts'
+import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Effects } from '../code/effects.ts'
 
@@ -53,6 +54,20 @@ export interface SessionEffects {
   readonly leaves: Effects
 }
 
+/**
+ * A place in which a time is put into a statement's text before it runs (sql/plan/times). In bytes, and from a literal on:
+ * it is there in every text with the same fingerprint.
+ */
+export interface TimePlace {
+  /** Number of the literal before it; -1: none. */
+  readonly literal: number
+  /** From that literal's end, or from where the text begins. */
+  readonly skip: number
+  readonly length: number
+  /** What comes there: text, and times. */
+  readonly parts: readonly (string | { readonly clock: Clock })[]
+}
+
 /** What every plan says. */
 export interface PlanCommon {
   /** Command tag word(s), e.g. `SELECT`, `INSERT`, `CREATE TABLE`. */
@@ -88,6 +103,8 @@ export interface PlanCommon {
   readonly commits?: 'apart' | 'within' | undefined
   /** It runs code that may read or write tables which it does not name: what became of them is looked at afterwards. */
   readonly reach?: Reach | undefined
+  /** Where it tells a time that must be one for all shards and statements of the transaction. */
+  readonly times?: readonly TimePlace[]
 }
 
 /** What code may do where its statement runs, and nothing is amiss. */
@@ -209,6 +226,14 @@ export interface InsertSelectPlan extends PlanCommon {
   readonly hasReturning: boolean
 }
 
+export interface CopyFill {
+  readonly column: string
+  readonly expression: string
+  readonly isKey: boolean
+  /** The expression, which tells a time: it is the same for all rows. */
+  readonly once?: TimePlace['parts']
+}
+
 export interface CopyPlan extends PlanCommon {
   readonly kind: 'copy'
   readonly direction: 'in' | 'out'
@@ -227,7 +252,7 @@ export interface CopyPlan extends PlanCommon {
   readonly forceNotNull: readonly number[]
   /** -1 when the key is not in the column list (its default is then evaluated). */
   readonly keyIndex: number
-  readonly fill: readonly { readonly column: string; readonly expression: string; readonly isKey: boolean }[]
+  readonly fill: readonly CopyFill[]
   /** What follows STDIN or STDOUT towards the shards: `WITH (…)` without HEADER, then `WHERE …`; '' for nothing. */
   readonly optionsSql: string
 }

@@ -100,7 +100,7 @@ export function placeError(a: Analysis): PgError | undefined {
 export function scatterObstacle(a: Analysis): string | undefined {
   const { traits } = a
   if (traits.user !== undefined) return `function ${traits.user}`
-  if (traits.time !== undefined) return traits.time
+  if (traits.viewBegins !== undefined) return `${traits.viewBegins} in a view`
   if (traits.server !== undefined) return traits.server
   if (traits.systemColumn !== undefined) return traits.systemColumn
   if (traits.currentOf) return 'WHERE CURRENT OF'
@@ -108,12 +108,12 @@ export function scatterObstacle(a: Analysis): string | undefined {
   return undefined
 }
 
-const TIME_HINT = 'Pass the time as a parameter: each shard has a clock of its own.'
+const TIME_HINT = 'Each shard would tell its own. Say the time in the statement, not in the view.'
 
 export function scatterError(a: Analysis, status: Status): PgError | undefined {
   if (status.kind === 'bad') return notYet(status.obstacle.what, status.obstacle.hint ?? keyHint(a))
   const what = scatterObstacle(a)
-  if (what !== undefined) return notYet(what, what === a.traits.time ? TIME_HINT : keyHint(a))
+  if (what !== undefined) return notYet(what, a.traits.viewBegins === undefined ? keyHint(a) : TIME_HINT)
   if (a.targets.some((t) => t.nested)) return notYet('a data-modifying WITH query', keyHint(a))
   return status.kind === 'part' ? undefined : notYet('this statement', keyHint(a))
 }

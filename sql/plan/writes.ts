@@ -4,7 +4,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import type { WriteTarget } from '../analyze/builder.ts'
 import { insertColumns } from '../analyze/modify.ts'
-import { traitsOf, unlikeBecause } from '../analyze/traits.ts'
+import { traitsOf, unlikeOnShards } from '../analyze/traits.ts'
 import type { Catalog, Column, Relation } from '../catalog.ts'
 import { as, columnName, kindOf, type Node } from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
@@ -117,7 +117,7 @@ export function hasUnstableDefault(column: Column, catalog: Catalog): boolean {
   if (column.usesSequence) return true
   if (column.default === undefined || column.generated) return false
   const tree = parseStatements(`SELECT ${column.default}`)
-  return unlikeBecause(traitsOf(tree[0]?.node, catalog)) !== undefined
+  return unlikeOnShards(traitsOf(tree[0]?.node, catalog)) !== undefined
 }
 
 /** Columns that an INSERT leaves to their defaults, or says DEFAULT for; undefined when that cannot be told. */

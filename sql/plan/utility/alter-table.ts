@@ -1,5 +1,5 @@
 import type { AlterTableCmd, AlterTableMoveAllStmt, AlterTableStmt } from '@pgsql/types'
-import { traitsOf, unlikeBecause } from '../../analyze/traits.ts'
+import { traitsOf, unlikeOnShards } from '../../analyze/traits.ts'
 import type { Relation } from '../../catalog.ts'
 import { as, strings } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
@@ -153,7 +153,7 @@ function checkNewColumn(scope: Scope, table: Relation, command: AlterTableCmd): 
 function checkComputed(scope: Scope, table: Relation, expression: unknown, where: string): void {
   const traits = traitsOf(expression, scope.catalog)
   if (traits.home !== undefined) throw drawsFromSequence(table)
-  const unstable = table.kind === 'reference' ? unlikeBecause(traits) : undefined
+  const unstable = table.kind === 'reference' ? unlikeOnShards(traits) : undefined
   if (unstable === undefined) return
   throw unsupported(
     `${where} with ${unstable} on reference table "${table.name}" is not supported: its copies would differ`,

@@ -2,8 +2,9 @@ import type { CopyStmt } from '@pgsql/types'
 import { traitsOf, unlikeBecause } from '../../analyze/traits.ts'
 import type { Column, Relation } from '../../catalog.ts'
 import { strings } from '../../parse/ast.ts'
-import { parseStatements } from '../../parse/parse.ts'
 import type { CopyPlan, ForwardPlan, Plan } from '../plan.ts'
+import { timedFill } from '../times/copy-fill.ts'
+import { hasUnstableDefault } from '../writes.ts'
 import { copyOptions } from './copy-options.ts'
 import { planQuery } from './inner.ts'
 import { findOption, optionFlag, optionText } from './options.ts'
@@ -50,7 +51,7 @@ function copyRows(scope: Scope, stmt: CopyStmt, table: Relation, direction: 'in'
     forceNull: columns.flatMap((c, i) => (forceNull.includes(c) ? [i] : [])),
     forceNotNull: columns.flatMap((c, i) => (forceNotNull.includes(c) ? [i] : [])),
     keyIndex,
-    fill: direction === 'in' ? fillOf(scope, table, columns) : [],
+    fill: direction === 'in' ? fillOf(scope, table, columns, format.format) : [],
     optionsSql: [sql, where].filter((part) => part !== '').join(' '),
   }
 }
@@ -85,23 +86,27 @@ function whereSql(scope: Scope, stmt: CopyStmt, table: Relation): string {
 }
 
 /**
- * Columns left out whose default one place must evaluate: those that draw from a sequence, the shard key, and in a
- * reference table everything that could come out differently on each copy.
+ * Columns left out whose default one place must evaluate: those that draw from a sequence, the shard key, those that tell a
+ * time, and in a reference table everything that could come out differently on each copy.
  */
-function fillOf(scope: Scope, table: Relation, columns: readonly string[]): CopyPlan['fill'] {
-  return table.columns
-    .filter((c) => !c.generated && !columns.includes(c.name))
-    .flatMap((column) => {
-      const isKey = column.name === table.key?.column
-      const needed = isKey || column.usesSequence || (table.kind === 'reference' && isUnstable(scope, column))
-      return needed ? [{ column: column.name, expression: column.default ?? 'NULL', isKey }] : []
-    })
+function fillOf(
+  scope: Scope,
+  table: Relation,
+  columns: readonly string[],
+  format: CopyPlan['format'],
+): CopyPlan['fill'] {
+  const omitted = table.columns.filter((c) => !c.generated && !columns.includes(c.name))
+  return omitted.flatMap((column) => {
+    const isKey = column.name === table.key?.column
+    const timed = timedFill(column, scope.catalog, format)
+    if (timed !== undefined) return [{ ...timed, isKey }]
+    const needed = isKey || column.usesSequence || (table.kind === 'reference' && isUnstable(scope, column))
+    return needed ? [{ column: column.name, expression: column.default ?? 'NULL', isKey }] : []
+  })
 }
 
 function isUnstable(scope: Scope, column: Column): boolean {
-  if (column.default === undefined) return false
-  const [select] = parseStatements(`SELECT ${column.default}`)
-  return unlikeBecause(traitsOf(select?.node, scope.catalog)) !== undefined
+  return column.default !== undefined && hasUnstableDefault(column, scope.catalog)
 }
 
 /** COPY (query) TO: where the query goes; the output of several shards is one after the other's. */

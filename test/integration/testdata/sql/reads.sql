@@ -1024,7 +1024,6 @@ SELECT pg_typeof(id), pg_typeof(name) FROM customers;
 
 SELECT id, current_user, current_schema() FROM customers;
 
--- refused
 SELECT id, now() = now() FROM customers;
 
 SELECT id, current_setting('TimeZone') FROM customers;

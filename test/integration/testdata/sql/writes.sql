@@ -441,7 +441,6 @@ UPDATE accounts SET balance = balance + random() WHERE id = -999;
 
 UPDATE accounts SET owner = owner WHERE false;
 
--- refused
 UPDATE accounts SET owner = 'now' || now() WHERE false;
 
 WITH x AS (SELECT 5 AS id) UPDATE accounts SET owner = 'with' FROM x WHERE accounts.id = x.id RETURNING accounts.id;

@@ -1,0 +1,54 @@
+/**
+ * Where a statement tells the time of its transaction or of itself, or leaves a column to a default that does. Over several
+ * shards, and in transactions, that is one time, the coordinator's (docs/decisions/0017-one-time.md). PURE.
+ */
+import type { LiteralRange } from '../../analyze/analyze.ts'
+import type { Catalog } from '../../catalog.ts'
+import { as } from '../../parse/ast.ts'
+import type { ParsedStatement } from '../../parse/parse.ts'
+import type { Plan, PlanContext, TimePlace } from '../plan.ts'
+import { callPlaces } from './call-places.ts'
+import { defaultPlaces } from './default-places.ts'
+import { inOrder, type TextPlace } from './text-place.ts'
+
+/** What tells a time while it runs. DDL keeps its text; what PREPARE names is timed when it is executed. */
+const KINDS: ReadonlySet<string> = new Set([
+  ...['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CallStmt', 'ExecuteStmt'],
+  ...['ExplainStmt', 'DeclareCursorStmt', 'CopyStmt', 'CreateTableAsStmt'],
+])
+const MENTIONED = /now|age|timestamp|current_|localtime/i
+
+/** The plan with its times. */
+export function withTimes(
+  plan: Plan,
+  stmt: ParsedStatement,
+  literals: readonly LiteralRange[],
+  catalog: Catalog,
+  ctx: PlanContext,
+): Plan {
+  if (plan.kind === 'refused' || !KINDS.has(stmt.kind) || isStored(stmt)) return plan
+  const calls = MENTIONED.test(stmt.text) ? callPlaces(stmt.node, stmt.text, catalog) : []
+  const places = [...calls, ...defaultPlaces(stmt, catalog, ctx)]
+  if (places.length === 0) return plan
+  return { ...plan, times: anchored(inOrder(places), stmt.text, literals) }
+}
+
+/** A materialized view keeps its query. */
+function isStored({ node }: ParsedStatement): boolean {
+  const explained = as(node, 'ExplainStmt')?.query
+  return as(explained ?? node, 'CreateTableAsStmt')?.objtype === 'OBJECT_MATVIEW'
+}
+
+function anchored(
+  places: readonly TextPlace[],
+  text: string,
+  literals: readonly LiteralRange[],
+): TimePlace[] {
+  let literal = -1
+  return places.map(({ start, end, parts }) => {
+    while (literal + 1 < literals.length && literals[literal + 1]!.end <= start) literal++
+    const from = literals[literal]?.end ?? 0
+    const skip = Buffer.byteLength(text.slice(from, start))
+    return { literal, skip, length: Buffer.byteLength(text.slice(start, end)), parts }
+  })
+}
