@@ -57,7 +57,7 @@ export async function onShards<T extends ExecEnd>(
   send: (line: ShardLine, i: number) => Promise<T>,
 ): Promise<readonly T[]> {
   const lines = shards.map((shard) => ctx.line(shard))
-  return ended(ctx, lines, lines.map(send), undefined)
+  return ended(ctx, lines, lines.map(begun(send)), undefined)
 }
 
 /** The same; every statement gets its snapshot from one cut. */
@@ -67,7 +67,22 @@ export async function onShardsUnderCut<T extends ExecEnd>(
   send: (line: ShardLine, i: number) => Promise<T>,
 ): Promise<readonly T[]> {
   const wait = new CutWait(ctx.node.cuts, ctx.sessionId, ctx.causal.token, lines)
-  return ended(ctx, lines, lines.map(send), wait)
+  return ended(ctx, lines, lines.map(begun(send, wait)), wait)
+}
+
+/** A line on which nothing could be sent is one that failed: the others, which have begun, are waited for, or called off. */
+function begun<T extends ExecEnd>(
+  send: (line: ShardLine, i: number) => Promise<T>,
+  wait?: CutWait,
+): (line: ShardLine, i: number) => Promise<T> {
+  return async (line, i) => {
+    try {
+      return await send(line, i)
+    } catch (error) {
+      if (wait !== undefined && line.cutWait === wait) wait.ended(line)
+      throw error
+    }
+  }
 }
 
 /** Nothing may still run when the statement is over: waits for all, then picks the error that is the client's. */

@@ -31,7 +31,7 @@ export async function openSnapshot(ctx: ExecContext): Promise<void> {
   try {
     for (let attempt = 0; ; attempt++) {
       await beginAnew(ctx)
-      const lines = ctx.node.links.map(({ shard }) => ctx.line(shard))
+      const lines = reachable(ctx)
       await onShardsUnderCut(ctx, lines, (line) => look(ctx, line))
       const isGood = !isToBeSafe || (await becomesSafe(ctx, lines, patienceMs(attempt)))
       for (const line of lines) line.touched = line.wrote
@@ -41,6 +41,13 @@ export async function openSnapshot(ctx: ExecContext): Promise<void> {
   } finally {
     tx.takesSnapshot = false
   }
+}
+
+/** A shard that is away has no snapshot to give: the transaction goes without it, and cannot come to it later. */
+function reachable(ctx: ExecContext): ShardLine[] {
+  const { links } = ctx.node
+  const up = links.filter(({ isUp }) => isUp)
+  return (up.length > 0 ? up : links).map(({ shard }) => ctx.line(shard))
 }
 
 /**

@@ -19,6 +19,8 @@ export interface TransactionModes {
   readonly deferrable?: boolean
 }
 
+const AWAY_AT_SNAPSHOT = 'it was away when the transaction took its snapshot of all shards'
+
 interface Replayed {
   readonly sql: string
   /** Set for a SAVEPOINT. */
@@ -190,6 +192,7 @@ export class Transaction {
   private refuseTornSnapshot(shard: number): void {
     const { isolation } = this
     if (this.joined.length === 0 || !isTransactionLong(isolation)) return
+    if (this.hasSnapshot) throw weftError('shard_unreachable', { shard, why: AWAY_AT_SNAPSHOT })
     throw weftError('not_supported', {
       what: `${isolation.toUpperCase()} for a transaction that began on one shard (shard ${shard} would be the second)`,
       hint: 'Begin the transaction with its isolation level, or use READ COMMITTED.',

@@ -152,6 +152,8 @@ export class DirectPath implements ReplyConsumer {
     const shard = routeNow(plan.route, this.keys, catalog, preferred)
     if (shard === NOT_ONE) return undefined
     const line = session.line(shard)
+    // A shard that was away when the transaction took its snapshot: refused, with more to be done than here.
+    if (tx.hasSnapshot && !line.joined) return undefined
     const request = line.request
     tx.enter(line, plan.access === 'write')
     request.mapVersion = catalog.version
