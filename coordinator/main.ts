@@ -236,6 +236,7 @@ function makeNode(
   }
   const pins = new TxnTickets(limits.pinsMax, divide)
   const { links, log } = options
+  const schema = { epoch: 0 }
   for (const link of links) {
     link.subscribe({
       mapVersion: (_shard, version) => {
@@ -253,6 +254,7 @@ function makeNode(
         log.warn({ shard, why }, 'shard is down')
       },
       signal,
+      schemaChanged: () => schema.epoch++,
     })
   }
   return {
@@ -266,7 +268,7 @@ function makeNode(
     pins,
     commits: options.commits,
     cuts: new CutDriver({ links, clock: options.commits.clock, commits: options.commits }),
-    schema: { epoch: 0 },
+    schema,
     log,
     limits,
     memory: new MemoryBudget({ ...defaultMemoryLimits(), ...options.memory }),

@@ -11,6 +11,8 @@ interface ErrorKind<P> {
   readonly sqlstate: string
   readonly retry: Retry
   readonly severity?: 'ERROR' | 'FATAL'
+  /** Drivers know some errors of Postgres by it. */
+  readonly routine?: string
   message(p: P): string
   detail?(p: P): string | undefined
   hint?(p: P): string | undefined
@@ -62,6 +64,13 @@ export const catalog = {
     message: () => 'the shard map changed while the transaction ran',
     detail: (p) => `planned on map version ${p.have}, the shard is at ${p.need}`,
     hint: () => 'Run the transaction again.',
+  }),
+  /** As Postgres has it: told only where it cannot be run again unseen. */
+  plan_outdated: kind<Record<never, never>>({
+    sqlstate: '0A000',
+    retry: 'safe',
+    routine: 'RevalidateCachedQuery',
+    message: () => 'cached plan must not change result type',
   }),
   run_again: kind<Record<never, never>>({
     sqlstate: '40001',
@@ -218,6 +227,7 @@ export function weftError<K extends ErrorId>(id: K, params: ParamsOf<K>, cause?:
     message: k.message(params),
     detail: k.detail?.(params),
     hint: k.hint?.(params),
+    ...(k.routine === undefined ? {} : { routine: k.routine }),
   }
   return new PgError(fields, { cause })
 }

@@ -241,6 +241,8 @@ export type ControlRequest =
   | { readonly kind: 'release'; readonly id: number; readonly go: boolean }
   /** Defaults of roles or databases have changed: who comes next gets a backend that was started afterwards. */
   | { readonly kind: 'renew' }
+  /** Objects may have other columns now: the other coordinators are told (`schemaChanged`) before the answer. */
+  | { readonly kind: 'schema' }
   /** Which sessions, of all coordinators, wait on this shard for which others. `now`: waits that began just now too. */
   | { readonly kind: 'waits'; readonly now?: boolean }
   /** The client sessions of all coordinators, and what Postgres' view shows of their backends on this shard. */
@@ -323,6 +325,8 @@ export interface LinkEvents {
   down(shard: number, why: string): void
   /** Somebody who may wants a session of this coordinator cancelled, or ended. */
   signal?(pid: number, verb: SignalVerb): void
+  /** What is prepared may be out of date: another coordinator ran DDL, or a backend met a plan that no longer fits. */
+  schemaChanged?(): void
 }
 
 export interface AgentLink {

@@ -277,6 +277,12 @@ class ShardAgent implements Agent, LinkHost {
     return adminOf((sql) => this.ownership.run(sql))
   }
 
+  schemaChanged(by?: DirectLink): void {
+    for (const link of this.links) {
+      if (link !== by) for (const events of link.subscribers) events.schemaChanged?.()
+    }
+  }
+
   private async versionChanged(version: number): Promise<void> {
     this.tell((events) => events.mapVersion(this.shard, version))
     try {

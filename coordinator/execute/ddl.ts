@@ -10,6 +10,7 @@ import { mirrorShared } from './mirror-shared.ts'
 import { withPortableSettings } from './portable-settings.ts'
 import { runReaching } from './reach.ts'
 import { type Collected, tagWithCount } from './replies.ts'
+import { mayChangeColumns, schemaChanged } from './schema-changed.ts'
 import { commitsOf, endOfWrite, queryShard, settle, simpleQuery } from './send.ts'
 import { SessionRunner } from './session-runner.ts'
 
@@ -21,9 +22,14 @@ export async function runDdl(ctx: ExecContext, exec: Execution, plan: DdlPlan): 
   try {
     await change(ctx, exec, plan)
   } finally {
-    ctx.node.schema.epoch++
-    ctx.tx.ranDdl ||= ctx.tx.isOpen
+    if (mayChangeColumns(plan)) await noteChange(ctx)
   }
+}
+
+async function noteChange(ctx: ExecContext): Promise<void> {
+  if (!ctx.tx.isOpen) return schemaChanged(ctx)
+  ctx.node.schema.epoch++
+  ctx.tx.ranDdl = true
 }
 
 async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise<void> {

@@ -3,6 +3,7 @@ import { PgError } from '../../errors/pg-error.ts'
 import { type ExecContext, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
 import { fenceMap, unfenceMap } from './map-change.ts'
+import { schemaChanged } from './schema-changed.ts'
 import { queryShard, simpleQuery, unknownIfSent } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 import { CANCELED } from './victim.ts'
@@ -20,7 +21,7 @@ export async function commitTransaction(ctx: ExecContext): Promise<void> {
     throw weftError('in_failed_transaction', {})
   }
   tx.beginsToEnd()
-  const { defaultsChanged } = tx
+  const { defaultsChanged, ranDdl } = tx
   try {
     await sendNotifications(ctx)
     if (tx.mapChanged) await commitMapChange(ctx)
@@ -31,6 +32,7 @@ export async function commitTransaction(ctx: ExecContext): Promise<void> {
     throw error
   } finally {
     if (defaultsChanged) await renewBackends(ctx)
+    if (ranDdl) await schemaChanged(ctx)
   }
   finish(ctx, 'commit')
   await sendLateNotifications(ctx)

@@ -8,6 +8,7 @@ import { ExecFailed } from './replies.ts'
  */
 const STALE_MAP = weftError('stale_map', { have: 0, need: 0 }).message
 const RUN_AGAIN = weftError('run_again', {}).message
+const OLD_PLAN = weftError('plan_outdated', {}).fields.routine
 const LAPSED = weftError('cut_lapsed', { shard: 0 }).message
 
 export function isStaleMap(error: unknown): boolean {
@@ -25,12 +26,17 @@ function isInTheWay(error: unknown): boolean {
 
 /** Whether it may go through when it is run again; `sent`: Postgres may have run some of it for good. */
 export function mayRunAgain(error: PgError, sent: boolean): boolean {
-  return !sent && (isStaleMap(error) || isInTheWay(error))
+  return !sent && (isStaleMap(error) || isInTheWay(error) || hasOldPlan(error))
 }
 
 /** Nothing of it ran, and with a newer shard map it may go through. */
 export function mayPlanAgain(error: unknown): boolean {
   return error instanceof ExecFailed && !error.sent && isStaleMap(error)
+}
+
+/** What was prepared for it has other columns now; the next time it is prepared anew. */
+export function hasOldPlan(error: unknown): boolean {
+  return error instanceof PgError && error.code === '0A000' && error.fields.routine === OLD_PLAN
 }
 
 /** Nothing of it is left, and as it is it goes through next time. */

@@ -202,6 +202,9 @@ export class MuxLink implements AgentLink {
         this.downWhy = event.why
         for (const events of subscribers) events.down(shard, event.why)
         return
+      case 'schema':
+        for (const events of subscribers) events.schemaChanged?.()
+        return
       case 'signal':
         for (const events of subscribers) events.signal?.(event.pid, event.verb)
     }

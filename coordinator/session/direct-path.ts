@@ -76,7 +76,14 @@ export class DirectPath implements ReplyConsumer {
     if (verb === 'commit' && tx.joined.length > 1) return this.commitAcross()
     const line = tx.joined[0]
     const simple = tx.kind === 'explicit' && tx.joined.length === 1 && line !== undefined
-    if (!simple || tx.mapChanged || tx.defaultsChanged || tx.tainted || session.state.kept.size > 0)
+    if (
+      !simple ||
+      tx.mapChanged ||
+      tx.defaultsChanged ||
+      tx.ranDdl ||
+      tx.tainted ||
+      session.state.kept.size > 0
+    )
       return false
     if (session.state.notifications.length > 0) return false
     if (tx.failed && (verb === 'commit' || tx.lost)) return false

@@ -14,6 +14,7 @@ import { closeOnShards, findCursor, linesWithCursors, OpenPortal } from '../exec
 import type { PlanScope } from '../execute/planner.ts'
 import { quoteName } from '../execute/quote.ts'
 import { tagWithCount } from '../execute/replies.ts'
+import { hasOldPlan } from '../execute/run-again.ts'
 import type { ClientSession } from './client-session.ts'
 import { describeCursor, describeStatement, formatted } from './describe.ts'
 import { planned } from './planned.ts'
@@ -25,6 +26,9 @@ import type { SlowPath } from './slow-path.ts'
  * there, and would take its place.
  */
 const UNNAMED = 'weft unnamed portal'
+
+/** A statement is prepared anew so often, if somebody changes the schema all the time. */
+const OLD_PLANS_MAX = 5
 
 /** What clients do with portals: their own, and the cursors of SQL, which are portals too. */
 export class PortalRunner {
@@ -102,11 +106,29 @@ export class PortalRunner {
     const inParts = maxRows > 0 && plan.returnsRows ? this.openPortal(portal) : undefined
     const limit = inParts === undefined ? 0 : maxRows
     portal.ran = 'badly'
-    await this.slow.statement((scope) => this.execution(portal, scope, limit, inParts), alone)
+    await this.prepared(portal, () =>
+      this.slow.statement((scope) => this.execution(portal, scope, limit, inParts), alone),
+    )
     portal.ran = 'well'
     if (inParts === undefined) return
     if (!inParts.isOpen) this.giveFirst(inParts.kept!, maxRows)
     this.note(portal, inParts)
+  }
+
+  /** Again when backends have it prepared for a schema of before: if it returns what the client was told. */
+  private async prepared({ statement }: Portal, work: () => Promise<void>): Promise<void> {
+    const { session, slow } = this
+    const said = session.out.pushedBytes
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        const isSeen = session.out.pushedBytes !== said || session.tx.kind !== 'none'
+        if (isSeen || !hasOldPlan(error) || attempt === OLD_PLANS_MAX) throw error
+        planned(session, statement, await slow.scope())
+        await describeStatement(session, slow, statement, 'unclear')
+      }
+    }
   }
 
   private giveFirst(kept: KeptRows, maxRows: number): void {

@@ -74,6 +74,7 @@ export type LinkEvent =
   | { readonly kind: 'up' }
   | { readonly kind: 'down'; readonly why: string }
   | { readonly kind: 'signal'; readonly pid: number; readonly verb: SignalVerb }
+  | { readonly kind: 'schema' }
 
 export function writeEvent(out: FrameWriter, event: LinkEvent): void {
   out.begin(KIND.event, 0, 0).endWith(jsonBytes(event))
@@ -83,7 +84,7 @@ export function readEvent(body: FrameBody): LinkEvent {
   const { kind, version, transactionsMax, why, pid, verb } = body.json()
   if (kind === 'mapVersion' && typeof version === 'number') return { kind, version }
   if (kind === 'quota' && typeof transactionsMax === 'number') return { kind, transactionsMax }
-  if (kind === 'up') return { kind }
+  if (kind === 'up' || kind === 'schema') return { kind }
   if (kind === 'down' && typeof why === 'string') return { kind, why }
   if (kind === 'signal' && typeof pid === 'number' && (verb === 'cancel' || verb === 'terminate')) {
     return { kind, pid, verb }

@@ -3,6 +3,7 @@
 const HEADER_BYTES = 5
 const FIELD_SEVERITY = 0x56 // V, never localized
 const FIELD_CODE = 0x43 // C
+const FIELD_ROUTINE = 0x52 // R
 const LETTER_F = 0x46
 const LETTER_P = 0x50
 
@@ -16,6 +17,12 @@ export function isFatal(chunk: Buffer, start: number, end: number): boolean {
 export function errorCode(chunk: Buffer, start: number, end: number): string {
   const at = fieldAt(chunk, start, end, FIELD_CODE)
   return at > 0 ? chunk.toString('latin1', at, at + 5) : ''
+}
+
+/** A statement that was prepared under a schema that has changed since returns other columns now. */
+export function isOutdatedPlan(chunk: Buffer, start: number, end: number): boolean {
+  const at = fieldAt(chunk, start, end, FIELD_ROUTINE)
+  return at > 0 && chunk.toString('latin1', at, chunk.indexOf(0, at)) === 'RevalidateCachedQuery'
 }
 
 function fieldAt(chunk: Buffer, start: number, end: number, field: number): number {

@@ -2,6 +2,7 @@
  * The one exec that runs on a backend: writes it, and sorts its replies. Those to what was sent ahead of the payload
  * (`begin`, missing prepared statements) are left out, those to the payload are handed to the sink as they come.
  */
+import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { ExecRequest, ReplySink } from '../../protocol/agent-link.ts'
 import { MSG, STATUS } from '../../protocol/wire/frames.ts'
@@ -11,11 +12,12 @@ import { BEGIN_REPLIES, beginMessages, isSimpleQuery } from './assemble.ts'
 import type { Channel } from './channel.ts'
 import { CopyStream } from './copy-stream.ts'
 import { CutExec } from './cut-exec.ts'
-import { errorCode } from './error-scan.ts'
+import { errorCode, isOutdatedPlan } from './error-scan.ts'
 import {
   AHEAD_TABLE,
   BEGINS_MASK,
   DROP_TABLE,
+  isAside,
   PAYLOAD_TABLES,
   SPLIT_MASK,
   SWALLOW_ALL,
@@ -56,6 +58,8 @@ export interface ExecOwner {
   readonly staleError: PgError | undefined
   /** An exec with `cut` is ready for it. */
   readyForCut(): void
+  /** The schema has changed: what backends keep prepared is of no use any more. */
+  schemaChanged(): void
 }
 
 export class ExecRun {
@@ -73,6 +77,8 @@ export class ExecRun {
   private readonly stash = new ReplyStash()
   /** The error that ended it was our cancel: it is left out, the owner's stale error takes its place. */
   private isStale = false
+  /** The error of an outdated plan, as long as nothing was shown: the exec is run again, with a new one. */
+  private outdated: Buffer | undefined
   private split: SplitWrite | undefined
   /** The server waits for COPY data. */
   private isCopyIn = false
@@ -107,6 +113,7 @@ export class ExecRun {
     this.hasLapsed = false
     this.withdrawal = undefined
     this.withdrawn = undefined
+    this.outdated = undefined
     this.split = undefined
     this.mayHaveCommitted = true
     this.isCopyIn = false
@@ -299,6 +306,9 @@ export class ExecRun {
     if (!this.stash.isEmpty) this.flushStash()
     this.hasForwarded = true
     this.owner.sink.data(chunk, 0)
+    // It came before the error.
+    if (this.outdated !== undefined) this.owner.sink.data(this.outdated, 0)
+    this.outdated = undefined
   }
 
   private flushStash(): void {
@@ -389,9 +399,20 @@ export class ExecRun {
     const code = errorCode(chunk, start, end)
     if (needs !== undefined && OUTDATED_CODES.has(code)) {
       for (const statement of needs) this.host.known.outdate(statement.name)
+      if (isOutdatedPlan(chunk, start, end)) return this.planOutdated(chunk, start, end)
     }
     this.isStale = staleError !== undefined && code === '57014'
     return !this.isStale
+  }
+
+  /** In a block the client has to be told: its transaction has failed. */
+  private planOutdated(chunk: Buffer, start: number, end: number): Kept {
+    this.owner.schemaChanged()
+    const { begin } = this.request
+    const isAlone = this.host.status === STATUS.idle && (begin === undefined || begin.length === 0)
+    if (!isAlone || !this.canHideReply() || !this.stash.isEmpty) return true
+    this.outdated = Buffer.from(chunk.subarray(start, end))
+    return false
   }
 
   /** Of a split write, when there is nothing left to commit. */
@@ -410,6 +431,7 @@ export class ExecRun {
     this.padCopy()
     this.copy.reset()
     this.waitsForDrain = false
+    if (this.outdated !== undefined) this.withdrawn = weftError('plan_outdated', {})
     return this.isStale || this.hasLapsed
   }
 
@@ -424,9 +446,4 @@ export class ExecRun {
     const stash = this.stash.take()
     return completion === undefined ? stash : [...stash, completion]
   }
-}
-
-/** Belongs to no reply. */
-function isAside(type: number): boolean {
-  return type === MSG.noticeResponse || type === MSG.parameterStatus
 }

@@ -1,4 +1,5 @@
 /** What an exec looks at, passes on and leaves out of its replies. PURE. */
+import { MSG } from '../../protocol/wire/frames.ts'
 import { DROP, EXAMINE, PASS, type RuleTable, ruleTable } from './reply-scanner.ts'
 
 export const AHEAD_TABLE = ruleTable(EXAMINE, {})
@@ -23,3 +24,8 @@ export const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 32 }, (
     ...(mask & BEGINS_MASK ? { N: EXAMINE } : {}),
   }),
 )
+
+/** Belongs to no reply. */
+export function isAside(type: number): boolean {
+  return type === MSG.noticeResponse || type === MSG.parameterStatus
+}

@@ -154,6 +154,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
       up: () => tell({ kind: 'up' }),
       down: (_shard, why) => tell({ kind: 'down', why }),
       signal: (pid, verb) => tell({ kind: 'signal', pid, verb }),
+      schemaChanged: () => tell({ kind: 'schema' }),
     }
   }
 

@@ -55,6 +55,8 @@ export interface SessionHost {
   readonly versions: MapVersions
   readonly twoPhase: TwoPhase
   readonly probe: ProbeKeeper
+  /** Coordinators are told that what they have prepared may be out of date. */
+  schemaChanged(): void
 }
 
 export class PooledSession implements AgentSession, PoolUser, BackendOwner, VersionedSession, CutStatement {
@@ -178,6 +180,10 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
 
   readyForCut(): void {
     this.sink.ready?.()
+  }
+
+  schemaChanged(): void {
+    this.host.schemaChanged()
   }
 
   takeSnapshot(done: () => void): void {

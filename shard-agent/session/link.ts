@@ -28,6 +28,8 @@ export interface LinkHost extends SessionHost {
   /** What a new subscriber has missed. */
   welcome(events: LinkEvents): void
   linkClosed(link: DirectLink): void
+  /** `by`: the link of the coordinator that says so. */
+  schemaChanged(by?: DirectLink): void
 }
 
 let lastLink = 0
@@ -109,6 +111,9 @@ export class DirectLink implements AgentLink {
         return { kind: 'ok' }
       case 'renew':
         this.host.pool.renew()
+        return { kind: 'ok' }
+      case 'schema':
+        this.host.schemaChanged(this)
         return { kind: 'ok' }
       case 'waits':
         return { kind: 'waits', edges: await this.host.waits(request.now === true) }

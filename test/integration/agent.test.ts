@@ -138,8 +138,13 @@ describe.each(setups)('Postgres $version, split writes $splitWrites', ({ version
     expect((await run()).types).toBe('2DCZ')
     await s.query('COMMIT', { access: 'commit' })
     await s.query('ALTER TABLE fit ADD b int', { access: 'write' })
+    const heard: string[] = []
+    const events = { mapVersion() {}, quota() {}, up() {}, down() {} }
+    link.subscribe({ ...events, schemaChanged: () => heard.push('schema') })
     const refused = await run()
-    expect(refused.error?.message).toBe('cached plan must not change result type')
+    // Alone nothing of it is left, and it can be run again; its coordinators are told.
+    expect([refused.error?.fields.routine, refused.sent]).toEqual(['RevalidateCachedQuery', false])
+    expect(heard).toEqual(['schema'])
     expect((await run()).rows).toEqual([['1', null]])
     const wrong = { name: 'w2', parse: parse('w2', 'SELECT nothing FROM fit') }
     const needsWrong = {

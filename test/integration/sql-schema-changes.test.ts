@@ -93,6 +93,44 @@ describe('a second session', () => {
     await expect(b.query(named)).rejects.toMatchObject({ code: '0A000', routine: 'RevalidateCachedQuery' })
   })
 
+  test.each(['a function', 'another way than through Weft'])(
+    'a local table changes by %s: nobody is told of what others had prepared',
+    async (how) => {
+      await a.query('CREATE TABLE l (id int, v text)')
+      await a.query(`INSERT INTO l VALUES (1, 'one')`)
+      await a.query(`CREATE FUNCTION widen() RETURNS void LANGUAGE plpgsql AS
+        $$BEGIN ALTER TABLE l ADD COLUMN n int DEFAULT 7; END$$`)
+      const select = 'SELECT * FROM l WHERE id = $1'
+      await warmed([[select, [1]]])
+      if (how === 'a function') await a.query('SELECT widen()')
+      else await query(cluster.current.weft.shards[0]!.url, 'SELECT widen()')
+      const named = { text: select, values: [1], name: `p${select}` }
+      await expect(b.query(named)).rejects.toMatchObject({ code: '0A000', routine: 'RevalidateCachedQuery' })
+      const c = await connect()
+      for (let i = 0; i < 4; i++) {
+        expect(await rows(c, select, [1])).toEqual([[1, 'one', 7]])
+        expect(await rows(c, select, [1], 'mine')).toEqual([[1, 'one', 7]])
+        await c.query('BEGIN')
+        expect(await rows(c, select, [1], 'mine')).toEqual([[1, 'one', 7]])
+        await c.query('COMMIT')
+      }
+    },
+  )
+
+  test('a table is changed on every shard past Weft: read over all of them by what is prepared anew', async () => {
+    const select = 'SELECT extra FROM t WHERE extra = $1'
+    await warmed([[select, [0]]])
+    for (const { url } of cluster.current.weft.shards)
+      await query(url, 'ALTER TABLE t ALTER extra TYPE bigint')
+    const c = await connect()
+    for (let i = 0; i < 4; i++) {
+      const { fields, rowCount } = await c.query({ text: select, values: [0], name: 'mine' })
+      expect([fields[0]!.dataTypeID, rowCount]).toEqual([20, 30])
+    }
+    const named = { text: select, values: [0], name: `p${select}` }
+    await expect(b.query(named)).rejects.toMatchObject({ code: '0A000', routine: 'RevalidateCachedQuery' })
+  })
+
   test('a column before the key is dropped: rows still go where they belong', async () => {
     const insert = 'INSERT INTO t VALUES (1, $1, $2)'
     await warmed([['SELECT v FROM t WHERE id = $1', [5]]])

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { freePort } from '../helpers/free-port.ts'
-import { query, reload, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+import { connectTo, query, reload, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 import { runWeft, type WeftProcess } from '../helpers/weft-process.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'weft-processes-'))
@@ -99,6 +99,7 @@ test('weft coordinator, weft agent: processes of their own, in any order: one cl
       { shard: 1, up: true },
     ],
   })
+  await keepsUpWithTheOther(a.url, b.url)
   const metrics = async (adminUrl: string): Promise<string> => (await fetch(`${adminUrl}/metrics`)).text()
   expect(await metrics(b.adminUrl)).toMatch(/^weft_cut_wait_seconds_count [1-9]/m)
   expect(await metrics(b.adminUrl)).toMatch(/^weft_cuts_total{result="taken"} [1-9]/m)
@@ -106,6 +107,28 @@ test('weft coordinator, weft agent: processes of their own, in any order: one cl
   expect(await metrics(adminUrl)).toMatch(/^weft_commit_held_seconds_count{shard="1",kind="decided"} \d/m)
   for (const process of [first, second, ...agents]) await stop(process)
 })
+
+/** What sessions of one coordinator have prepared is out of date when the other has changed the table. */
+async function keepsUpWithTheOther(here: string, there: string): Promise<void> {
+  await query(there, 'CREATE TABLE home (id int, v text)')
+  await query(there, "INSERT INTO home VALUES (1, 'one')")
+  const select = 'SELECT * FROM home WHERE id = $1'
+  const before = await connectTo(here)
+  for (let i = 0; i < 4; i++) await before.query({ text: select, values: [1], name: 'mine' })
+  await query(there, 'ALTER TABLE home ADD COLUMN n int DEFAULT 7')
+  // In a block, where it could not be run again: the other coordinator has told us.
+  const after = await connectTo(here)
+  await after.query('BEGIN')
+  for (let i = 0; i < 3; i++) {
+    const { rows } = await after.query({ text: select, values: [1], name: 'mine' })
+    expect(rows).toEqual([{ id: 1, v: 'one', n: 7 }])
+  }
+  await after.query('COMMIT')
+  // As in Postgres: what a named statement returns was fixed when it was prepared.
+  const stale = before.query({ text: select, values: [1], name: 'mine' })
+  await expect(stale).rejects.toMatchObject({ code: '0A000', routine: 'RevalidateCachedQuery' })
+  await Promise.all([before.end(), after.end()])
+}
 
 test('weft agent: one is gone: the coordinator is not ready, comes back with it, and other shards go on', async () => {
   const { config } = await twoShards()
