@@ -32,7 +32,7 @@ export function devCommand(): Command {
       collect,
       [],
     )
-    .option('--pool-size <n>', 'Postgres connections to each shard', integer(8, 90), defaultPoolSize)
+    .option('--pool-size <n>', 'Postgres connections to each shard', integer(10, 90), defaultPoolSize)
     .option('--json', 'JSON lines only, for programs')
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(dev)

@@ -143,8 +143,8 @@ export const configSchema = z.strictObject({
   muxTls: z.strictObject({ ca: z.string(), ...keyPair }).exactOptional(),
   pool: z
     .strictObject({
-      /** Postgres connections of one agent. */
-      size: z.int().min(2).max(10_000).default(20),
+      /** Postgres connections of one agent: three are its own, two are kept for single statements. */
+      size: z.int().min(8).max(10_000).default(20),
       waitTimeoutMs: milliseconds.default(10_000),
     })
     .prefault({}),

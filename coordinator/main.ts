@@ -21,7 +21,7 @@ import type { AuthRule } from './listener/auth-rules.ts'
 import type { RoleLogin } from './listener/authenticate.ts'
 import { closeGently } from './listener/client-connection.ts'
 import { Listener, type ListenerLimits, type SessionContext, type TlsFiles } from './listener/listener.ts'
-import { defaultMemoryLimits, MemoryBudget, type MemoryLimits } from './memory/memory-budget.ts'
+import { defaultMemoryLimits, fitsHeap, MemoryBudget, type MemoryLimits } from './memory/memory-budget.ts'
 import { ParserSupply } from './parser/parser-supply.ts'
 import { ClientSession } from './session/client-session.ts'
 import { TERMINATED } from './session/session-timers.ts'
@@ -271,8 +271,16 @@ function makeNode(
     schema,
     log,
     limits,
-    memory: new MemoryBudget({ ...defaultMemoryLimits(), ...options.memory }),
+    memory: budgetOf(options),
   }
+}
+
+function budgetOf({ memory, log }: CoordinatorOptions): MemoryBudget {
+  const limits = { ...defaultMemoryLimits(), ...memory }
+  const nodeMb = limits.nodeBytes >> 20
+  if (!fitsHeap(limits))
+    log.warn({ nodeMb }, 'coordinator.memory.nodeMb is more than a third of the heap: see NODE_OPTIONS')
+  return new MemoryBudget(limits)
 }
 
 async function lookupRole(home: InternalConnection, user: string): Promise<RoleLogin> {

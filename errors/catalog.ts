@@ -45,10 +45,11 @@ export const catalog = {
     retry: 'unknown',
     message: (p) => `connection to shard ${p.shard} was lost while the statement ran: ${p.why}`,
   }),
-  pool_timeout: kind<{ shard: number; waitedMs: number }>({
+  pool_timeout: kind<{ shard: number; waitedMs: number; max: number }>({
     sqlstate: '53300',
     retry: 'safe',
     message: (p) => `no connection to shard ${p.shard} became free within ${p.waitedMs} ms`,
+    detail: (p) => `Sessions may have ${p.max} connections to it at a time, and all of them are in use.`,
     hint: () => 'Too many open transactions hold connections. End idle transactions or raise pool.size.',
   }),
   too_many_pins: kind<{ max: number }>({

@@ -1,3 +1,4 @@
+import type { PgError } from '../../errors/pg-error.ts'
 import type { AgentLink, Settings, StatementRef } from '../../protocol/agent-link.ts'
 import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
@@ -133,6 +134,8 @@ export interface CopyFeed {
   message(type: number, buffer: Buffer, start: number, end: number): void | Promise<void>
   /** No more messages are there right now. */
   flush(): void | Promise<void>
+  /** A message was not taken in: the COPY fails, and what the client still sends is ignored. */
+  refuse(error: PgError): void | Promise<void>
 }
 
 /** What an executor may use of the session it works for. */

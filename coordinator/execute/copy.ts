@@ -91,6 +91,10 @@ class ClientFeed implements CopyFeed {
 
   flush(): void {}
 
+  refuse(error: PgError): void {
+    this.fail(error)
+  }
+
   private write(data: Buffer): void | Promise<void> {
     try {
       return this.executor.write(data)?.catch((error: unknown) => this.fail(error))

@@ -84,15 +84,18 @@ export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number)
   }
   state.describesLate = access === 'write' && (exec.bind !== undefined || tag === 'CALL')
   const forwarder = new RowForwarder(ctx.out, state)
+  let feed: LineFeed | undefined
   forwarder.onCopyIn = () => {
-    const feed = new LineFeed(line, exec.bind !== undefined)
-    forwarder.onError = () => feed.end()
+    feed = new LineFeed(line, exec.bind !== undefined)
+    forwarder.onError = () => feed?.end()
     ctx.state.copyOpened = true
     ctx.readCopy(feed)
   }
   sendAsWritten(ctx, line, exec, forwarder)
   const ends = exec.plan.access === 'write' ? endOfWrite : failedLeaves
-  const end = settle(ctx, line, await ends(ctx, line, forwarder.ended))
+  const ended = await ends(ctx, line, forwarder.ended)
+  const { refusal } = (feed as LineFeed | undefined) ?? {}
+  const end = settle(ctx, line, refusal === undefined ? ended : { ...ended, error: refusal })
   if (!forwarder.suspended && end.tag !== '') ctx.out.hold(tagWithCount(end.tag, end.count))
 }
 

@@ -1,5 +1,6 @@
+import type { PgError } from '../../errors/pg-error.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
-import { SYNC } from '../../protocol/wire/frontend-messages.ts'
+import { copyFail, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { CopyFeed } from './context.ts'
 import type { ShardLine } from './shard-line.ts'
 
@@ -12,6 +13,8 @@ export class LineFeed implements CopyFeed {
   isOpen = true
   private readonly line: ShardLine
   private readonly endsWithSync: boolean
+  /** Why a message was not taken in: the shard knows only that the COPY was given up. */
+  refusal: PgError | undefined
   private buffer: Buffer | undefined
   private from = 0
   private to = 0
@@ -39,6 +42,12 @@ export class LineFeed implements CopyFeed {
     if (buffer === undefined) return
     this.buffer = undefined
     return this.line.copyData(buffer.subarray(this.from, this.to))
+  }
+
+  refuse(error: PgError): void | Promise<void> {
+    this.refusal = error
+    const frame = copyFail(error.message)
+    return this.message(MSG.copyFail, frame, 0, frame.length)
   }
 
   /** The data has ended, or Postgres has refused it. */

@@ -52,6 +52,11 @@ describe('memory budget', () => {
   })
 
   it('memory budget: defaults: parts of what there is', () => {
-    expect(defaultMemoryLimits(8 * 2 ** 30)).toEqual({ nodeBytes: 2 ** 30, sessionBytes: 2 ** 28 })
+    expect(defaultMemoryLimits(8 * 2 ** 30, 2 ** 32)).toEqual({ nodeBytes: 2 ** 30, sessionBytes: 2 ** 28 })
+    // The heap is fixed when the process starts, and what is kept may be on it.
+    expect(defaultMemoryLimits(64 * 2 ** 30, 3 * 2 ** 30)).toEqual({
+      nodeBytes: 2 ** 30,
+      sessionBytes: 2 ** 28,
+    })
   })
 })

@@ -4,6 +4,7 @@
  * goes on.
  */
 import { totalmem } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
 import { weftError } from '../../errors/catalog.ts'
 
 export interface MemoryLimits {
@@ -13,12 +14,26 @@ export interface MemoryLimits {
 }
 
 const NODE_SHARE = 8
+/** A text that is kept may be on the heap, and so may two more forms of it while it is dealt with. */
+const HEAP_SHARE = 3
 const SESSION_SHARE = 4
 const SESSION_BYTES_LEAST = 16 << 20
 
-/** An eighth of what the machine, or the container, has; a session may have a quarter of that. */
-export function defaultMemoryLimits(machineBytes = memoryOfMachine()): MemoryLimits {
-  return memoryLimitsOf(Math.floor(machineBytes / NODE_SHARE))
+/**
+ * An eighth of what the machine, or the container, has, and no more than the heap of this process takes; a session may
+ * have a quarter of that.
+ */
+export function defaultMemoryLimits(machineBytes = memoryOfMachine(), heapBytes = heapMax()): MemoryLimits {
+  return memoryLimitsOf(Math.floor(Math.min(machineBytes / NODE_SHARE, heapBytes / HEAP_SHARE)))
+}
+
+/** Whether what clients may make this node keep fits into its heap, which is fixed when the process starts. */
+export function fitsHeap({ nodeBytes }: MemoryLimits, heapBytes = heapMax()): boolean {
+  return nodeBytes <= heapBytes / HEAP_SHARE
+}
+
+function heapMax(): number {
+  return getHeapStatistics().heap_size_limit
 }
 
 export function memoryLimitsOf(nodeBytes: number): MemoryLimits {

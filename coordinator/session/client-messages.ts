@@ -18,6 +18,10 @@ export const COPY_MESSAGES: ReadonlySet<number> = new Set([
   ...[MSG.flush, MSG.sync],
 ])
 
+export function isCopyData(type: number): boolean {
+  return type === MSG.copyData || type === MSG.copyDone || type === MSG.copyFail
+}
+
 /** Every error that a client may be shown; others are programmers' errors. */
 export function asPgError(error: unknown): PgError {
   return error instanceof PgError ? error : weftError('internal', { what: String(error) }, error)

@@ -55,7 +55,8 @@ export class CopyInput {
     const { reader } = messages
     while (!client.closed && feed?.isOpen === true && reader.next()) {
       const { type, buffer, start, end } = reader
-      if (reader.isRefused) return client.fatal(messages.refusal)
+      if (reader.isRefused && !COPY_MESSAGES.has(type)) return client.fatal(messages.refusal)
+      if (reader.isRefused) return this.valve.waitFor(feed.refuse(messages.refusal))
       if (type === MSG.terminate) return client.terminate()
       if (!COPY_MESSAGES.has(type)) return this.stray(type)
       const frame = client.text.read(type, buffer.subarray(start, end))

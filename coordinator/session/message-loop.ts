@@ -7,7 +7,7 @@ import { quickVerb } from '../../sql/lex/inspect.ts'
 import { abortShards } from '../execute/end-transaction.ts'
 import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
 import { Batch } from './batch.ts'
-import { asPgError, FUNCTION_CALL } from './client-messages.ts'
+import { asPgError, FUNCTION_CALL, isCopyData } from './client-messages.ts'
 import type { ClientSession } from './client-session.ts'
 import { CopyInput } from './copy-input.ts'
 import { DirectPath } from './direct-path.ts'
@@ -115,7 +115,8 @@ export class MessageLoop {
 
   /** As Postgres does when it has no memory for a message: it is an error in the message's place. */
   private refused(type: number, error: PgError): void {
-    if (this.skipToSync) return
+    // Left over from a COPY that failed.
+    if (this.skipToSync || isCopyData(type)) return
     this.isMidBatch = type !== MSG.query
     if (type !== MSG.query) return this.malformed(error)
     if (!this.batch.isEmpty) return this.session.fatal(error)

@@ -82,13 +82,14 @@ export class IdentityPool {
   }
 
   /** Refuses those that have waited too long; answers when the next one will have, or Infinity. */
-  expire(shard: number, nowMs: number, timeoutMs: number): number {
+  expire(shard: number, nowMs: number, timeoutMs: number, max: number): number {
     for (;;) {
       const first = this.waiters[0]
       if (first === undefined) return Number.POSITIVE_INFINITY
       if (first.queuedAtMs + timeoutMs > nowMs) return first.queuedAtMs + timeoutMs
       this.waiters.shift()
-      first.refused(weftError('pool_timeout', { shard, waitedMs: Math.round(nowMs - first.queuedAtMs) }))
+      const waitedMs = Math.round(nowMs - first.queuedAtMs)
+      first.refused(weftError('pool_timeout', { shard, waitedMs, max }))
     }
   }
 }

@@ -332,7 +332,7 @@ export class Pool {
     const { waitTimeoutMs } = this.setup.options
     const now = performance.now()
     for (const pool of this.pools.values()) {
-      next = Math.min(next, pool.expire(this.setup.shard, now, waitTimeoutMs))
+      next = Math.min(next, pool.expire(this.setup.shard, now, waitTimeoutMs, this.clientMax))
     }
     if (next === Number.POSITIVE_INFINITY) return
     this.expiryTimer = setTimeout(

@@ -188,6 +188,29 @@ describe('large messages', () => {
     expect((await status()).memory.usedBytes).toBe(0)
   })
 
+  test.each(['blobs', 'notes'])(
+    'COPY %s with a message that is too large: 53200, and it goes on',
+    async (table) => {
+      await other.query('CREATE TABLE IF NOT EXISTS notes (id int PRIMARY KEY, data text)')
+      const client = await connect()
+      const row = (id: number, bytes: number) => copyData(Buffer.from(`${id}\t${'x'.repeat(bytes)}\n`))
+      for (const begin of [
+        [query(`COPY ${table} FROM STDIN`)],
+        [parse('', `COPY ${table} FROM STDIN`), bind({}), execute(), SYNC],
+      ]) {
+        client.write(Buffer.concat(begin))
+        await client.until('CopyInResponse')
+        const isSimple = begin.length === 1
+        const sent = [row(90, 10), row(91, 9 * MB), row(92, 9 * MB), row(93, 10), COPY_DONE]
+        expect(await answers(client, ...sent, ...(isSimple ? [] : [SYNC]))).toEqual(['53200'])
+        expect(await answers(client, query(`SELECT FROM ${table} WHERE id >= 90`))).toEqual([
+          'CommandComplete SELECT 0',
+        ])
+      }
+      expect((await status()).memory.usedBytes).toBe(0)
+    },
+  )
+
   test('a text that fits and is too long to parse: 54000', async () => {
     const client = await connect()
     expect(await answers(client, query(`SELECT ${'1,'.repeat(260_000)}1`))).toEqual(['54000'])
@@ -209,6 +232,38 @@ describe('many sessions', () => {
     for (const client of full) client.end()
     await expect.poll(async () => (await status()).sessions).toBe(2)
     expect(await answers(next, parse('p', `SELECT '${'x'.repeat(400_000)}'`), SYNC)).toEqual([])
+  })
+
+  test('all limits at once, of many sessions: each is told, nobody else is kept, and all of it comes back', async () => {
+    const text = `SELECT '${'x'.repeat(100_000)}' WHERE $1 = 1`
+    const large = 'x'.repeat(9 * MB)
+    const flood = Buffer.concat(Array.from({ length: 500 }, () => query("SELECT repeat('x', 10000)")))
+    const refused = async (...messages: Buffer[]): Promise<string> => {
+      const client = await connect()
+      const said = await answers(client, ...messages)
+      await works(client)
+      return said.join()
+    }
+    const attacks = Array.from({ length: 4 }, async (_, i) => {
+      const [settings, prepared, silent] = await Promise.all([connect(), connect(), connect()])
+      silent.pause()
+      silent.write(flood)
+      return Promise.all([
+        untilRefused(settings, (n) => [query(`SET my.s${n} = '${'x'.repeat(30_000)}'`)], 300),
+        untilRefused(prepared, (n) => [parse(`p${n}`, text), SYNC], 300),
+        refused(query(`SELECT '${large}'`)),
+        refused(parse('', 'SELECT $1::text'), bind({ params: [large] }), execute(), SYNC),
+        refused(query('COPY blobs FROM STDIN'), copyData(Buffer.from(large)), COPY_DONE),
+        refused(query(`SELECT ${'1,'.repeat(260_000 + i)}1`)),
+      ])
+    })
+    for (let i = 0; i < 50; i++) await other.query('SELECT 1')
+    for (const [settings, prepared, ...codes] of await Promise.all(attacks)) {
+      expect([settings < 300, prepared < 300]).toEqual([true, true])
+      expect(codes.slice(0, 3)).toEqual(['53200', '53200', '53200'])
+      // Too long to parse, or for what the others have left.
+      expect(['54000', '53200']).toContain(codes[3])
+    }
   })
 
   test('clients that never read: they wait, nobody else does', async () => {
