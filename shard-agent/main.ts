@@ -30,6 +30,7 @@ import { findWaits, type WaitingSession } from './participant/waits.ts'
 import { describeAddress } from './pool/address.ts'
 import { withInternal } from './pool/internal-work.ts'
 import { Pool } from './pool/pool.ts'
+import { NEVER_IDLES_OUT } from './pool/prelude.ts'
 import { logIn } from './pool/startup.ts'
 import type { PooledSession } from './session/agent-session.ts'
 import { DirectLink, type LinkHost } from './session/link.ts'
@@ -108,7 +109,7 @@ class ShardAgent implements Agent, LinkHost {
       address: postgres,
       gate: this.gate,
       options: this.poolOptions,
-      markSql: MARK_SQL,
+      markSql: `${MARK_SQL};${NEVER_IDLES_OUT}`,
       log,
       onDown: (error) => this.down(error.message),
     })

@@ -5,8 +5,11 @@ import type { OutboundText } from './client-text.ts'
 import type { KeptRows } from './kept-rows.ts'
 import { ParameterReport } from './parameter-report.ts'
 
-/** Small messages are gathered up to this size before they are written. */
-const GATHER_BYTES = 16_384
+/**
+ * Messages are gathered up to this size, Postgres' own, before they are written: what is less waits for the end of the
+ * client's message, so that nobody sees a result while a later statement of the same message waits for a lock.
+ */
+const GATHER_BYTES = 8192
 const READY_BYTES = 6
 /** Of one notification that waits, beside its bytes. */
 const WAITING_BYTES = 100
@@ -48,7 +51,7 @@ export class ClientOutput {
     if (this.held !== undefined) this.releaseHeld()
     if (this.owed.length > 0) this.releaseOwed()
     this.gather(message)
-    if (this.gatheredBytes > GATHER_BYTES) this.flush()
+    if (this.gatheredBytes >= GATHER_BYTES) this.flush()
   }
 
   private gather(message: Buffer): void {
@@ -68,7 +71,10 @@ export class ClientOutput {
   /** A NoticeResponse goes out at once, a ParameterStatus with the next ReadyForQuery. */
   aside(message: Buffer): void {
     if (message[0] === MSG.parameterStatus) this.parameters.noteMessage(message)
-    else this.push(message)
+    else {
+      this.push(message)
+      this.flush()
+    }
   }
 
   /** Notifications, which Postgres gives only between transactions. Answers how many bytes wait. */
@@ -164,6 +170,11 @@ export class ClientOutput {
     this.gathered = []
     this.gatheredBytes = 0
     return this.socket.write(all)
+  }
+
+  /** False: the client is slow. What is gathered goes out when it is much. */
+  hasRoom(): boolean {
+    return this.gatheredBytes >= GATHER_BYTES ? this.flush() : !this.socket.writableNeedDrain
   }
 
   get isSlow(): boolean {

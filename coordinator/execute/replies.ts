@@ -186,6 +186,7 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
         this.suspended = true
         break
       case MSG.parameterStatus:
+      case MSG.noticeResponse:
         return this.out.aside(buffer.subarray(start, end))
       case MSG.copyInResponse:
         this.out.push(buffer.subarray(start, end))
@@ -198,7 +199,7 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
   }
 
   protected override chunkDone(line: ShardLine): void {
-    if (this.out.flush() || !line.active) return
+    if (this.out.hasRoom() || !line.active) return
     line.session.pause()
     this.out.onceDrained(() => line.session.resume())
   }

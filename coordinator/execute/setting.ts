@@ -11,7 +11,7 @@ import type { SettingPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
 import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
 import { CONSISTENT_READS, readsConsistently } from '../settings/consistent-reads.ts'
-import { IDLE_TIMEOUT, KEEP_WHILE_IDLE } from '../settings/time-limits.ts'
+import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT, keepBackends } from '../settings/time-limits.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
 import { queryShard, settle, simpleQuery } from './send.ts'
@@ -102,12 +102,8 @@ async function runOn(ctx: ExecContext, line: ShardLine, sql: string) {
 async function onJoined(ctx: ExecContext, sql: string): Promise<void> {
   const lines = heldLines(ctx)
   if (lines.length > 0) ctx.tx.tainted = ctx.tx.isOpen
-  await settleAll(lines.map((line) => runOn(ctx, line, sql + keepWhileIdle(ctx, [IDLE_TIMEOUT]))))
-}
-
-/** What is to follow a statement that may have set the limit which shards must not keep. */
-function keepWhileIdle(ctx: ExecContext, names: readonly string[]): string {
-  return ctx.tx.isOpen && names.includes(IDLE_TIMEOUT) ? `;${KEEP_WHILE_IDLE}` : ''
+  const keep = keepBackends([IDLE_TIMEOUT, IDLE_SESSION_TIMEOUT], ctx.tx.isOpen)
+  await settleAll(lines.map((line) => runOn(ctx, line, sql + keep)))
 }
 
 /**
@@ -123,7 +119,7 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
   // What is sent here is a transaction of its own, in which Postgres would not warn.
   if (plan.verb === 'set-local' && !plan.viaFunction && !isInBlock(ctx, exec)) ctx.out.push(NOT_IN_BLOCK)
   const shown = names.map((name) => `pg_catalog.current_setting(${quoteText(name)})`)
-  const keep = keepWhileIdle(ctx, names)
+  const keep = keepBackends(names, ctx.tx.isOpen)
   const set = await runOn(ctx, line, `${text};SELECT ${shown.join(', ')}${keep}`)
   const values = names.map((_, i) => set.rows.at(-1)?.[i]?.toString('utf8') ?? '')
   for (const [i, name] of names.entries()) {
@@ -242,6 +238,7 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
     case CLIENT_ENCODING:
       return shownEncoding(ctx)
     case IDLE_TIMEOUT:
+    case IDLE_SESSION_TIMEOUT:
       return ctx.timers.limits.shown(name)
     default: {
       const set = ctx.settings.get(name)

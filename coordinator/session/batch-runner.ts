@@ -179,7 +179,9 @@ export class BatchRunner {
     }
     const name = message.portal
     const made = session.state.portalsMade++
-    session.portals.keep({ name, statement, bind: message, made, open: undefined, ran: 'no' })
+    const boundAt = Date.now()
+    statement.uses++
+    session.portals.keep({ name, statement, bind: message, made, boundAt, open: undefined, ran: 'no' })
     this.lastBound = session.portals.get(name)
   }
 

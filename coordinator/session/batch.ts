@@ -150,6 +150,7 @@ export function directBatch(session: StatementHolder, batch: Batch): DirectBatch
   if (plan?.kind !== 'forward' || bind.message.paramLengths.length !== statement.paramCount(plan))
     return undefined
   if (parsed !== undefined) session.prepared.set(statement.name, statement)
+  statement.uses++
   return { statement, plan, bind: bind.message, describe, execute, parsed: parsed !== undefined }
 }
 

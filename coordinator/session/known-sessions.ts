@@ -1,9 +1,10 @@
 /** What this coordinator can learn about the sessions of all of them, in the forms that functions of schema weft take. */
 import type { AgentLink, ClientSessionInfo, SignalVerb } from '../../protocol/agent-link.ts'
-import type { Known } from '../../sql/plan/plan.ts'
-import { HOME } from '../execute/context.ts'
+import type { Known } from '../../sql/plan/known.ts'
+import { type Execution, HOME } from '../execute/context.ts'
 import { queryShard } from '../execute/send.ts'
 import type { ClientSession } from './client-session.ts'
+import { cursorRows, preparedRows } from './own-lists.ts'
 
 type View = 'pg_stat_activity' | 'pg_locks'
 type Row = Readonly<Record<string, unknown>>
@@ -29,8 +30,8 @@ export class KnownSessions {
     this.session = session
   }
 
-  /** The value as JSON, or as a number. `text`: the statement, as its client wrote it. */
-  async value(known: Known, text: string): Promise<string> {
+  /** The value as JSON, or as a number. `exec`: the statement, as its client wrote it. */
+  async value(known: Known, exec: Execution): Promise<string> {
     switch (known) {
       case 'pid':
         return String(this.session.sessionId)
@@ -39,7 +40,11 @@ export class KnownSessions {
       case 'waits':
         return JSON.stringify(await this.waits())
       case 'pg_stat_activity':
-        return JSON.stringify(await this.activity(text))
+        return JSON.stringify(await this.activity(exec.text))
+      case 'pg_prepared_statements':
+        return JSON.stringify(preparedRows(this.session))
+      case 'pg_cursors':
+        return JSON.stringify(await cursorRows(this.session, exec))
       case 'pg_locks':
         return JSON.stringify((await this.sessionsOn(this.home, known)).flatMap(({ rows }) => rows))
     }

@@ -2,7 +2,7 @@ import { CONNECTION_MARK } from '../../protocol/agent-link.ts'
 import { queryShard } from '../execute/send.ts'
 import type { ShardLine } from '../execute/shard-line.ts'
 import type { Found } from '../settings/found.ts'
-import { IDLE_TIMEOUT } from '../settings/time-limits.ts'
+import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT } from '../settings/time-limits.ts'
 import type { ClientSession } from './client-session.ts'
 
 /** What a session has on a backend of its own. */
@@ -25,15 +25,19 @@ const KEEPS = `EXISTS (SELECT FROM pg_catalog.pg_listening_channels())
 const TEMPORARY = `(SELECT pg_catalog.json_agg(relname) FROM pg_catalog.pg_class
   WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'v', 'S', 'p'))`
 
-/** Not the session's, but the transaction's. */
-const OF_TRANSACTIONS = `'transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'seed'`
+/** Not the session's, but the transaction's; and what the agent sees to. */
+const NOT_OWN = ['transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'seed']
+  .concat(IDLE_SESSION_TIMEOUT)
+  .map((name) => `'${name}'`)
+  .join(', ')
 
 /** Custom settings and roles are listed nowhere: those of the names given. */
 const settingsSql = (isInTransaction: boolean): string => `
   (SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name)) FROM pg_catalog.pg_settings
-    WHERE source = 'session' AND name NOT IN (${OF_TRANSACTIONS}${isInTransaction ? `, '${IDLE_TIMEOUT}'` : ''})),
+    WHERE source = 'session' AND name NOT IN (${NOT_OWN}${isInTransaction ? `, '${IDLE_TIMEOUT}'` : ''})),
   (SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name, true))
-    FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n(name) WHERE pg_catalog.current_setting(name, true) IS NOT NULL)`
+    FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n(name) WHERE pg_catalog.current_setting(name, true) IS NOT NULL),
+  pg_catalog.set_config('${IDLE_SESSION_TIMEOUT}', '0', false)`
 
 const sqlOf = (isInTransaction: boolean): string =>
   `SELECT ${KEEPS}, ${TEMPORARY}, ${settingsSql(isInTransaction)}`
@@ -48,7 +52,9 @@ export async function lookAt(
   names: Iterable<string>,
 ): Promise<Seen> {
   const { isOpen } = session.tx
-  const asked = ['session_authorization', 'role', ...names].filter((name) => !isOpen || name !== IDLE_TIMEOUT)
+  const asked = ['session_authorization', 'role', ...names].filter(
+    (name) => name !== IDLE_SESSION_TIMEOUT && (!isOpen || name !== IDLE_TIMEOUT),
+  )
   const list = `{${asked.map((name) => JSON.stringify(name)).join(',')}}`
   const options = { writes: false, looks: false, asItIs: true }
   const { rows } = await queryShard(session, line, isOpen ? INSIDE : OUTSIDE, [list], options)

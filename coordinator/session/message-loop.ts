@@ -90,7 +90,8 @@ export class MessageLoop {
     this.session.out.flush()
     if (this.busy) return
     this.valve.resume()
-    if (this.session.tx.kind === 'explicit' && !this.isMidBatch) this.session.timers.waitsForClient()
+    const { kind } = this.session.tx
+    if (kind !== 'implicit' && !this.isMidBatch) this.session.timers.waitsForClient(kind === 'explicit')
   }
 
   /** A message is done: on to the next. */

@@ -25,7 +25,7 @@ import type { SlowPath } from './slow-path.ts'
  * The unnamed portal when its rows are taken in parts: other statements that run in its backend meanwhile are unnamed
  * there, and would take its place.
  */
-const UNNAMED = 'weft unnamed portal'
+export const UNNAMED = 'weft unnamed portal'
 
 /** A statement is prepared anew so often, if somebody changes the schema all the time. */
 const OLD_PLANS_MAX = 5
@@ -87,7 +87,15 @@ export class PortalRunner {
     if (portal !== undefined) return this.run(portal, maxRows, alone)
     const cursor = await this.cursor(name)
     const fetch = new Prepared('', Buffer.from(`FETCH FROM ${quoteName(name)}`), [])
-    const nothing = { name, statement: fetch, bind: NOTHING_BOUND, made: 0, open: cursor, ran: 'no' } as const
+    const nothing = {
+      name,
+      statement: fetch,
+      bind: NOTHING_BOUND,
+      made: 0,
+      boundAt: 0,
+      open: cursor,
+      ran: 'no',
+    } as const
     return this.slow.statement((scope) => this.execution(nothing, scope, maxRows, cursor), alone)
   }
 

@@ -20,6 +20,12 @@ export class Prepared {
   readonly sql: Buffer
   /** As declared in Parse; 0: inferred. */
   readonly declaredTypes: readonly number[]
+  /** SQL's own PREPARE, whole; undefined: it came by the protocol. */
+  readonly source: string | undefined
+  /** Milliseconds since 1970. */
+  readonly madeAt: number
+  /** How often it was bound. */
+  uses = 0
   described: Described | undefined
   /** What was told before the schema changed; the next description must agree. */
   describedBefore: Described | undefined
@@ -33,10 +39,12 @@ export class Prepared {
   private refScope: PlanScope | undefined
   private refEpoch = 0
 
-  constructor(name: string, sql: Buffer, declaredTypes: readonly number[]) {
+  constructor(name: string, sql: Buffer, declaredTypes: readonly number[], source?: string) {
     this.name = name
     this.sql = sql
     this.declaredTypes = declaredTypes
+    this.source = source
+    this.madeAt = name === '' ? 0 : Date.now()
     this.plannedTypes = declaredTypes
   }
 
@@ -133,6 +141,8 @@ export interface Portal {
   readonly bind: BindMessage
   /** That of `SessionState.portalsMade` when it was bound. */
   readonly made: number
+  /** Milliseconds since 1970. */
+  readonly boundAt: number
   /** What backends have of it under its name. */
   open: OpenPortal | undefined
   /** It ran to its end, all at once; or it did not come to it, and cannot be run again. */

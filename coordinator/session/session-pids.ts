@@ -32,16 +32,17 @@ export async function runSessionPids(
 ): Promise<void> {
   const known = new KnownSessions(session)
   await session.admit()
-  const replaced = await withKnown(known, exec.text, plan)
+  const replaced = await withKnown(known, exec, plan)
   const inner = await asPlanned(session, exec, replaced.sql)
   const signals = plan.places.some((place) => place.known === 'sessions')
   await placedIn(replaced, signals ? runSignals(session, inner, known) : run(session, inner))
 }
 
-async function withKnown(known: KnownSessions, text: string, { places }: SessionPidsPlan) {
+async function withKnown(known: KnownSessions, exec: Execution, { places }: SessionPidsPlan) {
+  const { text } = exec
   const edits: { start: number; end: number; text: string }[] = []
   for (const { start, end, head, known: what, tail } of places) {
-    const value = what === undefined ? '' : await known.value(what, text)
+    const value = what === undefined ? '' : await known.value(what, exec)
     const sql = what === undefined || what === 'pid' ? value : `${quoteText(value)}::pg_catalog.jsonb`
     edits.push({ start, end, text: head + sql + tail })
   }

@@ -1,6 +1,6 @@
 import { PgError } from '../../errors/pg-error.ts'
 import type { Settings } from '../../protocol/agent-link.ts'
-import { IDLE_TIMEOUT, type TimeLimits } from '../settings/time-limits.ts'
+import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT, type TimeLimits } from '../settings/time-limits.ts'
 
 /** What the timers end. */
 export interface TimedSession {
@@ -25,6 +25,7 @@ export class SessionTimers {
   private readonly session: TimedSession
   private known: Settings | undefined
   private idleMs = 0
+  private idleSessionMs = 0
   private transactionMs = 0
   private statementMs = 0
   private idle: NodeJS.Timeout | undefined
@@ -47,15 +48,17 @@ export class SessionTimers {
     if (settings === this.known) return
     this.known = settings
     this.idleMs = this.limits.ms(IDLE_TIMEOUT)
+    this.idleSessionMs = this.limits.ms(IDLE_SESSION_TIMEOUT)
     this.transactionMs = this.limits.ms('transaction_timeout')
     this.statementMs = this.limits.ms('statement_timeout')
   }
 
-  /** The client was told that its transaction block waits for it. */
-  waitsForClient(): void {
+  /** The client was told that its session, or its transaction block, waits for it. */
+  waitsForClient(isInBlock: boolean): void {
     this.refresh()
-    if (this.idleMs === 0) return
-    this.idle ??= timer(this.idleMs, () => this.session.fatal(IDLE_TOO_LONG))
+    const ms = isInBlock ? this.idleMs : this.idleSessionMs
+    if (ms === 0) return
+    this.idle ??= timer(ms, () => this.session.fatal(isInBlock ? IDLE_TOO_LONG : IDLE_SESSION_TOO_LONG))
   }
 
   /** A message came. */
@@ -142,6 +145,11 @@ const IDLE_TOO_LONG = new PgError({
   severity: 'FATAL',
   code: '25P03',
   message: 'terminating connection due to idle-in-transaction timeout',
+})
+const IDLE_SESSION_TOO_LONG = new PgError({
+  severity: 'FATAL',
+  code: '57P05',
+  message: 'terminating connection due to idle-session timeout',
 })
 const TRANSACTION_TOO_LONG = new PgError({
   severity: 'FATAL',

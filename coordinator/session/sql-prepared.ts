@@ -26,7 +26,7 @@ export async function runPrepared(
   const { prepared, out } = session
   switch (plan.verb) {
     case 'prepare':
-      await prepare(session, slow, exec.text, plan)
+      await prepare(session, slow, exec, plan)
       return out.hold(commandComplete('PREPARE'))
     case 'execute':
       return execute(session, slow, exec, plan)
@@ -46,7 +46,7 @@ function missing(name: string): PgError {
 async function prepare(
   session: ClientSession,
   slow: SlowPath,
-  text: string,
+  { text, frame }: Execution,
   plan: PreparedPlan,
 ): Promise<void> {
   if (session.prepared.has(plan.name)) {
@@ -54,7 +54,8 @@ async function prepare(
   }
   await session.admit()
   const types = await typeOids(session, text, plan.types ?? [])
-  const statement = new Prepared(plan.name, Buffer.from(plan.sql!), types)
+  const source = frame === undefined ? text : frame.toString('utf8', 5, frame.length - 1)
+  const statement = new Prepared(plan.name, Buffer.from(plan.sql!), types, source)
   const scope = await slow.scope()
   const [parsed] = session.planner.parse(statement.text)
   if (parsed !== undefined) statement.keepPlan(scope, session.planner.plan(scope, parsed, types).plan)
@@ -126,6 +127,7 @@ async function execute(
       detail: `Expected ${described.paramTypes.length} parameters but got ${args.length}.`,
     })
   }
+  named.uses++
   const values = await argumentValues(session, outer.text, args, described.paramTypes)
   const statement = surrounded(session.planner, named, plan)
   await run(session, boundExecution(session, statement, scope, values, outer))

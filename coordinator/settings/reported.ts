@@ -1,6 +1,6 @@
 import type { SettingPlan } from '../../sql/plan/plan.ts'
 import { DEFAULT_ISOLATION } from './isolation.ts'
-import { TIME_LIMITS } from './time-limits.ts'
+import { IDLE_SESSION_TIMEOUT, TIME_LIMITS } from './time-limits.ts'
 
 /** Parameters a server reports at start and on change (GUC_REPORT), over the supported versions. */
 export const REPORTED = [
@@ -22,9 +22,14 @@ export const REPORTED = [
 ]
 const NAMES: ReadonlySet<string> = new Set(REPORTED.map((name) => name.toLowerCase()))
 
+/** Backends have none themselves: what they would have. */
+const IDLE_DEFAULT = `(SELECT reset_val FROM pg_catalog.pg_settings WHERE name = '${IDLE_SESSION_TIMEOUT}')`
+
 /** Shows the reported parameters, after them the time limits, and the default isolation last. */
 export const SHOW_SQL = `SELECT ${[...REPORTED, ...TIME_LIMITS, DEFAULT_ISOLATION]
-  .map((name) => `pg_catalog.current_setting('${name}', true)`)
+  .map((name) =>
+    name === IDLE_SESSION_TIMEOUT ? IDLE_DEFAULT : `pg_catalog.current_setting('${name}', true)`,
+  )
   .join(', ')}`
 
 /** Of a setting, whether clients are told of its value. */

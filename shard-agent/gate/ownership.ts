@@ -9,6 +9,7 @@ import type { AgentLog } from '../config.ts'
 import { describeAddress, type PostgresAddress } from '../pool/address.ts'
 import { Backend } from '../pool/backend.ts'
 import type { CommandReply, Row } from '../pool/command.ts'
+import { NEVER_IDLES_OUT } from '../pool/prelude.ts'
 import { logIn } from '../pool/startup.ts'
 import { Gate } from './gate.ts'
 
@@ -68,7 +69,7 @@ export class Ownership {
       address,
       identity: { kind: 'internal' },
       timeoutMs: connectTimeoutMs,
-      markSql: '',
+      markSql: NEVER_IDLES_OUT,
     }).catch((error: PgError) => {
       throw this.explained(error)
     })

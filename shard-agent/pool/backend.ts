@@ -31,14 +31,13 @@ import { fatalError } from './fatal-error.ts'
 import { GatePass } from './gate-pass.ts'
 import { KeptPlans } from './kept-plans.ts'
 import { fromSession } from './notification.ts'
+import { preludeSql } from './prelude.ts'
 import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
 import { canSplit, mustSplit } from './split-write.ts'
 import type { Login } from './startup.ts'
 import { KnownStatements } from './statements.ts'
 
 const HEADER_BYTES = 5
-/** Back to what the connection began with. */
-export const RESET_SQL = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;'
 const COLLECT = ruleTable(EXAMINE, {})
 
 const MODE = {
@@ -149,7 +148,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private startPrelude(request: ExecRequest): void {
     this.settingsSql = undefined
     this.mode = MODE.prelude
-    this.channel.write(query(RESET_SQL + request.settings.sql + this.plans.preludeEnd(request)))
+    this.channel.write(query(preludeSql(request.settings.sql) + this.plans.preludeEnd(request)))
   }
 
   private preludeDone(): void {

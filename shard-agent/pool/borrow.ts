@@ -3,10 +3,11 @@
  * its role.
  */
 import type { PgError } from '../../errors/pg-error.ts'
-import { type Backend, RESET_SQL } from './backend.ts'
+import type { Backend } from './backend.ts'
 import type { IdentityPool, PoolUser } from './identity-pool.ts'
 import { plainRequest } from './internal-work.ts'
 import type { Pool } from './pool.ts'
+import { preludeSql } from './prelude.ts'
 
 /**
  * After this there is none to be had: all may be in the hands of statements that wait for the locks of the very
@@ -40,7 +41,7 @@ export async function withBorrowed<T>(
 async function adopt(backend: Backend, settingsSql: string): Promise<boolean> {
   if (backend.settingsSql === settingsSql) return true
   backend.settingsSql = undefined
-  const reply = await backend.command(RESET_SQL + settingsSql)
+  const reply = await backend.command(preludeSql(settingsSql))
   if (reply.error !== undefined) return false
   backend.settingsSql = settingsSql
   return true

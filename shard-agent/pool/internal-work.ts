@@ -1,9 +1,10 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { ExecRequest } from '../../protocol/agent-link.ts'
-import { type Backend, RESET_SQL } from './backend.ts'
+import type { Backend } from './backend.ts'
 import type { CommandReply } from './command.ts'
 import type { PoolUser } from './identity-pool.ts'
 import type { Pool } from './pool.ts'
+import { preludeSql } from './prelude.ts'
 
 const NO_PAYLOAD = Buffer.alloc(0)
 
@@ -34,7 +35,7 @@ export async function withInternal<T>(pool: Pool, work: (run: RunSql) => Promise
     )
     try {
       const run: RunSql = (sql) => runSql(backend, sql)
-      if (backend.settingsSql !== '') await run(RESET_SQL)
+      if (backend.settingsSql !== '') await run(preludeSql(''))
       // Until it is known what `work` leaves behind.
       backend.settingsSql = undefined
       return await work(run)

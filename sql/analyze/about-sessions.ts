@@ -3,7 +3,13 @@
  */
 const NAMES: ReadonlySet<string> = new Set([
   ...['pg_backend_pid', 'pg_cancel_backend', 'pg_terminate_backend', 'pg_blocking_pids'],
-  ...['pg_isolation_test_session_is_blocked', 'pg_stat_activity', 'pg_locks'],
+  ...[
+    'pg_isolation_test_session_is_blocked',
+    'pg_stat_activity',
+    'pg_locks',
+    'pg_prepared_statements',
+    'pg_cursors',
+  ],
 ])
 
 export const isAboutSessions = (name: string): boolean => NAMES.has(name)

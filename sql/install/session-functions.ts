@@ -80,7 +80,20 @@ LANGUAGE sql VOLATILE STRICT AS $weft$
     OR pid IN (SELECT a.pid FROM pg_catalog.pg_stat_activity a WHERE a.backend_type <> 'client backend')
 $weft$;`
 
-export const sessionFunctions = `${signals + waits + views}
+/** `seen`: what the session has, which backends have only in part, under names of Weft's, or of others. */
+const lists = `
+CREATE OR REPLACE FUNCTION weft.pg_prepared_statements(seen jsonb) RETURNS SETOF pg_catalog.pg_prepared_statements
+LANGUAGE sql VOLATILE STRICT AS $weft$
+  SELECT p.* FROM jsonb_array_elements(seen) s,
+    LATERAL jsonb_populate_record(NULL::pg_catalog.pg_prepared_statements, s) p
+$weft$;
+CREATE OR REPLACE FUNCTION weft.pg_cursors(seen jsonb) RETURNS SETOF pg_catalog.pg_cursors
+LANGUAGE sql VOLATILE STRICT AS $weft$
+  SELECT c.* FROM jsonb_array_elements(seen) s, LATERAL jsonb_populate_record(NULL::pg_catalog.pg_cursors, s) c
+$weft$;`
+
+export const sessionFunctions = `${signals + waits + views + lists}
 GRANT EXECUTE ON FUNCTION weft.signal(int, text, jsonb), weft.pg_cancel_backend(int, jsonb),
   weft.pg_terminate_backend(int, jsonb), weft.pg_terminate_backend(int, bigint, jsonb), weft.pg_blocking_pids(int, jsonb),
-  weft.pg_isolation_test_session_is_blocked(int, int[], jsonb), weft.pg_stat_activity(jsonb), weft.pg_locks(jsonb) TO PUBLIC;`
+  weft.pg_isolation_test_session_is_blocked(int, int[], jsonb), weft.pg_stat_activity(jsonb), weft.pg_locks(jsonb),
+  weft.pg_prepared_statements(jsonb), weft.pg_cursors(jsonb) TO PUBLIC;`

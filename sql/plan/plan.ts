@@ -2,6 +2,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Effects } from '../code/effects.ts'
+import type { Known } from './known.ts'
 
 /** A value that picks a slot; it is read from each execution's own text or parameters. */
 export type ValueSource =
@@ -357,9 +358,6 @@ export interface SettingPlan extends PlanCommon {
    */
   readonly assignments?: readonly { readonly name: string; readonly value: string | null }[]
 }
-
-/** What a coordinator knows of sessions, and puts into statements that ask about backends. */
-export type Known = 'pid' | 'sessions' | 'waits' | 'pg_stat_activity' | 'pg_locks'
 
 /** A statement that names backends, in which something is to be put before it is planned (sql/plan/session-pids.ts). */
 export interface SessionPidsPlan extends PlanCommon {

@@ -10,8 +10,9 @@ import { weftError } from '../../errors/catalog.ts'
 import { qualified, walk } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import { backendsInCode } from './code-of-backends.ts'
+import type { Known } from './known.ts'
 import { aliasFollows } from './own-in-catalogs.ts'
-import type { Known, Plan, SessionPidsPlan } from './plan.ts'
+import type { Plan, SessionPidsPlan } from './plan.ts'
 import { closing, nextToken, type TextToken } from './text-scan.ts'
 
 const FUNCTIONS: Readonly<Record<string, Known>> = {
@@ -24,9 +25,11 @@ const FUNCTIONS: Readonly<Record<string, Known>> = {
 const VIEWS: Readonly<Record<string, Known>> = {
   PG_STAT_ACTIVITY: 'pg_stat_activity',
   PG_LOCKS: 'pg_locks',
+  PG_PREPARED_STATEMENTS: 'pg_prepared_statements',
+  PG_CURSORS: 'pg_cursors',
 }
 const MENTIONED =
-  /pg_(?:backend_pid|cancel_backend|terminate_backend|blocking_pids|isolation_test_session_is_blocked|stat_activity|locks)/i
+  /pg_(?:backend_pid|cancel_backend|terminate_backend|blocking_pids|isolation_test_session_is_blocked|stat_activity|locks|prepared_statements|cursors)/i
 
 const KINDS: ReadonlySet<string> = new Set([
   'SelectStmt',
@@ -69,7 +72,7 @@ export function planSessionPids(stmt: ParsedStatement, plain: () => Plan): Sessi
 }
 
 const UNREADABLE = {
-  what: 'this way of writing the name of a function or view about backends is not supported',
+  what: 'this way of writing the name of a function or view about sessions is not supported',
   hint: 'Write pg_backend_pid, pg_stat_activity and the like without quotes, with or without pg_catalog ahead.',
 }
 

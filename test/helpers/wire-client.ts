@@ -111,6 +111,11 @@ export class WireClient {
     this.wake()
   }
 
+  /** Of the messages that have come and that nobody has taken. */
+  names(): readonly string[] {
+    return this.pending.map(({ name }) => name)
+  }
+
   /** Reads nothing any more. */
   pause(): void {
     this.socket.pause()

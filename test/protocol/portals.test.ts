@@ -6,10 +6,12 @@ import {
   execute,
   FLUSH,
   parse,
+  query as queryMessage,
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
 import { createTwins, useTestCluster } from '../helpers/cluster.ts'
 import { query } from '../helpers/postgres.ts'
+import { WireClient } from '../helpers/wire-client.ts'
 import { compare, type Step, transcript, until } from '../helpers/wire-script.ts'
 
 const cluster = useTestCluster()
@@ -224,6 +226,63 @@ const portals: Readonly<Record<string, readonly Step[]>> = {
   ],
 }
 
+const LIST =
+  'SELECT name, statement, parameter_types, result_types, from_sql, generic_plans, custom_plans FROM pg_prepared_statements ORDER BY name'
+const OPEN = 'SELECT name, statement, is_holdable, is_binary, is_scrollable FROM pg_cursors ORDER BY name'
+
+const lists: Readonly<Record<string, readonly Step[]>> = {
+  pg_prepared_statements: [
+    LIST,
+    'PREPARE b(int, text) AS SELECT $1 + 1 AS n, $2 AS t;',
+    'PREPARE a AS SELECT 1',
+    [parse('c', 'SELECT $1::date, now()'), parse('d', 'INSERT INTO pg_temp.t VALUES ($1)'), SYNC],
+    [parse('e', 'SELECT now() WHERE $1', [16]), SYNC],
+    LIST,
+    "EXECUTE b(1, 'x')",
+    'EXECUTE a',
+    [bind({ statement: 'c', params: ['2024-01-01'] }), SYNC],
+    LIST,
+    { session: 'other', step: LIST },
+    [p(LIST), b(), dP(), e(), SYNC],
+    'SELECT count(*) FROM pg_catalog.pg_prepared_statements AS s WHERE s.from_sql',
+    'DEALLOCATE b',
+    [close('S', 'c'), SYNC],
+    LIST,
+    'DEALLOCATE ALL',
+    LIST,
+  ],
+  pg_cursors: [
+    OPEN,
+    'BEGIN',
+    'DECLARE c SCROLL CURSOR FOR SELECT 1',
+    'DECLARE b BINARY CURSOR FOR SELECT 2',
+    [...open(FIVE, 'p'), e('p', 1), SYNC],
+    [...open(FIVE, 'q'), SYNC],
+    [...open(FIVE, 'r'), e('r'), SYNC],
+    OPEN,
+    [p(OPEN), b(), dP(), e(), SYNC],
+    [...open(OPEN, 's'), e('s'), SYNC],
+    'CLOSE c',
+    [cP('p'), SYNC],
+    OPEN,
+    'COMMIT',
+    OPEN,
+    'DECLARE h CURSOR WITH HOLD FOR SELECT 1',
+    OPEN,
+    { session: 'other', step: OPEN },
+    'CLOSE h',
+    OPEN,
+  ],
+}
+
+describe('what a session has is listed', () => {
+  test.each(Object.entries(lists))('%s', async (_, script) => {
+    const { plain, weft } = cluster.current
+    // They are functions of Weft's: their columns are those of no relation.
+    await compare({ plain, weft }, script, { mask: (line) => line.replace(/@\d+/g, '') })
+  })
+})
+
 const sharded: Readonly<Record<string, readonly Step[]>> = {
   'row limits on several shards': [
     'BEGIN',
@@ -397,4 +456,69 @@ describe('portals and cursors', () => {
     const { plain, weft } = cluster.current
     await compare({ plain, weft }, script)
   })
+})
+
+test('no result of a message is sent while a later statement of it waits', async () => {
+  const { weft } = cluster.current
+  const [holder, waiter] = [await WireClient.connect(weft), await WireClient.connect(weft)]
+  try {
+    holder.write(queryMessage('SELECT pg_advisory_lock(7)'))
+    await holder.until('ReadyForQuery')
+    waiter.write(queryMessage('SELECT 1; SELECT 2; SELECT pg_advisory_lock(7)'))
+    await isWaiting('advisory')
+    expect(waiter.names()).toEqual([])
+    holder.write(queryMessage('SELECT pg_advisory_unlock(7)'))
+    const names = (await waiter.until('ReadyForQuery')).map(({ name }) => name)
+    expect(names.filter((name) => name === 'CommandComplete')).toHaveLength(3)
+    holder.write(queryMessage('SELECT pg_advisory_lock(7)'))
+    await holder.until('ReadyForQuery')
+    // A notice goes out at once, with all that is ahead of it.
+    waiter.write(queryMessage("SELECT 1; DO $$BEGIN RAISE NOTICE 'n'; END$$; SELECT pg_advisory_lock(7)"))
+    expect((await waiter.until('NoticeResponse')).map(({ name }) => name)).toContain('CommandComplete')
+    holder.write(queryMessage('SELECT pg_advisory_unlock(7)'))
+    await waiter.until('ReadyForQuery')
+  } finally {
+    holder.end()
+    waiter.end()
+  }
+})
+
+/** Resolves once somebody waits for a lock of this kind on the home shard. */
+async function isWaiting(kind: string): Promise<void> {
+  const waits = `SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = '${kind}'`
+  while ((await query(cluster.current.weft.shards[0]!.url, waits)).length === 0);
+}
+
+test('idle_session_timeout: the client is told, and no backend of the pool has it', async () => {
+  const { weft, plain } = cluster.current
+  const shown = 'SHOW idle_session_timeout'
+  await compare({ plain, weft }, [
+    shown,
+    "SET idle_session_timeout = '90min'",
+    shown,
+    'BEGIN',
+    'SET LOCAL idle_session_timeout = 2000',
+    shown,
+    'COMMIT',
+    shown,
+    'SET idle_session_timeout = -5',
+    'RESET idle_session_timeout',
+    shown,
+  ])
+  const parameters = { idle_session_timeout: '60000' }
+  await compare({ plain, weft }, [shown], { parameters })
+  const lines = await transcript(weft, [
+    'LISTEN here',
+    "SET idle_session_timeout = '1h'",
+    "SELECT current_setting('idle_session_timeout')",
+    'BEGIN',
+    "SET LOCAL idle_session_timeout = '2h'",
+    'COMMIT',
+    "SELECT current_setting('idle_session_timeout')",
+  ])
+  expect(lines.filter((line) => line.includes('DataRow'))).toEqual(['  DataRow "0"', '  DataRow "0"'])
+  const client = await WireClient.connect(weft)
+  client.write(queryMessage("SET idle_session_timeout = '1ms'"))
+  const texts = (await client.until('closed')).map(({ text }) => text)
+  expect(texts.join('\n')).toMatch(/FATAL .*C=57P05 M=terminating connection due to idle-session timeout/)
 })

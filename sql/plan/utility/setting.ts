@@ -140,7 +140,11 @@ function quotedIfNeeded(name: string): string {
 }
 
 /** Kept by Weft in place of the shards. */
-const KEPT_HERE: ReadonlySet<string> = new Set(['idle_in_transaction_session_timeout', 'client_encoding'])
+const KEPT_HERE: ReadonlySet<string> = new Set([
+  'idle_in_transaction_session_timeout',
+  'idle_session_timeout',
+  'client_encoding',
+])
 
 /** SHOW weft.… is answered by Weft, and so is what Weft keeps in place of the shards; everything else by the home shard. */
 export function planShow(stmt: VariableShowStmt): Plan {

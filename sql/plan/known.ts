@@ -1,0 +1,9 @@
+/** What a coordinator knows of sessions, and puts into statements that ask about backends. */
+export type Known =
+  | 'pid'
+  | 'sessions'
+  | 'waits'
+  | 'pg_stat_activity'
+  | 'pg_locks'
+  | 'pg_prepared_statements'
+  | 'pg_cursors'
