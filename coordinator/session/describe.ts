@@ -12,7 +12,7 @@ import { describe, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import { HOME } from '../execute/context.ts'
 import { declareRowDescription } from '../execute/declare-function.ts'
-import type { OpenPortal } from '../execute/open-portal.ts'
+import { linesWithCursors, type OpenPortal } from '../execute/open-portal.ts'
 import { ExecFailed, REPLY_FRAME_BYTES_MAX } from '../execute/replies.ts'
 import { translateRowDescription } from '../execute/row-types.ts'
 import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
@@ -115,6 +115,7 @@ function paramTypesOf(count: number): readonly number[] {
 
 /** A shard of the transaction sees its uncommitted tables; outside one, the home shard knows them all. */
 function describingLine(session: ClientSession, plan: Plan): ShardLine {
+  if (plan.kind === 'cursor') return cursorLine(session, plan.name)
   const home = session.line(HOME)
   const isHome = plan.kind === 'forward' && plan.route.kind === 'home'
   const [joined] = session.tx.joined
@@ -130,6 +131,12 @@ export async function describeCursor(session: ClientSession, { name, lines }: Op
   sendPayload(session, line!, payload, { writes: false, looks: false }, consumer)
   const end = settle(session, line!, await failedLeaves(session, line!, consumer.ended))
   return end.described.rowDescription ?? NO_DATA
+}
+
+/** Only a backend that has a cursor knows what FETCH returns. */
+function cursorLine(session: ClientSession, name: string): ShardLine {
+  const [line] = session.state.cursors.get(name)?.lines ?? linesWithCursors(session)
+  return line ?? session.line(HOME)
 }
 
 interface DescribeEnd {

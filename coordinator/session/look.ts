@@ -10,6 +10,8 @@ export interface Seen {
   /** Channels, cursors, locks and so on, temporary relations apart: the session needs this very backend. */
   readonly keeps: boolean
   readonly temporary: readonly string[]
+  /** It listens to these. */
+  readonly channels: readonly string[]
   readonly settings: Found
 }
 
@@ -24,6 +26,8 @@ const KEEPS = `EXISTS (SELECT FROM pg_catalog.pg_listening_channels())
 
 const TEMPORARY = `(SELECT pg_catalog.json_agg(relname) FROM pg_catalog.pg_class
   WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'v', 'S', 'p'))`
+
+const CHANNELS = '(SELECT pg_catalog.json_agg(c ORDER BY c) FROM pg_catalog.pg_listening_channels() AS l(c))'
 
 /** Not the session's, but the transaction's; and what the agent sees to. */
 const NOT_OWN = ['transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'seed']
@@ -40,7 +44,7 @@ const settingsSql = (isInTransaction: boolean): string => `
   pg_catalog.set_config('${IDLE_SESSION_TIMEOUT}', '0', false)`
 
 const sqlOf = (isInTransaction: boolean): string =>
-  `SELECT ${KEEPS}, ${TEMPORARY}, ${settingsSql(isInTransaction)}`
+  `SELECT ${KEEPS}, ${TEMPORARY}, ${CHANNELS}, ${settingsSql(isInTransaction)}`
 
 const INSIDE = sqlOf(true)
 const OUTSIDE = sqlOf(false)
@@ -58,13 +62,18 @@ export async function lookAt(
   const list = `{${asked.map((name) => JSON.stringify(name)).join(',')}}`
   const options = { writes: false, looks: false, asItIs: true }
   const { rows } = await queryShard(session, line, isOpen ? INSIDE : OUTSIDE, [list], options)
-  const [keeps, temporary, listed, named] = rows[0]!.map((value) => value?.toString('utf8') ?? null)
+  const [keeps, temporary, channels, listed, named] = rows[0]!.map((value) => value?.toString('utf8') ?? null)
   const settings = { ...parsed(listed), ...parsed(named) }
   return {
     keeps: keeps === 't',
-    temporary: temporary == null ? [] : (JSON.parse(temporary) as string[]),
+    temporary: namesIn(temporary),
+    channels: namesIn(channels),
     settings: new Map(Object.entries(settings).map(([name, value]) => [name.toLowerCase(), value])),
   }
+}
+
+function namesIn(json: string | null | undefined): readonly string[] {
+  return json == null ? [] : (JSON.parse(json) as string[])
 }
 
 function parsed(json: string | null | undefined): Readonly<Record<string, string>> {

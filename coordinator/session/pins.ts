@@ -7,6 +7,7 @@ import { refuseBySet } from '../execute/setting.ts'
 import type { ShardLine } from '../execute/shard-line.ts'
 import { changedSettings, type Found } from '../settings/found.ts'
 import { type Assignment, quoteLiteral } from '../settings/settings-sql.ts'
+import { Channels } from './channels.ts'
 import type { ClientSession } from './client-session.ts'
 import { lookAt, type Seen } from './look.ts'
 
@@ -17,12 +18,16 @@ import { lookAt, type Seen } from './look.ts'
  */
 export class Pins {
   private readonly session: ClientSession
+  private readonly channels: Channels
+  /** After how many execs each was last looked at: where nothing has run since there is nothing new. */
+  private readonly seenAt = new WeakMap<ShardLine, number>()
   private hasTicket = false
   /** Custom settings that statements of the running transaction may have set. */
   private readonly said = new Set<string>()
 
   constructor(session: ClientSession) {
     this.session = session
+    this.channels = new Channels(session)
   }
 
   /** For a statement that is known to leave something: it keeps the home backend, and takes a place for that. */
@@ -61,24 +66,32 @@ export class Pins {
     if (!tx.isOpen) this.said.clear()
     for (const name of session.scope().catalog.code?.settingNames ?? []) asked.add(name)
     const changed: string[] = []
-    for (const line of [...state.kept]) {
-      if (tx.isOpen && !line.joined) continue
+    // The home shard's first: others may be kept for what is there.
+    for (const line of [...state.kept].sort((a, b) => a.shard - b.shard)) {
+      if (tx.isOpen ? !line.joined : this.hasSeen(line)) continue
       changed.push(...(await this.lookAtLine(line, asked)))
+      if (!tx.isOpen) this.seenAt.set(line, line.execs)
     }
     if (!tx.isOpen && state.kept.size === 0) this.close()
     return changed
+  }
+
+  private hasSeen(line: ShardLine): boolean {
+    return line.session.holdsBackend && this.seenAt.get(line) === line.execs
   }
 
   private async lookAtLine(line: ShardLine, names: Iterable<string>): Promise<readonly string[]> {
     const { session } = this
     if (!line.session.holdsBackend) {
       await this.letGo(line, 'clean')
+      if (line.shard === HOME && !session.tx.isOpen) await this.channels.follow([])
       return []
     }
     const seen = await this.seenOn(line, names)
     if (line.shard === HOME) this.noteTemporary(seen.temporary)
     const changed = await this.adopt(line, seen.settings)
     if (session.tx.isOpen) return changed
+    if (line.shard === HOME) await this.channels.follow(seen.channels)
     const needed = seen.keeps || seen.temporary.length > 0 || session.state.seeded
     if (!needed) await this.letGo(line, 'looked at')
     else await this.keepOn()

@@ -35,6 +35,13 @@ export interface TwoPhaseHost {
   readonly probe: ProbeKeeper
 }
 
+/** Who refuses to prepare what has notified, or listens. */
+const NOTIFY_ROUTINE = 'AtPrepare_Notify'
+const NOTIFIED = {
+  what: 'a transaction over several shards in which code (a trigger, a function) notifies or listens is not supported',
+  hint: 'Notify from the client in the same transaction, by NOTIFY or SELECT pg_notify(…): that is sent when it commits. Or write on one shard only.',
+}
+
 export class TwoPhase {
   private readonly host: TwoPhaseHost
   private readonly flushes = new FlushGroups(FLUSH_PATIENCE_MS)
@@ -67,6 +74,7 @@ export class TwoPhase {
       if (backend.cancelAsked) throw weftError('query_canceled', {})
       return backend.command(sql)
     })
+    if (reply.error?.fields.routine === NOTIFY_ROUTINE) throw weftError('not_supported', NOTIFIED)
     if (reply.error !== undefined && reply.error.code !== IN_FAILED_TRANSACTION) throw reply.error
     if (reply.tag !== 'PREPARE TRANSACTION') throw this.refused('the transaction had already failed')
     if (reply.notices.some((notice) => notice.routine === SYNC_REP_ROUTINE)) {

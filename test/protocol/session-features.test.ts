@@ -214,7 +214,7 @@ const cursors: Readonly<Record<string, readonly Step[]>> = {
     'BEGIN',
     'DECLARE a CURSOR FOR SELECT generate_series(1, 4); DECLARE b CURSOR FOR SELECT generate_series(11, 14)',
     'FETCH a; FETCH 2 b; FETCH a',
-    'SELECT name::text FROM pg_cursors ORDER BY 1',
+    "SELECT name || '' FROM pg_cursors ORDER BY 1",
     'CLOSE ALL',
     'FETCH a',
     'ROLLBACK',

@@ -1,0 +1,81 @@
+import pg from 'pg'
+import { beforeAll, expect, test } from 'vitest'
+import { query as queryMessage } from '../../protocol/wire/frontend-messages.ts'
+import { createTwins, useTestCluster } from '../helpers/cluster.ts'
+import { query } from '../helpers/postgres.ts'
+import { WireClient } from '../helpers/wire-client.ts'
+import { transcript } from '../helpers/wire-script.ts'
+
+const cluster = useTestCluster()
+
+const TELLS = `CREATE FUNCTION tells() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_notify(''told'', TG_OP || '' '' || new.k); RETURN new; END'`
+const TRIGGER = 'CREATE TRIGGER tells AFTER INSERT OR UPDATE ON parts FOR EACH ROW EXECUTE FUNCTION tells()'
+
+beforeAll(async () => {
+  await createTwins(cluster.current, 'CREATE TABLE parts (k int PRIMARY KEY, v int)', { shard_key: 'k' })
+  for (const sql of [TELLS, TRIGGER]) await query(cluster.current.weftUrl, sql)
+})
+
+const rows = Array.from({ length: 9 }, (_, i) => i + 1)
+
+async function say(client: WireClient, sql: string): Promise<string> {
+  client.write(queryMessage(sql))
+  return (await client.until('ReadyForQuery')).map(({ text }) => text).join('\n')
+}
+
+async function payloads(client: WireClient, count: number): Promise<string[]> {
+  const messages = await client.until('NotificationResponse', count)
+  return messages.filter(({ name }) => name === 'NotificationResponse').map(({ text }) => text)
+}
+
+test('what triggers notify on any shard is heard, once, by whoever listens', async () => {
+  const { weft } = cluster.current
+  const clients = [await WireClient.connect(weft), await WireClient.connect(weft)]
+  const [listener, writer] = clients as [WireClient, WireClient]
+  try {
+    await say(listener, 'LISTEN told; LISTEN "other one"')
+    for (const k of rows) await say(writer, `INSERT INTO parts VALUES (${k}, 0)`)
+    const heard = await payloads(listener, rows.length)
+    for (const k of rows) expect(heard.filter((text) => text.includes(`INSERT ${k}`))).toHaveLength(1)
+    // Not before the commit, and not at all without it.
+    await say(writer, 'BEGIN; UPDATE parts SET v = 1 WHERE k = 1; ROLLBACK')
+    await say(writer, 'BEGIN; UPDATE parts SET v = 1 WHERE k = 2; COMMIT')
+    expect(await payloads(listener, 1)).toEqual([expect.stringContaining('UPDATE 2')])
+    await say(listener, 'UNLISTEN told')
+    for (const k of rows) await say(writer, `UPDATE parts SET v = 2 WHERE k = ${k}`)
+    await say(writer, `NOTIFY "other one", 'last'`)
+    expect(await payloads(listener, 1)).toEqual([expect.stringContaining('last')])
+    await say(listener, 'UNLISTEN *')
+    expect(listener.names()).toEqual([])
+  } finally {
+    for (const client of clients) client.end()
+  }
+})
+
+test("one's own notifications carry one's own number, from whatever shard they come", async () => {
+  const client = new pg.Client(cluster.current.weftUrl)
+  await client.connect()
+  try {
+    const senders: number[] = []
+    client.on('notification', ({ processId }) => senders.push(processId))
+    await client.query('BEGIN; LISTEN told; COMMIT')
+    for (const k of rows) await client.query(`UPDATE parts SET v = 3 WHERE k = ${k}`)
+    const { processID } = client as unknown as { processID: number }
+    expect(senders).toEqual(rows.map(() => processID))
+  } finally {
+    await client.end()
+  }
+})
+
+test('a transaction over several shards whose code notifies: refused, with what to do', async () => {
+  const lines = await transcript(cluster.current.weft, [
+    'UPDATE parts SET v = 4',
+    "BEGIN; UPDATE parts SET v = v; NOTIFY told, 'by the client'; ROLLBACK",
+    'SELECT count(*) FROM parts WHERE v = 4',
+  ])
+  const text = lines.join('\n')
+  expect(text).toMatch(/C=0A000 M=a transaction over several shards in which code .* notifies or listens/)
+  expect(text).toContain('H=Notify from the client')
+  expect(text).toContain('DataRow "0"')
+})
