@@ -15,14 +15,21 @@ const FRAME_BYTES_MAX = 0x3fff_ffff
 
 export type TextRow = readonly (string | null)[]
 
+interface Answer {
+  readonly rows: readonly TextRow[]
+  /** How many rows there were when each statement had ended. */
+  readonly ends: readonly number[]
+}
+
 /** Statements of Weft's own on one shard, as its administrator, one after the other. */
 export class InternalConnection implements ReplySink {
   private readonly session: AgentSession
   private readonly shard: number
   private queue: Promise<unknown> = Promise.resolve()
-  private running: { resolve(rows: { rows: TextRow[] }): void; reject(error: Error): void } | undefined
+  private running: { resolve(answer: Answer): void; reject(error: Error): void } | undefined
   private reader = new FrameReader({ frameBytesMax: FRAME_BYTES_MAX })
   private rows: TextRow[] = []
+  private ends: number[] = []
   private error: PgError | undefined
 
   constructor(link: AgentLink, sessionId: number) {
@@ -31,26 +38,31 @@ export class InternalConnection implements ReplySink {
   }
 
   /** Runs a simple Query; rows of all its statements, as text. Rejects with the first error. */
-  query(sql: string): Promise<{ readonly rows: readonly TextRow[] }> {
+  query(sql: string): Promise<Answer> {
     const next = this.queue.then(() => this.run(sql))
     this.queue = next.catch(() => {})
     return next
   }
 
-  /** Several statements with nothing in between: `work` gets a query function of its own. */
+  /** Requests with nothing in between. Each is of several statements: `work` is given the rows of each of them. */
   exclusively<T>(
-    work: (query: (sql: string) => Promise<{ rows: readonly TextRow[] }>) => Promise<T>,
+    work: (each: (statements: readonly string[]) => Promise<(readonly TextRow[])[]>) => Promise<T>,
   ): Promise<T> {
-    const next = this.queue.then(() => work((sql) => this.run(sql)))
+    const each = async (statements: readonly string[]) => {
+      const { rows, ends } = await this.run(statements.join(';\n'))
+      return ends.map((end, i) => rows.slice(ends[i - 1] ?? 0, end))
+    }
+    const next = this.queue.then(() => work(each))
     this.queue = next.catch(() => {})
     return next
   }
 
-  private run(sql: string): Promise<{ rows: readonly TextRow[] }> {
+  private run(sql: string): Promise<Answer> {
     invariant(this.running === undefined, 'two internal statements at once')
     return new Promise((resolve, reject) => {
       this.running = { resolve, reject }
       this.rows = []
+      this.ends = []
       this.error = undefined
       const request: ExecRequest = {
         mapVersion: ANY_MAP_VERSION,
@@ -72,6 +84,8 @@ export class InternalConnection implements ReplySink {
       const { type, buffer, bodyStart, end } = reader
       if (type === MSG.dataRow) {
         this.rows.push(parseDataRow(buffer, bodyStart, end).map((v) => v?.toString('utf8') ?? null))
+      } else if (type === MSG.commandComplete) {
+        this.ends.push(this.rows.length)
       } else if (type === MSG.errorResponse) {
         this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
       }
@@ -79,7 +93,7 @@ export class InternalConnection implements ReplySink {
     if (ready === 0) return
     const running = this.running
     this.running = undefined
-    if (this.error === undefined) running?.resolve({ rows: this.rows })
+    if (this.error === undefined) running?.resolve({ rows: this.rows, ends: this.ends })
     else running?.reject(this.error)
   }
 

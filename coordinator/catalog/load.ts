@@ -11,44 +11,71 @@ import * as queries from './queries.ts'
 
 type Row = readonly (string | null)[]
 
-/** Runs one statement on one and the same administrative connection to the home shard; values as text. */
-export type CatalogQuery = (sql: string) => Promise<{ readonly rows: readonly Row[] }>
+/**
+ * Runs statements one after the other on one and the same administrative connection to the home shard; the rows of each,
+ * values as text.
+ */
+export type CatalogQuery = (statements: readonly string[]) => Promise<readonly (readonly Row[])[]>
+
+/** For a connection that takes one statement at a time. */
+export async function rowsOfEach(
+  statements: readonly string[],
+  run: (sql: string) => Promise<{ readonly rows: readonly Row[] }>,
+): Promise<readonly (readonly Row[])[]> {
+  const results: (readonly Row[])[] = []
+  for (const sql of statements) results.push((await run(sql)).rows)
+  return results
+}
+
+const BEGIN = [
+  'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+  // Names in view definitions and types come out qualified only when nothing is on the path.
+  "SET LOCAL search_path = ''",
+]
+
+const PARTS = {
+  meta: queries.versionSql,
+  slots: queries.slotsSql,
+  columns: queries.columnsSql,
+  relations: queries.relationsSql,
+  equalitySchemas: queries.equalitySchemasSql,
+  systemNames: queries.systemNamesSql,
+  notImmutable: queries.notImmutableSql,
+  functions: queries.functionsSql,
+  code: codeSql,
+}
+type Parts = Readonly<Record<keyof typeof PARTS, readonly Row[]>>
 
 /**
  * Reads the whole catalog from the home shard, as of one moment. It opens and ends its own transaction; after a
- * failure the transaction is rolled back and the error thrown.
+ * failure the transaction is rolled back and the error thrown. All of it is one request where the connection can.
  */
 export async function loadCatalog(query: CatalogQuery, shardCount: number): Promise<Catalog> {
-  await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  let results: readonly (readonly Row[])[]
   try {
-    // Names in view definitions and types come out qualified only when nothing is on the path.
-    await query("SET LOCAL search_path = ''")
-    const catalog = await readParts(query, shardCount)
-    await query('COMMIT')
-    return catalog
+    results = await query([...BEGIN, ...Object.values(PARTS), 'COMMIT'])
   } catch (error) {
-    await query('ROLLBACK').catch(() => {})
+    await query(['ROLLBACK']).catch(() => {})
     throw error
   }
+  const entries = Object.keys(PARTS).map((name, i) => [name, results[BEGIN.length + i]!])
+  return fromParts(Object.fromEntries(entries) as Parts, shardCount)
 }
 
-async function readParts(query: CatalogQuery, shardCount: number): Promise<Catalog> {
-  const rows = async (sql: string) => (await query(sql)).rows
-  const version = Number((await rows(queries.versionSql))[0]?.[0])
+function fromParts(parts: Parts, shardCount: number): Catalog {
+  const version = Number(parts.meta[0]?.[0])
   invariant(Number.isSafeInteger(version), 'weft.meta has one row')
-  const slots = await readSlots(rows, shardCount)
-  const columns = groupColumns(await rows(queries.columnsSql))
-  const relations = (await rows(queries.relationsSql)).map((row) => toRelation(row, columns))
+  const columns = groupColumns(parts.columns)
   return makeCatalog({
     version,
     shardCount,
-    slots,
-    relations,
-    equalitySchemas: new Set((await rows(queries.equalitySchemasSql)).map((r) => r[0]!)),
-    systemNames: new Set((await rows(queries.systemNamesSql)).map((r) => r[0]!)),
-    unlikeFunctions: unlikeOf(await rows(queries.notImmutableSql)),
-    ...functionsOf(await rows(queries.functionsSql)),
-    code: (await rows(codeSql)).map(toPiece),
+    slots: toSlots(parts.slots, shardCount),
+    relations: parts.relations.map((row) => toRelation(row, columns)),
+    equalitySchemas: new Set(parts.equalitySchemas.map((r) => r[0]!)),
+    systemNames: new Set(parts.systemNames.map((r) => r[0]!)),
+    unlikeFunctions: unlikeOf(parts.notImmutable),
+    ...functionsOf(parts.functions),
+    code: parts.code.map(toPiece),
   })
 }
 
@@ -71,8 +98,8 @@ function toPiece([kind, name, language, text]: Row): CodePiece {
   return { kind: kind as CodePiece['kind'], name: name!, language: language!, text: text ?? undefined }
 }
 
-async function readSlots(rows: (sql: string) => Promise<readonly Row[]>, shardCount: number) {
-  const ranges = (await rows(queries.slotsSql)).map((r) => ({
+function toSlots(rows: readonly Row[], shardCount: number) {
+  const ranges = rows.map((r) => ({
     from: Number(r[0]),
     to: Number(r[1]),
     shard: Number(r[2]),

@@ -11,7 +11,7 @@ const NUMBERS_WAIT_MS = 500
 /** The node's copy of the catalog: replaced as a whole, never changed. */
 export class CatalogStore {
   private value: Catalog
-  private loading: Promise<Catalog> | undefined
+  private loading: Promise<void> | undefined
   private readonly home: InternalConnection
   private readonly shardCount: number
   readonly typeNumbers: TypeNumbers
@@ -50,7 +50,7 @@ export class CatalogStore {
   async reload(minVersion: number): Promise<Catalog> {
     const giveUpAt = performance.now() + CATCH_UP_MS
     while (this.value.version < minVersion) {
-      await this.loadShared()
+      await this.loadShared(minVersion)
       if (this.value.version >= minVersion) break
       if (performance.now() > giveUpAt) await this.raise(minVersion)
       else await new Promise((resolve) => setTimeout(resolve, CATCH_UP_PAUSE_MS))
@@ -58,24 +58,24 @@ export class CatalogStore {
     return this.value
   }
 
-  /** Sessions that want it at the same time share one load, unless it began before they asked. */
-  private async loadShared(): Promise<void> {
+  /** Sessions that want it at the same time share one load; one that began before they asked may do for them, too. */
+  private async loadShared(minVersion: number): Promise<void> {
     await this.loading
+    if (this.value.version >= minVersion) return
     this.loading ??= this.loadAll().finally(() => {
       this.loading = undefined
     })
-    const loaded = await this.loading
-    if (loaded.version > this.value.version) this.value = loaded
+    await this.loading
   }
 
-  private async loadAll(): Promise<Catalog> {
+  private async loadAll(): Promise<void> {
     const numbers = this.typeNumbers.refresh()
     const catalog = await load(this.home, this.shardCount)
     // A shard that does not answer holds nobody up.
     let timer: NodeJS.Timeout | undefined
     await Promise.race([numbers, new Promise((resolve) => (timer = setTimeout(resolve, NUMBERS_WAIT_MS)))])
     clearTimeout(timer)
-    return catalog
+    if (catalog.version > this.value.version) this.value = catalog
   }
 
   private async raise(minVersion: number): Promise<void> {
@@ -87,5 +87,5 @@ export class CatalogStore {
 }
 
 function load(home: InternalConnection, shardCount: number): Promise<Catalog> {
-  return home.exclusively((query) => loadCatalog(query, shardCount))
+  return home.exclusively((each) => loadCatalog(each, shardCount))
 }

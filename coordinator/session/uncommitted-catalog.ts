@@ -1,5 +1,5 @@
 import type { Catalog } from '../../sql/catalog.ts'
-import { loadCatalog } from '../catalog/load.ts'
+import { loadCatalog, rowsOfEach } from '../catalog/load.ts'
 import { type ExecContext, HOME } from '../execute/context.ts'
 import { needsNoMap } from '../execute/map-change.ts'
 import { SessionRunner } from '../execute/session-runner.ts'
@@ -8,11 +8,11 @@ import { SessionRunner } from '../execute/session-runner.ts'
 export function loadUncommitted(session: ExecContext): Promise<Catalog> {
   needsNoMap(session)
   const runner = new SessionRunner(session)
-  const query = async (sql: string) => {
+  const run = async (sql: string) => {
     if (sql.startsWith('BEGIN')) return runner.query(HOME, 'SAVEPOINT weft_catalog')
     if (sql !== 'COMMIT' && sql !== 'ROLLBACK') return runner.query(HOME, sql)
     await runner.query(HOME, 'ROLLBACK TO SAVEPOINT weft_catalog')
     return runner.query(HOME, 'RELEASE SAVEPOINT weft_catalog')
   }
-  return loadCatalog(query, session.node.shardCount)
+  return loadCatalog((statements) => rowsOfEach(statements, run), session.node.shardCount)
 }

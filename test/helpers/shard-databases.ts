@@ -1,5 +1,5 @@
 import { evenSlots, slotTable } from '../../cluster/slots.ts'
-import { loadCatalog } from '../../coordinator/catalog/load.ts'
+import { loadCatalog, rowsOfEach } from '../../coordinator/catalog/load.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import { installSql } from '../../sql/install/schema.ts'
 import { PgShardRunner } from './pg-shard-runner.ts'
@@ -47,7 +47,7 @@ export async function startShardDatabases(
     catalog: async () => {
       const runner = new PgShardRunner([urls[0]!], { begin: '' })
       try {
-        return await loadCatalog((sql) => runner.query(0, sql), count)
+        return await loadCatalog((all) => rowsOfEach(all, (sql) => runner.query(0, sql)), count)
       } finally {
         await runner.rollback()
       }

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { evenSlots } from '../../cluster/slots.ts'
-import { loadCatalog } from '../../coordinator/catalog/load.ts'
+import { loadCatalog, rowsOfEach } from '../../coordinator/catalog/load.ts'
 import { SetupError } from '../../errors/setup-error.ts'
 import { EFFECT } from '../../sql/code/effects.ts'
 import { installSql } from '../../sql/install/schema.ts'
@@ -11,13 +11,11 @@ describe.each([18, 15] as const)('load catalog from Postgres %i', (version) => {
   if (version === 15 && !hasPostgres15) return
   let server: TestPostgres
   let client: pg.Client
-  const load = (shards = 3) =>
-    loadCatalog(async (sql) => {
-      const types = { getTypeParser: () => (value: unknown) => value } as unknown as pg.CustomTypesConfig
-      return {
-        rows: (await client.query({ text: sql, rowMode: 'array', types })).rows as (string | null)[][],
-      }
-    }, shards)
+  const load = (shards = 3) => loadCatalog((statements) => rowsOfEach(statements, run), shards)
+  const run = async (text: string) => {
+    const types = { getTypeParser: () => (value: unknown) => value } as unknown as pg.CustomTypesConfig
+    return { rows: (await client.query({ text, rowMode: 'array', types })).rows as (string | null)[][] }
+  }
 
   beforeAll(async () => {
     server = await startPostgres({ version })
