@@ -145,7 +145,7 @@ export function refuseBySet(name: string, value: string): PgError | undefined {
 }
 
 /** The first statement of a pipeline is not in a block yet, as Postgres sees it. */
-function isInBlock({ tx }: ExecContext, exec: Execution): boolean {
+export function isInBlock({ tx }: ExecContext, exec: Execution): boolean {
   return tx.kind === 'explicit' || (tx.kind === 'implicit' && (exec.bind === undefined || tx.hasRun))
 }
 

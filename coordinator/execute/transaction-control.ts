@@ -6,6 +6,7 @@ import { commitTransaction, rollbackTransaction } from './end-transaction.ts'
 import { settleAll } from './forward.ts'
 import { quoteName } from './quote.ts'
 import { settle, simpleQuery } from './send.ts'
+import { isInBlock } from './setting.ts'
 import type { TransactionModes } from './transaction.ts'
 
 /** BEGIN, COMMIT, ROLLBACK, SAVEPOINT and so on, with Postgres' warnings and errors. */
@@ -86,8 +87,10 @@ function needsBlock(what: string): PgError {
 async function setCharacteristics(ctx: ExecContext, exec: Execution, plan: TransactionPlan): Promise<void> {
   const { tx } = ctx
   const modes = plan.modes ?? {}
-  if (tx.kind !== 'explicit') {
-    return warn(ctx, '25P01', 'SET TRANSACTION can only be used in transaction blocks')
+  if (!isInBlock(ctx, exec)) {
+    warn(ctx, '25P01', 'SET TRANSACTION can only be used in transaction blocks')
+    // What a pipeline has coming is in the same transaction, warning or not.
+    if (tx.kind === 'none') return
   }
   const wrong = whyNot(ctx, modes)
   if (wrong !== undefined) {

@@ -177,7 +177,7 @@ export class SlowPath {
     const { plan } = exec
     if (tx.failed && !endsFailure(plan)) throw weftError('in_failed_transaction', {})
     if (plan.tag === 'LOCK TABLE' && alone && tx.kind === 'none') throw LOCK_OUTSIDE
-    if (!alone && tx.kind === 'none' && plan.kind !== 'transaction' && !isOutside(exec)) {
+    if (!alone && tx.kind === 'none' && !bringsItsOwn(plan) && !isOutside(exec)) {
       tx.begin('implicit')
       session.settings.begin()
     }
@@ -366,6 +366,11 @@ export class SlowPath {
     if (this.committing === undefined) done()
     else void this.committing.then(done)
   }
+}
+
+/** What begins or ends a transaction needs none around it; SET TRANSACTION is about the one that is. */
+function bringsItsOwn(plan: Plan): boolean {
+  return plan.kind === 'transaction' && plan.verb !== 'set-characteristics'
 }
 
 /** In a pipeline VACUUM may come first; among several statements of one text Postgres refuses it. */
