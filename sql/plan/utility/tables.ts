@@ -3,7 +3,6 @@ import { ANY_EFFECTS } from '../../code/effects.ts'
 import { as, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { mayReach, REACHES_NOTHING } from '../reach.ts'
-import { findOption, optionFlag } from './options.ts'
 import { ddl, forwardHome, type Overrides } from './plans.ts'
 import { nameOf, type Place, placeOf, quoted, type Scope } from './scope.ts'
 import { keepItems, listItems, type Range, type Token, tokenAt, tokensOf } from './text.ts'
@@ -66,25 +65,18 @@ export function planVacuum(scope: Scope, stmt: VacuumStmt): Plan {
 export function planCluster(scope: Scope, stmt: ClusterStmt): Plan {
   // Without a table it goes through all that were clustered before, a transaction each.
   if (stmt.relation === undefined) return ddl('CLUSTER', 'all', {}, ALONE)
-  return ddl('CLUSTER', placeOf(scope, nameOf(stmt.relation)), {}, { maintenance: true })
+  return ddl('CLUSTER', placeOf(scope, nameOf(stmt.relation)), {}, ALONE)
 }
 
+/** That of what is partitioned, like one CONCURRENTLY, allows no transaction around it. */
 export function planReindex(scope: Scope, stmt: ReindexStmt): Plan {
-  const concurrently = findOption(stmt.params, 'concurrently')
-  const isConcurrent = concurrently !== undefined && optionFlag(concurrently) !== false
   switch (stmt.kind) {
     case 'REINDEX_OBJECT_TABLE':
-      return ddl(
-        'REINDEX',
-        placeOf(scope, nameOf(stmt.relation)),
-        {},
-        isConcurrent ? ALONE : { maintenance: true },
-      )
+      return ddl('REINDEX', placeOf(scope, nameOf(stmt.relation)), {}, ALONE)
     case 'REINDEX_OBJECT_INDEX':
-      // That of a partitioned table, like one that is rebuilt CONCURRENTLY, allows no transaction around it.
       return ddl('REINDEX', 'all', { othersOnlyWith: quoted(nameOf(stmt.relation)) }, ALONE)
     default:
-      return ddl('REINDEX', 'all', {}, ALONE)
+      return ddl('REINDEX', stmt.name?.startsWith('pg_temp') === true ? 'home' : 'all', {}, ALONE)
   }
 }
 
