@@ -4,9 +4,10 @@ import type { Relation } from '../../catalog.ts'
 import { as, strings } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { checkConstraints, columnConstraints, type Target, tableConstraint } from './constraints.ts'
+import { atPlace, placeOfRelation } from './objects.ts'
 import { refuseOwnConstraint } from './own-constraint.ts'
 import { ddl, ddlWhereItExists, unsupported } from './plans.ts'
-import { nameOf, placeOf, resolve, resolveDistributed, type Scope } from './scope.ts'
+import { nameOf, resolve, resolveDistributed, type Scope } from './scope.ts'
 import { hasOurs } from './table-options.ts'
 import { tokensOf, withIfExists } from './text.ts'
 
@@ -25,7 +26,7 @@ export function planAlterTable(scope: Scope, stmt: AlterTableStmt): Plan {
       return ddlWhereItExists(scope, 'ALTER TYPE', { changesMap: cascades })
     }
     case 'OBJECT_VIEW':
-      return ddl('ALTER VIEW', placeOf(scope, name), { changesMap: true })
+      return atPlace(scope, 'ALTER VIEW', placeOfRelation(scope, name), true)
     case 'OBJECT_MATVIEW':
       return ddl('ALTER MATERIALIZED VIEW', 'home')
     case 'OBJECT_FOREIGN_TABLE':
@@ -75,7 +76,7 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
     (c) => c.subtype === 'AT_DetachPartition' && as(c.def, 'PartitionCmd')?.concurrent === true,
   )
   const isView = relation?.kind === 'view'
-  return ddl('ALTER TABLE', placeOf(scope, name), { changesMap: isView }, { outsideTransaction })
+  return atPlace(scope, 'ALTER TABLE', placeOfRelation(scope, name), isView, { outsideTransaction })
 }
 
 function useFunctions() {

@@ -2,8 +2,8 @@ import type { CommentStmt, GrantStmt, SecLabelStmt } from '@pgsql/types'
 import { as } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { atPlace, placeOfObject, tableOf } from './objects.ts'
-import { ddl } from './plans.ts'
-import { nameOf, placeOf, type Scope } from './scope.ts'
+import { ddl, ddlWhereItExists } from './plans.ts'
+import { isViewOverNothing, nameOf, placeOf, type Scope } from './scope.ts'
 import { firstItem, withoutHome } from './tables.ts'
 import { listItems, tokensOf } from './text.ts'
 
@@ -16,7 +16,9 @@ export function planGrant(scope: Scope, stmt: GrantStmt): Plan {
 }
 
 function grantOnTables(scope: Scope, tag: string, stmt: GrantStmt): Plan {
-  const places = (stmt.objects ?? []).map((node) => placeOf(scope, nameOf(as(node, 'RangeVar'))))
+  const names = (stmt.objects ?? []).map((node) => nameOf(as(node, 'RangeVar')))
+  if (names.every((name) => isViewOverNothing(scope, name))) return ddlWhereItExists(scope, tag)
+  const places = names.map((name) => placeOf(scope, name))
   if (places.every((place) => place === 'home')) return ddl(tag, 'home')
   if (places.every((place) => place === 'all')) return ddl(tag, 'all')
   const { text } = scope.stmt

@@ -2,13 +2,13 @@ import type { ObjectType } from '@pgsql/types'
 import { as, type Node, qualified, type RangeVar } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { ddl, ddlWhereItExists, type Overrides } from './plans.ts'
-import { type Name, nameOf, type Place, placeOf, type Scope } from './scope.ts'
+import { isViewOverNothing, type Name, nameOf, type Place, placeOf, type Scope } from './scope.ts'
 import { type Range, tokensOf } from './text.ts'
 import { onOwnDatabase } from './wrap.ts'
 
 /**
  * Where an object is. `maybe`: on the home shard, and on the others unless it belongs to a local table (indexes,
- * sequences) or is made of one (functions, types, operators). `database`: everywhere, but perhaps under another name.
+ * sequences) or is made of one (functions, types, operators, views of such functions). `database`: everywhere, but perhaps under another name.
  */
 export type ObjectPlace = Place | 'maybe' | 'database'
 
@@ -63,10 +63,14 @@ export function placeOfObject(
   table: Name | undefined,
 ): ObjectPlace {
   if (type === undefined) return 'all'
-  if (BY_TABLE.has(type)) return table === undefined ? 'home' : placeOf(scope, table)
+  if (BY_TABLE.has(type)) return table === undefined ? 'home' : placeOfRelation(scope, table)
   if (MAYBE.has(type)) return 'maybe'
   if (ON_HOME.has(type)) return 'home'
   return type === 'OBJECT_DATABASE' ? 'database' : 'all'
+}
+
+export function placeOfRelation(scope: Scope, name: Name): ObjectPlace {
+  return isViewOverNothing(scope, name) ? 'maybe' : placeOf(scope, name)
 }
 
 /** Functions and aggregates, whose coming and going the catalog counts. */

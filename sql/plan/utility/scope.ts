@@ -106,6 +106,16 @@ export function placeOfUses(uses: Uses): Place {
   return uses.local.length > 0 || uses.temporary.length > 0 ? 'home' : 'all'
 }
 
+/** Over nothing but catalogs, values and functions; those, or their types, may be of local tables. */
+export function isOverNothing({ sharded, reference, local, temporary }: Uses): boolean {
+  return [sharded, reference, local, temporary].every((names) => names.length === 0)
+}
+
+export function isViewOverNothing(scope: Scope, name: Name): boolean {
+  const relation = resolve(scope, name)
+  return relation?.kind === 'view' && isOverNothing(usesOf(scope, parseDefinition(relation)))
+}
+
 function placeOfView(scope: Scope, view: Relation): Place {
   return placeOfUses(usesOf(scope, parseDefinition(view)))
 }

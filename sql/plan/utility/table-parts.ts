@@ -9,6 +9,7 @@ import type {
 import { as } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { checkUnique } from './constraints.ts'
+import { atPlace, placeOfRelation } from './objects.ts'
 import { ddl, unsupported } from './plans.ts'
 import { nameOf, placeOf, printed, resolve, resolveDistributed, type Scope, usesOf } from './scope.ts'
 
@@ -48,7 +49,7 @@ export function planCreateTrigger(scope: Scope, stmt: CreateTrigStmt): Plan {
       'Write to the table itself.',
     )
   }
-  return ddl('CREATE TRIGGER', placeOf(scope, name))
+  return atPlace(scope, 'CREATE TRIGGER', placeOfRelation(scope, name))
 }
 
 /** Weft plans the statement it sees, not what a rule makes of it. */
@@ -61,7 +62,7 @@ export function planCreateRule(scope: Scope, stmt: RuleStmt): Plan {
       'Write what the rule does into the statements that need it.',
     )
   }
-  return ddl('CREATE RULE', placeOf(scope, name), { changesMap: resolve(scope, name)?.kind === 'view' })
+  return atPlace(scope, 'CREATE RULE', placeOfRelation(scope, name), resolve(scope, name)?.kind === 'view')
 }
 
 function touchesSharded(scope: Scope, stmt: RuleStmt): boolean {

@@ -1,11 +1,11 @@
 import type { ViewStmt } from '@pgsql/types'
 import type { Plan } from '../plan.ts'
-import { ddl, forwardHome, PINS, refuse } from './plans.ts'
-import { type Name, placeOfUses, printed, type Scope, usesOf } from './scope.ts'
+import { ddl, ddlWhereItExists, forwardHome, PINS, refuse } from './plans.ts'
+import { isOverNothing, type Name, placeOfUses, printed, type Scope, usesOf } from './scope.ts'
 
 const TAG = 'CREATE VIEW'
 
-/** A view is where its tables are; over none (or only catalogs of Postgres), everywhere. */
+/** A view is where its tables are; over none (or only catalogs of Postgres), everywhere where its functions are. */
 export function planView(scope: Scope, stmt: ViewStmt): Plan {
   const uses = usesOf(scope, stmt.query)
   const { view } = stmt
@@ -27,5 +27,6 @@ export function planView(scope: Scope, stmt: ViewStmt): Plan {
     }
   }
   if (isTemporary) return forwardHome(TAG, { effects: PINS })
+  if (isOverNothing(uses)) return ddlWhereItExists(scope, TAG, { changesMap: true })
   return ddl(TAG, placeOfUses(uses), { changesMap: true })
 }

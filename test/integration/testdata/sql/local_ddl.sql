@@ -378,3 +378,79 @@ INSERT INTO user_t (id) VALUES (1), (2), (3), (4);
 DROP TABLE owner_t;
 
 DROP TABLE user_t, owner_t;
+
+-- # views over functions of local tables
+CREATE TABLE fruits (id int PRIMARY KEY, name text);
+
+INSERT INTO fruits VALUES (1, 'fig'), (2, 'pear');
+
+CREATE FUNCTION fruit_rows() RETURNS SETOF fruits LANGUAGE sql STABLE AS 'SELECT * FROM fruits ORDER BY id';
+
+CREATE VIEW fruit_view AS SELECT f.* FROM fruit_rows() f;
+
+SELECT * FROM fruit_view;
+
+COMMENT ON VIEW fruit_view IS 'of a function';
+
+GRANT SELECT ON fruit_view TO PUBLIC;
+
+ALTER VIEW fruit_view ALTER COLUMN name SET DEFAULT 'kiwi';
+
+CREATE RULE fruit_insert AS ON INSERT TO fruit_view DO INSTEAD INSERT INTO fruits VALUES (NEW.id, NEW.name);
+
+INSERT INTO fruit_view (id) VALUES (3);
+
+SELECT * FROM fruit_view;
+
+ALTER VIEW fruit_view RENAME TO fruit_view2;
+
+CREATE OR REPLACE VIEW fruit_view2 AS SELECT f.id, f.name FROM fruit_rows() f WHERE id > 1;
+
+SELECT * FROM fruit_view2;
+
+CREATE VIEW null_fruit AS SELECT NULL::fruits AS fruit;
+
+SELECT * FROM null_fruit;
+
+DROP VIEW fruit_view2, null_fruit;
+
+CREATE VIEW one_everywhere AS SELECT 1 AS one;
+
+CREATE RULE one_insert AS ON INSERT TO one_everywhere DO INSTEAD INSERT INTO fruits VALUES (NEW.one, 'one');
+
+INSERT INTO one_everywhere VALUES (4);
+
+SELECT * FROM fruits ORDER BY id;
+
+DROP VIEW one_everywhere;
+
+DROP FUNCTION fruit_rows();
+
+-- # a session with a temporary table rebuilds what is partitioned
+CREATE TEMP TABLE kept (a int);
+
+CREATE INDEX kept_index ON kept (a);
+
+CREATE TABLE seasons (y int NOT NULL) PARTITION BY RANGE (y);
+
+CREATE TABLE seasons_1 PARTITION OF seasons FOR VALUES FROM (0) TO (10);
+
+CREATE INDEX seasons_y ON seasons (y);
+
+REINDEX TABLE seasons;
+
+REINDEX INDEX seasons_y;
+
+CLUSTER kept USING kept_index;
+
+BEGIN;
+
+REINDEX TABLE seasons;
+
+ROLLBACK;
+
+BEGIN;
+
+REINDEX TABLE kept;
+
+COMMIT;
