@@ -1,7 +1,7 @@
 import type { CopyStmt } from '@pgsql/types'
 import { traitsOf, unlikeBecause } from '../../analyze/traits.ts'
 import type { Column, Relation } from '../../catalog.ts'
-import { strings } from '../../parse/ast.ts'
+import { as, strings } from '../../parse/ast.ts'
 import type { CopyPlan, ForwardPlan, Plan } from '../plan.ts'
 import { timedFill } from '../times/copy-fill.ts'
 import { hasUnstableDefault } from '../writes.ts'
@@ -111,6 +111,9 @@ function isUnstable(scope: Scope, column: Column): boolean {
 
 /** COPY (query) TO: where the query goes; the output of several shards is one after the other's. */
 function planCopyQuery(scope: Scope, stmt: CopyStmt): Plan {
+  for (let arm = as(stmt.query, 'SelectStmt'); arm !== undefined; arm = arm.larg) {
+    if (arm.intoClause !== undefined) throw pgError('0A000', 'COPY (SELECT INTO) is not supported')
+  }
   const inner = planQuery(scope, stmt.query)
   if (inner.kind === 'refused') return inner
   if (inner.kind !== 'forward') throw severalShards()
