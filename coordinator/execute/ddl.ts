@@ -13,6 +13,7 @@ import { type Collected, tagWithCount } from './replies.ts'
 import { mayChangeColumns, schemaChanged } from './schema-changed.ts'
 import { commitsOf, endOfWrite, queryShard, settle, simpleQuery } from './send.ts'
 import { SessionRunner } from './session-runner.ts'
+import { wouldDo } from './would-do.ts'
 
 /** What can have settings of its own: `ALTER … SET`. */
 const DEFAULTS_OF: ReadonlySet<string> = new Set(['ALTER ROLE', 'ALTER DATABASE'])
@@ -33,7 +34,9 @@ async function noteChange(ctx: ExecContext): Promise<void> {
 }
 
 async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise<void> {
-  const homeSql = withVerifier(plan.homeSql ?? exec.text, plan)
+  const checked = plan.uncheckedSql !== undefined && !ctx.tx.isOpen
+  if (checked) await wouldDo(ctx, exec.text)
+  const homeSql = checked ? plan.uncheckedSql : withVerifier(plan.homeSql ?? exec.text, plan)
   if (plan.outsideTransaction && !ctx.tx.isOpen) return runOutsideTransaction(ctx, plan, homeSql)
   const alone =
     plan.where === 'home' &&
@@ -53,7 +56,7 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   if (plan.declare !== undefined) await declare(ctx, plan.declare)
   if (plan.changesMap) markMapChanged(ctx)
   if (DEFAULTS_OF.has(plan.tag)) ctx.tx.defaultsChanged = true
-  ctx.out.hold(home.tag === '' ? commandComplete(plan.tag) : tagWithCount(home.tag, home.count))
+  ctx.out.hold(home.tag === '' || checked ? commandComplete(plan.tag) : tagWithCount(home.tag, home.count))
 }
 
 /** What follows on home is Weft's own. */
@@ -107,7 +110,8 @@ function optionsOf(plan: DdlPlan) {
 async function runOnHome(ctx: ExecContext, plan: DdlPlan, sql: string): Promise<Collected> {
   const line = ctx.line(HOME)
   const end = await endOfWrite(ctx, line, simpleQuery(ctx, line, sql, optionsOf(plan)))
-  for (const aside of end.asides) ctx.out.aside(aside)
+  // What it had to say was said when it was checked.
+  if (sql !== plan.uncheckedSql) for (const aside of end.asides) ctx.out.aside(aside)
   return settle(ctx, line, end)
 }
 

@@ -1,5 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
+import { MSG } from '../../protocol/wire/frames.ts'
 import { type ExecContext, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
 import { fenceMap, unfenceMap } from './map-change.ts'
@@ -190,11 +191,15 @@ export async function endOn(ctx: ExecContext, line: ShardLine, verb: 'COMMIT' | 
   const ended = simpleQuery(ctx, line, verb, options, verb)
   const end = await (verb === 'COMMIT' && line.wrote ? unknownIfSent(ended) : ended)
   line.joined = false
+  // What deferred triggers have to say.
+  if (verb === 'COMMIT') for (const aside of end.asides) if (isNotice(aside)) ctx.out.aside(aside)
   if (end.error !== undefined) throw end.error
   if (verb === 'COMMIT' && end.tag === 'ROLLBACK') {
     throw new PgError({ code: '40000', message: `shard ${line.shard} rolled the transaction back` })
   }
 }
+
+const isNotice = (aside: Buffer): boolean => aside[0] === MSG.noticeResponse
 
 /** NOTIFY commits with the home shard's part when that is the only one; PREPARE TRANSACTION refuses it otherwise. */
 async function sendNotifications(ctx: ExecContext): Promise<void> {

@@ -283,6 +283,8 @@ export interface DdlPlan extends PlanCommon {
   readonly where: 'home' | 'all'
   /** What the home shard runs; undefined: as written. */
   readonly homeSql?: string
+  /** What the home shard runs when it has been found, in a transaction of its own, that it would do as written. */
+  readonly uncheckedSql?: string
   /** What the other shards run; undefined: as written. Given: they may find that there is nothing to do. */
   readonly othersSql?: string
   /** A relation, quoted, that a shard must have to run it; the others, home apart, do nothing. */

@@ -8,7 +8,8 @@ import { onOwnDatabase } from './wrap.ts'
 
 /**
  * Where an object is. `maybe`: on the home shard, and on the others unless it belongs to a local table (indexes,
- * sequences) or is made of one (functions, types, operators, views of such functions). `database`: everywhere, but perhaps under another name.
+ * sequences) or is made of one (functions, types, operators, views of such functions). `database`: everywhere, but perhaps
+ * under another name.
  */
 export type ObjectPlace = Place | 'maybe' | 'database'
 

@@ -67,7 +67,15 @@ export function forwardAll(tag: string, overrides: Overrides = {}): ForwardPlan 
 type DdlFields = Partial<
   Pick<
     DdlPlan,
-    'changesMap' | 'homeSql' | 'othersSql' | 'othersOnlyWith' | 'tidySql' | 'declare' | 'password' | 'mirrors'
+    | 'changesMap'
+    | 'homeSql'
+    | 'uncheckedSql'
+    | 'othersSql'
+    | 'othersOnlyWith'
+    | 'tidySql'
+    | 'declare'
+    | 'password'
+    | 'mirrors'
   >
 >
 

@@ -3,8 +3,8 @@ import { ANY_EFFECTS } from '../../code/effects.ts'
 import { as, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { mayReach, REACHES_NOTHING } from '../reach.ts'
-import { ddl, forwardHome, type Overrides } from './plans.ts'
-import { nameOf, type Place, placeOf, quoted, type Scope } from './scope.ts'
+import { ddl, ddlWhereItExists, forwardHome, type Overrides } from './plans.ts'
+import { isViewOverNothing, nameOf, type Place, placeOf, quoted, type Scope } from './scope.ts'
 import { keepItems, listItems, type Range, type Token, tokenAt, tokensOf } from './text.ts'
 
 /** TRUNCATE, LOCK, VACUUM and other statements about tables that exist: each table where it lives. */
@@ -20,6 +20,7 @@ export function planLock(scope: Scope, stmt: LockStmt): Plan {
 /** A list of tables: those that live on the home shard only are left out of what the other shards run. */
 function onTables(scope: Scope, tag: string, relations: readonly Node[] | undefined, stops: string[]): Plan {
   const names = (relations ?? []).map((node) => nameOf(as(node, 'RangeVar')))
+  if (names.every((name) => isViewOverNothing(scope, name))) return ddlWhereItExists(scope, tag)
   const places = names.map((name) => placeOf(scope, name))
   if (places.every((place) => place === 'home')) return forwardHome(tag)
   const { text } = scope.stmt

@@ -12,12 +12,18 @@ export function tolerant(sql: string): string {
  * of types or of a parsed body that it lacks it is not there, and whatever needs it here says so.
  */
 export function whereItCanBe(sql: string): string {
+  return unchecked(`BEGIN EXECUTE ${literal(sql)}; EXCEPTION WHEN ${MISSING} THEN NULL; END; `)
+}
+
+/** Creates a function without a look into its body. */
+export function bodyUnchecked(sql: string): string {
+  return unchecked(`EXECUTE ${literal(sql)}; `)
+}
+
+function unchecked(work: string): string {
   const set = (value: string) => `PERFORM pg_catalog.set_config('check_function_bodies', ${value}, true); `
-  return doBlock(
-    "DECLARE was text := pg_catalog.current_setting('check_function_bodies'); " +
-      `BEGIN ${set("'off'")}BEGIN EXECUTE ${literal(sql)}; ` +
-      `EXCEPTION WHEN ${MISSING} THEN NULL; END; ${set('was')}END`,
-  )
+  const was = "DECLARE was text := pg_catalog.current_setting('check_function_bodies'); "
+  return doBlock(`${was}BEGIN ${set("'off'")}${work}${set('was')}END`)
 }
 
 /** Drops a sequence, unless a default of a sharded table names it. */

@@ -424,6 +424,24 @@ SELECT * FROM fruits ORDER BY id;
 
 DROP VIEW one_everywhere;
 
+CREATE VIEW round AS SELECT * FROM fruits;
+
+CREATE VIEW and_round AS SELECT * FROM round;
+
+CREATE OR REPLACE VIEW round AS SELECT * FROM and_round;
+
+BEGIN;
+
+LOCK TABLE round;
+
+COMMIT;
+
+CREATE VIEW on_top AS SELECT * FROM round;
+
+DROP VIEW on_top;
+
+DROP VIEW round CASCADE;
+
 DROP FUNCTION fruit_rows();
 
 -- # a session with a temporary table rebuilds what is partitioned
@@ -454,3 +472,38 @@ BEGIN;
 REINDEX TABLE kept;
 
 COMMIT;
+
+-- # what deferred triggers say at COMMIT
+CREATE TABLE deferred (id int PRIMARY KEY);
+
+CREATE FUNCTION says() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'row %', NEW.id; RETURN NULL; END $$;
+
+CREATE CONSTRAINT TRIGGER says AFTER INSERT ON deferred DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION says();
+
+BEGIN;
+
+INSERT INTO deferred VALUES (2), (3);
+
+COMMIT;
+
+-- # functions over temporary tables
+CREATE TEMP TABLE passing (id int);
+
+CREATE FUNCTION passes(int) RETURNS void LANGUAGE sql AS 'INSERT INTO passing VALUES ($1)';
+
+SELECT passes(1);
+
+CREATE OR REPLACE FUNCTION passes(int) RETURNS void LANGUAGE sql AS 'INSERT INTO passing VALUES ($1 + 1)' -- one more
+;
+
+SELECT passes(1);
+
+SELECT * FROM passing ORDER BY id;
+
+CREATE FUNCTION passes_wrong(int) RETURNS void LANGUAGE sql AS 'INSERT INTO passing VALUES ($1, 2)';
+
+SELECT passes_wrong(1);
+
+CREATE FUNCTION passing_type(passing.id%TYPE) RETURNS int LANGUAGE sql AS 'SELECT $1';
+
+SELECT passing_type(7);
