@@ -281,9 +281,8 @@ export type Declaration =
 export interface DdlPlan extends PlanCommon {
   readonly kind: 'ddl'
   readonly where: 'home' | 'all'
-  /** What the home shard runs; undefined: as written. */
+  /** What the home shard runs; undefined: as written. `uncheckedSql`: once it has been found that it would do as written. */
   readonly homeSql?: string
-  /** What the home shard runs when it has been found, in a transaction of its own, that it would do as written. */
   readonly uncheckedSql?: string
   /** What the other shards run; undefined: as written. Given: they may find that there is nothing to do. */
   readonly othersSql?: string
