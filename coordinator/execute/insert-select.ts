@@ -9,8 +9,10 @@ import { type ExecContext, type Execution, HOME } from './context.ts'
 import { judgeOnHome } from './evaluate.ts'
 import { failedOf, settleAll } from './forward.ts'
 import { NULL_KEY } from './key-slots.ts'
+import { moveSelected, type Select } from './moved-select.ts'
 import { quoteName, quoteNames } from './quote.ts'
 import { ForwardState, RowForwarder } from './replies.ts'
+import { resolveShards } from './route.ts'
 import { RowStream } from './row-stream.ts'
 import { failedLeaves, ownPayload, sendPayload, sendRewritten, settle } from './send.ts'
 import { slotOfText } from './server-slot.ts'
@@ -25,8 +27,9 @@ const BATCH_ROWS = 500
 const UPDATED_ROWS_MAX = 100_000
 
 /**
- * INSERT … SELECT of a query that reads no sharded table: the home shard runs the query, its rows go to the shards
- * that own them, in one transaction. Without ON CONFLICT and RETURNING they travel by COPY.
+ * INSERT … SELECT of a query whose rows may belong to any shard: the home shard, or those that have the sharded tables
+ * which it reads, run the query, its rows go to the shards that own them, in one transaction. Without ON CONFLICT and
+ * RETURNING they travel by COPY.
  */
 export async function runInsertSelect(
   ctx: ExecContext,
@@ -42,13 +45,24 @@ export async function runInsertSelect(
       ? new CopyTarget(ctx, plan, columns)
       : new InsertTarget(ctx, exec, plan, columns)
   const router = new Router(ctx, plan, keyAt, target)
-  const { sql, params } = renumberParams(selectWithCasts(plan))
+  const select = renumberParams(selectWithCasts(plan))
+  if (plan.source === undefined) await readHome(ctx, exec, select, router, target)
+  else await moveSelected(ctx, exec, await resolveShards(ctx, plan.source, exec), select, router)
+  const count = await router.finish()
+  ctx.out.hold(commandComplete(`INSERT 0 ${count}`))
+}
+
+async function readHome(
+  ctx: ExecContext,
+  exec: Execution,
+  { sql, params }: Select,
+  router: Router,
+  target: Target,
+): Promise<void> {
   const stream = new RowStream((row) => router.add(row))
   const line = ctx.line(HOME)
   sendRewritten(ctx, line, exec, sql, params, stream, [])
   settle(ctx, line, await failedOf(failedLeaves(ctx, line, stream.ended), () => target.abandon()))
-  const count = await router.finish()
-  ctx.out.hold(commandComplete(`INSERT 0 ${count}`))
 }
 
 /** The query's columns as the target's types: what an INSERT's assignment would make of them, then printed. */
@@ -66,6 +80,8 @@ function selectWithCasts(plan: InsertSelectPlan): string {
 interface Target {
   /** Takes rows for a shard; resolves when there is room for more. */
   add(shard: number, row: Row): void | Promise<void>
+  /** Writes what can be written; nothing is under way on any shard afterwards. */
+  settle(): Promise<void>
   finish(): Promise<number>
   abandon(): Promise<void>
 }
@@ -96,6 +112,10 @@ class Router {
     await this.target.add(this.slots[slot]!, row)
   }
 
+  settle(): Promise<void> {
+    return this.target.settle()
+  }
+
   private async slotOf(keyType: KeyType, key: string | null): Promise<number> {
     const slot = await slotOfText(this.ctx, keyType, key, this.plan.table.key?.typmod)
     if (slot !== NULL_KEY) return slot
@@ -121,6 +141,7 @@ class CopyTarget implements Target {
   private readonly held = new Map<number, string[]>()
   /** The home shard runs the query on the same connection: its rows wait until that is over. */
   private readonly homeRows: string[] = []
+  private count = 0
 
   constructor(ctx: ExecContext, plan: InsertSelectPlan, columns: readonly string[]) {
     this.runner = new SessionRunner(ctx)
@@ -146,11 +167,17 @@ class CopyTarget implements Target {
     rows.length = 0
   }
 
-  async finish(): Promise<number> {
+  async settle(): Promise<void> {
     if (this.homeRows.length > 0) await this.send(HOME, this.homeRows)
     for (const [shard, rows] of this.held) if (rows.length > 0) await this.send(shard, rows)
     const ends = await settleAll([...this.streams.values()].map((stream) => stream.end()))
-    return ends.reduce((sum, end) => sum + end.rows, 0)
+    this.streams.clear()
+    this.count += ends.reduce((sum, end) => sum + end.rows, 0)
+  }
+
+  async finish(): Promise<number> {
+    await this.settle()
+    return this.count
   }
 
   async abandon(): Promise<void> {
@@ -222,10 +249,19 @@ class InsertTarget implements Target {
     this.count += end.count ?? 0
   }
 
-  async finish(): Promise<number> {
+  /** What updates rows on conflict waits for all. */
+  async settle(): Promise<void> {
+    if (!this.updates) await this.sendAll()
+  }
+
+  private async sendAll(): Promise<void> {
     for (const [shard, rows] of this.rows) {
       while (rows.length > 0) await this.send(shard, this.updates ? rows : rows.splice(0, BATCH_ROWS))
     }
+  }
+
+  async finish(): Promise<number> {
+    await this.sendAll()
     if (this.plan.hasReturning && !this.sentAny) await this.run(HOME, this.nothing)
     return this.count
   }

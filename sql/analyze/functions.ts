@@ -54,6 +54,12 @@ export const ALIKE =
   websearch_to_tsquery xml xml_is_well_formed pg_sleep pg_sleep_for pg_sleep_until pg_typeof pg_input_is_valid
   pg_input_error_info`)
 
+/** Settings that sessions set, and that what is listed above depends on. */
+export const SETTINGS_ALIKE =
+  words(`timezone datestyle intervalstyle search_path role session_authorization application_name
+  client_encoding lc_messages lc_monetary lc_numeric lc_time default_text_search_config extra_float_digits bytea_output
+  xmlbinary xmloption statement_timeout lock_timeout`)
+
 /** Sequences, advisory locks, large objects, transaction ids: state that lives on the home shard only. */
 const HOME = words(
   'nextval currval lastval setval loread lowrite txid_current txid_current_snapshot set_config',

@@ -206,7 +206,7 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   if (fn.isRandomFunction(name)) t.random ??= `${name}()`
   if (fn.isServerFunction(name)) t.server ??= `${name}()`
   if (fn.isHomeFunction(name)) t.home ??= `${name}()`
-  if (!begins && catalog.unlikeFunctions?.has(name) && !isCustomSetting(name, call)) t.unlike ??= `${name}()`
+  if (!begins && catalog.unlikeFunctions?.has(name) && !isOfSession(name, call)) t.unlike ??= `${name}()`
   if (fn.readsQueryText(name)) t.queryText ??= `${name}()`
   if (fn.isWritingFunction(name)) t.writes = true
   if (fn.takesSessionLock(name)) t.pins = true
@@ -219,9 +219,11 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   if (fn.AGGREGATES.has(name) && !fn.ORDERLESS_AGGREGATES.has(name)) t.orderSensitive ??= `${name}()`
 }
 
-/** Custom settings are the session's, and go with it to every server. */
-function isCustomSetting(name: string, { args }: Pg.FuncCall): boolean {
-  return name === 'current_setting' && constantText(args?.[0])?.includes('.') === true
+/** A setting that goes with the session to every server: custom ones do. */
+function isOfSession(name: string, { args }: Pg.FuncCall): boolean {
+  if (name !== 'current_setting') return false
+  const setting = constantText(args?.[0])?.toLowerCase() ?? ''
+  return setting.includes('.') || fn.SETTINGS_ALIKE.has(setting)
 }
 
 /** Weft's own, which took the place of Postgres' (sql/plan/session-pids.ts). */

@@ -21,8 +21,11 @@ export interface Looked {
   readonly linked: readonly (readonly [string, string])[]
 }
 
-export interface Allowed {
+/** What code may do where its statement runs, and nothing is amiss. */
+export interface Reach {
+  /** Sharded tables whose rows are the statement's, or stay with them: `schema.table`. */
   readonly tables: readonly string[]
+  /** The statement writes a reference table, and runs on every copy: so does its code. */
   readonly onCopies: boolean
 }
 
@@ -38,7 +41,7 @@ const UNUSED: TableUse = [0, 0, 0, 0, 0]
 export function overreach(
   looked: Looked,
   kinds: ReadonlyMap<string, Overreach['kind']>,
-  allowed: Allowed,
+  allowed: Reach,
 ): Overreach | undefined {
   const linked = linkedTables(looked, [...allowed.tables, ...(allowed.onCopies ? kinds.keys() : [])])
   const own = new Set(allowed.tables)

@@ -111,6 +111,8 @@ export function planShardedSelect(insert: Insert): Plan {
     const route = restrictions ? keysRoute(a, restrictions) : ({ kind: 'all' } as const)
     return { ...common, kind: 'forward', route, onSeveral: { kind: 'sum' } }
   }
+  const moved = movedSelect(insert)
+  if (moved) return moved
   const why = scatterError(a, a.solved.arms[0] ?? a.solved.status) ?? notYet(movingRows(insert), keyHint(a))
   if (!restrictions) return refused(a, 'INSERT', why)
   return {
@@ -119,6 +121,19 @@ export function planShardedSelect(insert: Insert): Plan {
     route: keysRoute(a, restrictions),
     onSeveral: { kind: 'refuse', error: why },
   }
+}
+
+/** Each shard gives its part of the query's rows, or one gives all of them; they go to the shards that own them. */
+function movedSelect(insert: Insert): Plan | undefined {
+  const { a, ctx } = insert
+  const restrictions = restrictionsOf(a.occurrences.filter(({ column }) => column !== undefined))
+  const isWhole = restrictions !== undefined && isSingle(restrictions)
+  const status = a.solved.arms[0]
+  if (!isWhole && (status?.kind !== 'part' || scatterError(a, status))) return undefined
+  const plan = planInsertSelect(insert)
+  if (plan.kind !== 'insert-select' || plan.fill.length > 0) return undefined
+  const source = restrictions ? keysRoute(a, restrictions) : ({ kind: 'all' } as const)
+  return { ...plan, source, paramsToDescribe: paramsToDescribe(a, ctx) }
 }
 
 function movingRows(insert: Insert): string {

@@ -2,6 +2,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Effects } from '../code/effects.ts'
+import type { Reach } from '../code/overreach.ts'
 import type { Known } from './known.ts'
 
 /** A value that picks a slot; it is read from each execution's own text or parameters. */
@@ -108,14 +109,6 @@ export interface PlanCommon {
   readonly times?: readonly TimePlace[]
 }
 
-/** What code may do where its statement runs, and nothing is amiss. */
-export interface Reach {
-  /** Sharded tables whose rows are the statement's, or stay with them: `schema.table`. */
-  readonly tables: readonly string[]
-  /** The statement writes a reference table, and runs on every copy: so does its code. */
-  readonly onCopies: boolean
-}
-
 /** Runs on one shard, forwarded byte for byte. With `keys` that name several shards: see `onSeveral`. */
 export interface ForwardPlan extends PlanCommon {
   readonly kind: 'forward'
@@ -215,6 +208,8 @@ export interface InsertSelectPlan extends PlanCommon {
   readonly keyType: KeyType
   /** Target columns in order of the SELECT's outputs. */
   readonly columns: readonly string[]
+  /** Where the query runs, when that is not the home shard: rows of sharded tables that may belong to others. */
+  readonly source?: Route
   /** Text range of the SELECT (with its WITH clause, when that belongs to it). */
   readonly selectSql: string
   readonly fill: readonly { readonly column: string; readonly expression: string; readonly isKey: boolean }[]

@@ -1,8 +1,10 @@
 import type { Analysis } from '../analyze/analyze.ts'
 import type { Catalog, Relation } from '../catalog.ts'
 import { EFFECT, type Effects, NO_EFFECTS } from '../code/effects.ts'
-import { mayName, wordsOf } from '../words.ts'
-import type { Plan, Reach } from './plan.ts'
+import type { Reach } from '../code/overreach.ts'
+import type { Plan } from './plan.ts'
+import { refused } from './routing.ts'
+import { keptTables, ownTableError } from './row-code.ts'
 
 /** Of a statement on local tables, or none: its code runs on the home shard, which has a part of every sharded table. */
 export const REACHES_NOTHING: Reach = { tables: [], onCopies: false }
@@ -17,9 +19,10 @@ export function ofStatement(catalog: Catalog, text: string): Effects {
 }
 
 /** The plan with what is to be looked at after it has run. */
-export function withReach<P extends Plan>(plan: P, a: Analysis, text: string): P {
+export function withReach(plan: Plan, a: Analysis, text: string): Plan {
   if (plan.kind === 'refused' || !mayReach(a.catalog, ofStatement(a.catalog, text))) return plan
-  return { ...plan, reach: reachOf(a, text) }
+  const error = ownTableError(a.catalog, a.targets)
+  return error ? refused(a, plan.tag, error) : { ...plan, reach: reachOf(a, text) }
 }
 
 function reachOf(a: Analysis, text: string): Reach {
@@ -31,23 +34,15 @@ function reachOf(a: Analysis, text: string): Reach {
   return reachFrom(a.catalog, text, relations, onCopies)
 }
 
-/** `own`: the sharded tables that the statement names. Code that runs with their rows may name others. */
+/** `own`: the sharded tables that the statement names. Code that runs with their rows may reach others by the same key. */
 export function reachFrom(
   catalog: Catalog,
   text: string,
   own: readonly Relation[],
   onCopies: boolean,
 ): Reach {
-  const named = own.length === 0 ? [] : namedInCode(catalog, text)
-  return { tables: [...new Set([...own, ...named].map(tableName))], onCopies }
+  const kept = own.length === 0 ? [] : keptTables(catalog, text)
+  return { tables: [...new Set([...own, ...kept].map(tableName))], onCopies }
 }
 
 export const tableName = ({ schema, name }: Relation): string => `${schema}.${name}`
-
-function namedInCode(catalog: Catalog, text: string): readonly Relation[] {
-  const functions = (catalog.code?.piecesOf(text) ?? []).filter(({ kind }) => kind === 'function')
-  const bodies = functions.map((piece) => piece.text ?? '')
-  const texts = bodies.map((body) => ({ body, words: wordsOf(body) }))
-  const isNamed = (name: string) => texts.some(({ body, words }) => mayName(body, words, name))
-  return catalog.distributed.filter(({ kind, name }) => kind === 'sharded' && isNamed(name))
-}

@@ -1,8 +1,10 @@
 import type { Catalog } from '../catalog.ts'
 import { settingNamesIn } from '../code/code-graph.ts'
 import { EFFECT, type Effects, effectsOfText, NO_EFFECTS, STATE_EFFECTS } from '../code/effects.ts'
-import type { Plan, Reach } from './plan.ts'
+import type { Reach } from '../code/overreach.ts'
+import type { Plan } from './plan.ts'
 import { mayReach, ofStatement, REACHES_NOTHING, reachFrom } from './reach.ts'
+import { ownTableError } from './row-code.ts'
 
 /** They run nothing, or say by themselves what they leave. */
 const BY_THEMSELVES: ReadonlySet<Plan['kind']> = new Set([
@@ -34,6 +36,10 @@ const RUNS_CODE: ReadonlySet<string> = new Set(['CALL', 'REFRESH MATERIALIZED VI
 function reachWhere(plan: Plan, text: string, catalog: Catalog): Reach | undefined {
   if (plan.kind === 'copy') {
     const { table } = plan
+    if (plan.direction === 'in') {
+      const error = ownTableError(catalog, [{ relation: table, verb: 'INSERT' }])
+      if (error !== undefined) throw error
+    }
     return reachFrom(catalog, text, table.kind === 'sharded' ? [table] : [], table.kind === 'reference')
   }
   return RUNS_CODE.has(plan.tag) ? REACHES_NOTHING : undefined

@@ -121,6 +121,21 @@ describe('dynamic SQL', () => {
     await refused("DECLARE c CURSOR WITH HOLD FOR SELECT tally('orders')")
   })
 
+  test('a few rows at a time: the later ones are looked at, too', async () => {
+    const few = (table: string) => ({
+      text: `SELECT CASE WHEN g > $1 THEN tally('${table}') ELSE g END AS n FROM generate_series(1, 9) g`,
+      values: [5],
+      rows: 2,
+    })
+    // After an error pg sends no Sync for these: the connection is of no use then.
+    const other = new pg.Client({ connectionString: cluster.current.weftUrl })
+    await other.connect()
+    await other.query('BEGIN')
+    expect((await other.query(few('ref'))).rows).toHaveLength(9)
+    await expect(other.query(few('orders'))).rejects.toMatchObject({ code: '0A000' })
+    await other.end()
+  })
+
   test('in a block: what the client itself did before counts for nothing', async () => {
     await client.query('BEGIN')
     expect(await number('SELECT count(*) FROM orders')).toBe(KEYS.length)
@@ -211,6 +226,49 @@ describe('triggers', () => {
     await client.query('UPDATE orders SET v = 5 WHERE k = 200')
     await client.query('COMMIT')
     await client.query('DROP TRIGGER t ON orders; DELETE FROM orders WHERE k >= 200')
+  })
+})
+
+describe('triggers of sharded tables that name sharded tables', () => {
+  const trigger = async (body: string) => {
+    await client.query(`CREATE OR REPLACE FUNCTION keyed() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN ${body} RETURN NEW; END $$`)
+    await client.query('DROP TRIGGER IF EXISTS t ON orders')
+    await client.query(
+      'CREATE TRIGGER t BEFORE INSERT OR UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION keyed()',
+    )
+  }
+  beforeAll(async () => {
+    await fill()
+    await client.query(`INSERT INTO lines VALUES ${KEYS.map((k) => `(${k}, 1, ${k * 2})`).join(', ')}`)
+  })
+  afterAll(() => client.query('DROP TRIGGER t ON orders'))
+
+  test('by the key of their row: right', async () => {
+    await trigger(
+      'NEW.v := (SELECT sum(v) FROM lines WHERE k = NEW.k); UPDATE lines SET v = v + 1 WHERE k = NEW.k;',
+    )
+    await client.query('UPDATE orders SET ref = 1')
+    expect(await number('SELECT sum(v) FROM orders')).toBe(90)
+    expect(await number('SELECT sum(v) FROM lines')).toBe(90 + KEYS.length)
+    await client.query('UPDATE orders SET ref = 1 WHERE k = 1')
+    expect(await number('SELECT v FROM orders WHERE k = 1')).toBe(3)
+  })
+
+  test('otherwise: refused', async () => {
+    await trigger('NEW.v := (SELECT sum(v) FROM lines);')
+    expect(await refused('UPDATE orders SET ref = 1 WHERE k = 1')).toContain(
+      'has read sharded table "public.lines"',
+    )
+    await trigger('UPDATE lines SET v = 0 WHERE n = NEW.v;')
+    expect(await refused('UPDATE orders SET ref = 1')).toContain('sharded table "public.lines"')
+  })
+
+  test('the table itself', async () => {
+    await trigger('NEW.v := (SELECT count(*) FROM orders);')
+    expect(await refused('UPDATE orders SET ref = 1 WHERE k = 1')).toContain('names the table itself')
+    expect(await refused('INSERT INTO orders VALUES (50, 1, 1)')).toContain('names the table itself')
+    await client.query('BEGIN; DELETE FROM orders WHERE k = 1; ROLLBACK')
   })
 })
 

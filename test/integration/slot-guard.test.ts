@@ -132,6 +132,7 @@ test('a statement on the shard itself, past Weft', async () => {
   for (const { url } of others) await query(url, 'TRUNCATE moved; DROP TRIGGER t ON moved')
   const sql = `INSERT INTO moved SELECT n, 'x' FROM generate_series(1, 50) n`
   await expect(query(home!.url, sql)).rejects.toThrow(SLOT_GUARD)
+  await expect(query(home!.url, "COPY moved (k) FROM PROGRAM 'seq 1 50'")).rejects.toThrow(SLOT_GUARD)
 })
 
 test.each([
@@ -144,8 +145,9 @@ test.each([
   await client.query(`CREATE TABLE narrow (k ${into} PRIMARY KEY, v int)
     WITH (shard_key = 'k', colocate_with = 'wide')`)
   await client.query(`INSERT INTO wide VALUES (${exact}, 1), (${converted}, 2)`)
-  expect(await failure('INSERT INTO narrow SELECT k, v FROM wide')).toMatchObject({ code: '0A000' })
-  expect(await count('narrow')).toBe(0)
+  await client.query('INSERT INTO narrow SELECT k, v FROM wide')
+  expect(await count('narrow')).toBe(2)
+  await client.query('DELETE FROM narrow')
   await client.query(`CREATE TABLE same (k ${into} PRIMARY KEY, v int) WITH (shard_key = 'k')`)
   await client.query(`INSERT INTO narrow VALUES (${exact}, 1), (${converted}, 2)`)
   await client.query('INSERT INTO same SELECT k, v FROM narrow')

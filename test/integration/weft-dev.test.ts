@@ -86,15 +86,31 @@ test('weft dev: started, stopped by SIGTERM, started again: serves, leaves no pr
 test('weft dev: killed: its Postgres servers stop, and the next start has the data', async () => {
   const dir = newDir()
   const first = dev('--data-dir', dir, '--shards', '2')
-  await query((await up(first)).url, 'CREATE TABLE kept AS SELECT 42 AS n')
+  const before = await up(first)
+  await query(before.url, 'CREATE TABLE kept AS SELECT 42 AS n')
+  await query(before.url, "CREATE TABLE old (k bigint, v int) WITH (shard_key = 'k')")
+  await query(before.url, 'INSERT INTO old VALUES (1, 1), (2, 2), (3, 3), (4, 4)')
+  // As a cluster of a version before the guard of slots left it.
+  for (const shard of before.shards) await query(shard.url, 'ALTER TABLE old DROP CONSTRAINT weft_owns_slot')
   first.child.kill('SIGKILL')
   await first.finished
   const second = dev('--data-dir', dir)
   const { url, shards } = await up(second)
   expect(shards).toHaveLength(2)
   expect(await query(url, 'SELECT n FROM kept')).toEqual([{ n: 42 }])
+  for (const shard of shards) {
+    expect(await query(shard.url, GUARD)).toEqual([{ convalidated: false }])
+    await expect(
+      query(shard.url, 'INSERT INTO old SELECT g, 0 FROM generate_series(1, 50) g'),
+    ).rejects.toThrow('weft_owns_slot')
+  }
+  await query(url, 'UPDATE old SET v = v + 1')
+  expect(await query(url, 'SELECT sum(v) FROM old')).toEqual([{ sum: '14' }])
   expect((await stop(second, 'SIGTERM')).code).toBe(0)
 })
+
+const GUARD =
+  "SELECT convalidated FROM pg_constraint WHERE conname = 'weft_owns_slot' AND conrelid = 'old'::regclass"
 
 test('weft dev: --fresh: the data is gone', async () => {
   const dir = newDir()

@@ -43,6 +43,7 @@ function details(plan: Plan, text: string): string[] {
     case 'insert-select':
       return [
         `select: ${plan.selectSql}`,
+        ...(plan.source === undefined ? [] : [`read: ${printRoute(plan.source)}`]),
         ...plan.fill.map((f) => `fill ${f.column} = ${f.expression}${f.isKey ? ' key' : ''}`),
         ...(plan.overriding ? ['overriding'] : []),
         ...(plan.tailSql === '' ? [] : [`tail: ${plan.tailSql}`]),

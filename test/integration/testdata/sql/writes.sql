@@ -343,11 +343,22 @@ INSERT INTO accounts SELECT * FROM accounts WHERE id = 1;
 
 INSERT INTO accounts (id, owner) SELECT id, owner FROM accounts ON CONFLICT DO NOTHING;
 
--- refused
 INSERT INTO accounts (id, owner) SELECT id + 7000, owner FROM accounts;
 
+INSERT INTO accounts (id, owner) SELECT id + 70000, owner FROM accounts WHERE id = 1;
+
+INSERT INTO accounts (id, owner) SELECT id + 70000, owner FROM accounts WHERE id IN (1, 2, 3) ON CONFLICT (id) DO UPDATE SET owner = 'twice' RETURNING id, owner;
+
+INSERT INTO accounts (id, owner) SELECT count(*) + 80000, max(owner) FROM accounts WHERE id = 1 RETURNING id;
+
 -- refused
-INSERT INTO accounts (id, owner) SELECT id + 7000, owner FROM accounts WHERE id = 1;
+INSERT INTO accounts (id, owner) SELECT count(*) + 80000, 'all' FROM accounts;
+
+INSERT INTO serials (id, v) SELECT id + 100000, v FROM serials;
+
+INSERT INTO serials (id, v) SELECT id + 200000, v FROM serials WHERE id > 100000 RETURNING id;
+
+INSERT INTO serials (id, v) SELECT id + 100000, v FROM serials WHERE id < 100000 ON CONFLICT (id) DO UPDATE SET v = 'again';
 
 INSERT INTO entries SELECT id, 100, balance FROM accounts;
 
@@ -355,8 +366,7 @@ INSERT INTO entries SELECT id, 101, balance FROM accounts WHERE id = 5 RETURNING
 
 INSERT INTO entries (account_id, n, amount) SELECT a.id, 102, e.amount FROM accounts a JOIN entries e ON e.account_id = a.id WHERE e.n = 1 RETURNING *;
 
--- refused
-INSERT INTO entries SELECT n, account_id FROM entries;
+INSERT INTO entries SELECT n, account_id FROM entries WHERE n < 3;
 
 -- refused
 INSERT INTO scratch SELECT id, owner FROM accounts;

@@ -1,0 +1,183 @@
+import { analyze } from '../analyze/analyze.ts'
+import type { WriteTarget } from '../analyze/builder.ts'
+import type { Catalog, Relation } from '../catalog.ts'
+import type { CodePiece } from '../code/code-graph.ts'
+import { parseStatements } from '../parse/parse.ts'
+import { mayName, wordsOf } from '../words.ts'
+import { type BodyPart, partsOfBody } from './plpgsql-parts.ts'
+import { unsupported } from './routing.ts'
+import { nextToken } from './text-scan.ts'
+
+/**
+ * Trigger functions of sharded tables that read and change sharded tables by the key of their own row only, as in
+ * `WHERE k = NEW.k`: the rows are on the shard where the function runs, all of them.
+ */
+
+type Sharded = readonly Relation[]
+
+const DYNAMIC = /\bexecute\b/i
+
+/** Sharded tables that the code a text names can reach in this way only. */
+export function keptTables(catalog: Catalog, text: string): Sharded {
+  const pieces = catalog.code?.piecesOf(text) ?? []
+  const kept = new Set<Relation>()
+  const unproven: CodePiece[] = []
+  for (const piece of pieces) {
+    if (piece.kind !== 'function' || catalog.tableInFunction?.(piece.name) === undefined) continue
+    const reached = reachedByKey(catalog, piece, ownersOf(catalog, pieces, piece))
+    if (reached === undefined) unproven.push(piece)
+    else for (const relation of reached) kept.add(relation)
+  }
+  const sharded = shardedOf(catalog)
+  for (const piece of unproven) {
+    const named = sharded.filter((table) => names(piece.text ?? '', table))
+    // It names a view, or what calls others.
+    for (const table of named.length === 0 ? sharded : named) kept.delete(table)
+  }
+  return [...kept]
+}
+
+/** A trigger of the table reads or changes the table itself otherwise: which rows were the statement's nobody could tell. */
+export function ownTableError(catalog: Catalog, targets: readonly Pick<WriteTarget, 'relation' | 'verb'>[]) {
+  for (const { relation, verb } of targets) {
+    if (relation?.kind !== 'sharded') continue
+    for (const piece of triggerFunctions(catalog, relation, verb)) {
+      if (!speaksOf(piece.text ?? '', relation) || reachedByKey(catalog, piece, [relation]) !== undefined)
+        continue
+      return unsupported(
+        `trigger function ${piece.name}() of sharded table "${relation.name}" names the table itself ` +
+          'otherwise than by the shard key of its row: that is not supported',
+        `It would see one shard only. Compare the key with that of the row, as in WHERE ${relation.key?.column} = NEW.${relation.key?.column}.`,
+      )
+    }
+  }
+  return undefined
+}
+
+function shardedOf({ distributed }: Catalog): Sharded {
+  return distributed.filter(({ kind }) => kind === 'sharded')
+}
+
+// Triggers, as the catalog prints them: the function's name, then CREATE TRIGGER
+
+const isTrigger = ({ kind, text }: CodePiece): boolean =>
+  kind === 'write' && /\bCREATE (CONSTRAINT )?TRIGGER\b/.test(text ?? '')
+
+/** The sharded tables whose triggers run the function. */
+function ownersOf(catalog: Catalog, pieces: readonly CodePiece[], { name }: CodePiece): Sharded {
+  const tables = pieces
+    .filter((piece) => isTrigger(piece) && piece.text!.startsWith(`${name} `))
+    .map((piece) => piece.name)
+  return shardedOf(catalog).filter((table) => tables.includes(table.name))
+}
+
+function triggerFunctions(
+  catalog: Catalog,
+  table: Relation,
+  verb: WriteTarget['verb'],
+): readonly CodePiece[] {
+  const event =
+    verb === 'MERGE' ? /INSERT|UPDATE|DELETE/ : verb === 'INSERT' ? /INSERT|UPDATE/ : new RegExp(verb)
+  const all = catalog.code?.piecesOf(`insert into ${table.name}`) ?? []
+  const fires = ({ text }: CodePiece) => event.test(/(?:BEFORE|AFTER) (.*?) ON /.exec(text ?? '')?.[1] ?? '')
+  const triggers = all.filter((piece) => isTrigger(piece) && piece.name === table.name && fires(piece))
+  const isRun = ({ name }: CodePiece) => triggers.some(({ text }) => text!.startsWith(`${name} `))
+  return all.filter((piece) => piece.kind === 'function' && isRun(piece))
+}
+
+// What a body says
+
+/** The tables it reaches by the key of a row of each of its owners; undefined: perhaps it reaches some otherwise. */
+function reachedByKey(catalog: Catalog, piece: CodePiece, owners: Sharded): Sharded | undefined {
+  if (piece.language !== 'plpgsql' || owners.length === 0) return undefined
+  const reached = owners.map((owner) => reachedBy(catalog, piece.text ?? '', owner))
+  return reached.includes(undefined) ? undefined : reached.flatMap((tables) => tables ?? [])
+}
+
+function reachedBy(catalog: Catalog, body: string, owner: Relation): Sharded | undefined {
+  if (DYNAMIC.test(body)) return undefined
+  const found: Relation[] = []
+  for (const part of partsOfBody(body)) {
+    if (setsKey(part, owner)) return undefined
+    if (!namesAny(catalog, part)) continue
+    const reached = keyedTables(catalog, part, owner)
+    if (reached === undefined) return undefined
+    found.push(...reached)
+  }
+  return found
+}
+
+/** From then on NEW.k is not the key of the row any more. */
+function setsKey({ sets }: BodyPart, { key }: Relation): boolean {
+  const rows = ['new', 'old']
+  return sets.some((name) => rows.includes(name) || rows.some((row) => name === `${row}.${key?.column}`))
+}
+
+/** Sharded tables, views over them, functions that do; what strings say is said to nobody. */
+function namesAny(catalog: Catalog, { sql }: BodyPart): boolean {
+  const words = [...wordsOf(withoutStrings(sql))]
+  const isView = (word: string) => catalog.hasName?.(word) === true
+  return (
+    words.some((word) => isView(word) || catalog.tableInFunction?.(word) !== undefined) ||
+    shardedOf(catalog).some((table) => names(sql, table))
+  )
+}
+
+function names(text: string, { name }: Relation): boolean {
+  const code = withoutStrings(text)
+  return mayName(code, wordsOf(code), name)
+}
+
+/** What is executed stands in strings. */
+function speaksOf(body: string, { name }: Relation): boolean {
+  const code = DYNAMIC.test(body) ? body : withoutStrings(body)
+  return mayName(code, wordsOf(code), name)
+}
+
+function withoutStrings(text: string): string {
+  let code = ''
+  for (let token = nextToken(text, 0); token; token = nextToken(text, token.end)) {
+    const written = text.slice(token.start, token.end)
+    if (!/^[eE]?'|^\$[^0-9]/.test(written)) code += `${written} `
+  }
+  return code
+}
+
+function keyedTables(catalog: Catalog, { sql }: BodyPart, owner: Relation): Sharded | undefined {
+  try {
+    const [stmt, more] = parseStatements(withKey(sql, owner))
+    if (stmt === undefined || more !== undefined) return undefined
+    const searchPath = [...new Set(catalog.distributed.map(({ schema }) => schema))]
+    const ctx = { searchPath, tempTables: new Set<string>(), paramTypes: [typeOfKey(owner)] }
+    const { occurrences, traits } = analyze(stmt, [], catalog, ctx)
+    if (traits.partial !== undefined) return undefined
+    const stays = occurrences.every(({ relation, set, column }) => {
+      const values = set?.values ?? []
+      const isKey = values.length === 1 && values[0]!.value.source.kind === 'param'
+      return column === undefined || (isKey && relation.colocation === owner.colocation)
+    })
+    return stays ? occurrences.map(({ relation }) => relation) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const typeOfKey = ({ key, columns }: Relation): number => columns[key?.index ?? -1]?.typeOid ?? 0
+
+/** The key of the function's row as a parameter. */
+function withKey(sql: string, { key }: Relation): string {
+  let text = ''
+  let at = 0
+  for (let token = nextToken(sql, 0); token; token = nextToken(sql, token.end)) {
+    if (token.word !== 'NEW' && token.word !== 'OLD') continue
+    const dot = nextToken(sql, token.end)
+    const column = dot?.word === '.' ? nextToken(sql, dot.end) : undefined
+    if (column === undefined || nameOf(sql.slice(column.start, column.end)) !== key?.column) continue
+    text += `${sql.slice(at, token.start)}$1`
+    at = column.end
+  }
+  return text + sql.slice(at)
+}
+
+const nameOf = (written: string): string =>
+  written.startsWith('"') ? written.slice(1, -1).replaceAll('""', '"') : written.toLowerCase()
