@@ -175,6 +175,13 @@ export const catalog = {
     message: (p) => `statement of ${p.bytes} bytes is too long: ${p.max} bytes are allowed`,
     hint: () => 'Load data with COPY, or send the values as parameters.',
   }),
+  gathers_too_much: kind<{ table: string; max: number }>({
+    sqlstate: '54000',
+    retry: 'no',
+    message: (p) =>
+      `the rows of "${p.table}" and others that this query needs from several shards are over ${p.max} bytes`,
+    hint: () => 'Restrict the rows, name fewer columns than *, or join and group by the shard key.',
+  }),
   too_many_tokens: kind<{ max: number }>({
     sqlstate: '54000',
     retry: 'no',

@@ -31,6 +31,8 @@ export interface Column {
   /** As `format_type` prints it without typmod, e.g. `bigint`, `character varying`, `public.mood`. */
   readonly type: string
   readonly typeOid: number
+  /** As `format_type` prints it with its typmod, where it has one. */
+  readonly declared?: string
   readonly notNull: boolean
   /** The default's expression text (`pg_get_expr`), also for identity columns (`nextval('…'::regclass)`). */
   readonly default?: string
@@ -70,6 +72,8 @@ export interface Relation {
   readonly key?: ShardKey
   /** Sharded tables only: tables with the same number have equal keys on equal shards. */
   readonly colocation?: number
+  /** Columns of the primary key of sharded and reference tables that have one. */
+  readonly primaryKey?: readonly string[]
   /** Views only: `pg_get_viewdef`. */
   readonly definition?: string
 }

@@ -136,7 +136,9 @@ function toColumn(row: Row): NumberedColumn {
     row
   const isGenerated = generated !== ''
   const collation = row[12]
+  const declared = row[13]
   const base = {
+    ...(declared === null || declared === undefined ? {} : { declared }),
     ...(collation === null || collation === undefined ? {} : { collation }),
     attnum: Number(attnum),
     typmod: Number(row[11]),
@@ -160,8 +162,16 @@ function toColumn(row: Row): NumberedColumn {
 }
 
 function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): Relation {
-  const [oid, schema, name, relkind, declared, keyAttnum, keyType, colocation, definition] = row
-  const base = { oid: Number(oid), schema: schema!, name: name!, columns: columns.get(oid!) ?? [] }
+  const [oid, schema, name, relkind, declared, keyAttnum, keyType, colocation, definition, primaryKey] = row
+  const base = {
+    oid: Number(oid),
+    schema: schema!,
+    name: name!,
+    columns: columns.get(oid!) ?? [],
+    ...(primaryKey === null || primaryKey === undefined
+      ? {}
+      : { primaryKey: JSON.parse(primaryKey) as string[] }),
+  }
   if (relkind === 'v') return { ...base, kind: 'view', definition: definition ?? '' }
   if (declared !== 'sharded') return { ...base, kind: (declared ?? 'local') as RelationKind }
   const index = base.columns.findIndex((c) => c.attnum === Number(keyAttnum))

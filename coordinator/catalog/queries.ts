@@ -4,10 +4,13 @@ export const versionSql = 'SELECT version FROM weft.meta'
 
 export const slotsSql = 'SELECT slot_from, slot_to, shard FROM weft.slots ORDER BY slot_from'
 
-/** oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition. */
+/** oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition, primary key. */
 export const relationsSql = `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
-       CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END
+       CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END,
+       CASE WHEN r.relid IS NOT NULL THEN
+         (SELECT json_agg(a.attname) FROM pg_constraint p JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.conkey)
+          WHERE p.conrelid = c.oid AND p.contype = 'p' AND NOT p.condeferrable) END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid
@@ -17,7 +20,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 
 /**
  * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
- * identity, sequence of the identity, typmod, collation of its own. A sequence named by a constant is a recorded
+ * identity, sequence of the identity, typmod, collation of its own, type with its typmod. A sequence named by a constant is a recorded
  * dependency of the default; one named by an expression shows only in its text.
  */
 export const columnsSql = `
@@ -32,7 +35,8 @@ SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypi
          pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) END,
        a.atttypmod,
        CASE WHEN a.attcollation NOT IN (0, 'pg_catalog."default"'::regcollation) THEN
-         a.attcollation::regcollation::text END
+         a.attcollation::regcollation::text END,
+       CASE WHEN a.atttypmod >= 0 THEN format_type(a.atttypid, a.atttypmod) END
 FROM weft.relation r
 JOIN pg_class c ON c.oid = r.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace

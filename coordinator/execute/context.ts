@@ -7,7 +7,7 @@ import type { Reach } from '../../sql/code/overreach.ts'
 import type { Plan, PreparedPlan, SessionPidsPlan, TimePlace } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
-import type { MemoryBudget } from '../memory/memory-budget.ts'
+import type { MemoryBudget, SessionMemory } from '../memory/memory-budget.ts'
 import type { SessionSettings } from '../settings/settings.ts'
 import type { TimeLimits } from '../settings/time-limits.ts'
 import type { Causal } from './causal.ts'
@@ -147,6 +147,7 @@ export interface ExecContext {
   readonly timers: { readonly limits: TimeLimits }
   /** When the message that is worked on came, microseconds. */
   readonly times: { readonly messageUs: number }
+  readonly memory: SessionMemory
   readonly out: ClientOutput
   readonly state: SessionState
   /** Id of the session on every link. */

@@ -1,5 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { commandComplete, dataRow } from '../../protocol/wire/backend-messages.ts'
+import type { PartText } from '../../sql/plan/gather/gather-plan.ts'
 import type { ExplainPlan, ForwardPlan, InsertPlan, InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { explainWords } from '../../sql/plan/utility/explain.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
@@ -28,7 +29,7 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   const lines = [headline(inner, shards)]
   for (const shard of shards) {
     lines.push(`  ->  Shard ${shard}`)
-    const rows = await explainOn(ctx, exec, shard, inner)
+    const rows = await explainOn(ctx, exec, shard, inner, shard === shards[0])
     lines.push(...rows.map((row) => `        ${row}`))
   }
   say(ctx, exec, lines)
@@ -60,6 +61,7 @@ function headline(plan: ForwardPlan, shards: readonly number[]): string {
     sum: 'counts summed, committed in two phases',
     first: 'every copy of a reference table, committed in two phases',
     aggregate: 'partial aggregates combined',
+    gather: 'rows gathered, the query run over them on one shard',
     refuse: '',
   }[plan.onSeveral.kind]
   return `Weft Scatter on shards ${shards.join(', ')} (${how})`
@@ -70,18 +72,26 @@ async function explainOn(
   exec: Execution,
   shard: number,
   inner: ForwardPlan,
+  isFirst: boolean,
 ): Promise<readonly string[]> {
   const line = ctx.line(shard)
   const collector = new Collector()
-  const { onSeveral } = inner
-  if (onSeveral.kind === 'aggregate') {
-    const { partialSql, partialParams } = onSeveral.aggregate
-    sendRewritten(ctx, line, exec, `${explainWords(exec.text)} ${partialSql}`, partialParams, collector, [])
+  const part = partOf(inner, isFirst)
+  if (part !== undefined) {
+    sendRewritten(ctx, line, exec, `${explainWords(exec.text)} ${part.sql}`, part.params, collector, [])
   } else {
     sendAsWritten(ctx, line, { ...exec, maxRows: 0, portal: undefined }, collector)
   }
   const end = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
   return end.rows.map((row) => row[0]?.toString('utf8') ?? '')
+}
+
+/** What each shard runs in place of the statement. */
+function partOf({ onSeveral }: ForwardPlan, isFirst: boolean): PartText | undefined {
+  if (onSeveral.kind === 'gather') return isFirst ? onSeveral.gather.first : onSeveral.gather.part
+  if (onSeveral.kind !== 'aggregate') return undefined
+  const { partialSql, partialParams } = onSeveral.aggregate
+  return { sql: partialSql, params: partialParams }
 }
 
 function say(ctx: ExecContext, exec: Execution, lines: readonly string[]): void {

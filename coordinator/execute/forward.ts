@@ -2,6 +2,7 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
+import { runGather } from '../steps/gather.ts'
 import { runAggregate } from './aggregate.ts'
 import { begunStatement, placedIn } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
@@ -19,7 +20,7 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
   if (plan.locksCopies && ctx.tx.isOpen) return exec.bindsOnly === true ? undefined : lockCopies(ctx, exec)
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
-  mustSkipNothing(exec, plan)
+  if (plan.onSeveral.kind !== 'gather') mustSkipNothing(exec, plan)
   const { portal } = exec
   if (portal !== undefined && plan.onSeveral.kind === 'concat' && plan.access === 'read') {
     await bindOnSeveral(ctx, exec, portal, shards)
@@ -46,6 +47,8 @@ async function runOnEach(
       throw several.error
     case 'aggregate':
       return runAggregate(ctx, exec, several.aggregate, shards)
+    case 'gather':
+      return runGather(ctx, exec, several.gather, shards)
     case 'concat':
       return runOnSeveral(ctx, exec, shards, 'rows')
     case 'sum':

@@ -47,7 +47,7 @@ export interface Collected extends ExecEnd {
 }
 
 /** Base of the consumers that look at messages one by one. */
-abstract class FrameConsumer<Result extends ExecEnd> implements ReplyConsumer {
+export abstract class FrameConsumer<Result extends ExecEnd> implements ReplyConsumer {
   private readonly reader = new FrameReader({ frameBytesMax: REPLY_FRAME_BYTES_MAX })
   protected error: PgError | undefined
   protected tag = ''

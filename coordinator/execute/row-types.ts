@@ -28,6 +28,18 @@ export function translateRowDescription(
   }
 }
 
+/** What a Bind asked for: the formats of all columns, of each, or none for text. In place. */
+export function setFormats(buffer: Buffer, start: number, formats: readonly number[]): void {
+  if (formats.length === 0) return
+  const count = buffer.readInt16BE(start + HEADER_BYTES)
+  let at = start + HEADER_BYTES + 2
+  for (let i = 0; i < count; i++) {
+    at = buffer.indexOf(0, at) + 1
+    buffer.writeInt16BE(formats[formats.length === 1 ? 0 : i] ?? 0, at + 16)
+    at += 18
+  }
+}
+
 function translate(
   buffer: Buffer,
   at: number,

@@ -168,14 +168,14 @@ function rewrittenPayload(
   ])
 }
 
-function boundValue(bound: Execution['bind'], number: number): Buffer | null {
+export function boundValue(bound: Execution['bind'], number: number): Buffer | null {
   const length = bound?.paramLengths[number - 1]
   const start = bound?.paramStarts[number - 1]
   if (bound === undefined || length === undefined || start === undefined || length < 0) return null
   return bound.buffer.subarray(start, start + length)
 }
 
-function boundFormat(bound: Execution['bind'], number: number): number {
+export function boundFormat(bound: Execution['bind'], number: number): number {
   const formats = bound?.paramFormats ?? []
   return (formats.length === 1 ? formats[0] : formats[number - 1]) ?? 0
 }

@@ -46,7 +46,7 @@ function parseTree(sql: string): ReturnType<Parser['parse']> {
   }
 }
 
-const OFFSET_FIELDS: ReadonlySet<string> = new Set([
+export const OFFSET_FIELDS: ReadonlySet<string> = new Set([
   'location',
   'rexpr_list_start',
   'rexpr_list_end',

@@ -1,6 +1,7 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import { planAggregate } from './aggregate.ts'
+import { planGather } from './gather/plan-gather.ts'
 import type { ForwardPlan, KeyRestriction, Plan, PlanContext } from './plan.ts'
 import {
   commonFields,
@@ -33,7 +34,7 @@ export function planSelect(a: Analysis, text: string, ctx: PlanContext): Plan {
   }
   const restrictions = restrictionsOf(a.occurrences)
   const described = { ...common, paramsToDescribe: paramsToDescribe(a, ctx) }
-  const onSeveral = severally(a, text, restrictions)
+  const onSeveral = severally(a, text, restrictions, ctx)
   if (!restrictions) {
     if (onSeveral.kind === 'refuse') return refused(a, 'SELECT', onSeveral.error)
     const plan: ForwardPlan = { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral }
@@ -90,11 +91,21 @@ function severally(
   a: Analysis,
   text: string,
   restrictions: readonly KeyRestriction[] | undefined,
+  ctx: PlanContext,
 ): OnSeveral {
-  const { status, rows } = a.solved
-  // Making an error that nobody will see costs more than the rest.
+  const { status } = a.solved
+  // Making a plan, or an error, that nobody will need costs more than the rest.
   if (restrictions && isSingle(restrictions))
     return status.kind === 'part' ? { kind: 'concat' } : NEVER_SEVERAL
+  const pushed = pushedDown(a, text)
+  if (pushed.kind !== 'refuse') return pushed
+  const gather = planGather(a, text, ctx)
+  return gather === undefined ? pushed : { kind: 'gather', gather }
+}
+
+/** By what every shard can answer for its own rows. */
+function pushedDown(a: Analysis, text: string): OnSeveral {
+  const { status, rows } = a.solved
   if (a.block.shape.aggregate !== undefined && status.kind === 'bad' && rows.kind === 'part') {
     const obstacle = scatterError(a, rows)
     if (obstacle) return { kind: 'refuse', error: obstacle }
@@ -106,10 +117,11 @@ function severally(
   return error ? { kind: 'refuse', error } : { kind: 'concat' }
 }
 
-/** The texts of an aggregate plan hold the statement's literals; what OFFSET says decides what several shards can do. */
+/** The texts of these plans hold the statement's literals; what OFFSET says decides what several shards can do. */
 function withGeneric(a: Analysis, plan: ForwardPlan): ForwardPlan {
   const { skips } = a.traits
-  const isOfText = plan.onSeveral.kind === 'aggregate' && a.literalCount > 0
+  const { kind } = plan.onSeveral
+  const isOfText = (kind === 'aggregate' || kind === 'gather') && a.literalCount > 0
   const generic = plan.generic && !isOfText
-  return skips.length === 0 ? { ...plan, generic } : { ...plan, generic, skips }
+  return skips.length === 0 || kind === 'gather' ? { ...plan, generic } : { ...plan, generic, skips }
 }

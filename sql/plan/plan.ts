@@ -4,6 +4,7 @@ import type { KeyType, Relation } from '../catalog.ts'
 import type { Effects } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
 import type { Known } from './known.ts'
+import type { GatherPlan } from './gather/gather-plan.ts'
 
 /** A value that picks a slot; it is read from each execution's own text or parameters. */
 export type ValueSource =
@@ -127,6 +128,7 @@ export interface ForwardPlan extends PlanCommon {
   readonly onSeveral:
     | { readonly kind: 'concat' | 'sum' | 'first' }
     | { readonly kind: 'aggregate'; readonly aggregate: AggregatePlan }
+    | { readonly kind: 'gather'; readonly gather: GatherPlan }
     | { readonly kind: 'refuse'; readonly error: PgError }
 }
 

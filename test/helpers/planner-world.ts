@@ -3,6 +3,7 @@ import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import { offsetMap } from '../../sql/parse/offsets.ts'
 import { parseStatements } from '../../sql/parse/parse.ts'
+import type { GatherPlan } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan, KeyValue, Plan } from '../../sql/plan/plan.ts'
 import { planStatement } from '../../sql/plan/plan-statement.ts'
 import { testCatalog } from './catalog.ts'
@@ -122,8 +123,8 @@ async function undone(clients: readonly pg.Client[], work: () => Promise<Answer>
 }
 
 /** The rows of the answer; of a write also the tables' rows afterwards. */
-async function ask(client: pg.Client, sql: string): Promise<Answer> {
-  const result = await client.query({ text: sql, rowMode: 'array' })
+async function ask(client: pg.Client, sql: string, values: unknown[] = []): Promise<Answer> {
+  const result = await client.query({ text: sql, values, rowMode: 'array' })
   const rows = (result.rows as unknown[][]).map((row) => JSON.stringify(row))
   if (result.command !== 'SELECT') rows.push(...(await contents(client)))
   const columns = result.fields.map((f) => `${f.name} ${f.dataTypeID}`).join(', ')
@@ -175,6 +176,7 @@ async function carryOut(shards: readonly pg.Client[], sql: string): Promise<Answ
   const { onSeveral } = plan
   if (onSeveral.kind === 'refuse') return { kind: 'refused', why: onSeveral.error.message }
   if (onSeveral.kind === 'aggregate') return aggregated(shards, targets, onSeveral.aggregate)
+  if (onSeveral.kind === 'gather') return gathered(shards, targets, onSeveral.gather)
   const answers: Answer[] = []
   for (const [i, shard] of shards.entries()) {
     if (targets.includes(i)) answers.push(await ask(shard, sql))
@@ -242,6 +244,25 @@ async function aggregated(
   }
   const sql = plan.combineSql.replaceAll('__WEFT_PARTIALS__', () => `(VALUES ${rows.join(', ')})`)
   return ask(shards[0]!, sql)
+}
+
+async function gathered(
+  shards: readonly pg.Client[],
+  targets: readonly number[],
+  { inputs, part, first, finish }: GatherPlan,
+): Promise<Answer> {
+  const columns = inputs.map((input) => input.columns.map((): (string | null)[] => []))
+  const before = inputs.map((_, i) => inputs.slice(0, i).reduce((n, input) => n + input.columns.length, 1))
+  for (const [i, target] of targets.entries()) {
+    const { sql } = i === 0 ? first : part
+    const types = { getTypeParser: () => (value: unknown) => value }
+    const result = await shards[target]!.query({ text: sql, rowMode: 'array', types } as pg.QueryArrayConfig)
+    for (const row of result.rows as (string | null)[][]) {
+      const input = Number(row[0])
+      for (const [c, column] of columns[input]!.entries()) column.push(row[before[input]! + c] ?? null)
+    }
+  }
+  return ask(shards[0]!, finish, columns.flat())
 }
 
 async function typesOf(client: pg.Client, fields: readonly pg.FieldDef[]): Promise<string[]> {

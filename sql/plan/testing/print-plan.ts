@@ -53,12 +53,21 @@ function details(plan: Plan, text: string): string[] {
   }
 }
 
+/** What gathered rows are read from. */
+const ROWS = /\(SELECT CAST\(c0 .*? AS u \([^)]*\)\)/g
+
 function forwardLines(plan: ForwardPlan): string[] {
   const { route, onSeveral } = plan
   const lines: string[] = []
   if (route.kind === 'keys' && route.spread) lines.push(`spread: ${route.spread.message}`)
   if (several(plan) === '') return lines
   if (onSeveral.kind === 'refuse') lines.push(`why: ${onSeveral.error.message}`)
+  if (onSeveral.kind === 'gather') {
+    const { part, first, finish } = onSeveral.gather
+    lines.push(`part: ${part.sql}`)
+    if (first.sql !== part.sql) lines.push(`first: ${first.sql}`)
+    lines.push(`finish: ${finish.replace(/\s+/g, ' ').replace(ROWS, '<rows>')}`)
+  }
   if (onSeveral.kind === 'aggregate') {
     const { partialSql, partialParams, combineSql } = onSeveral.aggregate
     lines.push(`partial: ${partialSql}${partialParams.length > 0 ? ` [${partialParams.join(',')}]` : ''}`)

@@ -1,0 +1,151 @@
+import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import { MSG } from '../../protocol/wire/frames.ts'
+import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
+import type { GatherPlan } from '../../sql/plan/gather/gather-plan.ts'
+import type { ClientOutput } from '../execute/client-output.ts'
+import type { ExecContext, Execution } from '../execute/context.ts'
+import { readOnShards } from '../execute/on-shards.ts'
+import { type ExecEnd, ForwardState, FrameConsumer, RowForwarder, tagWithCount } from '../execute/replies.ts'
+import { preferredShard } from '../execute/route.ts'
+import { setFormats } from '../execute/row-types.ts'
+import { boundFormat, boundValue, failedLeaves, sendPayload, sendRewritten, settle } from '../execute/send.ts'
+import type { ShardLine } from '../execute/shard-line.ts'
+import { GatheredRows } from './gathered-rows.ts'
+
+/**
+ * Answers a query over several shards by gathering the rows that it reads, all of one moment, and having one Postgres run it
+ * over them.
+ */
+export async function runGather(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: GatherPlan,
+  shards: readonly number[],
+): Promise<void> {
+  const rows = new GatheredRows(plan.inputs, ctx.memory.account('gathered rows'))
+  try {
+    await gather(ctx, exec, plan, shards, rows)
+    await finish(ctx, exec, plan, rows.params())
+  } finally {
+    rows.release()
+  }
+}
+
+const BINARY = 1
+
+async function gather(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: GatherPlan,
+  shards: readonly number[],
+  rows: GatheredRows,
+): Promise<void> {
+  const formats = [BINARY, ...plan.inputs.flatMap(({ columns }) => columns.map(({ format }) => format))]
+  await readOnShards(ctx, shards, (line, i) => {
+    const { sql, params } = i === 0 ? plan.first : plan.part
+    const consumer = new RowsConsumer(rows)
+    sendRewritten(ctx, line, exec, sql, params, consumer, formats)
+    return consumer.ended
+  })
+  if (rows.refusal !== undefined) throw rows.refusal
+}
+
+/** Rows of one shard. What is refused on one ends the others at their next row. */
+class RowsConsumer extends FrameConsumer<ExecEnd> {
+  private readonly rows: GatheredRows
+  private isOver = false
+
+  constructor(rows: GatheredRows) {
+    super()
+    this.rows = rows
+  }
+
+  protected frame(line: ShardLine, type: number, buffer: Buffer, start: number): void {
+    if (type !== MSG.dataRow || this.isOver) return
+    this.rows.take(buffer, start + 5)
+    if (this.rows.refusal === undefined) return
+    this.isOver = true
+    this.error ??= this.rows.refusal
+    line.session.cancel()
+  }
+
+  protected result(status: number): ExecEnd {
+    return this.end(status)
+  }
+}
+
+/**
+ * The client's own text is parsed and described first: what is wrong with it is told as if it had run as it is, and its columns
+ * are said to be those of its tables. What fails after that is a matter of running it.
+ */
+async function finish(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: GatherPlan,
+  gathered: readonly Buffer[],
+): Promise<void> {
+  const line = ctx.line(preferredShard(ctx))
+  const state = new ForwardState(exec.wantsRowDescription)
+  const forwarder = new FinishForwarder(ctx.out, state, exec.bind?.resultFormats ?? [])
+  sendPayload(ctx, line, finishPayload(line, exec, plan, gathered), { writes: false }, forwarder)
+  try {
+    const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+    ctx.out.hold(tagWithCount(end.tag, end.count))
+  } catch (error) {
+    throw forwarder.isParsed && error instanceof PgError ? ofFinish(error) : error
+  }
+}
+
+const UNGROUPED = '42803'
+
+/** Places are those of another text; and gathered rows have no primary key. */
+function ofFinish(error: PgError): PgError {
+  if (error.code === UNGROUPED) return weftError('not_supported', BY_PRIMARY_KEY)
+  const { position: _, ...fields } = error.fields
+  return error.fields.position === undefined ? error : new PgError(fields)
+}
+
+const BY_PRIMARY_KEY = {
+  what: 'GROUP BY a primary key, with columns of its table that cannot be grouped by, over several shards is not supported yet',
+  hint: 'Name the other columns in GROUP BY too.',
+}
+
+function finishPayload(
+  line: ShardLine,
+  exec: Execution,
+  plan: GatherPlan,
+  gathered: readonly Buffer[],
+): Buffer {
+  const types = line.typesHere(exec.paramTypes)
+  const own = Array.from({ length: exec.plan.paramCount }, (_, i) => i + 1)
+  return Buffer.concat([
+    parse('', exec.text, types),
+    describe('S', ''),
+    parse('', plan.finish, types.slice(0, own.length)),
+    bind({
+      params: [...own.map((n) => boundValue(exec.bind, n)), ...gathered],
+      paramFormats: [...own.map((n) => boundFormat(exec.bind, n)), ...gathered.map(() => BINARY)],
+      resultFormats: exec.bind?.resultFormats ?? [],
+    }),
+    execute('', 0),
+    SYNC,
+  ])
+}
+
+class FinishForwarder extends RowForwarder {
+  /** The client's own text was. */
+  isParsed = false
+  private readonly formats: readonly number[]
+
+  constructor(out: ClientOutput, state: ForwardState, formats: readonly number[]) {
+    super(out, state)
+    this.formats = formats
+  }
+
+  protected override frame(line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
+    if (type === MSG.parseComplete) this.isParsed = true
+    if (type === MSG.rowDescription) setFormats(buffer, start, this.formats)
+    super.frame(line, type, buffer, start, end)
+  }
+}

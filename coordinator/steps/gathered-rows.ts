@@ -1,0 +1,126 @@
+import { weftError } from '../../errors/catalog.ts'
+import type { PgError } from '../../errors/pg-error.ts'
+import { type GatherInput, UNSAFE_ROW } from '../../sql/plan/gather/gather-plan.ts'
+import type { MemoryAccount } from '../memory/memory-budget.ts'
+
+/** Bytes of rows that one statement may gather. */
+export const GATHERED_BYTES_MAX = 256 << 20
+
+const CELL_BYTES = 4
+const FIRST_BYTES = 4096
+
+/** Rows of a statement's inputs as they come from the shards, kept as the arrays that they are sent on as. */
+export class GatheredRows {
+  /** Why no more is taken. */
+  refusal: PgError | undefined
+  private readonly inputs: readonly GatherInput[]
+  private readonly columns: readonly (readonly ArrayParam[])[]
+  /** Columns of the inputs before, which are NULL in an input's rows. */
+  private readonly before: readonly number[]
+  private readonly account: MemoryAccount
+
+  constructor(inputs: readonly GatherInput[], account: MemoryAccount) {
+    this.inputs = inputs
+    this.account = account
+    const before: number[] = []
+    let columns = 0
+    for (const input of inputs) {
+      before.push(columns)
+      columns += input.columns.length
+    }
+    this.before = before
+    this.columns = inputs.map((input) => input.columns.map(({ elementOid }) => new ArrayParam(elementOid)))
+  }
+
+  /** A DataRow's body. */
+  take(buffer: Buffer, bodyStart: number): void {
+    if (this.refusal !== undefined) return
+    const numberAt = bodyStart + 2 + CELL_BYTES
+    const input = buffer.readInt32BE(numberAt)
+    if (input === UNSAFE_ROW) {
+      this.refusal = weftError('not_supported', UNSAFE)
+      return
+    }
+    let at = numberAt + 4 + this.before[input]! * CELL_BYTES
+    let grown = 0
+    for (const column of this.columns[input]!) {
+      const end = at + CELL_BYTES + Math.max(0, buffer.readInt32BE(at))
+      grown += column.push(buffer, at, end)
+      at = end
+    }
+    if (grown > 0) this.pay(grown, input)
+  }
+
+  private pay(bytes: number, input: number): void {
+    try {
+      this.account.add(bytes)
+    } catch (error) {
+      this.refusal = error as PgError
+    }
+    if (this.account.bytes > GATHERED_BYTES_MAX)
+      this.refusal = weftError('gathers_too_much', {
+        table: this.inputs[input]!.table,
+        max: GATHERED_BYTES_MAX,
+      })
+  }
+
+  /** Array parameters, in binary, of all columns. */
+  params(): Buffer[] {
+    return this.columns.flatMap((columns) => columns.map((column) => column.value()))
+  }
+
+  /** They are not needed any more. */
+  release(): void {
+    this.account.set(0)
+  }
+}
+
+const UNSAFE = {
+  what: 'a query that gathers a column of a type like arrays, domains or types of your own over several shards, while extra_float_digits, DateStyle or IntervalStyle is set such that text may lose something,',
+  hint: "SET extra_float_digits = 1, DateStyle = 'ISO' and IntervalStyle = 'postgres'.",
+}
+
+const HEADER_BYTES = 20
+
+/** A one-dimensional array in Postgres' binary form, whose elements look just as a DataRow's cells do. */
+class ArrayParam {
+  private readonly elementOid: number
+  private data = Buffer.allocUnsafeSlow(0)
+  private used = HEADER_BYTES
+  private count = 0
+  private hasNull = false
+
+  constructor(elementOid: number) {
+    this.elementOid = elementOid
+  }
+
+  /** Adds a cell; answers how many bytes more than before are kept for it. */
+  push(buffer: Buffer, start: number, end: number): number {
+    const before = this.data.length
+    const needed = this.used + end - start
+    if (needed > before) this.grow(Math.max(needed, before * 2, FIRST_BYTES))
+    buffer.copy(this.data, this.used, start, end)
+    this.used = needed
+    this.count++
+    if (end - start === CELL_BYTES && buffer.readInt32BE(start) < 0) this.hasNull = true
+    return this.data.length - before
+  }
+
+  private grow(bytes: number): void {
+    const larger = Buffer.allocUnsafeSlow(bytes)
+    this.data.copy(larger, 0, 0, this.used)
+    this.data = larger
+  }
+
+  value(): Buffer {
+    const isEmpty = this.count === 0
+    const bytes = isEmpty ? Buffer.alloc(12) : this.data.subarray(0, this.used)
+    bytes.writeInt32BE(isEmpty ? 0 : 1, 0)
+    bytes.writeInt32BE(this.hasNull ? 1 : 0, 4)
+    bytes.writeUInt32BE(this.elementOid, 8)
+    if (isEmpty) return bytes
+    bytes.writeInt32BE(this.count, 12)
+    bytes.writeInt32BE(1, 16)
+    return bytes
+  }
+}

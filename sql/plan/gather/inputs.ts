@@ -1,0 +1,120 @@
+import type { Analysis } from '../../analyze/analyze.ts'
+import type { Column, Relation } from '../../catalog.ts'
+import {
+  as,
+  type ColumnRef,
+  type FuncCall,
+  type JoinExpr,
+  type Node,
+  qualified,
+  type RangeVar,
+  type SelectStmt,
+  strings,
+  walk,
+} from '../../parse/ast.ts'
+import type { PlanContext } from '../plan.ts'
+
+/** A FROM item that is a sharded or reference table. */
+export interface TableItem {
+  readonly range: RangeVar
+  readonly relation: Relation
+  readonly alias: string
+  /** Those that the query may mention. */
+  readonly columns: readonly Column[]
+}
+
+/** Every table of the query; undefined: something else is read, or what a name means is not certain here. */
+export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): TableItem[] | undefined {
+  const names = mentioned(select)
+  const tables: { readonly range: RangeVar; readonly relation: Relation }[] = []
+  let isCertain = true
+  walk({ SelectStmt: select }, (kind, body) => {
+    if (kind !== 'RangeVar') return
+    const range = body as RangeVar
+    const relation = a.catalog.resolve(range.schemaname, range.relname ?? '', ctx.searchPath)
+    const isQuery = range.schemaname === undefined && names.queries.has(range.relname ?? '')
+    if (isQuery && relation === undefined) return
+    if (isQuery || (relation?.kind !== 'sharded' && relation?.kind !== 'reference')) isCertain = false
+    else tables.push({ range, relation })
+  })
+  if (!isCertain) return undefined
+  const isColumn = (name: string) =>
+    tables.some(({ relation }) => relation.columns.some((column) => column.name === name))
+  const isRow = (name: string) => tables.some((table) => aliasOf(table.range) === name) && !isColumn(name)
+  if (names.alone.some(isRow)) return undefined
+  const all = names.all || names.rows.some(isRow)
+  return tables.map(({ range, relation }) => itemOf(range, relation, all ? undefined : names.columns))
+}
+
+const aliasOf = (range: RangeVar): string => range.alias?.aliasname ?? range.relname ?? ''
+
+interface Mentioned {
+  /** Whatever may be a column. */
+  readonly columns: ReadonlySet<string>
+  /** `*` somewhere, or columns by their place. */
+  readonly all: boolean
+  /** Names without a table in front: a table's would be a whole row, whose type no gathered row has. */
+  readonly alone: readonly string[]
+  /** Those that go into functions which look at a row's columns only. */
+  readonly rows: readonly string[]
+  /** WITH queries. */
+  readonly queries: ReadonlySet<string>
+}
+
+const OF_ROWS = new Set(
+  'count json_agg jsonb_agg json_agg_strict jsonb_agg_strict to_json to_jsonb row_to_json'.split(' '),
+)
+
+function mentioned(select: SelectStmt): Mentioned {
+  const columns = new Set<string>()
+  const queries = new Set<string>()
+  const ofRows = new Set<object>()
+  const alone: string[] = []
+  const rows: string[] = []
+  let all = false
+  walk({ SelectStmt: select }, (kind, body) => {
+    if (kind === 'A_Star') all = true
+    if (kind === 'CommonTableExpr') queries.add((body as { ctename?: string }).ctename ?? '')
+    if (kind === 'RangeVar' && (body as RangeVar).alias?.colnames) all = true
+    if (kind === 'FuncCall' && isOfRows(body as FuncCall))
+      for (const arg of (body as FuncCall).args ?? []) ofRows.add(as(arg, 'ColumnRef') ?? {})
+    if (kind === 'ColumnRef') {
+      const { fields } = body as ColumnRef
+      const name = as(fields?.at(-1), 'String')?.sval
+      if (name === undefined) return
+      columns.add(name)
+      if (fields?.length === 1) (ofRows.has(body) ? rows : alone).push(name)
+    }
+    if (kind !== 'JoinExpr') return
+    const join = body as JoinExpr
+    if (join.isNatural) all = true
+    for (const name of strings(join.usingClause)) columns.add(name)
+  })
+  return { columns, all, alone, rows, queries }
+}
+
+function isOfRows({ funcname }: FuncCall): boolean {
+  const { schema, name } = qualified(funcname)
+  return (schema === undefined || schema === 'pg_catalog') && OF_ROWS.has(name)
+}
+
+/** `names`: undefined for all columns. */
+function itemOf(range: RangeVar, relation: Relation, names: ReadonlySet<string> | undefined): TableItem {
+  const wanted = relation.columns.filter(({ name }) => names === undefined || names.has(name))
+  // To count rows takes one column.
+  const least = relation.columns.slice(relation.key?.index ?? 0).slice(0, 1)
+  return { range, relation, alias: aliasOf(range), columns: wanted.length > 0 ? wanted : least }
+}
+
+/** Of the levels of the query, those whose FROM has this item where no outer join makes rows of nulls of it. */
+export function keptItems(from: readonly Node[], items: readonly TableItem[]): TableItem[] {
+  return from.flatMap((node): TableItem[] => {
+    const range = as(node, 'RangeVar')
+    if (range !== undefined) return items.filter((item) => item.range === range)
+    const join = as(node, 'JoinExpr')
+    if (join === undefined || join.alias !== undefined) return []
+    const left = join.jointype === 'JOIN_INNER' || join.jointype === 'JOIN_LEFT' ? [join.larg!] : []
+    const right = join.jointype === 'JOIN_INNER' || join.jointype === 'JOIN_RIGHT' ? [join.rarg!] : []
+    return keptItems([...left, ...right], items)
+  })
+}

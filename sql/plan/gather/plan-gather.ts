@@ -1,0 +1,178 @@
+import type { Analysis } from '../../analyze/analyze.ts'
+import type { Column } from '../../catalog.ts'
+import { NO_EFFECTS } from '../../code/effects.ts'
+import { as, type Node, type RangeVar, type SelectStmt, walk } from '../../parse/ast.ts'
+import { parseStatements } from '../../parse/parse.ts'
+import { printed } from '../../print/printed.ts'
+import { edited, rewritten } from '../edited-text.ts'
+import type { PlanContext } from '../plan.ts'
+import { quoteName } from '../text-scan.ts'
+import { conditionsByItem, conjuncts } from './conditions.ts'
+import {
+  GATHERED_NAMES,
+  type GatherPlan,
+  gatheredName,
+  isGatheredName,
+  type PartText,
+  UNSAFE_ROW,
+} from './gather-plan.ts'
+import { groupByWholeKeys } from './group-by-key.ts'
+import { type TableItem, tableItems } from './inputs.ts'
+import { topRows } from './top-rows.ts'
+import { transportOf } from './transport.ts'
+
+/**
+ * A SELECT that several shards cannot answer each for itself, by gathering what it reads. Undefined: what it does has no
+ * exact meaning this way, or is not known well enough.
+ */
+export function planGather(a: Analysis, text: string, ctx: PlanContext): GatherPlan | undefined {
+  const select = a.block.node as SelectStmt
+  if (isGatheredName(text) || !isGatherable(a)) return undefined
+  const items = tableItems(a, select, ctx)
+  if (items === undefined) return undefined
+  const rows = items.map((item) => rowsOf(a, select, items, item, ctx))
+  const finish = finishOf(a, select, items)
+  if (finish === undefined || rows.includes(undefined)) return undefined
+  const inputs = items.map((item) => item.columns.map(transportOf))
+  const arms = rows.map((sql, i) => armOf(sql!, i, items))
+  const unsafe = inputs.flat().some(({ format }) => format === 0) ? [unsafeRow(items)] : []
+  return {
+    inputs: items.map(({ relation }, i) => ({ table: relation.name, columns: inputs[i]! })),
+    part: partText([...arms.filter((_, i) => items[i]!.relation.kind === 'sharded'), ...unsafe]),
+    first: partText([...arms, ...unsafe]),
+    finish,
+  }
+}
+
+/** Nothing but reading, by what is the same on every shard. */
+function isGatherable({ traits, locals, targets, params }: Analysis): boolean {
+  if (locals.length > 0 || targets.length > 0 || traits.modifies || traits.writes || traits.locksRows)
+    return false
+  if (traits.pins || traits.mayUnpin || traits.taints || traits.leaves !== NO_EFFECTS) return false
+  if (traits.currentOf || traits.sample) return false
+  const strange = traits.user ?? traits.home ?? traits.server ?? traits.systemColumn ?? traits.queryText
+  return strange === undefined && params.size < PARAMS_MAX
+}
+
+/** Room for those of the gathered columns. */
+const PARAMS_MAX = 30_000
+
+/** The SELECT that gives an item's rows. */
+function rowsOf(
+  a: Analysis,
+  select: SelectStmt,
+  items: readonly TableItem[],
+  item: TableItem,
+  ctx: PlanContext,
+): string | undefined {
+  const conditions = conditionsByItem(a, select, items, ctx).get(item) ?? []
+  const isFiltered = conditions.length === conjuncts([select.whereClause]).length
+  const top = items.length === 1 && isFiltered ? topRows(a, select, ctx) : undefined
+  const text = `SELECT ${columnsOf(item)} FROM ${sourceOf(item)}`
+  if (conditions.length === 0 && top === undefined) return text
+  const base = parseStatements(text)[0]!.node
+  const body = as(base, 'SelectStmt')!
+  if (conditions.length > 0) body.whereClause = all(conditions)
+  if (top !== undefined) {
+    body.limitCount = top.count
+    body.limitOption = 'LIMIT_OPTION_COUNT'
+    if (top.sort.length > 0) body.sortClause = [...top.sort]
+  }
+  return printed(base)
+}
+
+function columnsOf({ alias, columns }: TableItem): string {
+  return columns.map(({ name }) => `${quoteName(alias)}.${quoteName(name)}`).join(', ')
+}
+
+function sourceOf({ range, relation, alias }: TableItem): string {
+  const only = range.inh === true ? '' : 'ONLY '
+  return `${only}${quoteName(relation.schema)}.${quoteName(relation.name)} AS ${quoteName(alias)}`
+}
+
+function all(conditions: readonly Node[]): Node {
+  const [only] = conditions
+  if (conditions.length === 1) return only!
+  return { BoolExpr: { boolop: 'AND_EXPR', args: [...conditions] } } as Node
+}
+
+/** One input's rows among the columns of all. */
+function armOf(rows: string, input: number, items: readonly TableItem[]): string {
+  const columns = items.map(({ columns }, i) => (i === input ? 's.*' : nulls(columns))).join(', ')
+  return `SELECT ${input}, ${columns} FROM (${rows}) AS s`
+}
+
+const nulls = (columns: readonly Column[]): string => columns.map(({ type }) => `NULL::${type}`).join(', ')
+
+const SAFE = [
+  "pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 >= 1",
+  "pg_catalog.current_setting('datestyle') LIKE 'ISO%'",
+  "pg_catalog.current_setting('intervalstyle') <> 'sql_standard'",
+].join(' AND ')
+
+function unsafeRow(items: readonly TableItem[]): string {
+  return `SELECT ${UNSAFE_ROW}, ${items.map(({ columns }) => nulls(columns)).join(', ')} WHERE NOT (${SAFE})`
+}
+
+function partText(arms: readonly string[]): PartText {
+  const sql = arms.join(' UNION ALL ')
+  return rewritten(sql, edited(sql, 0, sql.length, []))
+}
+
+/** The query over the gathered rows; their columns are the parameters after the client's. */
+function finishOf(a: Analysis, select: SelectStmt, items: readonly TableItem[]): string | undefined {
+  const named = printed(withGathered(select, items))
+  let param = Math.max(0, ...a.params.keys()) + 1
+  const sources = items.map(({ columns }) => {
+    const source = gatheredRows(columns, param)
+    param += columns.length
+    return source
+  })
+  return named?.replace(GATHERED_NAMES, (_, input) => sources[Number(input)]!)
+}
+
+/** The query, with names of gathered rows in the place of tables. */
+function withGathered(select: SelectStmt, items: readonly TableItem[]): Node {
+  const places = items.map(({ range }) => range)
+  const tree = { SelectStmt: structuredClone(select) } as Node
+  const ranges: RangeVar[] = []
+  walk(tree, (kind, body) => {
+    if (kind === 'RangeVar') ranges.push(body as RangeVar)
+  })
+  const originals: RangeVar[] = []
+  walk({ SelectStmt: select }, (kind, body) => {
+    if (kind === 'RangeVar') originals.push(body as RangeVar)
+  })
+  const copies: TableItem[] = []
+  for (const [i, range] of ranges.entries()) {
+    const input = places.indexOf(originals[i]!)
+    if (input < 0) continue
+    copies.push({ ...items[input]!, range })
+    delete range.schemaname
+    delete range.catalogname
+    range.alias ??= { aliasname: items[input]!.alias }
+    range.relname = gatheredName(input)
+    range.inh = true
+  }
+  walk(tree, (kind, body) => {
+    if (kind === 'ColumnRef') unqualify(body as { fields?: Node[] })
+  })
+  groupByWholeKeys(tree, copies)
+  return tree
+}
+
+/** `schema.table.column`: the gathered rows have no schema. */
+function unqualify(ref: { fields?: Node[] }): void {
+  if ((ref.fields?.length ?? 0) === 3) ref.fields = ref.fields!.slice(1)
+}
+
+/** The gathered rows of an item, as a FROM item; `firstParam`: number of the parameter with its first column. */
+function gatheredRows(columns: readonly Column[], firstParam: number): string {
+  const outputs = columns.map(({ name, type, declared, collation }, i) => {
+    const value = `CAST(c${i} AS ${declared ?? type})`
+    return `${collation === undefined ? value : `${value} COLLATE ${collation}`} AS ${quoteName(name)}`
+  })
+  const arrays = columns.map((column, i) => `CAST($${firstParam + i} AS ${transportOf(column).arrayType})`)
+  const names = columns.map((_, i) => `c${i}`)
+  return `(SELECT ${outputs.join(', ')} FROM ROWS FROM (${arrays.map((array) => `pg_catalog.unnest(${array})`).join(', ')}) AS u (${names.join(', ')}))`
+}
