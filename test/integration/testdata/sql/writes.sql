@@ -266,7 +266,6 @@ INSERT INTO accounts (id, owner) SELECT id, owner FROM staging ON CONFLICT (id) 
 
 INSERT INTO accounts (id, owner) SELECT id, owner FROM staging ON CONFLICT DO NOTHING RETURNING id;
 
--- refused
 SELECT count(*), min(owner), max(owner), sum(length(owner)) FROM accounts;
 
 INSERT INTO accounts (id, owner) VALUES (1, 'Ann again'), (2001, 'New') ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id, owner = EXCLUDED.owner RETURNING id, owner;
