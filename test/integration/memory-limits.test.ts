@@ -288,3 +288,36 @@ function heap(): number {
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
 }
+
+describe('rows that a query gathers from the shards', () => {
+  beforeAll(async () => {
+    await other.query(`INSERT INTO blobs SELECT i, repeat('x', 200000) FROM generate_series(1, 60) i`)
+  })
+  afterAll(() => other.query('DELETE FROM blobs'))
+
+  const large = 'SELECT data, count(*) FROM blobs GROUP BY data'
+  const small = 'SELECT max(id) FROM blobs HAVING count(*) > 1'
+
+  test('more than the session may keep: the query is refused, the session goes on', async () => {
+    const client = await connect()
+    expect(await answers(client, query(large))).toEqual(['53200'])
+    expect(await answers(client, query(small))).toEqual(['CommandComplete SELECT 1'])
+    expect(await answers(client, parse('', large), bind({}), execute('', 0), SYNC)).toEqual(['53200'])
+    expect(await answers(client, query(small))).toEqual(['CommandComplete SELECT 1'])
+  })
+
+  test('in a block, which fails', async () => {
+    const client = await connect()
+    expect(await answers(client, query('BEGIN'))).toEqual(['CommandComplete BEGIN'])
+    expect(await answers(client, query(large))).toEqual(['53200'])
+    expect(await answers(client, query(small))).toEqual(['25P02'])
+    expect(await answers(client, query('ROLLBACK'))).toEqual(['CommandComplete ROLLBACK'])
+    expect(await answers(client, query(small))).toEqual(['CommandComplete SELECT 1'])
+  })
+
+  test('the client leaves in the midst', async () => {
+    const client = await connect()
+    client.write(query('SELECT a.data FROM blobs a, blobs b ORDER BY pg_sleep(0.1)'))
+    client.end()
+  })
+})
