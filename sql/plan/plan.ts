@@ -3,8 +3,8 @@ import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Effects } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
-import type { Known } from './known.ts'
 import type { GatherPlan } from './gather/gather-plan.ts'
+import type { Known } from './known.ts'
 
 /** A value that picks a slot; it is read from each execution's own text or parameters. */
 export type ValueSource =
