@@ -9,7 +9,8 @@ export const relationsSql = `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
        CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END,
        CASE WHEN r.relid IS NOT NULL THEN
-         (SELECT json_agg(a.attname) FROM pg_constraint p JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.conkey)
+         (SELECT json_agg(a.attname) FROM pg_constraint p
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.conkey)
           WHERE p.conrelid = c.oid AND p.contype = 'p' AND NOT p.condeferrable) END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -20,8 +21,8 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 
 /**
  * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
- * identity, sequence of the identity, typmod, collation of its own, type with its typmod. A sequence named by a constant is a recorded
- * dependency of the default; one named by an expression shows only in its text.
+ * identity, sequence of the identity, typmod, collation of its own, type with its typmod. A sequence named by a constant
+ * is a recorded dependency of the default; one named by an expression shows only in its text.
  */
 export const columnsSql = `
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypid, a.attnotnull,

@@ -5,8 +5,8 @@ import type { PlanContext } from '../plan.ts'
 import { keptItems, type TableItem } from './inputs.ts'
 
 /**
- * Conditions that can be asked of the rows where they are: conjuncts of the WHERE above an item, or of an ON beside it, about
- * no other. They stay in the query too.
+ * Conditions that can be asked of the rows where they are: conjuncts of the WHERE above an item, or of an ON beside it,
+ * about no other. They stay in the query too.
  */
 export function conditionsByItem(
   a: Analysis,
@@ -81,7 +81,8 @@ const has = ({ relation }: TableItem, name: string): boolean =>
 /** The same wherever and whenever it is asked, of parameters too, whose types no other place decides. */
 export function isLasting(a: Analysis, condition: Node, ctx: PlanContext): boolean {
   const traits = traitsOf(condition, a.catalog)
-  if ((unstableBecause(traits) ?? traits.begins) !== undefined || traits.timeLiteral !== undefined) return false
+  if ((unstableBecause(traits) ?? traits.begins) !== undefined || traits.timeLiteral !== undefined)
+    return false
   let isTyped = true
   walk(condition, (kind, body) => {
     if (kind !== 'ParamRef') return

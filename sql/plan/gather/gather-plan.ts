@@ -20,15 +20,16 @@ export interface GatherInput {
 export interface GatherPlan {
   readonly inputs: readonly GatherInput[]
   /**
-   * Runs on every shard. Its rows: number of the input (int4), then the columns of all inputs one after the other, NULL but for
-   * those of its own. `UNSAFE_ROW` in place of the number: the session's settings lose something in a column sent as text.
+   * Runs on every shard. Its rows: number of the input (int4), then the columns of all inputs one after the other, NULL
+   * but for those of its own. `UNSAFE_ROW` in place of the number: the session's settings lose something in a column
+   * sent as text.
    */
   readonly part: PartText
   /** On one of the shards in its place: rows of reference tables too. */
   readonly first: PartText
   /**
-   * Runs on one of them. The client's parameters keep their numbers; the inputs' columns, as arrays, are the parameters after
-   * them.
+   * Runs on one of them. The client's parameters keep their numbers; the inputs' columns, as arrays, are the parameters
+   * after them.
    */
   readonly finish: string
 }

@@ -5,8 +5,8 @@ import { keptItems, type TableItem } from './inputs.ts'
 const UNEQUAL: ReadonlySet<number> = new Set([114, 142, 600, 601, 602, 603, 604, 628, 718])
 
 /**
- * Who groups by a table's primary key may use its other columns as they are. Gathered rows have no key, so those are grouped by
- * too, which makes no other groups. In place, on the query's tree; `items`: with the FROM items of that tree.
+ * Who groups by a table's primary key may use its other columns as they are. Gathered rows have no key, so those are grouped
+ * by too, which makes no other groups. In place, on the query's tree; `items`: with the FROM items of that tree.
  */
 export function groupByWholeKeys(tree: Node, items: readonly TableItem[]): void {
   walk(tree, (kind, body) => {

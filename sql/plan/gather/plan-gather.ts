@@ -172,7 +172,9 @@ function gatheredRows(columns: readonly Column[], firstParam: number): string {
     const value = `CAST(c${i} AS ${declared ?? type})`
     return `${collation === undefined ? value : `${value} COLLATE ${collation}`} AS ${quoteName(name)}`
   })
-  const arrays = columns.map((column, i) => `CAST($${firstParam + i} AS ${transportOf(column).arrayType})`)
+  const arrays = columns.map(
+    (column, i) => `pg_catalog.unnest(CAST($${firstParam + i} AS ${transportOf(column).arrayType}))`,
+  )
   const names = columns.map((_, i) => `c${i}`)
-  return `(SELECT ${outputs.join(', ')} FROM ROWS FROM (${arrays.map((array) => `pg_catalog.unnest(${array})`).join(', ')}) AS u (${names.join(', ')}))`
+  return `(SELECT ${outputs.join(', ')} FROM ROWS FROM (${arrays.join(', ')}) AS u (${names.join(', ')}))`
 }

@@ -10,8 +10,8 @@ export interface TopRows {
 }
 
 /**
- * ORDER BY … LIMIT on the rows of one table: each shard gives its first rows, as many as LIMIT and OFFSET together. Undefined
- * when more than the first may matter.
+ * ORDER BY … LIMIT on the rows of one table: each shard gives its first rows, as many as LIMIT and OFFSET together.
+ * Undefined when more than the first may matter.
  */
 export function topRows(a: Analysis, select: SelectStmt, ctx: PlanContext): TopRows | undefined {
   const { shape, subs, arms } = a.block

@@ -3,15 +3,15 @@ import { PgError } from '../../errors/pg-error.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { GatherPlan } from '../../sql/plan/gather/gather-plan.ts'
-import type { ClientOutput } from '../execute/client-output.ts'
-import type { ExecContext, Execution } from '../execute/context.ts'
-import { readOnShards } from '../execute/on-shards.ts'
-import { type ExecEnd, ForwardState, FrameConsumer, RowForwarder, tagWithCount } from '../execute/replies.ts'
-import { preferredShard } from '../execute/route.ts'
-import { setFormats } from '../execute/row-types.ts'
-import { boundFormat, boundValue, failedLeaves, sendPayload, sendRewritten, settle } from '../execute/send.ts'
-import type { ShardLine } from '../execute/shard-line.ts'
+import type { ClientOutput } from './client-output.ts'
+import type { ExecContext, Execution } from './context.ts'
 import { GatheredRows } from './gathered-rows.ts'
+import { readOnShards } from './on-shards.ts'
+import { type ExecEnd, ForwardState, FrameConsumer, RowForwarder, tagWithCount } from './replies.ts'
+import { preferredShard } from './route.ts'
+import { setFormats } from './row-types.ts'
+import { boundFormat, boundValue, failedLeaves, sendPayload, sendRewritten, settle } from './send.ts'
+import type { ShardLine } from './shard-line.ts'
 
 /**
  * Answers a query over several shards by gathering the rows that it reads, all of one moment, and having one Postgres run it
@@ -76,8 +76,8 @@ class RowsConsumer extends FrameConsumer<ExecEnd> {
 }
 
 /**
- * The client's own text is parsed and described first: what is wrong with it is told as if it had run as it is, and its columns
- * are said to be those of its tables. What fails after that is a matter of running it.
+ * The client's own text is parsed and described first: what is wrong with it is told as if it had run as it is, and its
+ * columns are said to be those of its tables. What fails after that is a matter of running it.
  */
 async function finish(
   ctx: ExecContext,
@@ -107,7 +107,7 @@ function ofFinish(error: PgError): PgError {
 }
 
 const BY_PRIMARY_KEY = {
-  what: 'GROUP BY a primary key, with columns of its table that cannot be grouped by, over several shards is not supported yet',
+  what: 'GROUP BY a primary key, with columns of its table that cannot be grouped by, over several shards is not supported',
   hint: 'Name the other columns in GROUP BY too.',
 }
 

@@ -76,7 +76,7 @@ export class GatheredRows {
 }
 
 const UNSAFE = {
-  what: 'a query that gathers a column of a type like arrays, domains or types of your own over several shards, while extra_float_digits, DateStyle or IntervalStyle is set such that text may lose something,',
+  what: 'gathering an array, a domain or a type of your own from several shards, with settings by which its text may lose something,',
   hint: "SET extra_float_digits = 1, DateStyle = 'ISO' and IntervalStyle = 'postgres'.",
 }
 
