@@ -76,10 +76,17 @@ export interface Relation {
   readonly primaryKey?: readonly string[]
   /** Views only: `pg_get_viewdef`. */
   readonly definition?: string
+  /**
+   * Somebody's transaction has locked this relation (or that one, under a view), so its definition could not be read:
+   * `resolve` throws.
+   */
+  readonly lockedBy?: number
 }
 
 export interface Catalog {
   readonly version: number
+  /** False: some of it was locked. It is read again soon, with the same version. Absent: true. */
+  readonly isWhole?: boolean
   readonly shardCount: number
   /** slot → shard, SLOT_COUNT long. */
   readonly slots: Uint16Array

@@ -2,6 +2,7 @@ import type { Catalog, Relation } from '../../sql/catalog.ts'
 import { type CodePiece, codeGraph } from '../../sql/code/code-graph.ts'
 import type { Procedures } from '../../sql/ends-transaction.ts'
 import { partialTables, tablesInFunctions } from './function-bodies.ts'
+import { RelationLocked } from './locked-relations.ts'
 
 export interface CatalogParts {
   readonly version: number
@@ -17,6 +18,13 @@ export interface CatalogParts {
   /** See `Catalog`. */
   readonly unlikeFunctions?: ReadonlySet<string>
   readonly equalitySchemas?: ReadonlySet<string>
+  readonly isWhole?: boolean
+}
+
+/** Who asks for what could not be read waits for its lock, and for the catalog that is read then. */
+function readable(relation: Relation | undefined): Relation | undefined {
+  if (relation?.lockedBy !== undefined) throw new RelationLocked(relation.name, relation.lockedBy)
+  return relation
 }
 
 /** The immutable value that the planner works with; `resolve` costs one or two Map look-ups a schema. */
@@ -27,14 +35,14 @@ export function makeCatalog(parts: CatalogParts): Catalog {
     schemas.set(relation.schema, names.set(relation.name, relation))
   }
   const resolve: Catalog['resolve'] = (schema, name, searchPath) => {
-    if (schema !== undefined) return schemas.get(schema)?.get(name)
+    if (schema !== undefined) return readable(schemas.get(schema)?.get(name))
     const system = parts.systemNames.has(name)
     // Not listed, pg_catalog comes first.
     if (system && !searchPath.includes('pg_catalog')) return undefined
     for (const candidate of searchPath) {
       if (system && candidate === 'pg_catalog') return undefined
       const found = schemas.get(candidate)?.get(name)
-      if (found !== undefined) return found
+      if (found !== undefined) return readable(found)
     }
     return undefined
   }
@@ -43,6 +51,7 @@ export function makeCatalog(parts: CatalogParts): Catalog {
   const inFunctions = tablesInFunctions(parts.functionBodies, parts.relations)
   return {
     version: parts.version,
+    isWhole: parts.isWhole ?? true,
     shardCount: parts.shardCount,
     slots: parts.slots,
     resolve,

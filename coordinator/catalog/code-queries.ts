@@ -1,4 +1,5 @@
-/** The code in the database, for `sql/code`: kind, name, language, text (NULL: nobody can look into it). */
+/** The code in the database, for `sql/code`: kind, name, language, text (NULL: nobody can look into it, or not now). */
+import type { LockedRelations } from './locked-relations.ts'
 
 /** Extensions whose functions leave nothing in a session, volatile ones included. */
 const HARMLESS =
@@ -14,13 +15,17 @@ const HARMLESS =
  * A function with settings of its own gives them back, but what it calls is planned under them. Postgres itself looks to
  * plans that were made under another search_path.
  */
-const SETTINGS_OF_ITS_OWN = `(SELECT 'set_config' FROM unnest(p.proconfig) AS own WHERE own NOT LIKE 'search\\_path=%' LIMIT 1)`
+const SETTINGS_OF_ITS_OWN = `(SELECT 'set_config' FROM unnest(p.proconfig) AS own
+  WHERE own NOT LIKE 'search\\_path=%' LIMIT 1)`
+
+const FUNCTION_TEXT = `concat_ws(' ', p.prosrc, pg_get_function_sqlbody(p.oid), pg_get_expr(p.proargdefaults, 0),
+  ${SETTINGS_OF_ITS_OWN})`
 
 /** Those of an extension are told by its name, or by their promise to change nothing. */
-const functionsSql = `
+const functionsSql = (locked: LockedRelations) => `
 SELECT 'function', p.proname, CASE WHEN l.lanname IN ('c', 'internal') THEN 'query' ELSE l.lanname END,
        CASE WHEN l.lanname NOT IN ('c', 'internal')
-         THEN concat_ws(' ', p.prosrc, pg_get_function_sqlbody(p.oid), pg_get_expr(p.proargdefaults, 0), ${SETTINGS_OF_ITS_OWN})
+         THEN ${locked.unless(locked.under('pg_proc', 'p.oid'), FUNCTION_TEXT)}
        WHEN p.provolatile = 'i' OR e.extname IN (${HARMLESS}) OR p.prokind = 'a' THEN ''
        END
 FROM pg_proc p
@@ -39,13 +44,15 @@ WHERE p.pronamespace <> 'pg_catalog'::regnamespace`
 const OF_USERS = `JOIN pg_namespace n ON n.oid = c.relnamespace
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'weft') AND n.nspname NOT LIKE 'pg\\_temp%'`
 
-const triggersSql = `
-SELECT 'write', c.relname, 'query', concat_ws(' ', p.proname, replace(pg_get_triggerdef(t.oid), 'EXECUTE FUNCTION', ''))
+const TRIGGER_TEXT = `concat_ws(' ', p.proname, replace(pg_get_triggerdef(t.oid), 'EXECUTE FUNCTION', ''))`
+
+const triggersSql = (locked: LockedRelations) => `
+SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), TRIGGER_TEXT)}
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid ${OF_USERS} JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE p.pronamespace <> 'pg_catalog'::regnamespace`
 
-const columnsSql = `
-SELECT 'write', c.relname, 'query', pg_get_expr(d.adbin, d.adrelid)
+const columnsSql = (locked: LockedRelations) => `
+SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), 'pg_get_expr(d.adbin, d.adrelid)')}
 FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid ${OF_USERS}
 UNION ALL
 SELECT kind, c.relname, 'query', concat(t.typname, ' ', elem.typname)
@@ -58,8 +65,10 @@ SELECT 'write', c.relname, 'query', 'nextval'
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid ${OF_USERS}
 WHERE a.attidentity <> '' AND NOT a.attisdropped`
 
-const constraintsSql = `
-SELECT 'write', c.relname, 'query', pg_get_expr(k.conbin, k.conrelid)
+const INDEX_TEXT = `concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid))`
+
+const constraintsSql = (locked: LockedRelations) => `
+SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), 'pg_get_expr(k.conbin, k.conrelid)')}
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid ${OF_USERS} WHERE k.contype = 'c'
 UNION ALL
 SELECT 'write', c.relname, 'query', quote_ident(child.relname)
@@ -70,18 +79,21 @@ SELECT 'type', t.typname, 'query', concat_ws(' ', pg_get_constraintdef(k.oid), t
 FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid
 WHERE t.oid >= 16384 AND k.contype = 'c'
 UNION ALL
-SELECT 'write', c.relname, 'query', concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid))
+SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), INDEX_TEXT)}
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid ${OF_USERS}
 WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL`
 
-const relationsSql = `
-SELECT kind, c.relname, 'query', pg_get_viewdef(c.oid)
-FROM pg_class c ${OF_USERS} CROSS JOIN unnest(ARRAY['read', 'write']) AS kind WHERE c.relkind IN ('v', 'm')
+const POLICY_TEXT = `concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))`
+
+const relationsSql = (locked: LockedRelations) => `
+SELECT kind, c.relname, 'query', ${locked.unless(locked.under('pg_rewrite', 'r.oid'), 'pg_get_viewdef(c.oid)')}
+FROM pg_class c ${OF_USERS} JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
+CROSS JOIN unnest(ARRAY['read', 'write']) AS kind WHERE c.relkind IN ('v', 'm')
 UNION ALL
-SELECT 'write', c.relname, 'sql', pg_get_ruledef(r.oid)
+SELECT 'write', c.relname, 'sql', ${locked.unless(locked.under('pg_rewrite', 'r.oid'), 'pg_get_ruledef(r.oid)')}
 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class ${OF_USERS} WHERE r.rulename <> '_RETURN'
 UNION ALL
-SELECT 'read', c.relname, 'sql', concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+SELECT 'read', c.relname, 'sql', ${locked.unless(locked.under('pg_policy', 'p.oid'), POLICY_TEXT)}
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid ${OF_USERS}
 UNION ALL
 SELECT kind, c.relname, 'query', quote_ident(child.relname)
@@ -105,13 +117,15 @@ UNION ALL
 SELECT 'any', '', 'query', p.proname FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc
 WHERE c.oid >= 16384 AND p.pronamespace <> 'pg_catalog'::regnamespace`
 
-export const codeSql = [
-  functionsSql,
-  aggregatesSql,
-  triggersSql,
-  columnsSql,
-  constraintsSql,
-  relationsSql,
-  typesSql,
-  anywhereSql,
-].join('\nUNION ALL')
+/** What is locked is left out, as nobody may wait for it here. */
+export const codeSql = (locked: LockedRelations): string =>
+  [
+    functionsSql(locked),
+    aggregatesSql,
+    triggersSql(locked),
+    columnsSql(locked),
+    constraintsSql(locked),
+    relationsSql(locked),
+    typesSql,
+    anywhereSql,
+  ].join('\nUNION ALL')

@@ -1,5 +1,5 @@
 import { slotTable } from '../../cluster/slots.ts'
-import { invariant } from '../../errors/pg-error.ts'
+import { invariant, PgError } from '../../errors/pg-error.ts'
 import { SetupError } from '../../errors/setup-error.ts'
 import { ALIKE } from '../../sql/analyze/functions.ts'
 import type { Catalog, Column, KeyType, Relation, RelationKind } from '../../sql/catalog.ts'
@@ -7,6 +7,7 @@ import type { CodePiece } from '../../sql/code/code-graph.ts'
 import { endsOfProcedures, type Procedure } from '../../sql/ends-transaction.ts'
 import { makeCatalog } from './catalog-value.ts'
 import { codeSql } from './code-queries.ts'
+import { LockedRelations, lockedRelationsSql } from './locked-relations.ts'
 import * as queries from './queries.ts'
 
 type Row = readonly (string | null)[]
@@ -27,42 +28,63 @@ export async function rowsOfEach(
   return results
 }
 
+/** Locks may be taken after the look at them. */
+const LOCK_TIMEOUT_MS = 100
+const LOCK_TRIES = 20
+
 const BEGIN = [
   'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
   // Names in view definitions and types come out qualified only when nothing is on the path.
   "SET LOCAL search_path = ''",
+  `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
+  lockedRelationsSql,
 ]
 
-const PARTS = {
+const partsSql = (locked: LockedRelations) => ({
   meta: queries.versionSql,
   slots: queries.slotsSql,
-  columns: queries.columnsSql,
-  relations: queries.relationsSql,
+  columns: queries.columnsSql(locked),
+  relations: queries.relationsSql(locked),
   equalitySchemas: queries.equalitySchemasSql,
   systemNames: queries.systemNamesSql,
   notImmutable: queries.notImmutableSql,
-  functions: queries.functionsSql,
-  code: codeSql,
-}
-type Parts = Readonly<Record<keyof typeof PARTS, readonly Row[]>>
+  functions: queries.functionsSql(locked),
+  code: codeSql(locked),
+})
+type Parts = Readonly<Record<keyof ReturnType<typeof partsSql>, readonly Row[]>>
 
 /**
- * Reads the whole catalog from the home shard, as of one moment. It opens and ends its own transaction; after a
- * failure the transaction is rolled back and the error thrown. All of it is one request where the connection can.
+ * Reads the catalog from the home shard, as of one moment: all that can be read without waiting for anybody's locks. It
+ * opens and ends its own transaction; after a failure the transaction is rolled back and the error thrown. Two requests
+ * where the connection can.
  */
 export async function loadCatalog(query: CatalogQuery, shardCount: number): Promise<Catalog> {
-  let results: readonly (readonly Row[])[]
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const { parts, isWhole } = await readParts(query)
+      return fromParts(parts, shardCount, isWhole)
+    } catch (error) {
+      const isLocked = error instanceof PgError && error.code === '55P03'
+      if (!isLocked || attempt === LOCK_TRIES) throw error
+    }
+  }
+}
+
+async function readParts(query: CatalogQuery): Promise<{ parts: Parts; isWhole: boolean }> {
   try {
-    results = await query([...BEGIN, ...Object.values(PARTS), 'COMMIT'])
+    const begun = await query(BEGIN)
+    const locked = new LockedRelations(begun.at(-1)!.map(([oid]) => oid!))
+    const sql = partsSql(locked)
+    const results = await query([...Object.values(sql), 'COMMIT'])
+    const parts = Object.fromEntries(Object.keys(sql).map((name, i) => [name, results[i]!]))
+    return { parts: parts as Parts, isWhole: locked.isEmpty }
   } catch (error) {
     await query(['ROLLBACK']).catch(() => {})
     throw error
   }
-  const entries = Object.keys(PARTS).map((name, i) => [name, results[BEGIN.length + i]!])
-  return fromParts(Object.fromEntries(entries) as Parts, shardCount)
 }
 
-function fromParts(parts: Parts, shardCount: number): Catalog {
+function fromParts(parts: Parts, shardCount: number, isWhole: boolean): Catalog {
   const version = Number(parts.meta[0]?.[0])
   invariant(Number.isSafeInteger(version), 'weft.meta has one row')
   const columns = groupColumns(parts.columns)
@@ -76,6 +98,7 @@ function fromParts(parts: Parts, shardCount: number): Catalog {
     unlikeFunctions: unlikeOf(parts.notImmutable),
     ...functionsOf(parts.functions),
     code: parts.code.map(toPiece),
+    isWhole,
   })
 }
 
@@ -162,15 +185,14 @@ function toColumn(row: Row): NumberedColumn {
 }
 
 function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): Relation {
-  const [oid, schema, name, relkind, declared, keyAttnum, keyType, colocation, definition, primaryKey] = row
+  const [oid, schema, name, relkind, declared, keyAttnum, keyType, colocation, definition, lockedBy, primaryKey] = row
   const base = {
     oid: Number(oid),
     schema: schema!,
     name: name!,
     columns: columns.get(oid!) ?? [],
-    ...(primaryKey === null || primaryKey === undefined
-      ? {}
-      : { primaryKey: JSON.parse(primaryKey) as string[] }),
+    ...(lockedBy == null ? {} : { lockedBy: Number(lockedBy) }),
+    ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }
   if (relkind === 'v') return { ...base, kind: 'view', definition: definition ?? '' }
   if (declared !== 'sharded') return { ...base, kind: (declared ?? 'local') as RelationKind }

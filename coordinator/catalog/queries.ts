@@ -1,13 +1,21 @@
 /** What the catalog is read with, on the home shard as the administrator, in one transaction with search_path = ''. */
+import type { LockedRelations } from './locked-relations.ts'
 
 export const versionSql = 'SELECT version FROM weft.meta'
 
 export const slotsSql = 'SELECT slot_from, slot_to, shard FROM weft.slots ORDER BY slot_from'
 
-/** oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition, primary key. */
-export const relationsSql = `
+const viewRule = `(SELECT rule.oid FROM pg_rewrite rule WHERE rule.ev_class = c.oid AND rule.rulename = '_RETURN')`
+
+/**
+ * oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition, and, where the
+ * definition or the columns' defaults cannot be read now, the relation that is locked; primary key.
+ */
+export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
-       CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END,
+       CASE WHEN c.relkind = 'v' THEN ${locked.unless(locked.under('pg_rewrite', viewRule), 'pg_get_viewdef(c.oid)')} END,
+       CASE WHEN c.relkind = 'v' THEN ${locked.under('pg_rewrite', viewRule)}
+            WHEN r.kind IS NOT NULL THEN ${locked.of('c.oid')} END,
        CASE WHEN r.relid IS NOT NULL THEN
          (SELECT json_agg(a.attname) FROM pg_constraint p
           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.conkey)
@@ -19,15 +27,17 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
   AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'`
 
+const DEFAULT_TEXT = 'pg_get_expr(d.adbin, d.adrelid)'
+
 /**
  * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
  * identity, sequence of the identity, typmod, collation of its own, type with its typmod. A sequence named by a constant
  * is a recorded dependency of the default; one named by an expression shows only in its text.
  */
-export const columnsSql = `
+export const columnsSql = (locked: LockedRelations): string => `
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypid, a.attnotnull,
-       pg_get_expr(d.adbin, d.adrelid),
-       coalesce(pg_get_expr(d.adbin, d.adrelid) ~* '\\mnextval\\M', false) OR EXISTS (
+       ${locked.unless(locked.of('c.oid'), DEFAULT_TEXT)},
+       coalesce(${locked.unless(locked.of('c.oid'), DEFAULT_TEXT)} ~* '\\mnextval\\M', false) OR EXISTS (
          SELECT FROM pg_depend dep JOIN pg_class s ON s.oid = dep.refobjid AND s.relkind = 'S'
          WHERE dep.classid = 'pg_attrdef'::regclass AND dep.objid = d.oid
            AND dep.refclassid = 'pg_class'::regclass),
@@ -61,14 +71,29 @@ WHERE o.oprname = '=' AND n.nspname <> 'pg_catalog'
 export const systemNamesSql = `
 SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')`
 
+/** Names of all that a function's parsed body uses, as if it wrote all of it. */
+const NAMES_USED = `(
+  SELECT concat('insert ', string_agg(concat_ws(' ', quote_ident(t.relname), quote_ident(f.proname)), ' '))
+  FROM pg_depend u
+  LEFT JOIN pg_class t ON u.refclassid = 'pg_class'::regclass AND t.oid = u.refobjid
+  LEFT JOIN pg_proc f ON u.refclassid = 'pg_proc'::regclass AND f.oid = u.refobjid
+  WHERE u.classid = 'pg_proc'::regclass AND u.objid = p.oid)`
+
+const bodyText = (locked: LockedRelations): string => {
+  const printed = 'concat(p.prosrc, pg_get_function_sqlbody(p.oid))'
+  return locked.isEmpty
+    ? printed
+    : `coalesce(${locked.unless(locked.under('pg_proc', 'p.oid'), printed)}, ${NAMES_USED})`
+}
+
 /**
  * Name, and what it runs: not of those in C, nor of an extension, which name no table of users. Of procedures their language
  * too; what one of an extension runs is not looked at.
  */
-export const functionsSql = `
+export const functionsSql = (locked: LockedRelations): string => `
 SELECT p.proname,
        CASE WHEN l.lanname NOT IN ('c', 'internal') AND d.objid IS NULL AND p.prokind <> 'a' THEN
-         concat(p.prosrc, pg_get_function_sqlbody(p.oid)) END,
+         ${bodyText(locked)} END,
        CASE WHEN p.prokind = 'p' THEN CASE WHEN d.objid IS NULL THEN l.lanname ELSE 'c' END END
 FROM pg_proc p
 JOIN pg_language l ON l.oid = p.prolang

@@ -7,11 +7,14 @@ import type { TypeNumbers } from './type-numbers.ts'
 const CATCH_UP_MS = 2_000
 const CATCH_UP_PAUSE_MS = 10
 const NUMBERS_WAIT_MS = 500
+/** To read what was locked, when the lock is gone. */
+const COMPLETE_AFTER_MS = 250
 
 /** The node's copy of the catalog: replaced as a whole, never changed. */
 export class CatalogStore {
   private value: Catalog
   private loading: Promise<void> | undefined
+  private completing: NodeJS.Timeout | undefined
   private readonly home: InternalConnection
   private readonly shardCount: number
   readonly typeNumbers: TypeNumbers
@@ -35,7 +38,9 @@ export class CatalogStore {
   ): Promise<CatalogStore> {
     const value = await load(home, shardCount)
     await typeNumbers.refresh()
-    return new CatalogStore(value, home, shardCount, typeNumbers)
+    const store = new CatalogStore(value, home, shardCount, typeNumbers)
+    store.take(value)
+    return store
   }
 
   get current(): Catalog {
@@ -62,10 +67,37 @@ export class CatalogStore {
   private async loadShared(minVersion: number): Promise<void> {
     await this.loading
     if (this.value.version >= minVersion) return
+    await this.load()
+  }
+
+  private load(): Promise<void> {
     this.loading ??= this.loadAll().finally(() => {
       this.loading = undefined
     })
+    return this.loading
+  }
+
+  private take(loaded: Catalog): void {
+    const { version, isWhole } = this.value
+    if (loaded.version > version || (loaded.version === version && isWhole === false)) this.value = loaded
+    if (this.value.isWhole === false) this.completeLater()
+  }
+
+  /** Until what was locked has been read, those who need it wait for the lock. */
+  private completeLater(): void {
+    if (this.completing !== undefined) return
+    this.completing = setTimeout(() => {
+      this.completing = undefined
+      // A shard that is away tells of its return.
+      this.again().catch(() => this.completeLater())
+    }, COMPLETE_AFTER_MS)
+    this.completing.unref()
+  }
+
+  /** Once more: what was locked may be free. */
+  async again(): Promise<void> {
     await this.loading
+    if (this.value.isWhole === false) await this.load()
   }
 
   private async loadAll(): Promise<void> {
@@ -75,7 +107,7 @@ export class CatalogStore {
     let timer: NodeJS.Timeout | undefined
     await Promise.race([numbers, new Promise((resolve) => (timer = setTimeout(resolve, NUMBERS_WAIT_MS)))])
     clearTimeout(timer)
-    if (catalog.version > this.value.version) this.value = catalog
+    this.take(catalog)
   }
 
   private async raise(minVersion: number): Promise<void> {

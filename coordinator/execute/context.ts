@@ -34,6 +34,8 @@ export interface CatalogSource {
   readonly typeNumbers: LineNumbers
   /** Loads again until the version is at least `minVersion`. */
   reload(minVersion: number): Promise<Catalog>
+  /** Reads what was locked, if it is free now. */
+  again(): Promise<void>
 }
 
 /** What all sessions of a node share. */

@@ -37,6 +37,10 @@ export function refuseTooLong(bytes: number): void {
   if (bytes > STATEMENT_BYTES_MAX) throw weftError('statement_too_long', { bytes, max: STATEMENT_BYTES_MAX })
 }
 
+/** Plans are kept by it. What was planned while a part of the catalog could not be read goes when all of it is there. */
+export const planVersion = ({ version, isWhole }: Catalog): number =>
+  isWhole === false ? version - 0.5 : version
+
 /** Version of a cache scope that the cache has let go of. */
 const LET_GO = -1
 
@@ -58,14 +62,15 @@ export class Planner {
 
   /** Interned: sessions with the same catalog version and search path share one scope, and so their plans. */
   scope(catalog: Catalog, searchPath: readonly string[]): PlanScope {
-    if (catalog.version !== this.scopesVersion) {
+    const version = planVersion(catalog)
+    if (version !== this.scopesVersion) {
       this.scopes = new Map()
-      this.scopesVersion = catalog.version
+      this.scopesVersion = version
     }
     const key = JSON.stringify(searchPath)
     const known = this.scopes.get(key)
     if (known !== undefined && known.catalog === catalog && known.cache?.version !== LET_GO) return known
-    const cache = this.cache.scope(catalog.version, searchPath)
+    const cache = this.cache.scope(version, searchPath)
     const scope: PlanScope = { catalog, searchPath, tempTables: NO_TEMP_TABLES, cache, key }
     this.scopes.set(key, scope)
     return scope

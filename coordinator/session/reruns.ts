@@ -1,7 +1,10 @@
-import type { Execution } from '../execute/context.ts'
+import { RelationLocked } from '../catalog/locked-relations.ts'
+import { type Execution, HOME } from '../execute/context.ts'
 import { rollbackTransaction } from '../execute/end-transaction.ts'
+import { needsNoMap } from '../execute/map-change.ts'
 import type { PlanScope } from '../execute/planner.ts'
 import { hasLapsed, isStaleMap, mayPlanAgain, mayRunAsItIs } from '../execute/run-again.ts'
+import { SessionRunner } from '../execute/session-runner.ts'
 import type { ClientSession } from './client-session.ts'
 import type { SlowPath } from './slow-path.ts'
 
@@ -22,10 +25,7 @@ export class Reruns {
   async untilDone(make: (scope: PlanScope) => Execution, alone: boolean): Promise<Execution> {
     const { session } = this
     for (let attempt = 0; ; attempt++) {
-      const scope = await this.slow.scope()
-      const { version } = session.node.catalogs.current
-      session.planVersion = version
-      const exec = make(scope)
+      const { exec, version } = await this.planned(make)
       const said = session.out.pushedBytes
       const { writes } = session
       try {
@@ -37,6 +37,24 @@ export class Reruns {
         if (isOver || why === undefined || (why === 'cut' && attempt >= CUT_RETRIES)) throw error
         await this.beginAnew(alone)
         if (why === 'map') await session.node.catalogs.reload(version + 1)
+      }
+    }
+  }
+
+  /** A statement of relations that nobody could look at is planned when it can be. */
+  private async planned(
+    make: (scope: PlanScope) => Execution,
+  ): Promise<{ exec: Execution; version: number }> {
+    const { session } = this
+    for (;;) {
+      const scope = await this.slow.scope()
+      const { version } = session.node.catalogs.current
+      session.planVersion = version
+      try {
+        return { exec: make(scope), version }
+      } catch (error) {
+        if (!(error instanceof RelationLocked)) throw error
+        await this.readWhenFree(error)
       }
     }
   }
@@ -64,11 +82,28 @@ export class Reruns {
       try {
         return await work()
       } catch (error) {
+        if (error instanceof RelationLocked) {
+          await this.readWhenFree(error)
+          continue
+        }
         if (session.closed || !mayPlanAgain(error)) throw error
         await this.beginAnew(false)
         await session.node.catalogs.reload(version + 1)
       }
     }
+  }
+
+  /**
+   * Waits for the lock as the statement would, with its limits and in sight of Postgres' deadlock detector; a transaction
+   * then reads the catalog itself, since the lock may be its own.
+   */
+  private async readWhenFree({ lockedBy }: RelationLocked): Promise<void> {
+    const { session } = this
+    if (session.hasTransactionSnapshots) await session.needTransaction()
+    needsNoMap(session)
+    await new SessionRunner(session).query(HOME, `SELECT pg_catalog.pg_relation_size(${lockedBy})`)
+    if (session.tx.isOpen) session.tx.catalogDirty = true
+    else await session.node.catalogs.again()
   }
 
   private async beginAnew(alone: boolean): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Catalog } from '../../sql/catalog.ts'
 import type { CatalogSource, SessionState } from '../execute/context.ts'
-import type { Planner, PlanScope } from '../execute/planner.ts'
+import { type Planner, type PlanScope, planVersion } from '../execute/planner.ts'
 
 /** Under what a session's statements are planned: the catalog, its search path, its temporary tables. */
 export class SessionScope {
@@ -57,5 +57,5 @@ export class SessionScope {
 }
 
 function isLive(scope: PlanScope, catalog: Catalog): boolean {
-  return scope.catalog === catalog && scope.cache?.version === catalog.version
+  return scope.catalog === catalog && scope.cache?.version === planVersion(catalog)
 }

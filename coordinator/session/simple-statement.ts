@@ -2,6 +2,7 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { Lexed } from '../../sql/lex/lexed.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
+import { RelationLocked } from '../catalog/locked-relations.ts'
 import type { CoordinatorNode, Execution } from '../execute/context.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
 
@@ -15,6 +16,7 @@ export function moved(error: unknown, text: string, start: number): unknown {
 /** What the client is told of whatever went wrong. */
 export function worded(log: CoordinatorNode['log'], error: unknown): PgError {
   if (error instanceof PgError) return error
+  if (error instanceof RelationLocked) return error.asPgError()
   // Planning walks the syntax tree by recursion.
   if (error instanceof RangeError) return weftError('statement_too_complex', {}, error)
   log.error({ err: error }, 'internal error in a session')

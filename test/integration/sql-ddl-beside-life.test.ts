@@ -72,6 +72,44 @@ test('a statement that does not end: DDL waits for it, nobody else does', async 
   expect(await rows(late, 'SELECT count(n) FROM t')).toEqual([['0']])
 })
 
+test('a table that a transaction has locked holds up those who use it, and nobody else, when the map changes', async () => {
+  const [holder, admin] = await Promise.all([connect(), connect()])
+  await admin.query(`
+    CREATE TABLE books (id int DEFAULT 40 + 2, pages int CHECK (pages > 0), PRIMARY KEY (id));
+    CREATE INDEX ON books ((pages + 1));
+    CREATE VIEW long_books AS SELECT id FROM books WHERE pages > 9;
+    CREATE RULE nothing AS ON DELETE TO books DO INSTEAD NOTHING;
+    CREATE FUNCTION count_books() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM books; END;
+    CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE TRIGGER noted BEFORE INSERT ON books FOR EACH ROW WHEN (NEW.id > 0) EXECUTE FUNCTION noted();
+    CREATE TABLE other (a int)`)
+  await admin.query(`CREATE TABLE spread (k int, v int DEFAULT 1 + 1) WITH (shard_key = 'k')`)
+  await admin.query(`CREATE TABLE t (id bigint PRIMARY KEY) WITH (shard_key = 'id')`)
+  await holder.query('BEGIN')
+  await holder.query('LOCK TABLE books, spread IN ACCESS EXCLUSIVE MODE')
+  await admin.query('ALTER TABLE t ADD COLUMN v int')
+  await admin.query('INSERT INTO t VALUES (1), (2), (3)')
+  const late = await connect()
+  expect(await rows(late, 'SELECT count(*) FROM t')).toEqual([['3']])
+  expect(await rows(late, 'SELECT count(*) FROM other')).toEqual([['0']])
+  await late.query(`SET lock_timeout = '20ms'`)
+  const waits = ['SELECT FROM long_books', 'INSERT INTO spread (k) VALUES (1)', 'SELECT count_books()']
+  for (const text of waits) {
+    const refused = await late.query(text).catch((error: pg.DatabaseError) => [error.code, error.message])
+    expect(refused, text).toEqual(['55P03', 'canceling statement due to lock timeout'])
+  }
+  await late.query('RESET lock_timeout')
+  const waiting = rows(late, 'INSERT INTO spread (k) VALUES (7) RETURNING v')
+  // What it has locked itself is there for it.
+  await holder.query('INSERT INTO books (pages) VALUES (10)')
+  await holder.query('INSERT INTO spread (k) VALUES (8)')
+  expect(await rows(holder, 'SELECT id, count_books() FROM long_books')).toEqual([[42, '1']])
+  await holder.query('COMMIT')
+  expect(await waiting).toEqual([[2]])
+  expect(await rows(late, 'SELECT id FROM long_books')).toEqual([[42]])
+  expect(await rows(late, 'SELECT k, v FROM spread WHERE k = 8')).toEqual([[8, 2]])
+})
+
 test('logins, scatter reads and writes, and other DDL go on beside DDL; nobody hears of a changed map', async () => {
   const admin = await connect()
   await admin.query(`CREATE TABLE t (id bigint PRIMARY KEY, v int) WITH (shard_key = 'id')`)
