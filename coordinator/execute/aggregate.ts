@@ -95,7 +95,11 @@ function combineStatement(
       return `(${values.join(', ')})`
     }),
   )
-  const sql = plan.combineSql.replaceAll('__WEFT_PARTIALS__', () => `(VALUES ${rows.join(', ')})`)
+  const nothing = `(${types.map((type) => `NULL::${type}`).join(', ')})`
+  const values = rows.length > 0 ? rows.join(', ') : nothing
+  const combined = plan.combineSql.replaceAll('__WEFT_PARTIALS__', () => `(VALUES ${values})`)
+  // LIMIT or OFFSET left every shard without its one row.
+  const sql = rows.length > 0 ? combined : `${combined} LIMIT 0`
   return Buffer.concat([
     parse('', sql),
     bind({ params, paramFormats, resultFormats: exec.bind?.resultFormats ?? [] }),

@@ -29,7 +29,7 @@ interface Piece {
 export function planAggregate(a: Analysis, text: string): Aggregated {
   const select = a.block.node as SelectStmt
   const { scope } = a.block
-  const other = otherShape(a.block.shape)
+  const other = otherShape(a.block.shape, select)
   if (other !== undefined) return { kind: 'obstacle', what: other }
   if (!scope || a.block.ctes.length > 0) return { kind: 'obstacle', what: 'an aggregate with a WITH clause' }
   const targets = (select.targetList ?? []).map((node) => as(node, 'ResTarget')!)
@@ -42,15 +42,20 @@ export function planAggregate(a: Analysis, text: string): Aggregated {
   return { kind: 'plan', plan: assemble(select, targets, pieces, text) }
 }
 
-function otherShape(shape: Shape): string | undefined {
+function otherShape(shape: Shape, select: SelectStmt): string | undefined {
   if (shape.group) return 'GROUP BY'
   if (shape.having) return 'HAVING'
   if (shape.distinct) return 'DISTINCT'
   if (shape.window) return 'a window function'
   if (shape.order) return 'ORDER BY with an aggregate'
-  if (shape.limit) return 'LIMIT with an aggregate'
+  if (shape.limit && !limitsAlike(select)) return 'a LIMIT that is computed, with an aggregate'
   if (shape.setReturning !== undefined) return `${shape.setReturning}() in the select list`
   return shape.aggregate === undefined ? 'this statement' : undefined
+}
+
+/** The one row of every shard, and so the one of all of them, is there or is not. */
+function limitsAlike({ limitCount, limitOffset }: SelectStmt): boolean {
+  return [limitCount, limitOffset].every((n) => n === undefined || as(n, 'A_Const') || as(n, 'ParamRef'))
 }
 
 /** The aggregate calls of one output column, or what is not supported in it. */

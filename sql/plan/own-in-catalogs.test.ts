@@ -15,6 +15,9 @@ test('own constraint: lists of constraints are read without it, under the names 
   expect(withoutOwnConstraints('SELECT 1 FROM information_schema.check_constraints')).toBe(
     `SELECT 1 FROM ${list('information_schema.check_constraints', 'constraint_name')} AS check_constraints`,
   )
+  expect(withoutOwnConstraints('SELECT * FROM "pg_catalog"."pg_constraint" "c", "pg_constraint"')).toBe(
+    `SELECT * FROM ${constraints} "c", ${constraints} AS pg_constraint`,
+  )
   expect(withoutOwnConstraints('SELECT c.tableoid FROM pg_constraint AS c')).toBe(
     `SELECT c.tableoid FROM ${list('pg_catalog.pg_constraint', 'conname', 'tableoid, *')} AS c`,
   )
@@ -26,6 +29,7 @@ test('own constraint: names of others, system columns and pg_dump: as written', 
     'SELECT * FROM mine.pg_constraint',
     'WITH pg_constraint AS (SELECT 1) SELECT * FROM pg_constraint',
     'SELECT ctid FROM pg_constraint',
+    'SELECT * FROM "PG_CONSTRAINT"',
     "SELECT 1 FROM unnest('{1}'::oid[]) AS src(tbloid) JOIN pg_constraint co ON (src.tbloid = co.conrelid)",
   ]) {
     expect(withoutOwnConstraints(text), text).toBeUndefined()

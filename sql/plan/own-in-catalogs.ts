@@ -4,7 +4,7 @@
  */
 import { SLOT_GUARD } from '../install/slot-guard.ts'
 import { edited, joined } from './edited-text.ts'
-import { nextToken, type TextToken } from './text-scan.ts'
+import { nextName, nextToken, type TextToken } from './text-scan.ts'
 
 /** Relations that list constraints, by schema: the column with the constraint's name. */
 const LISTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -34,7 +34,7 @@ export function withoutOwnConstraints(text: string): string | undefined {
 function* lists(text: string) {
   const columns = /\btableoid\b/i.test(text) ? 'tableoid, *' : '*'
   const before: TextToken[] = []
-  for (let t = nextToken(text, 0); t; t = nextToken(text, t.end)) {
+  for (let t = nextName(text, 0); t; t = nextName(text, t.end)) {
     const place = listAt(text, t, before)
     if (place !== undefined) {
       const { start, name, column } = place

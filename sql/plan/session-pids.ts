@@ -13,7 +13,7 @@ import { backendsInCode } from './code-of-backends.ts'
 import type { Known } from './known.ts'
 import { aliasFollows } from './own-in-catalogs.ts'
 import type { Plan, SessionPidsPlan } from './plan.ts'
-import { closing, nextToken, type TextToken } from './text-scan.ts'
+import { closing, nextName, nextToken, type TextToken } from './text-scan.ts'
 
 const FUNCTIONS: Readonly<Record<string, Known>> = {
   PG_BACKEND_PID: 'pid',
@@ -109,7 +109,7 @@ type Place = SessionPidsPlan['places'][number]
 function placesIn(text: string): Place[] {
   const places: Place[] = []
   const before: TextToken[] = []
-  for (let t = nextToken(text, 0); t; t = nextToken(text, t.end)) {
+  for (let t = nextName(text, 0); t; t = nextName(text, t.end)) {
     places.push(...placesAt(text, t, before))
     before.push(t)
     if (before.length > 3) before.shift()

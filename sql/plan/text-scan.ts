@@ -27,6 +27,15 @@ export function nextToken(text: string, from: number): TextToken | undefined {
   return { start, end, word: word === '' && end === start + 1 ? text.charAt(start) : word }
 }
 
+const PLAIN_IN_QUOTES = /^"([a-z_]+)"$/
+
+/** The next token; a quoted name that means the same without its quotes is a word too, as ORMs write all of theirs. */
+export function nextName(text: string, from: number): TextToken | undefined {
+  const token = nextToken(text, from)
+  const quoted = token && PLAIN_IN_QUOTES.exec(text.slice(token.start, token.end))
+  return quoted ? { ...token, word: quoted[1]!.toUpperCase() } : token
+}
+
 function matchEnd(pattern: RegExp, text: string, at: number): number {
   pattern.lastIndex = at
   return pattern.test(text) ? pattern.lastIndex : -1

@@ -280,6 +280,22 @@ SELECT * FROM orders WHERE customer_id = $1 AND qty = $2 ORDER BY id;
 -- params: 2::int8
 SELECT count(*), sum(qty) FROM orders WHERE customer_id <> $1;
 
+-- params: 1::int8 | 1::int8 | 0::int8
+SELECT count(*), sum(qty) FROM orders WHERE customer_id <> $1 LIMIT $2 OFFSET $3;
+
+-- params: 1::int8 | 1::int8
+SELECT count(*), sum(qty) FROM orders WHERE customer_id <> $1 OFFSET $2;
+
+SELECT max(placed), avg(price), max(note) FROM orders LIMIT 0;
+
+SELECT count(*) FROM orders LIMIT ALL OFFSET 0;
+
+SELECT count(*) FROM orders LIMIT 1 OFFSET NULL;
+
+SELECT count(*) FROM orders FETCH FIRST ROW ONLY;
+
+SELECT count(*) FROM orders LIMIT -1;
+
 -- params: 3::int4 | 1::int8
 SELECT sum(qty * $1) FROM orders WHERE customer_id > $2;
 
