@@ -48,6 +48,8 @@ export function makeCatalog(parts: CatalogParts): Catalog {
   }
   // Local tables of any name resolve as an unknown one does; only these can be shadowed.
   const plannedNames = new Set(parts.relations.filter((r) => r.kind !== 'local').map((r) => r.name))
+  const locked = parts.relations.filter((r) => r.kind === 'view' && r.lockedBy !== undefined)
+  const lockedViews = new Map(locked.map((r) => [r.name, r]))
   const inFunctions = tablesInFunctions(parts.functionBodies, parts.relations)
   return {
     version: parts.version,
@@ -62,6 +64,10 @@ export function makeCatalog(parts: CatalogParts): Catalog {
     isUserFunction: (name) => parts.functionBodies.has(name),
     ...(parts.procedures === undefined ? {} : { procedures: parts.procedures }),
     ...(parts.code === undefined ? {} : { code: codeGraph(parts.code, partialTables(parts.relations)) }),
-    tableInFunction: (name) => inFunctions.get(name),
+    tableInFunction: (name) => {
+      const table = inFunctions.get(name)
+      if (table !== undefined) readable(lockedViews.get(table))
+      return table
+    },
   }
 }

@@ -42,9 +42,10 @@ export function partialTables(relations: readonly Relation[]): PartialTables {
   return { sharded: withViews(relations), references }
 }
 
-/** Names of the sharded tables and of the views over them. */
+/** Names of the sharded tables and of the views over them, those among them of which nobody knows now what they are over. */
 function withViews(relations: readonly Relation[]): readonly string[] {
-  const names = relations.filter((r) => r.kind === 'sharded').map((r) => r.name)
+  const isOne = (r: Relation) => r.kind === 'sharded' || (r.kind === 'view' && r.lockedBy !== undefined)
+  const names = relations.filter(isOne).map((r) => r.name)
   const views = relations.flatMap((r) =>
     r.kind === 'view' ? [{ name: r.name, ...toText(r.definition ?? '') }] : [],
   )
