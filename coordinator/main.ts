@@ -107,7 +107,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const planner = new Planner(options.planCache ?? PLAN_CACHE)
 
   const onSession = (context: SessionContext): void => {
-    if (context.database !== options.database) return refuseDatabase(context)
+    if (context.database !== options.database) return refuseDatabase(context, options.database)
     const sessionId = context.pid
     let session: ClientSession
     const onClosed = () => sessions.delete(session)
@@ -301,14 +301,14 @@ async function lookupRole(home: InternalConnection, user: string): Promise<RoleL
   }
 }
 
-function refuseDatabase(context: SessionContext): void {
+function refuseDatabase(context: SessionContext, served: string): void {
   refuse(
     context,
     new PgError({
       severity: 'FATAL',
       code: '3D000',
       message: `database "${context.database}" does not exist`,
-      hint: 'A Weft cluster serves one database; its name is in the configuration (weft dev: the name it prints).',
+      hint: `A Weft cluster serves one database: "${served}".`,
     }),
   )
 }

@@ -185,7 +185,19 @@ function toColumn(row: Row): NumberedColumn {
 }
 
 function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): Relation {
-  const [oid, schema, name, relkind, declared, keyAttnum, keyType, colocation, definition, lockedBy, primaryKey] = row
+  const [
+    oid,
+    schema,
+    name,
+    relkind,
+    declared,
+    keyAttnum,
+    keyType,
+    colocation,
+    definition,
+    lockedBy,
+    primaryKey,
+  ] = row
   const base = {
     oid: Number(oid),
     schema: schema!,

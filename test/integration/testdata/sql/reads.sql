@@ -284,6 +284,7 @@ SELECT count(*), sum(qty) FROM orders WHERE customer_id <> $1;
 SELECT count(*), sum(qty) FROM orders WHERE customer_id <> $1 LIMIT $2 OFFSET $3;
 
 -- params: 1::int8 | 1::int8
+-- refused
 SELECT count(*), sum(qty) FROM orders WHERE customer_id <> $1 OFFSET $2;
 
 SELECT max(placed), avg(price), max(note) FROM orders LIMIT 0;
@@ -729,6 +730,8 @@ SELECT json_agg(id) FROM customers WHERE id = 3;
 SELECT count(*) FROM orders LIMIT 1;
 
 SELECT count(*) FROM orders LIMIT 0;
+
+SELECT count(*) FROM orders LIMIT (SELECT 1);
 
 SELECT count(*) FROM orders ORDER BY 1;
 
