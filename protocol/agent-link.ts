@@ -80,6 +80,8 @@ export interface ExecRequest {
   readonly unsettles?: boolean | undefined
   /** Runs on the backend that the session holds as it is: a look at what its statements have left there. */
   readonly asItIs?: boolean | undefined
+  /** What it may do to the values of sequences that a session remembers: a mask of SEQUENCES; absent: nothing. */
+  readonly sequences?: number | undefined
   /**
    * 0: forward every reply byte. Otherwise a mask of SWALLOW bits: the agent leaves those replies out.
    */
@@ -111,6 +113,22 @@ export interface ExecRequest {
 export const SWALLOW_PARSE_COMPLETE = 1
 export const SWALLOW_BIND_COMPLETE = 2
 export const SWALLOW_NO_DATA = 4
+
+/** What `lastval` and `currval` tell, as an exec may change it or ask for it. */
+export const SEQUENCES = {
+  /** It may draw from a sequence, or set one. */
+  draws: 1,
+  /** It may ask what the session has drawn. */
+  reads: 2,
+  /** Code asks Postgres itself, and not the functions of schema weft. */
+  readsInCode: 16,
+  /** The coordinator has drawn for the session, which Postgres does not know of. */
+  drawnElsewhere: 32,
+  /** From here on the session has drawn nothing. */
+  forgets: 4,
+  /** It draws for the session, which has the values by itself: those left in the backend are nobody's. */
+  uses: 8,
+} as const
 
 /** Where a session's replies go. All calls come in order; `data` with `ready !== 0` or `failed` ends an exec. */
 export interface ReplySink {

@@ -40,7 +40,7 @@ const plan = (format: 'text' | 'csv'): CopyPlan => ({
   kind: 'copy',
   tag: 'COPY',
   access: 'write',
-  effects: { pins: false, mayUnpin: false, taintsBackend: false, leaves: 0 },
+  effects: { pins: false, mayUnpin: false, taintsBackend: false, leaves: 0, sequences: 0 },
   returnsRows: false,
   paramCount: 0,
   generic: false,

@@ -51,9 +51,13 @@ SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), TRIGGER_
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid ${OF_USERS} JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE p.pronamespace <> 'pg_catalog'::regnamespace`
 
+/** What the coordinator draws for them. */
+const DRAWN = 'EXISTS (SELECT FROM weft.relation r WHERE r.relid = c.oid)'
+
 const columnsSql = (locked: LockedRelations) => `
 SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), 'pg_get_expr(d.adbin, d.adrelid)')}
 FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid ${OF_USERS}
+WHERE NOT (pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\\(''([^'']|'''')*''::regclass\\)$' AND ${DRAWN})
 UNION ALL
 SELECT kind, c.relname, 'query', concat(t.typname, ' ', elem.typname)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ${OF_USERS}
@@ -63,7 +67,7 @@ WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384
 UNION ALL
 SELECT 'write', c.relname, 'query', 'nextval'
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid ${OF_USERS}
-WHERE a.attidentity <> '' AND NOT a.attisdropped`
+WHERE a.attidentity <> '' AND NOT a.attisdropped AND NOT ${DRAWN}`
 
 const INDEX_TEXT = `concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid))`
 

@@ -12,6 +12,7 @@ import type { SessionSettings } from '../settings/settings.ts'
 import type { TimeLimits } from '../settings/time-limits.ts'
 import type { Causal } from './causal.ts'
 import type { ClientOutput } from './client-output.ts'
+import type { DrawnValues } from './drawn-values.ts'
 import type { KeySlots } from './key-slots.ts'
 import type { OpenPortal } from './open-portal.ts'
 import type { LineNumbers } from './row-types.ts'
@@ -114,6 +115,10 @@ export interface SessionState {
   cursorsLeave: Effects
   /** What fetching from the open cursors may read. */
   cursorsReach: Reach | undefined
+  /** What the statement under way may do with sequences, and fetching from the open cursors (`SessionEffects`). */
+  sequences: number
+  cursorSequences: number
+  readonly drawn: DrawnValues
   /** The session has seeded random(), on a backend that it keeps. */
   seeded: boolean
   /** Names of the session's temporary relations. */

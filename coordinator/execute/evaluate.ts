@@ -1,3 +1,4 @@
+import { SEQUENCES } from '../../protocol/agent-link.ts'
 import { parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
@@ -40,9 +41,16 @@ export async function evaluateFills(
     const text = `(${f.expression})::text`
     return lists[i] === undefined ? text : `CASE WHEN (${lists[i]})[weft_row] THEN ${text} END`
   })
-  const sql = `SELECT ${columns.join(', ')} FROM generate_series(1, ${rows.length}) AS weft_row`
-  const answer = await queryShard(ctx, ctx.line(HOME), sql, [], { writes: true })
-  return answer.rows.map((row) => row.map((value) => value?.toString('utf8') ?? null))
+  const { drawn } = ctx.state
+  const expressions = fill.map((f) => f.expression)
+  const sequences = drawn.maskFor(expressions)
+  const isKnown = sequences === SEQUENCES.uses
+  const asked = isKnown ? [...columns, ...drawn.oidsOf(expressions)] : columns
+  const sql = `SELECT ${asked.join(', ')} FROM generate_series(1, ${rows.length}) AS weft_row`
+  const answer = await queryShard(ctx, ctx.line(HOME), sql, [], { writes: true, sequences })
+  const texts = answer.rows.map((row) => row.map((value) => value?.toString('utf8') ?? null))
+  if (isKnown) drawn.note(expressions, texts)
+  return texts
 }
 
 /**

@@ -26,6 +26,12 @@ function leavesOf({ state }: ExecContext, plan: Plan): Effects {
   return state.cursorsLeave
 }
 
+function sequencesOf({ state }: ExecContext, { kind, effects }: Plan): number {
+  if (kind !== 'cursor') return effects.sequences
+  state.cursorSequences |= effects.sequences
+  return state.cursorSequences
+}
+
 /**
  * Runs one statement and gives its answer to the client; its CommandComplete is held back in `ctx.out` until the
  * caller has committed what belongs to it. Rejects with the client's error.
@@ -34,6 +40,7 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   const { plan } = exec
   ctx.state.leaving |= leavesOf(ctx, plan)
   if (plan.times !== undefined && needsOneTime(ctx, exec)) return ctx.runTimed(exec, plan.times)
+  ctx.state.sequences = sequencesOf(ctx, plan)
   const reach = reachOf(ctx, plan)
   if (reach === undefined || plan.kind === 'ddl') return runPortal(ctx, exec)
   return runReaching(ctx, plan, reach, () => runPortal(ctx, exec))

@@ -28,6 +28,8 @@ export interface SendOptions {
   readonly pins?: boolean
   /** See ExecRequest; it depends on no shard map. */
   readonly asItIs?: boolean
+  /** See ExecRequest; default: what the statement under way may do. */
+  readonly sequences?: number
   /** False: runs beside the transaction, on whatever backend is free. Default: the shard joins it. */
   readonly joins?: boolean
   /** False: shows nothing of the data, so that it neither waits for what the session has seen nor adds to it. */
@@ -51,6 +53,8 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   request.asItIs = options.asItIs
   request.taints = options.taints === true || ctx.tx.tainted
   request.unsettles = options.unsettles
+  request.sequences = options.sequences ?? ctx.state.sequences
+  if (request.sequences !== 0) request.sequences = ctx.state.drawn.on(line, request.sequences)
   request.swallow = 0
   request.needs = undefined
   request.cut = line.cutWait === undefined ? undefined : cutFor(ctx, options)

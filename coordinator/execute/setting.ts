@@ -13,6 +13,7 @@ import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
 import { CONSISTENT_READS, readsConsistently } from '../settings/consistent-reads.ts'
 import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT, keepBackends } from '../settings/time-limits.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
+import { discardSequences } from './discard-sequences.ts'
 import { settleAll } from './forward.ts'
 import { queryShard, settle, simpleQuery } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
@@ -39,8 +40,10 @@ export async function runSetting(ctx: ExecContext, exec: Execution, plan: Settin
       return discardAll(ctx, plan)
     case 'set-constraints':
       return setConstraints(ctx, exec, plan)
-    case 'discard-plans':
     case 'discard-sequences':
+      await discardSequences(ctx)
+      return ctx.out.hold(commandComplete(plan.tag))
+    case 'discard-plans':
       return ctx.out.hold(commandComplete(plan.tag))
     case 'discard-temp':
       if (ctx.line(HOME).kept) await runOn(ctx, ctx.line(HOME), exec.text)

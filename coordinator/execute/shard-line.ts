@@ -88,6 +88,7 @@ export class ShardLine implements ReplySink {
       taints: false,
       unsettles: undefined,
       asItIs: undefined,
+      sequences: 0,
       commits: undefined,
       swallow: 0,
       cut: undefined,

@@ -94,6 +94,7 @@ export class DirectPath implements ReplyConsumer {
     request.taints = tx.tainted
     request.unsettles = undefined
     request.asItIs = undefined
+    request.sequences = 0
     request.swallow = 0
     request.commits = undefined
     request.access = verb === 'commit' ? 'commit' : 'read'
@@ -171,6 +172,8 @@ export class DirectPath implements ReplyConsumer {
     request.taints = tx.tainted
     request.unsettles = undefined
     request.asItIs = undefined
+    const { sequences } = plan.effects
+    request.sequences = sequences === 0 ? 0 : session.state.drawn.on(line, sequences)
     request.swallow = 0
     this.commits = tx.kind === 'none' && plan.access === 'write'
     return line

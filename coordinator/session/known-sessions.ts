@@ -35,6 +35,8 @@ export class KnownSessions {
     switch (known) {
       case 'pid':
         return String(this.session.sessionId)
+      case 'drawn':
+        return this.session.state.drawn.json()
       case 'sessions':
         return JSON.stringify(await this.rightsByPid())
       case 'waits':

@@ -24,7 +24,7 @@ const EMPTY: EmptyPlan = {
   kind: 'empty',
   tag: '',
   access: 'read',
-  effects: { pins: false, mayUnpin: false, taintsBackend: false, leaves: 0 },
+  effects: { pins: false, mayUnpin: false, taintsBackend: false, leaves: 0, sequences: 0 },
   returnsRows: false,
   paramCount: 0,
   generic: true,

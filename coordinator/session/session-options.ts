@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { BackendIdentity } from '../../protocol/agent-link.ts'
 import type { BoundNames, CoordinatorNode, SessionState } from '../execute/context.ts'
+import { DrawnValues } from '../execute/drawn-values.ts'
 import type { Planner } from '../execute/planner.ts'
 
 /** What the listener knows of a client that has authenticated. */
@@ -33,6 +34,9 @@ export function initialState({ user, database }: SessionOptions, bound: BoundNam
     leaving: 0,
     cursorsLeave: 0,
     cursorsReach: undefined,
+    sequences: 0,
+    cursorSequences: 0,
+    drawn: new DrawnValues(),
     seeded: false,
     tempTables: new Set(),
     cursors: new Map(),

@@ -9,6 +9,7 @@ import { lexStatement } from '../../sql/lex/scan.ts'
 import type { ParsedStatement } from '../../sql/parse/parse.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import type { Execution } from '../execute/context.ts'
+import { discardSequences } from '../execute/discard-sequences.ts'
 import { commitTransaction, rollbackTransaction } from '../execute/end-transaction.ts'
 import { needsNoMap } from '../execute/map-change.ts'
 import { lockBeforeSnapshot } from '../execute/open-snapshot.ts'
@@ -296,6 +297,7 @@ export class SlowPath {
     }
     state.cursorsLeave = NO_EFFECTS
     state.cursorsReach = undefined
+    state.cursorSequences = 0
   }
 
   /** The transaction is over on every shard. */
@@ -354,6 +356,7 @@ export class SlowPath {
     session.settings.discardAll()
     session.state.cursors.clear()
     await this.pins.release()
+    await discardSequences(session)
     this.parameters.refresh()
   }
 

@@ -52,7 +52,7 @@ function key(body: FrameBody): Buffer {
   return Buffer.from(body.buffer.subarray(start, start + SCRAM_KEY_BYTES))
 }
 
-const EXEC_FIXED_BYTES = 22
+const EXEC_FIXED_BYTES = 23
 const ACCESS = ['read', 'write', 'commit'] as const
 const ACCESS_MASK = 3
 const PIN = 4
@@ -69,6 +69,8 @@ const SWALLOW_MASK = 7
 /** In the second byte too, above all that. */
 const UNSETTLES = 32
 const AS_IT_IS = 64
+/** A byte for sequences follows. */
+const WITH_SEQUENCES = 128
 
 /** Everything of an exec frame's body but its payload. */
 export function execHeadBytesMax(request: ExecRequest): number {
@@ -96,6 +98,7 @@ export function writeExec(
   if (begin !== undefined) for (const sql of begin) out.text(sql)
   for (const handle of needs) out.u32(handle)
   if (seen !== undefined) out.u64(seen)
+  if (request.sequences) out.u8(request.sequences)
   out.endWith(payload)
 }
 
@@ -108,9 +111,9 @@ function flagsOf({ access, pin, taints, cut, seen, ownUnseen }: ExecRequest): nu
   return flags
 }
 
-function moreOf({ swallow, commits, unsettles, asItIs }: ExecRequest): number {
+function moreOf({ swallow, commits, unsettles, asItIs, sequences }: ExecRequest): number {
   const code = (unsettles === true ? UNSETTLES : 0) | (asItIs === true ? AS_IT_IS : 0)
-  return swallow | (COMMITS.indexOf(commits) << SWALLOW_BITS) | code
+  return swallow | (COMMITS.indexOf(commits) << SWALLOW_BITS) | code | (sequences ? WITH_SEQUENCES : 0)
 }
 
 const CUT_FLAGS = {
@@ -131,7 +134,7 @@ const NO_NEEDS: readonly StatementRef[] = []
 export function readExec(body: FrameBody, definitions: ReceivedDefinitions): ExecRequest {
   const flags = body.byte()
   const last = body.byte()
-  const more = last & ~(UNSETTLES | AS_IT_IS)
+  const more = last & ~(UNSETTLES | AS_IT_IS | WITH_SEQUENCES)
   const swallow = more & SWALLOW_MASK
   const access = ACCESS[flags & ACCESS_MASK]
   if (access === undefined || flags > FLAGS_MAX || more >> SWALLOW_BITS >= COMMITS.length) {
@@ -151,9 +154,10 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   const ownUnseen = flags & OWN_UNSEEN ? true : undefined
   const unsettles = last & UNSETTLES ? true : undefined
   const asItIs = last & AS_IT_IS ? true : undefined
+  const sequences = last & WITH_SEQUENCES ? body.byte() : undefined
   const payload = body.rest()
   const fixed = { access, commits: COMMITS[more >> SWALLOW_BITS], pin, taints, swallow, cut, seen, ownUnseen }
-  return { mapVersion, settings, begin, needs, payload, unsettles, asItIs, ...fixed }
+  return { mapVersion, settings, begin, needs, payload, unsettles, asItIs, sequences, ...fixed }
 }
 
 function texts(body: FrameBody, count: number): string[] {

@@ -18,12 +18,11 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import { query, TERMINATE } from '../../protocol/wire/frontend-messages.ts'
-import type { Gate } from '../gate/gate.ts'
-import type { PostgresAddress } from './address.ts'
+import { type BackendHome, MODE } from './backend-home.ts'
 import type { BackendOwner } from './backend-owner.ts'
 import { Cancels } from './cancel.ts'
 import type { Channel, ChannelReceiver } from './channel.ts'
-import { cleaning, discardAll } from './cleaning.ts'
+import { cleaning, clearSeat, discardAll } from './cleaning.ts'
 import { type CommandReply, CommandSlot } from './command.ts'
 import { isFatal } from './error-scan.ts'
 import { type ExecHost, ExecRun } from './exec-run.ts'
@@ -31,40 +30,15 @@ import { fatalError } from './fatal-error.ts'
 import { GatePass } from './gate-pass.ts'
 import { KeptPlans } from './kept-plans.ts'
 import { fromSession } from './notification.ts'
-import { preludeSql } from './prelude.ts'
+import { Prelude } from './prelude.ts'
 import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
+import { SequenceSeat } from './sequence-seat.ts'
 import { canSplit, mustSplit } from './split-write.ts'
 import type { Login } from './startup.ts'
 import { KnownStatements } from './statements.ts'
 
 const HEADER_BYTES = 5
 const COLLECT = ruleTable(EXAMINE, {})
-
-const MODE = {
-  idle: 0,
-  /** Bringing its settings to those the exec wants. */
-  prelude: 1,
-  exec: 2,
-  /** A statement of the agent's own. */
-  command: 3,
-  /** Nothing sent: a cancel request under way, or the gate, is waited for. */
-  waiting: 4,
-} as const
-
-export interface BackendHome {
-  readonly shard: number
-  readonly address: PostgresAddress
-  readonly gate: Gate
-  readonly preparedMax: number
-  /** SQL that marks a connection as this agent's; DISCARD ALL wipes the mark off. */
-  readonly markSql: string
-  /** Nobody's and clean: it may serve somebody else. */
-  release(backend: Backend): void
-  died(backend: Backend): void
-  /** `close` was called, and later: the connection is gone. */
-  closing(backend: Backend): void
-  closed(backend: Backend): void
-}
 
 export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   readonly pid: number
@@ -83,6 +57,8 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   /** What its settings were made with; undefined: not known. */
   settingsSql: string | undefined = ''
   readonly plans = new KeptPlans()
+  readonly seat = new SequenceSeat()
+  private readonly prelude = new Prelude(this.plans, this.seat)
   /** When it was last given back, by `performance.now`. */
   idleSinceMs = 0
 
@@ -98,8 +74,6 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private readonly pass: GatePass
   private isPaused = false
   private readonly slot = new CommandSlot()
-  /** The prelude's first ErrorResponse. */
-  private preludeError: Buffer | undefined
 
   constructor(home: BackendHome, login: Login) {
     this.home = home
@@ -140,25 +114,23 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   }
 
   private prepareRun(request: ExecRequest): void {
-    const fits = this.settingsSql === request.settings.sql && this.plans.fit(request)
-    if (this.status === STATUS.idle && !fits && request.asItIs !== true) this.startPrelude(request)
+    const needed =
+      this.status === STATUS.idle && this.prelude.isNeeded(this.owner!, request, this.settingsSql)
+    if (needed) this.startPrelude(request)
     else this.passGate(request)
   }
 
   private startPrelude(request: ExecRequest): void {
     this.settingsSql = undefined
     this.mode = MODE.prelude
-    this.channel.write(query(preludeSql(request.settings.sql) + this.plans.preludeEnd(request)))
+    this.channel.write(query(this.prelude.sql(this.owner!, request)))
   }
 
   private preludeDone(): void {
     const request = this.owner!.request!
-    const error = this.preludeError
-    if (error !== undefined) {
-      this.preludeError = undefined
-      this.finish(Buffer.concat([error, READY_IDLE]))
-      return
-    }
+    const error = this.prelude.end()
+    if (error === 'again') return this.startPrelude(request)
+    if (error !== undefined) return this.finish(Buffer.concat([error, READY_IDLE]))
     this.settingsSql = request.settings.sql
     this.plans.madeFor(request)
     if (this.cancelAsked) this.refuse(weftError('query_canceled', {}))
@@ -183,10 +155,16 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   }
 
   private send(request: ExecRequest, split: boolean): void {
-    if (request.taints) this.settingsSql = undefined
+    if (request.taints) this.taint()
     this.mode = MODE.exec
     this.exec.start(this.owner!, request, split)
     if (request.unsettles) this.plans.unsettled()
+    if (request.sequences) this.seat.begun(this.owner!, request)
+  }
+
+  private taint(): void {
+    this.settingsSql = undefined
+    this.seat.untold()
   }
 
   /** The gate lets in what waited: a commit not sent yet, or the Sync of a split write. */
@@ -285,9 +263,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     if (this.mode === MODE.exec) return this.exec.message(type, chunk, start, end)
     const isAsync = type === MSG.parameterStatus || type === MSG.noticeResponse
     if (isAsync && this.mode !== MODE.prelude) this.asyncMessage(type, chunk, start, end)
-    if (type === MSG.errorResponse && this.mode === MODE.prelude) {
-      this.preludeError ??= Buffer.from(chunk.subarray(start, end))
-    }
+    if (this.mode === MODE.prelude) this.prelude.message(type, chunk, start, end)
     this.slot.take(type, chunk, start, end)
     return false
   }
@@ -390,7 +366,10 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     this.resume()
     try {
       if (this.status !== STATUS.idle) await cleaning(this, 'ROLLBACK')
-      if (this.pinned) await this.discard()
+      if (this.pinned) {
+        await clearSeat(this)
+        await this.discard()
+      }
       // After this round trip a cancel request sent earlier can hit nothing any more.
       while (this.wasCancelled) {
         this.wasCancelled = false
@@ -407,6 +386,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     this.known.clear()
     this.settingsSql = ''
     this.plans.cleared()
+    this.seat.lose()
     this.pinned = false
   }
 
@@ -416,8 +396,23 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   close(): void {
     if (this.isDead) return
     this.isDead = true
-    this.channel.end(TERMINATE)
+    if (this.seat.isTaken) void this.closeCleared()
+    else this.channel.end(TERMINATE)
     this.home.closing(this)
+  }
+
+  /** It may have been kept idle for long, and its seat's session is still there. */
+  private async closeCleared(): Promise<void> {
+    try {
+      this.mode = MODE.command
+      await clearSeat({
+        seat: this.seat,
+        command: (sql) => this.slot.start(() => this.channel.write(query(sql))),
+      })
+    } catch {
+      // Its connection is gone already.
+    }
+    this.channel.end(TERMINATE)
   }
 
   destroy(why: string): void {
@@ -426,10 +421,14 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   }
 
   closed(why: string): void {
-    if (this.isDead) return this.home.closed(this)
-    this.isDead = true
     const { mode, owner } = this
     const error = this.lostError(why)
+    this.seat.lose()
+    if (this.isDead) {
+      this.slot.fail(error)
+      return this.home.closed(this)
+    }
+    this.isDead = true
     this.mode = MODE.idle
     this.owner = undefined
     this.pass.end()

@@ -4,6 +4,7 @@
  */
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Backend } from './backend.ts'
+import { clearSeat } from './cleaning.ts'
 import type { IdentityPool, PoolUser } from './identity-pool.ts'
 import { plainRequest } from './internal-work.ts'
 import type { Pool } from './pool.ts'
@@ -39,6 +40,7 @@ export async function withBorrowed<T>(
 
 /** Brings it to these settings; false: Postgres refuses them. */
 async function adopt(backend: Backend, settingsSql: string): Promise<boolean> {
+  await clearSeat(backend)
   if (backend.settingsSql === settingsSql) return true
   backend.settingsSql = undefined
   const reply = await backend.command(preludeSql(settingsSql))

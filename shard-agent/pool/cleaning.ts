@@ -1,4 +1,5 @@
 import type { CommandReply } from './command.ts'
+import { SEQUENCE_STATE, type SequenceSeat } from './sequence-seat.ts'
 
 interface Commanded {
   command(sql: string): Promise<CommandReply>
@@ -18,4 +19,11 @@ export async function discardAll(backend: Commanded, markSql: string): Promise<v
   // The seed of random() is no setting, and is not discarded.
   await cleaning(backend, `SELECT pg_catalog.setseed(${Math.random()})`)
   if (markSql !== '') await cleaning(backend, markSql)
+}
+
+/** For whoever does not care what others have drawn there. */
+export async function clearSeat(backend: Commanded & { readonly seat: SequenceSeat }): Promise<void> {
+  if (!backend.seat.isTaken) return
+  const { rows } = await backend.command(SEQUENCE_STATE)
+  backend.seat.cleared(rows[0]?.[0] ?? undefined)
 }

@@ -23,9 +23,12 @@ import {
   SWALLOW_ALL,
   SWALLOW_BIND,
 } from './exec-tables.ts'
-import { DISCARD_PLANS, type KeptPlans } from './kept-plans.ts'
+import { extraAhead } from './extra-ahead.ts'
+import type { KeptPlans } from './kept-plans.ts'
 import type { Kept, ReplyScanner } from './reply-scanner.ts'
 import { ReplyStash } from './reply-stash.ts'
+import { sequenceError } from './sequence-error.ts'
+import type { Drawer, SequenceSeat } from './sequence-seat.ts'
 import { slotGuardError } from './slot-guard-error.ts'
 import { SplitWrite } from './split-write.ts'
 import type { KnownStatements } from './statements.ts'
@@ -44,6 +47,7 @@ export interface ExecHost {
   readonly scanner: ReplyScanner
   readonly known: KnownStatements
   readonly plans: KeptPlans
+  readonly seat: SequenceSeat
   /** Of the last ReadyForQuery. */
   readonly status: number
   /** A split write is complete: send its Sync under the gate. */
@@ -52,7 +56,7 @@ export interface ExecHost {
 }
 
 /** Whose exec it is, as far as the exec cares. */
-export interface ExecOwner {
+export interface ExecOwner extends Drawer {
   readonly sink: ReplySink
   /** Set while the statement is being cancelled because its shard map is out of date. */
   readonly staleError: PgError | undefined
@@ -71,8 +75,8 @@ export class ExecRun {
   /** Of these, how many come after those to `missing`. */
   private aheadAfterMissing = 0
   private missing: readonly string[] = []
-  /** What Postgres keeps planned means something else by now. */
-  private discards = false
+  /** Statements that go ahead of it, after `begin`. */
+  private extra: readonly string[] | undefined
   private hasForwarded = false
   private readonly stash = new ReplyStash()
   /** The error that ended it was our cancel: it is left out, the owner's stale error takes its place. */
@@ -121,9 +125,9 @@ export class ExecRun {
     this.swallow = request.swallow
     if (request.cut !== undefined) return this.startForCut(request)
     const { begin, needs, payload } = request
-    this.discards = this.mustDiscardPlans(request)
+    this.extra = extraAhead(this.host, this.owner, request)
     if (
-      !this.discards &&
+      this.extra === undefined &&
       (begin === undefined || begin.length === 0) &&
       (needs === undefined || this.knowsAll(needs)) &&
       !split
@@ -141,17 +145,9 @@ export class ExecRun {
     else this.host.channel.writeAll(parts)
   }
 
-  /** Settings have changed in the open transaction. */
-  private mustDiscardPlans(request: ExecRequest): boolean {
-    const { plans, status } = this.host
-    if (plans.fit(request) || status !== STATUS.inTransaction) return false
-    plans.madeFor(request)
-    return true
-  }
-
   private startForCut(request: ExecRequest): void {
     this.cut = new CutExec(request)
-    this.discards = this.mustDiscardPlans(request)
+    this.extra = extraAhead(this.host, this.owner, request)
     const parts = this.messagesAhead(request)
     const last = this.cut.ahead(this.missing.length > 0)
     parts.push(...last)
@@ -246,7 +242,7 @@ export class ExecRun {
   private messagesAhead(request: ExecRequest): Buffer[] {
     const { known } = this.host
     const parts: Buffer[] = []
-    const begin = this.discards ? [...(request.begin ?? []), DISCARD_PLANS] : (request.begin ?? [])
+    const begin = this.extra === undefined ? (request.begin ?? []) : [...(request.begin ?? []), ...this.extra]
     for (const sql of begin) parts.push(beginMessages(sql))
     const missing = new Map<string, Buffer>()
     for (const { name, parse } of request.needs ?? []) if (!known.use(name)) missing.set(name, parse)
@@ -393,8 +389,9 @@ export class ExecRun {
     this.isCopyIn = false
     const { needs } = this.request
     const { staleError } = this.owner
-    const guard = slotGuardError(chunk, start, end)
-    if (guard !== undefined) return guard
+    const reworded =
+      slotGuardError(chunk, start, end) ?? sequenceError(this.owner, this.request, chunk, start, end)
+    if (reworded !== undefined) return reworded
     if (needs === undefined && staleError === undefined) return true
     const code = errorCode(chunk, start, end)
     if (needs !== undefined && OUTDATED_CODES.has(code)) {

@@ -2,10 +2,13 @@ import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { BackendIdentity, ExecRequest } from '../../protocol/agent-link.ts'
 import type { Backend } from './backend.ts'
+import type { SequenceSeat } from './sequence-seat.ts'
 
 /** A session that wants a backend. */
 export interface PoolUser {
   readonly request: ExecRequest | undefined
+  /** Where it has drawn from sequences. */
+  readonly seat?: SequenceSeat | undefined
   /** Since when it waits, by `performance.now`. */
   queuedAtMs: number
   /** Takes the backend and runs its request; false: it no longer wants one. */
@@ -45,18 +48,32 @@ export class IdentityPool {
     return this.all.size + this.connecting + this.leaving
   }
 
-  /** The most recently used idle backend that has these settings, else the most recently used one. */
-  takeIdle(settingsSql: string): Backend | undefined {
+  /**
+   * The user's own seat; else the most recently used idle backend that has its settings, or that has others; and only if
+   * there is no other the one that has been somebody's seat for longest.
+   */
+  takeIdle({ request, seat }: PoolUser): Backend | undefined {
     const { idle } = this
+    if (seat !== undefined) {
+      const own = idle.findIndex((backend) => backend.seat === seat)
+      if (own >= 0) return this.take(own)
+    }
+    const { sql } = request!.settings
+    let free = -1
     for (let i = idle.length - 1; i >= 0; i--) {
       const backend = idle[i]!
-      if (backend.settingsSql === settingsSql) {
-        if (i === idle.length - 1) idle.pop()
-        else idle.splice(i, 1)
-        return backend
-      }
+      if (backend.seat.isTaken) continue
+      if (backend.settingsSql === sql) return this.take(i)
+      if (free < 0) free = i
     }
-    return idle.pop()
+    return free < 0 ? idle.shift() : this.take(free)
+  }
+
+  private take(index: number): Backend {
+    const backend = this.idle[index]!
+    if (index === this.idle.length - 1) this.idle.pop()
+    else this.idle.splice(index, 1)
+    return backend
   }
 
   forget(backend: Backend): void {

@@ -11,7 +11,8 @@ import type { BackendIdentity } from '../../protocol/agent-link.ts'
 import { type AgentLog, INTERNAL_RESERVED, OWNER_CONNECTIONS, type PoolOptions } from '../config.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { PostgresAddress } from './address.ts'
-import { Backend, type BackendHome } from './backend.ts'
+import { Backend } from './backend.ts'
+import type { BackendHome } from './backend-home.ts'
 import { IdentityPool, identityKey, type PoolUser } from './identity-pool.ts'
 import { type Login, logIn } from './startup.ts'
 
@@ -88,8 +89,9 @@ export class Pool {
       user.refused(weftError('shard_unreachable', { shard: this.setup.shard, why: this.downWhy }))
       return
     }
-    const backend = pool.waitingCount === 0 ? pool.takeIdle(user.request!.settings.sql) : undefined
+    const backend = pool.waitingCount === 0 ? pool.takeIdle(user) : undefined
     if (backend !== undefined) {
+      if (backend.seat.isTaken && backend.seat !== user.seat) this.widen(pool)
       if (!user.granted(backend)) this.release(pool, backend)
       return
     }
@@ -176,6 +178,11 @@ export class Pool {
       if (!this.hasRoom(pool)) return this.evictFor(pool)
       void this.connect(pool)
     }
+  }
+
+  /** Somebody's seat is given to another: as long as there is room, that shall not be needed the next time. */
+  private widen(pool: IdentityPool): void {
+    if (pool.connecting === 0 && !this.isClosing && this.hasRoom(pool)) void this.connect(pool)
   }
 
   /** Closes the longest unused idle backend of another identity; there is room once it is gone. */

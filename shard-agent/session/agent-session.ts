@@ -19,29 +19,12 @@ import type { BackendOwner } from '../pool/backend-owner.ts'
 import { withBorrowed } from '../pool/borrow.ts'
 import type { IdentityPool, PoolUser } from '../pool/identity-pool.ts'
 import type { Pool } from '../pool/pool.ts'
+import type { KeptValues, SequenceSeat } from '../pool/sequence-seat.ts'
 import type { MapVersions, VersionedSession } from './map-version.ts'
+import { PHASE } from './phase.ts'
 import { type PreparedTransaction, preparedBy } from './prepared-transaction.ts'
 import { mayCommit, refusalOfCommit } from './serializable-guard.ts'
 import { SettledWait } from './settled-wait.ts'
-
-const PHASE = {
-  idle: 0,
-  /** By a fence. */
-  held: 1,
-  /** Waits for a backend. */
-  queued: 2,
-  running: 3,
-  /** PREPARE TRANSACTION runs. */
-  preparing: 4,
-  /** COMMIT PREPARED or ROLLBACK PREPARED runs. */
-  concluding: 5,
-  /** An exec was refused, the sink hears of it in a moment. */
-  refused: 6,
-  /** Waits for prepared transactions that its session must not miss. */
-  unsettled: 7,
-  /** A commit of a SERIALIZABLE transaction may have to wait (serializable-guard.ts). */
-  guarded: 8,
-} as const
 
 /** How often a statement is told to end while its session waits for that. */
 const ABORT_AGAIN_MS = 500
@@ -78,6 +61,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   private isClosed = false
   /** The transaction or pinned state that went down with its backend; the next exec hears of it. */
   private lost: PgError | undefined
+  seat: SequenceSeat | undefined
+  kept: KeptValues | undefined
   /** Decision not carried out. */
   prepared: PreparedTransaction | undefined
   private endWaiters: (() => void)[] = []
@@ -439,6 +424,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     if (this.isClosed) return
     this.isClosed = true
     this.sink = nobody
+    this.seat?.leave()
     this.onClosed()
     void this.reset().finally(() => {
       this.host.pool.leave(this.pool)

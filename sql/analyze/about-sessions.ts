@@ -1,5 +1,6 @@
 /**
- * Postgres' functions and views that name backends: for each there is one in schema `weft` that speaks of client sessions.
+ * Postgres' functions and views that name backends, or tell what a session has drawn from sequences: for each there is one
+ * in schema `weft` that speaks of client sessions.
  */
 const NAMES: ReadonlySet<string> = new Set([
   ...['pg_backend_pid', 'pg_cancel_backend', 'pg_terminate_backend', 'pg_blocking_pids'],
@@ -10,6 +11,7 @@ const NAMES: ReadonlySet<string> = new Set([
     'pg_prepared_statements',
     'pg_cursors',
   ],
+  ...['currval', 'lastval'],
 ])
 
 export const isAboutSessions = (name: string): boolean => NAMES.has(name)

@@ -55,6 +55,8 @@ const STATEMENTS: ReadonlyMap<string, Effects> = new Map([
   ...each('temp temporary listen unlisten prepare deallocate hold discard load', EFFECT.objects),
   ...each('seed', EFFECT.seeds),
   ...each('execute', ANY_EFFECTS),
+  // Defaults may draw, of tables that are made later too.
+  ...each('insert merge copy default', EFFECT.advances),
 ])
 
 function each(words: string, effects: Effects): [string, Effects][] {

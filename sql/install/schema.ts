@@ -1,5 +1,6 @@
 import { BEGUN_CODE } from '../plan/begun-text.ts'
 import { mapFunctions } from './map-functions.ts'
+import { sequenceFunctions } from './sequence-functions.ts'
 import { sessionFunctions, sessionPid } from './session-functions.ts'
 import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
@@ -21,7 +22,7 @@ const isHome = (options: InstallOptions): boolean => options.shard === 0
  * date schema `weft` in a shard. Running it twice, or twice at once, changes nothing.
  */
 export function installSql(options: InstallOptions): string {
-  const parts = [opening, everyShard, sessionPid, timeFunctions, agentRow(options.shard)]
+  const parts = [opening, everyShard, sessionPid, timeFunctions, sequenceFunctions, agentRow(options.shard)]
   if (isHome(options))
     parts.push(homeTables, slotRows(options.slots), mapFunctions, homeViews, sessionFunctions, homeGrants)
   parts.push(

@@ -55,6 +55,8 @@ export interface SessionEffects {
   readonly taintsBackend: boolean
   /** What it may leave on the backends it runs on (sql/code): they are looked at afterwards. */
   readonly leaves: Effects
+  /** What it may do with sequences: a mask of `SEQUENCE` in with-sequences.ts. */
+  readonly sequences: number
 }
 
 /**

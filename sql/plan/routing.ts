@@ -18,6 +18,7 @@ export function commonFields(a: Analysis, tag: string, returnsRows: boolean): Pl
       mayUnpin: traits.mayUnpin,
       taintsBackend: traits.taints,
       leaves: traits.leaves,
+      sequences: 0,
     },
     returnsRows,
     paramCount: Math.max(0, ...a.params.keys()),

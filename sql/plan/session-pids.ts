@@ -2,7 +2,8 @@
  * Statements that say or ask who is who: `pg_backend_pid()`, `pg_cancel_backend(…)`, `pg_stat_activity` and their kin. A
  * client session has no backend of its own, so what one shard would answer is about somebody else by the next statement.
  * Each is replaced by a function of schema `weft` of the same name (so that columns keep their labels) that is given, as one
- * argument more, what the coordinator knows (docs/decisions/0010-session-pids.md). PURE.
+ * argument more, what the coordinator knows (docs/decisions/0010-session-pids.md). `currval(…)` and `lastval()` are of the
+ * same kind: they ask what the session has drawn (0016-sequences-of-a-session.md). PURE.
  */
 
 import type * as Pg from '@pgsql/types'
@@ -21,6 +22,8 @@ const FUNCTIONS: Readonly<Record<string, Known>> = {
   PG_TERMINATE_BACKEND: 'sessions',
   PG_BLOCKING_PIDS: 'waits',
   PG_ISOLATION_TEST_SESSION_IS_BLOCKED: 'waits',
+  CURRVAL: 'drawn',
+  LASTVAL: 'drawn',
 }
 const VIEWS: Readonly<Record<string, Known>> = {
   PG_STAT_ACTIVITY: 'pg_stat_activity',
@@ -29,7 +32,7 @@ const VIEWS: Readonly<Record<string, Known>> = {
   PG_CURSORS: 'pg_cursors',
 }
 const MENTIONED =
-  /pg_(?:backend_pid|cancel_backend|terminate_backend|blocking_pids|isolation_test_session_is_blocked|stat_activity|locks|prepared_statements|cursors)/i
+  /pg_(?:backend_pid|cancel_backend|terminate_backend|blocking_pids|isolation_test_session_is_blocked|stat_activity|locks|prepared_statements|cursors)|currval|lastval/i
 
 const KINDS: ReadonlySet<string> = new Set([
   'SelectStmt',

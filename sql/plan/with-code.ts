@@ -5,23 +5,23 @@ import type { Reach } from '../code/overreach.ts'
 import type { Plan } from './plan.ts'
 import { mayReach, ofStatement, REACHES_NOTHING, reachFrom } from './reach.ts'
 import { ownTableError } from './row-code.ts'
+import { withSequences } from './with-sequences.ts'
 
 /** They run nothing, or say by themselves what they leave. */
-const BY_THEMSELVES: ReadonlySet<Plan['kind']> = new Set([
-  'transaction',
-  'setting',
-  'prepared',
-  'refused',
-  'empty',
-])
+const BY_THEMSELVES: ReadonlySet<Plan['kind']> = new Set(['transaction', 'setting', 'refused', 'empty'])
 
 /**
  * The plan with what the code may leave that the statement runs without calling it: triggers, defaults, policies,
  * operators, functions of views. Whatever its text names counts.
  */
 export function withCode(plan: Plan, text: string, catalog: Catalog): Plan {
-  if (BY_THEMSELVES.has(plan.kind) || plan.tag === 'DO') return plan
+  if (plan.kind === 'prepared') return withSequences(plan, text, NO_EFFECTS)
+  if (BY_THEMSELVES.has(plan.kind)) return plan
   const all = ofStatement(catalog, text)
+  return withSequences(plan.tag === 'DO' ? plan : withState(plan, text, catalog, all), text, all)
+}
+
+function withState(plan: Plan, text: string, catalog: Catalog, all: Effects): Plan {
   const reach = plan.reach ?? (mayReach(catalog, all) ? reachWhere(plan, text, catalog) : undefined)
   const leaves = plan.effects.leaves | (all & STATE_EFFECTS) | calledIn(plan, text)
   const left = leaves === plan.effects.leaves ? plan : withEffects(plan, leaves)

@@ -45,7 +45,7 @@ describe.each([18, 15] as const)('copy on Postgres %i', (version) => {
       kind: 'copy',
       tag: 'COPY',
       access: 'write',
-      effects: { pins: false, mayUnpin: false, taintsBackend: false, leaves: 0 },
+      effects: { pins: false, mayUnpin: false, taintsBackend: false, leaves: 0, sequences: 0 },
       returnsRows: false,
       paramCount: 0,
       generic: false,

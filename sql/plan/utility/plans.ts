@@ -12,6 +12,7 @@ export const NO_EFFECTS: SessionEffects = {
   mayUnpin: false,
   taintsBackend: false,
   leaves: NOTHING,
+  sequences: 0,
 }
 export const PINS: SessionEffects = { ...NO_EFFECTS, pins: true }
 export const MAY_UNPIN: SessionEffects = { ...NO_EFFECTS, mayUnpin: true }

@@ -1,0 +1,78 @@
+/**
+ * What a session has drawn from sequences (docs/decisions/0016-sequences-of-a-session.md). On every shard. Each is told by
+ * Postgres itself where the session draws; else by what was read there before the backend went to somebody else
+ * (`weft.sequences`, set by the agent); else by what the coordinator drew for the session (`drawn`). Values are texts, by
+ * the sequence's oid.
+ */
+
+/** Whatever the backend has: agents ask before they give it to somebody else. Nobody waits for a locked sequence. */
+const state = `
+CREATE OR REPLACE FUNCTION weft.sequence_state() RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '1ms' AS $weft$
+DECLARE
+  seq oid;
+  found jsonb := '{}';
+  newest text;
+  lost bool := false;
+BEGIN
+  BEGIN
+    newest := lastval();
+  EXCEPTION WHEN object_not_in_prerequisite_state THEN NULL;
+  WHEN OTHERS THEN lost := true;
+  END;
+  FOR seq IN SELECT seqrelid FROM pg_sequence LOOP
+    BEGIN
+      found := found || jsonb_build_object(seq::text, currval(seq)::text);
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN NULL;
+    WHEN OTHERS THEN lost := true;
+    END;
+  END LOOP;
+  RETURN jsonb_build_object('values', found, 'last', newest, 'lost', lost);
+END $weft$;`
+
+const forgotten = `
+CREATE OR REPLACE FUNCTION weft.sequences_lost(what text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $weft$
+BEGIN
+  RAISE EXCEPTION 'Weft: % is not known any more: the connection on which the session drew from a sequence was lost', what
+    USING ERRCODE = '55000', HINT = 'Draw again, or use RETURNING.';
+END $weft$;`
+
+const reads = `
+CREATE OR REPLACE FUNCTION weft.currval(seq regclass, drawn jsonb) RETURNS bigint
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog AS $weft$
+DECLARE
+  kept jsonb := nullif(current_setting('weft.sequences', true), '');
+  known text;
+BEGIN
+  RETURN currval(seq);
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+  known := coalesce(kept -> 'values' ->> seq::oid::text, drawn -> 'values' ->> seq::oid::text);
+  IF known IS NOT NULL THEN
+    RETURN known;
+  ELSIF (kept -> 'lost')::bool THEN
+    PERFORM weft.sequences_lost(format('currval of sequence "%s"', (SELECT relname FROM pg_class WHERE oid = seq)));
+  END IF;
+  RAISE;
+END $weft$;
+CREATE OR REPLACE FUNCTION weft.lastval(drawn jsonb) RETURNS bigint
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog AS $weft$
+DECLARE
+  kept jsonb := nullif(current_setting('weft.sequences', true), '');
+  known text;
+BEGIN
+  RETURN lastval();
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+  IF (kept -> 'lost')::bool THEN
+    PERFORM weft.sequences_lost('lastval');
+  END IF;
+  known := coalesce(kept ->> 'last', drawn ->> 'last');
+  IF known IS NOT NULL THEN
+    RETURN known;
+  END IF;
+  RAISE;
+END $weft$;`
+
+export const sequenceFunctions = `${state + forgotten + reads}
+GRANT EXECUTE ON FUNCTION weft.sequence_state(), weft.sequences_lost(text), weft.currval(regclass, jsonb),
+  weft.lastval(jsonb) TO PUBLIC;`
