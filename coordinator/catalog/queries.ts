@@ -88,7 +88,8 @@ const bodyText = (locked: LockedRelations): string => {
 
 /**
  * Name, and what it runs: not of those in C, nor of an extension, which name no table of users. Of procedures their language
- * too; what one of an extension runs is not looked at.
+ * too; what one of an extension runs is not looked at. Left out are functions of extensions that depend on their arguments
+ * only, and their `min` and `max`: whichever of a name is meant, it is as good as one of Postgres' own.
  */
 export const functionsSql = (locked: LockedRelations): string => `
 SELECT p.proname,
@@ -99,7 +100,9 @@ FROM pg_proc p
 JOIN pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 WHERE p.pronamespace NOT IN (
-  'pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'weft'::regnamespace)`
+  'pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'weft'::regnamespace)
+  AND NOT (d.objid IS NOT NULL AND (p.prokind = 'f' AND p.provolatile = 'i'
+    OR p.prokind = 'a' AND p.proname IN ('min', 'max')))`
 
 /** Of Postgres' own: names of functions of which one at least does not depend on its arguments only. */
 export const notImmutableSql = `

@@ -6,6 +6,7 @@ import { runAggregate } from './aggregate.ts'
 import { begunStatement, placedIn } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runGather } from './gather.ts'
+import { mustKeepKey } from './keep-key.ts'
 import { LineFeed } from './line-feed.ts'
 import { lockAhead } from './lock-ahead.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
@@ -18,6 +19,7 @@ import type { ShardLine } from './shard-line.ts'
 /** Runs a statement that is forwarded as written to the shard or shards of its route. */
 export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
   if (plan.locksCopies && ctx.tx.isOpen) return exec.bindsOnly === true ? undefined : lockCopies(ctx, exec)
+  if (plan.setsKey !== undefined) await mustKeepKey(ctx, exec, plan, plan.setsKey)
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
   if (plan.onSeveral.kind !== 'gather') mustSkipNothing(exec, plan)

@@ -86,7 +86,10 @@ async function shardsOf(
   const shards = new Set<number>()
   for (const value of restriction.values) {
     const slot = await slotOf(ctx, restriction.keyType, value, exec, restriction.assigned)
-    if (slot === NULL_KEY && restriction.assigned !== undefined) throw NULL_ASSIGNED
+    const isAssignedNull = slot === NULL_KEY && restriction.assigned !== undefined
+    if (isAssignedNull && !restriction.assigned.notNull) throw NULL_ASSIGNED
+    // The column's own constraint says so, with the row.
+    if (isAssignedNull) shards.add(HOME)
     if (slot >= 0) shards.add(catalog.slots[slot]!)
   }
   return shards

@@ -1,5 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
-import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
+import { bind, describe, execute, parse, query, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
 import { NO_CONTEXT } from '../../sql/hash/key-answer.ts'
 import { type KeyContext, slotForText } from '../../sql/hash/key-value.ts'
@@ -10,6 +10,7 @@ import { type ExecContext, type Execution, HOME } from './context.ts'
 import { NULL_KEY } from './key-slots.ts'
 import { Collector } from './replies.ts'
 import { failedLeaves, queryShard, sendPayload, settle } from './send.ts'
+import type { ShardLine } from './shard-line.ts'
 
 /**
  * Lets Postgres read a key value that this code cannot read with certainty (a timestamp in the session's own style,
@@ -27,14 +28,36 @@ export async function evaluateSlot(
   const operand = `(${exec.keys.literalSql(value) ?? '$1'}${value.castTo === undefined ? '' : `::${value.castTo}`})`
   const isNumber = assignment === undefined && INTEGERS.has(keyType) && !isUntyped(value, exec)
   const sql = isNumber ? slotOfNumber(operand) : slotOfCast(keyType, operand, assignment?.typmod)
-  const payload = Buffer.concat([...bound(sql, value, exec), describe('P', ''), execute('', 0), SYNC])
   await ctx.admit()
   const line = ctx.line(HOME)
+  const payload = isUnbound(value, exec)
+    ? query(exec.text)
+    : Buffer.concat([
+        ...judgement(line, exec),
+        ...bound(sql, value, exec),
+        describe('P', ''),
+        execute('', 0),
+        SYNC,
+      ])
   const collector = new Collector()
   sendPayload(ctx, line, payload, { writes: false }, collector)
   const end = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
   const slot = end.rows[0]?.[0]
   return slot === null || slot === undefined ? NULL_KEY : Number(slot.toString())
+}
+
+const judged = new WeakSet<Execution>()
+
+/** Postgres judges the client's own statement first, and once: its errors have their place in that. */
+function judgement(line: ShardLine, exec: Execution): readonly Buffer[] {
+  if (judged.has(exec)) return []
+  judged.add(exec)
+  return [parse('', exec.text, line.typesHere(exec.paramTypes))]
+}
+
+/** A parameter in a Query, where there are none: Postgres says so, and nothing runs. */
+function isUnbound({ source }: KeyValue, { bind: message }: Execution): boolean {
+  return source.kind === 'param' && message === undefined
 }
 
 const INTEGERS: ReadonlySet<KeyType> = new Set(['int2', 'int4', 'int8'])

@@ -296,6 +296,7 @@ function isDirect(plan: ForwardPlan): boolean {
     plan.locksCopies !== true &&
     plan.commits === undefined &&
     plan.sentAs === undefined &&
+    plan.setsKey === undefined &&
     plan.reach === undefined &&
     plan.tag !== 'NOTIFY' &&
     plan.tag !== 'COPY'

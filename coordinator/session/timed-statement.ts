@@ -30,9 +30,14 @@ interface Timed {
   readonly text: TimedText
 }
 
-/** Utility statements take none, or hand them on to where their number counts. */
-function takesParameters({ tag }: Plan): boolean {
-  return /^(SELECT|INSERT|UPDATE|DELETE|MERGE)$/.test(tag)
+/**
+ * Not where Weft writes texts of its own around the client's parameters. Utility statements take none, or hand them on to
+ * where their number counts.
+ */
+function takesParameters(plan: Plan): boolean {
+  if (!/^(SELECT|INSERT|UPDATE|DELETE|MERGE)$/.test(plan.tag)) return false
+  if (plan.kind !== 'forward') return plan.kind === 'insert'
+  return plan.onSeveral.kind !== 'aggregate' && plan.onSeveral.kind !== 'gather'
 }
 
 function timeOf({ tx, times }: ClientSession, clock: Clock): number {

@@ -44,7 +44,7 @@ export function planInsertValues(insert: Insert): Plan {
   const wrong = shapeError(insert, rows, columns)
   if (wrong) return refused(a, 'INSERT', wrong)
   const keyAt = columns.indexOf(relation.key?.column ?? '')
-  if (isNullKey(insert, rows, keyAt)) return refused(a, 'INSERT', keyNull(relation))
+  if (isNullKey(insert, rows, keyAt)) return nullKey(insert)
   const fill = fillsFor(insert, rows, columns)
   const keys = rows.map((row) => keyConstant(insert, row[keyAt]))
   if (relation.kind === 'sharded' && rows.length === 1 && fill.length === 0 && keys[0])
@@ -120,6 +120,14 @@ function isNullKey(insert: Insert, rows: readonly (readonly Node[])[], keyAt: nu
   const hasDefault = columns[key.index]?.default !== undefined
   if (keyAt < 0) return !hasDefault
   return rows.some((row) => as(row[keyAt], 'A_Const')?.isnull || (isDefault(row[keyAt]) && !hasDefault))
+}
+
+/** The column's own constraint says it best, with the row. Without one the row would belong to no shard. */
+function nullKey({ a, node, relation }: Insert): Plan {
+  const column = relation.columns[relation.key?.index ?? -1]
+  return column?.notNull
+    ? forwardTo(insertCommon(a, node), { kind: 'home' })
+    : refused(a, 'INSERT', keyNull(relation))
 }
 
 function keyConstant(insert: Insert, item: Node | undefined): KeyValue | undefined {

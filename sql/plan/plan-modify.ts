@@ -1,9 +1,10 @@
 import type * as Pg from '@pgsql/types'
+import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import type { WriteTarget } from '../analyze/builder.ts'
 import { unlikeBecause } from '../analyze/traits.ts'
-import type { ForwardPlan, Plan, PlanContext } from './plan.ts'
+import type { ForwardPlan, KeyValue, Plan, PlanContext } from './plan.ts'
 import {
   commonFields,
   forwardTo,
@@ -18,19 +19,20 @@ import {
   scatterError,
   unsupported,
 } from './routing.ts'
-import { nestedError, omittedColumns, targetError } from './writes.ts'
+import { keySetTo, nestedError, omittedColumns, targetError } from './writes.ts'
 
 /** UPDATE, DELETE and MERGE. */
 export function planModify(a: Analysis, ctx: PlanContext): Plan {
   const target = a.targets.find((t) => !t.nested)!
   const tag = target.verb
-  const error = mixError(a) ?? placeError(a) ?? targetError(a, target) ?? nestedError(a)
+  const setsTo = keySetTo(a, target)
+  const error = mixError(a) ?? placeError(a) ?? targetError(a, target, setsTo !== undefined) ?? nestedError(a)
   if (error) return refused(a, tag, error)
   const { returningClause } = target.node
   const common = commonFields(a, tag, returningClause !== undefined)
   switch (target.relation?.kind) {
     case 'sharded':
-      return planSharded(a, target, ctx)
+      return setsTo === undefined ? planSharded(a, target, ctx) : planKeySet(a, target, ctx, setsTo)
     case 'reference': {
       const reason = referenceError(a, target)
       if (reason) return refused(a, tag, reason)
@@ -70,6 +72,27 @@ function planSharded(a: Analysis, target: WriteTarget, ctx: PlanContext): Plan {
   }
   const described = { ...common, paramsToDescribe: paramsToDescribe(a, ctx) }
   return { ...described, kind: 'forward', route: keysRoute(a, restrictions), onSeveral }
+}
+
+/** `SET k = 5 … WHERE k = 5`, as ORMs write it: the rows of one key, to which the same is given again. */
+function planKeySet(a: Analysis, target: WriteTarget, ctx: PlanContext, value: KeyValue): Plan {
+  const table = target.relation!
+  const { column } = table.key!
+  const restrictions = restrictionsOf(a.occurrences) ?? []
+  const plan = planSharded(a, target, ctx)
+  if (plan.kind !== 'forward' || restrictions.length !== 1 || !isSingle(restrictions)) {
+    return plan.kind === 'refused'
+      ? plan
+      : refused(a, 'UPDATE', weftError('key_update', { table: table.name, column }))
+  }
+  const described = describedSet(a, ctx, value).filter((param) => !plan.paramsToDescribe.includes(param))
+  return { ...plan, setsKey: { table, value }, paramsToDescribe: [...plan.paramsToDescribe, ...described] }
+}
+
+/** A parameter has the column's type, unless it is used elsewhere too. */
+function describedSet(a: Analysis, { paramTypes }: PlanContext, { source }: KeyValue): readonly number[] {
+  if (source.kind !== 'param' || (paramTypes[source.number - 1] ?? 0) !== 0) return []
+  return a.params.get(source.number) === 1 ? [] : [source.number]
 }
 
 function mergeHint(target: WriteTarget): string {

@@ -30,7 +30,7 @@ export interface KeyRestriction {
    * An INSERT stores the value: it is converted by assignment (5.5 becomes 6, and `typmod` of the column applies), so
    * "matches nothing" is no answer here, and NULL is an error.
    */
-  readonly assigned?: { readonly typmod?: number }
+  readonly assigned?: { readonly typmod?: number; readonly notNull?: true }
 }
 
 export type Route =
@@ -59,10 +59,7 @@ export interface SessionEffects {
   readonly sequences: number
 }
 
-/**
- * A place in which a time is put into a statement's text before it runs (sql/plan/times). In bytes, and from a literal on:
- * it is there in every text with the same fingerprint.
- */
+/** Where a time is put into a text (sql/plan/times): in bytes from a literal on, which holds for all of a fingerprint. */
 export interface TimePlace {
   /** Number of the literal before it; -1: none. */
   readonly literal: number
@@ -120,6 +117,8 @@ export interface ForwardPlan extends PlanCommon {
   readonly sentAs?: string
   /** Parameters that an OFFSET names: over several shards all of them must be 0. */
   readonly skips?: readonly number[]
+  /** What an UPDATE of one key's rows sets the key to: it must come out as the same. */
+  readonly setsKey?: { readonly table: Relation; readonly value: KeyValue }
   /** Its row locks of reference tables are taken on all copies, in a transaction: on that of the route first. */
   readonly locksCopies?: true
   /**

@@ -4,7 +4,7 @@ import type { Analysis } from '../analyze/analyze.ts'
 import type { ColumnKey, ValueSet } from '../analyze/facts.ts'
 import type { Occurrence, Status } from '../analyze/solve.ts'
 import type { Traits } from '../analyze/traits.ts'
-import type { KeyType } from '../catalog.ts'
+import type { KeyType, Relation, ShardKey } from '../catalog.ts'
 import type { ForwardPlan, KeyRestriction, Plan, PlanCommon, PlanContext, Route } from './plan.ts'
 
 /** The fields that follow from what the statement calls and contains. */
@@ -127,13 +127,22 @@ export function restrictionsOf(occurrences: readonly Occurrence[]): KeyRestricti
     const key = relation.key
     if (!set || !key) return undefined
     const base: KeyRestriction = { keyType: key.type, values: set.values.map((v) => v.value) }
-    const assigned = key.typmod === undefined ? {} : { typmod: key.typmod }
-    const restriction = converted ? { ...base, assigned } : base
+    const restriction = converted ? { ...base, assigned: assignedTo(relation, key) } : base
     const print = JSON.stringify(restriction)
     if (!seen.has(print)) restrictions.push(restriction)
     seen.add(print)
   }
   return restrictions
+}
+
+function assignedTo(
+  { columns }: Relation,
+  { index, typmod }: ShardKey,
+): NonNullable<KeyRestriction['assigned']> {
+  return {
+    ...(typmod === undefined ? {} : { typmod }),
+    ...(columns[index]?.notNull ? { notNull: true } : {}),
+  }
 }
 
 export function keysRoute(a: Analysis, restrictions: readonly KeyRestriction[]): Route {

@@ -2,15 +2,21 @@ import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
+import { EMPTY_SPACE, type Scope } from '../analyze/block.ts'
 import type { WriteTarget } from '../analyze/builder.ts'
+import { constantOf } from '../analyze/constants.ts'
+import { acceptsCasts } from '../analyze/facts.ts'
 import { insertColumns } from '../analyze/modify.ts'
 import { traitsOf, unlikeOnShards } from '../analyze/traits.ts'
 import type { Catalog, Column, Relation } from '../catalog.ts'
 import { as, columnName, kindOf, type Node } from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
+import type { KeyValue } from './plan.ts'
 import { unsupported } from './routing.ts'
 
 /** What a write may not do to a sharded or reference table, wherever it runs. */
+
+const NO_SCOPE: Scope = { space: EMPTY_SPACE, parent: undefined, ctes: new Map(), inView: false }
 
 /** Writes in WITH queries: those of sharded tables run where all the rest does; others have no place for it. */
 export function nestedError(a: Analysis): PgError | undefined {
@@ -41,8 +47,8 @@ function nestedTargetError(target: WriteTarget): PgError | undefined {
   )
 }
 
-/** Of writes at any level. */
-export function targetError(a: Analysis, target: WriteTarget): PgError | undefined {
+/** Of writes at any level. `setsKey`: what it sets the key to is looked at elsewhere. */
+export function targetError(a: Analysis, target: WriteTarget, setsKey = false): PgError | undefined {
   const { relation, verb } = target
   if (!relation) return undefined
   if (relation.kind === 'view') {
@@ -52,7 +58,7 @@ export function targetError(a: Analysis, target: WriteTarget): PgError | undefin
       'Write the table itself.',
     )
   }
-  return keyUpdateError(target) ?? defaultError(a.catalog, target)
+  return (setsKey ? undefined : keyUpdateError(target)) ?? defaultError(a.catalog, target)
 }
 
 /** Lists of SET assignments, those of ON CONFLICT and MERGE among them. */
@@ -76,13 +82,27 @@ function targets(list: readonly Node[] | undefined): Pg.ResTarget[] {
  * in conflict has the same.
  */
 function keepsKey({ verb, node }: WriteTarget, column: string, val: Node | undefined): boolean {
-  const multiple = as(val, 'MultiAssignRef')
-  const item = multiple ? as(multiple.source, 'RowExpr')?.args?.[(multiple.colno ?? 1) - 1] : val
-  const parts = columnName(item)
+  const parts = columnName(assignedItem(val))
   if (parts?.at(-1) !== column || parts.length > 2) return false
   const alias = node.relation?.alias?.aliasname ?? node.relation?.relname
   if (parts.length === 1) return verb === 'UPDATE' && !(node as Pg.UpdateStmt).fromClause
   return parts[0] === alias || (verb === 'INSERT' && parts[0] === 'excluded')
+}
+
+/** `(a, b) = (…, …)` is said of each. */
+function assignedItem(val: Node | undefined): Node | undefined {
+  const multiple = as(val, 'MultiAssignRef')
+  return multiple ? as(multiple.source, 'RowExpr')?.args?.[(multiple.colno ?? 1) - 1] : val
+}
+
+/** The constant to which an UPDATE sets the shard key. */
+export function keySetTo(a: Analysis, target: WriteTarget): KeyValue | undefined {
+  const key = target.relation?.key
+  if (target.verb !== 'UPDATE' || target.nested || key === undefined) return undefined
+  const [assignment, ...more] = assignments(target).filter((t) => t.name === key.column)
+  const item = more.length > 0 || assignment?.indirection ? undefined : assignedItem(assignment?.val)
+  const value = item && constantOf(item, NO_SCOPE, a.literals)
+  return value && acceptsCasts(key.type, { values: [value], direct: undefined }) ? value.value : undefined
 }
 
 function keyUpdateError(target: WriteTarget): PgError | undefined {

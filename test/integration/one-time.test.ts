@@ -217,6 +217,7 @@ describe('one time in a statement by itself over several shards', () => {
       await rows(`SELECT count(*)::int, min(at)::text FROM s WHERE at > now() - interval '1 day'`),
     ).toEqual([[12, t]])
     expect(await rows('SELECT count(*)::int FROM s WHERE at > now()')).toEqual([[0]])
+    expect(await rows('SELECT count(*)::int, now() > min(at) FROM s WHERE $1', [true])).toEqual([[12, true]])
     await weft.query('UPDATE s SET v = now()::text, at = DEFAULT')
     expect(distinct(await texts('SELECT v FROM s'))).toEqual(distinct(await texts('SELECT at::text FROM s')))
     expect(distinct(await texts('SELECT at::text FROM s'))).toHaveLength(1)

@@ -1,6 +1,8 @@
+import type pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { useTestCluster } from '../helpers/cluster.ts'
 import { misplaced } from '../helpers/placement.ts'
+import { connectTo } from '../helpers/postgres.ts'
 import { type Param, type Statement, TwinSession, type Way } from '../helpers/twin-session.ts'
 
 /** Tables whose key has each type, with and without a modifier: every way to say a value finds and places its row. */
@@ -572,7 +574,10 @@ describe.each(cases.map((each) => [each.name, each] as const))('%s', (name, each
         way,
       )
     }
-    expect(await run({ sql: `UPDATE ${table} SET k = ${quoted(a!)} WHERE k = ${quoted(a!)}` })).toBe(false)
+    await answered({ sql: `UPDATE ${table} SET k = ${quoted(a!)} WHERE k = ${quoted(a!)}` })
+    for (const way of ways) {
+      await answered({ sql: `UPDATE ${table} SET k = $1, n = n WHERE k = $1`, params: [param(a!)] }, way)
+    }
     done()
     expect(await misplaced(cluster.current, 'public')).toEqual([])
   })
@@ -592,6 +597,41 @@ describe.each(cases.map((each) => [each.name, each] as const))('%s', (name, each
     done()
     expect(await misplaced(cluster.current, 'public')).toEqual([])
   })
+})
+
+test('errors of key values have the fields that Postgres gives them', async () => {
+  const [weft, plain] = await Promise.all([cluster.current.weftUrl, cluster.current.plainUrl].map(connectTo))
+  const failure = (client: pg.Client, sql: string, values?: unknown[]) =>
+    client.query(sql, values).then(
+      () => 'no error',
+      (error: pg.DatabaseError) => {
+        const { code, message, detail, hint, position, schema, table, column } = error
+        return { code, message, detail, hint, position, schema, table, column }
+      },
+    )
+  const ddl = 'CREATE TABLE faults (k int PRIMARY KEY, v text)'
+  await plain!.query(ddl)
+  await weft!.query(`${ddl} WITH (shard_key = 'k')`)
+  for (const [sql, values] of [
+    ["INSERT INTO faults VALUES ('x', 'y')", undefined],
+    ['INSERT INTO faults VALUES (true)', undefined],
+    ["INSERT INTO faults VALUES (1), ('x')", undefined],
+    ["SELECT * FROM faults WHERE v = 'ä' AND k = 'x'", undefined],
+    ["UPDATE faults SET v = 'y' WHERE k = 'x'", undefined],
+    ["INSERT INTO faults (v, k) VALUES ('y', NULL)", undefined],
+    ["INSERT INTO faults (v) VALUES ('y')", undefined],
+    ['INSERT INTO faults VALUES ($1, $2)', [null, 'y']],
+    ['SELECT * FROM faults WHERE k = $1', undefined],
+    ['INSERT INTO faults VALUES ($1)', undefined],
+    ['INSERT INTO faults VALUES ($1)', ['99999999999']],
+    ['SELECT * FROM faults WHERE k = $1', ['x']],
+  ] as const) {
+    expect([sql, await failure(weft!, sql, values?.slice())]).toEqual([
+      sql,
+      await failure(plain!, sql, values?.slice()),
+    ])
+  }
+  await Promise.all([weft!.end(), plain!.end()])
 })
 
 function decoded(text: string): string {

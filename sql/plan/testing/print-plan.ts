@@ -60,6 +60,7 @@ function forwardLines(plan: ForwardPlan): string[] {
   const { route, onSeveral } = plan
   const lines: string[] = []
   if (route.kind === 'keys' && route.spread) lines.push(`spread: ${route.spread.message}`)
+  if (plan.setsKey) lines.push(`sets the key to ${printValue(plan.setsKey.value)}`)
   if (several(plan) === '') return lines
   if (onSeveral.kind === 'refuse') lines.push(`why: ${onSeveral.error.message}`)
   if (onSeveral.kind === 'gather') {

@@ -1051,3 +1051,24 @@ SET lc_monetary = 'C';
 SELECT sum(qty::money), min(qty::money), max(qty::money) FROM orders;
 
 SHOW extra_float_digits;
+
+-- # extensions whose functions have the names of Postgres' own
+CREATE EXTENSION citext;
+
+CREATE TABLE words (id bigint PRIMARY KEY, word citext, plain text, n int) WITH (shard_key = 'id');
+
+INSERT INTO words SELECT i, chr(64 + i) || 'x', chr(64 + i), i FROM generate_series(1, 20) i;
+
+SELECT min(n), max(n), min(plain), max(plain), count(*) FROM words;
+
+SELECT min(word), max(word) FROM words;
+
+SELECT id, replace(plain, 'A', 'B'), replace(word, 'a', 'b') FROM words WHERE strpos(plain, 'A') = 1;
+
+UPDATE words SET plain = translate(plain, 'B', 'C') WHERE n < 5;
+
+SELECT id FROM words WHERE word = 'AX';
+
+DROP TABLE words;
+
+DROP EXTENSION citext;

@@ -404,8 +404,31 @@ UPDATE accounts SET id = 5 WHERE id = 1;
 
 UPDATE accounts SET id = id;
 
--- refused
 UPDATE accounts SET (id, owner) = (1, 'x') WHERE id = 1;
+
+UPDATE accounts SET id = 1, owner = 'same' WHERE id = 1 RETURNING id, owner;
+
+UPDATE accounts AS a SET owner = 'text', id = '1' WHERE a.id = 1 AND balance IS NOT NULL RETURNING id, owner;
+
+UPDATE accounts SET id = 1.2, owner = 'rounded' WHERE id = 1 RETURNING id, owner;
+
+UPDATE accounts SET id = 1::int2, owner = 'cast' WHERE id = 1::int4 RETURNING id, owner;
+
+-- params: 2::int8 | Bobby
+UPDATE accounts SET id = $1, owner = $2 WHERE id = $1 RETURNING id, owner;
+
+-- params: 2::int8 | 2::int8
+UPDATE accounts SET id = $2, owner = owner || $2 WHERE id = $1 RETURNING id, owner;
+
+-- refused
+-- params: 2::int8 | 5::int8
+UPDATE accounts SET id = $2 WHERE id = $1;
+
+-- refused
+UPDATE accounts SET id = 1 WHERE id IN (1, 2);
+
+-- refused
+UPDATE accounts SET id = 1;
 
 UPDATE accounts SET nope = 1 WHERE id = 1;
 
