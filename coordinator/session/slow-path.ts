@@ -22,6 +22,7 @@ import { type BatchEnd, BatchRunner } from './batch-runner.ts'
 import type { ClientSession } from './client-session.ts'
 import { beginEncoded } from './encoded-statement.ts'
 import { namesSaid } from './names-said.ts'
+import { asPostgresTells } from './parser-error.ts'
 import { Pins } from './pins.ts'
 import { Reruns } from './reruns.ts'
 import { SessionParameters } from './session-parameters.ts'
@@ -261,7 +262,7 @@ export class SlowPath {
   /** Answers an error, and leaves the transaction as Postgres would: failed, or rolled back when it was implicit. */
   async recover(error: unknown): Promise<void> {
     const { session } = this
-    const said = worded(session.node.log, error)
+    const said = worded(session.node.log, await asPostgresTells(session, error))
     if (endsSession(said)) return session.fatal(said)
     session.out.dropHeld()
     session.out.dropOwed()

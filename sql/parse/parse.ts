@@ -1,5 +1,5 @@
 import { hasSqlDetails } from 'libpg-query'
-import { PgError } from '../../errors/pg-error.ts'
+import { PgError, type PgErrorFields } from '../../errors/pg-error.ts'
 import { kindOf, type Node, type NodeKind } from './ast.ts'
 import { flattened } from './flatten.ts'
 import { isAscii, offsetMap } from './offsets.ts'
@@ -42,7 +42,7 @@ function parseTree(sql: string): ReturnType<Parser['parse']> {
   try {
     return currentParser().parse(flat)
   } catch (error) {
-    throw toPgError(error)
+    throw toPgError(error, sql)
   }
 }
 
@@ -71,13 +71,23 @@ function relocate(value: unknown, move: (bytes: number) => number, start: number
   }
 }
 
-function toPgError(error: unknown): unknown {
+/** The parser does not take a text. */
+export class ParserError extends PgError {
+  readonly text: string
+
+  constructor(fields: PgErrorFields, text: string) {
+    super(fields)
+    this.text = text
+  }
+}
+
+function toPgError(error: unknown, text: string): unknown {
   if (!hasSqlDetails(error)) return error
   const message = error.sqlDetails?.message ?? error.message
   const cursor = error.sqlDetails?.cursorPosition ?? 0
   const code = sqlStateOf(message)
   const position = hasPosition(message, cursor) ? cursor + 1 : undefined
-  return new PgError({ severity: 'ERROR', code, message, position })
+  return new ParserError({ severity: 'ERROR', code, message, position }, text)
 }
 
 /** libpg-query gives the message without its SQLSTATE; these are the scanner's and grammar's other codes. */
