@@ -99,7 +99,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return CatalogStore.open(home, options.links.length, new TypeNumbers(internal, options.log))
   })
   const sessions = new Set<ClientSession>()
-  const node = makeNode(options, catalogs, (pid, verb) => {
+  const node = makeNode(options, catalogs, (pid, verb, secret) => {
+    if (secret !== undefined) return void listener.cancelKeys.cancel(pid, Buffer.from(secret, 'base64'))
     for (const session of sessions) if (session.sessionId === pid) signalled(session, verb)
   })
   const { id: coordinatorId, links, log } = options
@@ -127,6 +128,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     authRules: options.authRules,
     lookupVerifier: (user) => lookupRole(home, user),
     onSession,
+    cancel: (pid, secret) => passOn(links[HOME]!, pid, secret),
     log: options.log,
     mockSecret: randomBytes(32),
   })
@@ -176,6 +178,13 @@ function infoOf(
     memory: { ...node.memory.limits, usedBytes: node.memory.used, refusals: node.memory.refusals },
     deadlockVictims: deadlocks.victims,
   }
+}
+
+/** A client may send its CancelRequest to any coordinator, as behind a load balancer: the home agent knows all of them. */
+function passOn(home: AgentLink, pid: number, secret: Buffer): void {
+  home.control({ kind: 'signal', pid, verb: 'cancel', secret: secret.toString('base64') }).catch(() => {
+    // It is told nothing, as always; and a cancel that cannot be sent cancels nothing.
+  })
 }
 
 /** Somebody who may has asked for it. */

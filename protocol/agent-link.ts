@@ -265,15 +265,20 @@ export type ControlRequest =
   | { readonly kind: 'waits'; readonly now?: boolean }
   /** The client sessions of all coordinators, and what Postgres' view shows of their backends on this shard. */
   | { readonly kind: 'sessions'; readonly view?: 'pg_stat_activity' | 'pg_locks' | undefined }
-  /** Asks the session's coordinator to cancel what it runs, or to end it. */
+  /**
+   * Asks the session's coordinator to cancel what it runs, or to end it. With `secret` (base64) it is a client's CancelRequest
+   * that came to a coordinator which has no such session: whoever has one with that key.
+   */
   | {
       readonly kind: 'signal'
-      readonly coordinatorId: string
+      readonly coordinatorId?: string | undefined
       readonly pid: number
       readonly verb: SignalVerb
+      readonly secret?: string | undefined
     }
 
 export type SignalVerb = 'cancel' | 'terminate'
+export type SignalRequest = Extract<ControlRequest, { readonly kind: 'signal' }>
 
 /** A client session as an agent knows it. */
 export interface ClientSessionInfo {
@@ -342,7 +347,7 @@ export interface LinkEvents {
   up(shard: number): void
   down(shard: number, why: string): void
   /** Somebody who may wants a session of this coordinator cancelled, or ended. */
-  signal?(pid: number, verb: SignalVerb): void
+  signal?(pid: number, verb: SignalVerb, secret?: string): void
   /** What is prepared may be out of date: another coordinator ran DDL, or a backend met a plan that no longer fits. */
   schemaChanged?(): void
 }

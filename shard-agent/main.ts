@@ -11,7 +11,7 @@ import type {
   AgentStatus,
   ClientSessionInfo,
   LinkEvents,
-  SignalVerb,
+  SignalRequest,
   WaitEdge,
 } from '../protocol/agent-link.ts'
 import { noFailpoints } from '../txn/failpoints.ts'
@@ -267,10 +267,10 @@ class ShardAgent implements Agent, LinkHost {
     return clientSessions({ admin: this.admin, sessions }, view)
   }
 
-  signal(coordinatorId: string, pid: number, verb: SignalVerb): void {
+  signal({ coordinatorId, pid, verb, secret }: SignalRequest): void {
     for (const link of this.links) {
-      if (link.coordinatorId === coordinatorId)
-        for (const events of link.subscribers) events.signal?.(pid, verb)
+      if (coordinatorId === undefined || link.coordinatorId === coordinatorId)
+        for (const events of link.subscribers) events.signal?.(pid, verb, secret)
     }
   }
 

@@ -206,7 +206,7 @@ export class MuxLink implements AgentLink {
         for (const events of subscribers) events.schemaChanged?.()
         return
       case 'signal':
-        for (const events of subscribers) events.signal?.(event.pid, event.verb)
+        for (const events of subscribers) events.signal?.(event.pid, event.verb, event.secret)
     }
   }
 

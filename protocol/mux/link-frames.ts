@@ -73,7 +73,12 @@ export type LinkEvent =
   | { readonly kind: 'quota'; readonly transactionsMax: number }
   | { readonly kind: 'up' }
   | { readonly kind: 'down'; readonly why: string }
-  | { readonly kind: 'signal'; readonly pid: number; readonly verb: SignalVerb }
+  | {
+      readonly kind: 'signal'
+      readonly pid: number
+      readonly verb: SignalVerb
+      readonly secret?: string | undefined
+    }
   | { readonly kind: 'schema' }
 
 export function writeEvent(out: FrameWriter, event: LinkEvent): void {
@@ -81,13 +86,13 @@ export function writeEvent(out: FrameWriter, event: LinkEvent): void {
 }
 
 export function readEvent(body: FrameBody): LinkEvent {
-  const { kind, version, transactionsMax, why, pid, verb } = body.json()
+  const { kind, version, transactionsMax, why, pid, verb, secret } = body.json()
   if (kind === 'mapVersion' && typeof version === 'number') return { kind, version }
   if (kind === 'quota' && typeof transactionsMax === 'number') return { kind, transactionsMax }
   if (kind === 'up' || kind === 'schema') return { kind }
   if (kind === 'down' && typeof why === 'string') return { kind, why }
   if (kind === 'signal' && typeof pid === 'number' && (verb === 'cancel' || verb === 'terminate')) {
-    return { kind, pid, verb }
+    return { kind, pid, verb, ...(typeof secret === 'string' ? { secret } : {}) }
   }
   throw muxViolation(`an event "${String(kind)}" that is not understood`)
 }

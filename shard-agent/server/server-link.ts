@@ -153,7 +153,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
       quota: (_shard, transactionsMax) => tell({ kind: 'quota', transactionsMax }),
       up: () => tell({ kind: 'up' }),
       down: (_shard, why) => tell({ kind: 'down', why }),
-      signal: (pid, verb) => tell({ kind: 'signal', pid, verb }),
+      signal: (pid, verb, secret) => tell({ kind: 'signal', pid, verb, secret }),
       schemaChanged: () => tell({ kind: 'schema' }),
     }
   }

@@ -10,7 +10,7 @@ import type {
   ControlRequest,
   LinkEvents,
   ReplySink,
-  SignalVerb,
+  SignalRequest,
   Timestamp,
   WaitEdge,
 } from '../../protocol/agent-link.ts'
@@ -24,7 +24,7 @@ export interface LinkHost extends SessionHost {
   status(): AgentStatus
   waits(now: boolean): Promise<readonly WaitEdge[]>
   clientSessions(view: SessionView | undefined): Promise<readonly ClientSessionInfo[]>
-  signal(coordinatorId: string, pid: number, verb: SignalVerb): void
+  signal(request: SignalRequest): void
   /** What a new subscriber has missed. */
   welcome(events: LinkEvents): void
   linkClosed(link: DirectLink): void
@@ -120,7 +120,7 @@ export class DirectLink implements AgentLink {
       case 'sessions':
         return { kind: 'sessions', sessions: await this.host.clientSessions(request.view) }
       case 'signal':
-        this.host.signal(request.coordinatorId, request.pid, request.verb)
+        this.host.signal(request)
         return { kind: 'ok' }
       case 'cut':
         return this.cut(request)
