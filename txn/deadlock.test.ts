@@ -97,9 +97,9 @@ describe('deadlockError', () => {
       code: '40P01',
       message: 'deadlock detected',
       detail: [
-        'Process 102 waits for ShareLock on transaction 7 of shard 1; blocked by process 101.',
+        'Process 2 waits for ShareLock on transaction 7 of shard 1; blocked by process 1.',
         'Process 1 waits for ShareLock on transaction 7 of shard 0; blocked by process 2.',
-        'Process 102: UPDATE 2',
+        'Process 2: UPDATE 2',
         'Process 1: UPDATE 1',
       ].join('\n'),
       hint: 'See server log for query details.',

@@ -172,11 +172,11 @@ function startOf(blocker: WaitParty, waiter: WaitParty): number {
 export function deadlockError({ cycle, victim }: Deadlock): PgErrorFields {
   const waits = cycle.map(
     ({ waiter, blocker, mode, lock, shard }) =>
-      `Process ${waiter.pid} waits for ${mode} on ${lock} of shard ${shard}; blocked by process ${blocker.pid}.`,
+      `Process ${waiter.sessionId} waits for ${mode} on ${lock} of shard ${shard}; blocked by process ${blocker.sessionId}.`,
   )
   const statements = cycle.map(
-    ({ waiter: { pid, user, query } }) =>
-      `Process ${pid}: ${user === victim.user ? query : '<insufficient privilege>'}`,
+    ({ waiter: { sessionId, user, query } }) =>
+      `Process ${sessionId}: ${user === victim.user ? query : '<insufficient privilege>'}`,
   )
   return {
     severity: 'ERROR',

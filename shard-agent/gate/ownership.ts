@@ -79,6 +79,7 @@ export class Ownership {
         address,
         gate: new Gate(),
         preparedMax: 1,
+        sessionOf: () => undefined,
         markSql: '',
         release: () => {},
         died: () => this.onDied(backend),

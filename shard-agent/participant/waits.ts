@@ -114,12 +114,15 @@ const LOCK_NAME = `CASE w.locktype
   WHEN 'advisory' THEN format('advisory lock [%s,%s,%s,%s]', w.database, w.classid, w.objid, w.objsubid)
   ELSE format('%s %s of class %s of database %s', w.locktype, w.objid, w.classid, w.database) END`
 
-/** A prepared transaction is known among the locks' holders by the lock on its own id. */
+/**
+ * A parallel worker's wait is its leader's. A prepared transaction is known among the locks' holders by the lock on its own id.
+ */
 function waitsSql(pids: readonly number[], waitMsMin: number): string {
   const activity = (alias: string) => `(extract(epoch FROM ${alias}.xact_start) * 1000)::text`
   return `WITH w AS MATERIALIZED (
-    SELECT *, pg_catalog.pg_blocking_pids(pid) AS blockers FROM pg_catalog.pg_locks
-    WHERE NOT granted AND pid = ANY (ARRAY[${pids.join()}])
+    SELECT l.*, coalesce(member.leader_pid, l.pid) AS session, pg_catalog.pg_blocking_pids(l.pid) AS blockers
+    FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity member ON member.pid = l.pid
+    WHERE NOT granted AND coalesce(member.leader_pid, l.pid) = ANY (ARRAY[${pids.join()}])
       AND waitstart < pg_catalog.clock_timestamp() - interval '${waitMsMin} ms'),
   edges AS (
     SELECT w.*, b.pid AS blocker, NULL AS gid, NULL AS held
@@ -129,10 +132,10 @@ function waitsSql(pids: readonly number[], waitMsMin: number): string {
     FROM w JOIN pg_catalog.pg_locks h ON 0 = ANY (w.blockers) AND h.pid IS NULL AND h.granted AND ${SAME_LOCK}
     JOIN pg_catalog.pg_locks own ON own.pid IS NULL AND own.virtualtransaction = h.virtualtransaction
     JOIN pg_catalog.pg_prepared_xacts p ON own.locktype = 'transactionid' AND own.transactionid = p.transaction)
-  SELECT w.pid::text AS pid, w.mode, ${LOCK_NAME} AS lock, w.waitstart::text AS since,
+  SELECT w.session::text AS pid, w.mode, ${LOCK_NAME} AS lock, w.waitstart::text AS since,
     w.blocker::text AS blocker, w.gid, w.held,
     ${activity('a')} AS started, a.usename::text AS usename, a.query,
     ${activity('b')} AS b_started, b.usename::text AS b_usename, b.query AS b_query
-  FROM edges w JOIN pg_catalog.pg_stat_activity a ON a.pid = w.pid
+  FROM edges w JOIN pg_catalog.pg_stat_activity a ON a.pid = w.session
   LEFT JOIN pg_catalog.pg_stat_activity b ON b.pid = w.blocker`
 }

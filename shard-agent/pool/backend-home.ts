@@ -28,4 +28,6 @@ export interface BackendHome {
   /** `close` was called, and later: the connection is gone. */
   closing(backend: Backend): void
   closed(backend: Backend): void
+  /** The session whose backend has this pid. */
+  sessionOf(backendPid: number): number | undefined
 }

@@ -82,7 +82,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     this.cancels = new Cancels(home.address, login.pid, login.secret)
     this.parameters = login.parameters
     this.known = new KnownStatements(home.preparedMax)
-    this.exec = new ExecRun(this)
+    this.exec = new ExecRun(this, home.sessionOf)
     this.pass = new GatePass(home.gate, () => this.admitted())
     this.scanner = new ReplyScanner(this, COLLECT)
     this.channel.receiver = this

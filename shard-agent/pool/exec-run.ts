@@ -27,9 +27,9 @@ import { extraAhead } from './extra-ahead.ts'
 import type { KeptPlans } from './kept-plans.ts'
 import type { Kept, ReplyScanner } from './reply-scanner.ts'
 import { ReplyStash } from './reply-stash.ts'
+import { rewordedError, type SessionOf } from './reworded-error.ts'
 import { sequenceError } from './sequence-error.ts'
 import type { Drawer, SequenceSeat } from './sequence-seat.ts'
-import { slotGuardError } from './slot-guard-error.ts'
 import { SplitWrite } from './split-write.ts'
 import type { KnownStatements } from './statements.ts'
 
@@ -68,6 +68,7 @@ export interface ExecOwner extends Drawer {
 
 export class ExecRun {
   private readonly host: ExecHost
+  private readonly sessionOf: SessionOf
   private owner!: ExecOwner
   private request!: ExecRequest
   /** Replies to what was sent ahead of the payload that are still due. */
@@ -104,8 +105,9 @@ export class ExecRun {
   private readonly copy = new CopyStream()
   private waitsForDrain = false
 
-  constructor(host: ExecHost) {
+  constructor(host: ExecHost, sessionOf: SessionOf) {
     this.host = host
+    this.sessionOf = sessionOf
   }
 
   /** `split`: keep the Sync back until all statements have run. */
@@ -388,17 +390,17 @@ export class ExecRun {
     if (this.split?.failed()) this.syncFailed()
     this.isCopyIn = false
     const { needs } = this.request
-    const { staleError } = this.owner
-    const reworded =
-      slotGuardError(chunk, start, end) ?? sequenceError(this.owner, this.request, chunk, start, end)
-    if (reworded !== undefined) return reworded
-    if (needs === undefined && staleError === undefined) return true
     const code = errorCode(chunk, start, end)
+    const reworded =
+      rewordedError(code, chunk, start, end, this.sessionOf) ??
+      sequenceError(this.owner, this.request, chunk, start, end)
+    if (reworded !== undefined) return reworded
+    if (needs === undefined && this.owner.staleError === undefined) return true
     if (needs !== undefined && OUTDATED_CODES.has(code)) {
       for (const statement of needs) this.host.known.outdate(statement.name)
       if (isOutdatedPlan(chunk, start, end)) return this.planOutdated(chunk, start, end)
     }
-    this.isStale = staleError !== undefined && code === '57014'
+    this.isStale = this.owner.staleError !== undefined && code === '57014'
     return !this.isStale
   }
 

@@ -233,12 +233,21 @@ export class Pool {
       release: (backend) => this.release(pool, backend),
       died: (backend) => this.died(pool, backend),
       closing: (backend) => this.closing(pool, backend),
+      sessionOf: (backendPid) => this.sessionOf(backendPid),
       closed: () => this.closed(pool),
     }
     const backend = new Backend(home, login)
     pool.all.add(backend)
     if (isOutdated) this.outdated.add(backend)
     this.release(pool, backend)
+  }
+
+  /** The pid of the session that has the backend now. */
+  private sessionOf(backendPid: number): number | undefined {
+    for (const pool of this.pools.values()) {
+      for (const { pid, owner } of pool.all) if (pid === backendPid) return owner?.knownAs
+    }
+    return undefined
   }
 
   private died(pool: IdentityPool, backend: Backend): void {

@@ -1,6 +1,5 @@
 import { errorResponse, parseErrorFields } from '../../protocol/wire/backend-messages.ts'
 import { SLOT_GUARD } from '../../sql/install/slot-guard.ts'
-import { errorCode } from './error-scan.ts'
 
 const HEADER_BYTES = 5
 const CHECK_VIOLATION = '23514'
@@ -9,8 +8,8 @@ const CHECK_VIOLATION = '23514'
  * An ErrorResponse `chunk[start, end)` of Weft's own constraint says in Weft's words what happened; undefined: another
  * error. The code stays what a handler in a function (`EXCEPTION WHEN check_violation`) sees on the shard.
  */
-export function slotGuardError(chunk: Buffer, start: number, end: number): Buffer | undefined {
-  if (errorCode(chunk, start, end) !== CHECK_VIOLATION) return undefined
+export function slotGuardError(code: string, chunk: Buffer, start: number, end: number): Buffer | undefined {
+  if (code !== CHECK_VIOLATION) return undefined
   const fields = parseErrorFields(chunk, start + HEADER_BYTES, end)
   if (fields.constraint !== SLOT_GUARD) return undefined
   return errorResponse({

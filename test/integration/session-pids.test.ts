@@ -237,6 +237,20 @@ describe('who waits, who is there', () => {
     await a.client.query('ROLLBACK')
   })
 
+  test('a report of a deadlock on one shard names sessions', async () => {
+    const [a, b] = [await weft(), await weft()]
+    await a.client.query('CREATE TABLE l2 ()')
+    await a.client.query('BEGIN; LOCK TABLE l')
+    await b.client.query('BEGIN; LOCK TABLE l2')
+    const taken = Promise.allSettled([a.client.query('SELECT FROM l2'), b.client.query('SELECT FROM l')])
+    const errors = (await taken).flatMap((end) => (end.status === 'rejected' ? [end.reason] : []))
+    expect(errors.map(({ code }: pg.DatabaseError) => code)).toEqual(['40P01'])
+    const { detail } = errors[0] as pg.DatabaseError
+    const named = [...detail!.matchAll(/rocess (\d+)/g)].map((match) => Number(match[1]))
+    expect([...new Set(named)].sort((x, y) => x - y)).toEqual([a.pid, b.pid].sort((x, y) => x - y))
+    await Promise.all([a.client.query('ROLLBACK'), b.client.query('ROLLBACK')])
+  })
+
   test('pg_stat_activity: all sessions, what they do, and no backends of the pool; others keep their secrets', async () => {
     const [a, b, ann] = [await weft(), await weft(), await weft('ann')]
     const sleeps = failure(b.client.query('SELECT pg_sleep(60) /* mine */'))

@@ -76,7 +76,9 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
     (c) => c.subtype === 'AT_DetachPartition' && as(c.def, 'PartitionCmd')?.concurrent === true,
   )
   const isView = relation?.kind === 'view'
-  return atPlace(scope, 'ALTER TABLE', placeOfRelation(scope, name), isView, { outsideTransaction })
+  // It waits for old snapshots, so it is not to be waited for by those that are to be taken.
+  const overrides = outsideTransaction ? { outsideTransaction, maintenance: true } : {}
+  return atPlace(scope, 'ALTER TABLE', placeOfRelation(scope, name), isView, overrides)
 }
 
 function useFunctions() {
