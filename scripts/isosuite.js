@@ -1,6 +1,6 @@
-// npm run isosuite -- --source DIR --server HOST:PORT [--out DIR] [spec…]: Postgres' own isolation specs, straight at a
-// server that runs already: `weft dev --shard …` on servers of the sources' version, or a plain one to compare with.
-// DIR: Postgres' sources. Prints "N of M". Not in CI.
+// npm run isosuite -- --source DIR --server HOST:PORT [--database NAME] [--out DIR] [spec…]: Postgres' own isolation specs,
+// straight at a server that runs already: `weft dev --shard …` on servers of the sources' version, or a plain one to compare
+// with. DIR: Postgres' sources; one spec wants the database to be isolation_regression. Prints "N of M". Not in CI.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,6 +16,7 @@ const { values, positionals } = parseArgs({
   options: {
     source: { type: 'string' },
     server: { type: 'string', default: '127.0.0.1:6432' },
+    database: { type: 'string', default: 'postgres' },
     out: { type: 'string', default: 'isosuite.out' },
   },
 })
@@ -51,7 +52,7 @@ function scheduled() {
 }
 
 async function passes(name) {
-  const found = await run(readFileSync(join(specs, 'specs', `${name}.spec`), 'utf8'))
+  const found = await run(name, readFileSync(join(specs, 'specs', `${name}.spec`), 'utf8'))
   writeFileSync(join(values.out, `${name}.out`), found)
   return expected(name).some((text) => text === found)
 }
@@ -65,11 +66,12 @@ function expected(name) {
 }
 
 /** The environment is that of pg_isolation_regress. */
-function run(spec) {
+function run(name, spec) {
   const [host, port] = values.server.split(':')
-  const connection = `host=${host} port=${port} user=postgres dbname=postgres sslmode=disable gssencmode=disable`
+  const connection = `host=${host} port=${port} user=postgres dbname=${values.database} sslmode=disable gssencmode=disable`
   const env = { ...process.env, PGISOLATIONTIMEOUT: '20', PGTZ: 'PST8PDT', PGDATESTYLE: 'Postgres, MDY' }
   env.PGOPTIONS = '-c intervalstyle=postgres_verbose'
+  env.PGAPPNAME = `isolation/${name}`
   const child = spawn(tester, [connection], { env, stdio: 'pipe' })
   const tooLong = setTimeout(() => child.kill('SIGKILL'), SECONDS_MAX * 1000)
   let said = ''

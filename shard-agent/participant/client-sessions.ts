@@ -1,8 +1,12 @@
 /** The client sessions of this shard's coordinators, and what Postgres shows of the backends that they have right now. */
-import type { ClientSessionInfo } from '../../protocol/agent-link.ts'
+import { type ClientSessionInfo, CONNECTION_MARK } from '../../protocol/agent-link.ts'
 import type { Admin } from './prepared-list.ts'
 
 export type SessionView = 'pg_stat_activity' | 'pg_locks'
+
+/** Every connection of the agent's has that lock: no client does. */
+const NO_MARKS = ` AND NOT (v.locktype = 'advisory'
+  AND v.classid = ${CONNECTION_MARK.classid} AND v.objid = ${CONNECTION_MARK.objid} AND v.objsubid = 2)`
 
 export interface SeenSession {
   readonly coordinatorId: string
@@ -26,7 +30,8 @@ export async function clientSessions(
   const pids = before.flatMap(({ backendPid }) => backendPid ?? [])
   if (view === undefined || pids.length === 0) return before.map((session) => told(session, []))
   const found = await host.admin.query(
-    `SELECT v.pid, to_jsonb(v)::text AS shown FROM pg_catalog.${view} v WHERE v.pid = ANY (ARRAY[${pids.join()}])`,
+    `SELECT v.pid, to_jsonb(v)::text AS shown FROM pg_catalog.${view} v
+     WHERE v.pid = ANY (ARRAY[${pids.join()}])${view === 'pg_locks' ? NO_MARKS : ''}`,
   )
   const now = new Map(host.sessions().map((session) => [session.pid, session]))
   return before.map((session) => {

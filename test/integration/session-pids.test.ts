@@ -234,6 +234,7 @@ describe('who waits, who is there', () => {
     const own = `SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'l'::regclass`
     expect(await value(a.client, own)).toBe('AccessExclusiveLock')
     expect(await value(c.client, `SELECT pid FROM pg_locks WHERE relation = 'l'::regclass`)).toBe(a.pid)
+    expect(await value(c.client, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).toBe('0')
     await a.client.query('ROLLBACK')
   })
 
