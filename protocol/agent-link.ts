@@ -266,8 +266,8 @@ export type ControlRequest =
   /** The client sessions of all coordinators, and what Postgres' view shows of their backends on this shard. */
   | { readonly kind: 'sessions'; readonly view?: 'pg_stat_activity' | 'pg_locks' | undefined }
   /**
-   * Asks the session's coordinator to cancel what it runs, or to end it. With `secret` (base64) it is a client's CancelRequest
-   * that came to a coordinator which has no such session: whoever has one with that key.
+   * Asks the session's coordinator to cancel what it runs, or to end it. With `secret` (base64) it is a client's
+   * CancelRequest that came to a coordinator which has no such session: whoever has one with that key.
    */
   | {
       readonly kind: 'signal'

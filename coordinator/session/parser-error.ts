@@ -29,7 +29,7 @@ async function postgresOf(session: ClientSession, text: string): Promise<PgError
   return (await collector.ended).error
 }
 
-/** Not what Postgres says of a text that its version takes: that there are several statements, that there is no such table. */
+/** Not what Postgres says of a text that its version takes: that there are several statements, or no such table. */
 function isSame(told: PgError, { fields }: ParserError): boolean {
   if (told.message === fields.message) return true
   return (

@@ -115,7 +115,8 @@ const LOCK_NAME = `CASE w.locktype
   ELSE format('%s %s of class %s of database %s', w.locktype, w.objid, w.classid, w.database) END`
 
 /**
- * A parallel worker's wait is its leader's. A prepared transaction is known among the locks' holders by the lock on its own id.
+ * A parallel worker's wait is its leader's. A prepared transaction is known among the locks' holders by the lock on its
+ * own id.
  */
 function waitsSql(pids: readonly number[], waitMsMin: number): string {
   const activity = (alias: string) => `(extract(epoch FROM ${alias}.xact_start) * 1000)::text`

@@ -32,7 +32,7 @@ const VIEWS: Readonly<Record<string, Known>> = {
   PG_CURSORS: 'pg_cursors',
 }
 const MENTIONED =
-  /pg_(?:backend_pid|cancel_backend|terminate_backend|blocking_pids|isolation_test_session_is_blocked|stat_activity|locks|prepared_statements|cursors)|currval|lastval/i
+  /pg_(?:backend_pid|cancel_backend|terminate_backend|blocking_pids|isolation_test_session_is_blocked|safe_snapshot_blocking_pids|stat_activity|locks|prepared_statements|cursors)|currval|lastval/i
 
 const KINDS: ReadonlySet<string> = new Set([
   'SelectStmt',
@@ -87,6 +87,11 @@ function makesView(root: unknown): boolean {
   return makes
 }
 
+const SAFE = {
+  what: 'pg_safe_snapshot_blocking_pids() is not supported',
+  hint: 'DEFERRABLE transactions wait in the coordinator, for a snapshot that is safe on every shard.',
+}
+
 function isBuiltIn(schema: string | undefined): boolean {
   return schema === undefined || schema === 'pg_catalog'
 }
@@ -99,6 +104,8 @@ function countOf(root: unknown): number {
     if (kind === 'FuncCall') {
       const { schema, name } = qualified((body as Pg.FuncCall).funcname)
       if (isBuiltIn(schema) && FUNCTIONS[name.toUpperCase()] !== undefined) count++
+      if (isBuiltIn(schema) && name === 'pg_safe_snapshot_blocking_pids')
+        throw weftError('not_supported', SAFE)
     } else if (kind === 'RangeVar') {
       const { schemaname, relname = '' } = body as Pg.RangeVar
       if (isBuiltIn(schemaname || undefined) && VIEWS[relname.toUpperCase()] !== undefined) count++
