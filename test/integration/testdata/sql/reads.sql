@@ -721,7 +721,7 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY qty) FROM orders;
 
 SELECT mode() WITHIN GROUP (ORDER BY qty) FROM orders WHERE customer_id = 5;
 
-SELECT corr(qty, price) FROM orders;
+SELECT round(corr(qty, price)::numeric, 10) FROM orders;
 
 SELECT any_value(1) FROM orders;
 
