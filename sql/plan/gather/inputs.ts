@@ -87,7 +87,8 @@ function mentioned(select: SelectStmt): Mentioned {
     }
     if (kind !== 'JoinExpr') return
     const join = body as JoinExpr
-    if (join.isNatural) all = true
+    // An alias of a join names its columns by their place, or all of them as a row.
+    if (join.isNatural || join.alias !== undefined) all = true
     for (const name of strings(join.usingClause)) columns.add(name)
   })
   return { columns, all, alone, rows, queries }

@@ -158,6 +158,10 @@ SELECT * FROM items NATURAL JOIN kinds ORDER BY name;
 
 SELECT a.x, b.y FROM items AS a (x, z, w), items AS b (y) WHERE a.x = b.y AND a.w > 1 ORDER BY 1;
 
+SELECT j.y FROM (items JOIN kinds ON kinds.kind = items.kind) AS j (x, y, z, u) WHERE j.x = 'item3' AND j.u = 'x' ORDER BY j.z;
+
+SELECT j::text FROM (items JOIN kinds USING (kind)) AS j ORDER BY j.name;
+
 SELECT i.name, l.id FROM items i CROSS JOIN LATERAL (SELECT id FROM sales s WHERE s.item = i.name ORDER BY id DESC LIMIT 1) l ORDER BY 1;
 
 SELECT gather.sales.id FROM gather.sales JOIN items ON items.name = gather.sales.item WHERE gather.sales.id < 4 ORDER BY gather.sales.id;
