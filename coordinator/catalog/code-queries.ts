@@ -57,7 +57,9 @@ const DRAWN = 'EXISTS (SELECT FROM weft.relation r WHERE r.relid = c.oid)'
 const columnsSql = (locked: LockedRelations) => `
 SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), 'pg_get_expr(d.adbin, d.adrelid)')}
 FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid ${OF_USERS}
-WHERE NOT (pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\\(''([^'']|'''')*''::regclass\\)$' AND ${DRAWN})
+WHERE NOT (${DRAWN} AND coalesce(
+  ${locked.unless(locked.of('c.oid'), 'pg_get_expr(d.adbin, d.adrelid)')}
+    ~ '^nextval\\(''([^'']|'''')*''::regclass\\)$', false))
 UNION ALL
 SELECT kind, c.relname, 'query', concat(t.typname, ' ', elem.typname)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ${OF_USERS}
