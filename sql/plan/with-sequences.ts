@@ -23,7 +23,8 @@ const FROM_DEFAULTS: ReadonlySet<string> = new Set(['INSERT', 'MERGE', 'COPY'])
 
 /** Of a local table: nobody keeps account of its defaults. Those of others are drawn by the coordinator. */
 function mayUseDefaults(plan: Plan, text: string): boolean {
-  if (plan.kind === 'ddl') return true
+  // What would go ahead of LOCK TABLE on behalf of sequences takes the snapshot, which is to come after the lock.
+  if (plan.kind === 'ddl') return plan.tag !== 'LOCK TABLE'
   if (plan.kind === 'copy') return plan.fill.some(({ expression }) => /nextval/i.test(expression))
   const isHome = plan.kind === 'forward' && plan.route.kind === 'home'
   return isHome && (FROM_DEFAULTS.has(plan.tag) || /\bdefault\b|\b(insert|merge)\s+into\b/i.test(text))
