@@ -59,7 +59,7 @@ export class DeadlockSim {
   }
 
   async run(): Promise<DeadlockResult> {
-    for (let id = 0; id < COORDINATORS; id++) new SimCoordinator(this, `coordinator-${id}`).start()
+    for (let id = 0; id < COORDINATORS; id++) new SimCoordinator(this, id).start()
     this.every(JUDGE_MS, () => this.judge())
     const endMs = this.load.minutes * 60_000
     for (let ms = SLICE_MS; ms <= endMs; ms += SLICE_MS) {
@@ -117,7 +117,7 @@ export class DeadlockSim {
 
 /** A line of Postgres' detail text: it names the wait, for `lock` tells since when. */
 function lineOf({ waiter, blocker, mode, lock, shard }: SimWait): string {
-  return `Process ${waiter.pid} waits for ${mode} on ${lock} of shard ${shard}; blocked by process ${blocker.pid}.`
+  return `Process ${waiter.sessionId} waits for ${mode} on ${lock} of shard ${shard}; blocked by process ${blocker.sessionId}.`
 }
 
 class SimCoordinator {
@@ -128,10 +128,12 @@ class SimCoordinator {
   private truthThen: readonly SimWait[] = []
   private lookAtMs = -1
 
-  constructor(sim: DeadlockSim, id: string) {
+  /** A session's number is the pid that clients know it by: no other coordinator has one like it. */
+  constructor(sim: DeadlockSim, index: number) {
     this.sim = sim
-    this.id = id
-    this.sessions = Array.from({ length: SESSIONS }, (_, i) => new SimSession(sim, id, i + 1, this))
+    this.id = `coordinator-${index}`
+    const first = 1 + index * SESSIONS
+    this.sessions = Array.from({ length: SESSIONS }, (_, i) => new SimSession(sim, this.id, first + i, this))
   }
 
   start(): void {
