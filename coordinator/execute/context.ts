@@ -23,6 +23,11 @@ import type { Transaction, TransactionModes } from './transaction.ts'
 /** The shard that holds local tables, catalogs and sequences. */
 export const HOME = 0
 
+/** Every shard but that. */
+export function shardsBesideHome(shardCount: number): number[] {
+  return Array.from({ length: shardCount - 1 }, (_, i) => HOME + 1 + i)
+}
+
 export interface Logger {
   debug(fields: object, message: string): void
   info(fields: object, message: string): void

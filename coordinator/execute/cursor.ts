@@ -1,7 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete } from '../../protocol/wire/backend-messages.ts'
-import { bind, paramFormat, paramValue, parseBind } from '../../protocol/wire/frontend-messages.ts'
+import { NOTHING_BOUND, rebound } from '../../protocol/wire/frontend-messages.ts'
 import type { CursorPlan } from '../../sql/plan/plan.ts'
 import { declaredQueryAt, severalShards } from '../../sql/plan/utility/cursor.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
@@ -72,13 +72,7 @@ async function declareOnSeveral(
 
 /** The same parameters; how its rows are to come is said when they are fetched. */
 function asText(bound: Execution['bind']): NonNullable<Execution['bind']> {
-  const count = bound?.paramLengths.length ?? 0
-  const numbers = Array.from({ length: count }, (_, i) => i)
-  const message = bind({
-    params: numbers.map((i) => paramValue(bound!, i)),
-    paramFormats: numbers.map((i) => paramFormat(bound!, i)),
-  })
-  return parseBind(message, 5, message.length)
+  return rebound(bound ?? NOTHING_BOUND, {})
 }
 
 async function fetch(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { buildVerifier, DEFAULT_ITERATIONS } from '../../protocol/scram/verifier.ts'
 import { commandComplete, noticeResponse } from '../../protocol/wire/backend-messages.ts'
 import type { DdlPlan, Declaration } from '../../sql/plan/plan.ts'
-import { type ExecContext, type Execution, HOME } from './context.ts'
+import { type ExecContext, type Execution, HOME, shardsBesideHome } from './context.ts'
 import { declareTable } from './declare.ts'
 import { settleAll } from './forward.ts'
 import { needsNoMap } from './map-change.ts'
@@ -132,7 +132,7 @@ async function runOnOthers(ctx: ExecContext, plan: DdlPlan, sql: string): Promis
 }
 
 async function othersOf(ctx: ExecContext, { othersOnlyWith }: DdlPlan): Promise<number[]> {
-  const others = Array.from({ length: ctx.node.shardCount - 1 }, (_, i) => HOME + 1 + i)
+  const others = shardsBesideHome(ctx.node.shardCount)
   if (othersOnlyWith === undefined) return others
   const sql = 'SELECT pg_catalog.to_regclass($1) IS NOT NULL'
   const options = { writes: false, looks: false }

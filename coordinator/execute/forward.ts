@@ -4,7 +4,7 @@ import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { runAggregate } from './aggregate.ts'
 import { begunStatement, placedIn } from './begun-statement.ts'
-import { type ExecContext, type Execution, HOME } from './context.ts'
+import { type ExecContext, type Execution, HOME, shardsBesideHome } from './context.ts'
 import { runGather } from './gather.ts'
 import { mustKeepKey } from './keep-key.ts'
 import { LineFeed } from './line-feed.ts'
@@ -150,7 +150,7 @@ async function lockCopies(ctx: ExecContext, exec: Execution): Promise<void> {
       return consumer.ended
     })
   const [home] = await lock([HOME], new ForwardState(exec.wantsRowDescription), true)
-  const others = Array.from({ length: ctx.node.shardCount - 1 }, (_, i) => HOME + 1 + i)
+  const others = shardsBesideHome(ctx.node.shardCount)
   await lock(others, new ForwardState(false), false)
   ctx.out.hold(tagWithCount(home!.tag, home!.count))
 }

@@ -52,11 +52,7 @@ export class GatheredRows {
   }
 
   private pay(bytes: number, input: number): void {
-    try {
-      this.account.add(bytes)
-    } catch (error) {
-      this.refusal = error as PgError
-    }
+    this.refusal = this.account.offer(bytes)
     if (this.account.bytes > GATHERED_BYTES_MAX)
       this.refusal = weftError('gathers_too_much', {
         table: this.inputs[input]!.table,

@@ -27,12 +27,8 @@ export class KeptRows {
   add(row: Buffer): void {
     if (this.failure !== undefined) return
     const bytes = ROW_BYTES + row.length
-    try {
-      this.account.add(bytes)
-    } catch (error) {
-      this.failure = error as PgError
-      return
-    }
+    this.failure = this.account.offer(bytes)
+    if (this.failure !== undefined) return
     this.bytes += bytes
     this.rows.push(Buffer.from(row))
   }

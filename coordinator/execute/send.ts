@@ -4,6 +4,8 @@ import {
   bind,
   describe,
   execute,
+  paramFormat,
+  paramValue,
   parse,
   query,
   rewriteBindStatement,
@@ -173,15 +175,11 @@ function rewrittenPayload(
 }
 
 export function boundValue(bound: Execution['bind'], number: number): Buffer | null {
-  const length = bound?.paramLengths[number - 1]
-  const start = bound?.paramStarts[number - 1]
-  if (bound === undefined || length === undefined || start === undefined || length < 0) return null
-  return bound.buffer.subarray(start, start + length)
+  return bound === undefined || number > bound.paramLengths.length ? null : paramValue(bound, number - 1)
 }
 
 export function boundFormat(bound: Execution['bind'], number: number): number {
-  const formats = bound?.paramFormats ?? []
-  return (formats.length === 1 ? formats[0] : formats[number - 1]) ?? 0
+  return bound === undefined ? 0 : paramFormat(bound, number - 1)
 }
 
 /** Payload of one statement of Weft's own: text parameters, text results. */

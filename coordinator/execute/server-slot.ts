@@ -1,5 +1,14 @@
 import { weftError } from '../../errors/catalog.ts'
-import { bind, describe, execute, parse, query, SYNC } from '../../protocol/wire/frontend-messages.ts'
+import {
+  bind,
+  describe,
+  execute,
+  paramFormat,
+  paramValue,
+  parse,
+  query,
+  SYNC,
+} from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
 import { NO_CONTEXT } from '../../sql/hash/key-answer.ts'
 import { type KeyContext, slotForText } from '../../sql/hash/key-value.ts'
@@ -118,10 +127,6 @@ function bound(sql: string, value: KeyValue, exec: Execution): Buffer[] {
   const message = exec.bind
   if (source.kind !== 'param' || message === undefined) return [parse('', sql), bind({})]
   const at = source.number - 1
-  const length = message.paramLengths[at]!
-  const start = message.paramStarts[at]!
-  const formats = message.paramFormats
-  const format = (formats.length === 1 ? formats[0] : formats[at]) ?? 0
-  const param = length < 0 ? null : message.buffer.subarray(start, start + length)
-  return [parse('', sql, [exec.paramTypes[at] ?? 0]), bind({ params: [param], paramFormats: [format] })]
+  const own = bind({ params: [paramValue(message, at)], paramFormats: [paramFormat(message, at)] })
+  return [parse('', sql, [exec.paramTypes[at] ?? 0]), own]
 }

@@ -1,14 +1,12 @@
 import { PgError } from '../../errors/pg-error.ts'
 import * as ddl from '../../sql/install/table-ddl.ts'
+import { HOME, shardsBesideHome } from './context.ts'
 import type { TableFacts } from './declare-facts.ts'
 import { mirrorTypesOf } from './mirror-shared.ts'
 import { quoteName } from './quote.ts'
 import type { ShardRunner } from './shard-runner.ts'
 
-const HOME = 0
-
-const others = (runner: ShardRunner): number[] =>
-  Array.from({ length: runner.shardCount - 1 }, (_, i) => HOME + 1 + i)
+const others = (runner: ShardRunner): number[] => shardsBesideHome(runner.shardCount)
 
 /** The first column of what home answers: statements. */
 async function statements(runner: ShardRunner, queries: readonly string[], oid: string): Promise<string[]> {

@@ -6,6 +6,7 @@
 import { totalmem } from 'node:os'
 import { getHeapStatistics } from 'node:v8'
 import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
 
 export interface MemoryLimits {
   /** All sessions together. */
@@ -122,6 +123,17 @@ export class MemoryAccount {
   add(bytes: number): void {
     this.memory.change(this.what, bytes)
     this.bytes += bytes
+  }
+
+  /** The same for who cannot throw where he is: why there is no room; undefined: there is. */
+  offer(bytes: number): PgError | undefined {
+    try {
+      this.add(bytes)
+      return undefined
+    } catch (error) {
+      if (error instanceof PgError) return error
+      throw error
+    }
   }
 
   sub(bytes: number): void {

@@ -1,4 +1,4 @@
-import { HOME } from '../execute/context.ts'
+import { shardsBesideHome } from '../execute/context.ts'
 import { settleAll } from '../execute/forward.ts'
 import { quoteName } from '../execute/quote.ts'
 import { settle, simpleQuery } from '../execute/send.ts'
@@ -22,8 +22,7 @@ export class Channels {
   async follow(names: readonly string[]): Promise<void> {
     const isSame = names.join('\0') === this.names.join('\0')
     if (isSame && names.length === 0) return
-    const { shardCount } = this.session.node
-    const others = Array.from({ length: shardCount - 1 }, (_, i) => this.session.line(HOME + 1 + i))
+    const others = shardsBesideHome(this.session.node.shardCount).map((shard) => this.session.line(shard))
     const behind = isSame ? others.filter((line) => !line.kept) : others
     if (behind.length === 0) return
     try {

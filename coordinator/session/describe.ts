@@ -5,7 +5,6 @@ import {
   parseErrorFields,
   parseParameterDescription,
   parseRowDescription,
-  rowDescription,
 } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import { describe, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
@@ -14,7 +13,7 @@ import { HOME } from '../execute/context.ts'
 import { declareRowDescription } from '../execute/declare-function.ts'
 import { linesWithCursors, type OpenPortal } from '../execute/open-portal.ts'
 import { ExecFailed, REPLY_FRAME_BYTES_MAX } from '../execute/replies.ts'
-import { translateRowDescription } from '../execute/row-types.ts'
+import { setFormats, translateRowDescription } from '../execute/row-types.ts'
 import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
 import { textColumn } from '../execute/setting.ts'
 import type { ReplyConsumer, ShardLine } from '../execute/shard-line.ts'
@@ -195,8 +194,7 @@ function rowsAtHome({ typeNumbers, missedType }: ShardLine, message: Buffer): Bu
 /** A RowDescription with the formats that a Bind asked for. */
 export function formatted(message: Buffer, formats: readonly number[]): Buffer {
   if (formats.every((format) => format === 0)) return message
-  const columns = parseRowDescription(message, 5, message.length)
-  return rowDescription(
-    columns.map((c, i) => ({ ...c, format: (formats.length === 1 ? formats[0] : formats[i]) ?? 0 })),
-  )
+  const own = Buffer.from(message)
+  setFormats(own, 0, formats)
+  return own
 }

@@ -2,7 +2,6 @@ import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import { FrameReader } from '../../protocol/wire/frames.ts'
 import type { SessionMemory } from '../memory/memory-budget.ts'
-import { asPgError } from './client-messages.ts'
 
 /** What a client sends, as messages; large ones are paid for from their beginning until they have been dealt with. */
 export class ClientMessages {
@@ -17,13 +16,9 @@ export class ClientMessages {
   }
 
   private claim(bytes: number): boolean {
-    try {
-      this.account.add(bytes)
-      return true
-    } catch (error) {
-      this.refusal = asPgError(error)
-      return false
-    }
+    const refusal = this.account.offer(bytes)
+    if (refusal !== undefined) this.refusal = refusal
+    return refusal === undefined
   }
 
   /** A large one was not dealt with yet. */

@@ -5,7 +5,7 @@ import {
   NO_DATA,
   PORTAL_SUSPENDED,
 } from '../../protocol/wire/backend-messages.ts'
-import { parseBind } from '../../protocol/wire/frontend-messages.ts'
+import { NOTHING_BOUND } from '../../protocol/wire/frontend-messages.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import type { Execution } from '../execute/context.ts'
 import { KeptRows } from '../execute/kept-rows.ts'
@@ -222,8 +222,6 @@ export class PortalRunner {
       await closeOnShards(session, name, linesWithCursors(session))
   }
 }
-
-const NOTHING_BOUND = parseBind(Buffer.alloc(8), 0, 8)
 
 /** Postgres binds it when it is executed, and may refuse then. */
 function bindsOnShards(plan: Plan): boolean {

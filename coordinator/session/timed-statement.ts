@@ -1,6 +1,6 @@
 /** Statements that tell a time which must be one for all shards (sql/plan/times): the coordinator puts its own in. */
 import type { StatementRef } from '../../protocol/agent-link.ts'
-import { type BindMessage, bind, paramFormat, parseBind } from '../../protocol/wire/frontend-messages.ts'
+import { type BindMessage, rebound } from '../../protocol/wire/frontend-messages.ts'
 import type { Clock } from '../../sql/analyze/time-calls.ts'
 import type { Plan, TimePlace } from '../../sql/plan/plan.ts'
 import { TIME_TYPE, timeSql, timeText } from '../../sql/plan/times/time-text.ts'
@@ -100,7 +100,9 @@ function withParameters(session: ClientSession, exec: Execution, bound: BindMess
   const made = found?.times === times ? found : parametrized(session, exec, bound.paramLengths.length, times)
   if (exec.ref !== undefined) known.set(exec.ref, made)
   const values = made.clocks.map((clock) => timeText(timeOf(session, clock)))
-  return { inner: executionOf(session, exec, made.statement, withMore(bound, values)), text: made.text }
+  const { portal, resultFormats } = bound
+  const timed = rebound(bound, { portal, more: values, resultFormats })
+  return { inner: executionOf(session, exec, made.statement, timed), text: made.text }
 }
 
 function parametrized(session: ClientSession, exec: Execution, count: number, times: Times): Parametrized {
@@ -114,16 +116,3 @@ function parametrized(session: ClientSession, exec: Execution, count: number, ti
   const statement = new Prepared('', Buffer.from(text.sql), [...types, ...clocks.map(() => TYPE_OID)])
   return { times, statement, text, clocks }
 }
-
-/** The same with more parameters, as text. */
-function withMore(bound: BindMessage, values: readonly string[]): BindMessage {
-  const { portal, buffer, paramStarts, paramLengths, resultFormats } = bound
-  const params = paramLengths.map((length, i) =>
-    length < 0 ? null : buffer.subarray(paramStarts[i]!, paramStarts[i]! + length),
-  )
-  const paramFormats = [...params.map((_, i) => paramFormat(bound, i)), ...values.map(() => 0)]
-  const message = bind({ portal, params: [...params, ...values], paramFormats, resultFormats })
-  return parseBind(message, HEADER_BYTES, message.length)
-}
-
-const HEADER_BYTES = 5

@@ -279,6 +279,24 @@ export function paramValue(message: BindMessage, i: number): Buffer | null {
   return length === -1 ? null : message.buffer.subarray(start, start + length)
 }
 
+/** Of a statement without parameters. */
+export const NOTHING_BOUND: BindMessage = parseBind(Buffer.alloc(8), 0, 8)
+
+/** A Bind of the same parameters, with `more` as text after them, for rows in these formats. */
+export function rebound(
+  message: BindMessage,
+  parts: { readonly more?: readonly string[] } & Pick<BindParts, 'portal' | 'resultFormats'>,
+): BindMessage {
+  const { more = [], ...others } = parts
+  const numbers = message.paramLengths.map((_, i) => i)
+  const made = bind({
+    ...others,
+    params: [...numbers.map((i) => paramValue(message, i)), ...more],
+    paramFormats: [...numbers.map((i) => paramFormat(message, i)), ...more.map(() => 0)],
+  })
+  return parseBind(made, HEADER_BYTES, made.length)
+}
+
 /** The same Bind for another statement (and portal) name; formats and parameters are copied as they are. */
 export function rewriteBindStatement(
   message: BindMessage,

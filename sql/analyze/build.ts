@@ -1,5 +1,13 @@
 import type * as Pg from '@pgsql/types'
-import { as, type CommonTableExpr, type Node, type SelectStmt, strings, walk } from '../parse/ast.ts'
+import {
+  as,
+  type CommonTableExpr,
+  conjuncts,
+  type Node,
+  type SelectStmt,
+  strings,
+  walk,
+} from '../parse/ast.ts'
 import { type Block, type Cte, EMPTY_SPACE, type Output, type Scope, type Sub } from './block.ts'
 import type { Builder } from './builder.ts'
 import { columnOf, constantColumn, constantSet, factsOf, isEquals, outputType } from './conditions.ts'
@@ -182,18 +190,14 @@ export function subsIn(b: Builder, root: unknown, scope: Scope, inJoin: boolean)
 /** Like `subsIn`, and EXISTS and IN that WHERE cannot do without are linked to the outer row. */
 export function whereSubs(b: Builder, where: Node | undefined, scope: Scope): Sub[] {
   const needed = new Set<Pg.SubLink>()
-  conjuncts(where, needed)
+  for (const node of conjuncts(where)) {
+    const sub = as(node, 'SubLink')
+    if (sub) needed.add(sub)
+  }
   return subsIn(b, where, scope, false).map((sub) => (needed.has(sub.node) ? linked(b, sub, scope) : sub))
 }
 
 const EQUALS: Node = { String: { sval: '=' } }
-
-function conjuncts(node: Node | undefined, into: Set<Pg.SubLink>): void {
-  const sub = as(node, 'SubLink')
-  if (sub) into.add(sub)
-  const bool = as(node, 'BoolExpr')
-  if (bool?.boolop === 'AND_EXPR') for (const arg of bool.args ?? []) conjuncts(arg, into)
-}
 
 function linked(b: Builder, sub: Sub, scope: Scope): Sub {
   const { node, block } = sub

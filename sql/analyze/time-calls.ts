@@ -33,6 +33,9 @@ const NAMESAKES: ReadonlySet<string> = new Set([
 
 export const isNamesake = (name: string): boolean => NAMESAKES.has(name)
 
+/** Whether it can be that a text tells such a time. */
+export const mayTellTime = (text: string): boolean => /now|age|timestamp|current_|localtime/i.test(text)
+
 export interface TimeCall {
   readonly name: string
   readonly clock: Clock

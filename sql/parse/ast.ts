@@ -167,6 +167,25 @@ export function columnName(node: Node | undefined): readonly string[] | undefine
   return parts.length === (ref.fields?.length ?? 0) ? parts : undefined
 }
 
+/** What SET gives to one column: `(a, b) = (…, …)` is said of each. */
+export function assignedItem(value: Node | undefined): Node | undefined {
+  const multiple = as(value, 'MultiAssignRef')
+  return multiple ? as(multiple.source, 'RowExpr')?.args?.[(multiple.colno ?? 1) - 1] : value
+}
+
+/** It keeps its query for good; said of its EXPLAIN too. */
+export function makesMaterializedView(statement: Node): boolean {
+  const explained = as(statement, 'ExplainStmt')?.query
+  return as(explained ?? statement, 'CreateTableAsStmt')?.objtype === 'OBJECT_MATVIEW'
+}
+
+/** What a condition says by AND, or the condition itself. */
+export function conjuncts(condition: Node | undefined): Node[] {
+  const bool = as(condition, 'BoolExpr')
+  if (bool?.boolop === 'AND_EXPR') return (bool.args ?? []).flatMap(conjuncts)
+  return condition === undefined ? [] : [condition]
+}
+
 /** Text of a string constant, also under a cast (`'t'::regclass`); null for NULL, undefined for anything else. */
 export function constantText(node: Node | undefined): string | null | undefined {
   const cast = as(node, 'TypeCast')

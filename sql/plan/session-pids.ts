@@ -8,7 +8,7 @@
 
 import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
-import { qualified, walk } from '../parse/ast.ts'
+import { makesMaterializedView, qualified, walk } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import { backendsInCode } from './code-of-backends.ts'
 import type { Known } from './known.ts'
@@ -54,7 +54,7 @@ export function planSessionPids(stmt: ParsedStatement, plain: () => Plan): Sessi
   const count = countOf(stmt.node)
   if (count === 0) return undefined
   // What is put into its query would stay there for good.
-  if (makesView(stmt.node)) throw backendsInCode('a materialized view')
+  if (makesMaterializedView(stmt.node)) throw backendsInCode('a materialized view')
   const places = placesIn(stmt.text)
   if (places.filter(({ known }) => known !== undefined).length !== count) {
     throw weftError('not_supported', UNREADABLE)
@@ -77,14 +77,6 @@ export function planSessionPids(stmt: ParsedStatement, plain: () => Plan): Sessi
 const UNREADABLE = {
   what: 'this way of writing the name of a function or view about sessions is not supported',
   hint: 'Write pg_backend_pid, pg_stat_activity and the like without quotes, with or without pg_catalog ahead.',
-}
-
-function makesView(root: unknown): boolean {
-  let makes = false
-  walk(root, (kind, body) => {
-    if (kind === 'CreateTableAsStmt') makes ||= (body as Pg.CreateTableAsStmt).objtype === 'OBJECT_MATVIEW'
-  })
-  return makes
 }
 
 const SAFE = {

@@ -9,7 +9,7 @@ import { acceptsCasts } from '../analyze/facts.ts'
 import { insertColumns } from '../analyze/modify.ts'
 import { traitsOf, unlikeOnShards } from '../analyze/traits.ts'
 import type { Catalog, Column, Relation } from '../catalog.ts'
-import { as, columnName, kindOf, type Node } from '../parse/ast.ts'
+import { as, assignedItem, columnName, kindOf, type Node } from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
 import type { KeyValue } from './plan.ts'
 import { unsupported } from './routing.ts'
@@ -87,12 +87,6 @@ function keepsKey({ verb, node }: WriteTarget, column: string, val: Node | undef
   const alias = node.relation?.alias?.aliasname ?? node.relation?.relname
   if (parts.length === 1) return verb === 'UPDATE' && !(node as Pg.UpdateStmt).fromClause
   return parts[0] === alias || (verb === 'INSERT' && parts[0] === 'excluded')
-}
-
-/** `(a, b) = (…, …)` is said of each. */
-function assignedItem(val: Node | undefined): Node | undefined {
-  const multiple = as(val, 'MultiAssignRef')
-  return multiple ? as(multiple.source, 'RowExpr')?.args?.[(multiple.colno ?? 1) - 1] : val
 }
 
 /** The constant to which an UPDATE sets the shard key. */

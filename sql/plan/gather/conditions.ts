@@ -1,6 +1,6 @@
 import type { Analysis } from '../../analyze/analyze.ts'
 import { traitsOf, unstableBecause } from '../../analyze/traits.ts'
-import { as, columnName, type Node, type SelectStmt, walk } from '../../parse/ast.ts'
+import { as, columnName, conjuncts, type Node, type SelectStmt, walk } from '../../parse/ast.ts'
 import type { PlanContext } from '../plan.ts'
 import { keptItems, type TableItem } from './inputs.ts'
 
@@ -21,21 +21,13 @@ export function conditionsByItem(
     const from = level.fromClause ?? []
     const kept = keptItems(from, items)
     const inLevel = tablesOnly(from) ? kept : []
-    for (const condition of conjuncts([level.whereClause, ...innerConditions(from)])) {
+    for (const condition of [level.whereClause, ...innerConditions(from)].flatMap(conjuncts)) {
       const item = kept.find((one) => isAbout(condition, one, inLevel))
       if (item === undefined || !isLasting(a, condition, ctx)) continue
       found.set(item, [...(found.get(item) ?? []), condition])
     }
   })
   return found
-}
-
-export function conjuncts(nodes: readonly (Node | undefined)[]): Node[] {
-  return nodes.flatMap((node) => {
-    if (node === undefined) return []
-    const all = as(node, 'BoolExpr')
-    return all?.boolop === 'AND_EXPR' ? conjuncts(all.args ?? []) : [node]
-  })
 }
 
 /** Of joins in which both sides are kept. */

@@ -8,6 +8,7 @@ import {
   type Node,
   qualified,
   type RangeVar,
+  relationsOf,
   type SelectStmt,
   strings,
   walk,
@@ -27,17 +28,13 @@ export interface TableItem {
 export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): TableItem[] | undefined {
   const names = mentioned(select)
   const tables: { readonly range: RangeVar; readonly relation: Relation }[] = []
-  let isCertain = true
-  walk({ SelectStmt: select }, (kind, body) => {
-    if (kind !== 'RangeVar') return
-    const range = body as RangeVar
+  for (const range of relationsOf({ SelectStmt: select })) {
     const relation = a.catalog.resolve(range.schemaname, range.relname ?? '', ctx.searchPath)
     const isQuery = range.schemaname === undefined && names.queries.has(range.relname ?? '')
-    if (isQuery && relation === undefined) return
-    if (isQuery || (relation?.kind !== 'sharded' && relation?.kind !== 'reference')) isCertain = false
-    else tables.push({ range, relation })
-  })
-  if (!isCertain) return undefined
+    if (isQuery && relation === undefined) continue
+    if (isQuery || (relation?.kind !== 'sharded' && relation?.kind !== 'reference')) return undefined
+    tables.push({ range, relation })
+  }
   const isColumn = (name: string) =>
     tables.some(({ relation }) => relation.columns.some((column) => column.name === name))
   const isRow = (name: string) => tables.some((table) => aliasOf(table.range) === name) && !isColumn(name)

@@ -1,13 +1,13 @@
 import type { Analysis } from '../../analyze/analyze.ts'
 import type { Column } from '../../catalog.ts'
 import { NO_EFFECTS } from '../../code/effects.ts'
-import { as, type Node, type RangeVar, type SelectStmt, walk } from '../../parse/ast.ts'
+import { as, conjuncts, type Node, relationsOf, type SelectStmt, walk } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import { printed } from '../../print/printed.ts'
 import { edited, rewritten } from '../edited-text.ts'
 import type { PlanContext } from '../plan.ts'
 import { quoteName } from '../text-scan.ts'
-import { conditionsByItem, conjuncts } from './conditions.ts'
+import { conditionsByItem } from './conditions.ts'
 import {
   GATHERED_NAMES,
   type GatherPlan,
@@ -18,7 +18,7 @@ import {
 } from './gather-plan.ts'
 import { groupByWholeKeys } from './group-by-key.ts'
 import { type TableItem, tableItems } from './inputs.ts'
-import { topRows } from './top-rows.ts'
+import { type TopRows, topRows } from './top-rows.ts'
 import { transportOf } from './transport.ts'
 
 /**
@@ -30,7 +30,11 @@ export function planGather(a: Analysis, text: string, ctx: PlanContext): GatherP
   if (isGatheredName(text) || !isGatherable(a)) return undefined
   const items = tableItems(a, select, ctx)
   if (items === undefined) return undefined
-  const rows = items.map((item) => rowsOf(a, select, items, item, ctx))
+  const conditions = conditionsByItem(a, select, items, ctx)
+  const asked = items.map((item) => conditions.get(item) ?? [])
+  const isFiltered = items.length === 1 && asked[0]!.length === conjuncts(select.whereClause).length
+  const top = isFiltered ? topRows(a, select, ctx) : undefined
+  const rows = items.map((item, i) => rowsOf(item, asked[i]!, top))
   const finish = finishOf(a, select, items)
   if (finish === undefined || rows.includes(undefined)) return undefined
   const inputs = items.map((item) => item.columns.map(transportOf))
@@ -58,16 +62,7 @@ function isGatherable({ traits, locals, targets, params }: Analysis): boolean {
 const PARAMS_MAX = 30_000
 
 /** The SELECT that gives an item's rows. */
-function rowsOf(
-  a: Analysis,
-  select: SelectStmt,
-  items: readonly TableItem[],
-  item: TableItem,
-  ctx: PlanContext,
-): string | undefined {
-  const conditions = conditionsByItem(a, select, items, ctx).get(item) ?? []
-  const isFiltered = conditions.length === conjuncts([select.whereClause]).length
-  const top = items.length === 1 && isFiltered ? topRows(a, select, ctx) : undefined
+function rowsOf(item: TableItem, conditions: readonly Node[], top: TopRows | undefined): string | undefined {
   const text = `SELECT ${columnsOf(item)} FROM ${sourceOf(item)}`
   if (conditions.length === 0 && top === undefined) return text
   const base = parseStatements(text)[0]!.node
@@ -135,16 +130,9 @@ function finishOf(a: Analysis, select: SelectStmt, items: readonly TableItem[]):
 function withGathered(select: SelectStmt, items: readonly TableItem[]): Node {
   const places = items.map(({ range }) => range)
   const tree = { SelectStmt: structuredClone(select) } as Node
-  const ranges: RangeVar[] = []
-  walk(tree, (kind, body) => {
-    if (kind === 'RangeVar') ranges.push(body as RangeVar)
-  })
-  const originals: RangeVar[] = []
-  walk({ SelectStmt: select }, (kind, body) => {
-    if (kind === 'RangeVar') originals.push(body as RangeVar)
-  })
+  const originals = relationsOf({ SelectStmt: select })
   const copies: TableItem[] = []
-  for (const [i, range] of ranges.entries()) {
+  for (const [i, range] of relationsOf(tree).entries()) {
     const input = places.indexOf(originals[i]!)
     if (input < 0) continue
     copies.push({ ...items[input]!, range })

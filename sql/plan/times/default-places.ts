@@ -2,7 +2,7 @@
 import type * as Pg from '@pgsql/types'
 import { insertColumns } from '../../analyze/modify.ts'
 import type { Catalog, Column, Relation } from '../../catalog.ts'
-import { as, at, kindOf, type Node, walk } from '../../parse/ast.ts'
+import { as, assignedItem, at, kindOf, type Node, walk } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import { type InsertPlaces, insertPlaces, rowPlaces } from '../insert-places.ts'
 import type { PlanContext } from '../plan.ts'
@@ -54,7 +54,7 @@ function ofAssignments(list: readonly Node[] | undefined, timed: readonly Timed[
   return (list ?? []).flatMap((node) => {
     const { name, val } = as(node, 'ResTarget') ?? {}
     const found = timed.find(({ column }) => column.name === name)
-    return found === undefined ? [] : ofItem(assigned(val), found)
+    return found === undefined ? [] : ofItem(assignedItem(val), found)
   })
 }
 
@@ -70,12 +70,6 @@ function ofMerge(
     const given = insertColumns(table, targetList ? { cols: targetList } : {}, values.length)
     return values.flatMap((item, i) => saidDefault(item, given?.[i], timed))
   })
-}
-
-/** `(a, b) = (…, …)` is said of each. */
-function assigned(value: Node | undefined): Node | undefined {
-  const multiple = as(value, 'MultiAssignRef')
-  return multiple ? as(multiple.source, 'RowExpr')?.args?.[(multiple.colno ?? 1) - 1] : value
 }
 
 function ofItem(item: Node | undefined, { parts }: Timed): readonly TextPlace[] {

@@ -1,3 +1,4 @@
+import { mayTellTime } from '../../analyze/time-calls.ts'
 import { traitsOf, unlikeBecause } from '../../analyze/traits.ts'
 import type { Catalog, Column } from '../../catalog.ts'
 import { as } from '../../parse/ast.ts'
@@ -13,7 +14,7 @@ const SELECT = 'SELECT '
  */
 export function timedDefault(column: Column, catalog: Catalog): readonly TimePart[] | undefined {
   const { default: expression, generated, usesSequence } = column
-  if (expression === undefined || generated || usesSequence) return undefined
+  if (expression === undefined || generated || usesSequence || !mayTellTime(expression)) return undefined
   const sql = SELECT + expression
   const [parsed] = parseStatements(sql)
   const traits = traitsOf(parsed?.node, catalog)

@@ -3,8 +3,9 @@
  * shards, and in transactions, that is one time, the coordinator's (docs/decisions/0017-one-time.md). PURE.
  */
 import type { LiteralRange } from '../../analyze/analyze.ts'
+import { mayTellTime } from '../../analyze/time-calls.ts'
 import type { Catalog } from '../../catalog.ts'
-import { as } from '../../parse/ast.ts'
+import { makesMaterializedView } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import type { Plan, PlanContext, TimePlace } from '../plan.ts'
 import { callPlaces } from './call-places.ts'
@@ -16,7 +17,6 @@ const KINDS: ReadonlySet<string> = new Set([
   ...['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CallStmt', 'ExecuteStmt'],
   ...['ExplainStmt', 'DeclareCursorStmt', 'CopyStmt', 'CreateTableAsStmt'],
 ])
-const MENTIONED = /now|age|timestamp|current_|localtime/i
 
 /** The plan with its times. */
 export function withTimes(
@@ -26,17 +26,11 @@ export function withTimes(
   catalog: Catalog,
   ctx: PlanContext,
 ): Plan {
-  if (plan.kind === 'refused' || !KINDS.has(stmt.kind) || isStored(stmt)) return plan
-  const calls = MENTIONED.test(stmt.text) ? callPlaces(stmt.node, stmt.text, catalog) : []
+  if (plan.kind === 'refused' || !KINDS.has(stmt.kind) || makesMaterializedView(stmt.node)) return plan
+  const calls = mayTellTime(stmt.text) ? callPlaces(stmt.node, stmt.text, catalog) : []
   const places = [...calls, ...defaultPlaces(stmt, catalog, ctx)]
   if (places.length === 0) return plan
   return { ...plan, times: anchored(inOrder(places), stmt.text, literals) }
-}
-
-/** A materialized view keeps its query. */
-function isStored({ node }: ParsedStatement): boolean {
-  const explained = as(node, 'ExplainStmt')?.query
-  return as(explained ?? node, 'CreateTableAsStmt')?.objtype === 'OBJECT_MATVIEW'
 }
 
 function anchored(
