@@ -17,6 +17,11 @@ export interface Settings {
    * all of `sql` counts.
    */
   readonly meaning?: string | undefined
+  /**
+   * Present: what runs under them may have the backend compile code. Equal where names in it mean the same: a backend that
+   * has compiled any under another will not do.
+   */
+  readonly codePath?: string | undefined
 }
 
 /** A statement prepared on backends under a content-derived name. Interned per coordinator. */

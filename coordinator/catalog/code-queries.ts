@@ -1,4 +1,5 @@
 /** The code in the database, for `sql/code`: kind, name, language, text (NULL: nobody can look into it, or not now). */
+import { OWN_PATH } from '../../sql/code/effects.ts'
 import type { LockedRelations } from './locked-relations.ts'
 
 /** Extensions whose functions leave nothing in a session, volatile ones included. */
@@ -15,8 +16,9 @@ const HARMLESS =
  * A function with settings of its own gives them back, but what it calls is planned under them. Postgres itself looks to
  * plans that were made under another search_path.
  */
-const SETTINGS_OF_ITS_OWN = `(SELECT 'set_config' FROM unnest(p.proconfig) AS own
-  WHERE own NOT LIKE 'search\\_path=%' LIMIT 1)`
+const SETTINGS_OF_ITS_OWN = `(SELECT string_agg(
+    CASE WHEN own LIKE 'search\\_path=%' THEN '${OWN_PATH}' ELSE 'set_config' END, ' ')
+  FROM unnest(p.proconfig) AS own)`
 
 const FUNCTION_TEXT = `concat_ws(' ', p.prosrc, pg_get_function_sqlbody(p.oid), pg_get_expr(p.proargdefaults, 0),
   ${SETTINGS_OF_ITS_OWN})`

@@ -124,6 +124,8 @@ export interface SessionState {
   sequences: number
   cursorSequences: number
   readonly drawn: DrawnValues
+  /** What runs may have code compiled (`SessionEffects`). */
+  compiles: boolean
   /** The session has seeded random(), on a backend that it keeps. */
   seeded: boolean
   /** Names of the session's temporary relations. */

@@ -32,6 +32,10 @@ function sequencesOf({ state }: ExecContext, { kind, effects }: Plan): number {
   return state.cursorSequences
 }
 
+function compilesOf({ state }: ExecContext, { kind, effects }: Plan): boolean {
+  return effects.compiles === true || (kind === 'cursor' && state.compiles)
+}
+
 /**
  * Runs one statement and gives its answer to the client; its CommandComplete is held back in `ctx.out` until the
  * caller has committed what belongs to it. Rejects with the client's error.
@@ -39,6 +43,7 @@ function sequencesOf({ state }: ExecContext, { kind, effects }: Plan): number {
 export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   const { plan } = exec
   ctx.state.leaving |= leavesOf(ctx, plan)
+  ctx.state.compiles = compilesOf(ctx, plan)
   if (plan.times !== undefined && needsOneTime(ctx, exec)) return ctx.runTimed(exec, plan.times)
   ctx.state.sequences = sequencesOf(ctx, plan)
   const reach = reachOf(ctx, plan)

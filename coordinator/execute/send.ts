@@ -13,6 +13,7 @@ import {
 } from '../../protocol/wire/frontend-messages.ts'
 import { NO_EFFECTS } from '../../sql/code/effects.ts'
 import type { PlanCommon } from '../../sql/plan/plan.ts'
+import { compiling } from '../settings/compiling-settings.ts'
 import type { BegunStatement } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { type Collected, Collector, ExecFailed } from './replies.ts'
@@ -52,6 +53,9 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   request.commits = options.commits
   if (ctx.state.leaving !== NO_EFFECTS && options.asItIs !== true) keep(ctx, line)
   request.pin = line.kept || (line.shard === HOME && options.pins === true)
+  // A backend that is kept will be there for what comes next.
+  if (ctx.state.compiles || ((ctx.tx.isOpen || request.pin) && ctx.node.catalogs.current.code?.compiles))
+    request.settings = compiling(request.settings)
   request.asItIs = options.asItIs
   request.taints = options.taints === true || ctx.tx.tainted
   request.unsettles = options.unsettles

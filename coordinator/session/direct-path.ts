@@ -16,6 +16,7 @@ import { NOT_ONE, routeNow } from '../execute/route.ts'
 import { RowTypesStream } from '../execute/row-types.ts'
 import { mayRunAgain } from '../execute/run-again.ts'
 import { needing, type ReplyConsumer, type ShardLine } from '../execute/shard-line.ts'
+import { compiling } from '../settings/compiling-settings.ts'
 import { type Batch, directBatch } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import type { MessageLoop } from './message-loop.ts'
@@ -166,6 +167,8 @@ export class DirectPath implements ReplyConsumer {
     tx.enter(line, plan.access === 'write')
     request.mapVersion = catalog.version
     request.settings = session.settings.effective()
+    if (plan.effects.compiles === true || (tx.kind !== 'none' && catalog.code?.compiles === true))
+      request.settings = compiling(request.settings)
     request.access = plan.access
     request.commits = undefined
     request.pin = line.kept

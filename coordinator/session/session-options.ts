@@ -37,6 +37,7 @@ export function initialState({ user, database }: SessionOptions, bound: BoundNam
     sequences: 0,
     cursorSequences: 0,
     drawn: new DrawnValues(),
+    compiles: false,
     seeded: false,
     tempTables: new Set(),
     cursors: new Map(),

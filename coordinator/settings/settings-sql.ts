@@ -20,6 +20,12 @@ export function assignmentsOf(settings: Settings): readonly Assignment[] {
   return madeOf.get(settings) ?? []
 }
 
+/** Another object for the same settings. */
+export function derivedFrom(settings: Settings, derived: Settings): Settings {
+  madeOf.set(derived, assignmentsOf(settings))
+  return derived
+}
+
 /**
  * Turns equal assignments into one `Settings` object, so that agents compare ids only. Bounded: contents that have
  * not been asked for lately are forgotten and get a new id when they come back; an id is never given twice.

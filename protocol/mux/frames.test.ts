@@ -98,10 +98,10 @@ const hello = { cluster: 'weft', shard: 3, coordinatorId: 'c-1' }
 const samples: Readonly<Record<string, Sample>> = {
   hello: {
     kind: KIND.hello,
-    body: cat(Buffer.from('WEFT'), bytes(0, 3), u32(3), text('weft'), text('c-1')),
+    body: cat(Buffer.from('WEFT'), bytes(0, 4), u32(3), text('weft'), text('c-1')),
     write: (out) => link.writeHello(out, hello),
     read: (body) => link.readHello(bodyOf(body)),
-    value: { ...hello, version: 3 },
+    value: { ...hello, version: 4 },
   },
   goodbye: {
     kind: KIND.goodbye,
@@ -134,10 +134,17 @@ const samples: Readonly<Record<string, Sample>> = {
   },
   settingsDefine: {
     kind: KIND.settingsDefine,
-    body: cat(u32(4), text(settings.meaning), Buffer.from(settings.sql)),
+    body: cat(u32(4), Buffer.of(0), text(''), text(settings.meaning), Buffer.from(settings.sql)),
     write: (out) => link.writeSettingsDefine(out, 4, settings),
     read: (body) => link.readSettingsDefine(bodyOf(body)),
     value: { ...settings, id: 4 },
+  },
+  settingsDefineWithPath: {
+    kind: KIND.settingsDefine,
+    body: cat(u32(4), Buffer.of(1), text('a'), text(settings.meaning), Buffer.from(settings.sql)),
+    write: (out) => link.writeSettingsDefine(out, 4, { ...settings, codePath: 'a' }),
+    read: (body) => link.readSettingsDefine(bodyOf(body)),
+    value: { ...settings, id: 4, codePath: 'a' },
   },
   settingsForget: {
     kind: KIND.settingsForget,
@@ -538,13 +545,13 @@ test('errors: every field of the wire survives, unknown ones too', () => {
 
 test('hello: another version, cluster or shard: the reason', () => {
   const ours = { cluster: 'weft', shard: 1 }
-  const theirs = { version: 3, cluster: 'weft', shard: 1, coordinatorId: 'x' }
+  const theirs = { version: 4, cluster: 'weft', shard: 1, coordinatorId: 'x' }
   expect(link.helloMismatch(theirs, ours)).toBeUndefined()
-  expect(link.helloMismatch({ ...theirs, version: 4 }, ours)).toMatch(/version 4 .* version 3/)
+  expect(link.helloMismatch({ ...theirs, version: 5 }, ours)).toMatch(/version 5 .* version 4/)
   expect(link.helloMismatch({ ...theirs, cluster: 'x' }, ours)).toMatch(/cluster "x".*"weft"/)
   expect(link.helloMismatch({ ...theirs, shard: 2 }, ours)).toMatch(/shard 2.*shard 1/)
-  const later = written((out) => link.writeHello(out, hello, 4))
-  expect(link.readHello(link.bodyOf(later, 17, later.length)).version).toBe(4)
+  const later = written((out) => link.writeHello(out, hello, 5))
+  expect(link.readHello(link.bodyOf(later, 17, later.length)).version).toBe(5)
 })
 
 test('definitions: many settings and statements: each known where it is used, bounded on both sides', () => {

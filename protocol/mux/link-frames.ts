@@ -139,15 +139,22 @@ function withKind<T extends { readonly kind: string }>(body: FrameBody): T {
 
 export function writeSettingsDefine(out: FrameWriter, handle: number, settings: Settings): void {
   const meaning = settings.meaning ?? settings.sql
+  const { codePath } = settings
   out
-    .begin(KIND.settingsDefine, 0, 4 + textBytesMax(meaning))
+    .begin(KIND.settingsDefine, 0, 5 + textBytesMax(meaning) + textBytesMax(codePath ?? ''))
     .u32(handle)
+    .u8(codePath === undefined ? 0 : 1)
+    .text(codePath ?? '')
     .text(meaning)
     .endWith(Buffer.from(settings.sql))
 }
 
 export function readSettingsDefine(body: FrameBody): Settings {
-  return { id: body.uint32(), meaning: body.text(), sql: body.rest().toString() }
+  const id = body.uint32()
+  const hasCodePath = body.byte() === 1
+  const codePath = body.text()
+  const fixed = { id, meaning: body.text(), sql: body.rest().toString() }
+  return hasCodePath ? { ...fixed, codePath } : fixed
 }
 
 export function writeStatementDefine(out: FrameWriter, handle: number, statement: StatementRef): void {

@@ -158,7 +158,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     if (request.taints) this.taint()
     this.mode = MODE.exec
     this.exec.start(this.owner!, request, split)
-    if (request.unsettles) this.plans.unsettled()
+    this.plans.sent(request)
     if (request.sequences) this.seat.begun(this.owner!, request)
   }
 

@@ -50,23 +50,26 @@ export class IdentityPool {
 
   /**
    * The user's own seat; else the most recently used idle backend that has its settings, or that has others; and only if
-   * there is no other the one that has been somebody's seat for longest.
+   * there is no other the one that has been somebody's seat for longest. None that will not do.
    */
-  takeIdle({ request, seat }: PoolUser): Backend | undefined {
+  takeIdle(user: PoolUser): Backend | undefined {
     const { idle } = this
-    if (seat !== undefined) {
-      const own = idle.findIndex((backend) => backend.seat === seat)
+    const { sql } = user.request!.settings
+    let free = -1
+    let seat = -1
+    if (user.seat !== undefined) {
+      const own = idle.findIndex((backend) => backend.seat === user.seat)
       if (own >= 0) return this.take(own)
     }
-    const { sql } = request!.settings
-    let free = -1
     for (let i = idle.length - 1; i >= 0; i--) {
       const backend = idle[i]!
-      if (backend.seat.isTaken) continue
-      if (backend.settingsSql === sql) return this.take(i)
-      if (free < 0) free = i
+      if (!willDo(backend, user)) continue
+      if (backend.seat.isTaken) seat = i
+      else if (backend.settingsSql === sql) return this.take(i)
+      else if (free < 0) free = i
     }
-    return free < 0 ? idle.shift() : this.take(free)
+    if (free >= 0) return this.take(free)
+    return seat < 0 ? undefined : this.take(seat)
   }
 
   private take(index: number): Backend {
@@ -74,6 +77,11 @@ export class IdentityPool {
     if (index === this.idle.length - 1) this.idle.pop()
     else this.idle.splice(index, 1)
     return backend
+  }
+
+  /** Of the idle ones; nobody's seat, if there is such a one. */
+  leastUsed(): Backend | undefined {
+    return this.idle.find(({ seat }) => !seat.isTaken) ?? this.idle[0]
   }
 
   forget(backend: Backend): void {
@@ -87,6 +95,11 @@ export class IdentityPool {
 
   nextWaiter(): PoolUser | undefined {
     return this.urgent.shift() ?? this.waiters.shift()
+  }
+
+  /** It is still the next of those that are not urgent. */
+  putBack(user: PoolUser): void {
+    this.waiters.unshift(user)
   }
 
   withdraw(user: PoolUser): boolean {
@@ -109,6 +122,11 @@ export class IdentityPool {
       first.refused(weftError('pool_timeout', { shard, waitedMs, max }))
     }
   }
+}
+
+/** A backend that has compiled code which may mean something else to the user will not, unless it is the user's own seat. */
+export function willDo(backend: Backend, { request, seat }: PoolUser): boolean {
+  return request === undefined || backend.seat === seat || backend.plans.compiled.fits(request.settings)
 }
 
 function remove<T>(list: T[], item: T): boolean {

@@ -3,6 +3,7 @@
  * (docs/decisions/0009-what-plans-mean.md)
  */
 import type { ExecRequest } from '../../protocol/agent-link.ts'
+import { CompiledCode } from './compiled-code.ts'
 
 /** Postgres then reads the texts again, under the settings of the moment, when they are next used. */
 export const DISCARD_PLANS = 'DISCARD PLANS'
@@ -10,6 +11,7 @@ export const DISCARD_PLANS = 'DISCARD PLANS'
 export class KeptPlans {
   /** Of the settings under which all of them were made; undefined: of several. */
   private meaning: string | undefined = ''
+  readonly compiled = new CompiledCode()
 
   fit({ settings }: ExecRequest): boolean {
     return this.meaning === (settings.meaning ?? settings.sql)
@@ -30,8 +32,9 @@ export class KeptPlans {
     this.meaning = ''
   }
 
-  /** Some may be made under settings that nobody knows. */
-  unsettled(): void {
-    this.meaning = undefined
+  /** What runs now may make some under settings that nobody knows, and have code compiled. */
+  sent({ unsettles, settings }: ExecRequest): void {
+    if (unsettles) this.meaning = undefined
+    this.compiled.note(settings)
   }
 }

@@ -13,7 +13,7 @@ import type { Gate } from '../gate/gate.ts'
 import type { PostgresAddress } from './address.ts'
 import { Backend } from './backend.ts'
 import type { BackendHome } from './backend-home.ts'
-import { IdentityPool, identityKey, type PoolUser } from './identity-pool.ts'
+import { IdentityPool, identityKey, type PoolUser, willDo } from './identity-pool.ts'
 import { type Login, logIn } from './startup.ts'
 
 /** A waiter of another identity gets the next free backend's place once it has waited this long. */
@@ -99,6 +99,8 @@ export class Pool {
     if (urgent) pool.urgent.push(user)
     else pool.waiters.push(user)
     this.grow(pool)
+    // None of them will do for it: one makes room.
+    if (pool.connecting === 0) pool.leastUsed()?.close()
     if (!urgent) this.armExpiry()
   }
 
@@ -122,6 +124,12 @@ export class Pool {
     for (;;) {
       const next = pool.nextWaiter()
       if (next === undefined) break
+      if (!willDo(backend, next)) {
+        pool.putBack(next)
+        backend.close()
+        this.grow(pool)
+        return
+      }
       if (next.granted(backend)) return
     }
     backend.idleSinceMs = performance.now()

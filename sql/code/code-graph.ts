@@ -33,8 +33,9 @@ export interface Code {
   ofText(language: Language, text: string): Effects
   /** Of a statement's text: of all that it names, but not of what it says itself. */
   ofStatement(text: string): Effects
-  /** Any of it speaks of backends. */
+  /** Any of it speaks of backends, or declares what search_path finds. */
   readonly namesBackends: boolean
+  readonly compiles: boolean
   /** All code that a statement of this text may run. */
   piecesOf(text: string): readonly CodePiece[]
   /** Names of custom settings that any of it says. */
@@ -72,8 +73,9 @@ export function codeGraph(pieces: readonly CodePiece[], tables: PartialTables = 
       const words = wordsOf(text)
       return effectsOfText(language, text, words) | graph.named(text, words, WRITES.test(text))
     },
-    namesBackends: graph.namesBackends,
     piecesOf: (text) => graph.reachedFrom(text),
+    namesBackends: graph.has(EFFECT.backends),
+    compiles: graph.has(EFFECT.compiles),
     settingNames: [...new Set(pieces.flatMap(({ text }) => settingNamesIn(text ?? '')))],
     ofStatement: (text) => (graph.isEmpty ? NO_EFFECTS : graph.named(text, wordsOf(text), WRITES.test(text))),
   }
@@ -87,6 +89,7 @@ export const UNKNOWN_CODE: Code = {
   ofStatement: () => NO_EFFECTS,
   namesBackends: false,
   piecesOf: () => [],
+  compiles: false,
   settingNames: [],
 }
 
@@ -174,9 +177,9 @@ class Graph {
     return Object.values(this.byKind).every((names) => names.size === 0)
   }
 
-  get namesBackends(): boolean {
+  has(effect: Effects): boolean {
     const all = Object.values(this.byKind).flatMap((names) => [...names.values()])
-    return all.some((effects) => (effects & EFFECT.backends) !== 0)
+    return all.some((effects) => (effects & effect) !== 0)
   }
 
   /** What the text names, what that names, and so on. */

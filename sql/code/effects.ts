@@ -1,5 +1,6 @@
 /** What code in the database may do to the session that runs it, as far as its text tells. PURE. */
 import { wordsOf } from '../words.ts'
+import { declaresByName } from './declarations.ts'
 
 /** One bit each; what cannot be known is all of them. */
 export const EFFECT = {
@@ -19,6 +20,8 @@ export const EFFECT = {
   backends: 64,
   /** May read or write sharded or reference tables that the statement does not name: code that names them, or anything. */
   reaches: 128,
+  /** PL/pgSQL with declarations of types that search_path finds: compiled once per backend. */
+  compiles: 256,
 } as const
 
 export type Effects = number
@@ -26,7 +29,10 @@ export const NO_EFFECTS: Effects = 0
 /** Of a text that nobody can look into. That it speaks of backends is not supposed: most code does not. */
 export const ANY_EFFECTS: Effects = 191
 /** No more can be known of a text. */
-export const ALL_EFFECTS: Effects = ANY_EFFECTS | EFFECT.backends
+export const ALL_EFFECTS: Effects = ANY_EFFECTS | EFFECT.backends | EFFECT.compiles
+
+/** By which the catalog's queries say that a function has a search path of its own. */
+export const OWN_PATH = 'weft_own_path'
 /** Of these something is to be seen in a backend afterwards, or nobody can tell that there is nothing. */
 export const STATE_EFFECTS: Effects = EFFECT.settings | EFFECT.objects | EFFECT.seeds | EFFECT.dynamic
 
@@ -92,6 +98,7 @@ export function effectsOfText(language: Language, text: string, words = wordsOf(
   let effects = isKnown && !ESCAPED.test(text) ? NO_EFFECTS : ANY_EFFECTS
   for (const word of words) effects |= effectsOfCall(word)
   if (folded === 'query') return effects
+  if (folded === 'plpgsql' && !words.has(OWN_PATH) && declaresByName(text)) effects |= EFFECT.compiles
   for (const word of words) effects |= effectsOfStatement(word)
   if (words.has('set') && SET.test(text.replace(OTHER_SETS, ' '))) effects |= EFFECT.settings
   return effects

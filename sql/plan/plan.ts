@@ -57,6 +57,8 @@ export interface SessionEffects {
   readonly leaves: Effects
   /** What it may do with sequences: a mask of `SEQUENCE` in with-sequences.ts. */
   readonly sequences: number
+  /** It may run code whose declarations hang on the search path (sql/code). Absent: none. */
+  readonly compiles?: boolean
 }
 
 /** Where a time is put into a text (sql/plan/times): in bytes from a literal on, which holds for all of a fingerprint. */

@@ -14,10 +14,11 @@ const BY_THEMSELVES: ReadonlySet<Plan['kind']> = new Set(['transaction', 'settin
  * The plan with what the code may leave that the statement runs without calling it: triggers, defaults, policies,
  * operators, functions of views. Whatever its text names counts.
  */
-export function withCode(plan: Plan, text: string, catalog: Catalog): Plan {
-  if (plan.kind === 'prepared') return withSequences(plan, text, NO_EFFECTS)
-  if (BY_THEMSELVES.has(plan.kind)) return plan
+export function withCode(written: Plan, text: string, catalog: Catalog): Plan {
+  if (written.kind === 'prepared') return withSequences(written, text, NO_EFFECTS)
+  if (BY_THEMSELVES.has(written.kind)) return written
   const all = ofStatement(catalog, text)
+  const plan = withCompiled(written, (all & EFFECT.compiles) !== 0)
   return withSequences(plan.tag === 'DO' ? plan : withState(plan, text, catalog, all), text, all)
 }
 
@@ -45,15 +46,19 @@ function reachWhere(plan: Plan, text: string, catalog: Catalog): Reach | undefin
   return RUNS_CODE.has(plan.tag) ? REACHES_NOTHING : undefined
 }
 
+function withCompiled<P extends Plan>(plan: P, compiles: boolean): P {
+  return compiles ? { ...plan, effects: { ...plan.effects, compiles } } : plan
+}
+
 function withEffects<P extends Plan>(plan: P, leaves: Effects): P {
   return { ...plan, effects: { ...plan.effects, taintsBackend: leaves !== NO_EFFECTS, leaves } }
 }
 
-const COUNTS: Effects = STATE_EFFECTS | EFFECT.reaches | EFFECT.backends
+const COUNTS: Effects = STATE_EFFECTS | EFFECT.reaches | EFFECT.backends | EFFECT.compiles
 
 /**
- * What is defined by code that leaves or reaches something, or speaks of backends, does so too, and the names of settings
- * count: the catalog is read again.
+ * What is defined by code that leaves or reaches something, speaks of backends, or is compiled by the search path, does so
+ * too, and the names of settings count: the catalog is read again.
  */
 function isPartOfCode(effects: Effects, text: string): boolean {
   const all = effects | (effectsOfText('query', text) & EFFECT.backends)

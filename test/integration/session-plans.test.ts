@@ -134,6 +134,67 @@ describe.each(Object.entries(CASES))('sessions that differ in %s', (_, { setting
   })
 })
 
+async function onPath(url: string, path: string): Promise<pg.Client> {
+  const client = await connect(url, {})
+  await client.query(`SET search_path = ${path}`)
+  return client
+}
+
+/** What each of two sessions is told, in turn; first by plain Postgres. */
+async function inTurn(paths: readonly string[], sqls: readonly string[]) {
+  const told: unknown[][] = []
+  for (const url of [cluster.plainUrl, cluster.weftUrl]) {
+    const sessions = [await onPath(url, paths[0]!), await onPath(url, paths[1]!)]
+    const answers: unknown[] = []
+    for (const client of [...sessions, ...sessions]) {
+      for (const sql of sqls) answers.push((await client.query(sql)).rows)
+    }
+    told.push(answers)
+  }
+  return told
+}
+
+test('types that PL/pgSQL declares: those that the search path of the session finds', async () => {
+  const DECLARES = `DECLARE c t.x%TYPE; r t%ROWTYPE; e mood; BEGIN e := 'fine'; c := '7'; r := ROW(c);
+    RETURN concat_ws(' ', pg_typeof(c), pg_typeof(r) = to_regtype('t'), pg_typeof(e) = to_regtype('mood')); END`
+  for (const url of [cluster.weftUrl, cluster.plainUrl]) {
+    const maker = await onPath(url, 'north, public')
+    await maker.query('CREATE SCHEMA north; CREATE SCHEMA south')
+    await maker.query("CREATE TABLE north.t (x int); CREATE TYPE north.mood AS ENUM ('fine')")
+    await maker.query(`CREATE FUNCTION public.declares() RETURNS text LANGUAGE plpgsql AS $$ ${DECLARES} $$`)
+    await maker.query(
+      "CREATE FUNCTION public.calls() RETURNS text LANGUAGE sql AS 'SELECT public.declares()'",
+    )
+    await maker.query(`CREATE FUNCTION public.on_write() RETURNS trigger LANGUAGE plpgsql
+      AS $$ DECLARE c t.x%TYPE; BEGIN NEW.v := pg_typeof(c); RETURN NEW; END $$`)
+    await maker.query('CREATE TABLE public.written (v text)')
+    await maker.query(
+      'CREATE TRIGGER w BEFORE INSERT ON public.written FOR EACH ROW EXECUTE FUNCTION on_write()',
+    )
+    // Compiled before there is another of the name.
+    await maker.query('SELECT declares()')
+    await maker.query("CREATE TABLE south.t (x text); CREATE TYPE south.mood AS ENUM ('bad', 'fine')")
+  }
+  const paths = ['south, public', 'north, public']
+  const sqls = ['SELECT declares()', 'SELECT calls()', 'INSERT INTO public.written VALUES (NULL) RETURNING v']
+  const [plain, weft] = await inTurn(paths, sqls)
+  expect(weft).toEqual(plain)
+  expect(plain![0]).toEqual([{ declares: 'text t t' }])
+  expect(await inBlocks(sqls[0]!)).toEqual(['text t t', 'integer t t', 'text t t'])
+})
+
+/** Blocks of one session after the other, each with a search path of its own. */
+async function inBlocks(sql: string): Promise<unknown[]> {
+  const client = await connect(cluster.weftUrl, {})
+  const answers: unknown[] = []
+  for (const schema of ['south', 'north', 'south']) {
+    await client.query(`BEGIN; SET LOCAL search_path = ${schema}, public`)
+    answers.push((await client.query({ text: sql, rowMode: 'array' })).rows[0]![0])
+    await client.query('COMMIT')
+  }
+  return answers
+}
+
 test('a setting for one block: code means what it says there, and nothing of that stays', async () => {
   const { weftUrl } = cluster
   const expression = CASES.TimeZone!.expression

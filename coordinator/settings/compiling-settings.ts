@@ -1,0 +1,27 @@
+/**
+ * The settings of an exec that may have PL/pgSQL compiled (docs/decisions/0009-what-plans-mean.md): the same, with what
+ * decides which types its declarations find.
+ */
+import type { Settings } from '../../protocol/agent-link.ts'
+import { assignmentsOf, derivedFrom } from './settings-sql.ts'
+
+const known = new WeakMap<Settings, Settings>()
+
+export function compiling(settings: Settings): Settings {
+  const found = known.get(settings)
+  if (found !== undefined) return found
+  const made = derivedFrom(settings, { ...settings, codePath: pathOf(settings) })
+  known.set(settings, made)
+  return made
+}
+
+/** The search path as it was set, and the role where that is in it. */
+function pathOf(settings: Settings): string {
+  const assignments = assignmentsOf(settings)
+  // Too long to be kept as assignments, and nobody else's.
+  if (assignments.length === 0) return settings.sql
+  const path = assignments.find(({ name }) => name === 'search_path')?.value ?? '$user'
+  if (!path.includes('$user')) return path
+  const roles = assignments.filter(({ name }) => name === 'role' || name === 'session_authorization')
+  return [path, ...roles.map(({ value }) => value)].join('\0')
+}
