@@ -115,10 +115,8 @@ async function runOnSeveral(
   speak: 'rows' | 'counts' | 'first',
 ): Promise<void> {
   if (exec.plan.access === 'write') await ctx.needTransaction()
-  // In a Query there are no parameters: Postgres has an error for `$1` there, but none in a Parse.
-  const isBound = exec.bind !== undefined || exec.plan.paramCount === 0
   const toCopies = speak === 'first'
-  const begun = isBound && needsCut(ctx, toCopies) ? begunStatement(exec) : undefined
+  const begun = needsCut(ctx, toCopies) ? begunStatement(exec) : undefined
   if (begun?.query !== undefined) {
     await ctx.needTransaction()
     await lockAhead(ctx, shards, begun.query)
@@ -130,7 +128,7 @@ async function runOnSeveral(
     sendAsWritten(ctx, line, exec, consumer, begun)
     return consumer.ended
   }
-  const seesOneState = isBound && (speak === 'rows' || begun !== undefined)
+  const seesOneState = speak === 'rows' || begun !== undefined
   const runs = seesOneState ? readOnShards(ctx, shards, send, toCopies) : onShards(ctx, shards, send)
   const ends = await (begun === undefined ? runs : placedIn(begun, runs))
   if (state.copyOutSent) ctx.out.push(COPY_DONE)

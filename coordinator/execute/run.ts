@@ -3,13 +3,13 @@ import { EMPTY_QUERY_RESPONSE } from '../../protocol/wire/backend-messages.ts'
 import type { Effects } from '../../sql/code/effects.ts'
 import type { Reach } from '../../sql/code/overreach.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
-import type { ExecContext, Execution } from './context.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runCopy } from './copy.ts'
 import { runCursor } from './cursor.ts'
 import { runDdl } from './ddl.ts'
 import { runDeclareFunction } from './declare-function.ts'
 import { runExplain } from './explain.ts'
-import { runForward } from './forward.ts'
+import { runForward, runOnOne } from './forward.ts'
 import { runInsert } from './insert.ts'
 import { runInsertSelect } from './insert-select.ts'
 import { deferNotification, notificationOf } from './notify.ts'
@@ -42,6 +42,8 @@ function compilesOf({ state }: ExecContext, { kind, effects }: Plan): boolean {
  */
 export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   const { plan } = exec
+  // In a Query there are no parameters, as Postgres says; what is run in a statement's place would take NULL for them.
+  if (exec.bind === undefined && plan.paramCount > 0) return runOnOne(ctx, exec, HOME)
   ctx.state.leaving |= leavesOf(ctx, plan)
   ctx.state.compiles = compilesOf(ctx, plan)
   if (plan.times !== undefined && needsOneTime(ctx, exec)) return ctx.runTimed(exec, plan.times)

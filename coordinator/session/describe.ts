@@ -22,6 +22,7 @@ import { planned } from './planned.ts'
 import { type Described, type Prepared, surrounded } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
 
+const TEXT = 25
 const NOTHING: Described = { paramTypes: [], rowDescription: undefined }
 
 /**
@@ -39,11 +40,12 @@ export async function describeStatement(
   if (statement.describedBefore !== undefined) when = 'always'
   if (when === 'unclear' && plan.paramsToDescribe.length === 0) return NOTHING
   if (plan.kind === 'prepared' && plan.verb === 'execute') return describeExecute(session, slow, plan)
-  const own = describedHere(plan)
   const { epoch } = session.node.schema
+  const own = describedHere(plan)
   if (own !== undefined) {
-    statement.describe(own, epoch)
-    return own
+    const described = { ...own, paramTypes: declaredOr(own.paramTypes, statement.declaredTypes) }
+    statement.describe(described, epoch)
+    return described
   }
   const line = describingLine(session, plan)
   const types = line.typesHere(statement.declaredTypes)
@@ -108,8 +110,15 @@ function describedHere(plan: Plan): Described | undefined {
   }
 }
 
+/** What is declared counts, taken or not. */
+function declaredOr(types: readonly number[], declared: readonly number[]): readonly number[] {
+  if (declared.length === 0) return types
+  const count = Math.max(types.length, declared.length)
+  return Array.from({ length: count }, (_, i) => declared[i] || (types[i] ?? TEXT))
+}
+
 function paramTypesOf(count: number): readonly number[] {
-  return Array.from({ length: count }, () => 25)
+  return Array.from({ length: count }, () => TEXT)
 }
 
 /** A shard of the transaction sees its uncommitted tables; outside one, the home shard knows them all. */
