@@ -4,6 +4,7 @@ import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import type { Effects } from '../../sql/code/effects.ts'
 import type { Reach } from '../../sql/code/overreach.ts'
+import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PreparedPlan, SessionPidsPlan, TimePlace } from '../../sql/plan/plan.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
@@ -186,7 +187,6 @@ export interface ExecContext {
   /** Transactions have one snapshot from their first statement on: REPEATABLE READ, SERIALIZABLE. */
   readonly hasTransactionSnapshots: boolean
   readonly causal: Causal
-  /** Plans another statement text for this session (EXECUTE, EXPLAIN). */
   /** SQL-level PREPARE, EXECUTE, DEALLOCATE; what names backends, and runs as another text too. */
   runPrepared(exec: Execution, plan: PreparedPlan | SessionPidsPlan): Promise<void>
   /** With one time for all shards, and for all statements of the transaction, where the plan says. */
@@ -197,5 +197,6 @@ export interface ExecContext {
   reportParameters(): Promise<void>
   /** DISCARD ALL: prepared statements, settings, pins, cursors. */
   discardSession(): Promise<void>
-  planText(text: string, paramTypes: readonly number[]): Promise<Plan>
+  /** Plans another statement text for this session; with `outside` (see PlanContext) one of its own again. */
+  planText(text: string, paramTypes: readonly number[], outside?: Outside): Promise<Plan>
 }

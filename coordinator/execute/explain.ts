@@ -7,6 +7,7 @@ import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runOnOne } from './forward.ts'
 import { onlyShard } from './insert.ts'
 import { needsCut } from './on-shards.ts'
+import { planWithOutside } from './outside.ts'
 import { Collector } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { failedLeaves, sendAsWritten, sendRewritten, settle } from './send.ts'
@@ -19,6 +20,13 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   const { inner } = plan
   if (inner.kind === 'refused') throw inner.error
   if (inner.kind !== 'forward') return explainOther(ctx, exec, plan)
+  if (inner.onSeveral.kind === 'gather-outside' && ctx.node.shardCount > 1) {
+    const known = await planWithOutside(ctx, exec, inner.onSeveral.relations)
+    if (known.kind === 'explain') return runExplain(ctx, exec, known)
+    throw known.kind === 'refused'
+      ? known.error
+      : weftError('internal', { what: 'EXPLAIN planned otherwise' })
+  }
   const shards = await resolveShards(ctx, inner.route, exec)
   if (shards.length === 1) return runOnOne(ctx, exec, shards[0]!)
   const { onSeveral } = inner
@@ -62,6 +70,7 @@ function headline(plan: ForwardPlan, shards: readonly number[]): string {
     first: 'every copy of a reference table, committed in two phases',
     aggregate: 'partial aggregates combined',
     gather: 'rows gathered, the query run over them on one shard',
+    'gather-outside': '',
     refuse: '',
   }[plan.onSeveral.kind]
   return `Weft Scatter on shards ${shards.join(', ')} (${how})`

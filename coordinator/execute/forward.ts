@@ -11,6 +11,7 @@ import { LineFeed } from './line-feed.ts'
 import { lockAhead } from './lock-ahead.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
 import { bindOnSeveral, fetchRows } from './open-portal.ts'
+import { planWithOutside } from './outside.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './send.ts'
@@ -22,7 +23,8 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
   if (plan.setsKey !== undefined) await mustKeepKey(ctx, exec, plan, plan.setsKey)
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
-  if (plan.onSeveral.kind !== 'gather') mustSkipNothing(exec, plan)
+  if (plan.onSeveral.kind !== 'gather' && plan.onSeveral.kind !== 'gather-outside')
+    mustSkipNothing(exec, plan)
   const { portal } = exec
   if (portal !== undefined && plan.onSeveral.kind === 'concat' && plan.access === 'read') {
     await bindOnSeveral(ctx, exec, portal, shards)
@@ -51,6 +53,8 @@ async function runOnEach(
       return runAggregate(ctx, exec, several.aggregate, shards)
     case 'gather':
       return runGather(ctx, exec, several.gather, shards)
+    case 'gather-outside':
+      return runWithOutside(ctx, exec, several.relations)
     case 'concat':
       return runOnSeveral(ctx, exec, shards, 'rows')
     case 'sum':
@@ -59,6 +63,19 @@ async function runOnEach(
       return runOnSeveral(ctx, exec, shards, 'first')
   }
 }
+
+async function runWithOutside(
+  ctx: ExecContext,
+  exec: Execution,
+  relations: readonly string[],
+): Promise<void> {
+  const plan = await planWithOutside(ctx, exec, relations)
+  if (plan.kind === 'refused') throw plan.error
+  if (plan.kind !== 'forward' || plan.onSeveral.kind !== 'gather') throw weftError('not_supported', UNKNOWN)
+  await runGather(ctx, exec, plan.onSeveral.gather, await resolveShards(ctx, plan.route, exec))
+}
+
+const UNKNOWN = { what: 'a query over several shards and a relation that is not known' }
 
 function asSent(exec: Execution, { sentAs }: ForwardPlan): Execution {
   return sentAs === undefined ? exec : { ...exec, text: sentAs, frame: undefined, ref: undefined }

@@ -4,7 +4,7 @@ import { MSG } from '../../protocol/wire/frames.ts'
 import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { GatherPlan } from '../../sql/plan/gather/gather-plan.ts'
 import type { ClientOutput } from './client-output.ts'
-import type { ExecContext, Execution } from './context.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
 import { GatheredRows } from './gathered-rows.ts'
 import { readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, FrameConsumer, RowForwarder, tagWithCount } from './replies.ts'
@@ -24,8 +24,9 @@ export async function runGather(
   shards: readonly number[],
 ): Promise<void> {
   const rows = new GatheredRows(plan.inputs, ctx.memory.account('gathered rows'))
+  const sources = plan.atHome ? [HOME, ...shards.filter((shard) => shard !== HOME)] : shards
   try {
-    await gather(ctx, exec, plan, shards, rows)
+    await gather(ctx, exec, plan, sources, rows)
     await finish(ctx, exec, plan, rows.params())
   } finally {
     rows.release()
@@ -85,7 +86,7 @@ async function finish(
   plan: GatherPlan,
   gathered: readonly Buffer[],
 ): Promise<void> {
-  const line = ctx.line(preferredShard(ctx))
+  const line = ctx.line(plan.atHome ? HOME : preferredShard(ctx))
   const state = new ForwardState(exec.wantsRowDescription)
   const forwarder = new FinishForwarder(ctx.out, state, exec.bind?.resultFormats ?? [])
   sendPayload(ctx, line, finishPayload(line, exec, plan, gathered), { writes: false }, forwarder)

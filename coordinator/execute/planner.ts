@@ -5,6 +5,7 @@ import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import { type OffsetMap, offsetMap } from '../../sql/lex/split.ts'
 import { type ParsedStatement, parseStatements } from '../../sql/parse/parse.ts'
+import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PlanContext } from '../../sql/plan/plan.ts'
 import { planStatement } from '../../sql/plan/plan-statement.ts'
 import { LONG_TEXT_BYTES, ParseTurns } from './parse-turns.ts'
@@ -19,6 +20,8 @@ export interface PlanScope {
   /** Undefined: private to a session (temporary tables, uncommitted DDL), never cached. */
   readonly cache: CacheScope | undefined
   readonly key: string
+  /** See PlanContext. */
+  readonly outside?: Outside
 }
 
 /** A statement's text with its tokens and its plan. */
@@ -108,8 +111,8 @@ export class Planner {
     lexStatement(sql, 0, sql.length, lexed)
     let plan = this.lookup(scope, sql, lexed, paramTypes)
     if (plan === undefined) {
-      const { catalog, searchPath, tempTables } = scope
-      const context: PlanContext = { searchPath, tempTables, paramTypes }
+      const { catalog, searchPath, tempTables, outside } = scope
+      const context: PlanContext = { searchPath, tempTables, paramTypes, ...(outside && { outside }) }
       plan = planStatement(stmt, literalPlaces(stmt.text, lexed), catalog, context)
       this.remember(scope, sql, lexed, paramTypes, plan)
     }

@@ -125,7 +125,8 @@ function paramTypesOf(count: number): readonly number[] {
 function describingLine(session: ClientSession, plan: Plan): ShardLine {
   if (plan.kind === 'cursor') return cursorLine(session, plan.name)
   const home = session.line(HOME)
-  const isHome = plan.kind === 'forward' && plan.route.kind === 'home'
+  const isHome =
+    plan.kind === 'forward' && (plan.route.kind === 'home' || plan.onSeveral.kind === 'gather-outside')
   const [joined] = session.tx.joined
   return isHome || home.joined || joined === undefined ? home : joined
 }

@@ -7,6 +7,7 @@ import { NO_EFFECTS } from '../../sql/code/effects.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import type { ParsedStatement } from '../../sql/parse/parse.ts'
+import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import type { Execution } from '../execute/context.ts'
 import { discardSequences } from '../execute/discard-sequences.ts'
@@ -345,10 +346,12 @@ export class SlowPath {
     return session.scope()
   }
 
-  async planText(text: string, paramTypes: readonly number[]): Promise<Plan> {
+  async planText(text: string, paramTypes: readonly number[], outside?: Outside): Promise<Plan> {
     const [statement] = this.session.planner.parse(text)
     if (statement === undefined) throw new PgError({ code: '42601', message: 'syntax error at end of input' })
-    return this.session.planner.plan(await this.scope(), statement, paramTypes).plan
+    const known = await this.scope()
+    const scope = outside === undefined ? known : { ...known, cache: undefined, outside }
+    return this.session.planner.plan(scope, statement, paramTypes).plan
   }
 
   async discardSession(): Promise<void> {

@@ -30,6 +30,8 @@ interface Timed {
   readonly text: TimedText
 }
 
+const OWN_TEXTS: ReadonlySet<string> = new Set(['aggregate', 'gather', 'gather-outside'])
+
 /**
  * Not where Weft writes texts of its own around the client's parameters. Utility statements take none, or hand them on to
  * where their number counts.
@@ -37,7 +39,7 @@ interface Timed {
 function takesParameters(plan: Plan): boolean {
   if (!/^(SELECT|INSERT|UPDATE|DELETE|MERGE)$/.test(plan.tag)) return false
   if (plan.kind !== 'forward') return plan.kind === 'insert'
-  return plan.onSeveral.kind !== 'aggregate' && plan.onSeveral.kind !== 'gather'
+  return !OWN_TEXTS.has(plan.onSeveral.kind)
 }
 
 function timeOf({ tx, times }: ClientSession, clock: Clock): number {

@@ -88,7 +88,8 @@ function buildRelation(b: Builder, range: RangeVar, scope: Scope): Item {
     const id = b.nextId++
     const columns = relation ? renamed(relationColumns(id, relation), names) : []
     const leaf: Leaf = { kind: 'plain', id, columns, unstable: undefined }
-    const open = relation === undefined
+    // The catalog does not describe local tables.
+    const open = columns.length === 0
     return { tree: leafTree(leaf), space: tableSpace(alias, schemaOf(range, relation), columns, open) }
   }
   if (resolved.relation.kind === 'view') return buildView(b, range, resolved.relation, scope)

@@ -26,8 +26,10 @@ type OnSeveral = ForwardPlan['onSeveral']
 /** SELECT, VALUES and TABLE. */
 export function planSelect(a: Analysis, text: string, ctx: PlanContext): Plan {
   const common = commonFields(a, 'SELECT', true)
-  const error = mixError(a) ?? placeError(a) ?? nestedError(a) ?? lockError(a)
+  const error = placeError(a) ?? nestedError(a) ?? lockError(a)
   if (error) return refused(a, 'SELECT', error)
+  const mixed = mixError(a)
+  if (mixed) return planMixed(a, text, ctx, mixed)
   if (a.occurrences.length === 0) {
     const plan = forwardTo(common, { kind: canRunAnywhere(a) ? 'any' : 'home' })
     return locksCopies(a) ? { ...plan, locksCopies: true } : plan
@@ -99,8 +101,18 @@ function severally(
     return status.kind === 'part' ? { kind: 'concat' } : NEVER_SEVERAL
   const pushed = pushedDown(a, text)
   if (pushed.kind !== 'refuse') return pushed
-  const gather = planGather(a, text, ctx)
-  return gather === undefined ? pushed : { kind: 'gather', gather }
+  return planGather(a, text, ctx) ?? pushed
+}
+
+/** Sharded tables, and what is on the home shard only: no shard can run it as it is, not even one alone. */
+function planMixed(a: Analysis, text: string, ctx: PlanContext, error: PgError): Plan {
+  const onSeveral = planGather(a, text, ctx)
+  if (onSeveral === undefined) return refused(a, 'SELECT', error)
+  const restrictions = restrictionsOf(a.occurrences)
+  const common = { ...commonFields(a, 'SELECT', true), paramsToDescribe: paramsToDescribe(a, ctx) }
+  const isNarrow = onSeveral.kind === 'gather' && restrictions?.length === 1
+  const route = isNarrow ? keysRoute(a, restrictions) : ({ kind: 'all' } as const)
+  return withGeneric(a, { ...common, kind: 'forward', route, onSeveral })
 }
 
 /** By what every shard can answer for its own rows. */
@@ -123,5 +135,6 @@ function withGeneric(a: Analysis, plan: ForwardPlan): ForwardPlan {
   const { kind } = plan.onSeveral
   const isOfText = (kind === 'aggregate' || kind === 'gather') && a.literalCount > 0
   const generic = plan.generic && !isOfText
-  return skips.length === 0 || kind === 'gather' ? { ...plan, generic } : { ...plan, generic, skips }
+  const isGathered = kind === 'gather' || kind === 'gather-outside'
+  return skips.length === 0 || isGathered ? { ...plan, generic } : { ...plan, generic, skips }
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Effects } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
-import type { GatherPlan } from './gather/gather-plan.ts'
+import type { GatherStep, Outside } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
 
 /** A value that picks a slot; it is read from each execution's own text or parameters. */
@@ -131,7 +131,7 @@ export interface ForwardPlan extends PlanCommon {
   readonly onSeveral:
     | { readonly kind: 'concat' | 'sum' | 'first' }
     | { readonly kind: 'aggregate'; readonly aggregate: AggregatePlan }
-    | { readonly kind: 'gather'; readonly gather: GatherPlan }
+    | GatherStep
     | { readonly kind: 'refuse'; readonly error: PgError }
 }
 
@@ -444,4 +444,6 @@ export interface PlanContext {
   readonly tempTables: ReadonlySet<string>
   /** Parameter types the client declared in Parse (0: not declared); empty in the simple protocol. */
   readonly paramTypes: readonly number[]
+  /** What home has told of relations that the statement names, by `writtenName`; absent: not asked yet. */
+  readonly outside?: Outside
 }

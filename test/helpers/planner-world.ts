@@ -176,6 +176,7 @@ async function carryOut(shards: readonly pg.Client[], sql: string): Promise<Answ
   const { onSeveral } = plan
   if (onSeveral.kind === 'refuse') return { kind: 'refused', why: onSeveral.error.message }
   if (onSeveral.kind === 'aggregate') return aggregated(shards, targets, onSeveral.aggregate)
+  if (onSeveral.kind === 'gather-outside') return { kind: 'refused', why: 'views are read elsewhere' }
   if (onSeveral.kind === 'gather') return gathered(shards, targets, onSeveral.gather)
   const answers: Answer[] = []
   for (const [i, shard] of shards.entries()) {

@@ -1,3 +1,4 @@
+import type { Column } from '../../catalog.ts'
 import type { Transport } from './transport.ts'
 
 /** A text with a selection of the client's parameters: its $1 is the client's `params[0]`. */
@@ -25,14 +26,30 @@ export interface GatherPlan {
    * sent as text.
    */
   readonly part: PartText
-  /** On one of the shards in its place: rows of reference tables too. */
+  /** On one of the shards in its place: rows of what is there in one place, too. */
   readonly first: PartText
+  /** It has to be the home shard, on which the query is run, too: some of its relations are nowhere else. */
+  readonly atHome: boolean
   /**
    * Runs on one of them. The client's parameters keep their numbers; the inputs' columns, as arrays, are the parameters
    * after them.
    */
   readonly finish: string
 }
+
+/** A relation that the catalog does not describe: a table of the home shard only, a view, one of Postgres' own. */
+export interface OutsideRelation {
+  readonly schema: string
+  readonly name: string
+  readonly columns: readonly Column[]
+  readonly primaryKey?: readonly string[]
+}
+export type Outside = ReadonlyMap<string, OutsideRelation>
+
+export type GatherStep =
+  | { readonly kind: 'gather'; readonly gather: GatherPlan }
+  /** It can be planned when home has told of these relations, which are named as the statement names them. */
+  | { readonly kind: 'gather-outside'; readonly relations: readonly string[] }
 
 export const UNSAFE_ROW = -1
 

@@ -1,5 +1,5 @@
 import type { Analysis } from '../../analyze/analyze.ts'
-import type { Column, Relation } from '../../catalog.ts'
+import type { Column } from '../../catalog.ts'
 import {
   as,
   type ColumnRef,
@@ -8,39 +8,39 @@ import {
   type Node,
   qualified,
   type RangeVar,
-  relationsOf,
   type SelectStmt,
   strings,
   walk,
 } from '../../parse/ast.ts'
 import type { PlanContext } from '../plan.ts'
+import { type Source, sourcesOf } from './sources.ts'
 
-/** A FROM item that is a sharded or reference table. */
-export interface TableItem {
+/** A FROM item that is a relation. */
+export interface TableItem extends Source {
   readonly range: RangeVar
-  readonly relation: Relation
   readonly alias: string
   /** Those that the query may mention. */
   readonly columns: readonly Column[]
 }
 
-/** Every table of the query; undefined: something else is read, or what a name means is not certain here. */
-export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): TableItem[] | undefined {
+export type TableItems =
+  | { readonly kind: 'items'; readonly items: readonly TableItem[] }
+  /** It is not known what these are. */
+  | { readonly kind: 'outside'; readonly relations: readonly string[] }
+
+/** Every relation of the query; undefined: what is read, or what a name means, is not certain here. */
+export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): TableItems | undefined {
   const names = mentioned(select)
-  const tables: { readonly range: RangeVar; readonly relation: Relation }[] = []
-  for (const range of relationsOf({ SelectStmt: select })) {
-    const relation = a.catalog.resolve(range.schemaname, range.relname ?? '', ctx.searchPath)
-    const isQuery = range.schemaname === undefined && names.queries.has(range.relname ?? '')
-    if (isQuery && relation === undefined) continue
-    if (isQuery || (relation?.kind !== 'sharded' && relation?.kind !== 'reference')) return undefined
-    tables.push({ range, relation })
-  }
+  const sources = sourcesOf(a, select, names.queries, ctx)
+  if (sources?.kind !== 'sources') return sources
+  const tables = [...sources.byRange].map(([range, source]) => ({ range, ...source }))
   const isColumn = (name: string) =>
     tables.some(({ relation }) => relation.columns.some((column) => column.name === name))
   const isRow = (name: string) => tables.some((table) => aliasOf(table.range) === name) && !isColumn(name)
   if (names.alone.some(isRow)) return undefined
   const all = names.all || names.rows.some(isRow)
-  return tables.map(({ range, relation }) => itemOf(range, relation, all ? undefined : names.columns))
+  const items = tables.map((table) => itemOf(table, all ? undefined : names.columns))
+  return { kind: 'items', items }
 }
 
 const aliasOf = (range: RangeVar): string => range.alias?.aliasname ?? range.relname ?? ''
@@ -97,11 +97,12 @@ function isOfRows({ funcname }: FuncCall): boolean {
 }
 
 /** `names`: undefined for all columns. */
-function itemOf(range: RangeVar, relation: Relation, names: ReadonlySet<string> | undefined): TableItem {
+function itemOf(table: Source & { range: RangeVar }, names: ReadonlySet<string> | undefined): TableItem {
+  const { relation } = table
   const wanted = relation.columns.filter(({ name }) => names === undefined || names.has(name))
   // To count rows takes one column.
   const least = relation.columns.slice(relation.key?.index ?? 0).slice(0, 1)
-  return { range, relation, alias: aliasOf(range), columns: wanted.length > 0 ? wanted : least }
+  return { ...table, alias: aliasOf(table.range), columns: wanted.length > 0 ? wanted : least }
 }
 
 /** Of the levels of the query, those whose FROM has this item where no outer join makes rows of nulls of it. */

@@ -11,6 +11,7 @@ import { conditionsByItem } from './conditions.ts'
 import {
   GATHERED_NAMES,
   type GatherPlan,
+  type GatherStep,
   gatheredName,
   isGatheredName,
   type PartText,
@@ -25,11 +26,22 @@ import { transportOf } from './transport.ts'
  * A SELECT that several shards cannot answer each for itself, by gathering what it reads. Undefined: what it does has no
  * exact meaning this way, or is not known well enough.
  */
-export function planGather(a: Analysis, text: string, ctx: PlanContext): GatherPlan | undefined {
+export function planGather(a: Analysis, text: string, ctx: PlanContext): GatherStep | undefined {
   const select = a.block.node as SelectStmt
   if (isGatheredName(text) || !isGatherable(a)) return undefined
-  const items = tableItems(a, select, ctx)
-  if (items === undefined) return undefined
+  const found = tableItems(a, select, ctx)
+  if (found === undefined) return undefined
+  if (found.kind === 'outside') return { kind: 'gather-outside', relations: found.relations }
+  const gather = gatherOf(a, select, found.items, ctx)
+  return gather && { kind: 'gather', gather }
+}
+
+function gatherOf(
+  a: Analysis,
+  select: SelectStmt,
+  items: readonly TableItem[],
+  ctx: PlanContext,
+): GatherPlan | undefined {
   const conditions = conditionsByItem(a, select, items, ctx)
   const asked = items.map((item) => conditions.get(item) ?? [])
   const isFiltered = items.length === 1 && asked[0]!.length === conjuncts(select.whereClause).length
@@ -38,23 +50,27 @@ export function planGather(a: Analysis, text: string, ctx: PlanContext): GatherP
   const finish = finishOf(a, select, items)
   if (finish === undefined || rows.includes(undefined)) return undefined
   const inputs = items.map((item) => item.columns.map(transportOf))
-  const arms = rows.map((sql, i) => armOf(sql!, i, items))
-  const unsafe = inputs.flat().some(({ format }) => format === 0) ? [unsafeRow(items)] : []
+  const inParts = items.map(({ place }) => place === 'parts')
   return {
     inputs: items.map(({ relation }, i) => ({ table: relation.name, columns: inputs[i]! })),
-    part: partText([...arms.filter((_, i) => items[i]!.relation.kind === 'sharded'), ...unsafe]),
-    first: partText([...arms, ...unsafe]),
+    part: partOf(rows as string[], items, inParts),
+    first: partOf(
+      rows as string[],
+      items,
+      items.map(() => true),
+    ),
+    atHome: items.some(({ place }) => place === 'home'),
     finish,
   }
 }
 
 /** Nothing but reading, by what is the same on every shard. */
-function isGatherable({ traits, locals, targets, params }: Analysis): boolean {
-  if (locals.length > 0 || targets.length > 0 || traits.modifies || traits.writes || traits.locksRows)
-    return false
+function isGatherable({ traits, targets, params }: Analysis): boolean {
+  if (targets.length > 0 || traits.modifies || traits.writes || traits.locksRows) return false
   if (traits.pins || traits.mayUnpin || traits.taints || traits.leaves !== NO_EFFECTS) return false
   if (traits.currentOf || traits.sample) return false
-  const strange = traits.user ?? traits.home ?? traits.server ?? traits.systemColumn ?? traits.queryText
+  const { user, home, server, systemColumn, queryText, viewBegins } = traits
+  const strange = user ?? home ?? server ?? systemColumn ?? queryText ?? viewBegins
   return strange === undefined && params.size < PARAMS_MAX
 }
 
@@ -91,28 +107,28 @@ function all(conditions: readonly Node[]): Node {
   return { BoolExpr: { boolop: 'AND_EXPR', args: [...conditions] } } as Node
 }
 
-/** One input's rows among the columns of all. */
-function armOf(rows: string, input: number, items: readonly TableItem[]): string {
-  const columns = items.map(({ columns }, i) => (i === input ? 's.*' : nulls(columns))).join(', ')
-  return `SELECT ${input}, ${columns} FROM (${rows}) AS s`
+/** One statement that gives the rows of the `chosen` items. */
+function partOf(rows: readonly string[], items: readonly TableItem[], chosen: readonly boolean[]): PartText {
+  const blank = items.map(({ columns, place }, i) => nulls(columns, chosen[i]! || place !== 'home'))
+  const arms = rows.map((sql, input) => {
+    const columns = blank.map((none, i) => (i === input ? 's.*' : none)).join(', ')
+    return `SELECT ${input}, ${columns} FROM (${sql}) AS s`
+  })
+  const isText = items.some(({ columns }) => columns.some((column) => transportOf(column).format === 0))
+  const unsafe = isText ? [`SELECT ${UNSAFE_ROW}, ${blank.join(', ')} WHERE NOT (${SAFE})`] : []
+  const sql = [...arms.filter((_, i) => chosen[i]), ...unsafe].join(' UNION ALL ')
+  return rewritten(sql, edited(sql, 0, sql.length, []))
 }
 
-const nulls = (columns: readonly Column[]): string => columns.map(({ type }) => `NULL::${type}`).join(', ')
+/** Types of local tables need not be elsewhere. */
+const nulls = (columns: readonly Column[], isTyped: boolean): string =>
+  columns.map(({ type }) => (isTyped ? `NULL::${type}` : 'NULL')).join(', ')
 
 const SAFE = [
   "pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 >= 1",
   "pg_catalog.current_setting('datestyle') LIKE 'ISO%'",
   "pg_catalog.current_setting('intervalstyle') <> 'sql_standard'",
 ].join(' AND ')
-
-function unsafeRow(items: readonly TableItem[]): string {
-  return `SELECT ${UNSAFE_ROW}, ${items.map(({ columns }) => nulls(columns)).join(', ')} WHERE NOT (${SAFE})`
-}
-
-function partText(arms: readonly string[]): PartText {
-  const sql = arms.join(' UNION ALL ')
-  return rewritten(sql, edited(sql, 0, sql.length, []))
-}
 
 /** The query over the gathered rows; their columns are the parameters after the client's. */
 function finishOf(a: Analysis, select: SelectStmt, items: readonly TableItem[]): string | undefined {

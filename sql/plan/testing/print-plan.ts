@@ -63,6 +63,7 @@ function forwardLines(plan: ForwardPlan): string[] {
   if (plan.setsKey) lines.push(`sets the key to ${printValue(plan.setsKey.value)}`)
   if (several(plan) === '') return lines
   if (onSeveral.kind === 'refuse') lines.push(`why: ${onSeveral.error.message}`)
+  if (onSeveral.kind === 'gather-outside') lines.push(`asks: ${onSeveral.relations.join(', ')}`)
   if (onSeveral.kind === 'gather') {
     const { part, first, finish } = onSeveral.gather
     lines.push(`part: ${part.sql}`)

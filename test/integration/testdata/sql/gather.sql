@@ -229,6 +229,205 @@ EXECUTE top (10);
 
 EXECUTE top (59);
 
+-- # tables of the home shard, views, temporary tables
+CREATE TABLE plain (id int PRIMARY KEY, item text, code char(4), mo mood, arr int[], co text COLLATE "C", n numeric(8,2));
+
+INSERT INTO plain SELECT i, 'item' || i % 5, 'c' || i % 3, 'ok', ARRAY[i, NULL], 'C' || i, i / 3.0 FROM generate_series(1, 12) i;
+
+CREATE MATERIALIZED VIEW kept AS SELECT item, count(*) AS n FROM plain GROUP BY item;
+
+CREATE VIEW plain_items AS SELECT item, max(id) AS last FROM plain GROUP BY item;
+
+CREATE VIEW cheap AS SELECT shop, id, item, price FROM sales WHERE price < 40;
+
+CREATE VIEW labelled WITH (security_barrier) AS SELECT i.name, i.weight, k.label FROM items i JOIN kinds k ON k.kind = i.kind;
+
+CREATE VIEW labels AS SELECT kind, label FROM kinds WHERE label IS NOT NULL;
+
+CREATE VIEW per_shop AS SELECT shop, count(*) AS n, sum(price) AS total FROM sales GROUP BY shop;
+
+CREATE TEMP TABLE mine (shop int, note text);
+
+INSERT INTO mine VALUES (1, 'one'), (2, NULL), (40, 'none');
+
+SELECT s.id, p.id FROM sales s JOIN plain p ON p.item = s.item WHERE p.n > 2 AND s.id < 20 ORDER BY 1, 2;
+
+SELECT p.*, s.id FROM plain p LEFT JOIN sales s ON s.id = p.id + 50 ORDER BY p.id;
+
+SELECT p.id, p.item, count(*) FROM plain p JOIN sales s USING (item) GROUP BY p.id ORDER BY 1;
+
+SELECT item FROM sales WHERE shop = 3 AND item NOT IN (SELECT item FROM plain) ORDER BY id;
+
+SELECT s.id, p.co FROM sales s, plain p WHERE s.shop = 4 AND s.id = 4 AND p.id < 3 ORDER BY 2 DESC;
+
+SELECT id FROM sales WHERE shop IN (1, 2, 3) AND EXISTS (SELECT FROM plain p WHERE p.id = sales.id) ORDER BY id;
+
+SELECT item FROM sales UNION SELECT item FROM plain UNION SELECT name FROM items ORDER BY 1;
+
+SELECT k.item, k.n, count(s.id) FROM kept k LEFT JOIN sales s ON s.item = k.item GROUP BY 1, 2 ORDER BY 1;
+
+SELECT v.last, s.id FROM plain_items v JOIN sales s ON s.id = v.last ORDER BY 1;
+
+SELECT m.note, count(s.id), sum(s.price) FROM mine m LEFT JOIN sales s ON s.shop = m.shop GROUP BY m.note ORDER BY 1;
+
+SELECT (SELECT count(*) FROM mine), (SELECT max(id) FROM plain), count(*) FROM sales;
+
+-- params: 3::int4 | item3
+SELECT s.id, p.id FROM sales s, plain p WHERE s.shop = $1 AND p.item = $2 ORDER BY 1, 2;
+
+SELECT item, count(*), sum(price) FROM cheap GROUP BY item ORDER BY item;
+
+SELECT c.id, l.label FROM cheap c JOIN labelled l ON l.name = c.item ORDER BY 1;
+
+SELECT c.id, p.id FROM cheap c JOIN plain p ON p.id = c.id ORDER BY c.id DESC LIMIT 3;
+
+SELECT DISTINCT label FROM labelled ORDER BY 1;
+
+SELECT id FROM cheap ORDER BY price DESC, id LIMIT 3;
+
+SELECT s.id, b.label FROM sales s LEFT JOIN items i ON i.name = s.item LEFT JOIN labels b USING (kind) WHERE s.id < 8 ORDER BY 1;
+
+SELECT n.nspname, c.relname, s.id FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, sales s
+  WHERE c.relname = 'plain' AND n.nspname = 'gather' AND s.id < 3 ORDER BY s.id;
+
+SELECT shop FROM sales WHERE item = (SELECT table_name FROM information_schema.tables LIMIT 1) ORDER BY 1;
+
+WITH p AS (SELECT * FROM plain WHERE id < 5) SELECT s.id, p.id FROM sales s JOIN p ON p.id = s.id ORDER BY 1;
+
+SELECT s.id, p.nothing FROM sales s, plain p;
+
+SELECT s.id FROM sales s, no_such p;
+
+ALTER TABLE plain ADD COLUMN more int DEFAULT 7;
+
+SELECT p.*, s.id FROM plain p JOIN sales s ON s.id = p.id ORDER BY p.id LIMIT 2;
+
+DROP TABLE mine;
+
+CREATE TEMP TABLE plain (id int, other text);
+
+INSERT INTO plain VALUES (4, 'temporary');
+
+SELECT p.*, s.item FROM plain p JOIN sales s ON s.id = p.id ORDER BY 1;
+
+DISCARD TEMP;
+
+-- refused
+SELECT p, s.id FROM plain p JOIN sales s ON s.id = p.id;
+
+-- refused
+SELECT p.ctid, s.id FROM plain p JOIN sales s ON s.id = p.id;
+
+-- # in a transaction, what it made and wrote
+BEGIN;
+
+CREATE TABLE fresh (id int, x text);
+
+INSERT INTO fresh VALUES (1, 'a'), (2, 'b'), (3, NULL);
+
+UPDATE sales SET price = 0 WHERE id = 2;
+
+INSERT INTO sales (shop, id, item) VALUES (5, 1003, 'new');
+
+SELECT s.id, s.price, f.x FROM sales s JOIN fresh f ON f.id = s.id % 1000 WHERE s.id IN (1, 2, 1003) ORDER BY 1;
+
+ALTER TABLE fresh ALTER COLUMN x TYPE varchar(5), ADD COLUMN y int;
+
+SELECT f.*, s.id FROM sales s RIGHT JOIN fresh f ON f.id = s.id ORDER BY f.id;
+
+ROLLBACK;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+SELECT count(*), min(p.id) FROM sales s JOIN plain p ON p.id = s.id;
+
+SELECT s.id, p.item FROM sales s JOIN plain p ON p.id = s.id ORDER BY 1 LIMIT 2;
+
+COMMIT;
+
+BEGIN READ ONLY;
+
+SELECT s.id, p.item FROM sales s JOIN plain p ON p.id = s.id ORDER BY 1 LIMIT 2;
+
+COMMIT;
+
+-- # rights and policies are those of who asks, in a view of its owner
+CREATE ROLE gather_owner;
+
+CREATE ROLE gather_reader;
+
+GRANT USAGE, CREATE ON SCHEMA gather TO gather_owner, gather_reader;
+
+CREATE TABLE secrets (id int PRIMARY KEY, owner text, v int);
+
+CREATE TABLE accounts (id int PRIMARY KEY, owner text, v int) WITH (shard_key = 'id');
+
+INSERT INTO secrets SELECT i, CASE WHEN i % 2 = 0 THEN 'gather_reader' ELSE 'gather_owner' END, i FROM generate_series(1, 8) i;
+
+INSERT INTO accounts (id, owner, v) SELECT * FROM secrets;
+
+ALTER TABLE secrets ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE accounts ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON secrets USING (owner = current_user);
+
+CREATE POLICY own ON accounts USING (owner = current_user);
+
+GRANT SELECT ON secrets, accounts TO gather_owner;
+
+GRANT SELECT ON accounts TO gather_reader;
+
+CREATE VIEW of_owner WITH (security_barrier) AS SELECT * FROM accounts WHERE v > 1;
+
+ALTER VIEW of_owner OWNER TO gather_owner;
+
+CREATE VIEW of_asker WITH (security_invoker) AS SELECT * FROM accounts WHERE v > 1;
+
+GRANT SELECT ON of_owner, of_asker TO gather_reader;
+
+SET ROLE gather_reader;
+
+SELECT id FROM accounts ORDER BY v DESC;
+
+SELECT id, owner FROM of_owner ORDER BY id DESC;
+
+SELECT id, owner FROM of_asker ORDER BY id DESC;
+
+SELECT a.id, b.id FROM of_owner a, accounts b WHERE a.id = b.id + 1 ORDER BY 1, 2;
+
+SELECT a.id FROM accounts a JOIN secrets s ON s.id = a.id ORDER BY 1;
+
+SELECT count(*) FROM of_owner WHERE 1 / (v - 2) > 0;
+
+SELECT count(DISTINCT owner) FROM of_owner WHERE 1 / (v - 2) > 0;
+
+RESET ROLE;
+
+GRANT SELECT (id) ON secrets TO gather_reader;
+
+SET ROLE gather_reader;
+
+SELECT a.id, s.id FROM accounts a JOIN secrets s ON s.id = a.id ORDER BY 1;
+
+SELECT a.id, s.v FROM accounts a JOIN secrets s ON s.id = a.id ORDER BY 1;
+
+RESET ROLE;
+
+REVOKE SELECT ON of_owner FROM gather_reader;
+
+SET ROLE gather_reader;
+
+SELECT id FROM of_owner ORDER BY v;
+
+RESET ROLE;
+
+DROP TABLE secrets, accounts CASCADE;
+
+REVOKE ALL ON SCHEMA gather FROM gather_owner, gather_reader;
+
+DROP ROLE gather_owner, gather_reader;
+
 -- # what has no exact meaning this way, or is not known well enough
 -- refused
 SELECT count(*) FROM sales GROUP BY ctid;

@@ -369,10 +369,8 @@ SELECT c.name, o.id, i.sku FROM customers c LEFT JOIN (orders o LEFT JOIN items 
 
 SELECT c.name, o.id, i.sku FROM customers c LEFT JOIN (orders o JOIN items i ON i.order_id = o.id) ON o.customer_id = c.id AND i.customer_id = c.id;
 
--- refused
 SELECT c.name, n.body FROM customers c JOIN notes n ON n.customer_id = c.id;
 
--- refused
 SELECT c.name, n.body FROM customers c JOIN notes n ON n.customer_id = c.id WHERE c.id = 1;
 
 SELECT c.name, k.name FROM customers c CROSS JOIN countries k WHERE c.id = 1;
@@ -441,7 +439,6 @@ SELECT name, (SELECT max(qty) FROM orders o WHERE o.customer_id = 2) FROM custom
 
 SELECT name, (SELECT max(pop) FROM countries) FROM customers;
 
--- refused
 SELECT name, (SELECT body FROM notes WHERE notes.id = 1) FROM customers WHERE id = 1;
 
 SELECT * FROM customers c WHERE EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id);
@@ -460,7 +457,6 @@ SELECT * FROM customers c WHERE id IN (SELECT o.id FROM orders o);
 
 SELECT * FROM customers c WHERE id IN (SELECT customer_id FROM orders WHERE customer_id = 5);
 
--- refused
 SELECT * FROM customers c WHERE id IN (SELECT customer_id FROM notes);
 
 SELECT * FROM customers c WHERE id = 1 AND id IN (SELECT customer_id FROM orders);
@@ -525,7 +521,6 @@ SELECT code, (SELECT name FROM customers WHERE id = 7) FROM countries;
 
 SELECT code, (SELECT count(*) FROM customers) FROM countries;
 
--- refused
 SELECT id, (SELECT name FROM customers c WHERE c.id = n.customer_id) FROM notes n;
 
 -- # with

@@ -1,0 +1,79 @@
+import type { Column } from '../../sql/catalog.ts'
+import type { Outside, OutsideRelation } from '../../sql/plan/gather/gather-plan.ts'
+import type { Plan } from '../../sql/plan/plan.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
+import { judgeOnHome } from './evaluate.ts'
+import { queryShard } from './send.ts'
+
+/**
+ * Plans a statement again with what home tells of the relations that the catalog does not describe: local and temporary
+ * tables, of which nobody is told when they change, views, Postgres' own.
+ */
+export async function planWithOutside(
+  ctx: ExecContext,
+  exec: Execution,
+  relations: readonly string[],
+): Promise<Plan> {
+  if (!ctx.tx.isOpen && ctx.hasTransactionSnapshots) await ctx.needTransaction()
+  await ctx.admit()
+  const outside = await told(ctx, relations)
+  // One that is not there: Postgres says so.
+  if (outside.size < relations.length) await judgeOnHome(ctx, exec)
+  return ctx.planText(exec.text, exec.paramTypes, outside)
+}
+
+async function told(ctx: ExecContext, relations: readonly string[]): Promise<Outside> {
+  const names = `{${relations.map((name) => JSON.stringify(name)).join(',')}}`
+  const options = { writes: false, looks: false }
+  const { rows } = await queryShard(ctx, ctx.line(HOME), OUTSIDE, [names], options)
+  return new Map(rows.map((row) => relationOf(row.map((value) => value?.toString('utf8') ?? null))))
+}
+
+type Row = readonly (string | null)[]
+
+function relationOf([name, schema, relation, columns, primaryKey]: Row): [string, OutsideRelation] {
+  const keys = primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }
+  return [
+    name!,
+    { schema: schema!, name: relation!, columns: (JSON.parse(columns!) as Told[]).map(columnOf), ...keys },
+  ]
+}
+
+interface Told {
+  readonly name: string
+  readonly type: string
+  readonly oid: string
+  readonly declared: string | null
+  readonly collation: string | null
+}
+
+function columnOf({ name, type, oid, declared, collation }: Told): Column {
+  return {
+    name,
+    type,
+    typeOid: Number(oid),
+    ...(declared === null ? {} : { declared }),
+    ...(collation === null ? {} : { collation }),
+    notNull: false,
+    usesSequence: false,
+    generated: false,
+  }
+}
+
+/** Under the session's own search path, as its backend will find them. */
+const OUTSIDE = `
+SELECT asked.name, n.nspname, c.relname,
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname,
+     'type', pg_catalog.format_type(a.atttypid, NULL), 'oid', a.atttypid,
+     'declared', CASE WHEN a.atttypmod >= 0 THEN pg_catalog.format_type(a.atttypid, a.atttypmod) END,
+     'collation', CASE WHEN a.attcollation NOT IN (0, 'pg_catalog."default"'::pg_catalog.regcollation)
+       THEN a.attcollation::pg_catalog.regcollation::pg_catalog.text END) ORDER BY a.attnum)
+   FROM pg_catalog.pg_attribute a
+   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+  (SELECT pg_catalog.json_agg(a.attname) FROM pg_catalog.pg_constraint p
+   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.conkey)
+   WHERE p.conrelid = c.oid AND p.contype = 'p' AND NOT p.condeferrable)
+FROM pg_catalog.unnest($1::pg_catalog.text[]) AS asked (name)
+JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(asked.name)
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`

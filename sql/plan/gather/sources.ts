@@ -1,0 +1,97 @@
+import { type Analysis, analyze } from '../../analyze/analyze.ts'
+import type { Catalog, Relation } from '../../catalog.ts'
+import { type RangeVar, relationsOf, type SelectStmt } from '../../parse/ast.ts'
+import { parseStatements } from '../../parse/parse.ts'
+import type { PlanContext } from '../plan.ts'
+import { placeError, scatterError } from '../routing.ts'
+import { quoteName } from '../text-scan.ts'
+
+/** What a FROM item's name stands for. */
+export interface Source {
+  readonly relation: Relation
+  /** Where its rows are: a part of them on each shard, or all of them on any, or on the home shard. */
+  readonly place: 'parts' | 'any' | 'home'
+}
+
+export type Sources =
+  | { readonly kind: 'sources'; readonly byRange: ReadonlyMap<RangeVar, Source> }
+  | { readonly kind: 'outside'; readonly relations: readonly string[] }
+
+/** `queries`: names of WITH queries. Undefined: a name may mean one of two things, or what cannot be gathered. */
+export function sourcesOf(
+  a: Analysis,
+  select: SelectStmt,
+  queries: ReadonlySet<string>,
+  ctx: PlanContext,
+): Sources | undefined {
+  const byRange = new Map<RangeVar, Source>()
+  const unknown = new Set<string>()
+  for (const range of relationsOf({ SelectStmt: select })) {
+    const relation = isTemporary(range, ctx)
+      ? undefined
+      : a.catalog.resolve(range.schemaname, range.relname ?? '', ctx.searchPath)
+    if (range.schemaname === undefined && queries.has(range.relname ?? '')) {
+      if (relation !== undefined || a.locals.includes(range.relname ?? '')) return undefined
+      continue
+    }
+    const place = placeOf(range, relation, a.catalog)
+    if (place === undefined) return undefined
+    const known = relation !== undefined && isDescribed(relation) ? relation : told(range, relation, ctx)
+    if (known === undefined) unknown.add(writtenName(range))
+    else byRange.set(range, { relation: known, place })
+  }
+  return unknown.size > 0 ? { kind: 'outside', relations: [...unknown] } : { kind: 'sources', byRange }
+}
+
+function isTemporary({ schemaname, relname = '' }: RangeVar, { tempTables }: PlanContext): boolean {
+  return schemaname === undefined ? tempTables.has(relname.toLowerCase()) : schemaname.startsWith('pg_temp')
+}
+
+const isDescribed = ({ kind }: Relation): boolean => kind === 'sharded' || kind === 'reference'
+
+/** The relation's name as the statement says it. */
+export function writtenName({ schemaname, relname = '' }: RangeVar): string {
+  return schemaname === undefined ? quoteName(relname) : `${quoteName(schemaname)}.${quoteName(relname)}`
+}
+
+function told(
+  range: RangeVar,
+  relation: Relation | undefined,
+  { outside }: PlanContext,
+): Relation | undefined {
+  const found = outside?.get(writtenName(range))
+  return found && { ...found, oid: relation?.oid ?? 0, kind: relation?.kind ?? 'local' }
+}
+
+function placeOf(
+  range: RangeVar,
+  relation: Relation | undefined,
+  catalog: Catalog,
+): Source['place'] | undefined {
+  if (relation?.kind === 'sharded') return 'parts'
+  if (relation?.kind === 'reference') return 'any'
+  if (relation?.kind === 'view') return placeOfView(relation, catalog)
+  return isAboutShards(range) ? undefined : 'home'
+}
+
+/** Lists of Postgres' own in which home's server tells of itself, or of what is Weft's. */
+function isAboutShards({ schemaname, relname = '' }: RangeVar): boolean {
+  if (schemaname === 'weft') return true
+  if (schemaname === 'information_schema') return /constraint/.test(relname)
+  return /^pg_(constraint|locks|cursors|prepared|stat|replication|wal)/.test(relname)
+}
+
+const BY_ITSELF: PlanContext = { searchPath: [], tempTables: new Set(), paramTypes: [] }
+
+/** A view's rows are read by its name: with its owner's rights, and behind its barrier. */
+function placeOfView(view: Relation, catalog: Catalog): Source['place'] | undefined {
+  const [statement] = parseStatements(view.definition ?? '')
+  if (statement === undefined) return undefined
+  const a = analyze(statement, [], catalog, BY_ITSELF)
+  const { traits, solved, occurrences, locals, references } = a
+  if (traits.begins !== undefined || traits.timeLiteral !== undefined) return undefined
+  if (occurrences.length === 0) return locals.length === 0 && references.length > 0 ? 'any' : 'home'
+  return locals.length === 0 && (placeError(a) ?? scatterError(a, solved.status)) === undefined
+    ? 'parts'
+    : undefined
+}
