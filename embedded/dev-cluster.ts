@@ -44,6 +44,8 @@ export interface DevClusterOptions {
   readonly memory?: ClusterConfig['coordinator']['memory']
   /** Settings of the embedded Postgres servers, on top of Weft's own. */
   readonly postgresSettings?: Readonly<Record<string, string>>
+  /** What their new data directories are copies of, in place of initdb. */
+  readonly postgresTemplate?: string
   /** Ends a start that is under way; it then rejects. */
   readonly signal?: AbortSignal
 }
@@ -187,6 +189,7 @@ async function startShards(
     const server = await startEmbeddedPostgres({
       dataDir,
       settings: { cluster_name: `weft-shard-${id}`, ...options.postgresSettings },
+      template: options.postgresTemplate,
       log,
     })
     cleanup.add(() => {

@@ -31,6 +31,8 @@ export interface EmbeddedPostgresOptions {
   readonly socketDir?: string
   /** Created together with the data directory. */
   readonly database?: string
+  /** Data directory of a stopped server of the same binaries: a new one is a copy of it, which is quicker than initdb. */
+  readonly template?: string | undefined
   readonly superuser?: string
   /** Server settings on top of, or instead of, ours. */
   readonly settings?: Readonly<Record<string, string>>
@@ -123,16 +125,8 @@ async function initialize(binaries: PostgresBinaries, setup: Setup): Promise<voi
   const building = mkdtempSync(join(parent, `${basename(setup.dataDir)}.new-`))
   try {
     if (setup.runAs !== undefined) chownSync(building, setup.runAs.uid, setup.runAs.gid)
-    const locale = setup.binDir === undefined ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : []
-    const flags = [
-      '--auth=trust',
-      '--encoding=UTF8',
-      '--locale=C',
-      '--no-sync',
-      '--no-instructions',
-      ...locale,
-    ]
-    await run(binaries.initdb, ['-D', building, '-U', setup.superuser, ...flags], setup)
+    if (setup.template === undefined) await initdb(binaries, setup, building)
+    else await run('cp', ['-a', `${setup.template}/.`, building], { ...setup, runAs: undefined })
     if (setup.database !== 'postgres') {
       const create = `CREATE DATABASE "${setup.database.replaceAll('"', '""')}"\n`
       await run(binaries.postgres, ['--single', '-D', building, 'postgres'], setup, create)
@@ -142,6 +136,12 @@ async function initialize(binaries: PostgresBinaries, setup: Setup): Promise<voi
     // An initdb that was stopped may still be writing.
     rmSync(building, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
   }
+}
+
+async function initdb(binaries: PostgresBinaries, setup: Setup, dataDir: string): Promise<void> {
+  const locale = setup.binDir === undefined ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : []
+  const flags = ['--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync', '--no-instructions', ...locale]
+  await run(binaries.initdb, ['-D', dataDir, '-U', setup.superuser, ...flags], setup)
 }
 
 async function run(file: string, args: string[], { runAs, signal }: Setup, input?: string): Promise<void> {

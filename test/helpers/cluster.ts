@@ -5,6 +5,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { createLogger } from '../../admin/logger.ts'
 import type { AuthRule } from '../../cluster/config.ts'
 import { type DevCluster, startDevCluster } from '../../embedded/dev-cluster.ts'
+import { initdbTemplate } from './initdb-template.ts'
 import { query, startPostgres, type TestPostgres } from './postgres.ts'
 
 export interface TestClusterOptions {
@@ -40,6 +41,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
   const root = await mkdtemp(join(tmpdir(), 'weft-cluster-'))
   // As root the servers run as somebody else, who must be able to get in.
   await chmod(root, 0o755)
+  const template = await initdbTemplate()
   const [weft, plain] = await Promise.all([
     startDevCluster({
       shards: options.shards ?? 3,
@@ -48,6 +50,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
       dataDir: join(root, 'data'),
       logger: createLogger({ level: options.logLevel ?? 'warn' }),
       postgresSettings: fast,
+      postgresTemplate: template,
       ...(options.poolSize === undefined ? {} : { poolSize: options.poolSize }),
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       ...(options.auth === undefined ? {} : { auth: options.auth }),

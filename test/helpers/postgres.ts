@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../embedded/embedded-postgres.ts'
 import { freePort } from './free-port.ts'
+import { initdbTemplate } from './initdb-template.ts'
 
 export interface TestPostgresOptions {
   /** 18 (default) is the embedded one; 15 is the system's own, where it is installed. */
@@ -36,11 +37,12 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   const fast =
     options.fsync === true ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
   const port = await freePort()
+  const template = options.version === 15 ? undefined : await initdbTemplate()
   return ownServer(root, () =>
     startEmbeddedPostgres({
       dataDir: join(root, 'data'),
       ...(options.database === undefined ? {} : { database: options.database }),
-      port,
+      ...{ port, template },
       ...(options.version === 15 ? { binDir: systemBin } : {}),
       settings: { shared_buffers: '16MB', ...fast, ...options.settings },
     }),
