@@ -13,6 +13,7 @@ import { CopyInput } from './copy-input.ts'
 import { DirectPath } from './direct-path.ts'
 import { InputValve, PENDING_BYTES_MAX } from './input-valve.ts'
 import { ClientMessages } from './large-messages.ts'
+import { LateStart } from './late-start.ts'
 import type { SlowPath } from './slow-path.ts'
 
 /**
@@ -27,6 +28,7 @@ export class MessageLoop {
   private readonly messages: ClientMessages
   private readonly valve: InputValve
   private readonly batch = new Batch()
+  private readonly lateStart = new LateStart(() => this.startLate())
 
   /** A message is being handled; the next waits. */
   private busy = true
@@ -89,9 +91,15 @@ export class MessageLoop {
     if (this.session.closed) return
     this.session.out.flush()
     if (this.busy) return
+    if (!this.batch.isEmpty && reader.pendingBytes === 0) this.lateStart.arm()
     this.valve.resume()
     const { kind } = this.session.tx
     if (kind !== 'implicit' && !this.isMidBatch) this.session.timers.waitsForClient(kind === 'explicit')
+  }
+
+  private startLate(): void {
+    if (this.busy || this.session.closed || this.batch.isEmpty) return
+    if (this.messages.reader.pendingBytes === 0) this.runBatch(false)
   }
 
   /** A message is done: on to the next. */

@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
   bind,
+  COPY_DONE,
   close,
+  copyData,
   describe as describeMessage,
   execute,
   FLUSH,
@@ -176,6 +178,25 @@ const orders: Readonly<Record<string, readonly Step[]>> = {
     [...all('SELECT 1/0'), FLUSH, until('CommandComplete')],
     [SYNC],
     [...all('SELECT count(*) FROM plain'), SYNC],
+  ],
+  'neither Flush nor Sync': [
+    'BEGIN',
+    [
+      ...all('LOCK TABLE plain'),
+      ...all("SELECT repeat('x', 1000) FROM generate_series(1, 100)"),
+      until('DataRow', 20),
+    ],
+    { session: 'other', step: 'BEGIN; LOCK TABLE plain NOWAIT' },
+    [SYNC, until('ReadyForQuery')],
+    'ROLLBACK',
+    { session: 'other', step: 'ROLLBACK' },
+    [...all('SELECT 1/0'), until('ErrorResponse')],
+    [...all('SELECT 1'), SYNC],
+    [p('SELEKT'), until('ErrorResponse')],
+    [SYNC],
+    [p('COPY plain FROM STDIN'), b(), e(), until('CopyInResponse')],
+    [copyData('5\tcopied\n'), COPY_DONE, SYNC],
+    [p('DELETE FROM plain RETURNING *'), b(), e(), SYNC],
   ],
   'a Query ends an extended sequence': [
     [...all('SELECT 1/0'), 'SELECT 2', SYNC, until('ReadyForQuery')],
