@@ -105,6 +105,8 @@ export interface Catalog {
   isUserFunction(name: string): boolean
   /** Functions of Postgres' own that may give something else on another server. Absent: none. */
   readonly unlikeFunctions?: ReadonlySet<string>
+  /** Domains that have a default, by name: its expression. Absent: none. */
+  readonly domainDefaults?: ReadonlyMap<string, string>
   /** Procedures outside pg_catalog. Absent: any may end a transaction. */
   readonly procedures?: Procedures
   /** What code outside pg_catalog may do to a session. Absent: a function may do anything. */

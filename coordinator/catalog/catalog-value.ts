@@ -18,6 +18,7 @@ export interface CatalogParts {
   /** See `Catalog`. */
   readonly unlikeFunctions?: ReadonlySet<string>
   readonly equalitySchemas?: ReadonlySet<string>
+  readonly domainDefaults?: ReadonlyMap<string, string>
   readonly isWhole?: boolean
 }
 
@@ -59,6 +60,7 @@ export function makeCatalog(parts: CatalogParts): Catalog {
     resolve,
     distributed: parts.relations.filter((r) => r.kind === 'sharded' || r.kind === 'reference'),
     ...(parts.equalitySchemas === undefined ? {} : { equalitySchemas: parts.equalitySchemas }),
+    ...(parts.domainDefaults === undefined ? {} : { domainDefaults: parts.domainDefaults }),
     ...(parts.unlikeFunctions === undefined ? {} : { unlikeFunctions: parts.unlikeFunctions }),
     hasName: (name) => plannedNames.has(name),
     isUserFunction: (name) => parts.functionBodies.has(name),

@@ -83,9 +83,12 @@ SELECT 'write', c.relname, 'query', quote_ident(child.relname)
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid ${OF_USERS} JOIN pg_class child ON child.oid = k.conrelid
 WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))
 UNION ALL
-SELECT 'type', t.typname, 'query', concat_ws(' ', pg_get_constraintdef(k.oid), t.typdefault)
+SELECT 'type', t.typname, 'query', pg_get_constraintdef(k.oid)
 FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid
 WHERE t.oid >= 16384 AND k.contype = 'c'
+UNION ALL
+SELECT 'type', t.typname, 'query', pg_get_expr(t.typdefaultbin, 'pg_type'::regclass)
+FROM pg_type t WHERE t.oid >= 16384 AND t.typtype = 'd' AND t.typdefaultbin IS NOT NULL
 UNION ALL
 SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), INDEX_TEXT)}
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid ${OF_USERS}

@@ -49,6 +49,7 @@ const partsSql = (locked: LockedRelations) => ({
   systemNames: queries.systemNamesSql,
   notImmutable: queries.notImmutableSql,
   functions: queries.functionsSql(locked),
+  domains: queries.domainsSql,
   code: codeSql(locked),
 })
 type Parts = Readonly<Record<keyof ReturnType<typeof partsSql>, readonly Row[]>>
@@ -97,6 +98,7 @@ function fromParts(parts: Parts, shardCount: number, isWhole: boolean): Catalog 
     systemNames: new Set(parts.systemNames.map((r) => r[0]!)),
     unlikeFunctions: unlikeOf(parts.notImmutable),
     ...functionsOf(parts.functions),
+    domainDefaults: new Map(parts.domains.map(([name, expression]) => [name!, expression!])),
     code: parts.code.map(toPiece),
     isWhole,
   })

@@ -27,7 +27,9 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
   AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'`
 
-const DEFAULT_TEXT = 'pg_get_expr(d.adbin, d.adrelid)'
+/** The column's own, or that of its type, which is a domain then. */
+const DEFAULT_TEXT =
+  "coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 'pg_type'::regclass))"
 
 /**
  * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
@@ -52,6 +54,7 @@ FROM weft.relation r
 JOIN pg_class c ON c.oid = r.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 ORDER BY a.attrelid, a.attnum`
 
@@ -103,6 +106,11 @@ WHERE p.pronamespace NOT IN (
   'pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'weft'::regnamespace)
   AND NOT (d.objid IS NOT NULL AND (p.prokind = 'f' AND p.provolatile = 'i'
     OR p.prokind = 'a' AND p.proname IN ('min', 'max')))`
+
+/** Domains with a default: name, expression. */
+export const domainsSql = `
+SELECT t.typname, pg_get_expr(t.typdefaultbin, 'pg_type'::regclass)
+FROM pg_type t WHERE t.typtype = 'd' AND t.typdefaultbin IS NOT NULL AND t.oid >= 16384`
 
 /** Of Postgres' own: names of functions of which one at least does not depend on its arguments only. */
 export const notImmutableSql = `

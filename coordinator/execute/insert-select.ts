@@ -1,6 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete } from '../../protocol/wire/backend-messages.ts'
-import type { KeyType } from '../../sql/catalog.ts'
 import { castType } from '../../sql/plan/cast-type.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
 import type { InsertSelectPlan } from '../../sql/plan/plan.ts'
@@ -8,11 +8,10 @@ import { quoteText } from '../../sql/plan/text-scan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { judgeOnHome } from './evaluate.ts'
 import { failedOf, settleAll } from './forward.ts'
-import { NULL_KEY } from './key-slots.ts'
 import { moveSelected, type Select } from './moved-select.ts'
 import { quoteName, quoteNames } from './quote.ts'
 import { ForwardState, RowForwarder } from './replies.ts'
-import { resolveShards } from './route.ts'
+import { resolveShards, shardOf } from './route.ts'
 import { RowStream } from './row-stream.ts'
 import { failedLeaves, ownPayload, sendPayload, sendRewritten, settle } from './send.ts'
 import { slotOfText } from './server-slot.ts'
@@ -108,18 +107,12 @@ class Router {
       return
     }
     this.slots ??= (await ctx.catalog()).slots
-    const slot = await this.slotOf(plan.keyType, row[this.keyAt] ?? null)
-    await this.target.add(this.slots[slot]!, row)
+    const slot = await slotOfText(ctx, plan.keyType, row[this.keyAt] ?? null, plan.table.key?.typmod)
+    await this.target.add(shardOf(plan.table, this.slots, slot), row)
   }
 
   settle(): Promise<void> {
     return this.target.settle()
-  }
-
-  private async slotOf(keyType: KeyType, key: string | null): Promise<number> {
-    const slot = await slotOfText(this.ctx, keyType, key, this.plan.table.key?.typmod)
-    if (slot !== NULL_KEY) return slot
-    throw weftError('key_null', { table: this.plan.table.name, column: this.plan.table.key!.column })
   }
 
   async finish(): Promise<number> {
@@ -163,14 +156,14 @@ class CopyTarget implements Target {
   private async send(shard: number, rows: string[]): Promise<void> {
     const stream = this.streams.get(shard) ?? (await this.runner.copyIn(shard, this.sql))
     this.streams.set(shard, stream)
-    await stream.write(Buffer.from(rows.join('')))
+    await asOfInsert(async () => stream.write(Buffer.from(rows.join(''))))
     rows.length = 0
   }
 
   async settle(): Promise<void> {
     if (this.homeRows.length > 0) await this.send(HOME, this.homeRows)
     for (const [shard, rows] of this.held) if (rows.length > 0) await this.send(shard, rows)
-    const ends = await settleAll([...this.streams.values()].map((stream) => stream.end()))
+    const ends = await asOfInsert(() => settleAll([...this.streams.values()].map((stream) => stream.end())))
     this.streams.clear()
     this.count += ends.reduce((sum, end) => sum + end.rows, 0)
   }
@@ -182,6 +175,17 @@ class CopyTarget implements Target {
 
   async abandon(): Promise<void> {
     await Promise.allSettled([...this.streams.values()].map((stream) => stream.fail('the query failed')))
+  }
+}
+
+/** The client knows of no COPY. */
+async function asOfInsert<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof PgError) || error.fields.where === undefined) throw error
+    const where = error.fields.where.replace(/(^|\n)COPY [^\n]*, line \d[\s\S]*$/, '')
+    throw new PgError({ ...error.fields, where: where === '' ? undefined : where }, { cause: error })
   }
 }
 

@@ -1,4 +1,3 @@
-import { weftError } from '../../errors/catalog.ts'
 import type { Rewritten } from '../../sql/plan/edited-text.ts'
 import { buildInsert, type SplicedValues } from '../../sql/plan/insert-text.ts'
 import type { InsertPlan, InsertRow } from '../../sql/plan/plan.ts'
@@ -6,11 +5,10 @@ import { placedError } from './begun-statement.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { evaluateExpressions, evaluateFills } from './evaluate.ts'
 import { agreed, runOnOne, settleAll, total } from './forward.ts'
-import { NULL_KEY } from './key-slots.ts'
 import { needsCut, readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, tagWithCount } from './replies.ts'
 import { inOrder, RowKeeper } from './returned-rows.ts'
-import { slotOf } from './route.ts'
+import { shardOf, slotOf } from './route.ts'
 import { endOfWrite, sendRewritten, settle } from './send.ts'
 import { slotOfText } from './server-slot.ts'
 import type { ShardLine } from './shard-line.ts'
@@ -69,10 +67,7 @@ async function groupRows(
   }
   const { slots } = await ctx.catalog()
   for (const [i, row] of plan.rows.entries()) {
-    const slot = await rowSlot(ctx, exec, plan, row, i, values)
-    if (slot === NULL_KEY)
-      throw weftError('key_null', { table: plan.table.name, column: plan.table.key!.column })
-    const shard = slots[slot]!
+    const shard = shardOf(plan.table, slots, await rowSlot(ctx, exec, plan, row, i, values))
     const group = groups.get(shard)
     if (group === undefined) groups.set(shard, [i])
     else group.push(i)

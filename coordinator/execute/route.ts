@@ -1,6 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import type { Catalog } from '../../sql/catalog.ts'
+import type { Catalog, Relation } from '../../sql/catalog.ts'
 import type { KeyContext } from '../../sql/hash/key-value.ts'
 import type { KeyRestriction, KeyValue, Route } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
@@ -93,6 +93,14 @@ async function shardsOf(
     if (slot >= 0) shards.add(catalog.slots[slot]!)
   }
   return shards
+}
+
+/** Where a row with this slot, or without a key, is to be stored. */
+export function shardOf({ name, key, columns }: Relation, slots: Uint16Array, slot: number): number {
+  if (slot !== NULL_KEY) return slots[slot]!
+  // The column's own constraint says so, with the row.
+  if (columns[key!.index]!.notNull) return HOME
+  throw weftError('key_null', { table: name, column: key!.column })
 }
 
 /** Slot of a key value, NULL_KEY or NO_MATCH; asks Postgres when this code cannot be certain. */

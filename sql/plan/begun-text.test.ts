@@ -88,7 +88,7 @@ describe('the text of a write that tells when it has begun', () => {
   })
 
   test('COPY of a query: the query is told too', () => {
-    expect(begunText('copy (SELECT (1)) TO STDOUT')?.query).toBe('SELECT (1)')
+    expect(begunText('copy (SELECT (1)) TO STDOUT')?.query).toBe('      SELECT (1)')
   })
 
   test('positions of errors: those of the text as it was', () => {

@@ -21,7 +21,7 @@ interface Splice {
 
 export interface BegunText {
   readonly text: string
-  /** COPY only: its query, without the condition. */
+  /** COPY only: its query, without the condition, where it stands in the text. */
   readonly query?: string
   /** Where in the text as it was an error's position (characters, from 1) is. */
   positionBefore(position: number): number
@@ -41,7 +41,8 @@ export function begunText(text: string): BegunText | undefined {
 function begunCopy(text: string, [, open, close]: readonly TextToken[]): BegunText | undefined {
   if (open?.word !== '(' || close === undefined) return undefined
   const splices = inner(text, open)
-  return splices && { ...spliced(text, splices), query: text.slice(open.end, close.start) }
+  const ahead = ' '.repeat([...text.slice(0, open.end)].length)
+  return splices && { ...spliced(text, splices), query: ahead + text.slice(open.end, close.start) }
 }
 
 const VERBS: ReadonlySet<string> = new Set(['UPDATE', 'DELETE', 'INSERT'])

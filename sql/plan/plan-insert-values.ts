@@ -3,6 +3,7 @@ import { PgError } from '../../errors/pg-error.ts'
 import { EMPTY_SPACE, type Scope } from '../analyze/block.ts'
 import { constantOf } from '../analyze/constants.ts'
 import { acceptsCasts } from '../analyze/facts.ts'
+import type { Relation } from '../catalog.ts'
 import { as, kindOf, type Node } from '../parse/ast.ts'
 import { type RowValue, rowBegins } from './begun-rows.ts'
 import { columnListOf, insertPlaces, type RowPlace, rowPlaces } from './insert-places.ts'
@@ -44,7 +45,9 @@ export function planInsertValues(insert: Insert): Plan {
   const wrong = shapeError(insert, rows, columns)
   if (wrong) return refused(a, 'INSERT', wrong)
   const keyAt = columns.indexOf(relation.key?.column ?? '')
-  if (isNullKey(insert, rows, keyAt)) return nullKey(insert)
+  // Rows that have a key go where they belong.
+  if (isNullKey(insert, rows, keyAt) && (rows.length === 1 || keyAt < 0 || !hasNotNullKey(relation)))
+    return nullKey(insert)
   const fill = fillsFor(insert, rows, columns)
   const keys = rows.map((row) => keyConstant(insert, row[keyAt]))
   if (relation.kind === 'sharded' && rows.length === 1 && fill.length === 0 && keys[0])
@@ -124,11 +127,12 @@ function isNullKey(insert: Insert, rows: readonly (readonly Node[])[], keyAt: nu
 
 /** The column's own constraint says it best, with the row. Without one the row would belong to no shard. */
 function nullKey({ a, node, relation }: Insert): Plan {
-  const column = relation.columns[relation.key?.index ?? -1]
-  return column?.notNull
+  return hasNotNullKey(relation)
     ? forwardTo(insertCommon(a, node), { kind: 'home' })
     : refused(a, 'INSERT', keyNull(relation))
 }
+
+const hasNotNullKey = ({ columns, key }: Relation): boolean => columns[key?.index ?? -1]?.notNull === true
 
 function keyConstant(insert: Insert, item: Node | undefined): KeyValue | undefined {
   const { key } = insert.relation

@@ -8,14 +8,15 @@ import type { Catalog } from '../../catalog.ts'
 import { makesMaterializedView } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import type { Plan, PlanContext, TimePlace } from '../plan.ts'
+import { addedPlaces } from './added-columns.ts'
 import { callPlaces } from './call-places.ts'
 import { defaultPlaces } from './default-places.ts'
 import { inOrder, type TextPlace } from './text-place.ts'
 
-/** What tells a time while it runs. DDL keeps its text; what PREPARE names is timed when it is executed. */
+/** What tells a time while it runs. Other DDL keeps its text; what PREPARE names is timed when it is executed. */
 const KINDS: ReadonlySet<string> = new Set([
   ...['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CallStmt', 'ExecuteStmt'],
-  ...['ExplainStmt', 'DeclareCursorStmt', 'CopyStmt', 'CreateTableAsStmt'],
+  ...['ExplainStmt', 'DeclareCursorStmt', 'CopyStmt', 'CreateTableAsStmt', 'AlterTableStmt'],
 ])
 
 /** The plan with its times. */
@@ -27,10 +28,15 @@ export function withTimes(
   ctx: PlanContext,
 ): Plan {
   if (plan.kind === 'refused' || !KINDS.has(stmt.kind) || makesMaterializedView(stmt.node)) return plan
-  const calls = mayTellTime(stmt.text) ? callPlaces(stmt.node, stmt.text, catalog) : []
-  const places = [...calls, ...defaultPlaces(stmt, catalog, ctx)]
+  const places = placesIn(stmt, catalog, ctx)
   if (places.length === 0) return plan
   return { ...plan, times: anchored(inOrder(places), stmt.text, literals) }
+}
+
+function placesIn(stmt: ParsedStatement, catalog: Catalog, ctx: PlanContext): TextPlace[] {
+  if (stmt.kind === 'AlterTableStmt') return addedPlaces(stmt, catalog, ctx)
+  const calls = mayTellTime(stmt.text) ? callPlaces(stmt.node, stmt.text, catalog) : []
+  return [...calls, ...defaultPlaces(stmt, catalog, ctx)]
 }
 
 function anchored(

@@ -1,7 +1,8 @@
 import type { AlterTableCmd, AlterTableMoveAllStmt, AlterTableStmt } from '@pgsql/types'
-import { traitsOf, unlikeOnShards } from '../../analyze/traits.ts'
+import { type Traits, traitsOf, unlikeBecause } from '../../analyze/traits.ts'
 import type { Relation } from '../../catalog.ts'
 import { as, strings } from '../../parse/ast.ts'
+import { parseStatements } from '../../parse/parse.ts'
 import type { Plan } from '../plan.ts'
 import { checkConstraints, columnConstraints, type Target, tableConstraint } from './constraints.ts'
 import { atPlace, placeOfRelation } from './objects.ts'
@@ -142,25 +143,42 @@ function checkNewColumn(scope: Scope, table: Relation, command: AlterTableCmd): 
   const constraints = columnConstraints(column).map(({ constraint }) => constraint)
   const isIdentity = constraints.some((c) => c.contype === 'CONSTR_IDENTITY')
   if (SERIALS.has(type) || isIdentity) throw drawsFromSequence(table)
-  for (const constraint of constraints) {
-    if (constraint.contype === 'CONSTR_DEFAULT') {
-      checkComputed(scope, table, constraint.raw_expr, 'ADD COLUMN … DEFAULT')
-    }
-  }
+  const own = constraints.filter(({ contype }) => contype === 'CONSTR_DEFAULT')
+  for (const { raw_expr } of own) checkComputed(scope, table, raw_expr, 'ADD COLUMN … DEFAULT')
+  const ofDomain = own.length > 0 ? undefined : scope.catalog.domainDefaults?.get(type)
+  if (ofDomain !== undefined) checkDomainDefault(scope, table, type, ofDomain)
 }
 
 /**
- * An expression that every shard computes for the rows it has. Time may differ between the shards of a sharded table
- * by as much as the statement takes; the copies of a reference table must not differ at all.
+ * An expression that every shard computes for the rows it has. The time that it tells is one (sql/plan/times); the copies of
+ * a reference table must not differ otherwise either.
  */
 function checkComputed(scope: Scope, table: Relation, expression: unknown, where: string): void {
   const traits = traitsOf(expression, scope.catalog)
   if (traits.home !== undefined) throw drawsFromSequence(table)
-  const unstable = table.kind === 'reference' ? unlikeOnShards(traits) : undefined
+  const unstable = unlikeIn(table, traits)
   if (unstable === undefined) return
   throw unsupported(
     `${where} with ${unstable} on reference table "${table.name}" is not supported: its copies would differ`,
     'Add the column without the default, then SET DEFAULT and UPDATE the existing rows to a constant.',
+  )
+}
+
+const unlikeIn = ({ kind }: Relation, traits: Traits): string | undefined =>
+  kind === 'reference' ? unlikeBecause(traits) : undefined
+
+/** Nothing in the statement can be told the time. */
+function checkDomainDefault(scope: Scope, table: Relation, domain: string, expression: string): void {
+  const traits = traitsOf(parseStatements(`SELECT ${expression}`)[0]?.node, scope.catalog)
+  if (traits.home !== undefined) throw drawsFromSequence(table)
+  const unstable = unlikeIn(table, traits) ?? traits.begins
+  if (unstable === undefined) return
+  throw unsupported(
+    `adding a column of domain "${domain}" to ${table.kind} table "${table.name}" is not supported: ` +
+      `each shard would evaluate its default with ${unstable} by itself`,
+    table.kind === 'sharded'
+      ? `Say the default: ADD COLUMN … DEFAULT ${expression}.`
+      : 'Add the column with DEFAULT NULL, DROP DEFAULT, and UPDATE the existing rows to a constant.',
   )
 }
 

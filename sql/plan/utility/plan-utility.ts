@@ -1,6 +1,7 @@
+import type { CreateDomainStmt } from '@pgsql/types'
 import { PgError } from '../../../errors/pg-error.ts'
 import type { Catalog } from '../../catalog.ts'
-import { type Body, kindOf, type NodeKind } from '../../parse/ast.ts'
+import { as, type Body, kindOf, type NodeKind } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import type { Plan, PlanContext } from '../plan.ts'
 import { planAlterTable, planMoveAll } from './alter-table.ts'
@@ -106,6 +107,8 @@ const wherePossible = (tag: string) => (scope: Scope) => ddlWhereItExists(scope,
 /** Names of functions and operators: calls and comparisons may mean these from now on. */
 const changesCalls = (kind: string | undefined): boolean =>
   kind === 'OBJECT_AGGREGATE' || kind === 'OBJECT_OPERATOR'
+const hasDefault = ({ constraints = [] }: CreateDomainStmt): boolean =>
+  constraints.some((node) => as(node, 'Constraint')?.contype === 'CONSTR_DEFAULT')
 const onHome = (tag: string) => () => ddl(tag, 'home')
 
 const SESSION: Handlers = {
@@ -180,8 +183,11 @@ const OBJECTS: Handlers = {
   CreateRangeStmt: wherePossible('CREATE TYPE'),
   AlterEnumStmt: wherePossible('ALTER TYPE'),
   AlterTypeStmt: wherePossible('ALTER TYPE'),
-  CreateDomainStmt: wherePossible('CREATE DOMAIN'),
-  AlterDomainStmt: wherePossible('ALTER DOMAIN'),
+  // What their default calls, every column of theirs does.
+  CreateDomainStmt: (scope, body) =>
+    ddlWhereItExists(scope, 'CREATE DOMAIN', { changesMap: hasDefault(body) }),
+  AlterDomainStmt: (scope, body) =>
+    ddlWhereItExists(scope, 'ALTER DOMAIN', { changesMap: body.subtype === 'T' }),
   AlterCollationStmt: everywhere('ALTER COLLATION'),
   CreateConversionStmt: wherePossible('CREATE CONVERSION'),
   CreateCastStmt: (scope) => ddlWhereItExists(scope, 'CREATE CAST', { changesMap: true }),
