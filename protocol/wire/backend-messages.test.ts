@@ -150,6 +150,8 @@ describe('backend messages: decoders', () => {
     expect(decode(m.parseParameterStatus, status)).toEqual({ name: 'a', value: 'b' })
     const description = message('t', i16(2), i32(23), i32(-1))
     expect(decode(m.parseParameterDescription, description)).toEqual([23, 4294967295])
+    const many = Array.from({ length: 0x10001 }, (_, i) => i)
+    expect(decode(m.parseParameterDescription, m.parameterDescription(many))).toEqual(many)
     const copy = message('G', [1], i16(2), i16(1), i16(0))
     expect(decode(m.parseCopyResponse, copy)).toEqual({ format: 1, columnFormats: [1, 0] })
   })

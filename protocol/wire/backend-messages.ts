@@ -282,14 +282,15 @@ export function parseDataRow(buffer: Buffer, bodyStart: number, end: number): (B
 
 export function parameterDescription(typeOids: readonly number[]): Buffer {
   const out = allocMessage(MSG.parameterDescription, 2 + typeOids.length * 4)
-  let at = out.writeUInt16BE(typeOids.length, HEADER_BYTES)
+  let at = out.writeUInt16BE(typeOids.length & 0xffff, HEADER_BYTES)
   for (const oid of typeOids) at = out.writeUInt32BE(oid, at)
   return out
 }
 
+/** Statements may have more parameters than the field that counts them can say. */
 export function parseParameterDescription(buffer: Buffer, bodyStart: number, end: number): number[] {
   const reader = new BodyReader(buffer, bodyStart, end)
-  const n = reader.count(4)
+  const n = reader.uint16() + 0x10000 * ((end - bodyStart - 2) >>> 18)
   const oids: number[] = []
   for (let i = 0; i < n; i++) oids.push(reader.uint32())
   reader.finish()

@@ -75,4 +75,9 @@ describe('flattened', () => {
       message: 'statement is too long: 500000 words, values and signs are allowed',
     })
   })
+
+  it('flattened: as many parameters as a Bind can bring, each with its type: taken', () => {
+    const params = Array.from({ length: 0xffff }, (_, i) => `($${i + 1}::text)`)
+    expect(() => flattened(`values ${params.join(', ')}`)).not.toThrow()
+  })
 })

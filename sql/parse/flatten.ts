@@ -23,6 +23,7 @@ const STAR = 0x2a
 const SLASH = 0x2f
 const DASH = 0x2d
 const QUOTE = 0x27
+const COLON = 0x3a
 const AMPERSAND = 0x26
 
 /**
@@ -127,7 +128,7 @@ class Flattening {
       case chars.DIGIT:
         return skip.skipIdentifier(bytes, p + 1, length)
       default:
-        return p + 1
+        return bytes[p] === COLON && bytes[p + 1] === COLON ? p + 2 : p + 1
     }
   }
 
@@ -142,6 +143,12 @@ class Flattening {
 
   private dollar(p: number): number {
     const length = skip.dollarTagLength(this.bytes, p, this.bytes.length)
-    return length === 0 ? p + 1 : skip.skipDollarString(this.bytes, p, length, this.bytes.length)
+    if (length === 0) return this.parameter(p + 1)
+    return skip.skipDollarString(this.bytes, p, length, this.bytes.length)
+  }
+
+  private parameter(p: number): number {
+    while (chars.TOKEN_START[this.bytes[p]!] === chars.DIGIT) p++
+    return p
   }
 }
