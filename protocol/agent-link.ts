@@ -22,6 +22,18 @@ export interface Settings {
    * has compiled any under another will not do.
    */
   readonly codePath?: string | undefined
+  /** Absent: it is about no custom settings. */
+  readonly custom?: CustomNames | undefined
+}
+
+/** Names of custom settings (`my.name`), in lower case; '*' for such as nobody knows. */
+export interface CustomNames {
+  /** The settings give them a value, or let them have none any more: the session has had them. */
+  readonly own: readonly string[]
+  /** Others, which what runs under the settings may ask for: a backend that others had them on will not do. */
+  readonly asks: readonly string[]
+  /** Others, which what runs under the settings may set. */
+  readonly sets: readonly string[]
 }
 
 /** A statement prepared on backends under a content-derived name. Interned per coordinator. */

@@ -17,7 +17,8 @@ const HARMLESS =
  * plans that were made under another search_path.
  */
 const SETTINGS_OF_ITS_OWN = `(SELECT string_agg(
-    CASE WHEN own LIKE 'search\\_path=%' THEN '${OWN_PATH}' ELSE 'set_config' END, ' ')
+    CASE WHEN own LIKE 'search\\_path=%' THEN '${OWN_PATH}'
+    ELSE format('set_config(%L)', split_part(own, '=', 1)) END, ' ')
   FROM unnest(p.proconfig) AS own)`
 
 const FUNCTION_TEXT = `concat_ws(' ', p.prosrc, pg_get_function_sqlbody(p.oid), pg_get_expr(p.proargdefaults, 0),

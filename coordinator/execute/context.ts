@@ -2,6 +2,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { AgentLink, Settings, StatementRef } from '../../protocol/agent-link.ts'
 import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
+import type { CustomUse } from '../../sql/code/custom-settings.ts'
 import type { Effects } from '../../sql/code/effects.ts'
 import type { Reach } from '../../sql/code/overreach.ts'
 import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
@@ -127,6 +128,11 @@ export interface SessionState {
   readonly drawn: DrawnValues
   /** What runs may have code compiled (`SessionEffects`). */
   compiles: boolean
+  /** What the statement under way does with custom settings, and fetching from the open cursors. */
+  custom: CustomUse | undefined
+  cursorsCustom: CustomUse
+  /** Custom settings that statements since the last look at their backends may have set. */
+  readonly maySetNames: Set<string>
   /** The session has seeded random(), on a backend that it keeps. */
   seeded: boolean
   /** Names of the session's temporary relations. */

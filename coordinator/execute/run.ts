@@ -6,6 +6,7 @@ import type { Plan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runCopy } from './copy.ts'
 import { runCursor } from './cursor.ts'
+import { noteCustomUse } from './custom-use.ts'
 import { runDdl } from './ddl.ts'
 import { runDeclareFunction } from './declare-function.ts'
 import { runExplain } from './explain.ts'
@@ -36,6 +37,9 @@ function compilesOf({ state }: ExecContext, { kind, effects }: Plan): boolean {
   return effects.compiles === true || (kind === 'cursor' && state.compiles)
 }
 
+/** What they do with custom settings is not told by their plans' effects. */
+const CUSTOM_KINDS: ReadonlySet<Plan['kind']> = new Set(['setting', 'cursor'])
+
 /**
  * Runs one statement and gives its answer to the client; its CommandComplete is held back in `ctx.out` until the
  * caller has committed what belongs to it. Rejects with the client's error.
@@ -46,6 +50,8 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   if (exec.bind === undefined && plan.paramCount > 0) return runOnOne(ctx, exec, HOME)
   ctx.state.leaving |= leavesOf(ctx, plan)
   ctx.state.compiles = compilesOf(ctx, plan)
+  if (plan.effects.custom !== undefined || ctx.state.custom !== undefined || CUSTOM_KINDS.has(plan.kind))
+    noteCustomUse(ctx.state, exec)
   if (plan.times !== undefined && needsOneTime(ctx, exec)) return ctx.runTimed(exec, plan.times)
   ctx.state.sequences = sequencesOf(ctx, plan)
   const reach = reachOf(ctx, plan)

@@ -14,6 +14,7 @@ import {
 import { NO_EFFECTS } from '../../sql/code/effects.ts'
 import type { PlanCommon } from '../../sql/plan/plan.ts'
 import { compiling } from '../settings/compiling-settings.ts'
+import { keeping, using } from '../settings/custom-names.ts'
 import type { BegunStatement } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { type Collected, Collector, ExecFailed } from './replies.ts'
@@ -54,8 +55,10 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   if (ctx.state.leaving !== NO_EFFECTS && options.asItIs !== true) keep(ctx, line)
   request.pin = line.kept || (line.shard === HOME && options.pins === true)
   // A backend that is kept will be there for what comes next.
-  if (ctx.state.compiles || ((ctx.tx.isOpen || request.pin) && ctx.node.catalogs.current.code?.compiles))
-    request.settings = compiling(request.settings)
+  const code = ctx.tx.isOpen || request.pin ? ctx.node.catalogs.current.code : undefined
+  if (ctx.state.compiles || code?.compiles === true) request.settings = compiling(request.settings)
+  if (ctx.state.custom !== undefined) request.settings = using(request.settings, ctx.state.custom)
+  if (code?.customAsks !== undefined) request.settings = keeping(request.settings, code.customAsks)
   request.asItIs = options.asItIs
   request.taints = options.taints === true || ctx.tx.tainted
   request.unsettles = options.unsettles

@@ -8,15 +8,18 @@ import {
   readyForQuery,
 } from '../../protocol/wire/backend-messages.ts'
 import { MSG, STATUS } from '../../protocol/wire/frames.ts'
+import type { CustomUse } from '../../sql/code/custom-settings.ts'
 import type { Lexed } from '../../sql/lex/lexed.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { HOME } from '../execute/context.ts'
+import { customUseOf } from '../execute/custom-use.ts'
 import { StatementKeys } from '../execute/key-slots.ts'
 import { NOT_ONE, routeNow } from '../execute/route.ts'
 import { RowTypesStream } from '../execute/row-types.ts'
 import { mayRunAgain } from '../execute/run-again.ts'
 import { needing, type ReplyConsumer, type ShardLine } from '../execute/shard-line.ts'
 import { compiling } from '../settings/compiling-settings.ts'
+import { keeping, using } from '../settings/custom-names.ts'
 import { type Batch, directBatch } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import type { MessageLoop } from './message-loop.ts'
@@ -138,8 +141,11 @@ export class DirectPath implements ReplyConsumer {
   /** Runs a Query message; false: not this way. */
   query(plan: ForwardPlan, buffer: Buffer, lexed: Lexed, frame: Buffer): boolean {
     if (!isDirect(plan) || this.needsTime(plan)) return false
-    this.keys.ofText(buffer, lexed)
-    const line = this.target(plan)
+    const { keys } = this
+    keys.ofText(buffer, lexed)
+    const isAbout = plan.effects.custom !== undefined
+    const text = isAbout ? buffer.toString('utf8', lexed.start, lexed.end) : ''
+    const line = this.target(plan, isAbout ? customUseOf({ plan, text, bind: undefined, keys }) : undefined)
     if (line === undefined) return false
     line.request.payload = frame
     line.request.needs = undefined
@@ -153,7 +159,7 @@ export class DirectPath implements ReplyConsumer {
   }
 
   /** Finds the shard of a direct statement and fills in everything of the request but payload and needs. */
-  private target(plan: ForwardPlan): ShardLine | undefined {
+  private target(plan: ForwardPlan, custom: CustomUse | undefined): ShardLine | undefined {
     const { session } = this
     const { tx } = session
     const preferred = tx.joined[0]?.shard ?? HOME
@@ -167,8 +173,11 @@ export class DirectPath implements ReplyConsumer {
     tx.enter(line, plan.access === 'write')
     request.mapVersion = catalog.version
     request.settings = session.settings.effective()
-    if (plan.effects.compiles === true || (tx.kind !== 'none' && catalog.code?.compiles === true))
+    const code = tx.kind === 'none' ? undefined : catalog.code
+    if (plan.effects.compiles === true || code?.compiles === true)
       request.settings = compiling(request.settings)
+    if (custom !== undefined) request.settings = using(request.settings, custom)
+    if (code?.customAsks !== undefined) request.settings = keeping(request.settings, code.customAsks)
     request.access = plan.access
     request.commits = undefined
     request.pin = line.kept
@@ -271,8 +280,14 @@ export class DirectPath implements ReplyConsumer {
     const { session } = this
     const found = directBatch(session, batch)
     if (found === undefined || !isDirect(found.plan) || this.needsTime(found.plan)) return false
-    this.keys.ofBind(found.statement, found.bind, found.plan.paramsToDescribe)
-    const line = this.target(found.plan)
+    const { statement, bind, plan } = found
+    const { keys } = this
+    keys.ofBind(statement, bind, plan.paramsToDescribe)
+    const isAbout = plan.effects.custom !== undefined
+    const line = this.target(
+      plan,
+      isAbout ? customUseOf({ plan, text: statement.text, bind, keys }) : undefined,
+    )
     if (line === undefined) return false
     const ref = found.statement.refUnder(session.scope(), session.planner, session.node.schema.epoch)
     line.request.payload = batch.payload(found, ref, line)

@@ -1,15 +1,19 @@
 import { weftError } from '../../errors/catalog.ts'
+import { ANY_NAME, isAmong } from '../../sql/code/custom-settings.ts'
 import { EFFECT, NO_EFFECTS } from '../../sql/code/effects.ts'
 import { HOME } from '../execute/context.ts'
 import { settleAll } from '../execute/forward.ts'
 import { settle, simpleQuery } from '../execute/send.ts'
 import { refuseBySet } from '../execute/setting.ts'
 import type { ShardLine } from '../execute/shard-line.ts'
-import { changedSettings, type Found } from '../settings/found.ts'
-import { type Assignment, quoteLiteral } from '../settings/settings-sql.ts'
+import { changedSettings, type Found, type FoundSetting } from '../settings/found.ts'
+import { quoteLiteral } from '../settings/settings-sql.ts'
 import { Channels } from './channels.ts'
 import type { ClientSession } from './client-session.ts'
 import { lookAt, type Seen } from './look.ts'
+
+const UNSEEN = { writes: false, looks: false }
+const AS_IT_IS = { ...UNSEEN, asItIs: true }
 
 /**
  * Backends that a session keeps. A statement that may leave anything in its backend keeps it until somebody has looked:
@@ -63,7 +67,7 @@ export class Pins {
     if ((state.leaving & EFFECT.seeds) !== 0 && (state.leaving & EFFECT.dynamic) === 0) state.seeded = true
     state.leaving = NO_EFFECTS
     const asked = new Set([...session.settings.names(), ...this.said])
-    if (!tx.isOpen) this.said.clear()
+    for (const name of state.maySetNames) if (!name.endsWith(ANY_NAME)) asked.add(name)
     for (const name of session.scope().catalog.code?.settingNames ?? []) asked.add(name)
     const changed: string[] = []
     // The home shard's first: others may be kept for what is there.
@@ -72,7 +76,10 @@ export class Pins {
       changed.push(...(await this.lookAtLine(line, asked)))
       if (!tx.isOpen) this.seenAt.set(line, line.execs)
     }
-    if (!tx.isOpen && state.kept.size === 0) this.close()
+    if (tx.isOpen) return changed
+    this.said.clear()
+    state.maySetNames.clear()
+    if (state.kept.size === 0) this.close()
     return changed
   }
 
@@ -89,8 +96,11 @@ export class Pins {
     }
     const seen = await this.seenOn(line, names)
     if (line.shard === HOME) this.noteTemporary(seen.temporary)
+    const { customCount } = session.settings
     const changed = await this.adopt(line, seen.settings)
     if (session.tx.isOpen) return changed
+    // The backend is to be known for what was found there.
+    if (session.settings.customCount > customCount) await simpleQuery(session, line, '', AS_IT_IS)
     if (line.shard === HOME) await this.channels.follow(seen.channels)
     const needed = seen.keeps || seen.temporary.length > 0 || session.state.seeded
     if (!needed) await this.letGo(line, 'looked at')
@@ -130,6 +140,7 @@ export class Pins {
   /** They become the session's; in a transaction, for now, until its end, and on all of its shards. */
   private async adopt(line: ShardLine, found: Found): Promise<readonly string[]> {
     const { settings, tx } = this.session
+    for (const name of found.keys()) if (this.mayHaveSet(name)) settings.touch(name)
     const changed = changedSettings(found, settings, tx.isOpen ? undefined : line.base)
     if (changed.length === 0) return []
     for (const { name, value } of changed) {
@@ -144,7 +155,13 @@ export class Pins {
     return changed.map(({ name }) => name)
   }
 
-  private async tellOthers(line: ShardLine, changed: readonly Assignment[]): Promise<void> {
+  /** One that only others had was asked for on no backend of theirs, or by no statement of this session. */
+  private mayHaveSet(name: string): boolean {
+    const { maySetNames } = this.session.state
+    return maySetNames.has(name) || (this.said.has(name) && isAmong(name, maySetNames))
+  }
+
+  private async tellOthers(line: ShardLine, changed: readonly FoundSetting[]): Promise<void> {
     const { session } = this
     const { tx } = session
     tx.tainted = true
@@ -152,7 +169,7 @@ export class Pins {
     const calls = changed.map(
       ({ name, value }) => `pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`,
     )
-    const options = { writes: false, looks: false }
+    const options = UNSEEN
     const tell = async (other: ShardLine) =>
       settle(session, other, await simpleQuery(session, other, `SELECT ${calls.join(', ')}`, options))
     await settleAll(others.map(tell))

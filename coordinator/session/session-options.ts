@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { BackendIdentity } from '../../protocol/agent-link.ts'
+import { NO_CUSTOM_USE } from '../../sql/code/custom-settings.ts'
 import type { BoundNames, CoordinatorNode, SessionState } from '../execute/context.ts'
 import { DrawnValues } from '../execute/drawn-values.ts'
 import type { Planner } from '../execute/planner.ts'
@@ -38,6 +39,9 @@ export function initialState({ user, database }: SessionOptions, bound: BoundNam
     cursorSequences: 0,
     drawn: new DrawnValues(),
     compiles: false,
+    custom: undefined,
+    cursorsCustom: NO_CUSTOM_USE,
+    maySetNames: new Set(),
     seeded: false,
     tempTables: new Set(),
     cursors: new Map(),

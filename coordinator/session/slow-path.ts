@@ -3,6 +3,7 @@ import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete, EMPTY_QUERY_RESPONSE, errorResponse } from '../../protocol/wire/backend-messages.ts'
 import { query } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
+import { NO_CUSTOM_USE } from '../../sql/code/custom-settings.ts'
 import { NO_EFFECTS } from '../../sql/code/effects.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
@@ -203,7 +204,9 @@ export class SlowPath {
     needsNoMap(session)
     const { pins, mayUnpin } = plan.effects
     if (session.tx.isOpen) this.memory.review(session.tx)
-    if (kept.size > 0) this.pins.saw(namesSaid(exec))
+    if (kept.size > 0) this.pins.saw(namesSaid(exec, session.state.maySetNames, session.scope().catalog.code))
+    // Settings of a function, a role or a database are tried when they are given.
+    if (plan.kind === 'ddl') for (const name of session.state.custom?.sets ?? []) session.settings.touch(name)
     if (alone && session.tx.kind === 'implicit') await this.commit()
     if (plan.kind === 'setting' || plan.kind === 'transaction') await this.afterSession(plan)
     const maySee =
@@ -300,6 +303,7 @@ export class SlowPath {
     state.cursorsLeave = NO_EFFECTS
     state.cursorsReach = undefined
     state.cursorSequences = 0
+    state.cursorsCustom = NO_CUSTOM_USE
   }
 
   /** The transaction is over on every shard. */

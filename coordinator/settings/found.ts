@@ -2,7 +2,12 @@
 import type { Settings } from '../../protocol/agent-link.ts'
 import { CONSISTENT_READS } from './consistent-reads.ts'
 import type { SessionSettings } from './settings.ts'
-import { type Assignment, assignmentsOf } from './settings-sql.ts'
+import { assignmentsOf } from './settings-sql.ts'
+
+export interface FoundSetting {
+  readonly name: string
+  readonly value: string
+}
 
 /** As `current_setting` gives them, by lower-case name. */
 export type Found = ReadonlyMap<string, string>
@@ -15,11 +20,11 @@ export function changedSettings(
   found: Found,
   session: SessionSettings,
   base: Settings | undefined,
-): readonly Assignment[] {
-  const before = new Map(
+): readonly FoundSetting[] {
+  const before = new Map<string, string | null>(
     base === undefined ? [] : assignmentsOf(base).map(({ name, value }) => [name, value]),
   )
-  const changed: Assignment[] = []
+  const changed: FoundSetting[] = []
   for (const [name, value] of found) {
     if (name.startsWith('weft.') && name !== CONSISTENT_READS) continue
     // The session converts: every backend has this one.

@@ -22,8 +22,8 @@ export class SettingsMemory {
   }
 
   /** Throws 53200. */
-  keep(now: Levels, before: readonly Levels[]): void {
-    const bytes = this.bytesOf(now.session) + this.bytesOf(now.local)
+  keep(now: Levels, touched: Layer, before: readonly Levels[]): void {
+    const bytes = this.bytesOf(now.session) + this.bytesOf(now.local) + this.bytesOf(touched)
     if (bytes > SETTINGS_BYTES_MAX) {
       throw weftError('out_of_memory', {
         what: `The settings of the session would take ${bytes} bytes: ${SETTINGS_BYTES_MAX} are allowed.`,
@@ -31,7 +31,7 @@ export class SettingsMemory {
       })
     }
     if (this.account === undefined) return
-    const layers = new Set<Layer>()
+    const layers = new Set<Layer>([touched])
     for (const { session, local } of [now, ...before]) layers.add(session).add(local)
     let all = 0
     for (const layer of layers) all += this.bytesOf(layer)

@@ -1,10 +1,12 @@
 import type { Settings } from '../../protocol/agent-link.ts'
+import { customNamesOf } from './custom-names.ts'
 import { meaningOf } from './plan-meaning.ts'
 
 /** One setting to restore: its name in lower case and the value as `set_config` takes it. */
 export interface Assignment {
   readonly name: string
-  readonly value: string
+  /** null, of a custom setting: the session has had it, and has no value of its own for it now. */
+  readonly value: string | null
 }
 
 /** Longer ones are nobody else's, and not worth keeping for a session that may have them again. */
@@ -42,12 +44,13 @@ export class SettingsInterner {
   intern(assignments: readonly Assignment[]): Settings {
     if (assignments.length === 0) return NO_SETTINGS
     const sql = settingsSql(assignments)
-    if (sql.length > INTERNED_BYTES_MAX) return { id: this.nextId++, sql }
+    const custom = customNamesOf(assignments)
+    if (sql.length > INTERNED_BYTES_MAX) return { id: this.nextId++, sql, custom }
     let settings = this.byContent.get(sql)
     // Taken out and put back: a Map keeps the order of insertion, so the first entry is the least used one.
     if (settings !== undefined) this.byContent.delete(sql)
     else {
-      settings = { id: this.nextId++, sql, meaning: meaningOf(assignments) }
+      settings = { id: this.nextId++, sql, meaning: meaningOf(assignments), custom }
       madeOf.set(settings, assignments)
     }
     this.byContent.set(sql, settings)
@@ -73,7 +76,8 @@ export class SettingsInterner {
  */
 function settingsSql(assignments: readonly Assignment[]): string {
   const calls = assignments.map(
-    (a) => `pg_catalog.set_config(${quoteLiteral(a.name)},${quoteLiteral(a.value)},false)`,
+    (a) =>
+      `pg_catalog.set_config(${quoteLiteral(a.name)},${a.value === null ? 'NULL' : quoteLiteral(a.value)},false)`,
   )
   return `SELECT ${calls.join(',')}`
 }

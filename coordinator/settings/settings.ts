@@ -1,4 +1,5 @@
 import type { Settings } from '../../protocol/agent-link.ts'
+import { isCustom } from '../../sql/code/custom-settings.ts'
 import { isSingleByte } from './client-encoding.ts'
 import { type SettingsAccount, SettingsMemory } from './settings-memory.ts'
 import type { Assignment, SettingsInterner } from './settings-sql.ts'
@@ -34,6 +35,8 @@ export class SessionSettings {
   /** From the startup packet: what RESET goes back to. */
   private readonly startup: Layer
   private levels: Levels = { session: EMPTY, local: EMPTY }
+  /** Custom settings that it has had: Postgres never forgets that in a connection. */
+  private touched: Layer = EMPTY
   /** At BEGIN; undefined outside a transaction. */
   private atBegin: Levels | undefined
   private savepoints: { readonly name: string; readonly levels: Levels }[] = []
@@ -50,6 +53,7 @@ export class SessionSettings {
     this.memory = new SettingsMemory(options.account)
     const startup = [...(options.startup ?? [])].filter(([name, value]) => !isServerDefault(name, value))
     this.startup = new Map(startup.map(([name, value]) => [name, { value, afterIdentity: false }]))
+    for (const [name] of startup) this.touch(name)
   }
 
   /** The interned object to send with each statement. */
@@ -66,7 +70,7 @@ export class SessionSettings {
   /** Of all that this session gave a value, or took it back from. */
   names(): ReadonlySet<string> {
     const { session, local } = this.levels
-    return new Set([...this.startup.keys(), ...session.keys(), ...local.keys()])
+    return new Set([...this.startup.keys(), ...session.keys(), ...local.keys(), ...this.touched.keys()])
   }
 
   /** The login's name. */
@@ -86,6 +90,7 @@ export class SessionSettings {
 
   /** SET name = value; null for SET name TO DEFAULT. */
   set(name: string, value: string | null): void {
+    this.touch(name)
     if (value === null) {
       this.reset(name)
       return
@@ -96,13 +101,27 @@ export class SessionSettings {
 
   /** SET LOCAL; without effect outside a transaction, as in Postgres. */
   setLocal(name: string, value: string | null): void {
+    this.touch(name)
     if (this.atBegin === undefined) return
     const entry = value === null ? this.below(name) : this.made(name, value)
     this.change({ ...this.levels, local: this.changed(this.levels.local, name, entry) })
   }
 
+  /** How many custom settings it has had. */
+  get customCount(): number {
+    return this.touched.size
+  }
+
+  /** The session has had it, whatever becomes of its value. */
+  touch(name: string): void {
+    if (!isCustom(name) || this.touched.has(name)) return
+    this.touched = new Map([...this.touched, [name, SERVER_DEFAULT]])
+    this.change(this.levels)
+  }
+
   /** RESET name: back to the startup packet's value, or the server's. */
   reset(name: string): void {
+    this.touch(name)
     const names = coveredBy(name)
     this.change({
       session: without(this.levels.session, names),
@@ -162,13 +181,13 @@ export class SessionSettings {
   private end(): void {
     this.atBegin = undefined
     this.savepoints = []
-    this.memory.keep(this.levels, [])
+    this.memory.keep(this.levels, this.touched, [])
   }
 
   /** Throws 53200, and changes nothing then. */
   private change(levels: Levels): void {
     const before = this.savepoints.map((savepoint) => savepoint.levels)
-    this.memory.keep(levels, this.atBegin === undefined ? before : [this.atBegin, ...before])
+    this.memory.keep(levels, this.touched, this.atBegin === undefined ? before : [this.atBegin, ...before])
     this.levels = levels
     this.interned = undefined
   }
@@ -205,13 +224,15 @@ export class SessionSettings {
       ...this.startup.keys(),
       ...this.levels.session.keys(),
       ...this.levels.local.keys(),
+      ...this.touched.keys(),
     ])
     const before: Assignment[] = []
     const after: Assignment[] = []
     for (const name of [...names].sort()) {
-      const entry = this.entry(name)
-      if (entry?.value === undefined || isIdentity(name) || isKeptHere(name, entry.value)) continue
-      ;(entry.afterIdentity && this.hasIdentity ? after : before).push({ name, value: entry.value })
+      const { value, afterIdentity } = this.entry(name) ?? SERVER_DEFAULT
+      if (value === undefined && this.touched.has(name)) before.push({ name, value: null })
+      if (value === undefined || isIdentity(name) || isKeptHere(name, value)) continue
+      ;(afterIdentity && this.hasIdentity ? after : before).push({ name, value })
     }
     const identity = IDENTITY.flatMap((name) => {
       const value = this.get(name)

@@ -95,13 +95,15 @@ interface Sample {
 }
 
 const hello = { cluster: 'weft', shard: 3, coordinatorId: 'c-1' }
+const NAMES = { own: ['a.b', 'a.c'], asks: ['*'], sets: [] }
+
 const samples: Readonly<Record<string, Sample>> = {
   hello: {
     kind: KIND.hello,
-    body: cat(Buffer.from('WEFT'), bytes(0, 4), u32(3), text('weft'), text('c-1')),
+    body: cat(Buffer.from('WEFT'), bytes(0, 5), u32(3), text('weft'), text('c-1')),
     write: (out) => link.writeHello(out, hello),
     read: (body) => link.readHello(bodyOf(body)),
-    value: { ...hello, version: 4 },
+    value: { ...hello, version: 5 },
   },
   goodbye: {
     kind: KIND.goodbye,
@@ -145,6 +147,16 @@ const samples: Readonly<Record<string, Sample>> = {
     write: (out) => link.writeSettingsDefine(out, 4, { ...settings, codePath: 'a' }),
     read: (body) => link.readSettingsDefine(bodyOf(body)),
     value: { ...settings, id: 4, codePath: 'a' },
+  },
+  settingsDefineWithNames: {
+    kind: KIND.settingsDefine,
+    body: cat(
+      ...[u32(4), Buffer.of(2), text(''), text('a.b\0a.c'), text('*'), text('')],
+      ...[text(settings.meaning), Buffer.from(settings.sql)],
+    ),
+    write: (out) => link.writeSettingsDefine(out, 4, { ...settings, custom: NAMES }),
+    read: (body) => link.readSettingsDefine(bodyOf(body)),
+    value: { ...settings, id: 4, custom: NAMES },
   },
   settingsForget: {
     kind: KIND.settingsForget,
@@ -545,13 +557,13 @@ test('errors: every field of the wire survives, unknown ones too', () => {
 
 test('hello: another version, cluster or shard: the reason', () => {
   const ours = { cluster: 'weft', shard: 1 }
-  const theirs = { version: 4, cluster: 'weft', shard: 1, coordinatorId: 'x' }
+  const theirs = { version: 5, cluster: 'weft', shard: 1, coordinatorId: 'x' }
   expect(link.helloMismatch(theirs, ours)).toBeUndefined()
-  expect(link.helloMismatch({ ...theirs, version: 5 }, ours)).toMatch(/version 5 .* version 4/)
+  expect(link.helloMismatch({ ...theirs, version: 6 }, ours)).toMatch(/version 6 .* version 5/)
   expect(link.helloMismatch({ ...theirs, cluster: 'x' }, ours)).toMatch(/cluster "x".*"weft"/)
   expect(link.helloMismatch({ ...theirs, shard: 2 }, ours)).toMatch(/shard 2.*shard 1/)
-  const later = written((out) => link.writeHello(out, hello, 5))
-  expect(link.readHello(link.bodyOf(later, 17, later.length)).version).toBe(5)
+  const later = written((out) => link.writeHello(out, hello, 6))
+  expect(link.readHello(link.bodyOf(later, 17, later.length)).version).toBe(6)
 })
 
 test('definitions: many settings and statements: each known where it is used, bounded on both sides', () => {

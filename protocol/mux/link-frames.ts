@@ -3,6 +3,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type {
   ControlReply,
   ControlRequest,
+  CustomNames,
   Settings,
   SignalVerb,
   StatementRef,
@@ -137,25 +138,41 @@ function withKind<T extends { readonly kind: string }>(body: FrameBody): T {
 
 // Definitions: what execs refer to by a number, told once
 
+const WITH_CODE_PATH = 1
+const WITH_NAMES = 2
+
 export function writeSettingsDefine(out: FrameWriter, handle: number, settings: Settings): void {
-  const meaning = settings.meaning ?? settings.sql
-  const { codePath } = settings
+  const { meaning = settings.sql, codePath = '', custom } = settings
+  const names = custom === undefined ? [] : [custom.own, custom.asks, custom.sets].map(joined)
+  const texts = [codePath, ...names, meaning]
   out
-    .begin(KIND.settingsDefine, 0, 5 + textBytesMax(meaning) + textBytesMax(codePath ?? ''))
+    .begin(
+      KIND.settingsDefine,
+      0,
+      texts.reduce((bytes, text) => bytes + textBytesMax(text), 5),
+    )
     .u32(handle)
-    .u8(codePath === undefined ? 0 : 1)
-    .text(codePath ?? '')
-    .text(meaning)
-    .endWith(Buffer.from(settings.sql))
+    .u8((settings.codePath === undefined ? 0 : WITH_CODE_PATH) | (custom === undefined ? 0 : WITH_NAMES))
+  for (const text of texts) out.text(text)
+  out.endWith(Buffer.from(settings.sql))
 }
 
 export function readSettingsDefine(body: FrameBody): Settings {
   const id = body.uint32()
-  const hasCodePath = body.byte() === 1
+  const flags = body.byte()
   const codePath = body.text()
+  const custom = (flags & WITH_NAMES) === 0 ? undefined : readNames(body)
   const fixed = { id, meaning: body.text(), sql: body.rest().toString() }
-  return hasCodePath ? { ...fixed, codePath } : fixed
+  const path = (flags & WITH_CODE_PATH) === 0 ? {} : { codePath }
+  return { ...fixed, ...path, ...(custom === undefined ? {} : { custom }) }
 }
+
+function readNames(body: FrameBody): CustomNames {
+  return { own: parted(body.text()), asks: parted(body.text()), sets: parted(body.text()) }
+}
+
+const joined = (names: readonly string[]): string => names.join('\0')
+const parted = (names: string): readonly string[] => (names === '' ? [] : names.split('\0'))
 
 export function writeStatementDefine(out: FrameWriter, handle: number, statement: StatementRef): void {
   const { name, parse } = statement

@@ -28,6 +28,7 @@ import { isFatal } from './error-scan.ts'
 import { type ExecHost, ExecRun } from './exec-run.ts'
 import { fatalError } from './fatal-error.ts'
 import { GatePass } from './gate-pass.ts'
+import { HeldNames } from './held-names.ts'
 import { KeptPlans } from './kept-plans.ts'
 import { fromSession } from './notification.ts'
 import { Prelude } from './prelude.ts'
@@ -57,6 +58,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   /** What its settings were made with; undefined: not known. */
   settingsSql: string | undefined = ''
   readonly plans = new KeptPlans()
+  readonly names = new HeldNames()
   readonly seat = new SequenceSeat()
   private readonly prelude = new Prelude(this.plans, this.seat)
   /** When it was last given back, by `performance.now`. */
@@ -114,6 +116,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   }
 
   private prepareRun(request: ExecRequest): void {
+    this.names.note(request.settings)
     const needed =
       this.status === STATUS.idle && this.prelude.isNeeded(this.owner!, request, this.settingsSql)
     if (needed) this.startPrelude(request)
@@ -394,25 +397,23 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
 
   /** Closes an idle backend in good order. */
   close(): void {
-    if (this.isDead) return
-    this.isDead = true
-    if (this.seat.isTaken) void this.closeCleared()
-    else this.channel.end(TERMINATE)
-    this.home.closing(this)
+    void this.vacate()
   }
 
-  /** It may have been kept idle for long, and its seat's session is still there. */
-  private async closeCleared(): Promise<void> {
-    try {
-      this.mode = MODE.command
-      await clearSeat({
-        seat: this.seat,
-        command: (sql) => this.slot.start(() => this.channel.write(query(sql))),
-      })
-    } catch {
-      // Its connection is gone already.
-    }
+  /** Resolves when what its seat's session has drawn is in that session's keeping. */
+  async vacate(): Promise<void> {
+    if (this.isDead) return
+    this.isDead = true
+    this.home.closing(this)
+    // Its connection may be gone already.
+    if (this.seat.isTaken) await this.readSeat().catch(() => {})
     this.channel.end(TERMINATE)
+  }
+
+  private readSeat(): Promise<void> {
+    this.mode = MODE.command
+    const command = (sql: string) => this.slot.start(() => this.channel.write(query(sql)))
+    return clearSeat({ seat: this.seat, command })
   }
 
   destroy(why: string): void {

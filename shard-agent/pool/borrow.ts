@@ -3,6 +3,7 @@
  * its role.
  */
 import type { PgError } from '../../errors/pg-error.ts'
+import type { Settings } from '../../protocol/agent-link.ts'
 import type { Backend } from './backend.ts'
 import { clearSeat } from './cleaning.ts'
 import type { IdentityPool, PoolUser } from './identity-pool.ts'
@@ -23,29 +24,31 @@ const PATIENCE_MS = 20
 export async function withBorrowed<T>(
   pool: Pool,
   identity: IdentityPool,
-  settingsSql: string,
+  settings: Settings,
   work: (backend: Backend | undefined) => Promise<T>,
 ): Promise<T> {
   const backend = await new Promise<Backend | undefined>((resolve, reject) =>
-    new Borrower(pool, identity, settingsSql, resolve, reject).ask(),
+    new Borrower(pool, identity, settings, resolve, reject).ask(),
   )
   if (backend === undefined) return work(undefined)
   try {
     // A role that is gone, for one: whoever finishes it then does so without.
-    return await work((await adopt(backend, settingsSql)) ? backend : undefined)
+    return await work((await adopt(backend, settings)) ? backend : undefined)
   } finally {
     if (!backend.isDead) void backend.handBack()
   }
 }
 
 /** Brings it to these settings; false: Postgres refuses them. */
-async function adopt(backend: Backend, settingsSql: string): Promise<boolean> {
+async function adopt(backend: Backend, settings: Settings): Promise<boolean> {
+  const { sql } = settings
   await clearSeat(backend)
-  if (backend.settingsSql === settingsSql) return true
+  if (backend.settingsSql === sql) return true
   backend.settingsSql = undefined
-  const reply = await backend.command(preludeSql(settingsSql))
+  backend.names.note(settings)
+  const reply = await backend.command(preludeSql(sql))
   if (reply.error !== undefined) return false
-  backend.settingsSql = settingsSql
+  backend.settingsSql = sql
   return true
 }
 
@@ -62,11 +65,11 @@ class Borrower implements PoolUser {
   constructor(
     pool: Pool,
     identity: IdentityPool,
-    settingsSql: string,
+    settings: Settings,
     resolve: (backend: Backend | undefined) => void,
     reject: (error: PgError) => void,
   ) {
-    this.request = plainRequest(settingsSql)
+    this.request = plainRequest(settings)
     this.pool = pool
     this.identity = identity
     this.resolve = resolve

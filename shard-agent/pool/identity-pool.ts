@@ -27,6 +27,8 @@ export class IdentityPool {
   readonly waiters: PoolUser[] = []
   /** Go before them: what they wait for may free the locks that others wait for. */
   readonly urgent: PoolUser[] = []
+  /** Wait until what they have drawn on an unfit seat is read; then for a backend. */
+  readonly leavingSeat = new Set<PoolUser>()
   /** Connected ones, idle or not. */
   readonly all = new Set<Backend>()
   connecting = 0
@@ -46,6 +48,12 @@ export class IdentityPool {
 
   get total(): number {
     return this.all.size + this.connecting + this.leaving
+  }
+
+  /** The user's own seat, when it is idle and will not do. */
+  unfitSeat(user: PoolUser): Backend | undefined {
+    if (user.seat === undefined || user.request?.settings.custom === undefined) return undefined
+    return this.idle.find((backend) => backend.seat === user.seat && !willDo(backend, user))
   }
 
   /**
@@ -103,7 +111,7 @@ export class IdentityPool {
   }
 
   withdraw(user: PoolUser): boolean {
-    return remove(this.waiters, user) || remove(this.urgent, user)
+    return this.leavingSeat.delete(user) || remove(this.waiters, user) || remove(this.urgent, user)
   }
 
   refuseAll(error: PgError): void {
@@ -124,9 +132,17 @@ export class IdentityPool {
   }
 }
 
-/** A backend that has compiled code which may mean something else to the user will not, unless it is the user's own seat. */
+/**
+ * A backend that has compiled code which may mean something else to the user will not, unless it is the user's own seat; nor
+ * one on which others have had settings that the user asks for.
+ */
 export function willDo(backend: Backend, { request, seat }: PoolUser): boolean {
-  return request === undefined || backend.seat === seat || backend.plans.compiled.fits(request.settings)
+  if (request === undefined) return true
+  const { settings } = request
+  return (
+    (settings.custom === undefined || backend.names.fits(settings)) &&
+    (backend.seat === seat || backend.plans.compiled.fits(settings))
+  )
 }
 
 function remove<T>(list: T[], item: T): boolean {

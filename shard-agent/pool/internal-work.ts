@@ -1,5 +1,5 @@
 import type { PgError } from '../../errors/pg-error.ts'
-import type { ExecRequest } from '../../protocol/agent-link.ts'
+import type { ExecRequest, Settings } from '../../protocol/agent-link.ts'
 import type { Backend } from './backend.ts'
 import type { CommandReply } from './command.ts'
 import type { PoolUser } from './identity-pool.ts'
@@ -9,10 +9,10 @@ import { preludeSql } from './prelude.ts'
 const NO_PAYLOAD = Buffer.alloc(0)
 
 /** For a user of the pool who runs no exec: all that the pool looks at is the settings. */
-export function plainRequest(settingsSql: string): ExecRequest {
+export function plainRequest(settings: Settings): ExecRequest {
   return {
     mapVersion: 0,
-    settings: { id: 0, sql: settingsSql },
+    settings,
     payload: NO_PAYLOAD,
     access: 'read',
     pin: false,
@@ -21,7 +21,7 @@ export function plainRequest(settingsSql: string): ExecRequest {
   }
 }
 
-const PLAIN_REQUEST = plainRequest('')
+const PLAIN_REQUEST = plainRequest({ id: 0, sql: '' })
 
 /** Runs one statement; an error of Postgres rejects. */
 export type RunSql = (sql: string) => Promise<CommandReply>

@@ -89,6 +89,8 @@ export class Pool {
       user.refused(weftError('shard_unreachable', { shard: this.setup.shard, why: this.downWhy }))
       return
     }
+    const unfit = pool.unfitSeat(user)
+    if (unfit !== undefined) return void this.leaveSeat(pool, user, unfit, urgent)
     const backend = pool.waitingCount === 0 ? pool.takeIdle(user) : undefined
     if (backend !== undefined) {
       if (backend.seat.isTaken && backend.seat !== user.seat) this.widen(pool)
@@ -102,6 +104,12 @@ export class Pool {
     // None of them will do for it: one makes room.
     if (pool.connecting === 0) pool.leastUsed()?.close()
     if (!urgent) this.armExpiry()
+  }
+
+  private async leaveSeat(pool: IdentityPool, user: PoolUser, seat: Backend, urgent: boolean): Promise<void> {
+    pool.leavingSeat.add(user)
+    await seat.vacate()
+    if (pool.leavingSeat.delete(user)) this.acquire(pool, user, urgent)
   }
 
   /** The user no longer waits. */

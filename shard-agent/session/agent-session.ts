@@ -325,7 +325,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       const reply = await this.host.twoPhase.prepare(backend, gid, options)
       this.host.gate.own(gid, this.link)
       this.prepared = preparedBy(backend, gid)
-      if (this.prepared.settingsSql !== undefined) void this.letGo(backend)
+      if (this.prepared.settings !== undefined) void this.letGo(backend)
       return reply
     } catch (error) {
       await this.letGo(backend)
@@ -354,8 +354,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     if (prepared?.gid !== gid) return work(undefined)
     this.phase = PHASE.concluding
     try {
-      if (prepared.settingsSql === undefined) await work(backend)
-      else await withBorrowed(this.host.pool, this.pool, prepared.settingsSql, work)
+      if (prepared.settings === undefined) await work(backend)
+      else await withBorrowed(this.host.pool, this.pool, prepared.settings, work)
     } finally {
       // Also after an error: a repeated call does it on a connection of the agent's own.
       this.prepared = undefined

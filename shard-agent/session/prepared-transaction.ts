@@ -1,3 +1,4 @@
+import type { Settings } from '../../protocol/agent-link.ts'
 import type { Backend } from '../pool/backend.ts'
 
 /** A transaction that a session has prepared, until the decision on it has been carried out. */
@@ -9,10 +10,11 @@ export interface PreparedTransaction {
    * The backend serves others now: settings under which the decision is to be carried out. Whether a commit waits for
    * standbys is one of them. Undefined: the session keeps the backend, pinned or with settings that are not known.
    */
-  readonly settingsSql: string | undefined
+  readonly settings: Settings | undefined
 }
 
 export function preparedBy(backend: Backend, gid: string): PreparedTransaction {
-  const { pid, isPinned, settingsSql } = backend
-  return { gid, pid, settingsSql: isPinned ? undefined : settingsSql }
+  const { pid, isPinned, settingsSql, names } = backend
+  const isKept = isPinned || settingsSql === undefined
+  return { gid, pid, settings: isKept ? undefined : { id: 0, sql: settingsSql, custom: names.latest } }
 }

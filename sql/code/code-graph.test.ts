@@ -63,11 +63,12 @@ const pieces = [
 
 describe('the graph of code', () => {
   const code = codeGraph(pieces)
+  const names = EFFECT.names
 
   test.each([
     ['plain', 0],
-    ['tenant', settings],
-    ['caller', settings],
+    ['tenant', settings | names],
+    ['caller', settings | names],
     ['Odd "one"', objects],
     ['native', ANY_EFFECTS],
     ['note', objects | advances],
@@ -79,7 +80,7 @@ describe('the graph of code', () => {
 
   test('relations: what runs when they are read, and when they are written', () => {
     expect([code.ofRelation('logged', 'read'), code.ofRelation('logged', 'write')]).toEqual([0, objects])
-    expect(code.ofRelation('seen_view', 'read')).toBe(settings)
+    expect(code.ofRelation('seen_view', 'read')).toBe(settings | names)
   })
 
   test.each([
@@ -87,7 +88,7 @@ describe('the graph of code', () => {
     ['INSERT INTO logged SELECT 1', objects],
     ['SELECT plain()', 0],
     ['SELECT "Odd ""one"""()', objects],
-    ["SELECT 'a'::email", settings],
+    ["SELECT 'a'::email", settings | names],
     ["SELECT set_config('a.b', 'c', true)", 0],
   ])('statement %s', (text, effects) => {
     expect(code.ofStatement(text)).toBe(effects)
@@ -112,10 +113,10 @@ describe('the graph of code', () => {
 
   test('operators and casts show by no name: then any statement may do what they do', () => {
     const everywhere = codeGraph([...pieces, piece('any', '', 'tenant')])
-    expect(everywhere.ofStatement('SELECT 1')).toBe(settings)
+    expect(everywhere.ofStatement('SELECT 1')).toBe(settings | names)
   })
 
   test('a text: its own, and what it names', () => {
-    expect(code.ofText('plpgsql', 'LISTEN a; PERFORM caller()')).toBe(objects | settings)
+    expect(code.ofText('plpgsql', 'LISTEN a; PERFORM caller()')).toBe(objects | settings | names)
   })
 })

@@ -3,6 +3,7 @@
  * types run by themselves. Texts are searched for words, schemas aside, so that no name is overlooked. PURE.
  */
 import { mayCall, mayName, wordsOf } from '../words.ts'
+import { bothUses, type CustomUse, customUseIn, NO_CUSTOM_USE } from './custom-settings.ts'
 import {
   ALL_EFFECTS,
   ANY_EFFECTS,
@@ -38,6 +39,9 @@ export interface Code {
   readonly compiles: boolean
   /** All code that a statement of this text may run. */
   piecesOf(text: string): readonly CodePiece[]
+  /** What all of it asks for of custom settings, if any does; what all that a statement of this text may run does. */
+  readonly customAsks: CustomUse | undefined
+  customUseOf(text: string): CustomUse
   /** Names of custom settings that any of it says. */
   readonly settingNames: readonly string[]
 }
@@ -76,6 +80,8 @@ export function codeGraph(pieces: readonly CodePiece[], tables: PartialTables = 
     piecesOf: (text) => graph.reachedFrom(text),
     namesBackends: graph.has(EFFECT.backends),
     compiles: graph.has(EFFECT.compiles),
+    customAsks: customAsks(pieces),
+    customUseOf: (text) => customUseOfAll(graph.reachedFrom(text)),
     settingNames: [...new Set(pieces.flatMap(({ text }) => settingNamesIn(text ?? '')))],
     ofStatement: (text) => (graph.isEmpty ? NO_EFFECTS : graph.named(text, wordsOf(text), WRITES.test(text))),
   }
@@ -90,6 +96,8 @@ export const UNKNOWN_CODE: Code = {
   namesBackends: false,
   piecesOf: () => [],
   compiles: false,
+  customAsks: undefined,
+  customUseOf: () => NO_CUSTOM_USE,
   settingNames: [],
 }
 
@@ -106,7 +114,17 @@ function toKnown(piece: CodePiece, tables: PartialTables): Known {
   if (text === undefined) return { piece, words: new Set(), effects: ANY_EFFECTS }
   const words = wordsOf(text)
   const reaches = hasStatements(piece) && namesPart(text, words, tables) ? EFFECT.reaches : NO_EFFECTS
-  return { piece, words, effects: effectsOfText(language, text, words) | reaches }
+  const names = customUseIn(text) === NO_CUSTOM_USE ? NO_EFFECTS : EFFECT.names
+  return { piece, words, effects: effectsOfText(language, text, words) | reaches | names }
+}
+
+function customAsks(pieces: readonly CodePiece[]): CustomUse | undefined {
+  const { asks } = customUseOfAll(pieces)
+  return asks.length === 0 ? undefined : { asks, sets: [] }
+}
+
+function customUseOfAll(pieces: readonly CodePiece[]): CustomUse {
+  return pieces.reduce((use, { text }) => bothUses(use, customUseIn(text ?? '')), NO_CUSTOM_USE)
 }
 
 /** A view's tables are its statement's; defaults, constraints and so on read none but by functions. */

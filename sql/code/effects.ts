@@ -22,6 +22,8 @@ export const EFFECT = {
   reaches: 128,
   /** PL/pgSQL with declarations of types that search_path finds: compiled once per backend. */
   compiles: 256,
+  /** Asks for custom settings, or sets some (custom-settings.ts). */
+  names: 512,
 } as const
 
 export type Effects = number
@@ -29,7 +31,7 @@ export const NO_EFFECTS: Effects = 0
 /** Of a text that nobody can look into. That it speaks of backends is not supposed: most code does not. */
 export const ANY_EFFECTS: Effects = 191
 /** No more can be known of a text. */
-export const ALL_EFFECTS: Effects = ANY_EFFECTS | EFFECT.backends | EFFECT.compiles
+export const ALL_EFFECTS: Effects = ANY_EFFECTS | EFFECT.backends | EFFECT.compiles | EFFECT.names
 
 /** By which the catalog's queries say that a function has a search path of its own. */
 export const OWN_PATH = 'weft_own_path'

@@ -1,10 +1,12 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
-import type { Effects } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
 import type { GatherStep, Outside } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
+import type { SessionEffects } from './session-effects.ts'
+
+export type { SessionEffects }
 
 /** A value that picks a slot; it is read from each execution's own text or parameters. */
 export type ValueSource =
@@ -44,22 +46,6 @@ export type Route =
    */
   | { readonly kind: 'keys'; readonly restrictions: readonly KeyRestriction[]; readonly spread?: PgError }
   | { readonly kind: 'all' }
-
-/** What a statement may do to the session beyond its result. */
-export interface SessionEffects {
-  /** The session must keep its home backend afterwards. */
-  readonly pins: boolean
-  /** It may have removed the reason of a pin: look. */
-  readonly mayUnpin: boolean
-  /** It may change settings behind Weft's back (set_config, user functions, DO, CALL): reset the backend after. */
-  readonly taintsBackend: boolean
-  /** What it may leave on the backends it runs on (sql/code): they are looked at afterwards. */
-  readonly leaves: Effects
-  /** What it may do with sequences: a mask of `SEQUENCE` in with-sequences.ts. */
-  readonly sequences: number
-  /** It may run code whose declarations hang on the search path (sql/code). Absent: none. */
-  readonly compiles?: boolean
-}
 
 /** Where a time is put into a text (sql/plan/times): in bytes from a literal on, which holds for all of a fingerprint. */
 export interface TimePlace {

@@ -1,5 +1,5 @@
 import type { Catalog } from '../catalog.ts'
-import { settingNamesIn } from '../code/code-graph.ts'
+import { customUseIn, NO_CUSTOM_USE } from '../code/custom-settings.ts'
 import { EFFECT, type Effects, effectsOfText, NO_EFFECTS, STATE_EFFECTS } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
 import type { Plan } from './plan.ts'
@@ -15,10 +15,11 @@ const BY_THEMSELVES: ReadonlySet<Plan['kind']> = new Set(['transaction', 'settin
  * operators, functions of views. Whatever its text names counts.
  */
 export function withCode(written: Plan, text: string, catalog: Catalog): Plan {
-  if (written.kind === 'prepared') return withSequences(written, text, NO_EFFECTS)
+  if (written.kind === 'prepared')
+    return withSequences(withCustom(written, text, catalog, NO_EFFECTS), text, NO_EFFECTS)
   if (BY_THEMSELVES.has(written.kind)) return written
   const all = ofStatement(catalog, text)
-  const plan = withCompiled(written, (all & EFFECT.compiles) !== 0)
+  const plan = withCustom(withCompiled(written, (all & EFFECT.compiles) !== 0), text, catalog, all)
   return withSequences(plan.tag === 'DO' ? plan : withState(plan, text, catalog, all), text, all)
 }
 
@@ -50,6 +51,20 @@ function withCompiled<P extends Plan>(plan: P, compiles: boolean): P {
   return compiles ? { ...plan, effects: { ...plan.effects, compiles } } : plan
 }
 
+/** Statements that say names of settings outside of calls, and hold for no other text. */
+const SAYS_NAMES: ReadonlySet<string> = new Set(['SHOW', 'DO'])
+
+/** Names in literals are told when it runs: plans hold for texts with other ones. */
+function withCustom(plan: Plan, text: string, catalog: Catalog, all: Effects): Plan {
+  const isSaid = SAYS_NAMES.has(plan.tag) || plan.kind === 'ddl'
+  const inText =
+    /current_setting|set_config|pg_settings_get_flags/i.test(text) ||
+    (isSaid && customUseIn(text) !== NO_CUSTOM_USE)
+  const inCode = (all & EFFECT.names) !== 0 ? catalog.code?.customUseOf(text) : undefined
+  if (!inText && (inCode === undefined || inCode === NO_CUSTOM_USE)) return plan
+  return { ...plan, effects: { ...plan.effects, custom: { ...(inCode ?? NO_CUSTOM_USE), inText } } }
+}
+
 function withEffects<P extends Plan>(plan: P, leaves: Effects): P {
   return { ...plan, effects: { ...plan.effects, taintsBackend: leaves !== NO_EFFECTS, leaves } }
 }
@@ -63,7 +78,7 @@ const COUNTS: Effects = STATE_EFFECTS | EFFECT.reaches | EFFECT.backends | EFFEC
 function isPartOfCode(effects: Effects, text: string): boolean {
   const all = effects | (effectsOfText('query', text) & EFFECT.backends)
   if ((all & COUNTS) !== NO_EFFECTS) return true
-  return /current_setting/i.test(text) && settingNamesIn(text).length > 0
+  return /current_setting/i.test(text) && customUseIn(text).asks.length > 0
 }
 
 /** Of statements whose syntax tree nobody walks: what they call of Postgres' own. */

@@ -1,0 +1,40 @@
+/**
+ * The custom settings (`my.name`) that a backend has had. Once it has had one Postgres knows the name, for good: to whoever
+ * asks it is '' and no longer unknown, whatever is reset or discarded (docs/decisions/0024-custom-settings.md). PURE.
+ */
+import type { Settings } from '../../protocol/agent-link.ts'
+
+/** At the end of what names begin with, where no more is known. */
+const ANY_END = '*'
+/** With more than these it counts as one that has had all. */
+const NAMES_MAX = 500
+
+export class HeldNames {
+  private readonly names = new Set<string>()
+  private hasAll = false
+  /** Of what was sent last. */
+  latest: Settings['custom']
+
+  /** False: what runs under these settings would find that others have had what its session has not. */
+  fits({ custom }: Settings): boolean {
+    if (custom === undefined || custom.asks.length === 0) return true
+    return !this.hasAll && custom.asks.every((asked) => this.hasNone(asked, custom.own))
+  }
+
+  /** Of those that the session has not had itself. */
+  private hasNone(asked: string, own: readonly string[]): boolean {
+    if (!asked.endsWith(ANY_END)) return !this.names.has(asked)
+    const beginning = asked.slice(0, -1)
+    for (const name of this.names) if (name.startsWith(beginning) && !own.includes(name)) return false
+    return true
+  }
+
+  /** They are about to be sent. Of names that are put together the settings say which they were, once that has been seen. */
+  note({ custom }: Settings): void {
+    if (custom === this.latest) return
+    this.latest = custom
+    if (custom === undefined) return
+    for (const name of [...custom.own, ...custom.sets]) if (!name.endsWith(ANY_END)) this.names.add(name)
+    if (this.names.size > NAMES_MAX) this.hasAll = true
+  }
+}
