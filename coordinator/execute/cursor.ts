@@ -1,16 +1,17 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete } from '../../protocol/wire/backend-messages.ts'
-import { NOTHING_BOUND, rebound } from '../../protocol/wire/frontend-messages.ts'
+import { describe, NOTHING_BOUND, parse, rebound, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { CursorPlan } from '../../sql/plan/plan.ts'
 import { declaredQueryAt, severalShards } from '../../sql/plan/utility/cursor.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runOnOne } from './forward.ts'
 import { bindOnSeveral, findCursor, linesWithCursors, OpenPortal } from './open-portal.ts'
+import { runGathered } from './outside.ts'
 import { quoteName } from './quote.ts'
-import { ForwardState, RowForwarder, tagWithCount } from './replies.ts'
+import { Collector, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
-import { failedLeaves, sendRewritten, settle } from './send.ts'
+import { failedLeaves, sendPayload, sendRewritten, settle } from './send.ts'
 
 /** DECLARE, FETCH, MOVE and CLOSE: they follow the shards on which the cursor was opened. */
 export async function runCursor(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
@@ -32,6 +33,7 @@ async function declare(ctx: ExecContext, exec: Execution, plan: CursorPlan): Pro
   if (isBoundOnly(ctx, name)) {
     throw new PgError({ code: '42P03', message: `cursor "${name}" already exists` })
   }
+  if (plan.gather !== undefined && ctx.node.shardCount > 1) return declareGathered(ctx, exec, plan)
   const [shard, ...more] = await resolveShards(ctx, plan.route ?? { kind: 'home' }, exec)
   if (more.length > 0) return declareOnSeveral(ctx, exec, plan, [shard!, ...more])
   if (hold && shard !== HOME) throw weftError('not_supported', HELD)
@@ -40,6 +42,27 @@ async function declare(ctx: ExecContext, exec: Execution, plan: CursorPlan): Pro
     name,
     new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(shard!)], holds: hold }),
   )
+}
+
+/** Home has it, over the rows that were gathered when it was declared. */
+async function declareGathered(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+  const { name, hold = false } = plan
+  if (!hold) mustBeFree(ctx, name)
+  await runGathered(ctx, exec, plan)
+  const { state } = ctx
+  const cursor = new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(HOME)], holds: hold })
+  cursor.origins = await originsOf(ctx, exec)
+  state.cursors.set(name, cursor)
+}
+
+/** As home describes the query by itself. */
+async function originsOf(ctx: ExecContext, { text, paramTypes }: Execution): Promise<OpenPortal['origins']> {
+  const line = ctx.line(HOME)
+  const collector = new Collector()
+  const query = text.slice(declaredQueryAt(text))
+  const payload = Buffer.concat([parse('', query, paramTypes), describe('S', ''), SYNC])
+  sendPayload(ctx, line, payload, { writes: false, looks: false }, collector)
+  return settle(ctx, line, await failedLeaves(ctx, line, collector.ended)).columns
 }
 
 /** No backend has what the client has bound under this name, or not any more. */
@@ -54,20 +77,24 @@ async function declareOnSeveral(
   plan: CursorPlan,
   shards: readonly number[],
 ): Promise<void> {
-  const { state, tx } = ctx
+  const { state } = ctx
   if (plan.forwardOnly !== true) throw severalShards()
-  if (tx.kind !== 'explicit') {
-    throw new PgError({ code: '25P01', message: 'DECLARE CURSOR can only be used in transaction blocks' })
-  }
-  if (state.cursors.has(plan.name)) {
-    throw new PgError({ code: '42P03', message: `cursor "${plan.name}" already exists` })
-  }
+  mustBeFree(ctx, plan.name)
   const portal = new OpenPortal(plan.name, state.portalsMade++)
   const text = exec.text.slice(declaredQueryAt(exec.text))
   const bound = { ...exec, text, frame: undefined, ref: undefined, bind: asText(exec.bind) }
   await bindOnSeveral(ctx, bound, portal, shards)
   state.cursors.set(plan.name, portal)
   ctx.out.hold(commandComplete('DECLARE CURSOR'))
+}
+
+function mustBeFree({ tx, state }: ExecContext, name: string): void {
+  if (tx.kind !== 'explicit') {
+    throw new PgError({ code: '25P01', message: 'DECLARE CURSOR can only be used in transaction blocks' })
+  }
+  if (state.cursors.has(name)) {
+    throw new PgError({ code: '42P03', message: `cursor "${name}" already exists` })
+  }
 }
 
 /** The same parameters; how its rows are to come is said when they are fetched. */
@@ -80,7 +107,8 @@ async function fetch(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promi
   if (isBoundOnly(ctx, name)) throw weftError('not_supported', NOT_IN_BACKENDS)
   const cursor = ctx.state.cursors.get(name)
   if (cursor?.isOnSeveral === true) return fetchOnSeveral(ctx, exec, plan, cursor)
-  return runOnOne(ctx, exec, cursor?.lines[0]?.shard ?? (await shardOfUnknown(ctx, name)))
+  const shard = cursor?.lines[0]?.shard ?? (await shardOfUnknown(ctx, name))
+  return runOnOne(ctx, exec, shard, cursor?.origins)
 }
 
 /** Code may have opened it, on any backend that the session has. */

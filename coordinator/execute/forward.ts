@@ -1,6 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
+import { isGathered } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { runAggregate } from './aggregate.ts'
 import { begunStatement, placedIn } from './begun-statement.ts'
@@ -10,8 +11,8 @@ import { mustKeepKey } from './keep-key.ts'
 import { LineFeed } from './line-feed.ts'
 import { lockAhead } from './lock-ahead.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
-import { bindOnSeveral, fetchRows } from './open-portal.ts'
-import { planWithOutside } from './outside.ts'
+import { bindOnSeveral, fetchRows, type OpenPortal } from './open-portal.ts'
+import { runGathered } from './outside.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './send.ts'
@@ -23,8 +24,7 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
   if (plan.setsKey !== undefined) await mustKeepKey(ctx, exec, plan, plan.setsKey)
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
-  if (plan.onSeveral.kind !== 'gather' && plan.onSeveral.kind !== 'gather-outside')
-    mustSkipNothing(exec, plan)
+  if (!isGathered(plan.onSeveral)) mustSkipNothing(exec, plan)
   const { portal } = exec
   if (portal !== undefined && plan.onSeveral.kind === 'concat' && plan.access === 'read') {
     await bindOnSeveral(ctx, exec, portal, shards)
@@ -54,7 +54,7 @@ async function runOnEach(
     case 'gather':
       return runGather(ctx, exec, several.gather, shards)
     case 'gather-outside':
-      return runWithOutside(ctx, exec, several.relations)
+      return runGathered(ctx, exec, plan)
     case 'concat':
       return runOnSeveral(ctx, exec, shards, 'rows')
     case 'sum':
@@ -63,19 +63,6 @@ async function runOnEach(
       return runOnSeveral(ctx, exec, shards, 'first')
   }
 }
-
-async function runWithOutside(
-  ctx: ExecContext,
-  exec: Execution,
-  relations: readonly string[],
-): Promise<void> {
-  const plan = await planWithOutside(ctx, exec, relations)
-  if (plan.kind === 'refused') throw plan.error
-  if (plan.kind !== 'forward' || plan.onSeveral.kind !== 'gather') throw weftError('not_supported', UNKNOWN)
-  await runGather(ctx, exec, plan.onSeveral.gather, await resolveShards(ctx, plan.route, exec))
-}
-
-const UNKNOWN = { what: 'a query over several shards and a relation that is not known' }
 
 function asSent(exec: Execution, { sentAs }: ForwardPlan): Execution {
   return sentAs === undefined ? exec : { ...exec, text: sentAs, frame: undefined, ref: undefined }
@@ -94,7 +81,12 @@ const SKIPS = {
 }
 
 /** One shard: every byte of its answer is the answer. */
-export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number): Promise<void> {
+export async function runOnOne(
+  ctx: ExecContext,
+  exec: Execution,
+  shard: number,
+  origins?: OpenPortal['origins'],
+): Promise<void> {
   await ctx.admit(exec.plan.tag !== 'SHOW')
   const line = ctx.line(shard)
   const state = new ForwardState(exec.wantsRowDescription)
@@ -104,6 +96,7 @@ export async function runOnOne(ctx: ExecContext, exec: Execution, shard: number)
     ctx.out.kept = undefined
     exec.portal.lines = [line]
   }
+  state.origins = origins
   state.describesLate = access === 'write' && (exec.bind !== undefined || tag === 'CALL')
   const forwarder = new RowForwarder(ctx.out, state)
   let feed: LineFeed | undefined

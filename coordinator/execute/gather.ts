@@ -2,20 +2,29 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
-import type { GatherPlan } from '../../sql/plan/gather/gather-plan.ts'
+import { type GatherPlan, VALUES_NAMES } from '../../sql/plan/gather/gather-plan.ts'
+import { copiedQuery } from '../../sql/plan/utility/copy.ts'
 import type { ClientOutput } from './client-output.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { GatheredRows } from './gathered-rows.ts'
 import { readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, FrameConsumer, RowForwarder, tagWithCount } from './replies.ts'
-import { preferredShard } from './route.ts'
+import { preferredShard, resolveShards } from './route.ts'
 import { setFormats } from './row-types.ts'
-import { boundFormat, boundValue, failedLeaves, sendPayload, sendRewritten, settle } from './send.ts'
+import {
+  boundFormat,
+  boundValue,
+  endOfWrite,
+  failedLeaves,
+  sendPayload,
+  sendRewritten,
+  settle,
+} from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /**
  * Answers a query over several shards by gathering the rows that it reads, all of one moment, and having one Postgres run it
- * over them.
+ * over them, or the statement that it is the query of. `shards`: those of the statement's route.
  */
 export async function runGather(
   ctx: ExecContext,
@@ -23,14 +32,31 @@ export async function runGather(
   plan: GatherPlan,
   shards: readonly number[],
 ): Promise<void> {
+  await withGathered(ctx, exec, plan, shards, (rows) => finish(ctx, exec, plan, rows))
+}
+
+/** Gathers, and hands the arrays of all columns to `use`. */
+export async function withGathered<T>(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: GatherPlan,
+  shards: readonly number[],
+  use: (rows: GatheredRows) => Promise<T>,
+): Promise<T> {
   const rows = new GatheredRows(plan.inputs, ctx.memory.account('gathered rows'))
-  const sources = plan.atHome ? [HOME, ...shards.filter((shard) => shard !== HOME)] : shards
+  const owners = plan.route === undefined ? shards : await resolveShards(ctx, plan.route, exec)
+  const sources = plan.atHome ? [HOME, ...owners.filter((shard) => shard !== HOME)] : owners
   try {
-    await gather(ctx, exec, plan, sources, rows)
-    await finish(ctx, exec, plan, rows.params())
+    await gather(ctx, asReading(exec), plan, sources, rows)
+    return await use(rows)
   } finally {
     rows.release()
   }
+}
+
+/** Whatever is done with the rows. */
+function asReading(exec: Execution): Execution {
+  return exec.plan.access === 'read' ? exec : { ...exec, plan: { ...exec.plan, access: 'read' } }
 }
 
 const BINARY = 1
@@ -84,18 +110,40 @@ async function finish(
   ctx: ExecContext,
   exec: Execution,
   plan: GatherPlan,
-  gathered: readonly Buffer[],
+  rows: GatheredRows,
 ): Promise<void> {
   const line = ctx.line(plan.atHome ? HOME : preferredShard(ctx))
+  const writes = exec.plan.access === 'write'
   const state = new ForwardState(exec.wantsRowDescription)
+  state.describesLate = writes
   const forwarder = new FinishForwarder(ctx.out, state, exec.bind?.resultFormats ?? [])
-  sendPayload(ctx, line, finishPayload(line, exec, plan, gathered), { writes: false }, forwarder)
+  const payload = plan.isInline ? inlinePayload(exec, plan, rows) : finishPayload(line, exec, plan, rows)
+  const { effects, commits } = exec.plan
+  const { pins, taintsBackend: taints } = effects
+  sendPayload(ctx, line, payload, { writes, commits, pins, taints, unsettles: taints }, forwarder)
   try {
-    const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+    const ended = writes ? endOfWrite : failedLeaves
+    const end = settle(ctx, line, await ended(ctx, line, forwarder.ended))
     ctx.out.hold(tagWithCount(end.tag, end.count))
   } catch (error) {
     throw forwarder.isParsed && error instanceof PgError ? ofFinish(error) : error
   }
+}
+
+/** COPY: its query is judged at its place in the client's text, as if all around it were white space. */
+function inlinePayload(exec: Execution, { finish }: GatherPlan, rows: GatheredRows): Buffer {
+  const { start, end } = copiedQuery(exec.text)
+  const judged = exec.text.slice(0, start).replace(/\S/gu, ' ') + exec.text.slice(start, end)
+  const texts = rows.texts()
+  const parts = finish.split(VALUES_NAMES)
+  const sql = parts.map((part, i) => (i % 2 === 0 ? Buffer.from(part) : texts[Number(part)]!))
+  return Buffer.concat([
+    parse('', judged),
+    parse('', Buffer.concat(sql)),
+    bind({ params: [] }),
+    execute('', 0),
+    SYNC,
+  ])
 }
 
 const UNGROUPED = '42803'
@@ -112,22 +160,32 @@ const BY_PRIMARY_KEY = {
   hint: 'Name the other columns in GROUP BY too.',
 }
 
-function finishPayload(
-  line: ShardLine,
-  exec: Execution,
-  plan: GatherPlan,
-  gathered: readonly Buffer[],
-): Buffer {
+function finishPayload(line: ShardLine, exec: Execution, plan: GatherPlan, rows: GatheredRows): Buffer {
   const types = line.typesHere(exec.paramTypes)
-  const own = Array.from({ length: exec.plan.paramCount }, (_, i) => i + 1)
   return Buffer.concat([
     parse('', exec.text, types),
     describe('S', ''),
-    parse('', plan.finish, types.slice(0, own.length)),
+    overGathered(line, exec, plan, plan.finish, rows, exec.bind?.resultFormats ?? []),
+  ])
+}
+
+/** Runs a text that is the plan's finish, or has it in it, over the rows. */
+export function overGathered(
+  line: ShardLine,
+  exec: Execution,
+  plan: GatherPlan,
+  sql: string,
+  rows: GatheredRows,
+  resultFormats: readonly number[],
+): Buffer {
+  const own = Array.from({ length: plan.paramCount }, (_, i) => i + 1)
+  const gathered = rows.params()
+  return Buffer.concat([
+    parse('', sql, line.typesHere(exec.paramTypes).slice(0, own.length)),
     bind({
       params: [...own.map((n) => boundValue(exec.bind, n)), ...gathered],
       paramFormats: [...own.map((n) => boundFormat(exec.bind, n)), ...gathered.map(() => BINARY)],
-      resultFormats: exec.bind?.resultFormats ?? [],
+      resultFormats,
     }),
     execute('', 0),
     SYNC,

@@ -65,6 +65,11 @@ export class GatheredRows {
     return this.columns.flatMap((columns) => columns.map((column) => column.value()))
   }
 
+  /** The same as string constants of SQL, of columns that came as text. */
+  texts(): Buffer[] {
+    return this.columns.flatMap((columns) => columns.map((column) => column.literal()))
+  }
+
   /** They are not needed any more. */
   release(): void {
     this.account.set(0)
@@ -119,4 +124,32 @@ class ArrayParam {
     bytes.writeInt32BE(1, 16)
     return bytes
   }
+
+  /** `E'{"a","b\\\\c",NULL}'`: quoted for the array's form, and that for SQL's. */
+  literal(): Buffer {
+    const parts: Buffer[] = [Buffer.from("E'{")]
+    for (let at = HEADER_BYTES; at < this.used; ) {
+      const length = this.data.readInt32BE(at)
+      at += CELL_BYTES
+      if (parts.length > 1) parts.push(COMMA)
+      parts.push(length < 0 ? NULL : quotedElement(this.data.subarray(at, at + length)))
+      at += Math.max(0, length)
+    }
+    parts.push(Buffer.from("}'"))
+    return Buffer.concat(parts)
+  }
 }
+
+const COMMA = Buffer.from(',')
+const NULL = Buffer.from('NULL')
+
+function quotedElement(text: Buffer): Buffer {
+  const isPlain = !text.includes(BACKSLASH) && !text.includes(QUOTE) && !text.includes(DOUBLE_QUOTE)
+  if (isPlain) return Buffer.concat([Buffer.from('"'), text, Buffer.from('"')])
+  const inArray = text.toString('utf8').replace(/[\\"]/g, '\\$&')
+  return Buffer.from(`"${inArray.replaceAll('\\', '\\\\').replaceAll("'", "''")}"`)
+}
+
+const BACKSLASH = 0x5c
+const QUOTE = 0x27
+const DOUBLE_QUOTE = 0x22

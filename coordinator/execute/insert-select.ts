@@ -2,13 +2,16 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete } from '../../protocol/wire/backend-messages.ts'
 import { castType } from '../../sql/plan/cast-type.ts'
+import { isGathered } from '../../sql/plan/gather/gather-plan.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
 import type { InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { judgeOnHome } from './evaluate.ts'
 import { failedOf, settleAll } from './forward.ts'
+import { overGathered, withGathered } from './gather.ts'
 import { moveSelected, type Select } from './moved-select.ts'
+import { gathering } from './outside.ts'
 import { quoteName, quoteNames } from './quote.ts'
 import { ForwardState, RowForwarder } from './replies.ts'
 import { resolveShards, shardOf } from './route.ts'
@@ -44,9 +47,13 @@ export async function runInsertSelect(
       ? new CopyTarget(ctx, plan, columns)
       : new InsertTarget(ctx, exec, plan, columns)
   const router = new Router(ctx, plan, keyAt, target)
-  const select = renumberParams(selectWithCasts(plan))
-  if (plan.source === undefined) await readHome(ctx, exec, select, router, target)
-  else await moveSelected(ctx, exec, await resolveShards(ctx, plan.source, exec), select, router)
+  const { source } = plan
+  if (source !== undefined && isGathered(source)) await readGathered(ctx, exec, plan, router, target)
+  else {
+    const select = renumberParams(selectWithCasts(plan))
+    if (source === undefined) await readHome(ctx, exec, select, router, target)
+    else await moveSelected(ctx, exec, await resolveShards(ctx, source, exec), select, router)
+  }
   const count = await router.finish()
   ctx.out.hold(commandComplete(`INSERT 0 ${count}`))
 }
@@ -62,6 +69,24 @@ async function readHome(
   const line = ctx.line(HOME)
   sendRewritten(ctx, line, exec, sql, params, stream, [])
   settle(ctx, line, await failedOf(failedLeaves(ctx, line, stream.ended), () => target.abandon()))
+}
+
+async function readGathered(
+  ctx: ExecContext,
+  exec: Execution,
+  asPlanned: InsertSelectPlan,
+  router: Router,
+  target: Target,
+): Promise<void> {
+  const { plan, gather } = await gathering(ctx, exec, asPlanned)
+  const sql = selectWithCasts({ ...plan, selectSql: gather.finish })
+  const shards = await resolveShards(ctx, { kind: 'all' }, exec)
+  await withGathered(ctx, exec, gather, shards, async (rows) => {
+    const stream = new RowStream((row) => router.add(row))
+    const line = ctx.line(HOME)
+    sendPayload(ctx, line, overGathered(line, exec, gather, sql, rows, []), { writes: true }, stream)
+    settle(ctx, line, await failedOf(failedLeaves(ctx, line, stream.ended), () => target.abandon()))
+  })
 }
 
 /** The query's columns as the target's types: what an INSERT's assignment would make of them, then printed. */

@@ -1,3 +1,4 @@
+import type { ColumnDescription } from '../../protocol/wire/backend-messages.ts'
 import { close, execute, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { ExecContext, Execution } from './context.ts'
 import type { KeptRows } from './kept-rows.ts'
@@ -19,6 +20,8 @@ export class OpenPortal {
   /** Its rows, when no backend has the portal. */
   readonly kept: KeptRows | undefined
   lines: readonly ShardLine[]
+  /** Of which tables' columns its own are, when its backend has them from elsewhere. */
+  origins: readonly ColumnDescription[] | undefined
   /** Whose rows come next. */
   at = 0
 

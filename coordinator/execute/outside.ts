@@ -1,8 +1,17 @@
+import { weftError } from '../../errors/catalog.ts'
 import type { Column } from '../../sql/catalog.ts'
-import type { Outside, OutsideRelation } from '../../sql/plan/gather/gather-plan.ts'
+import {
+  type GatherPlan,
+  type GatherStep,
+  isGathered,
+  type Outside,
+  type OutsideRelation,
+} from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { judgeOnHome } from './evaluate.ts'
+import { runGather } from './gather.ts'
+import { resolveShards } from './route.ts'
 import { queryShard } from './send.ts'
 
 /**
@@ -21,6 +30,36 @@ export async function planWithOutside(
   if (outside.size < relations.length) await judgeOnHome(ctx, exec)
   return ctx.planText(exec.text, exec.paramTypes, outside)
 }
+
+/** Runs a statement by gathering. */
+export async function runGathered(ctx: ExecContext, exec: Execution, plan: Plan): Promise<void> {
+  const { gather } = await gathering(ctx, exec, plan)
+  await runGather(ctx, exec, gather, await resolveShards(ctx, ALL, exec))
+}
+
+/** How a statement is run by gathering; planned again where home has to be asked. */
+export async function gathering<P extends Plan>(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: P,
+): Promise<{ readonly plan: P; readonly gather: GatherPlan }> {
+  const step = stepOf(plan)
+  if (step?.kind === 'gather') return { plan, gather: step.gather }
+  const again = await planWithOutside(ctx, exec, step?.relations ?? [])
+  if (again.kind === 'refused') throw again.error
+  const known = stepOf(again)
+  if (again.kind !== plan.kind || known?.kind !== 'gather') throw weftError('not_supported', UNKNOWN)
+  return { plan: again as P, gather: known.gather }
+}
+
+function stepOf(plan: Plan): GatherStep | undefined {
+  if (plan.kind === 'cursor') return plan.gather
+  if (plan.kind === 'insert-select') return plan.source && isGathered(plan.source) ? plan.source : undefined
+  return plan.kind === 'forward' && isGathered(plan.onSeveral) ? plan.onSeveral : undefined
+}
+
+const ALL = { kind: 'all' } as const
+const UNKNOWN = { what: 'a query over several shards and a relation that is not known' }
 
 async function told(ctx: ExecContext, relations: readonly string[]): Promise<Outside> {
   const names = `{${relations.map((name) => JSON.stringify(name)).join(',')}}`

@@ -9,7 +9,7 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import type { ClientOutput } from './client-output.ts'
-import { translateRowDescription } from './row-types.ts'
+import { setOrigins, translateRowDescription } from './row-types.ts'
 import type { ReplyConsumer, ShardLine } from './shard-line.ts'
 
 /** Postgres itself never sends a longer message. */
@@ -125,6 +125,8 @@ export class ForwardState {
   /** COPY TO STDOUT: the outputs of several shards are one to the client, whose end the executor tells. */
   copyOutSent = false
   joinsCopies = false
+  /** See OpenPortal. */
+  origins: readonly ColumnDescription[] | undefined
 
   /** `wantsRowDescription`: in the simple protocol, or when a Describe came right before. */
   constructor(wantsRowDescription: boolean) {
@@ -173,6 +175,7 @@ export class RowForwarder extends FrameConsumer<ExecEnd> {
         if (line.typeNumbers !== undefined) {
           translateRowDescription(buffer, start, line.typeNumbers, line.missedType)
         }
+        if (this.state.origins !== undefined) setOrigins(buffer, start, this.state.origins)
         if (this.state.describesLate) return this.out.owe(Buffer.from(buffer.subarray(start, end)))
         break
       case MSG.copyOutResponse:

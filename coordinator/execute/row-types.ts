@@ -1,3 +1,4 @@
+import type { ColumnDescription } from '../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 import { FIRST_USER_OID } from '../../sql/catalog.ts'
 
@@ -36,6 +37,17 @@ export function setFormats(buffer: Buffer, start: number, formats: readonly numb
   for (let i = 0; i < count; i++) {
     at = buffer.indexOf(0, at) + 1
     buffer.writeInt16BE(formats[formats.length === 1 ? 0 : i] ?? 0, at + 16)
+    at += 18
+  }
+}
+
+/** Says of a result's columns which tables' they are, where the backend that has it no longer knows. In place. */
+export function setOrigins(buffer: Buffer, start: number, origins: readonly ColumnDescription[]): void {
+  let at = start + HEADER_BYTES + 2
+  for (const { tableOid, attnum } of origins) {
+    at = buffer.indexOf(0, at) + 1
+    buffer.writeUInt32BE(tableOid, at)
+    buffer.writeInt16BE(attnum, at + 4)
     at += 18
   }
 }

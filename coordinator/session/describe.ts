@@ -13,7 +13,7 @@ import { HOME } from '../execute/context.ts'
 import { declareRowDescription } from '../execute/declare-function.ts'
 import { linesWithCursors, type OpenPortal } from '../execute/open-portal.ts'
 import { ExecFailed, REPLY_FRAME_BYTES_MAX } from '../execute/replies.ts'
-import { setFormats, translateRowDescription } from '../execute/row-types.ts'
+import { setFormats, setOrigins, translateRowDescription } from '../execute/row-types.ts'
 import { failedLeaves, sendPayload, settle } from '../execute/send.ts'
 import { textColumn } from '../execute/setting.ts'
 import type { ReplyConsumer, ShardLine } from '../execute/shard-line.ts'
@@ -55,6 +55,8 @@ export async function describeStatement(
     sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
     return settle(session, line, await failedLeaves(session, line, consumer.ended))
   })
+  const cursor = plan.kind === 'cursor' ? session.state.cursors.get(plan.name) : undefined
+  say(cursor, end.described)
   mustAgree(statement.describedBefore, end.described)
   statement.describe(end.described, epoch)
   return end.described
@@ -132,14 +134,21 @@ function describingLine(session: ClientSession, plan: Plan): ShardLine {
 }
 
 /** What Postgres says of a cursor, or of a portal that it has. */
-export async function describeCursor(session: ClientSession, { name, lines }: OpenPortal): Promise<Buffer> {
+export async function describeCursor(session: ClientSession, portal: OpenPortal): Promise<Buffer> {
+  const { name, lines } = portal
   if (session.tx.failed) throw weftError('in_failed_transaction', {})
   const [line] = lines
   const consumer = new DescribeConsumer()
   const payload = Buffer.concat([describe('P', name), SYNC])
   sendPayload(session, line!, payload, { writes: false, looks: false }, consumer)
   const end = settle(session, line!, await failedLeaves(session, line!, consumer.ended))
+  say(portal, end.described)
   return end.described.rowDescription ?? NO_DATA
+}
+
+function say(portal: OpenPortal | undefined, { rowDescription }: Described): void {
+  if (portal?.origins !== undefined && rowDescription !== undefined)
+    setOrigins(rowDescription, 0, portal.origins)
 }
 
 /** Only a backend that has a cursor knows what FETCH returns. */

@@ -2,6 +2,7 @@ import type { Column, Relation } from '../catalog.ts'
 import { insertPlaces, selectPlaces } from './insert-places.ts'
 import type { InsertSelectPlan, Plan } from './plan.ts'
 import { columnsFor, type Insert, insertCommon, tailError } from './plan-insert.ts'
+import { planMovedGathered } from './plan-insert-gathered.ts'
 import {
   forwardTo,
   isSingle,
@@ -30,7 +31,10 @@ export function planInsertSelect(insert: Insert): Plan {
     expression: c.default ?? 'NULL',
     isKey: c.name === relation.key?.column,
   }))
-  if (fill.some((f) => f.isKey && f.expression === 'NULL')) return refused(a, 'INSERT', keyNull(relation))
+  // A name that is no column of it is Postgres' to tell.
+  const isKnown = columns.every((name) => relation.columns.some((c) => c.name === name))
+  if (isKnown && fill.some((f) => f.isKey && f.expression === 'NULL'))
+    return refused(a, 'INSERT', keyNull(relation))
   const places = insertPlaces(text, node)
   const parts = source
     ? selectPlaces(text, node, places.source)
@@ -91,17 +95,20 @@ function omitted(insert: Insert, columns: readonly string[]): readonly Column[] 
   })
 }
 
-/** INSERT … SELECT from sharded tables: every row is inserted on the shard where it was read, or not at all. */
+/** INSERT … SELECT from sharded tables: on the shards where its rows are read, or from there to those that own them. */
 export function planShardedSelect(insert: Insert): Plan {
   const { a, ctx, node, relation } = insert
-  const error = mixError(a) ?? placeError(a)
+  const error = placeError(a)
   if (error) return refused(a, 'INSERT', error)
+  const mixed = mixError(a)
+  if (mixed) return planMovedGathered(insert) ?? refused(a, 'INSERT', mixed)
   const columns = columnsFor(insert, a.block.arms[0]?.outputs?.length)
   if (!columns) return refused(a, 'INSERT', unnamedColumns(insert))
   const sequence = omitted(insert, columns).find((c) => c.name !== relation.key?.column)
   if (sequence) {
     const what = `INSERT … SELECT from a sharded table that leaves "${sequence.name}" of "${relation.name}" to its default is not supported: it draws from a sequence`
-    return refused(a, 'INSERT', unsupported(what, `Select a value for "${sequence.name}".`))
+    const refusal = unsupported(what, `Select a value for "${sequence.name}".`)
+    return planMovedGathered(insert) ?? refused(a, 'INSERT', refusal)
   }
   const common = { ...insertCommon(a, node), paramsToDescribe: paramsToDescribe(a, ctx) }
   const restrictions = restrictionsOf(a.occurrences)
@@ -111,7 +118,7 @@ export function planShardedSelect(insert: Insert): Plan {
     const route = restrictions ? keysRoute(a, restrictions) : ({ kind: 'all' } as const)
     return { ...common, kind: 'forward', route, onSeveral: { kind: 'sum' } }
   }
-  const moved = movedSelect(insert)
+  const moved = movedSelect(insert) ?? planMovedGathered(insert)
   if (moved) return moved
   const why = scatterError(a, a.solved.arms[0] ?? a.solved.status) ?? notYet(movingRows(insert), keyHint(a))
   if (!restrictions) return refused(a, 'INSERT', why)

@@ -5,6 +5,7 @@ import { traitsOf, unlikeBecause } from '../analyze/traits.ts'
 import type { Relation } from '../catalog.ts'
 import { as, type InsertStmt, type Node, type SelectStmt, walk } from '../parse/ast.ts'
 import type { Plan, PlanContext } from './plan.ts'
+import { planInsertGathered, planMovedGathered } from './plan-insert-gathered.ts'
 import { planInsertSelect, planShardedSelect } from './plan-insert-select.ts'
 import { planInsertValues } from './plan-insert-values.ts'
 import { commonFields, forwardTo, mixError, placeError, refused, unsupported } from './routing.ts'
@@ -30,8 +31,10 @@ export function planInsert(a: Analysis, text: string, ctx: PlanContext): Plan {
   const source = as(node.selectStmt, 'SelectStmt')
   if (relation?.kind === 'sharded') return planSharded({ a, ctx, text, node, relation, source })
   if (relation?.kind === 'reference') return planReference({ a, ctx, text, node, relation, source })
-  const placed = mixError(a) ?? placeError(a)
+  const placed = placeError(a)
   if (placed) return refused(a, 'INSERT', placed)
+  const mixed = mixError(a)
+  if (mixed) return planInsertGathered(a, text, ctx) ?? refused(a, 'INSERT', mixed)
   return forwardTo(insertCommon(a, node), { kind: 'home' })
 }
 
@@ -79,7 +82,7 @@ function planReference(insert: Insert): Plan {
   const sharded = a.occurrences[0]?.relation.name
   if (sharded !== undefined || a.targets.length > 1) {
     const what = `INSERT into reference table "${relation.name}" from sharded table "${sharded}" is not supported`
-    return refused(a, 'INSERT', unsupported(what))
+    return planMovedGathered(insert) ?? refused(a, 'INSERT', unsupported(what))
   }
   if (source && !plainRows(source)) return planInsertSelect(insert)
   const unstable = unlikeBecause(a.traits) ?? a.traits.timeLiteral ?? a.locals[0]

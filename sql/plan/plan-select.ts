@@ -1,6 +1,7 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import { planAggregate } from './aggregate.ts'
+import { isGathered } from './gather/gather-plan.ts'
 import { planGather } from './gather/plan-gather.ts'
 import type { ForwardPlan, KeyRestriction, Plan, PlanContext } from './plan.ts'
 import {
@@ -29,7 +30,8 @@ export function planSelect(a: Analysis, text: string, ctx: PlanContext): Plan {
   const error = placeError(a) ?? nestedError(a) ?? lockError(a)
   if (error) return refused(a, 'SELECT', error)
   const mixed = mixError(a)
-  if (mixed) return planMixed(a, text, ctx, mixed)
+  const isSource = ctx.around !== undefined && a.occurrences.length > 0
+  if (mixed || isSource) return planApart(a, text, ctx, mixed ?? sourceError(a))
   if (a.occurrences.length === 0) {
     const plan = forwardTo(common, { kind: canRunAnywhere(a) ? 'any' : 'home' })
     return locksCopies(a) ? { ...plan, locksCopies: true } : plan
@@ -104,15 +106,16 @@ function severally(
   return planGather(a, text, ctx) ?? pushed
 }
 
-/** Sharded tables, and what is on the home shard only: no shard can run it as it is, not even one alone. */
-function planMixed(a: Analysis, text: string, ctx: PlanContext, error: PgError): Plan {
+/** Sharded rows that are needed on the home shard: no shard can run it as it is, not even one alone. */
+function planApart(a: Analysis, text: string, ctx: PlanContext, error: PgError): Plan {
   const onSeveral = planGather(a, text, ctx)
   if (onSeveral === undefined) return refused(a, 'SELECT', error)
-  const restrictions = restrictionsOf(a.occurrences)
   const common = { ...commonFields(a, 'SELECT', true), paramsToDescribe: paramsToDescribe(a, ctx) }
-  const isNarrow = onSeveral.kind === 'gather' && restrictions?.length === 1
-  const route = isNarrow ? keysRoute(a, restrictions) : ({ kind: 'all' } as const)
-  return withGeneric(a, { ...common, kind: 'forward', route, onSeveral })
+  return withGeneric(a, { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral })
+}
+
+function sourceError(a: Analysis): PgError {
+  return scatterError(a, a.solved.status) ?? notYet('this query in another statement', keyHint(a))
 }
 
 /** By what every shard can answer for its own rows. */
@@ -135,6 +138,5 @@ function withGeneric(a: Analysis, plan: ForwardPlan): ForwardPlan {
   const { kind } = plan.onSeveral
   const isOfText = (kind === 'aggregate' || kind === 'gather') && a.literalCount > 0
   const generic = plan.generic && !isOfText
-  const isGathered = kind === 'gather' || kind === 'gather-outside'
-  return skips.length === 0 || isGathered ? { ...plan, generic } : { ...plan, generic, skips }
+  return skips.length === 0 || isGathered(plan.onSeveral) ? { ...plan, generic } : { ...plan, generic, skips }
 }

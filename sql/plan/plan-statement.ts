@@ -6,6 +6,7 @@ import type { ParsedStatement } from '../parse/parse.ts'
 import { errorOfBackends } from './code-of-backends.ts'
 import { planDeclareFunction } from './declare-function.ts'
 import { dumpText } from './dump-text.ts'
+import type { Around } from './gather/gather-plan.ts'
 import { withoutOwnConstraints } from './own-in-catalogs.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { planInsert } from './plan-insert.ts'
@@ -61,7 +62,7 @@ function planAsWritten(
     const select = as(stmt.node, 'SelectStmt')
     if (select) return planSelectStatement(stmt, select, literals, catalog, ctx)
     if (TAGS[stmt.kind] === undefined) {
-      return planUtility(stmt, catalog, ctx, (inner) => planAsWritten(inner, literals, catalog, ctx))
+      return planUtility(stmt, catalog, ctx, innerPlanner(literals, catalog, ctx))
     }
     const analysis = analyze(stmt, literals, catalog, ctx)
     const error = functionError(analysis.traits)
@@ -74,6 +75,12 @@ function planAsWritten(
   }
 }
 
+/** `around`: none is left of one around that. */
+function innerPlanner(literals: readonly LiteralRange[], catalog: Catalog, ctx: PlanContext) {
+  return (inner: ParsedStatement, around?: Around): Plan =>
+    planAsWritten(inner, literals, catalog, around === undefined ? ctx : { ...ctx, around })
+}
+
 function planSelectStatement(
   stmt: ParsedStatement,
   select: SelectStmt,
@@ -82,7 +89,7 @@ function planSelectStatement(
   ctx: PlanContext,
 ): Plan {
   if (select.intoClause) {
-    return planUtility(stmt, catalog, ctx, (inner) => planAsWritten(inner, literals, catalog, ctx))
+    return planUtility(stmt, catalog, ctx, innerPlanner(literals, catalog, ctx))
   }
   for (let arm = select.larg; arm; arm = arm.larg) {
     if (arm.intoClause) {

@@ -2,7 +2,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
-import type { GatherStep, Outside } from './gather/gather-plan.ts'
+import type { GatherContext, GatherStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
 import type { SessionEffects } from './session-effects.ts'
 
@@ -200,7 +200,7 @@ export interface InsertSelectPlan extends PlanCommon {
   /** Target columns in order of the SELECT's outputs. */
   readonly columns: readonly string[]
   /** Where the query runs, when that is not the home shard: rows of sharded tables that may belong to others. */
-  readonly source?: Route
+  readonly source?: Route | GatherStep
   /** Text range of the SELECT (with its WITH clause, when that belongs to it). */
   readonly selectSql: string
   readonly fill: readonly { readonly column: string; readonly expression: string; readonly isKey: boolean }[]
@@ -383,6 +383,8 @@ export interface CursorPlan extends PlanCommon {
   readonly hold?: boolean
   /** Its query can be read on several shards, one after the other. */
   readonly forwardOnly?: boolean
+  /** Its query is gathered for; the cursor is on the home shard. */
+  readonly gather?: GatherStep
   /** FETCH and MOVE: how many rows forward; undefined: not simply forward. */
   readonly count?: number | 'all'
 }
@@ -423,13 +425,11 @@ export type Plan =
   | RefusedPlan
   | EmptyPlan
 
-export interface PlanContext {
+export interface PlanContext extends GatherContext {
   /** Effective search path with `$user` resolved; pg_catalog is implied first. */
   readonly searchPath: readonly string[]
   /** Lower-case names of the session's temporary relations: they shadow everything and are local. */
   readonly tempTables: ReadonlySet<string>
   /** Parameter types the client declared in Parse (0: not declared); empty in the simple protocol. */
   readonly paramTypes: readonly number[]
-  /** What home has told of relations that the statement names, by `writtenName`; absent: not asked yet. */
-  readonly outside?: Outside
 }

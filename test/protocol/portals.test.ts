@@ -387,6 +387,31 @@ const sharded: Readonly<Record<string, readonly Step[]>> = {
     [e('p', 4), SYNC],
     'ROLLBACK',
   ],
+  'cursors over what is gathered': [
+    'BEGIN',
+    'DECLARE c SCROLL CURSOR FOR SELECT v, count(*) FROM parts GROUP BY v ORDER BY v',
+    [dP('c'), SYNC],
+    [p('FETCH 2 FROM c'), b('', [], [1]), dP(), e(), SYNC],
+    'FETCH LAST FROM c',
+    'FETCH PRIOR FROM c',
+    [e('c', 1), SYNC],
+    [p('DECLARE d BINARY CURSOR FOR SELECT v FROM parts WHERE v > $1'), b('', ['4']), dP(), e(), SYNC],
+    'FETCH ALL FROM d',
+    'DECLARE d CURSOR FOR SELECT v FROM parts ORDER BY v',
+    'ROLLBACK',
+    'BEGIN',
+    [p('DECLARE h CURSOR WITH HOLD FOR SELECT v FROM parts ORDER BY v DESC'), b(), dP(), e(), SYNC],
+    'COMMIT',
+    'FETCH 2 FROM h',
+    'CLOSE h',
+  ],
+  'parts of what is gathered': [
+    'BEGIN',
+    [...open('SELECT v FROM parts ORDER BY v DESC', 'c'), dP('c'), e('c', 3), SYNC],
+    [e('c', 4), e('c', 9), e('c', 1), SYNC],
+    [...open('SELECT v FROM parts WHERE v > $1 ORDER BY v', '', ['7']), e('', 2), e('', 2), SYNC],
+    'COMMIT',
+  ],
   'cursors of one shard': [
     'BEGIN',
     'DECLARE c CURSOR FOR SELECT v FROM parts WHERE k = 3',
@@ -408,10 +433,7 @@ const sharded: Readonly<Record<string, readonly Step[]>> = {
 const anyRow = (line: string): string => line.replace(/^DataRow .*/, 'DataRow')
 
 const refused: readonly string[] = [
-  'DECLARE c SCROLL CURSOR FOR SELECT v FROM parts',
-  'DECLARE c BINARY CURSOR FOR SELECT v FROM parts',
-  'DECLARE c CURSOR WITH HOLD FOR SELECT v FROM parts',
-  'DECLARE c CURSOR FOR SELECT count(*) FROM parts',
+  'DECLARE c SCROLL CURSOR FOR SELECT ctid FROM parts',
   'DECLARE c CURSOR FOR SELECT v FROM parts FOR UPDATE',
 ]
 

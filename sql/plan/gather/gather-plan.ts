@@ -1,4 +1,6 @@
 import type { Column } from '../../catalog.ts'
+import type { Node } from '../../parse/ast.ts'
+import type { ForwardPlan, Route } from '../plan.ts'
 import type { Transport } from './transport.ts'
 
 /** A text with a selection of the client's parameters: its $1 is the client's `params[0]`. */
@@ -28,6 +30,8 @@ export interface GatherPlan {
   readonly part: PartText
   /** On one of the shards in its place: rows of what is there in one place, too. */
   readonly first: PartText
+  /** Shards that may have rows; absent: those of the statement's route. */
+  readonly route?: Route
   /** It has to be the home shard, on which the query is run, too: some of its relations are nowhere else. */
   readonly atHome: boolean
   /**
@@ -35,6 +39,10 @@ export interface GatherPlan {
    * after them.
    */
   readonly finish: string
+  /** Parameters ahead of the arrays. */
+  readonly paramCount: number
+  /** The arrays are put into the text, in the place of `VALUES`: its statement takes no parameters. */
+  readonly isInline: boolean
 }
 
 /** A relation that the catalog does not describe: a table of the home shard only, a view, one of Postgres' own. */
@@ -46,6 +54,20 @@ export interface OutsideRelation {
 }
 export type Outside = ReadonlyMap<string, OutsideRelation>
 
+/** What planning a query by gathering may be told. */
+export interface GatherContext {
+  /** What home has told of relations that the statement names, by `writtenName`; absent: not asked yet. */
+  readonly outside?: Outside
+  /** What is planned is the query of another statement, which runs on the home shard. */
+  readonly around?: Around
+}
+
+export interface Around {
+  statement(query: Node): Node
+  /** It takes no parameters. */
+  readonly isInline?: boolean
+}
+
 export type GatherStep =
   | { readonly kind: 'gather'; readonly gather: GatherPlan }
   /** It can be planned when home has told of these relations, which are named as the statement names them. */
@@ -53,8 +75,16 @@ export type GatherStep =
 
 export const UNSAFE_ROW = -1
 
+export const isGathered = (step: ForwardPlan['onSeveral'] | Route | GatherStep): step is GatherStep =>
+  step.kind === 'gather' || step.kind === 'gather-outside'
+
 /** Stands for an input's rows while the query's text is made. */
 const NAME = '__weft_gathered_'
 export const gatheredName = (input: number): string => `${NAME}${input}`
 export const isGatheredName = (text: string): boolean => text.includes(NAME)
 export const GATHERED_NAMES = new RegExp(`${NAME}(\\d+)`, 'g')
+
+const VALUES = `${NAME}values_`
+/** Where the n-th gathered column goes, when it does not go as a parameter. */
+export const valuesName = (column: number): string => `${VALUES}${column}`
+export const VALUES_NAMES = new RegExp(`${VALUES}(\\d+)`)

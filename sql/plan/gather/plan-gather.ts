@@ -1,11 +1,12 @@
 import type { Analysis } from '../../analyze/analyze.ts'
 import type { Column } from '../../catalog.ts'
 import { NO_EFFECTS } from '../../code/effects.ts'
-import { as, conjuncts, type Node, relationsOf, type SelectStmt, walk } from '../../parse/ast.ts'
+import { as, conjuncts, type Node, paramsOf, relationsOf, type SelectStmt, walk } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import { printed } from '../../print/printed.ts'
 import { edited, rewritten } from '../edited-text.ts'
 import type { PlanContext } from '../plan.ts'
+import { keysRoute, restrictionsOf } from '../routing.ts'
 import { quoteName } from '../text-scan.ts'
 import { conditionsByItem } from './conditions.ts'
 import {
@@ -16,6 +17,7 @@ import {
   isGatheredName,
   type PartText,
   UNSAFE_ROW,
+  valuesName,
 } from './gather-plan.ts'
 import { groupByWholeKeys } from './group-by-key.ts'
 import { type TableItem, tableItems } from './inputs.ts'
@@ -47,20 +49,25 @@ function gatherOf(
   const isFiltered = items.length === 1 && asked[0]!.length === conjuncts(select.whereClause).length
   const top = isFiltered ? topRows(a, select, ctx) : undefined
   const rows = items.map((item, i) => rowsOf(item, asked[i]!, top))
-  const finish = finishOf(a, select, items)
+  const isInline = ctx.around?.isInline === true
+  const query = withGathered(select, items)
+  const statement = ctx.around?.statement(query) ?? query
+  const paramCount = Math.max(0, ...paramsOf(statement).keys())
+  const finish = finishOf(statement, items, paramCount, isInline)
   if (finish === undefined || rows.includes(undefined)) return undefined
-  const inputs = items.map((item) => item.columns.map(transportOf))
-  const inParts = items.map(({ place }) => place === 'parts')
+  const inputs = items.map(({ columns }) => columns.map((column) => transportOf(column, isInline)))
+  const isText = inputs.flat().some(({ format }) => format === 0)
+  const part = (isRead: (item: TableItem) => boolean) => partOf(rows as string[], items, isText, isRead)
+  const restrictions = restrictionsOf(a.occurrences)
   return {
     inputs: items.map(({ relation }, i) => ({ table: relation.name, columns: inputs[i]! })),
-    part: partOf(rows as string[], items, inParts),
-    first: partOf(
-      rows as string[],
-      items,
-      items.map(() => true),
-    ),
-    atHome: items.some(({ place }) => place === 'home'),
+    part: part(({ place }) => place === 'parts'),
+    first: part(() => true),
+    ...(restrictions?.length === 1 ? { route: keysRoute(a, restrictions) } : {}),
+    atHome: ctx.around !== undefined || items.some(({ place }) => place === 'home'),
     finish,
+    paramCount,
+    isInline,
   }
 }
 
@@ -107,16 +114,20 @@ function all(conditions: readonly Node[]): Node {
   return { BoolExpr: { boolop: 'AND_EXPR', args: [...conditions] } } as Node
 }
 
-/** One statement that gives the rows of the `chosen` items. */
-function partOf(rows: readonly string[], items: readonly TableItem[], chosen: readonly boolean[]): PartText {
-  const blank = items.map(({ columns, place }, i) => nulls(columns, chosen[i]! || place !== 'home'))
+/** One statement that gives the rows of some items. */
+function partOf(
+  rows: readonly string[],
+  items: readonly TableItem[],
+  isText: boolean,
+  isRead: (item: TableItem) => boolean,
+): PartText {
+  const blank = items.map((item) => nulls(item.columns, isRead(item) || item.place !== 'home'))
   const arms = rows.map((sql, input) => {
     const columns = blank.map((none, i) => (i === input ? 's.*' : none)).join(', ')
     return `SELECT ${input}, ${columns} FROM (${sql}) AS s`
   })
-  const isText = items.some(({ columns }) => columns.some((column) => transportOf(column).format === 0))
   const unsafe = isText ? [`SELECT ${UNSAFE_ROW}, ${blank.join(', ')} WHERE NOT (${SAFE})`] : []
-  const sql = [...arms.filter((_, i) => chosen[i]), ...unsafe].join(' UNION ALL ')
+  const sql = [...arms.filter((_, i) => isRead(items[i]!)), ...unsafe].join(' UNION ALL ')
   return rewritten(sql, edited(sql, 0, sql.length, []))
 }
 
@@ -131,14 +142,16 @@ const SAFE = [
 ].join(' AND ')
 
 /** The query over the gathered rows; their columns are the parameters after the client's. */
-function finishOf(a: Analysis, select: SelectStmt, items: readonly TableItem[]): string | undefined {
-  const named = printed(withGathered(select, items))
-  let param = Math.max(0, ...a.params.keys()) + 1
-  const sources = items.map(({ columns }) => {
-    const source = gatheredRows(columns, param)
-    param += columns.length
-    return source
-  })
+function finishOf(
+  statement: Node,
+  items: readonly TableItem[],
+  paramCount: number,
+  isInline: boolean,
+): string | undefined {
+  const named = printed(statement)
+  let column = 0
+  const place = () => (isInline ? valuesName(column++) : `$${paramCount + ++column}`)
+  const sources = items.map(({ columns }) => gatheredRows(columns, isInline, columns.map(place)))
   return named?.replace(GATHERED_NAMES, (_, input) => sources[Number(input)]!)
 }
 
@@ -170,14 +183,14 @@ function unqualify(ref: { fields?: Node[] }): void {
   if ((ref.fields?.length ?? 0) === 3) ref.fields = ref.fields!.slice(1)
 }
 
-/** The gathered rows of an item, as a FROM item; `firstParam`: number of the parameter with its first column. */
-function gatheredRows(columns: readonly Column[], firstParam: number): string {
+/** The gathered rows of an item, as a FROM item; `places`: where the array of each column comes. */
+function gatheredRows(columns: readonly Column[], asText: boolean, places: readonly string[]): string {
   const outputs = columns.map(({ name, type, declared, collation }, i) => {
     const value = `CAST(c${i} AS ${declared ?? type})`
     return `${collation === undefined ? value : `${value} COLLATE ${collation}`} AS ${quoteName(name)}`
   })
   const arrays = columns.map(
-    (column, i) => `pg_catalog.unnest(CAST($${firstParam + i} AS ${transportOf(column).arrayType}))`,
+    (column, i) => `pg_catalog.unnest(CAST(${places[i]} AS ${transportOf(column, asText).arrayType}))`,
   )
   const names = columns.map((_, i) => `c${i}`)
   return `(SELECT ${outputs.join(', ')} FROM ROWS FROM (${arrays.join(', ')}) AS u (${names.join(', ')}))`

@@ -61,8 +61,8 @@ const BINARY: Readonly<Record<number, string>> = {
 }
 const TEXT_OID = 25
 
-export function transportOf({ typeOid }: Column): Transport {
-  const name = BINARY[typeOid]
+export function transportOf({ typeOid }: Column, asText = false): Transport {
+  const name = asText ? undefined : BINARY[typeOid]
   if (name === undefined) return { format: 0, elementOid: TEXT_OID, arrayType: 'pg_catalog.text[]' }
   return { format: 1, elementOid: typeOid, arrayType: `pg_catalog.${name}[]` }
 }

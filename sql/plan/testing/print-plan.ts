@@ -1,3 +1,4 @@
+import { isGathered } from '../gather/gather-plan.ts'
 import { buildInsert } from '../insert-text.ts'
 import type { ForwardPlan, InsertPlan, KeyRestriction, KeyValue, Plan, Route } from '../plan.ts'
 
@@ -43,7 +44,9 @@ function details(plan: Plan, text: string): string[] {
     case 'insert-select':
       return [
         `select: ${plan.selectSql}`,
-        ...(plan.source === undefined ? [] : [`read: ${printRoute(plan.source)}`]),
+        ...(plan.source === undefined
+          ? []
+          : [`read: ${isGathered(plan.source) ? plan.source.kind : printRoute(plan.source)}`]),
         ...plan.fill.map((f) => `fill ${f.column} = ${f.expression}${f.isKey ? ' key' : ''}`),
         ...(plan.overriding ? ['overriding'] : []),
         ...(plan.tailSql === '' ? [] : [`tail: ${plan.tailSql}`]),

@@ -1,8 +1,11 @@
 import type { CopyStmt } from '@pgsql/types'
 import { traitsOf, unlikeBecause } from '../../analyze/traits.ts'
 import type { Column, Relation } from '../../catalog.ts'
-import { as, strings } from '../../parse/ast.ts'
+import { as, type Node, strings } from '../../parse/ast.ts'
+import { isGathered } from '../gather/gather-plan.ts'
 import type { CopyPlan, ForwardPlan, Plan } from '../plan.ts'
+import { isSingle } from '../routing.ts'
+import { closing, nextToken } from '../text-scan.ts'
 import { timedFill } from '../times/copy-fill.ts'
 import { hasUnstableDefault } from '../writes.ts'
 import { copyOptions } from './copy-options.ts'
@@ -126,7 +129,7 @@ function planCopyQuery(scope: Scope, stmt: CopyStmt): Plan {
     )
   }
   const canConcat = inner.onSeveral.kind === 'concat' && isPlainText(stmt)
-  if (inner.route.kind === 'all' && scope.catalog.shardCount > 1 && !canConcat) throw severalShards()
+  if (!onHome && !canConcat && scope.catalog.shardCount > 1) return planCopyGathered(scope, stmt, inner)
   const { access, effects, paramCount, paramsToDescribe, reach } = inner
   return {
     ...common('COPY', { access, effects, paramCount, paramsToDescribe, reach, generic: false }),
@@ -134,6 +137,26 @@ function planCopyQuery(scope: Scope, stmt: CopyStmt): Plan {
     route: toServer ? { kind: 'home' } : inner.route,
     onSeveral: canConcat ? { kind: 'concat' } : { kind: 'refuse', error: severalShards() },
   }
+}
+
+/** The home shard copies out what is gathered there. A key's one shard does as it is. */
+function planCopyGathered(scope: Scope, stmt: CopyStmt, plain: ForwardPlan): Plan {
+  const { route } = plain
+  const { access, effects, paramCount, paramsToDescribe, reach } = plain
+  const fields = common('COPY', { access, effects, paramCount, paramsToDescribe, reach, generic: false })
+  if (route.kind === 'keys' && isSingle(route.restrictions))
+    return { ...fields, kind: 'forward', route, onSeveral: { kind: 'refuse', error: severalShards() } }
+  const statement = (query: Node): Node => ({ CopyStmt: { ...stmt, query } })
+  const inner = planQuery(scope, stmt.query, { statement, isInline: true })
+  if (inner.kind !== 'forward' || !isGathered(inner.onSeveral)) throw severalShards()
+  return { ...fields, kind: 'forward', route: inner.route, onSeveral: inner.onSeveral }
+}
+
+/** Where the query of `COPY (…) TO` stands in the text. */
+export function copiedQuery(text: string): { readonly start: number; readonly end: number } {
+  let open = nextToken(text, 0)
+  while (open && open.word !== '(') open = nextToken(text, open.end)
+  return { start: open?.end ?? 0, end: closing(text, open?.start ?? 0) - 1 }
 }
 
 /** Without a header, and not binary: outputs can follow one another. */

@@ -1,6 +1,7 @@
 import type { CreateTableAsStmt, IntoClause, SelectStmt } from '@pgsql/types'
 import type { Node } from '../../parse/ast.ts'
-import type { Plan, PreparedPlan } from '../plan.ts'
+import { type Around, isGathered } from '../gather/gather-plan.ts'
+import type { ForwardPlan, Plan, PreparedPlan } from '../plan.ts'
 import { colocationPartner, declareReference, declareSharded } from './create-table.ts'
 import { planQuery } from './inner.ts'
 import { ddl, forwardHome, type Overrides, PINS, refuse } from './plans.ts'
@@ -12,13 +13,17 @@ const VIEW_TAG = 'CREATE MATERIALIZED VIEW'
 /** CREATE TABLE … AS and CREATE MATERIALIZED VIEW. */
 export function planCreateTableAs(scope: Scope, stmt: CreateTableAsStmt): Plan {
   const tag = stmt.objtype === 'OBJECT_MATVIEW' ? VIEW_TAG : 'CREATE TABLE AS'
-  return planInto(scope, tag, stmt.into, stmt.query, stmt.if_not_exists)
+  const statement = (query: Node): Node => ({ CreateTableAsStmt: { ...stmt, query } })
+  return planInto(scope, tag, stmt.into, { query: stmt.query, statement }, stmt.if_not_exists)
 }
 
 /** SELECT … INTO. */
 export function planSelectInto(scope: Scope, stmt: SelectStmt): Plan {
   const { intoClause, ...select } = stmt
-  return planInto(scope, 'SELECT INTO', intoClause, { SelectStmt: select })
+  // The printer knows the other way to say it better.
+  const statement = (query: Node): Node =>
+    ({ CreateTableAsStmt: { query, into: intoClause, objtype: 'OBJECT_TABLE' } }) as Node
+  return planInto(scope, 'SELECT INTO', intoClause, { query: { SelectStmt: select }, statement })
 }
 
 /** The rows are read and the table is made on the home shard; declaring it then moves them. */
@@ -26,12 +31,15 @@ function planInto(
   scope: Scope,
   tag: string,
   into: IntoClause | undefined,
-  query: Node | undefined,
+  source: { readonly query: Node | undefined } & Around,
   ifNotExists = false,
 ): Plan {
-  const inner = planQuery(scope, query)
+  // What a materialized view keeps is its query.
+  const inner = planQuery(scope, source.query, tag === VIEW_TAG ? undefined : source)
   if (inner.kind === 'refused') return inner
   if (inner.kind === 'prepared') return planFromExecute(tag, into, inner)
+  if (inner.kind === 'forward' && isGathered(inner.onSeveral) && tag !== VIEW_TAG)
+    return planGathered(scope, tag, into, inner)
   if (inner.kind !== 'forward' || (inner.route.kind !== 'home' && inner.route.kind !== 'any')) {
     return refuse(
       tag,
@@ -53,6 +61,22 @@ function planInto(
     return ddl(tag, 'home', { changesMap: true }, overrides)
   }
   return forwardHome(tag, overrides)
+}
+
+/** The home shard makes the table of what is gathered there. */
+function planGathered(scope: Scope, tag: string, into: IntoClause | undefined, inner: ForwardPlan): Plan {
+  if (hasOurs(into?.options) || (!makesTemporary(into) && nameMatters(scope, nameOf(into?.rel)))) {
+    const hint = 'Create the table, then INSERT INTO it what the query selects.'
+    return refuse(
+      tag,
+      `${tag} from a sharded table, of a table that is more than a new local one, is not supported`,
+      hint,
+    )
+  }
+  const { paramCount, paramsToDescribe, reach, route, onSeveral } = inner
+  const effects = makesTemporary(into) ? { ...inner.effects, pins: true } : inner.effects
+  const overrides: Overrides = { paramCount, paramsToDescribe, effects, reach, generic: false }
+  return { ...forwardHome(tag, overrides), route, onSeveral }
 }
 
 function makesTemporary(into: IntoClause | undefined): boolean {

@@ -1,5 +1,7 @@
 import type { ClosePortalStmt, DeclareCursorStmt, FetchStmt } from '@pgsql/types'
+import { type Around, isGathered } from '../gather/gather-plan.ts'
 import type { CursorPlan, ForwardPlan, Plan, Route } from '../plan.ts'
+import { isSingle } from '../routing.ts'
 import { nextToken } from '../text-scan.ts'
 import { planQuery } from './inner.ts'
 import { common, MAY_UNPIN, unsupported } from './plans.ts'
@@ -11,12 +13,15 @@ const ALL_ROWS = 0x7fff_ffff
 
 /** A cursor of one shard is as Postgres makes it; over several, rows come forward only. */
 export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
-  const inner = planQuery(scope, stmt.query)
+  const plain = planQuery(scope, stmt.query)
+  const options = stmt.options ?? 0
+  const forwardOnly = plain.kind === 'forward' && isForwardOnly(plain, options)
+  const isWhole = plain.kind !== 'forward' || forwardOnly || isOneShard(scope, plain.route)
+  const inner = isWhole ? plain : planQuery(scope, stmt.query, around(stmt))
   if (inner.kind === 'refused') return inner
   if (inner.kind !== 'forward') throw severalShards()
-  const options = stmt.options ?? 0
-  const forwardOnly = isForwardOnly(inner, options)
-  if (!forwardOnly && !isOneShard(scope, inner.route)) throw severalShards()
+  const gather = isGathered(inner.onSeveral) && !isWhole ? inner.onSeveral : undefined
+  if (!isWhole && gather === undefined) throw severalShards()
   const hold = (options & CURSOR_OPT.hold) !== 0
   if (hold && inner.reach !== undefined) throw heldReach()
   const { paramCount, paramsToDescribe, generic, access, reach } = inner
@@ -29,7 +34,12 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
     route: inner.route,
     hold,
     forwardOnly,
+    ...(gather === undefined ? {} : { gather }),
   }
+}
+
+function around(stmt: DeclareCursorStmt): Around {
+  return { statement: (query) => ({ DeclareCursorStmt: { ...stmt, query } }) }
 }
 
 /** Rows of one shard after those of another: nothing that would have to go back, or to put them together. */
@@ -54,9 +64,9 @@ function heldReach() {
   )
 }
 
-/** `keys` may still come out as several shards: the executor knows only when it has the values. */
 function isOneShard(scope: Scope, route: Route): boolean {
-  return route.kind !== 'all' || scope.catalog.shardCount === 1
+  if (scope.catalog.shardCount === 1 || route.kind === 'home' || route.kind === 'any') return true
+  return route.kind === 'keys' && isSingle(route.restrictions)
 }
 
 /** Where the query of a DECLARE begins. */

@@ -60,7 +60,7 @@ export function planUtility(
   stmt: ParsedStatement,
   catalog: Catalog,
   ctx: PlanContext,
-  planInner: (stmt: ParsedStatement) => Plan,
+  planInner: Scope['planInner'],
 ): Plan {
   const scope: Scope = { stmt, catalog, ctx, planInner }
   const kind = kindOf(stmt.node)

@@ -1,6 +1,7 @@
 import type { Catalog, Relation } from '../../catalog.ts'
 import type { RangeVar } from '../../parse/ast.ts'
 import { type ParsedStatement, parseStatements } from '../../parse/parse.ts'
+import type { Around } from '../gather/gather-plan.ts'
 import type { Plan, PlanContext } from '../plan.ts'
 import { relationsUsed } from './relations.ts'
 import { quoteName } from './text.ts'
@@ -11,7 +12,7 @@ export interface Scope {
   readonly catalog: Catalog
   readonly ctx: PlanContext
   /** Plans a statement inside this one: EXPLAIN, DECLARE, COPY (…), CREATE TABLE AS. */
-  readonly planInner: (stmt: ParsedStatement) => Plan
+  readonly planInner: (stmt: ParsedStatement, around?: Around) => Plan
 }
 
 /** Where a relation lives: whole on the home shard, or (something of it) on every shard. */

@@ -137,10 +137,8 @@ COPY (SELECT id, kind FROM events WHERE id = 3) TO STDOUT;
 
 COPY (SELECT id FROM events) TO STDOUT;
 
--- refused
 COPY (SELECT count(*) FROM events) TO STDOUT;
 
--- refused
 COPY (SELECT id FROM events ORDER BY id) TO STDOUT;
 
 COPY lands TO STDOUT;

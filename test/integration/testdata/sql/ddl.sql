@@ -235,10 +235,8 @@ SELECT * FROM lv ORDER BY id;
 
 CREATE TABLE copy_of_l AS SELECT * FROM l;
 
--- refused
 CREATE TABLE copy_of_t AS SELECT * FROM t;
 
--- refused
 CREATE TABLE copy_of_one AS SELECT * FROM t WHERE key = 1;
 
 SELECT * INTO into_l FROM l;
@@ -558,7 +556,6 @@ SELECT * FROM tmp;
 
 SELECT * FROM tmp JOIN l ON l.id = tmp.id;
 
--- refused
 SELECT * FROM tmp JOIN tx ON tx.id = tmp.id;
 
 -- refused

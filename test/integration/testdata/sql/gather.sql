@@ -428,6 +428,211 @@ REVOKE ALL ON SCHEMA gather FROM gather_owner, gather_reader;
 
 DROP ROLE gather_owner, gather_reader;
 
+-- # as the source of other statements
+CREATE TABLE sums (item text PRIMARY KEY, n bigint, total numeric, note text DEFAULT 'made');
+
+INSERT INTO sums (item, n, total) SELECT item, count(*), sum(price) FROM sales GROUP BY item;
+
+SELECT * FROM sums ORDER BY item;
+
+INSERT INTO sums SELECT name, weight::int, NULL, kind FROM items JOIN kinds USING (kind) ON CONFLICT (item) DO UPDATE SET n = excluded.n + sums.n, note = excluded.note
+  RETURNING item, n, note;
+
+-- params: 20::int4 | x
+INSERT INTO sums AS s (item, n) SELECT item || $2, count(*) FROM sales WHERE id > $1 GROUP BY item ON CONFLICT (item) DO UPDATE SET note = $2 || s.item;
+
+INSERT INTO sums (item, n) SELECT 'one', id FROM sales WHERE shop = 3 AND id = 12 RETURNING *;
+
+WITH p AS (SELECT item FROM sales WHERE id = 7) INSERT INTO sums (item) SELECT item || '!' FROM p RETURNING *;
+
+INSERT INTO sums (item, n) VALUES ('most', (SELECT max(id) FROM sales)) RETURNING *;
+
+INSERT INTO sums (item) SELECT item FROM sales;
+
+INSERT INTO sums (nothing) SELECT item FROM sales;
+
+INSERT INTO sums (item, n) SELECT s.item || '?', 1 / (p.n - 1) FROM sales s JOIN sums p USING (item);
+
+SELECT * FROM sums ORDER BY item;
+
+CREATE TABLE copied AS SELECT s.*, i.weight FROM sales s LEFT JOIN items i ON i.name = s.item WHERE s.id % 3 = 0;
+
+SELECT * FROM copied ORDER BY id;
+
+SELECT attname, format_type(atttypid, atttypmod), attcollation::regcollation FROM pg_attribute WHERE attrelid = 'gather.copied'::regclass AND attnum > 0 ORDER BY attnum;
+
+CREATE TABLE copied AS SELECT 1 FROM sales;
+
+CREATE TABLE IF NOT EXISTS copied AS SELECT 1 AS x FROM sales;
+
+CREATE TABLE few (a, b) AS SELECT id, mo FROM things t JOIN sales USING (id) WITH NO DATA;
+
+CREATE TABLE few (a, b) AS SELECT k, mo FROM things WHERE k IN (1, 2, 3) WITH NO DATA;
+
+INSERT INTO few SELECT k, mo FROM things WHERE k IN (1, 3, 50);
+
+TABLE few;
+
+CREATE TEMP TABLE own AS SELECT shop, sum(price) AS total FROM sales GROUP BY shop;
+
+SELECT * FROM own ORDER BY shop;
+
+SELECT o.total, count(*) FROM own o JOIN sales s USING (shop) GROUP BY o.shop, o.total ORDER BY o.shop;
+
+SELECT item, count(*) AS n INTO TEMP counted FROM sales GROUP BY item;
+
+SELECT id INTO taken FROM sales WHERE shop = 4;
+
+SELECT * FROM counted, taken WHERE taken.id < 5 ORDER BY 1, 3;
+
+PREPARE into_few (int) AS INSERT INTO few SELECT id, 'ok' FROM sales WHERE id < $1;
+
+EXECUTE into_few (3);
+
+SELECT * FROM few ORDER BY a;
+
+-- refused
+CREATE MATERIALIZED VIEW seen AS SELECT item, count(*) FROM sales GROUP BY item;
+
+-- refused
+CREATE TABLE spread WITH (shard_key = 'id') AS SELECT id, item FROM sales;
+
+BEGIN;
+
+CREATE TABLE late AS SELECT * FROM sales WHERE id < 4;
+
+INSERT INTO late SELECT * FROM sales WHERE id = 4;
+
+SELECT s.id, l.item FROM late l JOIN sales s USING (id) ORDER BY 1;
+
+ROLLBACK;
+
+DROP TABLE sums, copied, few, own, counted, taken;
+
+-- # into sharded and reference tables
+CREATE TABLE per_item (item text PRIMARY KEY, n bigint, total numeric(10,2), id bigserial, at timestamptz) WITH (shard_key = 'item');
+
+CREATE TABLE tops (shop int PRIMARY KEY, id int, note text) WITH (reference = true);
+
+INSERT INTO per_item (item, n, total) SELECT item, count(*), sum(price) FROM sales GROUP BY item ORDER BY item;
+
+SELECT * FROM per_item ORDER BY item;
+
+INSERT INTO per_item (item, n, id) SELECT s.item || '!', p.id, 0 FROM sales s JOIN plain p ON p.id = s.id WHERE p.id < 4;
+
+INSERT INTO per_item (item, n, id) SELECT item, 100, 1 FROM sales WHERE shop IN (2, 3) GROUP BY item ON CONFLICT (item) DO UPDATE SET n = per_item.n + excluded.n;
+
+INSERT INTO per_item (item, n, id) SELECT item, 7, 1 FROM sales GROUP BY item HAVING count(*) > 8 ON CONFLICT DO NOTHING RETURNING item;
+
+INSERT INTO per_item (item, n, id) SELECT DISTINCT item || $$'\$$, 7, 1 FROM sales RETURNING item, n, id;
+
+WITH w AS (SELECT name FROM items WHERE weight > 2) INSERT INTO per_item (item, n, id) SELECT w.name || '?', count(*), 3 FROM w, sales GROUP BY w.name;
+
+-- params: 3::int4 | x
+INSERT INTO per_item (item, n, id) SELECT item || $2, count(*), max(id) FROM sales WHERE id > $1 GROUP BY item ON CONFLICT DO NOTHING;
+
+SELECT item, n, total, at FROM per_item ORDER BY item;
+
+INSERT INTO per_item (item) SELECT item FROM sales GROUP BY item;
+
+INSERT INTO per_item (nothing) SELECT item FROM sales GROUP BY item;
+
+INSERT INTO per_item (item, n) SELECT item, 1 / (count(*) - 9) FROM sales GROUP BY item;
+
+INSERT INTO tops (shop, id) SELECT shop, max(id) FROM sales GROUP BY shop;
+
+INSERT INTO tops SELECT shop, 0, 'again' FROM sales WHERE id < 4 ON CONFLICT (shop) DO UPDATE SET note = excluded.note;
+
+SELECT * FROM tops ORDER BY shop;
+
+BEGIN;
+
+INSERT INTO sales (shop, id, item) VALUES (77, 770, 'mine');
+
+INSERT INTO tops (shop, id) SELECT shop, max(id) FROM sales WHERE item = 'mine' GROUP BY shop;
+
+SELECT count(*) FROM tops;
+
+ROLLBACK;
+
+DROP TABLE per_item, tops;
+
+-- # COPY of a query
+COPY (SELECT item, count(*), sum(price) FROM sales GROUP BY item ORDER BY item) TO STDOUT;
+
+COPY (SELECT * FROM sales ORDER BY id LIMIT 5) TO STDOUT WITH (FORMAT csv, HEADER, FORCE_QUOTE *);
+
+COPY (SELECT * FROM things ORDER BY k) TO STDOUT;
+
+COPY (SELECT k, by, f8, ts, iv, m, arr, mos, pa, x, num FROM things ORDER BY k) TO STDOUT (FORMAT binary);
+
+COPY (SELECT s.id, p.item, E'a\'b\\c' FROM sales s JOIN plain p ON p.id = s.id ORDER BY 1) TO STDOUT (DELIMITER '|', NULL 'none');
+
+COPY (SELECT * FROM sales WHERE shop = 3) TO STDOUT (FORMAT csv, HEADER);
+
+COPY (SELECT * FROM sales WHERE id = 3) TO STDOUT (FORMAT csv, HEADER);
+
+COPY (SELECT item, nothing FROM sales ORDER BY id) TO STDOUT;
+
+COPY (SELECT 1 / (id - 3) FROM sales ORDER BY id) TO STDOUT;
+
+INSERT INTO sales (shop, id, item) VALUES (1, 2000, E'quo"te'), (2, 2001, E'back\\slash {,} '' x'), (3, 2002, E'new\nline\ttab'), (4, 2003, 'NULL'), (5, 2004, ''), (6, 2005, NULL);
+
+COPY (SELECT id, item FROM sales WHERE id >= 2000 ORDER BY id) TO STDOUT;
+
+COPY (SELECT id, item FROM sales WHERE id >= 2000 ORDER BY id) TO STDOUT (FORMAT csv);
+
+DELETE FROM sales WHERE id >= 2000;
+
+-- # cursors
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT id, item FROM sales ORDER BY price DESC, id;
+
+FETCH 3 FROM c;
+
+FETCH FORWARD 2 FROM c;
+
+DECLARE d SCROLL CURSOR FOR SELECT item, count(*) FROM sales GROUP BY item ORDER BY 1;
+
+FETCH LAST FROM d;
+
+FETCH PRIOR FROM d;
+
+FETCH ABSOLUTE 1 FROM d;
+
+MOVE 2 FROM d;
+
+FETCH ALL FROM d;
+
+FETCH BACKWARD 2 FROM d;
+
+DELETE FROM sales WHERE id = 60;
+
+FETCH 1 FROM c;
+
+DECLARE c CURSOR FOR SELECT id FROM sales ORDER BY id;
+
+ROLLBACK;
+
+DECLARE c CURSOR FOR SELECT id FROM sales ORDER BY id;
+
+BEGIN;
+
+DECLARE e SCROLL CURSOR WITH HOLD FOR SELECT s.id, p.item FROM sales s JOIN plain p ON p.id = s.id ORDER BY 1;
+
+DECLARE f BINARY CURSOR FOR SELECT id FROM sales WHERE shop IN (1, 2, 3) ORDER BY id;
+
+FETCH 2 FROM f;
+
+COMMIT;
+
+FETCH 2 FROM e;
+
+FETCH LAST FROM e;
+
+CLOSE e;
+
 -- # what has no exact meaning this way, or is not known well enough
 -- refused
 SELECT count(*) FROM sales GROUP BY ctid;
