@@ -97,13 +97,14 @@ WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL`
 
 const POLICY_TEXT = `concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))`
 
+/** Rules are those of Postgres too: an UPDATE of pg_settings is a set_config. */
 const relationsSql = (locked: LockedRelations) => `
 SELECT kind, c.relname, 'query', ${locked.unless(locked.under('pg_rewrite', 'r.oid'), 'pg_get_viewdef(c.oid)')}
 FROM pg_class c ${OF_USERS} JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
 CROSS JOIN unnest(ARRAY['read', 'write']) AS kind WHERE c.relkind IN ('v', 'm')
 UNION ALL
 SELECT 'write', c.relname, 'sql', ${locked.unless(locked.under('pg_rewrite', 'r.oid'), 'pg_get_ruledef(r.oid)')}
-FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class ${OF_USERS} WHERE r.rulename <> '_RETURN'
+FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.rulename <> '_RETURN'
 UNION ALL
 SELECT 'read', c.relname, 'sql', ${locked.unless(locked.under('pg_policy', 'p.oid'), POLICY_TEXT)}
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid ${OF_USERS}

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { bind, close, execute, FLUSH, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import { createTwins, useTestCluster } from '../helpers/cluster.ts'
-import { compare, type Step, transcript, until } from '../helpers/wire-script.ts'
+import { compare, on, type Step, transcript, until } from '../helpers/wire-script.ts'
 
 const cluster = useTestCluster()
 
@@ -74,6 +74,27 @@ const scripts = (t: string): Readonly<Record<string, readonly Step[]>> => ({
     'BEGIN; SET default_transaction_isolation = serializable; COMMIT AND CHAIN',
     'SHOW transaction_isolation',
     'ROLLBACK; RESET default_transaction_isolation',
+  ],
+  'an UPDATE of pg_settings is a SET': [
+    "UPDATE pg_settings SET setting = 'Asia/Tokyo' WHERE name = 'TimeZone'",
+    'SHOW TimeZone',
+    on('b', 'SHOW TimeZone'),
+    on('c', "SELECT timestamptz '2024-01-01 00:00+00'"),
+    `SELECT count(*), min(timestamptz '2024-01-01 00:00+00') FROM ${t}`,
+    'BEGIN',
+    "UPDATE pg_catalog.pg_settings SET setting = 'Europe/Paris' WHERE name = 'TimeZone'",
+    `SELECT count(*), min(timestamptz '2024-01-01 00:00+00') FROM ${t}`,
+    'ROLLBACK',
+    'SHOW TimeZone',
+    `CREATE VIEW ${t}_settings AS SELECT * FROM pg_settings`,
+    `UPDATE ${t}_settings SET setting = 'Europe/Rome' WHERE name = 'TimeZone'`,
+    'SHOW TimeZone',
+    `DO $$ BEGIN UPDATE ${t}_settings SET setting = 'Asia/Kolkata' WHERE name = 'TimeZone'; END $$`,
+    'SHOW TimeZone',
+    on('b', 'SHOW TimeZone'),
+    on('c', 'SHOW TimeZone'),
+    'RESET TimeZone',
+    'SHOW TimeZone',
   ],
   'SET TRANSACTION in a message of several statements': [
     'SET TRANSACTION READ ONLY; SHOW transaction_read_only',
@@ -173,5 +194,62 @@ describe('EXPLAIN over several shards', () => {
     expect(lines.filter((line) => line.includes('->  Shard'))).toHaveLength(3)
     expect(lines.join('\n').includes('actual')).toBe(sql.includes('ANALYZE'))
     expect(lines.filter((line) => line.includes('ErrorResponse'))).toEqual([])
+  })
+})
+
+describe('strings in which backslashes escape', () => {
+  const off = "set_config('standard_conforming_' || 'strings', 'off', false)"
+  const body = `CREATE OR REPLACE FUNCTION sets() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN ${off}; END $$`
+  const same: readonly Step[] = ['SHOW standard_conforming_strings', "SELECT 'a\\\\b' AS s"]
+
+  test.each([
+    'SET standard_conforming_strings = off',
+    'SET SESSION standard_conforming_strings TO fal',
+    'BEGIN; SET LOCAL standard_conforming_strings = 0',
+    "SELECT set_config('standard_conforming_strings', 'no', true)",
+    `SELECT ${off}`,
+    `DO $$ BEGIN PERFORM ${off}; END $$`,
+    `${body}; SELECT sets()`,
+    "UPDATE pg_settings SET setting = 'off' WHERE name = 'standard_conforming_strings'",
+    'ALTER ROLE postgres SET standard_conforming_strings = off',
+    'ALTER ROLE ALL SET standard_conforming_strings = off',
+    'ALTER DATABASE postgres SET standard_conforming_strings = off',
+  ])('are refused, and the session goes on: %s', async (sql) => {
+    const { weft } = cluster.current
+    const lines = await transcript(weft, [
+      sql,
+      'ROLLBACK',
+      ...same,
+      on('b', 'SELECT 1'),
+      on('b', same[0] as string),
+    ])
+    const told = lines.filter((line) => /ErrorResponse|DataRow/.test(line))
+    const refused = told.findIndex((line) =>
+      line.includes('C=0A000 M=standard_conforming_strings = off is not supported'),
+    )
+    expect(refused).toBeGreaterThanOrEqual(0)
+    expect(told.slice(refused + 1)).toEqual([
+      '  DataRow "on"',
+      '  DataRow "a\\\\\\\\b"',
+      '  DataRow "1"',
+      '  DataRow "on"',
+    ])
+  })
+
+  test('functions may read their own bodies so; backslash_quote and escape_string_warning may be anything', async () => {
+    const own = (language: string, text: string) =>
+      `CREATE FUNCTION own_${language}() RETURNS text LANGUAGE ${language} SET standard_conforming_strings = off AS $$ ${text} $$`
+    await compare(cluster.current, [
+      'SET escape_string_warning = off',
+      own('sql', "SELECT 'a\\\\b'"),
+      own('plpgsql', "BEGIN RETURN 'a\\\\b'; END"),
+      'SELECT own_sql(), own_plpgsql()',
+      ...same,
+      'SET backslash_quote = off',
+      "SELECT E'a\\'b'",
+      'SET backslash_quote = on',
+      "SELECT E'a\\'b'",
+      'RESET ALL',
+    ])
   })
 })
