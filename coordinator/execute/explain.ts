@@ -1,16 +1,18 @@
 import { weftError } from '../../errors/catalog.ts'
 import { commandComplete, dataRow } from '../../protocol/wire/backend-messages.ts'
-import type { PartText } from '../../sql/plan/gather/gather-plan.ts'
+import type { GatherPlan, PartText } from '../../sql/plan/gather/gather-plan.ts'
 import type { ExplainPlan, ForwardPlan, InsertPlan, InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { explainWords } from '../../sql/plan/utility/explain.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runOnOne } from './forward.ts'
+import { finishShard, overGathered, withGathered } from './gather.ts'
+import { GatheredRows } from './gathered-rows.ts'
 import { onlyShard } from './insert.ts'
 import { needsCut } from './on-shards.ts'
 import { planWithOutside } from './outside.ts'
 import { Collector } from './replies.ts'
 import { resolveShards } from './route.ts'
-import { failedLeaves, sendAsWritten, sendRewritten, settle } from './send.ts'
+import { failedLeaves, sendAsWritten, sendPayload, sendRewritten, settle } from './send.ts'
 import { textColumn } from './setting.ts'
 
 type Insert = InsertPlan | InsertSelectPlan
@@ -20,27 +22,57 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   const { inner } = plan
   if (inner.kind === 'refused') throw inner.error
   if (inner.kind !== 'forward') return explainOther(ctx, exec, plan)
-  if (inner.onSeveral.kind === 'gather-outside' && ctx.node.shardCount > 1) {
+  const shards = await resolveShards(ctx, inner.route, exec)
+  if (shards.length === 1) return runOnOne(ctx, exec, shards[0]!)
+  if (inner.onSeveral.kind === 'gather-outside') {
     const known = await planWithOutside(ctx, exec, inner.onSeveral.relations)
     if (known.kind === 'explain') return runExplain(ctx, exec, known)
     throw known.kind === 'refused'
       ? known.error
       : weftError('internal', { what: 'EXPLAIN planned otherwise' })
   }
-  const shards = await resolveShards(ctx, inner.route, exec)
-  if (shards.length === 1) return runOnOne(ctx, exec, shards[0]!)
   const { onSeveral } = inner
   if (onSeveral.kind === 'refuse') throw onSeveral.error
   if (plan.format !== 'text') throw weftError('not_supported', FORMAT)
   if (plan.analyze && inner.access === 'write') throw weftError('not_supported', ANALYZE)
   await admit(ctx, plan)
   const lines = [headline(inner, shards)]
+  if (onSeveral.kind === 'gather') lines.push(gatheredLine(onSeveral.gather))
   for (const shard of shards) {
     lines.push(`  ->  Shard ${shard}`)
     const rows = await explainOn(ctx, exec, shard, inner, shard === shards[0])
     lines.push(...rows.map((row) => `        ${row}`))
   }
+  if (onSeveral.kind === 'gather') {
+    const { shard, rows } = await explainFinish(ctx, exec, plan, onSeveral.gather, shards)
+    lines.push(`  ->  The query over them, on shard ${shard}`, ...rows.map((row) => `        ${row}`))
+  }
   say(ctx, exec, lines)
+}
+
+function gatheredLine({ inputs }: GatherPlan): string {
+  return `  Gathered: ${inputs.map(({ table, names }) => `${table} (${names.join(', ')})`).join(', ')}`
+}
+
+/** Without ANALYZE over no rows: Postgres does not look at how many there are. */
+async function explainFinish(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: ExplainPlan,
+  gather: GatherPlan,
+  shards: readonly number[],
+) {
+  const line = ctx.line(finishShard(ctx, gather))
+  const sql = `${explainWords(exec.text)} ${gather.finish}`
+  const explain = async (rows: GatheredRows) => {
+    const collector = new Collector()
+    sendPayload(ctx, line, overGathered(line, exec, gather, sql, rows, []), { writes: false }, collector)
+    return settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  }
+  const end = plan.analyze
+    ? await withGathered(ctx, exec, gather, shards, explain)
+    : await explain(new GatheredRows(gather.inputs, ctx.memory.account('gathered rows')))
+  return { shard: line.shard, rows: end.rows.map((row) => row[0]?.toString('utf8') ?? '') }
 }
 
 /** What is run, shard after shard, is to show one state: by itself it is a transaction with one snapshot of the cluster. */

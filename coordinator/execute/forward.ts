@@ -12,7 +12,7 @@ import { LineFeed } from './line-feed.ts'
 import { lockAhead } from './lock-ahead.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
 import { bindOnSeveral, fetchRows, type OpenPortal } from './open-portal.ts'
-import { runGathered } from './outside.ts'
+import { planWithOutside, unknownOutside } from './outside.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './send.ts'
@@ -54,7 +54,7 @@ async function runOnEach(
     case 'gather':
       return runGather(ctx, exec, several.gather, shards)
     case 'gather-outside':
-      return runGathered(ctx, exec, plan)
+      return runAsKnown(ctx, exec, several.relations)
     case 'concat':
       return runOnSeveral(ctx, exec, shards, 'rows')
     case 'sum':
@@ -62,6 +62,13 @@ async function runOnEach(
     case 'first':
       return runOnSeveral(ctx, exec, shards, 'first')
   }
+}
+
+async function runAsKnown(ctx: ExecContext, exec: Execution, relations: readonly string[]): Promise<void> {
+  const plan = await planWithOutside(ctx, exec, relations)
+  if (plan.kind === 'refused') throw plan.error
+  if (plan.kind !== 'forward' || plan.onSeveral.kind === 'gather-outside') throw unknownOutside()
+  await runForward(ctx, { ...exec, plan }, plan)
 }
 
 function asSent(exec: Execution, { sentAs }: ForwardPlan): Execution {

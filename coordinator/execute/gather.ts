@@ -54,6 +54,11 @@ export async function withGathered<T>(
   }
 }
 
+/** Where the query is run. */
+export function finishShard(ctx: ExecContext, { atHome }: GatherPlan): number {
+  return atHome ? HOME : preferredShard(ctx)
+}
+
 /** Whatever is done with the rows. */
 function asReading(exec: Execution): Execution {
   return exec.plan.access === 'read' ? exec : { ...exec, plan: { ...exec.plan, access: 'read' } }
@@ -112,7 +117,7 @@ async function finish(
   plan: GatherPlan,
   rows: GatheredRows,
 ): Promise<void> {
-  const line = ctx.line(plan.atHome ? HOME : preferredShard(ctx))
+  const line = ctx.line(finishShard(ctx, plan))
   const writes = exec.plan.access === 'write'
   const state = new ForwardState(exec.wantsRowDescription)
   state.describesLate = writes
@@ -130,15 +135,19 @@ async function finish(
   }
 }
 
-/** COPY: its query is judged at its place in the client's text, as if all around it were white space. */
+/** The query of a COPY at its place in the client's text, as if all around it were white space. */
+export function judgedText(text: string): string {
+  const { start, end } = copiedQuery(text)
+  return text.slice(0, start).replace(/\S/gu, ' ') + text.slice(start, end)
+}
+
+/** Of a COPY, which takes no parameters. */
 function inlinePayload(exec: Execution, { finish }: GatherPlan, rows: GatheredRows): Buffer {
-  const { start, end } = copiedQuery(exec.text)
-  const judged = exec.text.slice(0, start).replace(/\S/gu, ' ') + exec.text.slice(start, end)
   const texts = rows.texts()
   const parts = finish.split(VALUES_NAMES)
   const sql = parts.map((part, i) => (i % 2 === 0 ? Buffer.from(part) : texts[Number(part)]!))
   return Buffer.concat([
-    parse('', judged),
+    parse('', judgedText(exec.text)),
     parse('', Buffer.concat(sql)),
     bind({ params: [] }),
     execute('', 0),

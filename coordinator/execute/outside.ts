@@ -10,7 +10,7 @@ import {
 import type { Plan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { judgeOnHome } from './evaluate.ts'
-import { runGather } from './gather.ts'
+import { judgedText, runGather } from './gather.ts'
 import { resolveShards } from './route.ts'
 import { queryShard } from './send.ts'
 
@@ -25,9 +25,12 @@ export async function planWithOutside(
 ): Promise<Plan> {
   if (!ctx.tx.isOpen && ctx.hasTransactionSnapshots) await ctx.needTransaction()
   await ctx.admit()
-  const outside = await told(ctx, relations)
+  const outside = relations.length === 0 ? NOTHING : await told(ctx, relations)
   // One that is not there: Postgres says so.
-  if (outside.size < relations.length) await judgeOnHome(ctx, exec)
+  if (outside.size < relations.length) {
+    await judgeOnHome(ctx, exec.plan.tag === 'COPY' ? { ...exec, text: judgedText(exec.text) } : exec)
+    throw unknownOutside()
+  }
   return ctx.planText(exec.text, exec.paramTypes, outside)
 }
 
@@ -48,7 +51,7 @@ export async function gathering<P extends Plan>(
   const again = await planWithOutside(ctx, exec, step?.relations ?? [])
   if (again.kind === 'refused') throw again.error
   const known = stepOf(again)
-  if (again.kind !== plan.kind || known?.kind !== 'gather') throw weftError('not_supported', UNKNOWN)
+  if (again.kind !== plan.kind || known?.kind !== 'gather') throw unknownOutside()
   return { plan: again as P, gather: known.gather }
 }
 
@@ -60,6 +63,9 @@ function stepOf(plan: Plan): GatherStep | undefined {
 
 const ALL = { kind: 'all' } as const
 const UNKNOWN = { what: 'a query over several shards and a relation that is not known' }
+export const unknownOutside = () => weftError('not_supported', UNKNOWN)
+
+const NOTHING: Outside = new Map()
 
 async function told(ctx: ExecContext, relations: readonly string[]): Promise<Outside> {
   const names = `{${relations.map((name) => JSON.stringify(name)).join(',')}}`

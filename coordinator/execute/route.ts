@@ -61,9 +61,8 @@ export async function resolveShards(
     return shards.length === 0 ? [preferred] : shards
   }
   const all = new Set(sets.flatMap((set) => [...set]))
-  if (all.size > 1)
-    throw route.spread ?? weftError('not_supported', { what: 'this statement over several shards' })
-  return all.size === 0 ? [preferred] : [...all]
+  if (all.size > 1 && route.spread !== undefined) throw route.spread
+  return all.size === 0 ? [preferred] : [...all].sort((a, b) => a - b)
 }
 
 /** A shard that takes part in the transaction anyway, else the home shard. */

@@ -41,6 +41,8 @@ export type Status =
   | {
       readonly kind: 'part'
       readonly keys: ReadonlyMap<ColumnKey, number>
+      /** Of these, columns that an outer join may leave null, on any shard. */
+      readonly nullable: ReadonlySet<ColumnKey>
       readonly tables: readonly string[]
     }
   | { readonly kind: 'bad'; readonly obstacle: Obstacle }
@@ -73,6 +75,7 @@ export interface Solved {
 }
 
 const NOWHERE: Anchors = new Map()
+const NONE: ReadonlySet<ColumnKey> = new Set()
 export const TOP: Env = { facts: [], anchors: NOWHERE, lateral: NOWHERE }
 
 export function solve(s: Solver, block: Block, env: Env = TOP): Solved {
@@ -250,7 +253,7 @@ function reduced(tree: Join, facts: readonly Fact[]): Join['type'] {
 function combine(type: Join['type'], left: Status, right: Status, facts: readonly Fact[]): Status {
   if (left.kind === 'bad') return left
   if (right.kind === 'bad') return right
-  if (left.kind === 'part' && right.kind === 'part') return combineParts(left, right, facts)
+  if (left.kind === 'part' && right.kind === 'part') return combineParts(type, left, right, facts)
   if (left.kind !== 'part' && right.kind !== 'part') return besides(left, right)
   const [part, same] = left.kind === 'part' ? [left, right] : [right as PartStatus, left]
   const partIsKept =
@@ -266,13 +269,22 @@ function combine(type: Join['type'], left: Status, right: Status, facts: readonl
 
 type PartStatus = Extract<Status, { kind: 'part' }>
 
-function combineParts(left: PartStatus, right: PartStatus, facts: readonly Fact[]): Status {
+function combineParts(
+  type: Join['type'],
+  left: PartStatus,
+  right: PartStatus,
+  facts: readonly Fact[],
+): Status {
   const keys = new Map([...left.keys, ...right.keys])
+  const nullable = new Set([
+    ...(type === 'right' || type === 'full' ? left.keys.keys() : left.nullable),
+    ...(type === 'left' || type === 'full' ? right.keys.keys() : right.nullable),
+  ])
   const tables = [...left.tables, ...right.tables]
   for (const [key, colocation] of left.keys) {
     const same = equals(facts, [key])
     for (const [other, group] of right.keys) {
-      if (group === colocation && same.has(other)) return { kind: 'part', keys, tables }
+      if (group === colocation && same.has(other)) return { kind: 'part', keys, nullable, tables }
     }
   }
   const groups = new Set(keys.values())
@@ -297,7 +309,7 @@ function solveLeaf(s: Solver, leaf: Leaf, facts: readonly Fact[], env: Env): Sta
     if (other !== column && env.anchors.get(other) === colocation)
       return { kind: 'anchored', unstable: () => undefined }
   }
-  return { kind: 'part', keys: new Map([[column, colocation]]), tables: [relation.name] }
+  return { kind: 'part', keys: new Map([[column, colocation]]), nullable: NONE, tables: [relation.name] }
 }
 
 function solveQuery(
@@ -312,12 +324,16 @@ function solveQuery(
   if (!status) return bad(`WITH query "${leaf.cte?.name}"`)
   if (status.kind !== 'part') return status
   const keys = new Map<ColumnKey, number>()
+  const nullable = new Set<ColumnKey>()
   for (const [i, output] of (leaf.block.outputs ?? []).entries()) {
-    const colocation = output.info.key === undefined ? undefined : status.keys.get(output.info.key)
+    const inner = output.info.key
+    const colocation = inner === undefined ? undefined : status.keys.get(inner)
     const column = leaf.columns[i]?.info.key
-    if (colocation !== undefined && column !== undefined) keys.set(column, colocation)
+    if (colocation === undefined || column === undefined) continue
+    keys.set(column, colocation)
+    if (status.nullable.has(inner!)) nullable.add(column)
   }
-  return { kind: 'part', keys, tables: status.tables }
+  return { kind: 'part', keys, nullable, tables: status.tables }
 }
 
 function envOfQuery(leaf: Extract<Leaf, { kind: 'query' }>, facts: readonly Fact[], env: Env): Env {
@@ -332,7 +348,19 @@ function envOfQuery(leaf: Extract<Leaf, { kind: 'query' }>, facts: readonly Fact
 /** What needs all rows of the answer together. */
 function shaped(s: Solver, block: Block, rows: PartStatus): Status {
   const what = obstacleOf(block, s.isSelect)
-  return what === undefined ? rows : bad(what)
+  return what === undefined || isByKey(block, rows) ? rows : bad(what)
+}
+
+/** What it puts together has one shard key, and so is on one shard: groups, partitions of windows, rows that are alike. */
+function isByKey({ shape, partitionedBy, outputs }: Block, { keys, nullable }: PartStatus): boolean {
+  const { setOperation, order, limit, groupingSets, distinctOn, setReturning, aggregate, having } = shape
+  if (setOperation !== undefined || order || limit || groupingSets || distinctOn) return false
+  if (setReturning !== undefined || ((aggregate !== undefined || having) && !shape.group)) return false
+  const isKey = (column: ColumnKey | undefined) =>
+    column !== undefined && keys.has(column) && !nullable.has(column)
+  if (shape.distinct && !outputs?.some(({ info }) => isKey(info.key))) return false
+  const isApart = shape.group || shape.window
+  return !isApart || [...(partitionedBy ?? [])].some(isKey)
 }
 
 export function obstacleOf(block: Block, mayCheckSkips = false): string | undefined {

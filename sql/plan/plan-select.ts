@@ -3,7 +3,7 @@ import type { Analysis } from '../analyze/analyze.ts'
 import { planAggregate } from './aggregate.ts'
 import { isGathered } from './gather/gather-plan.ts'
 import { planGather } from './gather/plan-gather.ts'
-import type { ForwardPlan, KeyRestriction, Plan, PlanContext } from './plan.ts'
+import type { ForwardPlan, KeyRestriction, Plan, PlanContext, Route } from './plan.ts'
 import {
   commonFields,
   forwardTo,
@@ -44,13 +44,10 @@ export function planSelect(a: Analysis, text: string, ctx: PlanContext): Plan {
     const plan: ForwardPlan = { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral }
     return withGeneric(a, plan)
   }
-  const plan: ForwardPlan = {
-    ...described,
-    kind: 'forward',
-    route: keysRoute(a, restrictions),
-    onSeveral,
-  }
-  return withGeneric(a, plan)
+  // The shards of all keys together can answer it, unless it is refused.
+  const route: Route =
+    onSeveral.kind === 'refuse' ? keysRoute(a, restrictions) : { kind: 'keys', restrictions }
+  return withGeneric(a, { ...described, kind: 'forward', route, onSeveral })
 }
 
 /** Only reference tables, and nothing that is somewhere in particular. */
@@ -99,8 +96,10 @@ function severally(
 ): OnSeveral {
   const { status } = a.solved
   // Making a plan, or an error, that nobody will need costs more than the rest.
-  if (restrictions && isSingle(restrictions))
-    return status.kind === 'part' ? { kind: 'concat' } : NEVER_SEVERAL
+  if (restrictions && isSingle(restrictions)) {
+    if (restrictions.length === 1) return status.kind === 'part' ? { kind: 'concat' } : NEVER_SEVERAL
+    if (ctx.outside === undefined) return { kind: 'gather-outside', relations: [] }
+  }
   const pushed = pushedDown(a, text)
   if (pushed.kind !== 'refuse') return pushed
   return planGather(a, text, ctx) ?? pushed

@@ -41,8 +41,8 @@ export type Route =
   /** Any shard: reference tables only. */
   | { readonly kind: 'any' }
   /**
-   * The shards that own the restrictions' slots. More than one restriction: all must come out as the same single
-   * shard, else `spread` is the error.
+   * The shards that own the restrictions' slots. With `spread`, all must come out as the same single shard, else that
+   * is the error.
    */
   | { readonly kind: 'keys'; readonly restrictions: readonly KeyRestriction[]; readonly spread?: PgError }
   | { readonly kind: 'all' }

@@ -1,5 +1,5 @@
 import { deparseSync } from 'pgsql-deparser'
-import type { Node } from '../parse/ast.ts'
+import { type Node, type SelectStmt, walk } from '../parse/ast.ts'
 import { OFFSET_FIELDS, parseStatements } from '../parse/parse.ts'
 
 /**
@@ -8,16 +8,55 @@ import { OFFSET_FIELDS, parseStatements } from '../parse/parse.ts'
  */
 export function printed(node: Node): string | undefined {
   try {
+    const { tree, ties } = withoutTies(node)
     // The tree is what libpg-query made, or of its shape.
-    const text = deparseSync({ version: 0, stmts: [{ stmt: node }] } as unknown as Parameters<
+    const bare = deparseSync({ version: 0, stmts: [{ stmt: tree }] } as unknown as Parameters<
       typeof deparseSync
     >[0])
+    const text = ties.reduce(
+      (sql, count, i) => sql.replace(`LIMIT ${tiesName(i)}`, () => fetchOf(count)),
+      bare,
+    )
     const again = parseStatements(text)
     return again.length === 1 && isSame(again[0]!.node, node) ? text : undefined
   } catch {
     return undefined
   }
 }
+
+const tiesName = (n: number): string => `__weft_ties_${n}__`
+
+/** `FETCH … WITH TIES`, which the printer does not know, as LIMIT of a name, and what the counts are. */
+function withoutTies(node: Node): { readonly tree: Node; readonly ties: readonly string[] } {
+  const ties: string[] = []
+  const isTies = (body: object): body is SelectStmt =>
+    (body as SelectStmt).limitOption === 'LIMIT_OPTION_WITH_TIES'
+  if (!JSON.stringify(node).includes('LIMIT_OPTION_WITH_TIES')) return { tree: node, ties }
+  const tree = structuredClone(node)
+  walk(tree, (kind, body) => {
+    if (kind !== 'SelectStmt' || !isTies(body)) return
+    const name = tiesName(ties.length)
+    ties.push(countText(body.limitCount!))
+    body.limitOption = 'LIMIT_OPTION_COUNT'
+    body.limitCount = { ColumnRef: { fields: [{ String: { sval: name } }] } }
+  })
+  return { tree, ties }
+}
+
+/** Of a constant or an expression, as FETCH takes it. */
+function countText(count: Node): string {
+  const text = printed({
+    SelectStmt: {
+      targetList: [{ ResTarget: { val: count } }],
+      limitOption: 'LIMIT_OPTION_DEFAULT',
+      op: 'SETOP_NONE',
+    },
+  })
+  if (text === undefined) throw new Error('a count that cannot be printed')
+  return text.replace(/^\s*SELECT\s+/i, '')
+}
+
+const fetchOf = (count: string): string => `FETCH FIRST (${count}) ROWS WITH TIES`
 
 /** Equal but for places in the text. */
 export function isSame(a: unknown, b: unknown): boolean {

@@ -3,7 +3,7 @@ import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import { offsetMap } from '../../sql/parse/offsets.ts'
 import { parseStatements } from '../../sql/parse/parse.ts'
-import type { GatherPlan } from '../../sql/plan/gather/gather-plan.ts'
+import type { GatherPlan, Outside } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan, KeyValue, Plan } from '../../sql/plan/plan.ts'
 import { planStatement } from '../../sql/plan/plan-statement.ts'
 import { testCatalog } from './catalog.ts'
@@ -143,12 +143,13 @@ async function contents(client: pg.Client): Promise<string[]> {
   return rows
 }
 
-export function planOf(sql: string): Plan {
+export function planOf(sql: string, outside?: Outside): Plan {
   const stmt = parseStatements(sql)[0]!
   return planStatement(stmt, literalsOf(stmt.text), catalog, {
     searchPath: ['public'],
     tempTables: new Set(),
     paramTypes: [],
+    ...(outside === undefined ? {} : { outside }),
   })
 }
 
@@ -163,8 +164,7 @@ function literalsOf(text: string): { start: number; end: number }[] {
   }))
 }
 
-async function carryOut(shards: readonly pg.Client[], sql: string): Promise<Answer> {
-  const plan = planOf(sql)
+async function carryOut(shards: readonly pg.Client[], sql: string, plan = planOf(sql)): Promise<Answer> {
   if (plan.kind === 'refused') return { kind: 'refused', why: plan.error.message }
   if (plan.kind !== 'forward') throw new Error(`cannot carry out a plan of kind ${plan.kind}`)
   const targets = await shardsOf(shards, plan, sql)
@@ -176,7 +176,10 @@ async function carryOut(shards: readonly pg.Client[], sql: string): Promise<Answ
   const { onSeveral } = plan
   if (onSeveral.kind === 'refuse') return { kind: 'refused', why: onSeveral.error.message }
   if (onSeveral.kind === 'aggregate') return aggregated(shards, targets, onSeveral.aggregate)
-  if (onSeveral.kind === 'gather-outside') return { kind: 'refused', why: 'views are read elsewhere' }
+  if (onSeveral.kind === 'gather-outside') {
+    if (onSeveral.relations.length === 0) return carryOut(shards, sql, planOf(sql, new Map()))
+    return { kind: 'refused', why: 'what the catalog does not describe' }
+  }
   if (onSeveral.kind === 'gather') return gathered(shards, targets, onSeveral.gather)
   const answers: Answer[] = []
   for (const [i, shard] of shards.entries()) {
@@ -212,7 +215,7 @@ async function shardsOf(
       if (slot !== undefined) found.add(shardOfSlot(slot))
     }
   }
-  if (found.size > 1 && route.restrictions.length > 1) return route.spread!.message
+  if (found.size > 1 && route.spread !== undefined) return route.spread.message
   return found.size === 0 ? [1] : [...found].sort()
 }
 

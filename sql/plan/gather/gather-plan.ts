@@ -14,6 +14,7 @@ export interface GatherInput {
   /** Name for errors. */
   readonly table: string
   readonly columns: readonly Transport[]
+  readonly names: readonly string[]
 }
 
 /**

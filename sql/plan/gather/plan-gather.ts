@@ -60,7 +60,11 @@ function gatherOf(
   const part = (isRead: (item: TableItem) => boolean) => partOf(rows as string[], items, isText, isRead)
   const restrictions = restrictionsOf(a.occurrences)
   return {
-    inputs: items.map(({ relation }, i) => ({ table: relation.name, columns: inputs[i]! })),
+    inputs: items.map(({ relation, columns }, i) => ({
+      table: relation.name,
+      columns: inputs[i]!,
+      names: columns.map(({ name }) => name),
+    })),
     part: part(({ place }) => place === 'parts'),
     first: part(() => true),
     ...(restrictions?.length === 1 ? { route: keysRoute(a, restrictions) } : {}),

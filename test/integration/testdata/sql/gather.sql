@@ -86,8 +86,14 @@ SELECT name, id FROM sales ORDER BY name NULLS FIRST, id DESC LIMIT 5;
 
 SELECT name, id FROM sales ORDER BY name DESC NULLS LAST, id FETCH FIRST 14 ROWS ONLY;
 
--- refused
 SELECT item FROM sales ORDER BY item FETCH FIRST 3 ROWS WITH TIES;
+
+SELECT item FROM sales WHERE id < 30 ORDER BY item OFFSET 2 ROWS FETCH NEXT (1 + 1) ROWS WITH TIES;
+
+SELECT * FROM (SELECT code, id FROM sales ORDER BY code FETCH FIRST ROW WITH TIES) x, LATERAL (SELECT name FROM items i ORDER BY kind FETCH FIRST 2 ROWS WITH TIES) y ORDER BY 2, 3;
+
+-- params: 2::int8
+SELECT item FROM sales ORDER BY item FETCH FIRST $1 ROWS WITH TIES;
 
 SELECT id FROM sales WHERE price > 10 AND item <> 'item3' ORDER BY lower(item), id LIMIT ALL OFFSET 40;
 
@@ -136,6 +142,61 @@ SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY price), mode() WITHIN GROUP (
 SELECT bool_or(id > 5), every(id > 5), bit_and(id), array_agg(DISTINCT code ORDER BY code DESC) FROM sales;
 
 SELECT item, 1 / (count(*) - 9) FROM sales GROUP BY item;
+
+-- # by the key: each shard's groups, partitions and rows are its own
+SELECT shop, count(*), sum(price), array_agg(id ORDER BY id) FROM sales GROUP BY shop;
+
+SELECT shop, item, count(*) FROM sales GROUP BY 1, 2 HAVING count(*) > 1;
+
+SELECT DISTINCT shop, code FROM sales;
+
+SELECT DISTINCT code, shop FROM sales GROUP BY shop, code, item;
+
+SELECT shop, id, rank() OVER (PARTITION BY shop ORDER BY price DESC), sum(price) OVER (PARTITION BY shop, item) FROM sales;
+
+SELECT shop, count(*), rank() OVER (PARTITION BY shop ORDER BY count(*)) FROM sales GROUP BY shop, item;
+
+SELECT avg(n), max(total) FROM (SELECT shop, count(*) AS n, sum(price) AS total FROM sales GROUP BY shop) x;
+
+SELECT x.shop, x.n, s.id FROM (SELECT shop, count(*) AS n FROM sales GROUP BY shop) x JOIN sales s ON s.shop = x.shop WHERE s.id < 9;
+
+SELECT b.shop, count(*) FROM sales a LEFT JOIN sales b ON a.shop = b.shop AND b.id < 7 GROUP BY b.shop;
+
+SELECT DISTINCT b.shop FROM sales a LEFT JOIN sales b ON a.shop = b.shop AND b.id < 7;
+
+SELECT a.shop, count(b.id) FROM sales a LEFT JOIN sales b ON a.shop = b.shop AND b.id < 7 GROUP BY a.shop;
+
+SELECT y.shop, count(*) FROM (SELECT b.shop FROM sales a LEFT JOIN sales b ON a.shop = b.shop AND b.id < 7) y GROUP BY y.shop;
+
+SELECT count(DISTINCT shop) FROM sales GROUP BY shop;
+
+SELECT shop, sum(count(*)) OVER () FROM sales GROUP BY shop;
+
+SELECT DISTINCT count(*) FROM sales GROUP BY shop;
+
+SELECT max(n) FROM (SELECT DISTINCT code, count(*) AS n FROM sales GROUP BY shop, code) x;
+
+SELECT * FROM (SELECT shop, row_number() OVER (PARTITION BY shop ORDER BY id DESC) AS r, id FROM sales) x WHERE r = 1;
+
+-- # keys of different shards
+SELECT id FROM sales WHERE shop = 1 UNION ALL SELECT id FROM sales WHERE shop = 2;
+
+SELECT a.id, b.id FROM sales a, sales b WHERE a.shop = 1 AND b.shop = 2 AND a.item = b.item;
+
+SELECT (SELECT max(id) FROM sales WHERE shop = 4), (SELECT max(id) FROM sales WHERE shop = 7), 'x';
+
+SELECT id FROM sales WHERE shop IN (1, 2) AND item IN (SELECT item FROM sales WHERE shop IN (4, 5)) ORDER BY id;
+
+-- params: 1::int4 | 2::int4
+SELECT a.id, b.id FROM sales a, sales b WHERE a.shop = $1 AND b.shop = $2 AND a.item = b.item;
+
+-- params: 3 | 3
+SELECT a.id, b.id FROM sales a, sales b WHERE a.shop = $1 AND b.shop = $2 AND a.id = b.id;
+
+SELECT a.nothing FROM sales a, sales b WHERE a.shop = 1 AND b.shop = 2;
+
+-- refused
+SELECT a.ctid, b.id FROM sales a, sales b WHERE a.shop = 1 AND b.shop = 2;
 
 -- # windows
 SELECT id, row_number() OVER (ORDER BY price DESC), lag(id) OVER w, sum(price) OVER (w ROWS 2 PRECEDING) FROM sales
@@ -284,6 +345,12 @@ SELECT c.id, p.id FROM cheap c JOIN plain p ON p.id = c.id ORDER BY c.id DESC LI
 SELECT DISTINCT label FROM labelled ORDER BY 1;
 
 SELECT id FROM cheap ORDER BY price DESC, id LIMIT 3;
+
+SELECT * FROM per_shop ORDER BY shop;
+
+SELECT sum(total), max(n) FROM per_shop;
+
+SELECT s.id, v.n FROM per_shop v JOIN sales s ON s.id = v.shop ORDER BY 1;
 
 SELECT s.id, b.label FROM sales s LEFT JOIN items i ON i.name = s.item LEFT JOIN labels b USING (kind) WHERE s.id < 8 ORDER BY 1;
 
