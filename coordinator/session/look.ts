@@ -20,18 +20,16 @@ const KEEPS = `EXISTS (SELECT FROM pg_catalog.pg_listening_channels())
   OR EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE name NOT LIKE 'weft\\_%')
   OR EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()
     AND NOT (classid = ${CONNECTION_MARK.classid} AND objid = ${CONNECTION_MARK.objid} AND objsubid = 2))
-  OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE pronamespace = pg_catalog.pg_my_temp_schema())
-  OR EXISTS (SELECT FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
-    WHERE t.typnamespace = pg_catalog.pg_my_temp_schema() AND t.typelem = 0 AND (c.oid IS NULL OR c.relkind = 'c'))`
+  OR EXISTS (SELECT FROM pg_catalog.pg_depend
+    WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid = pg_catalog.pg_my_temp_schema())`
 
 const TEMPORARY = `(SELECT pg_catalog.json_agg(relname) FROM pg_catalog.pg_class
   WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'v', 'S', 'p'))`
 
 const CHANNELS = '(SELECT pg_catalog.json_agg(c ORDER BY c) FROM pg_catalog.pg_listening_channels() AS l(c))'
 
-/** Not the session's, but the transaction's; and what the agent sees to. */
+/** Not the session's, but the transaction's. */
 const NOT_OWN = ['transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'seed']
-  .concat(IDLE_SESSION_TIMEOUT)
   .map((name) => `'${name}'`)
   .join(', ')
 

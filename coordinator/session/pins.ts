@@ -8,6 +8,7 @@ import { refuseBySet } from '../execute/setting.ts'
 import type { ShardLine } from '../execute/shard-line.ts'
 import { changedSettings, type Found, type FoundSetting } from '../settings/found.ts'
 import { quoteLiteral } from '../settings/settings-sql.ts'
+import { IDLE_SESSION_TIMEOUT } from '../settings/time-limits.ts'
 import { Channels } from './channels.ts'
 import type { ClientSession } from './client-session.ts'
 import { lookAt, type Seen } from './look.ts'
@@ -148,7 +149,8 @@ export class Pins {
       if (refused !== undefined) throw refused
     }
     for (const { name, value } of changed) {
-      if (tx.isOpen) settings.setLocal(name, value)
+      // The look has taken the time limit from the backend: nothing tells later whether it was for the transaction only.
+      if (tx.isOpen && name !== IDLE_SESSION_TIMEOUT) settings.setLocal(name, value)
       else settings.set(name, value)
     }
     if (tx.isOpen) await this.tellOthers(line, changed)

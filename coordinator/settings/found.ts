@@ -3,6 +3,7 @@ import type { Settings } from '../../protocol/agent-link.ts'
 import { CONSISTENT_READS } from './consistent-reads.ts'
 import type { SessionSettings } from './settings.ts'
 import { assignmentsOf } from './settings-sql.ts'
+import { IDLE_SESSION_TIMEOUT } from './time-limits.ts'
 
 export interface FoundSetting {
   readonly name: string
@@ -27,8 +28,9 @@ export function changedSettings(
   const changed: FoundSetting[] = []
   for (const [name, value] of found) {
     if (name.startsWith('weft.') && name !== CONSISTENT_READS) continue
-    // The session converts: every backend has this one.
+    // The session converts, and sees to the time: every backend has these.
     if (name === 'client_encoding' && value === 'UTF8') continue
+    if (name === IDLE_SESSION_TIMEOUT && value === '0') continue
     if (value === (session.get(name) ?? unset(name, session)) || before.get(name) === value) continue
     changed.push({ name, value })
   }

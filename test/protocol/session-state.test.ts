@@ -39,6 +39,52 @@ const states: Readonly<Record<string, State>> = {
     look: 'SELECT pg_try_advisory_xact_lock(4711)',
     after: 'SELECT pg_advisory_xact_lock(4711)',
   },
+  'a shared advisory lock': {
+    make: 'SELECT pg_advisory_lock_shared(4, 12)',
+    code: 'PERFORM pg_advisory_lock_shared(4, 12)',
+    look: 'SELECT pg_try_advisory_xact_lock(4, 12)',
+    after: 'SELECT pg_advisory_xact_lock(4, 12)',
+  },
+  'another user': { make: 'SET SESSION AUTHORIZATION visitor', look: 'SELECT session_user, current_user' },
+  'a search path': { make: 'SET search_path = pg_catalog, away', look: 'SHOW search_path' },
+  'characteristics of transactions': {
+    make: 'SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, DEFERRABLE',
+    code: "PERFORM set_config('default_transaction_isolation', 'repeatable read', false)",
+    look: 'SHOW default_transaction_isolation',
+  },
+  'a time limit': { make: "SET idle_session_timeout = '1h'", look: 'SHOW idle_session_timeout' },
+  'a temporary function': {
+    make: "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 3'",
+    look: 'SELECT pg_temp.f()',
+  },
+  'a temporary procedure': {
+    make: "CREATE PROCEDURE pg_temp.p() LANGUAGE sql AS 'SELECT 3'",
+    look: 'CALL pg_temp.p()',
+  },
+  'a temporary type': {
+    make: "CREATE TYPE pg_temp.mood AS ENUM ('a')",
+    look: "SELECT 'a'::pg_temp.mood::text",
+  },
+  'a temporary domain': { make: 'CREATE DOMAIN pg_temp.d AS int', look: 'SELECT 4::pg_temp.d' },
+  'a temporary operator': {
+    make: 'CREATE OPERATOR pg_temp.### (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl)',
+    look: 'SELECT 1 OPERATOR(pg_temp.###) 2',
+  },
+  'a temporary text search configuration': {
+    make: 'CREATE TEXT SEARCH CONFIGURATION pg_temp.ts (COPY = simple)',
+    look: "SELECT to_tsvector('pg_temp.ts', 'a')::text",
+  },
+  'a held cursor': {
+    make: 'DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT 5',
+    code: "EXECUTE 'DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT 5'",
+    look: 'FETCH ABSOLUTE 1 FROM c',
+  },
+  // What code has prepared is there for code.
+  'a prepared statement': {
+    make: "DO $$ BEGIN EXECUTE 'PREPARE ps AS SELECT 6'; END $$",
+    code: "EXECUTE 'PREPARE ps AS SELECT 6'",
+    look: "DO $$ BEGIN EXECUTE 'EXECUTE ps'; END $$",
+  },
   'a channel': { make: 'LISTEN news', look: 'SELECT * FROM pg_listening_channels()' },
 }
 
@@ -62,9 +108,13 @@ async function answer(client: pg.Client, sql: string): Promise<unknown> {
     const { rows } = await client.query({ text: sql, rowMode: 'array' })
     return rows
   } catch (error) {
-    return (error as { code?: string }).code
+    const { code = '' } = error as { code?: string }
+    // A connection that had a temporary schema once keeps it, empty.
+    return NO_SUCH.has(code) ? 'not there' : code
   }
 }
+
+const NO_SUCH: ReadonlySet<string> = new Set(['3F000', '42704', '42883'])
 
 async function connected(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })

@@ -1,7 +1,7 @@
 import type { CreateDomainStmt } from '@pgsql/types'
 import { PgError } from '../../../errors/pg-error.ts'
 import type { Catalog } from '../../catalog.ts'
-import { as, type Body, kindOf, type NodeKind } from '../../parse/ast.ts'
+import { as, type Body, kindOf, type NodeKind, walk } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import type { Plan, PlanContext } from '../plan.ts'
 import { planAlterTable, planMoveAll } from './alter-table.ts'
@@ -13,7 +13,7 @@ import { planDrop } from './drop.ts'
 import { planExplain } from './explain.ts'
 import { planComment, planGrant, planSecurityLabel } from './grant.ts'
 import { atPlace, objectWords } from './objects.ts'
-import { ddl, ddlWhereItExists, refuse, refused } from './plans.ts'
+import { ddl, ddlWhereItExists, forwardHome, PINS, refuse, refused } from './plans.ts'
 import { planDeallocate, planExecute, planPrepare } from './prepared.ts'
 import {
   planCall,
@@ -77,7 +77,21 @@ function planKind(scope: Scope, kind: NodeKind): Plan {
   if (handler === undefined) {
     return refuse(statementWords(kind), `${statementWords(kind)} is not supported`)
   }
-  return handler(scope, (scope.stmt.node as unknown as Record<string, unknown>)[kind])
+  const plan = handler(scope, (scope.stmt.node as unknown as Record<string, unknown>)[kind])
+  const isShared = plan.kind === 'ddl' && plan.where === 'all' && kind !== 'CreateFunctionStmt'
+  return isShared && isOfTemporary(scope) ? forwardHome(plan.tag, { effects: PINS }) : plan
+}
+
+/** What it makes or changes is in the session's temporary schema, which other shards have not. */
+function isOfTemporary({ stmt }: Scope): boolean {
+  if (!/pg_temp/i.test(stmt.text)) return false
+  let isTemporary = false
+  walk(stmt.node, (kind, body) => {
+    const { sval, schemaname } = body as { readonly sval?: unknown; readonly schemaname?: unknown }
+    const schema = kind === 'String' ? sval : kind === 'RangeVar' ? schemaname : undefined
+    isTemporary ||= typeof schema === 'string' && schema.startsWith('pg_temp')
+  })
+  return isTemporary
 }
 
 const WORDS: { readonly [K in NodeKind]?: string } = {
