@@ -22,6 +22,8 @@ export interface Settings {
    * has compiled any under another will not do.
    */
   readonly codePath?: string | undefined
+  /** What runs under them may leave in a backend what nothing takes away: nobody gets it after its session. */
+  readonly spoils?: boolean | undefined
   /** Absent: it is about no custom settings. */
   readonly custom?: CustomNames | undefined
 }

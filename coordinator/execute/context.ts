@@ -135,6 +135,8 @@ export interface SessionState {
   readonly maySetNames: Set<string>
   /** The session has seeded random(), on a backend that it keeps. */
   seeded: boolean
+  /** Code has left what nothing takes away, on backends that it keeps. */
+  lasting: boolean
   /** Names of the session's temporary relations. */
   tempTables: ReadonlySet<string>
   /** Portals that backends have under their names: cursors of SQL, and what the client has bound. */

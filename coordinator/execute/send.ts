@@ -11,10 +11,11 @@ import {
   rewriteBindStatement,
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
-import { NO_EFFECTS } from '../../sql/code/effects.ts'
+import { EFFECT, NO_EFFECTS } from '../../sql/code/effects.ts'
 import type { PlanCommon } from '../../sql/plan/plan.ts'
 import { compiling } from '../settings/compiling-settings.ts'
 import { keeping, using } from '../settings/custom-names.ts'
+import { spoiling } from '../settings/spoiling-settings.ts'
 import type { BegunStatement } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { type Collected, Collector, ExecFailed } from './replies.ts'
@@ -53,6 +54,7 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   request.access = passesGate ? 'write' : 'read'
   request.commits = options.commits
   if (ctx.state.leaving !== NO_EFFECTS && options.asItIs !== true) keep(ctx, line)
+  if ((ctx.state.leaving & EFFECT.lasts) !== 0) request.settings = spoiling(request.settings)
   request.pin = line.kept || (line.shard === HOME && options.pins === true)
   // A backend that is kept will be there for what comes next.
   const code = ctx.tx.isOpen || request.pin ? ctx.node.catalogs.current.code : undefined

@@ -66,6 +66,7 @@ export class Pins {
     const { session } = this
     const { state, tx } = session
     if ((state.leaving & EFFECT.seeds) !== 0 && (state.leaving & EFFECT.dynamic) === 0) state.seeded = true
+    state.lasting ||= (state.leaving & EFFECT.lasts) !== 0
     state.leaving = NO_EFFECTS
     const asked = new Set([...session.settings.names(), ...this.said])
     for (const name of state.maySetNames) if (!name.endsWith(ANY_NAME)) asked.add(name)
@@ -103,7 +104,7 @@ export class Pins {
     // The backend is to be known for what was found there.
     if (session.settings.customCount > customCount) await simpleQuery(session, line, '', AS_IT_IS)
     if (line.shard === HOME) await this.channels.follow(seen.channels)
-    const needed = seen.keeps || seen.temporary.length > 0 || session.state.seeded
+    const needed = seen.keeps || seen.temporary.length > 0 || session.state.seeded || session.state.lasting
     if (!needed) await this.letGo(line, 'looked at')
     else await this.keepOn()
     return changed
@@ -185,6 +186,7 @@ export class Pins {
     if (state.kept.size === 0) return
     state.tempTables = new Set()
     state.seeded = false
+    state.lasting = false
     scopes.forget()
     for (const line of [...state.kept]) await this.letGo(line, 'unseen')
     this.close()

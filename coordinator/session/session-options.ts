@@ -43,6 +43,7 @@ export function initialState({ user, database }: SessionOptions, bound: BoundNam
     cursorsCustom: NO_CUSTOM_USE,
     maySetNames: new Set(),
     seeded: false,
+    lasting: false,
     tempTables: new Set(),
     cursors: new Map(),
     bound,

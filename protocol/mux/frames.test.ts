@@ -151,12 +151,12 @@ const samples: Readonly<Record<string, Sample>> = {
   settingsDefineWithNames: {
     kind: KIND.settingsDefine,
     body: cat(
-      ...[u32(4), Buffer.of(2), text(''), text('a.b\0a.c'), text('*'), text('')],
+      ...[u32(4), Buffer.of(6), text(''), text('a.b\0a.c'), text('*'), text('')],
       ...[text(settings.meaning), Buffer.from(settings.sql)],
     ),
-    write: (out) => link.writeSettingsDefine(out, 4, { ...settings, custom: NAMES }),
+    write: (out) => link.writeSettingsDefine(out, 4, { ...settings, custom: NAMES, spoils: true }),
     read: (body) => link.readSettingsDefine(bodyOf(body)),
-    value: { ...settings, id: 4, custom: NAMES },
+    value: { ...settings, id: 4, custom: NAMES, spoils: true },
   },
   settingsForget: {
     kind: KIND.settingsForget,

@@ -140,6 +140,7 @@ function withKind<T extends { readonly kind: string }>(body: FrameBody): T {
 
 const WITH_CODE_PATH = 1
 const WITH_NAMES = 2
+const SPOILS = 4
 
 export function writeSettingsDefine(out: FrameWriter, handle: number, settings: Settings): void {
   const { meaning = settings.sql, codePath = '', custom } = settings
@@ -152,9 +153,14 @@ export function writeSettingsDefine(out: FrameWriter, handle: number, settings: 
       texts.reduce((bytes, text) => bytes + textBytesMax(text), 5),
     )
     .u32(handle)
-    .u8((settings.codePath === undefined ? 0 : WITH_CODE_PATH) | (custom === undefined ? 0 : WITH_NAMES))
+    .u8(flagsOf(settings))
   for (const text of texts) out.text(text)
   out.endWith(Buffer.from(settings.sql))
+}
+
+function flagsOf({ codePath, custom, spoils }: Settings): number {
+  const names = custom === undefined ? 0 : WITH_NAMES
+  return (codePath === undefined ? 0 : WITH_CODE_PATH) | names | (spoils === true ? SPOILS : 0)
 }
 
 export function readSettingsDefine(body: FrameBody): Settings {
@@ -164,7 +170,8 @@ export function readSettingsDefine(body: FrameBody): Settings {
   const custom = (flags & WITH_NAMES) === 0 ? undefined : readNames(body)
   const fixed = { id, meaning: body.text(), sql: body.rest().toString() }
   const path = (flags & WITH_CODE_PATH) === 0 ? {} : { codePath }
-  return { ...fixed, ...path, ...(custom === undefined ? {} : { custom }) }
+  const spoils = (flags & SPOILS) === 0 ? {} : { spoils: true }
+  return { ...fixed, ...path, ...(custom === undefined ? {} : { custom }), ...spoils }
 }
 
 function readNames(body: FrameBody): CustomNames {

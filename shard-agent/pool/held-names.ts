@@ -12,6 +12,8 @@ const NAMES_MAX = 500
 export class HeldNames {
   private readonly names = new Set<string>()
   private hasAll = false
+  /** Something of its session is there for good, which has no name. */
+  isSpoiled = false
   /** Of what was sent last. */
   latest: Settings['custom']
 
@@ -30,7 +32,8 @@ export class HeldNames {
   }
 
   /** They are about to be sent. Of names that are put together the settings say which they were, once that has been seen. */
-  note({ custom }: Settings): void {
+  note({ custom, spoils }: Settings): void {
+    if (spoils === true) this.isSpoiled = true
     if (custom === this.latest) return
     this.latest = custom
     if (custom === undefined) return

@@ -119,7 +119,12 @@ export class Pool {
 
   private release(pool: IdentityPool, backend: Backend): void {
     if (backend.isDead) return
-    if (this.isClosing || this.downWhy !== undefined || this.outdated.has(backend)) {
+    if (
+      this.isClosing ||
+      this.downWhy !== undefined ||
+      backend.names.isSpoiled ||
+      this.outdated.has(backend)
+    ) {
       backend.close()
       return
     }

@@ -2,6 +2,7 @@ import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
 import type { Catalog } from '../catalog.ts'
 import { EFFECT, type Effects, NO_EFFECTS, STATE_EFFECTS } from '../code/effects.ts'
+import { callLeavesForGood } from '../code/lasting-state.ts'
 import { as, constantText, type NodeKind, qualified, strings, walk } from '../parse/ast.ts'
 import { isAboutSessions } from './about-sessions.ts'
 import * as fn from './functions.ts'
@@ -214,6 +215,7 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   // pg_notify changes no setting, but what taints is looked at: in a transaction it is kept back until the commit.
   if (name === 'pg_notify') t.taints = true
   if (name === 'setseed') leave(t, EFFECT.seeds)
+  if (callLeavesForGood(name)) leave(t, EFFECT.lasts)
   if (name === 'set_config')
     leave(t, constantText(call.args?.[0])?.toLowerCase() === 'seed' ? EFFECT.seeds : EFFECT.settings)
   if (fn.AGGREGATES.has(name) && !fn.ORDERLESS_AGGREGATES.has(name)) t.orderSensitive ??= `${name}()`

@@ -13,6 +13,7 @@ import {
   type Language,
   NO_EFFECTS,
 } from './effects.ts'
+import { callLeavesForGood } from './lasting-state.ts'
 
 export interface CodePiece {
   /**
@@ -111,7 +112,10 @@ export function settingNamesIn(text: string): string[] {
 
 function toKnown(piece: CodePiece, tables: PartialTables): Known {
   const { text, language } = piece
-  if (text === undefined) return { piece, words: new Set(), effects: ANY_EFFECTS }
+  if (text === undefined) {
+    const lasts = callLeavesForGood(piece.name) ? EFFECT.lasts : NO_EFFECTS
+    return { piece, words: new Set(), effects: ANY_EFFECTS | lasts }
+  }
   const words = wordsOf(text)
   const reaches = hasStatements(piece) && namesPart(text, words, tables) ? EFFECT.reaches : NO_EFFECTS
   const names = customUseIn(text) === NO_CUSTOM_USE ? NO_EFFECTS : EFFECT.names

@@ -1,6 +1,7 @@
 /** What code in the database may do to the session that runs it, as far as its text tells. PURE. */
 import { wordsOf } from '../words.ts'
 import { declaresByName } from './declarations.ts'
+import { leavesForGood } from './lasting-state.ts'
 
 /** One bit each; what cannot be known is all of them. */
 export const EFFECT = {
@@ -24,6 +25,8 @@ export const EFFECT = {
   compiles: 256,
   /** Asks for custom settings, or sets some (custom-settings.ts). */
   names: 512,
+  /** Leaves what nobody can list and nothing takes away (lasting-state.ts). */
+  lasts: 1024,
 } as const
 
 export type Effects = number
@@ -31,12 +34,14 @@ export const NO_EFFECTS: Effects = 0
 /** Of a text that nobody can look into. That it speaks of backends is not supposed: most code does not. */
 export const ANY_EFFECTS: Effects = 191
 /** No more can be known of a text. */
-export const ALL_EFFECTS: Effects = ANY_EFFECTS | EFFECT.backends | EFFECT.compiles | EFFECT.names
+export const ALL_EFFECTS: Effects =
+  ANY_EFFECTS | EFFECT.backends | EFFECT.compiles | EFFECT.names | EFFECT.lasts
 
 /** By which the catalog's queries say that a function has a search path of its own. */
 export const OWN_PATH = 'weft_own_path'
 /** Of these something is to be seen in a backend afterwards, or nobody can tell that there is nothing. */
-export const STATE_EFFECTS: Effects = EFFECT.settings | EFFECT.objects | EFFECT.seeds | EFFECT.dynamic
+export const STATE_EFFECTS: Effects =
+  EFFECT.settings | EFFECT.objects | EFFECT.seeds | EFFECT.dynamic | EFFECT.lasts
 
 /** Functions of Postgres' own. */
 const CALLS: ReadonlyMap<string, Effects> = new Map([
@@ -99,6 +104,7 @@ export function effectsOfText(language: Language, text: string, words = wordsOf(
   const isKnown = folded === 'query' || folded === 'sql' || folded === 'plpgsql'
   let effects = isKnown && !ESCAPED.test(text) ? NO_EFFECTS : ANY_EFFECTS
   for (const word of words) effects |= effectsOfCall(word)
+  if (leavesForGood(folded, text, words)) effects |= EFFECT.lasts
   if (folded === 'query') return effects
   if (folded === 'plpgsql' && !words.has(OWN_PATH) && declaresByName(text)) effects |= EFFECT.compiles
   for (const word of words) effects |= effectsOfStatement(word)

@@ -166,6 +166,54 @@ describe('what a session makes is its own', () => {
     })
   })
 
+  /** Nothing takes it away: the connection is closed after its session. */
+  const lasting: Readonly<Record<string, State>> = {
+    'a connection of dblink': {
+      make: "SELECT dblink_connect('c', current_setting('my.plain'))",
+      code: "PERFORM dblink_connect('c', current_setting('my.plain'))",
+      look: 'SELECT dblink_get_connections()',
+    },
+    'a library': {
+      make: "DO $$ BEGIN LOAD 'auto_explain'; END $$",
+      code: "LOAD 'auto_explain'",
+      look: 'SHOW auto_explain.log_nested_statements',
+    },
+    'the replication origin': {
+      make: "SELECT pg_replication_origin_session_setup('o')",
+      code: "PERFORM pg_replication_origin_session_setup('o')",
+      look: 'SELECT pg_replication_origin_session_is_setup()',
+    },
+  }
+
+  test.each(Object.keys(lasting).flatMap((name) => Object.keys(ways).map((way) => [name, way])))(
+    '%s, made by %s',
+    async (name, way) => {
+      const state = lasting[name]!
+      const { setUp = '', run } = ways[way]!(state)
+      const told: unknown[] = []
+      for (const url of [cluster.current.weftUrl, cluster.current.plainUrl]) {
+        const admin = await connected(url)
+        await admin.query('CREATE EXTENSION IF NOT EXISTS dblink')
+        await admin.query(`SELECT pg_replication_origin_create('o')
+          WHERE NOT EXISTS (SELECT FROM pg_replication_origin WHERE roname = 'o')`)
+        if (setUp !== '') await admin.query(setUp)
+        const [a, b] = [await connected(url), await connected(url)]
+        await a.query(`SET my.plain = '${cluster.current.plainUrl}'`)
+        await a.query(run)
+        const answers = [
+          await answer(b, state.look),
+          await answer(a, state.look),
+          await answer(b, state.look),
+        ]
+        await a.end()
+        for (let i = 0; i < 3; i++) answers.push(await answer(b, state.look))
+        await Promise.all([admin.end(), b.end()])
+        told.push(answers)
+      }
+      expect(told[0]).toEqual(told[1])
+    },
+  )
+
   test('a statement that fails may have taken a lock: it is the session’s', async () => {
     for (const url of [cluster.current.weftUrl, cluster.current.plainUrl]) {
       const [a, b] = [await connected(url), await connected(url)]
