@@ -276,6 +276,8 @@ export type ControlRequest =
    * the hold until they have begun.
    */
   | { readonly kind: 'release'; readonly id: number; readonly go: boolean }
+  /** Statements with `weft.begun_behind(key)` wait here, once they have begun, while that latch is shut. */
+  | { readonly kind: 'latch'; readonly key: number; readonly shut: boolean }
   /** Defaults of roles or databases have changed: who comes next gets a backend that was started afterwards. */
   | { readonly kind: 'renew' }
   /** Objects may have other columns now: the other coordinators are told (`schemaChanged`) before the answer. */

@@ -14,6 +14,7 @@ import type {
   SignalRequest,
   WaitEdge,
 } from '../protocol/agent-link.ts'
+import { LATCH_CLASS } from '../sql/plan/begun-text.ts'
 import { noFailpoints } from '../txn/failpoints.ts'
 import { parseGid } from '../txn/gid.ts'
 import type { HlcClock } from '../txn/hlc.ts'
@@ -272,6 +273,12 @@ class ShardAgent implements Agent, LinkHost {
       if (coordinatorId === undefined || link.coordinatorId === coordinatorId)
         for (const events of link.subscribers) events.signal?.(pid, verb, secret)
     }
+  }
+
+  /** As a lock of the connection that owns the shard; statements ask for it as readers do. */
+  async latch(key: number, shut: boolean): Promise<void> {
+    const verb = shut ? 'lock' : 'unlock'
+    await this.ownership.run(`SELECT pg_catalog.pg_advisory_${verb}(${LATCH_CLASS}, ${key})`)
   }
 
   private get admin(): Admin {

@@ -74,6 +74,8 @@ export interface Relation {
   readonly colocation?: number
   /** Columns of the primary key of sharded and reference tables that have one. */
   readonly primaryKey?: readonly string[]
+  /** Reference tables only: a sharded table with a foreign key to it. */
+  readonly referredBy?: string
   /** Views only: `pg_get_viewdef`. */
   readonly definition?: string
   /**

@@ -199,6 +199,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     definition,
     lockedBy,
     primaryKey,
+    referredBy,
   ] = row
   const base = {
     oid: Number(oid),
@@ -206,6 +207,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     name: name!,
     columns: columns.get(oid!) ?? [],
     ...(lockedBy == null ? {} : { lockedBy: Number(lockedBy) }),
+    ...(referredBy == null ? {} : { referredBy }),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }
   if (relkind === 'v') return { ...base, kind: 'view', definition: definition ?? '' }

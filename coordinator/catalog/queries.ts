@@ -9,7 +9,8 @@ const viewRule = `(SELECT rule.oid FROM pg_rewrite rule WHERE rule.ev_class = c.
 
 /**
  * oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition, and, where the
- * definition or the columns' defaults cannot be read now, the relation that is locked; primary key.
+ * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
+ * a sharded one that refers to it.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -19,7 +20,11 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
        CASE WHEN r.relid IS NOT NULL THEN
          (SELECT json_agg(a.attname) FROM pg_constraint p
           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.conkey)
-          WHERE p.conrelid = c.oid AND p.contype = 'p' AND NOT p.condeferrable) END
+          WHERE p.conrelid = c.oid AND p.contype = 'p' AND NOT p.condeferrable) END,
+       CASE WHEN r.kind = 'reference' THEN
+         (SELECT min(child.relname) FROM pg_constraint f JOIN pg_class child ON child.oid = f.conrelid
+          JOIN weft.relation s ON s.relid = f.conrelid AND s.kind = 'sharded'
+          WHERE f.confrelid = c.oid AND f.contype = 'f') END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid

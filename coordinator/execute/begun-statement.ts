@@ -3,6 +3,7 @@ import type { StatementRef } from '../../protocol/agent-link.ts'
 import { parse } from '../../protocol/wire/frontend-messages.ts'
 import { type BegunText, begunText } from '../../sql/plan/begun-text.ts'
 import type { Execution } from './context.ts'
+import type { ExecEnd } from './replies.ts'
 
 /** A write or COPY TO as it is sent to several shards under a cut: it tells when it has begun. */
 export interface BegunStatement extends BegunText {
@@ -14,9 +15,13 @@ const TAGS: ReadonlySet<string> = new Set(['UPDATE', 'DELETE', 'INSERT', 'COPY']
 /** By the statement as the client wrote it. */
 const known = new WeakMap<StatementRef, BegunStatement>()
 
-/** Undefined: a SELECT, whose snapshot is that of its Bind, or what looks for no rows. */
-export function begunStatement({ plan, text, ref, paramTypes }: Execution): BegunStatement | undefined {
+/** `condition`: by which it tells. Undefined: a SELECT, whose snapshot is that of its Bind, or what looks for no rows. */
+export function begunStatement(
+  { plan, text, ref, paramTypes }: Execution,
+  condition?: string,
+): BegunStatement | undefined {
   if (!TAGS.has(plan.tag)) return undefined
+  if (condition !== undefined) return withoutName(begunText(text, condition))
   const found = ref === undefined ? undefined : known.get(ref)
   if (found !== undefined) return found
   const begun = begunText(text)
@@ -27,6 +32,10 @@ export function begunStatement({ plan, text, ref, paramTypes }: Execution): Begu
   known.set(ref, statement)
   return statement
 }
+
+/** Nobody will ask for the very same again. */
+const withoutName = (begun: BegunText | undefined): BegunStatement | undefined =>
+  begun && { ...begun, ref: undefined }
 
 /** A text in place of the client's. */
 interface Replaced {
@@ -46,4 +55,9 @@ export function placedError(replaced: Replaced, error: PgError): PgError {
   if (error.fields.position === undefined) return error
   const position = replaced.positionBefore(error.fields.position)
   return new PgError({ ...error.fields, position }, { cause: error })
+}
+
+export async function placedEnd<E extends ExecEnd>(replaced: Replaced, ended: Promise<E>): Promise<E> {
+  const end = await ended
+  return end.error === undefined ? end : { ...end, error: placedError(replaced, end.error) }
 }

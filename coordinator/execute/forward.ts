@@ -4,12 +4,13 @@ import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
 import { isGathered } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { runAggregate } from './aggregate.ts'
-import { begunStatement, placedIn } from './begun-statement.ts'
+import { begunStatement, placedEnd, placedIn } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from './context.ts'
 import { runGather } from './gather.ts'
 import { mustKeepKey } from './keep-key.ts'
 import { LineFeed } from './line-feed.ts'
 import { lockAhead } from './lock-ahead.ts'
+import { Latch, onCopies } from './on-copies.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
 import { bindOnSeveral, fetchRows, type OpenPortal } from './open-portal.ts'
 import { planWithOutside, unknownOutside } from './outside.ts'
@@ -60,7 +61,7 @@ async function runOnEach(
     case 'sum':
       return runOnSeveral(ctx, exec, shards, 'counts')
     case 'first':
-      return runOnSeveral(ctx, exec, shards, 'first')
+      return runOnCopies(ctx, exec)
   }
 }
 
@@ -121,35 +122,48 @@ export async function runOnOne(
   if (!forwarder.suspended && end.tag !== '') ctx.out.hold(tagWithCount(end.tag, end.count))
 }
 
-/**
- * The same statement on several shards. `rows`: of a SELECT, concatenated; `counts`: of one that writes, summed;
- * `first`: the copies of a reference table, of which one speaks for all, after they were seen to agree.
- */
+/** The same statement on several shards. `rows`: of a SELECT, concatenated; `counts`: of one that writes, summed. */
 async function runOnSeveral(
   ctx: ExecContext,
   exec: Execution,
   shards: readonly number[],
-  speak: 'rows' | 'counts' | 'first',
+  speak: 'rows' | 'counts',
 ): Promise<void> {
   if (exec.plan.access === 'write') await ctx.needTransaction()
-  const toCopies = speak === 'first'
-  const begun = needsCut(ctx, toCopies) ? begunStatement(exec) : undefined
+  const begun = needsCut(ctx) ? begunStatement(exec) : undefined
   if (begun?.query !== undefined) {
     await ctx.needTransaction()
     await lockAhead(ctx, shards, begun.query)
   }
   const state = new ForwardState(exec.wantsRowDescription)
   state.joinsCopies = true
-  const send = (line: ShardLine, i: number) => {
-    const consumer = new RowForwarder(ctx.out, state, i === 0 || !toCopies)
+  const send = (line: ShardLine) => {
+    const consumer = new RowForwarder(ctx.out, state)
     sendAsWritten(ctx, line, exec, consumer, begun)
     return consumer.ended
   }
   const seesOneState = speak === 'rows' || begun !== undefined
-  const runs = seesOneState ? readOnShards(ctx, shards, send, toCopies) : onShards(ctx, shards, send)
+  const runs = seesOneState ? readOnShards(ctx, shards, send) : onShards(ctx, shards, send)
   const ends = await (begun === undefined ? runs : placedIn(begun, runs))
   if (state.copyOutSent) ctx.out.push(COPY_DONE)
-  ctx.out.hold(tagWithCount(ends[0]!.tag, toCopies ? agreed(ends) : total(ends)))
+  ctx.out.hold(tagWithCount(ends[0]!.tag, total(ends)))
+}
+
+/** A write to the copies of a reference table, of which one speaks for all, after they were seen to agree. */
+async function runOnCopies(ctx: ExecContext, exec: Execution): Promise<void> {
+  if (exec.plan.access === 'write') await ctx.needTransaction()
+  const begun = needsCut(ctx, true) ? begunStatement(exec) : undefined
+  const latch = begun && new Latch(ctx)
+  const behind = latch && begunStatement(exec, latch.condition)
+  const state = new ForwardState(exec.wantsRowDescription)
+  state.joinsCopies = true
+  const ends = await onCopies(ctx, latch, (line, i) => {
+    const consumer = new RowForwarder(ctx.out, state, i === 0)
+    const text = i === 0 ? begun : behind
+    sendAsWritten(ctx, line, exec, consumer, text)
+    return text === undefined ? consumer.ended : placedEnd(text, consumer.ended)
+  })
+  ctx.out.hold(tagWithCount(ends[0]!.tag, agreed(ends)))
 }
 
 /**

@@ -6,7 +6,7 @@ import { isGathered } from '../../sql/plan/gather/gather-plan.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
 import type { InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
-import { type ExecContext, type Execution, HOME } from './context.ts'
+import { type ExecContext, type Execution, HOME, shardsBesideHome } from './context.ts'
 import { judgeOnHome } from './evaluate.ts'
 import { failedOf, settleAll } from './forward.ts'
 import { overGathered, withGathered } from './gather.ts'
@@ -159,14 +159,18 @@ class CopyTarget implements Target {
   private readonly held = new Map<number, string[]>()
   /** The home shard runs the query on the same connection: its rows wait until that is over. */
   private readonly homeRows: string[] = []
+  /** Of a reference table, beside home's: they get the same rows when home has them (on-copies.ts). */
+  private readonly copies: readonly number[]
   private count = 0
 
   constructor(ctx: ExecContext, plan: InsertSelectPlan, columns: readonly string[]) {
     this.runner = new SessionRunner(ctx)
+    this.copies = plan.table.kind === 'reference' ? shardsBesideHome(ctx.node.shardCount) : []
     this.sql = `COPY ${tableSql(plan, columns)} FROM STDIN`
   }
 
   async add(shard: number, row: Row): Promise<void> {
+    if (shard !== HOME && this.copies.length > 0) return
     const text = copyLine(row)
     if (shard === HOME) {
       this.homeRows.push(text)
@@ -186,8 +190,15 @@ class CopyTarget implements Target {
   }
 
   async settle(): Promise<void> {
-    if (this.homeRows.length > 0) await this.send(HOME, this.homeRows)
+    const rows = this.homeRows.splice(0)
+    if (rows.length > 0) await this.send(HOME, [...rows])
+    if (this.copies.length > 0) await this.end()
+    for (const shard of this.copies) if (rows.length > 0) await this.send(shard, [...rows])
     for (const [shard, rows] of this.held) if (rows.length > 0) await this.send(shard, rows)
+    await this.end()
+  }
+
+  private async end(): Promise<void> {
     const ends = await asOfInsert(() => settleAll([...this.streams.values()].map((stream) => stream.end())))
     this.streams.clear()
     this.count += ends.reduce((sum, end) => sum + end.rows, 0)
@@ -252,13 +263,15 @@ class InsertTarget implements Target {
     this.state = new ForwardState(exec.wantsRowDescription)
   }
 
+  /** Copies of a reference table get theirs when home has all. */
   add(shard: number, row: Row): void | Promise<void> {
     const rows = this.rows.get(shard) ?? []
     this.rows.set(shard, rows)
     rows.push(row)
     if (this.updates) {
       if (rows.length > UPDATED_ROWS_MAX) throw weftError('not_supported', TOO_MANY)
-    } else if (rows.length >= BATCH_ROWS && shard !== HOME) return this.send(shard, rows)
+    } else if (rows.length >= BATCH_ROWS && shard !== HOME && this.plan.table.kind !== 'reference')
+      return this.send(shard, rows)
   }
 
   private async send(shard: number, rows: Row[]): Promise<void> {

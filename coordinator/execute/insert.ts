@@ -1,10 +1,11 @@
-import type { Rewritten } from '../../sql/plan/edited-text.ts'
+import { BEGUN } from '../../sql/plan/begun-text.ts'
 import { buildInsert, type SplicedValues } from '../../sql/plan/insert-text.ts'
 import type { InsertPlan, InsertRow } from '../../sql/plan/plan.ts'
-import { placedError } from './begun-statement.ts'
-import type { ExecContext, Execution } from './context.ts'
+import { placedEnd } from './begun-statement.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
 import { evaluateExpressions, evaluateFills } from './evaluate.ts'
 import { agreed, runOnOne, settleAll, total } from './forward.ts'
+import { Latch, onCopies } from './on-copies.ts'
 import { needsCut, readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, tagWithCount } from './replies.ts'
 import { inOrder, RowKeeper } from './returned-rows.ts'
@@ -104,16 +105,21 @@ async function insertGroups(
   const state = new ForwardState(exec.wantsRowDescription)
   const toCopies = plan.table.kind === 'reference'
   const begins = plan.looks && groups.size > 1 && needsCut(ctx, toCopies)
+  const latch = begins && toCopies ? new Latch(ctx) : undefined
   const keepers: RowKeeper[] = []
   const send = (line: ShardLine): Promise<ExecEnd> => {
     const keeper = new RowKeeper(ctx.out, state)
     keepers.push(keeper)
-    const text = buildInsert(plan, exec.text, groups.get(line.shard)!, values, begins)
+    const condition = line.shard === HOME || latch === undefined ? BEGUN : latch.condition
+    const indexes = groups.get(line.shard)!
+    const text = buildInsert(plan, exec.text, indexes, values, begins ? condition : undefined)
     sendRewritten(ctx, line, exec, text.sql, text.params, keeper, exec.bind?.resultFormats, begins)
     return placedEnd(text, keeper.ended)
   }
   const shards = [...groups.keys()]
-  const ends = begins ? await readOnShards(ctx, shards, send, toCopies) : await insertOn(ctx, shards, send)
+  const ends = toCopies
+    ? await onCopies(ctx, latch, send)
+    : await (begins ? readOnShards(ctx, shards, send) : insertOn(ctx, shards, send))
   const parts = [...groups.values()].map((indexes, i) => ({ indexes, rows: keepers[i]!.rows }))
   for (const row of inOrder(toCopies ? parts.slice(0, 1) : parts)) ctx.out.push(row)
   ctx.out.hold(tagWithCount(ends[0]!.tag, toCopies ? agreed(ends) : total(ends)))
@@ -129,9 +135,4 @@ async function insertOn(
   const ends = await settleAll(lines.map((line) => endOfWrite(ctx, line, send(line))))
   for (const [i, end] of ends.entries()) settle(ctx, lines[i]!, end)
   return ends
-}
-
-async function placedEnd(text: Rewritten, ended: Promise<ExecEnd>): Promise<ExecEnd> {
-  const end = await ended
-  return end.error === undefined ? end : { ...end, error: placedError(text, end.error) }
 }

@@ -25,6 +25,7 @@ export interface LinkHost extends SessionHost {
   waits(now: boolean): Promise<readonly WaitEdge[]>
   clientSessions(view: SessionView | undefined): Promise<readonly ClientSessionInfo[]>
   signal(request: SignalRequest): void
+  latch(key: number, shut: boolean): Promise<void>
   /** What a new subscriber has missed. */
   welcome(events: LinkEvents): void
   linkClosed(link: DirectLink): void
@@ -43,6 +44,8 @@ export class DirectLink implements AgentLink {
   private readonly closing = new Set<PooledSession>()
   /** Of one connection: cuts of an earlier one are over with it. */
   private readonly name: string
+  /** Latches of its coordinator's. */
+  private readonly shut = new Set<number>()
   private isClosed = false
 
   constructor(host: LinkHost, coordinatorId: string) {
@@ -109,6 +112,9 @@ export class DirectLink implements AgentLink {
       case 'unfence':
         await versions.unfence(request.token, request.committed)
         return { kind: 'ok' }
+      case 'latch':
+        await this.latch(request.key, request.shut)
+        return { kind: 'ok' }
       case 'renew':
         this.host.pool.renew()
         return { kind: 'ok' }
@@ -130,6 +136,12 @@ export class DirectLink implements AgentLink {
       default:
         return assertNever(request)
     }
+  }
+
+  private latch(key: number, shut: boolean): Promise<void> {
+    if (shut) this.shut.add(key)
+    else if (!this.shut.delete(key)) return Promise.resolve()
+    return this.host.latch(key, shut)
   }
 
   private cut(request: Extract<ControlRequest, { kind: 'cut' }>): Promise<ControlReply> {
@@ -178,6 +190,8 @@ export class DirectLink implements AgentLink {
       this.isClosed = true
       this.host.gate.ownerGone(this.name)
       for (const session of [...this.open_.values()]) session.close()
+      // Without the connection that has them they are open.
+      for (const key of [...this.shut]) this.latch(key, false).catch(() => {})
       this.host.linkClosed(this)
     }
     return Promise.resolve()

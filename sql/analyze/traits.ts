@@ -32,6 +32,8 @@ export interface Traits {
   /** The names after OF; undefined: all tables. Only with `locksRows`. */
   locked: string[] | undefined
   skipsLocked: boolean
+  /** FOR UPDATE, with which the locks of foreign keys' checks conflict. */
+  locksKeys: boolean
   modifies: boolean
   pins: boolean
   mayUnpin: boolean
@@ -69,6 +71,7 @@ export function noTraits(): Traits {
     locksRows: false,
     locked: [],
     skipsLocked: false,
+    locksKeys: false,
     modifies: false,
     pins: false,
     mayUnpin: false,
@@ -166,8 +169,9 @@ function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
   }
 }
 
-function noteLocks(t: Traits, { lockedRels, waitPolicy }: Pg.LockingClause): void {
+function noteLocks(t: Traits, { lockedRels, strength, waitPolicy }: Pg.LockingClause): void {
   t.locksRows = true
+  t.locksKeys ||= strength === 'LCS_FORUPDATE'
   t.skipsLocked ||= waitPolicy === 'LockWaitSkip'
   const names = (lockedRels ?? []).map((node) => as(node, 'RangeVar')?.relname ?? '')
   t.locked = names.length === 0 ? undefined : t.locked?.concat(names)

@@ -1,4 +1,4 @@
-import { BEGUN_CODE } from '../plan/begun-text.ts'
+import { BEGUN_CODE, LATCH_CLASS } from '../plan/begun-text.ts'
 import { mapFunctions } from './map-functions.ts'
 import { sequenceFunctions } from './sequence-functions.ts'
 import { sessionFunctions, sessionPid } from './session-functions.ts'
@@ -6,7 +6,7 @@ import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 5
+export const INSTALL_VERSION = 6
 
 export interface InstallOptions {
   readonly shard: number
@@ -74,6 +74,18 @@ LANGUAGE plpgsql VOLATILE PARALLEL SAFE COST 1 AS $weft$
 BEGIN
   RAISE INFO USING MESSAGE = 'begun', ERRCODE = '${BEGUN_CODE}';
   RETURN true;
+END $weft$;
+-- The same, and then it waits until the agent opens the latch. What the block has locked goes with it, however it ends.
+CREATE OR REPLACE FUNCTION weft.begun_behind(latch int) RETURNS bool
+LANGUAGE plpgsql VOLATILE COST 1 SET lock_timeout = 0 AS $weft$
+BEGIN
+  RAISE INFO USING MESSAGE = 'begun', ERRCODE = '${BEGUN_CODE}';
+  BEGIN
+    PERFORM pg_catalog.pg_advisory_xact_lock_shared(${LATCH_CLASS}, latch);
+    RAISE EXCEPTION USING ERRCODE = '${BEGUN_CODE}';
+  EXCEPTION WHEN SQLSTATE '${BEGUN_CODE}' THEN
+    RETURN true;
+  END;
 END $weft$;`
 
 /** A database that was another shard before is refused: serving it under a new number would misplace every row. */
@@ -129,7 +141,7 @@ const grants = `
 GRANT USAGE ON SCHEMA weft TO PUBLIC;
 GRANT SELECT ON weft.installed, weft.agent TO PUBLIC;
 GRANT INSERT ON weft.ssi_probe TO PUBLIC;
-GRANT EXECUTE ON FUNCTION weft.begun() TO PUBLIC;`
+GRANT EXECUTE ON FUNCTION weft.begun(), weft.begun_behind(int) TO PUBLIC;`
 
 const homeGrants = `
 GRANT SELECT ON weft.meta, weft.slots, weft.relation, weft.waiting, weft.shards, weft.tables, weft.transactions TO PUBLIC;`

@@ -13,6 +13,11 @@ export const BEGUN_CODE = '01WFT'
 /** The condition. */
 export const BEGUN = '(SELECT weft.begun())'
 
+/** Of the advisory lock that is a latch. */
+export const LATCH_CLASS = 0x7765666c
+/** The condition of a statement that waits, when it has begun, until a latch is open. */
+export const begunBehind = (latch: number): string => `(SELECT weft.begun_behind(${latch}))`
+
 interface Splice {
   /** UTF-16 offset in the text as it was. */
   readonly at: number
@@ -27,15 +32,24 @@ export interface BegunText {
   positionBefore(position: number): number
 }
 
-/** Undefined: not an UPDATE, DELETE, INSERT … SELECT or COPY (query). Only for text that the grammar has accepted. */
-export function begunText(text: string): BegunText | undefined {
+/**
+ * `condition`: how it tells. Undefined: not an UPDATE, DELETE, INSERT … SELECT or COPY (query). Only for text that the
+ * grammar has accepted.
+ */
+export function begunText(text: string, condition = BEGUN): BegunText | undefined {
   const tokens = outermost(text, 0)
   if (tokens[0]?.word === 'COPY') return begunCopy(text, tokens)
   const verb = tokens.findIndex((t, i) => VERBS.has(t.word) && !isName(tokens, i))
   if (verb < 0) return undefined
   const isInsert = tokens[verb]!.word === 'INSERT'
   const splices = isInsert ? insertSplices(text, tokens.slice(verb)) : whereSplices(tokens.slice(verb), TAILS)
-  return splices && spliced(text, splices)
+  return (
+    splices &&
+    spliced(
+      text,
+      splices.map(({ at, put }) => ({ at, put: put.replace(BEGUN, condition) })),
+    )
+  )
 }
 
 function begunCopy(text: string, [, open, close]: readonly TextToken[]): BegunText | undefined {

@@ -1,4 +1,3 @@
-import { BEGUN } from './begun-text.ts'
 import { type Edit, edited, type Piece, type Rewritten, rewritten } from './edited-text.ts'
 import type { InsertPlan, InsertRow } from './plan.ts'
 import { quoteName, quoteText } from './text-scan.ts'
@@ -13,19 +12,19 @@ export interface SplicedValues {
 
 /**
  * The statement with some of its rows only, and with the values spliced in. `begins`: the first of them tells when the
- * statement has begun, where it can (`InsertRow.begins`).
+ * statement has begun, by that condition, where it can (`InsertRow.begins`).
  */
 export function buildInsert(
   plan: InsertPlan,
   sql: string,
   rowIndexes: readonly number[],
   values: SplicedValues,
-  begins = false,
+  begins?: string,
 ): Rewritten {
   const pieces = headPieces(plan, sql)
   for (const [i, index] of rowIndexes.entries()) {
     if (i > 0) pieces.push(COMMA)
-    pieces.push(...rowPieces(plan, sql, index, values, begins && i === 0))
+    pieces.push(...rowPieces(plan, sql, index, values, i === 0 ? begins : undefined))
   }
   pieces.push(...edited(sql, plan.tailStart, sql.length, []))
   return rewritten(sql, pieces)
@@ -54,13 +53,13 @@ function rowPieces(
   sql: string,
   index: number,
   values: SplicedValues,
-  begins: boolean,
+  begins: string | undefined,
 ): Piece[] {
   const row = plan.rows[index]!
   const fills = values.fills[index] ?? []
   const key = values.keys[index]
   const edits: Edit[] = []
-  const [before, after] = begins ? beginEdits(row) : []
+  const [before, after] = begins === undefined ? [] : beginEdits(row, begins)
   if (before !== undefined) edits.push(before)
   const { source } = row.key
   if (source.kind === 'expression' && key !== undefined) {
@@ -76,12 +75,12 @@ function rowPieces(
 }
 
 /** Around one of the row's values: evaluated before the row is inserted, which may have to wait for others. */
-function beginEdits({ begins }: InsertRow): readonly Edit[] {
+function beginEdits({ begins }: InsertRow, condition: string): readonly Edit[] {
   if (begins === undefined) return []
   const { start, end, castTo } = begins
   const cast = castTo === undefined ? '' : `::${castTo}`
   return [
-    { start, end: start, text: `CASE WHEN ${BEGUN} THEN (` },
+    { start, end: start, text: `CASE WHEN ${condition} THEN (` },
     { start: end, end, text: `)${cast} END` },
   ]
 }

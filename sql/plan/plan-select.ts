@@ -1,5 +1,6 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
+import type { Relation } from '../catalog.ts'
 import { planAggregate } from './aggregate.ts'
 import { isGathered } from './gather/gather-plan.ts'
 import { planGather } from './gather/plan-gather.ts'
@@ -60,15 +61,17 @@ function canRunAnywhere(a: Analysis): boolean {
 
 /**
  * Home's copy is the one on which row locks of a reference table meet; a query that runs where sharded rows are would
- * lock another. SKIP LOCKED would skip other rows on other copies.
+ * lock another. Which rows SKIP LOCKED has skipped there, the other copies cannot tell.
  */
 function lockError(a: Analysis): PgError | undefined {
   const table = a.lockedReferences[0]
   if (table === undefined || a.catalog.shardCount === 1) return undefined
-  if (a.traits.skipsLocked) {
+  const referred = referredLock(a)
+  if (referred !== undefined && a.traits.skipsLocked) {
     return unsupported(
-      `SKIP LOCKED on reference table "${table.name}" is not supported: each copy would skip rows of its own`,
-      'Use a sharded or a local table for a queue, or leave SKIP LOCKED out.',
+      `FOR UPDATE SKIP LOCKED on reference table "${referred.name}" is not supported: sharded table ` +
+        `"${referred.referredBy}" refers to it, and checks its rows on every shard`,
+      'Lock the rows FOR NO KEY UPDATE SKIP LOCKED, or leave SKIP LOCKED out.',
     )
   }
   const sharded = a.occurrences[0]?.relation
@@ -81,10 +84,17 @@ function lockError(a: Analysis): PgError | undefined {
   )
 }
 
-/** The same rows are to be locked on every copy: for children that refer to them, and writes, on any shard. */
+/** A reference table whose locked rows the checks of foreign keys must find locked, on any shard. */
+function referredLock(a: Analysis): Relation | undefined {
+  return a.traits.locksKeys
+    ? a.lockedReferences.find(({ referredBy }) => referredBy !== undefined)
+    : undefined
+}
+
+/** The same rows are to be locked on every copy. Whoever writes to them, or locks them, meets the lock on home's. */
 function locksCopies(a: Analysis): boolean {
   const { user, home, random, writes } = a.traits
-  if (a.lockedReferences.length === 0 || a.locals.length > 0 || writes) return false
+  if (referredLock(a) === undefined || a.locals.length > 0 || writes) return false
   return (user ?? home ?? random) === undefined
 }
 

@@ -28,6 +28,10 @@ beforeAll(async () => {
       ${isWeft ? "WITH (shard_key = 'id')" : ''}`)
     await holder.query("INSERT INTO lands VALUES ('de', 1), ('fr', 2)")
     await holder.query(
+      `CREATE TABLE tasks (code text PRIMARY KEY, n int) ${isWeft ? 'WITH (reference = true)' : ''}`,
+    )
+    await holder.query("INSERT INTO tasks VALUES ('de', 1), ('fr', 2)")
+    await holder.query(
       "INSERT INTO towns SELECT n, 'fr' FROM generate_series(1, 20) n".replace(
         'SELECT n',
         'SELECT n::bigint',
@@ -127,7 +131,53 @@ test('with a parameter, prepared', async () => {
 })
 
 test.each([
-  ['SELECT * FROM lands FOR UPDATE SKIP LOCKED', 'SKIP LOCKED on reference table "lands"'],
+  ['FOR NO KEY UPDATE SKIP LOCKED', 'lands', ['fr']],
+  ['FOR SHARE SKIP LOCKED', 'lands', ['fr']],
+  ['FOR KEY SHARE SKIP LOCKED', 'lands', ['de', 'fr']],
+  ['FOR UPDATE SKIP LOCKED', 'tasks', ['fr']],
+  ['FOR UPDATE OF t SKIP LOCKED', 'tasks t', ['fr']],
+])('%s on %s: what is free', async (clause, from, expected) => {
+  const [table] = from.split(' ')
+  for (const { holder, other } of worlds) {
+    await holder.query(`BEGIN; UPDATE ${table} SET n = n WHERE code = 'de'`)
+    const free = `SELECT code FROM ${from} ORDER BY code ${clause}`
+    for (const before of ['', 'BEGIN']) {
+      await other.query(before)
+      expect((await other.query(free)).rows.map(({ code }) => code)).toEqual(expected)
+    }
+    await expect(
+      holder.query(`SELECT FROM ${table} WHERE code = 'fr' FOR UPDATE NOWAIT`),
+    ).rejects.toMatchObject({
+      code: '55P03',
+    })
+    await Promise.all([holder.query('ROLLBACK'), other.query('ROLLBACK')])
+  }
+})
+
+test('a queue: each takes what is free, and removes it', async () => {
+  for (const { holder, other } of worlds) {
+    await holder.query("INSERT INTO tasks SELECT 'job ' || n, n FROM generate_series(1, 6) n")
+    const take = {
+      text: `SELECT code FROM tasks WHERE code LIKE $1 ORDER BY code LIMIT 2 FOR UPDATE SKIP LOCKED`,
+      values: ['job %'],
+    }
+    const taken: string[] = []
+    for (const session of [holder, other]) {
+      await session.query('BEGIN')
+      const codes = (await session.query<{ code: string }>(take)).rows.map(({ code }) => code)
+      taken.push(...codes)
+      await session.query('DELETE FROM tasks WHERE code = ANY ($1)', [codes])
+    }
+    expect(taken).toEqual(['job 1', 'job 2', 'job 3', 'job 4'])
+    await Promise.all([other.query('COMMIT'), holder.query('COMMIT')])
+    expect((await other.query("DELETE FROM tasks WHERE code LIKE 'job %' RETURNING code")).rows).toHaveLength(
+      2,
+    )
+  }
+})
+
+test.each([
+  ['SELECT * FROM lands FOR UPDATE SKIP LOCKED', 'sharded table "towns" refers to it'],
   ['SELECT * FROM towns JOIN lands ON land = code WHERE id = 1 FOR UPDATE', 'one copy only would be locked'],
   [
     'SELECT * FROM towns JOIN lands l ON land = code WHERE id = 1 FOR SHARE OF l',

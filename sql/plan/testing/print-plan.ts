@@ -1,3 +1,4 @@
+import { BEGUN } from '../begun-text.ts'
 import { isGathered } from '../gather/gather-plan.ts'
 import { buildInsert } from '../insert-text.ts'
 import type { ForwardPlan, InsertPlan, KeyRestriction, KeyValue, Plan, Route } from '../plan.ts'
@@ -125,7 +126,7 @@ function builtLines(plan: InsertPlan, text: string): string[] {
   const all = plan.rows.map((_, row) => row)
   const groups = all.length > 1 ? [all, all.slice(-1)] : [all]
   return groups.map((rows) => {
-    const { sql, params } = buildInsert(plan, text, rows, values, plan.looks)
+    const { sql, params } = buildInsert(plan, text, rows, values, plan.looks ? BEGUN : undefined)
     return `built: ${sql}${params.length > 0 ? ` [${params.join(',')}]` : ''}`
   })
 }

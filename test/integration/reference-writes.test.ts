@@ -1,0 +1,134 @@
+import type pg from 'pg'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { useTestCluster } from '../helpers/cluster.ts'
+import { connectTo } from '../helpers/postgres.ts'
+
+/** Writes to a reference table wait on home's copy, as on the one table of plain Postgres, and nowhere else. */
+
+const cluster = useTestCluster()
+const clients: pg.Client[] = []
+let holder: pg.Client
+let writer: pg.Client
+/** Past Weft. */
+let copies: pg.Client[]
+
+async function connect(url: string): Promise<pg.Client> {
+  const client = await connectTo(url)
+  clients.push(client)
+  return client
+}
+
+beforeAll(async () => {
+  const { weftUrl, weft } = cluster.current
+  ;[holder, writer] = (await Promise.all([connect(weftUrl), connect(weftUrl)])) as [pg.Client, pg.Client]
+  await holder.query('CREATE TABLE stock (id int PRIMARY KEY, n int) WITH (reference = true)')
+  await holder.query('CREATE INDEX stock_up ON stock (id, n)')
+  await holder.query('CREATE INDEX stock_down ON stock (id DESC, n)')
+  copies = await Promise.all(weft.shards.map(({ url }) => connect(url)))
+})
+
+/** The rows lie in another order on each copy: so they are locked, where each would go ahead by itself. */
+beforeEach(async () => {
+  // A test that failed may have left it open.
+  await holder.query('ROLLBACK')
+  await holder.query('DELETE FROM stock')
+  await holder.query('INSERT INTO stock SELECT n, 0 FROM generate_series(1, 9) n')
+  for (const [i, copy] of copies.entries())
+    await copy.query(`CLUSTER stock USING stock_${i % 2 === 0 ? 'up' : 'down'}`)
+})
+afterAll(() => Promise.all(clients.map((client) => client.end())))
+
+async function untilWaiting(): Promise<void> {
+  const waiting = "SELECT FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+  await expect.poll(async () => (await copies[0]!.query(waiting)).rowCount).toBeGreaterThan(0)
+}
+
+/** What nobody has locked on that copy. */
+async function freeRows(copy: pg.Client): Promise<number[]> {
+  const { rows } = await copy.query<{ id: number }>('SELECT id FROM stock ORDER BY id FOR UPDATE SKIP LOCKED')
+  return rows.map(({ id }) => id)
+}
+
+async function contents(): Promise<unknown[]> {
+  return Promise.all(copies.map(async (copy) => (await copy.query('SELECT * FROM stock ORDER BY id')).rows))
+}
+
+const ALL = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+const SELECTED = 'INSERT INTO stock SELECT n, 7 FROM generate_series(1, 9) n'
+
+test.each([
+  ['UPDATE stock SET n = n + 1', undefined, []],
+  ['UPDATE stock SET n = n + $1 WHERE id > $2', [1, 0], []],
+  ['UPDATE stock SET n = (SELECT max(n) FROM stock) + 1 RETURNING id', undefined, []],
+  ['DELETE FROM stock', undefined, []],
+  ['DELETE FROM stock WHERE id = ANY ($1)', [ALL], []],
+  ['INSERT INTO stock VALUES (1, 7), (5, 7), (9, 7) ON CONFLICT (id) DO UPDATE SET n = 7', undefined, []],
+  [
+    'INSERT INTO stock VALUES (9, (SELECT 7)), (5, 7), (1, 7) ON CONFLICT (id) DO UPDATE SET n = 7',
+    undefined,
+    [],
+  ],
+  [`${SELECTED} ON CONFLICT (id) DO UPDATE SET n = 7`, undefined, []],
+  ['UPDATE stock SET n = 1', undefined, ['BEGIN']],
+  ['UPDATE stock SET n = 1', undefined, ['BEGIN', 'SAVEPOINT s']],
+  ['SELECT * FROM stock ORDER BY id FOR UPDATE', undefined, ['BEGIN']],
+])('waits on home only: %s %j %j', async (sql, values, before) => {
+  await holder.query('BEGIN')
+  await holder.query('UPDATE stock SET n = 5 WHERE id = 5')
+  for (const statement of before) await writer.query(statement)
+  const written = writer.query(sql, values as unknown[] | undefined)
+  await untilWaiting()
+  for (const copy of copies.slice(1)) expect(await freeRows(copy)).toEqual(ALL.filter((id) => id !== 5))
+  await holder.query('COMMIT')
+  await written
+  if (before.length > 0) await writer.query('COMMIT')
+  const [home, ...others] = await contents()
+  for (const other of others) expect(other).toEqual(home)
+})
+
+test('a key that is being inserted: the second waits on home, and is told', async () => {
+  await holder.query('BEGIN')
+  await holder.query('INSERT INTO stock VALUES (10, 1)')
+  const second = writer.query('INSERT INTO stock VALUES (11, 2), (10, 2)')
+  const told = expect(second).rejects.toMatchObject({ code: '23505' })
+  await untilWaiting()
+  for (const copy of copies.slice(1)) {
+    await copy.query('BEGIN; INSERT INTO stock VALUES (11, 0); ROLLBACK')
+  }
+  await holder.query('COMMIT')
+  await told
+})
+
+test('what fails on home runs nowhere else, and leaves the session usable', async () => {
+  await holder.query('BEGIN')
+  await holder.query('UPDATE stock SET n = 5 WHERE id = 5')
+  await writer.query("SET lock_timeout = '50ms'")
+  await expect(writer.query('UPDATE stock SET n = n + 1')).rejects.toMatchObject({ code: '55P03' })
+  await writer.query('RESET lock_timeout')
+  await writer.query("SET statement_timeout = '200ms'")
+  await expect(writer.query('DELETE FROM stock')).rejects.toMatchObject({ code: '57014' })
+  await writer.query('RESET statement_timeout')
+  await holder.query('COMMIT')
+  await expect(writer.query('UPDATE stock SET n = 1 / (n - 5)')).rejects.toMatchObject({ code: '22012' })
+  expect((await writer.query('UPDATE stock SET n = n + 1 WHERE id = 5 RETURNING n')).rows).toEqual([{ n: 6 }])
+  const latches = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid >= 65536 AND objsubid = 2"
+  for (const copy of copies) expect((await copy.query(latches)).rowCount).toBe(0)
+})
+
+test('sessions that change the same row all at once: none is ended by a deadlock between copies', async () => {
+  const sessions = await Promise.all([1, 2, 3, 4].map(() => connect(cluster.current.weftUrl)))
+  const upsert = (id: number) =>
+    `INSERT INTO stock VALUES (${id}, 1) ON CONFLICT (id) DO UPDATE SET n = stock.n + 1`
+  await Promise.all(
+    sessions.map(async (session) => {
+      for (let round = 0; round < 5; round++) {
+        await session.query('UPDATE stock SET n = n + 1 WHERE id = $1', [5])
+        await session.query(upsert(100 + round))
+        await session.query('BEGIN; UPDATE stock SET n = n + 1 WHERE id = 5; COMMIT')
+      }
+    }),
+  )
+  const [home, ...others] = (await contents()) as { id: number; n: number }[][]
+  for (const other of others) expect(other).toEqual(home)
+  expect(home!.filter(({ id }) => id === 5 || id >= 100).map(({ n }) => n)).toEqual([40, 4, 4, 4, 4, 4])
+})
