@@ -47,6 +47,8 @@ export class KnownSessions {
         return JSON.stringify(preparedRows(this.session))
       case 'pg_cursors':
         return JSON.stringify(await cursorRows(this.session, exec))
+      case 'transactions':
+        return JSON.stringify(await this.openOnHome())
       case 'pg_locks':
         return JSON.stringify((await this.sessionsOn(this.home, known)).flatMap(({ rows }) => rows))
     }
@@ -106,6 +108,16 @@ export class KnownSessions {
         ? reply.edges.map(({ waiter, blocker }) => [waiter.sessionId, blocker.sessionId] as const)
         : [],
     )
+  }
+
+  /** What Postgres shows of those that have a backend of the home shard. */
+  private async openOnHome(): Promise<readonly Row[]> {
+    const home = await this.sessionsOn(this.home, 'pg_stat_activity')
+    const rights = await this.rights(home)
+    return home.flatMap((info) => {
+      const mayLook = rights.get(info.user)?.look === true
+      return info.rows.map((row) => (mayLook ? row : { ...row, query: '<insufficient privilege>' }))
+    })
   }
 
   private async activity(text: string): Promise<readonly Row[]> {

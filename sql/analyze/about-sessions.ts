@@ -8,6 +8,7 @@ const NAMES: ReadonlySet<string> = new Set([
     'pg_isolation_test_session_is_blocked',
     'pg_stat_activity',
     'pg_locks',
+    'transactions',
     'pg_prepared_statements',
     'pg_cursors',
   ],

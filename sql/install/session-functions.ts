@@ -80,6 +80,18 @@ LANGUAGE sql VOLATILE STRICT AS $weft$
     OR pid IN (SELECT a.pid FROM pg_catalog.pg_stat_activity a WHERE a.backend_type <> 'client backend')
 $weft$;`
 
+/** The view, with sessions' pids. `seen`: rows of pg_stat_activity, of sessions that have a backend of the home shard. */
+const transactions = `
+CREATE OR REPLACE FUNCTION weft.transactions(seen jsonb) RETURNS SETOF weft.transactions
+LANGUAGE sql VOLATILE STRICT AS $weft$
+  SELECT * FROM weft.transactions WHERE state = 'prepared'
+  UNION ALL
+  SELECT NULL, NULL, a.usename, NULL, a.state, a.xact_start, a.pid, age(a.backend_xmin)::bigint, a.query
+  FROM jsonb_populate_recordset(NULL::pg_catalog.pg_stat_activity, seen) a
+  WHERE a.xact_start < clock_timestamp() - interval '1 second'
+  ORDER BY 4 NULLS LAST, 6
+$weft$;`
+
 /** `seen`: what the session has, which backends have only in part, under names of Weft's, or of others. */
 const lists = `
 CREATE OR REPLACE FUNCTION weft.pg_prepared_statements(seen jsonb) RETURNS SETOF pg_catalog.pg_prepared_statements
@@ -92,8 +104,8 @@ LANGUAGE sql VOLATILE STRICT AS $weft$
   SELECT c.* FROM jsonb_array_elements(seen) s, LATERAL jsonb_populate_record(NULL::pg_catalog.pg_cursors, s) c
 $weft$;`
 
-export const sessionFunctions = `${signals + waits + views + lists}
+export const sessionFunctions = `${signals + waits + views + transactions + lists}
 GRANT EXECUTE ON FUNCTION weft.signal(int, text, jsonb), weft.pg_cancel_backend(int, jsonb),
   weft.pg_terminate_backend(int, jsonb), weft.pg_terminate_backend(int, bigint, jsonb), weft.pg_blocking_pids(int, jsonb),
   weft.pg_isolation_test_session_is_blocked(int, int[], jsonb), weft.pg_stat_activity(jsonb), weft.pg_locks(jsonb),
-  weft.pg_prepared_statements(jsonb), weft.pg_cursors(jsonb) TO PUBLIC;`
+  weft.transactions(jsonb), weft.pg_prepared_statements(jsonb), weft.pg_cursors(jsonb) TO PUBLIC;`

@@ -6,5 +6,6 @@ export type Known =
   | 'waits'
   | 'pg_stat_activity'
   | 'pg_locks'
+  | 'transactions'
   | 'pg_prepared_statements'
   | 'pg_cursors'

@@ -31,8 +31,10 @@ const VIEWS: Readonly<Record<string, Known>> = {
   PG_PREPARED_STATEMENTS: 'pg_prepared_statements',
   PG_CURSORS: 'pg_cursors',
 }
+/** Of schema weft: its pids are those of sessions too. */
+const OWN_VIEWS: Readonly<Record<string, Known>> = { TRANSACTIONS: 'transactions' }
 const MENTIONED =
-  /pg_(?:backend_pid|cancel_backend|terminate_backend|blocking_pids|isolation_test_session_is_blocked|safe_snapshot_blocking_pids|stat_activity|locks|prepared_statements|cursors)|currval|lastval/i
+  /transactions|pg_(?:backend_pid|cancel_backend|terminate_backend|blocking_pids|isolation_test_session_is_blocked|safe_snapshot_blocking_pids|stat_activity|locks|prepared_statements|cursors)|currval|lastval/i
 
 const KINDS: ReadonlySet<string> = new Set([
   'SelectStmt',
@@ -88,6 +90,13 @@ function isBuiltIn(schema: string | undefined): boolean {
   return schema === undefined || schema === 'pg_catalog'
 }
 
+const NO_VIEWS: Readonly<Record<string, Known>> = {}
+
+function viewsOf(schema: string | undefined): Readonly<Record<string, Known>> {
+  if (schema === 'weft') return OWN_VIEWS
+  return isBuiltIn(schema) ? VIEWS : NO_VIEWS
+}
+
 function countOf(root: unknown): number {
   let count = 0
   const withQueries = new Set<string>()
@@ -100,7 +109,8 @@ function countOf(root: unknown): number {
         throw weftError('not_supported', SAFE)
     } else if (kind === 'RangeVar') {
       const { schemaname, relname = '' } = body as Pg.RangeVar
-      if (isBuiltIn(schemaname || undefined) && VIEWS[relname.toUpperCase()] !== undefined) count++
+      const views = viewsOf(schemaname || undefined)
+      if (views[relname.toUpperCase()] !== undefined) count++
     }
   })
   return [...withQueries].some((name) => VIEWS[name.toUpperCase()] !== undefined) ? -1 : count
@@ -121,17 +131,22 @@ function placesIn(text: string): Place[] {
 
 function placesAt(text: string, token: TextToken, before: readonly TextToken[]): readonly Place[] {
   const isQualified = before.at(-1)?.word === '.'
-  if (isQualified && before.at(-2)?.word !== 'PG_CATALOG') return []
+  const schema = isQualified ? before.at(-2)!.word.toLowerCase() : undefined
+  if (!isBuiltIn(schema) && schema !== 'weft') return []
   const start = isQualified ? before.at(-2)!.start : token.start
   const next = nextToken(text, token.end)
-  const called = FUNCTIONS[token.word]
+  const called = isBuiltIn(schema) ? FUNCTIONS[token.word] : undefined
   const name = token.word.toLowerCase()
   if (called !== undefined) return next?.word === '(' ? call(text, start, name, called, next) : []
-  const known = VIEWS[token.word]
-  const ahead = before.at(isQualified ? -3 : -1)?.word ?? ''
-  if (known === undefined || !['FROM', 'JOIN', ','].includes(ahead) || next?.word === '.') return []
+  const known = viewsOf(schema)[token.word]
+  const ahead = before.at(isQualified ? -3 : -1)
+  if (known === undefined || ahead === undefined || next?.word === '.') return []
+  const head = `weft.${name}(`
+  if (ahead.word === 'TABLE')
+    return [{ start: ahead.start, end: token.end, head: `SELECT * FROM ${head}`, known, tail: ')' }]
+  if (!['FROM', 'JOIN', ','].includes(ahead.word)) return []
   const tail = aliasFollows(next) ? ')' : `) AS ${name}`
-  return [{ start, end: token.end, head: `weft.${name}(`, known, tail }]
+  return [{ start, end: token.end, head, known, tail }]
 }
 
 function call(text: string, start: number, name: string, known: Known, open: TextToken): readonly Place[] {

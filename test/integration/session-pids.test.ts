@@ -238,6 +238,22 @@ describe('who waits, who is there', () => {
     await a.client.query('ROLLBACK')
   })
 
+  test('weft.transactions: what has been open for a second, by session', async () => {
+    const [a, b, c] = [await weft(), await weft(), await weft()]
+    await b.client.query('BEGIN; SELECT FROM l')
+    await a.client.query('BEGIN; SELECT FROM l; SELECT pg_sleep(1.01)')
+    const open = 'SELECT array_agg(t.pid ORDER BY t.started_at) FROM weft.transactions t WHERE state <> $1'
+    expect(await value(c.client, open, ['prepared'])).toEqual([b.pid, a.pid])
+    const { rows } = await c.client
+      .query('TABLE weft.transactions; SELECT count(*) FROM weft.shards')
+      .then((results) => (results as unknown as pg.QueryResult[])[0]!)
+    expect(rows.map(({ pid, state }) => ({ pid, state }))).toEqual([
+      { pid: b.pid, state: 'idle in transaction' },
+      { pid: a.pid, state: 'idle in transaction' },
+    ])
+    await Promise.all([a, b].map(({ client }) => client.query('ROLLBACK')))
+  })
+
   test('a report of a deadlock on one shard names sessions', async () => {
     const [a, b] = [await weft(), await weft()]
     await a.client.query('CREATE TABLE l2 ()')
