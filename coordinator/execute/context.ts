@@ -104,6 +104,8 @@ export interface Execution {
 /** Statements that the client has bound, by portal, as far as executors care. */
 export interface BoundNames {
   has(name: string): boolean
+  /** What it is of, when it has given all its rows. */
+  spent(name: string): { readonly text: string; readonly paramTypes: readonly number[] } | undefined
   delete(name: string): boolean
   clear(): void
   /** Forgets those bound since. */

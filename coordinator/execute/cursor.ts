@@ -1,6 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import { commandComplete } from '../../protocol/wire/backend-messages.ts'
+import { commandComplete, rowDescription } from '../../protocol/wire/backend-messages.ts'
 import { describe, NOTHING_BOUND, parse, rebound, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { CursorPlan } from '../../sql/plan/plan.ts'
 import { declaredQueryAt, severalShards } from '../../sql/plan/utility/cursor.ts'
@@ -51,16 +51,15 @@ async function declareGathered(ctx: ExecContext, exec: Execution, plan: CursorPl
   await runGathered(ctx, exec, plan)
   const { state } = ctx
   const cursor = new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(HOME)], holds: hold })
-  cursor.origins = await originsOf(ctx, exec)
+  cursor.origins = await columnsOf(ctx, exec.text.slice(declaredQueryAt(exec.text)), exec.paramTypes)
   state.cursors.set(name, cursor)
 }
 
 /** As home describes the query by itself. */
-async function originsOf(ctx: ExecContext, { text, paramTypes }: Execution): Promise<OpenPortal['origins']> {
+async function columnsOf(ctx: ExecContext, text: string, paramTypes: readonly number[]) {
   const line = ctx.line(HOME)
   const collector = new Collector()
-  const query = text.slice(declaredQueryAt(text))
-  const payload = Buffer.concat([parse('', query, paramTypes), describe('S', ''), SYNC])
+  const payload = Buffer.concat([parse('', text, paramTypes), describe('S', ''), SYNC])
   sendPayload(ctx, line, payload, { writes: false, looks: false }, collector)
   return settle(ctx, line, await failedLeaves(ctx, line, collector.ended)).columns
 }
@@ -104,11 +103,23 @@ function asText(bound: Execution['bind']): NonNullable<Execution['bind']> {
 
 async function fetch(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
   const { name } = plan
-  if (isBoundOnly(ctx, name)) throw weftError('not_supported', NOT_IN_BACKENDS)
+  if (isBoundOnly(ctx, name)) return fetchNothing(ctx, exec, plan)
   const cursor = ctx.state.cursors.get(name)
   if (cursor?.isOnSeveral === true) return fetchOnSeveral(ctx, exec, plan, cursor)
   const shard = cursor?.lines[0]?.shard ?? (await shardOfUnknown(ctx, name))
   return runOnOne(ctx, exec, shard, cursor?.origins)
+}
+
+/** Forward of the end of a portal there is no more. */
+async function fetchNothing(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+  const { name, count, tag } = plan
+  const statement = ctx.state.bound.spent(name)
+  if (count === undefined || statement === undefined) throw weftError('not_supported', NOT_IN_BACKENDS)
+  await ctx.admit()
+  const columns = await columnsOf(ctx, statement.text, statement.paramTypes)
+  if (columns.length === 0) throw new PgError({ code: '55000', message: `portal "${name}" cannot be run` })
+  if (exec.wantsRowDescription && tag === 'FETCH') ctx.out.push(rowDescription(columns))
+  ctx.out.hold(commandComplete(`${tag} 0`))
 }
 
 /** Code may have opened it, on any backend that the session has. */
@@ -185,6 +196,6 @@ const FORWARD_ONLY = {
 }
 
 const NOT_IN_BACKENDS = {
-  what: 'FETCH or MOVE on a portal that has run already, or that no single statement of Postgres stands for',
+  what: 'this FETCH or MOVE on a portal that has run to its end, or that no single statement of Postgres stands for, is not supported',
   hint: 'Ask for its rows by Execute, or declare a cursor.',
 }

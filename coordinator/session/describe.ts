@@ -40,6 +40,10 @@ export async function describeStatement(
   if (statement.describedBefore !== undefined) when = 'always'
   if (when === 'unclear' && plan.paramsToDescribe.length === 0) return NOTHING
   if (plan.kind === 'prepared' && plan.verb === 'execute') return describeExecute(session, slow, plan)
+  if (plan.kind === 'cursor' && plan.tag === 'FETCH') {
+    const spent = session.portals.spent(plan.name)
+    if (spent !== undefined) return { ...(await describeStatement(session, slow, spent)), paramTypes: [] }
+  }
   const { epoch } = session.node.schema
   const own = describedHere(plan)
   if (own !== undefined) {

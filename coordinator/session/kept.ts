@@ -60,6 +60,11 @@ export class Portals extends KeptMap<Portal> implements BoundNames {
     for (const [name, portal] of this) if (portal.made >= made) this.delete(name)
   }
 
+  spent(name: string): Prepared | undefined {
+    const portal = this.get(name)
+    return portal?.ran === 'well' && portal.open?.kept === undefined ? portal.statement : undefined
+  }
+
   /** A named one is kept for long: not with the whole of what came from the client's socket. */
   keep(portal: Portal): void {
     this.set(portal.name, portal.name === '' ? portal : { ...portal, bind: ownBytes(portal.bind) })
