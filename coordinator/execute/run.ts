@@ -3,6 +3,7 @@ import { EMPTY_QUERY_RESPONSE } from '../../protocol/wire/backend-messages.ts'
 import type { Effects } from '../../sql/code/effects.ts'
 import type { Reach } from '../../sql/code/overreach.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
+import { asksOnHeld, planOnHeld, showOnHeld } from './asked-settings.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runCopy } from './copy.ts'
 import { runCursor } from './cursor.ts'
@@ -52,6 +53,11 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   ctx.state.compiles = compilesOf(ctx, plan)
   if (plan.effects.custom !== undefined || ctx.state.custom !== undefined || CUSTOM_KINDS.has(plan.kind))
     noteCustomUse(ctx.state, exec)
+  if (asksOnHeld(ctx, exec)) {
+    if (plan.tag === 'SHOW') return showOnHeld(ctx, exec)
+    const asked = planOnHeld(ctx, exec)
+    if (asked !== undefined) return ctx.runPrepared(exec, asked)
+  }
   if (plan.times !== undefined && needsOneTime(ctx, exec)) return ctx.runTimed(exec, plan.times)
   ctx.state.sequences = sequencesOf(ctx, plan)
   const reach = reachOf(ctx, plan)

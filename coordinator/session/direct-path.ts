@@ -140,7 +140,7 @@ export class DirectPath implements ReplyConsumer {
 
   /** Runs a Query message; false: not this way. */
   query(plan: ForwardPlan, buffer: Buffer, lexed: Lexed, frame: Buffer): boolean {
-    if (!isDirect(plan) || this.needsTime(plan)) return false
+    if (!isDirect(plan) || this.needsTime(plan) || this.asksOnHeld(plan)) return false
     const { keys } = this
     keys.ofText(buffer, lexed)
     const isAbout = plan.effects.custom !== undefined
@@ -156,6 +156,12 @@ export class DirectPath implements ReplyConsumer {
   /** By itself on one shard it may tell that shard's. */
   private needsTime({ times }: ForwardPlan): boolean {
     return times !== undefined && this.session.tx.kind !== 'none'
+  }
+
+  /** In a backend that is the session's already: it may have to be asked another way (execute/asked-settings.ts). */
+  private asksOnHeld({ effects }: ForwardPlan): boolean {
+    const { tx, state } = this.session
+    return effects.custom?.inText === true && (tx.joined.length > 0 || state.kept.size > 0)
   }
 
   /** Finds the shard of a direct statement and fills in everything of the request but payload and needs. */
@@ -280,6 +286,7 @@ export class DirectPath implements ReplyConsumer {
     const { session } = this
     const found = directBatch(session, batch)
     if (found === undefined || !isDirect(found.plan) || this.needsTime(found.plan)) return false
+    if (this.asksOnHeld(found.plan)) return false
     const { statement, bind, plan } = found
     const { keys } = this
     keys.ofBind(statement, bind, plan.paramsToDescribe)

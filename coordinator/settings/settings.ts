@@ -107,7 +107,12 @@ export class SessionSettings {
     this.change({ ...this.levels, local: this.changed(this.levels.local, name, entry) })
   }
 
-  /** How many custom settings it has had. */
+  /** Custom settings that it has had. */
+  customNames(): readonly string[] {
+    return this.effective().custom?.own ?? []
+  }
+
+  /** How many. */
   get customCount(): number {
     return this.touched.size
   }

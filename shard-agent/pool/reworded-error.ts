@@ -1,5 +1,6 @@
 import { DEADLOCK_DETECTED, deadlockReport, type SessionOf } from './deadlock-report.ts'
 import { slotGuardError } from './slot-guard-error.ts'
+import { unsetError } from './unset-error.ts'
 
 export type { SessionOf } from './deadlock-report.ts'
 
@@ -12,5 +13,5 @@ export function rewordedError(
   sessionOf: SessionOf,
 ): Buffer | undefined {
   if (code === DEADLOCK_DETECTED) return deadlockReport(chunk, start, end, sessionOf)
-  return slotGuardError(code, chunk, start, end)
+  return slotGuardError(code, chunk, start, end) ?? unsetError(code, chunk, start, end)
 }

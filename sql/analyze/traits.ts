@@ -228,7 +228,9 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
 /** A setting that goes with the session to every server: custom ones do. */
 function isOfSession(name: string, { args }: Pg.FuncCall): boolean {
   if (name !== 'current_setting') return false
-  const setting = constantText(args?.[0])?.toLowerCase() ?? ''
+  // A CASE stands for its last name where the session has not had it (sql/plan/asked-settings.ts).
+  const asked = as(args?.[0], 'CaseExpr')?.defresult ?? args?.[0]
+  const setting = constantText(asked)?.toLowerCase() ?? ''
   return setting.includes('.') || fn.SETTINGS_ALIKE.has(setting)
 }
 

@@ -7,6 +7,9 @@
 /** In place of names that are put together as the code runs; `my.*` where it is known how they begin. */
 export const ANY_NAME = '*'
 
+/** Begins names that nobody gives a value. */
+export const UNSET = 'weft.unset.'
+
 export interface CustomUse {
   /** Names it may ask for, whether or not they have a value. */
   readonly asks: readonly string[]

@@ -155,6 +155,45 @@ async function answers(url: string, own: readonly string[], before: readonly str
   return told
 }
 
+// Before others have had what code asks for: connections are chosen by that.
+test('what no code asks for, on a connection that was taken before', async () => {
+  const asks: typeof ASKS = [
+    ["SELECT current_setting('odd.asked', true)"],
+    ["SELECT current_setting('odd.asked', true) IS NULL, pg_catalog.current_setting('Odd.Asked', TRUE) AS b"],
+    ["SELECT current_setting('odd.asked')"],
+    ['SELECT CURRENT_SETTING ( $1 , true)', ['odd.asked']],
+    ['SELECT current_setting($1)', ['odd.asked']],
+    ["SELECT current_setting('odd' || '.' || 'asked', true), current_setting('work_mem')"],
+    ["SELECT current_setting('odd.own', true), current_setting('odd.asked', true)"],
+    ["SELECT count(*)::int FROM spread WHERE current_setting('odd.asked', true) IS NULL"],
+    [
+      "INSERT INTO spread SELECT k + 100, current_setting('odd.asked', true) FROM spread WHERE k < 3 RETURNING k, v",
+    ],
+    ['SHOW odd.asked'],
+    ['SHOW odd.own'],
+  ]
+  const told: unknown[] = []
+  for (const url of urls()) {
+    const others = await Promise.all(Array.from({ length: OTHERS }, () => connected(url)))
+    await Promise.all(others.map((other) => other.query('SET odd.asked = theirs')))
+    await Promise.all(others.map((other) => other.query('SELECT count(*) FROM spread')))
+    const client = await connected(url)
+    await client.query("SET odd.own = 'x'; RESET odd.own")
+    const answers: unknown[] = []
+    for (const [text, values] of asks) {
+      await client.query('BEGIN')
+      await client.query('SELECT count(*) FROM spread')
+      answers.push([text, await answer(client, text, values)])
+      await client.query('ROLLBACK')
+    }
+    await client.query('CREATE TEMP TABLE keeps ()')
+    for (const [text, values] of asks.slice(0, 7)) answers.push(await answer(client, text, values))
+    await Promise.all([client, ...others].map((each) => each.end()))
+    told.push(answers)
+  }
+  expect(told[0]).toEqual(told[1])
+})
+
 describe('a custom setting that others have set', () => {
   test.each(Object.keys(OWN))('by itself, after %s', async (name) => {
     const [weft, plain] = urls()
