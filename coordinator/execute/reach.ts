@@ -56,6 +56,7 @@ function unseen(tag: string) {
 }
 
 function reachError(tag: string, { table, kind, did }: Overreach): PgError {
+  if (kind === 'shared') return weftError('not_supported', ofServer(tag, table))
   const part = kind === 'sharded' ? 'it would be that of one shard only' : 'it would be one copy only'
   const hint =
     kind === 'sharded'
@@ -65,6 +66,16 @@ function reachError(tag: string, { table, kind, did }: Overreach): PgError {
     what: `code that this ${tag} runs has ${did} ${kind} table "${table}", which is not supported: ${part}`,
     hint,
   })
+}
+
+/** Each shard's server has its own roles, and they must be alike. */
+function ofServer(tag: string, table: string) {
+  return {
+    what:
+      `code that this ${tag} runs has changed what belongs to the whole server (${table}), ` +
+      'which is not supported: it would be done on one shard only',
+    hint: 'Run CREATE ROLE, ALTER ROLE, GRANT and their kin as statements of their own, from the client.',
+  }
 }
 
 // What backends are asked
@@ -78,6 +89,17 @@ interface Look {
 }
 
 const NOTED = 'weft.noted'
+/** Catalogs of the whole server; each change of a role, a membership or a setting of either is a row of one. */
+const SHARED = [
+  ...[
+    'pg_authid',
+    'pg_auth_members',
+    'pg_db_role_setting',
+    'pg_database',
+    'pg_tablespace',
+    'pg_shdescription',
+  ],
+]
 const looks = new WeakMap<Catalog, Look>()
 
 function lookOf(catalog: Catalog): Look {
@@ -90,14 +112,20 @@ function lookOf(catalog: Catalog): Look {
 }
 
 function makeLook({ distributed }: Catalog): Look {
-  const names = distributed.map(({ schema, name }) => `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`)
+  const names = [
+    ...distributed.map(({ schema, name }) => `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`),
+    ...SHARED.map((name) => `('pg_catalog', '${name}')`),
+  ]
   const tables = `(SELECT c.oid, pg_catalog.concat(n.nspname, '.', c.relname) AS name
     FROM (VALUES ${names.join(', ')}) AS d(s, t)
     JOIN pg_catalog.pg_namespace n ON n.nspname = d.s::pg_catalog.name
     JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = d.t::pg_catalog.name)`
   const uses = usesSql(tables)
   return {
-    kinds: new Map(distributed.map((r) => [tableName(r), r.kind as Overreach['kind']])),
+    kinds: new Map([
+      ...distributed.map((r) => [tableName(r), r.kind as Overreach['kind']] as const),
+      ...SHARED.map((name) => [`pg_catalog.${name}`, 'shared'] as const),
+    ]),
     note: doBlock(`BEGIN PERFORM pg_catalog.set_config('${NOTED}', ${uses}, true); END`),
     after: `SELECT pg_catalog.current_setting('${NOTED}', true), ${uses}, ${linksSql(tables)}`,
   }
@@ -113,7 +141,7 @@ const usesSql = (tables: string): string => `(
     FROM ${tables} AS d LEFT JOIN (SELECT relation, sum(DISTINCT CASE mode WHEN 'AccessShareLock' THEN 1 WHEN 'RowShareLock' THEN 2
         WHEN 'RowExclusiveLock' THEN 4 ELSE 8 END) AS locks FROM pg_catalog.pg_locks
       WHERE locktype = 'relation' AND pid = pg_catalog.pg_backend_pid() AND granted AND mode <> 'SIReadLock'
-        AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+        AND database IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
       GROUP BY relation) AS l ON l.relation = d.oid) AS u
   WHERE u.locks + u.scans + u.inserted + u.updated + u.deleted > 0)`
 

@@ -27,12 +27,14 @@ export const EFFECT = {
   names: 512,
   /** Leaves what nobody can list and nothing takes away (lasting-state.ts). */
   lasts: 1024,
+  /** Makes or changes roles, or what else belongs to the whole server. */
+  roles: 2048,
 } as const
 
 export type Effects = number
 export const NO_EFFECTS: Effects = 0
 /** Of a text that nobody can look into. That it speaks of backends is not supposed: most code does not. */
-export const ANY_EFFECTS: Effects = 191
+export const ANY_EFFECTS: Effects = 191 | EFFECT.roles
 /** No more can be known of a text. */
 export const ALL_EFFECTS: Effects =
   ANY_EFFECTS | EFFECT.backends | EFFECT.compiles | EFFECT.names | EFFECT.lasts
@@ -88,6 +90,14 @@ function effectsOfStatement(word: string): Effects {
   return STATEMENTS.get(word) ?? (TEMPORARY.test(word) ? EFFECT.objects : NO_EFFECTS)
 }
 
+const ROLE_VERBS = ['create', 'alter', 'drop', 'comment']
+const OF_SERVER = ['role', 'user', 'group', 'database', 'tablespace']
+
+function changesRoles(words: ReadonlySet<string>): boolean {
+  if (words.has('grant') || words.has('revoke') || words.has('reassign')) return true
+  return ROLE_VERBS.some((verb) => words.has(verb)) && OF_SERVER.some((noun) => words.has(noun))
+}
+
 /** Names whose letters are written as numbers. */
 const ESCAPED = /u&['"]/i
 const SET = /(?<![\p{L}\p{N}_$])set(?![\p{L}\p{N}_$])/iu
@@ -108,6 +118,7 @@ export function effectsOfText(language: Language, text: string, words = wordsOf(
   if (folded === 'query') return effects
   if (folded === 'plpgsql' && !words.has(OWN_PATH) && declaresByName(text)) effects |= EFFECT.compiles
   for (const word of words) effects |= effectsOfStatement(word)
+  if (changesRoles(words)) effects |= EFFECT.roles
   if (words.has('set') && SET.test(text.replace(OTHER_SETS, ' '))) effects |= EFFECT.settings
   return effects
 }

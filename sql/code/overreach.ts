@@ -1,4 +1,4 @@
-/** What code has done to sharded and reference tables that its statement does not name. PURE. */
+/** What code has done to sharded and reference tables that its statement does not name, and to roles. PURE. */
 
 /** Locks of the transaction on a table, as bits: see `LOCK`; then, of the table and its indexes, what was counted. */
 export type TableUse = readonly [
@@ -31,7 +31,8 @@ export interface Reach {
 
 export interface Overreach {
   readonly table: string
-  readonly kind: 'sharded' | 'reference'
+  /** `shared`: one of Postgres' catalogs of the whole server, of which each shard has its own. */
+  readonly kind: 'sharded' | 'reference' | 'shared'
   readonly did: 'read' | 'changed'
 }
 
@@ -52,7 +53,7 @@ export function overreach(
     const did =
       kind === 'sharded'
         ? ofSharded(use, linked.has(table), allowed.onCopies)
-        : ofReference(use, allowed.onCopies)
+        : ofReference(use, kind === 'reference' && allowed.onCopies)
     if (did !== undefined) return { table, kind, did }
   }
   return undefined

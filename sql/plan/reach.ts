@@ -11,7 +11,11 @@ export const REACHES_NOTHING: Reach = { tables: [], onCopies: false }
 
 /** Whether code may do what the statement does not say, where that can go wrong. */
 export function mayReach(catalog: Catalog, effects: Effects): boolean {
-  return (effects & EFFECT.reaches) !== 0 && catalog.shardCount > 1 && catalog.distributed.length > 0
+  if (catalog.shardCount === 1) return false
+  const { reaches, roles, dynamic } = EFFECT
+  const isDynamic = (effects & dynamic) !== 0
+  if (catalog.distributed.length === 0) return (effects & roles) !== 0 && !isDynamic
+  return (effects & (reaches | roles)) !== 0
 }
 
 export function ofStatement(catalog: Catalog, text: string): Effects {

@@ -69,7 +69,7 @@ function withEffects<P extends Plan>(plan: P, leaves: Effects): P {
   return { ...plan, effects: { ...plan.effects, taintsBackend: leaves !== NO_EFFECTS, leaves } }
 }
 
-const COUNTS: Effects = STATE_EFFECTS | EFFECT.reaches | EFFECT.backends | EFFECT.compiles
+const COUNTS: Effects = STATE_EFFECTS | EFFECT.reaches | EFFECT.roles | EFFECT.backends | EFFECT.compiles
 
 /**
  * What is defined by code that leaves or reaches something, speaks of backends, or is compiled by the search path, does so

@@ -358,3 +358,45 @@ describe('values that differ from server to server, in a reference table', () =>
     await client.query('RESET ALL')
   })
 })
+
+describe('roles and what else belongs to the whole server', () => {
+  const make = (name: string) => `EXECUTE format('CREATE ROLE %I', '${name}');`
+
+  beforeAll(async () => {
+    await client.query('CREATE ROLE reach_known')
+    await client.query(`CREATE FUNCTION make_role(name text) RETURNS void LANGUAGE plpgsql AS $$
+      BEGIN EXECUTE format('CREATE ROLE %I', name); END $$`)
+  })
+
+  test.each([
+    ['DO $$ BEGIN CREATE ROLE reach_made; END $$', 'pg_authid'],
+    [`DO $$ BEGIN ${make('reach_made')} END $$`, 'pg_authid'],
+    [`DO $$ BEGIN CREATE TYPE reach_type AS (a int); ${make('reach_made')} END $$`, 'pg_authid'],
+    ["SELECT make_role('reach_made')", 'pg_authid'],
+    ["INSERT INTO here SELECT 77 WHERE make_role('reach_made') IS NOT NULL", 'pg_authid'],
+    ['DO $$ BEGIN DROP ROLE reach_known; END $$', 'pg_authid'],
+    ["DO $$ BEGIN ALTER ROLE reach_known SET work_mem = '5MB'; END $$", 'pg_db_role_setting'],
+    ['DO $$ BEGIN ALTER ROLE reach_known LOGIN; END $$', 'pg_authid'],
+    ['DO $$ BEGIN GRANT reach_known TO CURRENT_USER; END $$', 'pg_auth_members'],
+    ["DO $$ BEGIN COMMENT ON ROLE reach_known IS 'x'; END $$", 'pg_shdescription'],
+  ])('%s: refused', async (sql, catalog) => {
+    expect(await refused(sql)).toContain(`(pg_catalog.${catalog})`)
+    await client.query('BEGIN; CREATE ROLE reach_before')
+    expect(await refused(sql)).toContain('belongs to the whole server')
+    await client.query('ROLLBACK')
+    const roles = "SELECT rolname, rolconfig FROM pg_roles WHERE rolname LIKE 'reach%'"
+    for (const { url } of shards())
+      expect(await query(url, roles)).toEqual([{ rolname: 'reach_known', rolconfig: null }])
+  })
+
+  test('code that changes none of it runs', async () => {
+    await client.query(`DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reach_known') THEN
+      CREATE ROLE reach_known; END IF; GRANT SELECT ON here TO reach_known; END $$`)
+    await client.query('BEGIN; CREATE ROLE reach_both')
+    await client.query("DO $$ BEGIN EXECUTE 'INSERT INTO here VALUES (78, 1)'; END $$")
+    await client.query('COMMIT')
+    for (const { url } of shards())
+      expect(await query(url, "SELECT FROM pg_roles WHERE rolname = 'reach_both'")).toHaveLength(1)
+    await client.query('DROP ROLE reach_both')
+  })
+})

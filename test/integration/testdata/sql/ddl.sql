@@ -57,7 +57,7 @@ ALTER TABLE r ADD COLUMN extra text DEFAULT 'e';
 SELECT * FROM r WHERE id = 1;
 
 -- refused
-ALTER TABLE r ADD COLUMN stamp timestamptz DEFAULT now();
+ALTER TABLE r ADD COLUMN stamp timestamptz DEFAULT clock_timestamp();
 
 -- refused
 ALTER TABLE r ADD COLUMN rnd float8 DEFAULT random();
