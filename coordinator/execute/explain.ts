@@ -9,7 +9,7 @@ import { finishShard, overGathered, withGathered } from './gather.ts'
 import { GatheredRows } from './gathered-rows.ts'
 import { onlyShard } from './insert.ts'
 import { needsCut } from './on-shards.ts'
-import { planWithOutside } from './outside.ts'
+import { again, unknownOutside } from './outside.ts'
 import { Collector } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { failedLeaves, sendAsWritten, sendPayload, sendRewritten, settle } from './send.ts'
@@ -25,11 +25,10 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   const shards = await resolveShards(ctx, inner.route, exec)
   if (shards.length === 1) return runOnOne(ctx, exec, shards[0]!)
   if (inner.onSeveral.kind === 'gather-outside') {
-    const known = await planWithOutside(ctx, exec, inner.onSeveral.relations)
-    if (known.kind === 'explain') return runExplain(ctx, exec, known)
-    throw known.kind === 'refused'
-      ? known.error
-      : weftError('internal', { what: 'EXPLAIN planned otherwise' })
+    const known = await again(ctx, exec, plan, inner.onSeveral)
+    if (known.inner.kind === 'forward' && known.inner.onSeveral.kind === 'gather-outside')
+      throw unknownOutside()
+    return runExplain(ctx, exec, known)
   }
   const { onSeveral } = inner
   if (onSeveral.kind === 'refuse') throw onSeveral.error

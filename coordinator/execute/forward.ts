@@ -1,7 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
-import { isGathered } from '../../sql/plan/gather/gather-plan.ts'
+import { type GatherStep, isGathered } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
 import { runAggregate } from './aggregate.ts'
 import { begunStatement, placedEnd, placedIn } from './begun-statement.ts'
@@ -13,7 +13,7 @@ import { lockAhead } from './lock-ahead.ts'
 import { Latch, onCopies } from './on-copies.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
 import { bindOnSeveral, fetchRows, type OpenPortal } from './open-portal.ts'
-import { planWithOutside, unknownOutside } from './outside.ts'
+import { again, unknownOutside } from './outside.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './send.ts'
@@ -55,7 +55,7 @@ async function runOnEach(
     case 'gather':
       return runGather(ctx, exec, several.gather, shards)
     case 'gather-outside':
-      return runAsKnown(ctx, exec, several.relations)
+      return runAsKnown(ctx, exec, plan, several)
     case 'concat':
       return runOnSeveral(ctx, exec, shards, 'rows')
     case 'sum':
@@ -65,11 +65,16 @@ async function runOnEach(
   }
 }
 
-async function runAsKnown(ctx: ExecContext, exec: Execution, relations: readonly string[]): Promise<void> {
-  const plan = await planWithOutside(ctx, exec, relations)
-  if (plan.kind === 'refused') throw plan.error
-  if (plan.kind !== 'forward' || plan.onSeveral.kind === 'gather-outside') throw unknownOutside()
-  await runForward(ctx, { ...exec, plan }, plan)
+/** Home is asked what the catalog does not describe, and it is planned again. */
+async function runAsKnown(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: ForwardPlan,
+  step: Extract<GatherStep, { kind: 'gather-outside' }>,
+): Promise<void> {
+  const known = await again(ctx, exec, plan, step)
+  if (known.onSeveral.kind === 'gather-outside') throw unknownOutside()
+  await runForward(ctx, { ...exec, plan: known }, known)
 }
 
 function asSent(exec: Execution, { sentAs }: ForwardPlan): Execution {

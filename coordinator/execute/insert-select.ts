@@ -2,7 +2,7 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete } from '../../protocol/wire/backend-messages.ts'
 import { castType } from '../../sql/plan/cast-type.ts'
-import { isGathered } from '../../sql/plan/gather/gather-plan.ts'
+import type { GatherPlan } from '../../sql/plan/gather/gather-plan.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
 import type { InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
@@ -11,7 +11,7 @@ import { judgeOnHome } from './evaluate.ts'
 import { failedOf, settleAll } from './forward.ts'
 import { overGathered, withGathered } from './gather.ts'
 import { moveSelected, type Select } from './moved-select.ts'
-import { gathering } from './outside.ts'
+import { again, unknownOutside } from './outside.ts'
 import { quoteName, quoteNames } from './quote.ts'
 import { ForwardState, RowForwarder } from './replies.ts'
 import { resolveShards, shardOf } from './route.ts'
@@ -36,10 +36,12 @@ const UPDATED_ROWS_MAX = 100_000
 export async function runInsertSelect(
   ctx: ExecContext,
   exec: Execution,
-  plan: InsertSelectPlan,
+  asPlanned: InsertSelectPlan,
 ): Promise<void> {
   await ctx.needTransaction()
   await judgeOnHome(ctx, exec)
+  const unknown = asPlanned.source?.kind === 'gather-outside' ? asPlanned.source : undefined
+  const plan = unknown === undefined ? asPlanned : await again(ctx, exec, asPlanned, unknown)
   const columns = [...plan.columns, ...plan.fill.map((fill) => fill.column)]
   const keyAt = plan.keyIndex >= 0 ? plan.keyIndex : plan.columns.length + plan.fill.findIndex((f) => f.isKey)
   const target: Target =
@@ -48,7 +50,8 @@ export async function runInsertSelect(
       : new InsertTarget(ctx, exec, plan, columns)
   const router = new Router(ctx, plan, keyAt, target)
   const { source } = plan
-  if (source !== undefined && isGathered(source)) await readGathered(ctx, exec, plan, router, target)
+  if (source?.kind === 'gather-outside') throw unknownOutside()
+  if (source?.kind === 'gather') await readGathered(ctx, exec, plan, source.gather, router, target)
   else {
     const select = renumberParams(selectWithCasts(plan))
     if (source === undefined) await readHome(ctx, exec, select, router, target)
@@ -74,11 +77,11 @@ async function readHome(
 async function readGathered(
   ctx: ExecContext,
   exec: Execution,
-  asPlanned: InsertSelectPlan,
+  plan: InsertSelectPlan,
+  gather: GatherPlan,
   router: Router,
   target: Target,
 ): Promise<void> {
-  const { plan, gather } = await gathering(ctx, exec, asPlanned)
   const sql = selectWithCasts({ ...plan, selectSql: gather.finish })
   const shards = await resolveShards(ctx, { kind: 'all' }, exec)
   await withGathered(ctx, exec, gather, shards, async (rows) => {

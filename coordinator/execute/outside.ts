@@ -1,13 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { Column } from '../../sql/catalog.ts'
-import {
-  type GatherPlan,
-  type GatherStep,
-  isGathered,
-  type Outside,
-  type OutsideRelation,
-} from '../../sql/plan/gather/gather-plan.ts'
-import type { Plan } from '../../sql/plan/plan.ts'
+import type { GatherPlan, GatherStep, Outside, OutsideRelation } from '../../sql/plan/gather/gather-plan.ts'
+import type { CursorPlan, Plan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { judgeOnHome } from './evaluate.ts'
 import { judgedText, runGather } from './gather.ts'
@@ -18,7 +12,7 @@ import { queryShard } from './send.ts'
  * Plans a statement again with what home tells of the relations that the catalog does not describe: local and temporary
  * tables, of which nobody is told when they change, views, Postgres' own.
  */
-export async function planWithOutside(
+async function planWithOutside(
   ctx: ExecContext,
   exec: Execution,
   relations: readonly string[],
@@ -34,31 +28,30 @@ export async function planWithOutside(
   return ctx.planText(exec.text, exec.paramTypes, outside)
 }
 
-/** Runs a statement by gathering. */
-export async function runGathered(ctx: ExecContext, exec: Execution, plan: Plan): Promise<void> {
-  const { gather } = await gathering(ctx, exec, plan)
+/** Runs the DECLARE of a cursor by gathering. */
+export async function runGathered(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+  const gather = await gathering(ctx, exec, plan)
   await runGather(ctx, exec, gather, await resolveShards(ctx, ALL, exec))
 }
 
 /** How a statement is run by gathering; planned again where home has to be asked. */
-export async function gathering<P extends Plan>(
+async function gathering(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<GatherPlan> {
+  const known = plan.gather?.kind === 'gather-outside' ? await again(ctx, exec, plan, plan.gather) : plan
+  if (known.gather?.kind !== 'gather') throw unknownOutside()
+  return known.gather.gather
+}
+
+/** A plan of the same kind, with what home tells. */
+export async function again<P extends Plan>(
   ctx: ExecContext,
   exec: Execution,
   plan: P,
-): Promise<{ readonly plan: P; readonly gather: GatherPlan }> {
-  const step = stepOf(plan)
-  if (step?.kind === 'gather') return { plan, gather: step.gather }
-  const again = await planWithOutside(ctx, exec, step?.relations ?? [])
-  if (again.kind === 'refused') throw again.error
-  const known = stepOf(again)
-  if (again.kind !== plan.kind || known?.kind !== 'gather') throw unknownOutside()
-  return { plan: again as P, gather: known.gather }
-}
-
-function stepOf(plan: Plan): GatherStep | undefined {
-  if (plan.kind === 'cursor') return plan.gather
-  if (plan.kind === 'insert-select') return plan.source && isGathered(plan.source) ? plan.source : undefined
-  return plan.kind === 'forward' && isGathered(plan.onSeveral) ? plan.onSeveral : undefined
+  { relations }: Extract<GatherStep, { kind: 'gather-outside' }>,
+): Promise<P> {
+  const known = await planWithOutside(ctx, exec, relations)
+  if (known.kind === 'refused') throw known.error
+  if (known.kind !== plan.kind) throw unknownOutside()
+  return known as P
 }
 
 const ALL = { kind: 'all' } as const

@@ -1,6 +1,6 @@
 import type * as Pg from '@pgsql/types'
 import type { Relation } from '../catalog.ts'
-import { as, type JoinExpr, kindOf, type Node, type RangeVar, strings } from '../parse/ast.ts'
+import { as, type JoinExpr, kindOf, type Node, type RangeVar, strings, writtenName } from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
 import {
   type Block,
@@ -84,9 +84,10 @@ function buildRelation(b: Builder, range: RangeVar, scope: Scope): Item {
   if (resolved.kind === 'self') return plainItem(b, alias, undefined, [], true)
   if (resolved.kind === 'local') {
     b.locals.push(resolved.name)
-    const relation = resolved.relation
+    const { relation } = resolved
     const id = b.nextId++
-    const columns = relation ? renamed(relationColumns(id, relation), names) : []
+    const told = scope.inView ? undefined : b.ctx.outside?.get(writtenName(range))
+    const columns = renamed(relationColumns(id, told ?? relation), names)
     const leaf: Leaf = { kind: 'plain', id, columns, unstable: undefined }
     // The catalog does not describe local tables.
     const open = columns.length === 0

@@ -5,12 +5,15 @@ import { comparable } from './value-types.ts'
 
 /** Namespaces of FROM items and how joins merge them. */
 
-export function relationColumns(leaf: number, relation: Relation): NamedColumn[] {
-  return relation.columns.map((c) => {
+export function relationColumns(
+  leaf: number,
+  relation: (Pick<Relation, 'columns'> & { readonly key?: Relation['key'] }) | undefined,
+): NamedColumn[] {
+  return (relation?.columns ?? []).map((c) => {
     const info = { key: columnKey(leaf, c.name), type: c.type }
     if (c.collation === undefined) return { name: c.name, info }
     // Equality by another collation may not be that of the bytes; declaring a table refuses such keys.
-    const followed = c.name === relation.key?.column ? info : { type: c.type }
+    const followed = c.name === relation?.key?.column ? info : { type: c.type }
     return { name: c.name, info: { ...followed, collation: c.collation } }
   })
 }

@@ -140,6 +140,12 @@ export function relationsOf(root: unknown): RangeVar[] {
   return found
 }
 
+/** A relation's name as the statement says it, quoted. */
+export function writtenName({ schemaname, relname = '' }: RangeVar): string {
+  const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
+  return schemaname === undefined ? quoted(relname) : `${quoted(schemaname)}.${quoted(relname)}`
+}
+
 export function functionsOf(root: unknown): FuncCall[] {
   const found: FuncCall[] = []
   walk(root, (kind, body) => {

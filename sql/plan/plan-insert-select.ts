@@ -1,4 +1,5 @@
 import type { Column, Relation } from '../catalog.ts'
+import { undescribed } from './gather/sources.ts'
 import { insertPlaces, selectPlaces } from './insert-places.ts'
 import type { InsertSelectPlan, Plan } from './plan.ts'
 import { columnsFor, type Insert, insertCommon, tailError } from './plan-insert.ts'
@@ -25,7 +26,7 @@ export function planInsertSelect(insert: Insert): Plan {
   const error = tailError(insert) ?? homeQueryError(insert)
   if (error) return refused(a, 'INSERT', error)
   const columns = source ? columnsFor(insert, a.block.arms[0]?.outputs?.length) : []
-  if (!columns) return refused(a, 'INSERT', unnamedColumns(insert))
+  if (!columns) return askedColumns(insert) ?? refused(a, 'INSERT', unnamedColumns(insert))
   const fill = omitted(insert, columns).map((c) => ({
     column: c.name,
     expression: c.default ?? 'NULL',
@@ -78,6 +79,26 @@ function homeQueryError(insert: Insert) {
   return a.traits.queryText === undefined ? undefined : placeError(a)
 }
 
+/** `SELECT *` of a table that the catalog does not describe: it is planned when home has told its columns. */
+function askedColumns(insert: Insert): InsertSelectPlan | undefined {
+  const { a, ctx, node, relation, source } = insert
+  const relations = source === undefined || ctx.outside !== undefined ? [] : undescribed(a, source, ctx)
+  if (relations.length === 0) return undefined
+  return {
+    ...insertCommon(a, node),
+    kind: 'insert-select',
+    table: relation,
+    keyType: relation.key?.type ?? 'int4',
+    columns: [],
+    source: { kind: 'gather-outside', relations },
+    selectSql: '',
+    fill: [],
+    keyIndex: -1,
+    tailSql: '',
+    hasReturning: node.returningClause !== undefined,
+  }
+}
+
 function unnamedColumns(insert: Insert) {
   return unsupported(
     `the columns that this query gives to "${insert.relation.name}" cannot be told from its text`,
@@ -103,7 +124,7 @@ export function planShardedSelect(insert: Insert): Plan {
   const mixed = mixError(a)
   if (mixed) return planMovedGathered(insert) ?? refused(a, 'INSERT', mixed)
   const columns = columnsFor(insert, a.block.arms[0]?.outputs?.length)
-  if (!columns) return refused(a, 'INSERT', unnamedColumns(insert))
+  if (!columns) return askedColumns(insert) ?? refused(a, 'INSERT', unnamedColumns(insert))
   const sequence = omitted(insert, columns).find((c) => c.name !== relation.key?.column)
   if (sequence) {
     const what = `INSERT … SELECT from a sharded table that leaves "${sequence.name}" of "${relation.name}" to its default is not supported: it draws from a sequence`

@@ -4,6 +4,7 @@ import { NO_EFFECTS } from '../../code/effects.ts'
 import { as, conjuncts, type Node, paramsOf, relationsOf, type SelectStmt, walk } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import { printed } from '../../print/printed.ts'
+import { castType } from '../cast-type.ts'
 import { edited, rewritten } from '../edited-text.ts'
 import type { PlanContext } from '../plan.ts'
 import { keysRoute, restrictionsOf } from '../routing.ts'
@@ -103,8 +104,15 @@ function rowsOf(item: TableItem, conditions: readonly Node[], top: TopRows | und
   return printed(base)
 }
 
-function columnsOf({ alias, columns }: TableItem): string {
-  return columns.map(({ name }) => `${quoteName(alias)}.${quoteName(name)}`).join(', ')
+/** What home has told may have changed since: the types are those that were told. */
+function columnsOf({ alias, columns, relation }: TableItem): string {
+  const isTold = relation.kind === 'local' || relation.kind === 'view'
+  return columns
+    .map(({ name, type, declared }) => {
+      const column = `${quoteName(alias)}.${quoteName(name)}`
+      return isTold ? `${column}::${declared ?? castType(type)}` : column
+    })
+    .join(', ')
 }
 
 function sourceOf({ range, relation, alias }: TableItem): string {

@@ -1,10 +1,9 @@
 import { type Analysis, analyze } from '../../analyze/analyze.ts'
 import type { Catalog, Relation } from '../../catalog.ts'
-import { type RangeVar, relationsOf, type SelectStmt } from '../../parse/ast.ts'
+import { type RangeVar, relationsOf, type SelectStmt, writtenName } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import type { PlanContext } from '../plan.ts'
 import { placeError, scatterError } from '../routing.ts'
-import { quoteName } from '../text-scan.ts'
 
 /** What a FROM item's name stands for. */
 export interface Source {
@@ -43,16 +42,21 @@ export function sourcesOf(
   return unknown.size > 0 ? { kind: 'outside', relations: [...unknown] } : { kind: 'sources', byRange }
 }
 
+/** Relations that the catalog does not describe, of a query whose columns hang on theirs. */
+export function undescribed(a: Analysis, query: SelectStmt, ctx: PlanContext): string[] {
+  const names = relationsOf({ SelectStmt: query }).filter((range) => {
+    const relation = a.catalog.resolve(range.schemaname, range.relname ?? '', ctx.searchPath)
+    const isLocal = relation === undefined || relation.kind === 'local' || isTemporary(range, ctx)
+    return isLocal && a.locals.includes(range.relname ?? '')
+  })
+  return [...new Set(names.map(writtenName))]
+}
+
 function isTemporary({ schemaname, relname = '' }: RangeVar, { tempTables }: PlanContext): boolean {
   return schemaname === undefined ? tempTables.has(relname.toLowerCase()) : schemaname.startsWith('pg_temp')
 }
 
 const isDescribed = ({ kind }: Relation): boolean => kind === 'sharded' || kind === 'reference'
-
-/** The relation's name as the statement says it. */
-export function writtenName({ schemaname, relname = '' }: RangeVar): string {
-  return schemaname === undefined ? quoteName(relname) : `${quoteName(schemaname)}.${quoteName(relname)}`
-}
 
 function told(
   range: RangeVar,

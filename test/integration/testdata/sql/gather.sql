@@ -606,6 +606,39 @@ INSERT INTO per_item (nothing) SELECT item FROM sales GROUP BY item;
 
 INSERT INTO per_item (item, n) SELECT item, 1 / (count(*) - 9) FROM sales GROUP BY item;
 
+CREATE TABLE keyed (id bigserial PRIMARY KEY, v text, w int DEFAULT 5) WITH (shard_key = 'id', colocate_with = 'none');
+
+CREATE TABLE staged (id int, v text);
+
+INSERT INTO staged VALUES (7, 'seven'), (8, NULL), (9, 'nine');
+
+INSERT INTO keyed SELECT * FROM staged;
+
+INSERT INTO keyed SELECT s.*, c.w FROM (SELECT id + 100, v FROM staged) s, keyed c WHERE c.id = 7;
+
+INSERT INTO keyed SELECT * FROM staged RETURNING *;
+
+INSERT INTO keyed SELECT * FROM staged ON CONFLICT (id) DO UPDATE SET v = excluded.v || '!' RETURNING *;
+
+CREATE TEMP TABLE staged (id int, v text, w int);
+
+INSERT INTO staged VALUES (1000, 'of the session', 3);
+
+INSERT INTO keyed SELECT * FROM staged;
+
+-- refused
+WITH s AS (SELECT * FROM staged) INSERT INTO keyed SELECT id + 1, v, w FROM s;
+
+INSERT INTO keyed SELECT *, 4 FROM staged;
+
+INSERT INTO keyed SELECT * FROM not_there;
+
+SELECT * FROM keyed ORDER BY id;
+
+DISCARD TEMP;
+
+DROP TABLE keyed, staged;
+
 INSERT INTO tops (shop, id) SELECT shop, max(id) FROM sales GROUP BY shop;
 
 INSERT INTO tops SELECT shop, 0, 'again' FROM sales WHERE id < 4 ON CONFLICT (shop) DO UPDATE SET note = excluded.note;
