@@ -179,7 +179,7 @@ export const catalog = {
     sqlstate: '54000',
     retry: 'no',
     message: (p) =>
-      `the rows of "${p.table}" and others that this query needs from several shards are over ${p.max} bytes`,
+      `the rows of "${p.table}" and others that this query needs from several shards are over ${p.max} bytes (weft.max_gathered)`,
     hint: () => 'Restrict the rows, name fewer columns than *, or join and group by the shard key.',
   }),
   too_many_tokens: kind<{ max: number }>({

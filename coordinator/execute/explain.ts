@@ -5,8 +5,8 @@ import type { ExplainPlan, ForwardPlan, InsertPlan, InsertSelectPlan } from '../
 import { explainWords } from '../../sql/plan/utility/explain.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { runOnOne } from './forward.ts'
-import { finishShard, overGathered, withGathered } from './gather.ts'
-import { GatheredRows } from './gathered-rows.ts'
+import { finishShard, overGathered, roomFor, withGathered } from './gather.ts'
+import type { GatheredRows } from './gathered-rows.ts'
 import { onlyShard } from './insert.ts'
 import { needsCut } from './on-shards.ts'
 import { again, unknownOutside } from './outside.ts'
@@ -70,7 +70,7 @@ async function explainFinish(
   }
   const end = plan.analyze
     ? await withGathered(ctx, exec, gather, shards, explain)
-    : await explain(new GatheredRows(gather.inputs, ctx.memory.account('gathered rows')))
+    : await explain(roomFor(ctx, gather))
   return { shard: line.shard, rows: end.rows.map((row) => row[0]?.toString('utf8') ?? '') }
 }
 

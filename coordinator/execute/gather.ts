@@ -4,6 +4,7 @@ import { MSG } from '../../protocol/wire/frames.ts'
 import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import { type GatherPlan, VALUES_NAMES } from '../../sql/plan/gather/gather-plan.ts'
 import { copiedQuery } from '../../sql/plan/utility/copy.ts'
+import { GATHERED_BYTES_MAX, gatheredSize, MAX_GATHERED } from '../../sql/plan/utility/gathered-size.ts'
 import type { ClientOutput } from './client-output.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { GatheredRows } from './gathered-rows.ts'
@@ -43,7 +44,7 @@ export async function withGathered<T>(
   shards: readonly number[],
   use: (rows: GatheredRows) => Promise<T>,
 ): Promise<T> {
-  const rows = new GatheredRows(plan.inputs, ctx.memory.account('gathered rows'))
+  const rows = roomFor(ctx, plan)
   const owners = plan.route === undefined ? shards : await resolveShards(ctx, plan.route, exec)
   const sources = plan.atHome ? [HOME, ...owners.filter((shard) => shard !== HOME)] : owners
   try {
@@ -52,6 +53,13 @@ export async function withGathered<T>(
   } finally {
     rows.release()
   }
+}
+
+/** For the rows that a plan gathers. */
+export function roomFor({ memory, settings }: ExecContext, { inputs }: GatherPlan): GatheredRows {
+  const said = settings.get(MAX_GATHERED)
+  const bytesMax = said === undefined ? GATHERED_BYTES_MAX : (gatheredSize(said) ?? GATHERED_BYTES_MAX)
+  return new GatheredRows(inputs, memory.account('gathered rows'), bytesMax)
 }
 
 /** Where the query is run. */

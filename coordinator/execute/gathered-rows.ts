@@ -3,9 +3,6 @@ import type { PgError } from '../../errors/pg-error.ts'
 import { type GatherInput, UNSAFE_ROW } from '../../sql/plan/gather/gather-plan.ts'
 import type { MemoryAccount } from '../memory/memory-budget.ts'
 
-/** Bytes of rows that one statement may gather. */
-export const GATHERED_BYTES_MAX = 256 << 20
-
 const CELL_BYTES = 4
 const FIRST_BYTES = 4096
 
@@ -18,10 +15,13 @@ export class GatheredRows {
   /** Columns of the inputs before, which are NULL in an input's rows. */
   private readonly before: readonly number[]
   private readonly account: MemoryAccount
+  private readonly bytesMax: number
 
-  constructor(inputs: readonly GatherInput[], account: MemoryAccount) {
+  /** `bytesMax`: what `weft.max_gathered` allows. */
+  constructor(inputs: readonly GatherInput[], account: MemoryAccount, bytesMax: number) {
     this.inputs = inputs
     this.account = account
+    this.bytesMax = bytesMax
     const before: number[] = []
     let columns = 0
     for (const input of inputs) {
@@ -53,10 +53,10 @@ export class GatheredRows {
 
   private pay(bytes: number, input: number): void {
     this.refusal = this.account.offer(bytes)
-    if (this.account.bytes > GATHERED_BYTES_MAX)
+    if (this.account.bytes > this.bytesMax)
       this.refusal = weftError('gathers_too_much', {
         table: this.inputs[input]!.table,
-        max: GATHERED_BYTES_MAX,
+        max: this.bytesMax,
       })
   }
 

@@ -9,6 +9,7 @@ import {
 import { encodingName } from '../../sql/encoding-names.ts'
 import type { SettingPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
+import { GATHERED_BYTES_MAX, MAX_GATHERED } from '../../sql/plan/utility/gathered-size.ts'
 import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
 import { CONSISTENT_READS, readsConsistently } from '../settings/consistent-reads.ts'
 import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT, keepBackends } from '../settings/time-limits.ts'
@@ -234,6 +235,8 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
       return String(ctx.causal.token)
     case CONSISTENT_READS:
       return readsConsistently(ctx.settings) ? 'on' : 'off'
+    case MAX_GATHERED:
+      return ctx.settings.get(name) ?? `${GATHERED_BYTES_MAX >> 20}MB`
     case 'weft.transaction':
       return ctx.tx.isOpen
         ? `${modesSql(ctx.tx.modes) || 'open'} shards: ${ctx.tx.joined.map((l) => l.shard).join(',')}`

@@ -315,6 +315,25 @@ describe('rows that a query gathers from the shards', () => {
     expect(await answers(client, query(small))).toEqual(['CommandComplete SELECT 1'])
   })
 
+  test('weft.max_gathered: less is allowed', async () => {
+    const client = await connect()
+    const grouped = 'SELECT data, count(*) FROM blobs WHERE id < 10003 GROUP BY data'
+    expect(await answers(client, query('SHOW weft.max_gathered'))).toEqual(['CommandComplete SHOW'])
+    expect(await answers(client, query("SET weft.max_gathered = '100kB'"))).toEqual(['CommandComplete SET'])
+    expect(await answers(client, query(grouped))).toEqual(['54000'])
+    expect(await answers(client, query("SET weft.max_gathered = '1GB'"))).toEqual(['22023'])
+    expect(await answers(client, query("SET weft.max_gathered = 'much'"))).toEqual(['22023'])
+    expect(await answers(client, query('BEGIN'))).toEqual(['CommandComplete BEGIN'])
+    expect(await answers(client, query("SET LOCAL weft.max_gathered = '4MB'"))).toEqual([
+      'CommandComplete SET',
+    ])
+    expect(await answers(client, query(grouped))).toEqual(['CommandComplete SELECT 1'])
+    expect(await answers(client, query('COMMIT'))).toEqual(['CommandComplete COMMIT'])
+    expect(await answers(client, query(grouped))).toEqual(['54000'])
+    expect(await answers(client, query('RESET weft.max_gathered'))).toEqual(['CommandComplete RESET'])
+    expect(await answers(client, query(grouped))).toEqual(['CommandComplete SELECT 1'])
+  })
+
   test('the client leaves in the midst', async () => {
     const client = await connect()
     client.write(query('SELECT a.data FROM blobs a, blobs b ORDER BY pg_sleep(0.1)'))

@@ -1,5 +1,6 @@
 import { PgError } from '../../../errors/pg-error.ts'
 import { encodingName } from '../../encoding-names.ts'
+import { gatheredSize, MAX_GATHERED } from './gathered-size.ts'
 import { unsupported } from './plans.ts'
 
 /**
@@ -15,6 +16,10 @@ export function refuseSetting(name: string, value: string): PgError | undefined 
   }
   if (name === 'weft.consistent_reads' && !isOn(value) && !isOff(value)) {
     return new PgError({ code: '22023', message: `parameter "${name}" requires a Boolean value` })
+  }
+  if (name === MAX_GATHERED && gatheredSize(value) === undefined) {
+    const hint = 'Say a size of 256MB at most, as in 64MB.'
+    return new PgError({ code: '22023', message: `invalid value for parameter "${name}": "${value}"`, hint })
   }
   if (name !== 'client_encoding') return undefined
   const encoding = encodingName(value)
