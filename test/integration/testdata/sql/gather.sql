@@ -392,7 +392,7 @@ CREATE TABLE fresh (id int, x text);
 
 INSERT INTO fresh VALUES (1, 'a'), (2, 'b'), (3, NULL);
 
-UPDATE sales SET price = 0 WHERE id = 2;
+UPDATE sales SET price = 0 WHERE shop = 2 AND id = 2;
 
 INSERT INTO sales (shop, id, item) VALUES (5, 1003, 'new');
 
@@ -707,7 +707,7 @@ FETCH ALL FROM d;
 
 FETCH BACKWARD 2 FROM d;
 
-DELETE FROM sales WHERE id = 60;
+DELETE FROM sales WHERE shop = 6 AND id = 60;
 
 FETCH 1 FROM c;
 
