@@ -495,6 +495,29 @@ REVOKE ALL ON SCHEMA gather FROM gather_owner, gather_reader;
 
 DROP ROLE gather_owner, gather_reader;
 
+-- # it is explained
+-- weft
+EXPLAIN SELECT s.id, p.id FROM sales s JOIN plain p ON p.item = s.item WHERE s.shop IN (1, 2) ORDER BY 1;
+
+-- weft
+EXPLAIN (ANALYZE, COSTS OFF) SELECT item, count(*) FROM sales GROUP BY item;
+
+-- weft
+EXPLAIN CREATE TABLE explained AS SELECT * FROM sales;
+
+-- weft
+EXPLAIN INSERT INTO plain (id) SELECT max(id) FROM sales;
+
+-- weft
+EXPLAIN SELECT a.id FROM sales a, sales b WHERE a.shop = 1 AND b.shop = 2;
+
+EXPLAIN SELECT s.nothing FROM sales s, plain p;
+
+EXPLAIN SELECT s.id FROM sales s, not_there p;
+
+-- refused
+EXPLAIN (FORMAT json) SELECT item, count(*) FROM sales GROUP BY item;
+
 -- # as the source of other statements
 CREATE TABLE sums (item text PRIMARY KEY, n bigint, total numeric, note text DEFAULT 'made');
 
