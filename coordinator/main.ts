@@ -81,7 +81,7 @@ const LISTENER_LIMITS: ListenerLimits = {
   startupTimeoutMs: 60_000,
   startupBytesMax: 10_000,
 }
-const NODE_LIMITS: NodeLimits = { pinsMax: 8, fenceTimeoutMs: 10_000, frameBytesMax: 256 << 20 }
+const NODE_LIMITS: NodeLimits = { fenceTimeoutMs: 10_000, frameBytesMax: 256 << 20 }
 const PLAN_CACHE = { entriesMax: 5_000, textBytesMax: 32 << 20 }
 /** A third of the transactions' share is kept for single statements; half of that may go to those over several shards. */
 const STATEMENTS_SHARE = 6
@@ -243,7 +243,7 @@ function makeNode(
     tickets.setLimit(least - pins.inUse)
     statementTickets.setLimit(Math.floor(least / STATEMENTS_SHARE), 0)
   }
-  const pins = new TxnTickets(limits.pinsMax, divide)
+  const pins = new TxnTickets(TRANSACTIONS_AT_FIRST, divide)
   const { links, log } = options
   const schema = { epoch: 0 }
   for (const link of links) {
@@ -254,7 +254,7 @@ function makeNode(
       quota: (shard, transactionsMax) => {
         quotas[shard] = transactionsMax
         const least = Math.min(...quotas)
-        if (Number.isFinite(least)) pins.setLimit(Math.min(limits.pinsMax, Math.floor(least / 2)))
+        if (Number.isFinite(least)) pins.setLimit(Math.floor(least / 2))
         divide()
       },
       up: (shard) => log.info({ shard }, 'shard is up'),

@@ -68,7 +68,7 @@ export interface DevCluster {
 
 const host = '127.0.0.1'
 export const defaultShards = 3
-export const defaultPoolSize = 20
+export const defaultPoolSize = 40
 
 /** A whole cluster in this process: Postgres servers, their agents, one coordinator and the admin server. */
 export function startDevCluster(options: DevClusterOptions): Promise<DevCluster> {

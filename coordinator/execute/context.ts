@@ -57,6 +57,7 @@ export interface CoordinatorNode {
   /** Of reads over several shards outside of transactions, which are short; none: they take the others'. */
   readonly statementTickets: TxnTickets
   /** Sessions that keep a backend. */
+  /** For sessions that keep a backend of their own (LISTEN, temporary tables, …): half of what a shard has for the node. */
   readonly pins: TxnTickets
   readonly commits: CommitDriver
   readonly cuts: CutDriver
@@ -68,8 +69,6 @@ export interface CoordinatorNode {
 }
 
 export interface NodeLimits {
-  /** Sessions that keep a backend of their own (LISTEN, temporary tables, …). */
-  readonly pinsMax: number
   /** How long a change of the shard map waits for statements planned on the old one. */
   readonly fenceTimeoutMs: number
   /** Bytes of a message from a client. */

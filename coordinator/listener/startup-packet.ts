@@ -42,7 +42,7 @@ export async function readStartup(
   let sslAsked = connection.isTls
   let gssAsked = false
   for (;;) {
-    while (!reader.next()) reader.push(await connection.read())
+    await nextPacket(connection, reader)
     if (reader.code === STARTUP.sslRequest && !sslAsked) {
       sslAsked = true
       await answerSslRequest(connection, reader, options.secureContext)
@@ -51,6 +51,25 @@ export async function readStartup(
       connection.write(SSL_NO)
     } else if (reader.code === STARTUP.cancelRequest) return cancelRequest(reader)
     else return startupRequest(connection, reader)
+  }
+}
+
+/**
+ * What begins with no packet's length is not the protocol, or is that of a client which ends before it has begun: as with
+ * Postgres, it gets no answer.
+ */
+async function nextPacket(connection: ClientConnection, reader: StartupReader): Promise<void> {
+  for (;;) {
+    if (hasNext(reader)) return
+    reader.push(await connection.read())
+  }
+}
+
+function hasNext(reader: StartupReader): boolean {
+  try {
+    return reader.next()
+  } catch (error) {
+    throw error instanceof PgError ? new ConnectionGone(error.message) : error
   }
 }
 

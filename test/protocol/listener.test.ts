@@ -72,7 +72,6 @@ describe('listener: startup', () => {
       '08P01',
       'invalid startup packet layout',
     ],
-    ['too long a packet', startup({ user: 'a'.repeat(10_000) }), '08P01', 'invalid length of startup packet'],
     ['two SSLRequests', Buffer.concat([SSL_REQUEST, SSL_REQUEST]), '0A000', 'protocol 1234.5679'],
   ])('listener: %s: %s %s', async (what, bytes, code, message) => {
     const { port } = await start()
@@ -85,6 +84,18 @@ describe('listener: startup', () => {
     }
     const error = await new RawClient(socket).send(bytes).lastError()
     expect(error).toMatchObject({ severity: 'FATAL', code, message: expect.stringContaining(message) })
+  })
+
+  test.each([
+    ['too long a packet', startup({ user: 'a'.repeat(10_000) })],
+    // What node-postgres sends that is ended before it is connected.
+    ['Terminate', Buffer.from('X\0\0\0\u0004', 'latin1')],
+  ])('listener: %s in place of a startup packet: closed without an answer', async (_what, bytes) => {
+    const { port } = await start()
+    const socket = createConnection(port, '127.0.0.1').end(bytes)
+    const chunks: Buffer[] = []
+    for await (const chunk of socket) chunks.push(chunk as Buffer)
+    expect(Buffer.concat(chunks).toString()).toBe('')
   })
 
   test('listener: replication=false: an ordinary session', async () => {
