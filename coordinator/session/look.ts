@@ -33,12 +33,17 @@ const NOT_OWN = ['transaction_isolation', 'transaction_read_only', 'transaction_
   .map((name) => `'${name}'`)
   .join(', ')
 
-/** Custom settings and roles are listed nowhere: those of the names given. */
+/**
+ * Custom settings and roles are listed nowhere: those of the names given. What others than the session name (`$2`) may be
+ * a library's, which is the session's only if it is listed.
+ */
 const settingsSql = (isInTransaction: boolean): string => `
   (SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name)) FROM pg_catalog.pg_settings
     WHERE source = 'session' AND name NOT IN (${NOT_OWN}${isInTransaction ? `, '${IDLE_TIMEOUT}'` : ''})),
   (SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name, true))
-    FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n(name) WHERE pg_catalog.current_setting(name, true) IS NOT NULL),
+    FROM (SELECT pg_catalog.unnest($1::pg_catalog.text[]) UNION SELECT o FROM pg_catalog.unnest($2::pg_catalog.text[]) AS o
+      WHERE 'NO_SHOW_ALL' OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_settings_get_flags(o))) AS n(name)
+    WHERE pg_catalog.current_setting(name, true) IS NOT NULL),
   pg_catalog.set_config('${IDLE_SESSION_TIMEOUT}', '0', false)`
 
 const sqlOf = (isInTransaction: boolean): string =>
@@ -47,19 +52,24 @@ const sqlOf = (isInTransaction: boolean): string =>
 const INSIDE = sqlOf(true)
 const OUTSIDE = sqlOf(false)
 
-/** Looks at the backend of a line as the session's statements have left it. `names`: of settings that may matter. */
+/** Looks at the backend of a line as the session's statements have left it: at its own settings, and at others named. */
 export async function lookAt(
   session: ClientSession,
   line: ShardLine,
-  names: Iterable<string>,
+  others: Iterable<string>,
 ): Promise<Seen> {
   const { isOpen } = session.tx
-  const asked = ['session_authorization', 'role', ...names].filter(
+  const own = ['session_authorization', 'role', ...session.settings.names()].filter(
     (name) => name !== IDLE_SESSION_TIMEOUT && (!isOpen || name !== IDLE_TIMEOUT),
   )
-  const list = `{${asked.map((name) => JSON.stringify(name)).join(',')}}`
   const options = { writes: false, looks: false, asItIs: true }
-  const { rows } = await queryShard(session, line, isOpen ? INSIDE : OUTSIDE, [list], options)
+  const { rows } = await queryShard(
+    session,
+    line,
+    isOpen ? INSIDE : OUTSIDE,
+    [listOf(own), listOf(others)],
+    options,
+  )
   const [keeps, temporary, channels, listed, named] = rows[0]!.map((value) => value?.toString('utf8') ?? null)
   const settings = { ...parsed(listed), ...parsed(named) }
   return {
@@ -68,6 +78,10 @@ export async function lookAt(
     channels: namesIn(channels),
     settings: new Map(Object.entries(settings).map(([name, value]) => [name.toLowerCase(), value])),
   }
+}
+
+function listOf(names: Iterable<string>): string {
+  return `{${[...names].map((name) => JSON.stringify(name)).join(',')}}`
 }
 
 function namesIn(json: string | null | undefined): readonly string[] {

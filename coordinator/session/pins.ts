@@ -68,7 +68,7 @@ export class Pins {
     if ((state.leaving & EFFECT.seeds) !== 0 && (state.leaving & EFFECT.dynamic) === 0) state.seeded = true
     state.lasting ||= (state.leaving & EFFECT.lasts) !== 0
     state.leaving = NO_EFFECTS
-    const asked = new Set([...session.settings.names(), ...this.said])
+    const asked = new Set(this.said)
     for (const name of state.maySetNames) if (!name.endsWith(ANY_NAME)) asked.add(name)
     for (const name of session.scope().catalog.code?.settingNames ?? []) asked.add(name)
     const changed: string[] = []

@@ -166,6 +166,23 @@ describe('what a session makes is its own', () => {
     })
   })
 
+  test('settings of libraries that code names and must not set are not taken for the session’s', async () => {
+    const told: unknown[] = []
+    for (const url of [cluster.current.weftUrl, cluster.current.plainUrl]) {
+      const admin = await connected(url)
+      await admin.query(`CREATE ROLE lowly LOGIN; CREATE FUNCTION tries() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM set_config('plpgsql.variable_conflict', 'use_column', false); RETURN 'done';
+        EXCEPTION WHEN insufficient_privilege THEN RETURN 'no'; END $$`)
+      const lowly = await connected(url.replace('postgres@', 'lowly@'))
+      const answers: unknown[] = []
+      for (const sql of ['SELECT tries()', 'SELECT 1', 'BEGIN', 'SELECT tries()', 'COMMIT', 'SELECT 2'])
+        answers.push(await answer(lowly, sql))
+      told.push(answers)
+      await Promise.all([admin.end(), lowly.end()])
+    }
+    expect(told[0]).toEqual(told[1])
+  })
+
   /** Nothing takes it away: the connection is closed after its session. */
   const lasting: Readonly<Record<string, State>> = {
     'a connection of dblink': {
