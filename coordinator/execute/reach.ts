@@ -6,7 +6,7 @@ import type { PlanCommon } from '../../sql/plan/plan.ts'
 import { tableName } from '../../sql/plan/reach.ts'
 import { doBlock } from '../../sql/plan/utility/wrap.ts'
 import { quoteLiteral } from '../settings/settings-sql.ts'
-import type { ExecContext } from './context.ts'
+import { type ExecContext, HOME } from './context.ts'
 import { settleAll } from './forward.ts'
 import { queryShard } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
@@ -29,9 +29,11 @@ export async function runReaching<T>(
   await settleAll(ctx.tx.joined.map((line) => note(ctx, line, look)))
   const done = await noting(ctx, look, work)
   const lines = ctx.tx.joined.filter((line) => line.touched)
-  for (const looked of await settleAll(lines.map((line) => lookAfter(ctx, line, look)))) {
+  for (const [i, looked] of (await settleAll(lines.map((line) => lookAfter(ctx, line, look)))).entries()) {
     const found = overreach(looked, look.kinds, reach)
     if (found !== undefined) throw reachError(tag, found)
+    const sequence = lines[i]!.shard === HOME ? undefined : drawnFrom(looked)
+    if (sequence !== undefined) throw weftError('not_supported', drawnThere(tag, sequence))
   }
   return done
 }
@@ -68,6 +70,19 @@ function reachError(tag: string, { table, kind, did }: Overreach): PgError {
   })
 }
 
+/** The sequences of other shards than home are nobody's: they would repeat its numbers. */
+function drawnFrom({ before, after }: Looked): string | undefined {
+  const drawn = Object.keys(after).find((name) => name.startsWith(DRAWN) && before[name] === undefined)
+  return drawn?.slice(DRAWN.length)
+}
+
+function drawnThere(tag: string, sequence: string) {
+  return {
+    what: `code that this ${tag} runs has drawn from sequence "${sequence}" beside sharded rows, which is not supported`,
+    hint: 'Make nextval(…) the default of a column, which Weft draws for all shards, or draw it ahead and pass the value.',
+  }
+}
+
 /** Each shard's server has its own roles, and they must be alike. */
 function ofServer(tag: string, table: string) {
   return {
@@ -89,6 +104,7 @@ interface Look {
 }
 
 const NOTED = 'weft.noted'
+const DRAWN = 'sequence '
 /** Catalogs of the whole server; each change of a role, a membership or a setting of either is a row of one. */
 const SHARED = [
   ...[
@@ -142,7 +158,10 @@ const usesSql = (tables: string): string => `(
         WHEN 'RowExclusiveLock' THEN 4 ELSE 8 END) AS locks FROM pg_catalog.pg_locks
       WHERE locktype = 'relation' AND pid = pg_catalog.pg_backend_pid() AND granted AND mode <> 'SIReadLock'
         AND database IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
-      GROUP BY relation) AS l ON l.relation = d.oid) AS u
+      GROUP BY relation) AS l ON l.relation = d.oid
+    UNION ALL SELECT pg_catalog.concat('${DRAWN}', s.relname), 4, 0, 0, 0, 0
+    FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class s ON s.oid = l.relation AND s.relkind = 'S'
+    WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND l.granted AND l.mode = 'RowExclusiveLock') AS u
   WHERE u.locks + u.scans + u.inserted + u.updated + u.deleted > 0)`
 
 const linksSql = (tables: string): string => `(

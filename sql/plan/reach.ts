@@ -24,9 +24,17 @@ export function ofStatement(catalog: Catalog, text: string): Effects {
 
 /** The plan with what is to be looked at after it has run. */
 export function withReach(plan: Plan, a: Analysis, text: string): Plan {
-  if (plan.kind === 'refused' || !mayReach(a.catalog, ofStatement(a.catalog, text))) return plan
+  if (plan.kind === 'refused') return plan
+  const effects = ofStatement(a.catalog, text)
+  if (!mayReach(a.catalog, effects) && !mayDraw(a, effects)) return plan
   const error = ownTableError(a.catalog, a.targets)
   return error ? refused(a, plan.tag, error) : { ...plan, reach: reachOf(a, text) }
+}
+
+/** Triggers draw where their rows are. */
+function mayDraw({ catalog, targets }: Analysis, effects: Effects): boolean {
+  if (catalog.shardCount === 1 || (effects & EFFECT.advances) === 0) return false
+  return targets.some(({ relation }) => relation?.kind === 'sharded')
 }
 
 function reachOf(a: Analysis, text: string): Reach {

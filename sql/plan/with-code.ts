@@ -27,7 +27,10 @@ function withState(plan: Plan, text: string, catalog: Catalog, all: Effects): Pl
   const reach = plan.reach ?? (mayReach(catalog, all) ? reachWhere(plan, text, catalog) : undefined)
   const leaves = plan.effects.leaves | (all & STATE_EFFECTS) | calledIn(plan, text)
   const left = leaves === plan.effects.leaves ? plan : withEffects(plan, leaves)
-  const known = left.kind === 'ddl' && isPartOfCode(all, text) ? { ...left, changesMap: true } : left
+  const known =
+    left.kind === 'ddl' && (isPartOfCode(all, text) || isDrawer(plan, all))
+      ? { ...left, changesMap: true }
+      : left
   return reach === undefined ? known : { ...known, reach }
 }
 
@@ -80,6 +83,10 @@ function isPartOfCode(effects: Effects, text: string): boolean {
   if ((all & COUNTS) !== NO_EFFECTS) return true
   return /current_setting/i.test(text) && customUseIn(text).asks.length > 0
 }
+
+/** From now on rows of its table may draw. */
+const isDrawer = ({ tag }: Plan, effects: Effects): boolean =>
+  tag === 'CREATE TRIGGER' && (effects & EFFECT.advances) !== NO_EFFECTS
 
 /** Of statements whose syntax tree nobody walks: what they call of Postgres' own. */
 function calledIn(plan: Plan, text: string): Effects {

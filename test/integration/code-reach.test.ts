@@ -400,3 +400,30 @@ describe('roles and what else belongs to the whole server', () => {
     await client.query('DROP ROLE reach_both')
   })
 })
+
+test('a trigger of a sharded table draws from a sequence: refused where it would be that of a shard', async () => {
+  const trigger = `CREATE TABLE numbered (k int PRIMARY KEY, n bigint) WITH (shard_key = 'k');
+    CREATE SEQUENCE numbers;
+    CREATE FUNCTION number_row() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN NEW.n := coalesce(NEW.n, nextval('numbers')); RETURN NEW; END $$;
+    CREATE TRIGGER numbers BEFORE INSERT ON numbered FOR EACH ROW EXECUTE FUNCTION number_row()`
+  for (const sql of trigger.split(/;\n/)) await client.query(sql)
+  const all = KEYS.map((k) => `(${k})`).join(', ')
+  expect(await refused(`INSERT INTO numbered (k) VALUES ${all}`)).toContain('sequence "numbers"')
+  expect(await refused('INSERT INTO numbered (k) SELECT n FROM generate_series(1, 20) n')).toContain(
+    '"numbers"',
+  )
+  const outcomes = new Set<string>()
+  for (const k of KEYS) {
+    const one = client.query('INSERT INTO numbered (k) VALUES ($1)', [k])
+    outcomes.add(
+      await one.then(
+        () => 'drawn at home',
+        (error: { code: string }) => error.code,
+      ),
+    )
+  }
+  expect([...outcomes].sort()).toEqual(['0A000', 'drawn at home'])
+  expect(await number('SELECT count(n) - count(DISTINCT n) FROM numbered')).toBe(0)
+  await client.query('INSERT INTO numbered SELECT n, 100 + n FROM generate_series(101, 120) n')
+})
