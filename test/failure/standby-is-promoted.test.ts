@@ -54,13 +54,17 @@ describe.skipIf(!hasEtcd || !hasPostgres15)('a standby is promoted', () => {
     240_000,
   )
 
-  test('an agent pointed at a standby: refuses', async () => {
+  test('an agent pointed at a standby: waits, and says for what', async () => {
     const primary = primaryNow()
     const next = await startStandby(primary)
     const agent = matrix.cluster.agents[1]
     await agent?.stop()
     matrix.cluster.setPostgres(1, next)
-    await expect(agent?.start()).rejects.toThrow(/is a standby; Weft needs the primary/)
+    const ended = expect(agent?.start()).rejects.toThrow(/has ended/)
+    await agent?.answers()
+    await expect.poll(() => agent?.notReady()).toMatch(/is a standby; Weft needs the primary/)
+    await agent?.stop()
+    await ended
     matrix.cluster.setPostgres(1, primary)
     await agent?.start()
     // Its primary would wait for it for ever.
