@@ -117,6 +117,8 @@ export interface SessionState {
   readonly database: string
   /** Lines whose backends the session keeps. */
   readonly kept: Set<ShardLine>
+  /** What keeps the statement under way back on some shards (`Latch`): opened when the client leaves in the midst. */
+  latch: { open(): Promise<void> } | undefined
   /** What the statement under way may leave on the backends it runs on. */
   leaving: Effects
   /** What fetching from the open cursors may leave. */

@@ -10,6 +10,7 @@ import { runGather } from './gather.ts'
 import { mustKeepKey } from './keep-key.ts'
 import { LineFeed } from './line-feed.ts'
 import { lockAhead } from './lock-ahead.ts'
+import { needsNoMap } from './map-change.ts'
 import { Latch, onCopies } from './on-copies.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
 import { bindOnSeveral, fetchRows, type OpenPortal } from './open-portal.ts'
@@ -185,6 +186,7 @@ async function lockCopies(ctx: ExecContext, exec: Execution): Promise<void> {
     })
   const [home] = await lock([HOME], new ForwardState(exec.wantsRowDescription), true)
   const others = shardsBesideHome(ctx.node.shardCount)
+  needsNoMap(ctx)
   await lock(others, new ForwardState(false), false)
   ctx.out.hold(tagWithCount(home!.tag, home!.count))
 }

@@ -49,16 +49,24 @@ export async function runInsertSelect(
       ? new CopyTarget(ctx, plan, columns)
       : new InsertTarget(ctx, exec, plan, columns)
   const router = new Router(ctx, plan, keyAt, target)
+  const moved = readSource(ctx, exec, plan, router).then(() => router.finish())
+  // Whatever failed, and wherever: no shard is left waiting for rows.
+  const count = await failedOf(moved, () => target.abandon())
+  ctx.out.hold(commandComplete(`INSERT 0 ${count}`))
+}
+
+async function readSource(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: InsertSelectPlan,
+  router: Router,
+): Promise<void> {
   const { source } = plan
   if (source?.kind === 'gather-outside') throw unknownOutside()
-  if (source?.kind === 'gather') await readGathered(ctx, exec, plan, source.gather, router, target)
-  else {
-    const select = renumberParams(selectWithCasts(plan))
-    if (source === undefined) await readHome(ctx, exec, select, router, target)
-    else await moveSelected(ctx, exec, await resolveShards(ctx, source, exec), select, router)
-  }
-  const count = await router.finish()
-  ctx.out.hold(commandComplete(`INSERT 0 ${count}`))
+  if (source?.kind === 'gather') return readGathered(ctx, exec, plan, source.gather, router)
+  const select = renumberParams(selectWithCasts(plan))
+  if (source === undefined) return readHome(ctx, exec, select, router)
+  return moveSelected(ctx, exec, await resolveShards(ctx, source, exec), select, router)
 }
 
 async function readHome(
@@ -66,12 +74,11 @@ async function readHome(
   exec: Execution,
   { sql, params }: Select,
   router: Router,
-  target: Target,
 ): Promise<void> {
   const stream = new RowStream((row) => router.add(row))
   const line = ctx.line(HOME)
   sendRewritten(ctx, line, exec, sql, params, stream, [])
-  settle(ctx, line, await failedOf(failedLeaves(ctx, line, stream.ended), () => target.abandon()))
+  settle(ctx, line, await failedLeaves(ctx, line, stream.ended))
 }
 
 async function readGathered(
@@ -80,7 +87,6 @@ async function readGathered(
   plan: InsertSelectPlan,
   gather: GatherPlan,
   router: Router,
-  target: Target,
 ): Promise<void> {
   const sql = selectWithCasts({ ...plan, selectSql: gather.finish })
   const shards = await resolveShards(ctx, { kind: 'all' }, exec)
@@ -88,7 +94,7 @@ async function readGathered(
     const stream = new RowStream((row) => router.add(row))
     const line = ctx.line(HOME)
     sendPayload(ctx, line, overGathered(line, exec, gather, sql, rows, []), { writes: true }, stream)
-    settle(ctx, line, await failedOf(failedLeaves(ctx, line, stream.ended), () => target.abandon()))
+    settle(ctx, line, await failedLeaves(ctx, line, stream.ended))
   })
 }
 

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { begunBehind } from '../../sql/plan/begun-text.ts'
 import { type ExecContext, HOME, shardsBesideHome } from './context.ts'
+import { needsNoMap } from './map-change.ts'
 import { onShards, readOnShards } from './on-shards.ts'
 import type { ExecEnd } from './replies.ts'
 import type { ShardLine } from './shard-line.ts'
@@ -20,14 +21,18 @@ export async function onCopies<T extends ExecEnd>(
   const others = shardsBesideHome(ctx.node.shardCount)
   if (latch === undefined) {
     const home = await onShards(ctx, [HOME], send)
+    // A table's lock on home keeps it as it was planned.
+    needsNoMap(ctx)
     return [...home, ...(await onShards(ctx, others, (line, i) => send(line, i + 1)))]
   }
-  await latch.shut()
+  ctx.state.latch = latch
   try {
+    await latch.shut()
     const inTurn: Send<T> = (line, i) => (i === 0 ? latch.goOnAfter(send(line, i)) : send(line, i))
     return await readOnShards(ctx, [HOME, ...others], inTurn, true)
   } finally {
     await latch.open()
+    ctx.state.latch = undefined
   }
 }
 
@@ -53,7 +58,9 @@ export class Latch {
   }
 
   async shut(): Promise<void> {
-    await Promise.all(this.tell(true))
+    const told = await Promise.allSettled(this.tell(true))
+    const failed = told.find((one): one is PromiseRejectedResult => one.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   }
 
   /** A shard that is not there has no latch either. */

@@ -110,7 +110,9 @@ SELECT asked.name, n.nspname, c.relname,
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   (SELECT pg_catalog.json_agg(a.attname) FROM pg_catalog.pg_constraint p
    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.conkey)
-   WHERE p.conrelid = c.oid AND p.contype = 'p' AND NOT p.condeferrable)
+   WHERE p.conrelid = c.oid AND p.contype = 'p' AND NOT p.condeferrable
+     -- Not a key of the rows that its children add.
+     AND (c.relkind <> 'r' OR NOT c.relhassubclass))
 FROM pg_catalog.unnest($1::pg_catalog.text[]) AS asked (name)
 JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(asked.name)
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

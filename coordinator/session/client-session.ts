@@ -243,6 +243,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.timers.close()
     this.slow.close(() => {
       this.lines.close()
+      void this.state.latch?.open()
       this.admission.leave()
       this.memory.close()
       this.options.onClosed()

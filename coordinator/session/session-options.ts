@@ -40,6 +40,7 @@ export function initialState({ user, database }: SessionOptions, bound: BoundNam
     drawn: new DrawnValues(),
     compiles: false,
     custom: undefined,
+    latch: undefined,
     cursorsCustom: NO_CUSTOM_USE,
     maySetNames: new Set(),
     seeded: false,

@@ -19,7 +19,7 @@ export function compiling(settings: Settings): Settings {
 function pathOf(settings: Settings): string {
   const assignments = assignmentsOf(settings)
   // Too long to be kept as assignments, and nobody else's.
-  if (assignments.length === 0) return settings.sql
+  if (assignments.length === 0 && settings.sql !== '') return settings.sql
   const path = assignments.find(({ name }) => name === 'search_path')?.value ?? '$user'
   if (!path.includes('$user')) return path
   const roles = assignments.filter(({ name }) => name === 'role' || name === 'session_authorization')

@@ -347,6 +347,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   lookedAt(): void {
     this.pinned = false
     this.settingsSql = undefined
+    this.names.lookedAt()
   }
 
   // Statements of the agent's own, and cleaning up

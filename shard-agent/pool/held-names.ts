@@ -11,6 +11,8 @@ const NAMES_MAX = 500
 
 export class HeldNames {
   private readonly names = new Set<string>()
+  /** What ran last may have set these: until somebody has looked. */
+  private readonly perhaps = new Set<string>()
   private hasAll = false
   /** Something of its session is there for good, which has no name. */
   isSpoiled = false
@@ -25,10 +27,17 @@ export class HeldNames {
 
   /** Of those that the session has not had itself. */
   private hasNone(asked: string, own: readonly string[]): boolean {
-    if (!asked.endsWith(ANY_END)) return !this.names.has(asked)
+    if (!asked.endsWith(ANY_END)) return !this.names.has(asked) && !this.perhaps.has(asked)
     const beginning = asked.slice(0, -1)
-    for (const name of this.names) if (name.startsWith(beginning) && !own.includes(name)) return false
+    for (const names of [this.names, this.perhaps])
+      for (const name of names) if (name.startsWith(beginning) && !own.includes(name)) return false
     return true
+  }
+
+  /** Somebody has looked: what was set is among the session's own by now. */
+  lookedAt(): void {
+    this.perhaps.clear()
+    this.latest = undefined
   }
 
   /** They are about to be sent. Of names that are put together the settings say which they were, once that has been seen. */
@@ -37,7 +46,8 @@ export class HeldNames {
     if (custom === this.latest) return
     this.latest = custom
     if (custom === undefined) return
-    for (const name of [...custom.own, ...custom.sets]) if (!name.endsWith(ANY_END)) this.names.add(name)
-    if (this.names.size > NAMES_MAX) this.hasAll = true
+    for (const name of custom.own) if (!name.endsWith(ANY_END)) this.names.add(name)
+    for (const name of custom.sets) if (!name.endsWith(ANY_END)) this.perhaps.add(name)
+    if (this.names.size + this.perhaps.size > NAMES_MAX) this.hasAll = true
   }
 }

@@ -8,12 +8,13 @@ import {
   strings,
   walk,
 } from '../parse/ast.ts'
-import { type Block, type Cte, EMPTY_SPACE, type Output, type Scope, type Sub } from './block.ts'
+import { type Block, type Cte, EMPTY_SPACE, type Output, type Scope, type Shape, type Sub } from './block.ts'
 import type { Builder } from './builder.ts'
 import { columnOf, constantColumn, constantSet, factsOf, isEquals, outputType } from './conditions.ts'
 import { type ColumnKey, columnKey, type Fact, type ValueSet } from './facts.ts'
 import { buildFrom, type JoinExpression } from './from.ts'
 import { columnLabel } from './label.ts'
+import { outerAggregate } from './outer-aggregates.ts'
 import { partitionedBy, shapeOf } from './shape.ts'
 import { comparable } from './value-types.ts'
 
@@ -93,11 +94,20 @@ function buildPlain(b: Builder, select: SelectStmt, outer: Scope, ctes: readonly
       ...subsIn(b, rest, scope, false),
     ],
     outputs: outputsOf(b, select.targetList ?? [], scope),
-    shape: shapeOf(select),
+    shape: shapeWithSubqueries(b, select),
     arms: [],
     ctes,
     partitionedBy: partitionedBy(select, scope),
   }
+}
+
+/** Aggregates that are this query's may stand in its subqueries. */
+function shapeWithSubqueries({ catalog, ctx }: Builder, select: SelectStmt): Shape {
+  const shape = shapeOf(select)
+  if (shape.aggregate !== undefined) return shape
+  const parts = [select.targetList, select.havingClause, select.sortClause, select.distinctClause]
+  const aggregate = outerAggregate(parts, catalog, ctx.searchPath)
+  return aggregate === undefined ? shape : { ...shape, aggregate }
 }
 
 function buildSetOperation(b: Builder, select: SelectStmt, scope: Scope, ctes: readonly Cte[]): Block {

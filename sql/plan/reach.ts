@@ -2,9 +2,10 @@ import type { Analysis } from '../analyze/analyze.ts'
 import type { Catalog, Relation } from '../catalog.ts'
 import { EFFECT, type Effects, NO_EFFECTS } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
+import { isGathered } from './gather/gather-plan.ts'
 import type { Plan } from './plan.ts'
 import { refused } from './routing.ts'
-import { keptTables, ownTableError } from './row-code.ts'
+import { keptTables, movedTableError, ownTableError } from './row-code.ts'
 
 /** Of a statement on local tables, or none: its code runs on the home shard, which has a part of every sharded table. */
 export const REACHES_NOTHING: Reach = { tables: [], onCopies: false }
@@ -27,8 +28,19 @@ export function withReach(plan: Plan, a: Analysis, text: string): Plan {
   if (plan.kind === 'refused') return plan
   const effects = ofStatement(a.catalog, text)
   if (!mayReach(a.catalog, effects) && !mayDraw(a, effects)) return plan
-  const error = ownTableError(a.catalog, a.targets)
+  const moved = mayReach(a.catalog, effects) && movesRows(plan)
+  const error =
+    ownTableError(a.catalog, a.targets) ??
+    (moved ? movedTableError(a.catalog, text, shardedOf(a)) : undefined)
   return error ? refused(a, plan.tag, error) : { ...plan, reach: reachOf(a, text) }
+}
+
+function movesRows(plan: Plan): boolean {
+  return plan.kind === 'insert-select' || (plan.kind === 'forward' && isGathered(plan.onSeveral))
+}
+
+function shardedOf({ occurrences }: Analysis): readonly Relation[] {
+  return occurrences.map(({ relation }) => relation).filter(({ kind }) => kind === 'sharded')
 }
 
 /** Triggers draw where their rows are. */

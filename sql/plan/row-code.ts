@@ -54,6 +54,25 @@ export function ownTableError(catalog: Catalog, targets: readonly Pick<WriteTarg
   return undefined
 }
 
+/**
+ * A statement whose rows are moved between its parts, and code that runs beside one of them (a trigger of the target, a
+ * policy's function) and names a table which another part reads: what each of them has read nobody could tell.
+ */
+export function movedTableError(catalog: Catalog, text: string, sources: Sharded) {
+  const kept = keptTables(catalog, text)
+  const code = (catalog.code?.piecesOf(text) ?? []).filter((piece) => !isTrigger(piece))
+  const bodies = code.flatMap(({ text }) => text ?? [])
+  for (const table of sources) {
+    if (kept.includes(table)) continue
+    if (!bodies.some((body) => DYNAMIC.test(body) || speaksOf(body, table))) continue
+    return unsupported(
+      `code that runs with this statement may read sharded table "${table.name}", whose rows the statement moves: that is not supported`,
+      'It would see one shard only. Keep the rows of the query in a temporary table first, by CREATE TEMP TABLE … AS.',
+    )
+  }
+  return undefined
+}
+
 function shardedOf({ distributed }: Catalog): Sharded {
   return distributed.filter(({ kind }) => kind === 'sharded')
 }

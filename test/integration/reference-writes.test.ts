@@ -132,3 +132,19 @@ test('sessions that change the same row all at once: none is ended by a deadlock
   for (const other of others) expect(other).toEqual(home)
   expect(home!.filter(({ id }) => id === 5 || id >= 100).map(({ n }) => n)).toEqual([40, 4, 4, 4, 4, 4])
 })
+
+test('a client that leaves while it waits: what keeps its statement back on the copies goes', async () => {
+  const latches = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 2003134060"
+  const counts = () => Promise.all(copies.map(async (copy) => (await copy.query(latches)).rowCount))
+  await holder.query('BEGIN')
+  await holder.query('UPDATE stock SET n = 5 WHERE id = 5')
+  const before = await counts()
+  const leaver = await connectTo(cluster.current.weftUrl)
+  const gone = expect(leaver.query('UPDATE stock SET n = n + 1')).rejects.toThrow()
+  await untilWaiting()
+  expect(await counts()).not.toEqual(before)
+  ;(leaver as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
+  await gone
+  await expect.poll(counts).toEqual(before)
+  await holder.query('ROLLBACK')
+})

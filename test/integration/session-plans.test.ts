@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { startTestCluster, type TestCluster } from '../helpers/cluster.ts'
+import { connectTo } from '../helpers/postgres.ts'
 
 /** One backend for clients on each shard: whatever one session leaves there the other gets. */
 const POOL_OF_ONE = 4
@@ -181,6 +182,24 @@ test('types that PL/pgSQL declares: those that the search path of the session fi
   expect(weft).toEqual(plain)
   expect(plain![0]).toEqual([{ declares: 'text t t' }])
   expect(await inBlocks(sqls[0]!)).toEqual(['text t t', 'integer t t', 'text t t'])
+})
+
+test('settings that say nothing of types: sessions with and without share their connections', async () => {
+  const maker = await connect(cluster.weftUrl, {})
+  await maker.query('CREATE TABLE public.shared (x int)')
+  await maker.query(`CREATE FUNCTION public.shares() RETURNS text LANGUAGE plpgsql AS
+    $$ DECLARE c public.shared.x%TYPE; BEGIN RETURN pg_typeof(c); END $$`)
+  const sessions = [
+    await connect(cluster.weftUrl, {}),
+    await connect(cluster.weftUrl, { application_name: 'b' }),
+  ]
+  for (const session of sessions) await session.query('SELECT shares()')
+  const home = await connectTo(cluster.weft.shards[0]!.url)
+  const { rows } = await home.query('SELECT clock_timestamp() AS now')
+  for (let i = 0; i < 10; i++) await sessions[i % 2]!.query('SELECT shares()')
+  const young = `SELECT FROM pg_stat_activity WHERE backend_start > $1 AND backend_type = 'client backend'`
+  expect((await home.query(young, [rows[0].now])).rowCount).toBe(0)
+  await home.end()
 })
 
 /** Blocks of one session after the other, each with a search path of its own. */

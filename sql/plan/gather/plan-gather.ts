@@ -35,6 +35,7 @@ export function planGather(a: Analysis, text: string, ctx: PlanContext): GatherS
   const found = tableItems(a, select, ctx)
   if (found === undefined) return undefined
   if (found.kind === 'outside') return { kind: 'gather-outside', relations: found.relations }
+  if (hasTwins(found.items) && namesSchemas(select)) return undefined
   const gather = gatherOf(a, select, found.items, ctx)
   return gather && { kind: 'gather', gather }
 }
@@ -145,12 +146,13 @@ function partOf(
 
 /** Types of local tables need not be elsewhere. */
 const nulls = (columns: readonly Column[], isTyped: boolean): string =>
-  columns.map(({ type }) => (isTyped ? `NULL::${type}` : 'NULL')).join(', ')
+  columns.map(({ type }) => (isTyped ? `NULL::${castType(type)}` : 'NULL')).join(', ')
 
 const SAFE = [
   "pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 >= 1",
   "pg_catalog.current_setting('datestyle') LIKE 'ISO%'",
   "pg_catalog.current_setting('intervalstyle') <> 'sql_standard'",
+  "pg_catalog.current_setting('array_nulls')::pg_catalog.bool",
 ].join(' AND ')
 
 /** The query over the gathered rows; their columns are the parameters after the client's. */
@@ -190,6 +192,19 @@ function withGathered(select: SelectStmt, items: readonly TableItem[]): Node {
   return tree
 }
 
+/** Two of one name are told apart by their schemas, which the gathered rows do not have. */
+function hasTwins(items: readonly TableItem[]): boolean {
+  return new Set(items.map(({ alias }) => alias)).size < items.length
+}
+
+function namesSchemas(select: SelectStmt): boolean {
+  let found = false
+  walk(select, (kind, body) => {
+    if (kind === 'ColumnRef' && ((body as { fields?: Node[] }).fields?.length ?? 0) >= 3) found = true
+  })
+  return found
+}
+
 /** `schema.table.column`: the gathered rows have no schema. */
 function unqualify(ref: { fields?: Node[] }): void {
   if ((ref.fields?.length ?? 0) === 3) ref.fields = ref.fields!.slice(1)
@@ -198,7 +213,7 @@ function unqualify(ref: { fields?: Node[] }): void {
 /** The gathered rows of an item, as a FROM item; `places`: where the array of each column comes. */
 function gatheredRows(columns: readonly Column[], asText: boolean, places: readonly string[]): string {
   const outputs = columns.map(({ name, type, declared, collation }, i) => {
-    const value = `CAST(c${i} AS ${declared ?? type})`
+    const value = `CAST(c${i} AS ${declared ?? castType(type)})`
     return `${collation === undefined ? value : `${value} COLLATE ${collation}`} AS ${quoteName(name)}`
   })
   const arrays = columns.map(

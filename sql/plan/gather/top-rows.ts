@@ -1,4 +1,5 @@
 import type { Analysis } from '../../analyze/analyze.ts'
+import { columnLabel } from '../../analyze/label.ts'
 import { as, columnName, type Node, type SelectStmt } from '../../parse/ast.ts'
 import type { PlanContext } from '../plan.ts'
 import { isLasting } from './conditions.ts'
@@ -43,7 +44,7 @@ function asItself(node: Node, select: SelectStmt): Node | undefined {
   const hasStar = outputs.some((output) => as(output?.val, 'ColumnRef')?.fields?.some((f) => as(f, 'A_Star')))
   const found =
     place === undefined
-      ? outputs.find((output) => output?.name === name![0])
+      ? outputs.find((output) => output !== undefined && columnLabel(output) === name![0])
       : hasStar
         ? undefined
         : outputs[(place.ival?.ival ?? 0) - 1]
