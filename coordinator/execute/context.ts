@@ -56,7 +56,6 @@ export interface CoordinatorNode {
   readonly tickets: TxnTickets
   /** Of reads over several shards outside of transactions, which are short; none: they take the others'. */
   readonly statementTickets: TxnTickets
-  /** Sessions that keep a backend. */
   /** For sessions that keep a backend of their own (LISTEN, temporary tables, …): half of what a shard has for the node. */
   readonly pins: TxnTickets
   readonly commits: CommitDriver

@@ -30,9 +30,7 @@ export async function runCursor(ctx: ExecContext, exec: Execution, plan: CursorP
 async function declare(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
   const { name, hold = false } = plan
   const { state } = ctx
-  if (isBoundOnly(ctx, name)) {
-    throw new PgError({ code: '42P03', message: `cursor "${name}" already exists` })
-  }
+  if (isBoundOnly(ctx, name)) throw alreadyExists(name)
   if (plan.gather !== undefined && ctx.node.shardCount > 1) return declareGathered(ctx, exec, plan)
   const [shard, ...more] = await resolveShards(ctx, plan.route ?? { kind: 'home' }, exec)
   if (more.length > 0) return declareOnSeveral(ctx, exec, plan, [shard!, ...more])
@@ -91,10 +89,11 @@ function mustBeFree({ tx, state }: ExecContext, name: string): void {
   if (tx.kind !== 'explicit') {
     throw new PgError({ code: '25P01', message: 'DECLARE CURSOR can only be used in transaction blocks' })
   }
-  if (state.cursors.has(name)) {
-    throw new PgError({ code: '42P03', message: `cursor "${name}" already exists` })
-  }
+  if (state.cursors.has(name)) throw alreadyExists(name)
 }
+
+const alreadyExists = (name: string) =>
+  new PgError({ code: '42P03', message: `cursor "${name}" already exists` })
 
 /** The same parameters; how its rows are to come is said when they are fetched. */
 function asText(bound: Execution['bind']): NonNullable<Execution['bind']> {

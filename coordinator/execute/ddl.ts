@@ -4,7 +4,6 @@ import { commandComplete, noticeResponse } from '../../protocol/wire/backend-mes
 import type { DdlPlan, Declaration } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from './context.ts'
 import { declareTable } from './declare.ts'
-import { settleAll } from './forward.ts'
 import { needsNoMap } from './map-change.ts'
 import { mirrorShared } from './mirror-shared.ts'
 import { withPortableSettings } from './portable-settings.ts'
@@ -13,6 +12,7 @@ import { type Collected, tagWithCount } from './replies.ts'
 import { mayChangeColumns, schemaChanged } from './schema-changed.ts'
 import { commitsOf, endOfWrite, queryShard, settle, simpleQuery } from './send.ts'
 import { SessionRunner } from './session-runner.ts'
+import { settleAll } from './settle-all.ts'
 import { wouldDo } from './would-do.ts'
 
 /** What can have settings of its own: `ALTER … SET`. */

@@ -1,7 +1,7 @@
 import { SEQUENCES } from '../../protocol/agent-link.ts'
 import type { ExecContext } from './context.ts'
-import { settleAll } from './forward.ts'
 import { settle, simpleQuery } from './send.ts'
+import { settleAll } from './settle-all.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /** Whatever the session has drawn from sequences, wherever, is forgotten. */

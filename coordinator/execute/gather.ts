@@ -57,8 +57,7 @@ export async function withGathered<T>(
 
 /** For the rows that a plan gathers. */
 export function roomFor({ memory, settings }: ExecContext, { inputs }: GatherPlan): GatheredRows {
-  const said = settings.get(MAX_GATHERED)
-  const bytesMax = said === undefined ? GATHERED_BYTES_MAX : (gatheredSize(said) ?? GATHERED_BYTES_MAX)
+  const bytesMax = gatheredSize(settings.get(MAX_GATHERED) ?? '') ?? GATHERED_BYTES_MAX
   return new GatheredRows(inputs, memory.account('gathered rows'), bytesMax)
 }
 

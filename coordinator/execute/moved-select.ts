@@ -1,9 +1,9 @@
 import type { ExecContext, Execution } from './context.ts'
-import { settleAll } from './forward.ts'
 import { lockAhead } from './lock-ahead.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
 import { Collector } from './replies.ts'
 import { queryShard, sendRewritten } from './send.ts'
+import { settleAll } from './settle-all.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /** Rows of each shard in memory at a time. */

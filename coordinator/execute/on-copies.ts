@@ -4,6 +4,7 @@ import { type ExecContext, HOME, shardsBesideHome } from './context.ts'
 import { needsNoMap } from './map-change.ts'
 import { onShards, readOnShards } from './on-shards.ts'
 import type { ExecEnd } from './replies.ts'
+import { settleAll } from './settle-all.ts'
 import type { ShardLine } from './shard-line.ts'
 
 type Send<T> = (line: ShardLine, i: number) => Promise<T>
@@ -58,9 +59,7 @@ export class Latch {
   }
 
   async shut(): Promise<void> {
-    const told = await Promise.allSettled(this.tell(true))
-    const failed = told.find((one): one is PromiseRejectedResult => one.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    await settleAll(this.tell(true))
   }
 
   /** A shard that is not there has no latch either. */

@@ -7,8 +7,8 @@ import { tableName } from '../../sql/plan/reach.ts'
 import { doBlock } from '../../sql/plan/utility/wrap.ts'
 import { quoteLiteral } from '../settings/settings-sql.ts'
 import { type ExecContext, HOME } from './context.ts'
-import { settleAll } from './forward.ts'
 import { queryShard } from './send.ts'
+import { settleAll } from './settle-all.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /**
@@ -107,14 +107,12 @@ const NOTED = 'weft.noted'
 const DRAWN = 'sequence '
 /** Catalogs of the whole server; each change of a role, a membership or a setting of either is a row of one. */
 const SHARED = [
-  ...[
-    'pg_authid',
-    'pg_auth_members',
-    'pg_db_role_setting',
-    'pg_database',
-    'pg_tablespace',
-    'pg_shdescription',
-  ],
+  'pg_authid',
+  'pg_auth_members',
+  'pg_db_role_setting',
+  'pg_database',
+  'pg_tablespace',
+  'pg_shdescription',
 ]
 const looks = new WeakMap<Catalog, Look>()
 

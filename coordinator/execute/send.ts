@@ -13,8 +13,7 @@ import {
 } from '../../protocol/wire/frontend-messages.ts'
 import { EFFECT, NO_EFFECTS } from '../../sql/code/effects.ts'
 import type { PlanCommon } from '../../sql/plan/plan.ts'
-import { compiling } from '../settings/compiling-settings.ts'
-import { keeping, using } from '../settings/custom-names.ts'
+import { execSettings } from '../settings/exec-settings.ts'
 import { spoiling } from '../settings/spoiling-settings.ts'
 import type { BegunStatement } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
@@ -58,9 +57,7 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   request.pin = line.kept || (line.shard === HOME && options.pins === true)
   // A backend that is kept will be there for what comes next.
   const code = ctx.tx.isOpen || request.pin ? ctx.node.catalogs.current.code : undefined
-  if (ctx.state.compiles || code?.compiles === true) request.settings = compiling(request.settings)
-  if (ctx.state.custom !== undefined) request.settings = using(request.settings, ctx.state.custom)
-  if (code?.customAsks !== undefined) request.settings = keeping(request.settings, code.customAsks)
+  request.settings = execSettings(request.settings, ctx.state.compiles, ctx.state.custom, code)
   request.asItIs = options.asItIs
   request.taints = options.taints === true || ctx.tx.tainted
   request.unsettles = options.unsettles

@@ -15,8 +15,8 @@ import { CONSISTENT_READS, readsConsistently } from '../settings/consistent-read
 import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT, keepBackends } from '../settings/time-limits.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { discardSequences } from './discard-sequences.ts'
-import { settleAll } from './forward.ts'
 import { queryShard, settle, simpleQuery } from './send.ts'
+import { settleAll } from './settle-all.ts'
 import type { ShardLine } from './shard-line.ts'
 import { modesSql } from './transaction.ts'
 

@@ -3,10 +3,10 @@ import { commandComplete, noticeResponse } from '../../protocol/wire/backend-mes
 import type { TransactionPlan } from '../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { commitTransaction, rollbackTransaction } from './end-transaction.ts'
-import { settleAll } from './forward.ts'
 import { quoteName } from './quote.ts'
 import { settle, simpleQuery } from './send.ts'
 import { isInBlock } from './setting.ts'
+import { settleAll } from './settle-all.ts'
 import type { TransactionModes } from './transaction.ts'
 
 /** BEGIN, COMMIT, ROLLBACK, SAVEPOINT and so on, with Postgres' warnings and errors. */

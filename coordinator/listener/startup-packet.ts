@@ -42,7 +42,7 @@ export async function readStartup(
   let sslAsked = connection.isTls
   let gssAsked = false
   for (;;) {
-    await nextPacket(connection, reader)
+    while (!hasNext(reader)) reader.push(await connection.read())
     if (reader.code === STARTUP.sslRequest && !sslAsked) {
       sslAsked = true
       await answerSslRequest(connection, reader, options.secureContext)
@@ -58,13 +58,6 @@ export async function readStartup(
  * What begins with no packet's length is not the protocol, or is that of a client which ends before it has begun: as with
  * Postgres, it gets no answer.
  */
-async function nextPacket(connection: ClientConnection, reader: StartupReader): Promise<void> {
-  for (;;) {
-    if (hasNext(reader)) return
-    reader.push(await connection.read())
-  }
-}
-
 function hasNext(reader: StartupReader): boolean {
   try {
     return reader.next()

@@ -1,7 +1,7 @@
 import { shardsBesideHome } from '../execute/context.ts'
-import { settleAll } from '../execute/forward.ts'
 import { quoteName } from '../execute/quote.ts'
 import { settle, simpleQuery } from '../execute/send.ts'
+import { settleAll } from '../execute/settle-all.ts'
 import type { ShardLine } from '../execute/shard-line.ts'
 import type { ClientSession } from './client-session.ts'
 

@@ -18,8 +18,7 @@ import { NOT_ONE, routeNow } from '../execute/route.ts'
 import { RowTypesStream } from '../execute/row-types.ts'
 import { mayRunAgain } from '../execute/run-again.ts'
 import { needing, type ReplyConsumer, type ShardLine } from '../execute/shard-line.ts'
-import { compiling } from '../settings/compiling-settings.ts'
-import { keeping, using } from '../settings/custom-names.ts'
+import { execSettings } from '../settings/exec-settings.ts'
 import { type Batch, directBatch } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import type { MessageLoop } from './message-loop.ts'
@@ -178,12 +177,9 @@ export class DirectPath implements ReplyConsumer {
     const request = line.request
     tx.enter(line, plan.access === 'write')
     request.mapVersion = catalog.version
-    request.settings = session.settings.effective()
     const code = tx.kind === 'none' ? undefined : catalog.code
-    if (plan.effects.compiles === true || code?.compiles === true)
-      request.settings = compiling(request.settings)
-    if (custom !== undefined) request.settings = using(request.settings, custom)
-    if (code?.customAsks !== undefined) request.settings = keeping(request.settings, code.customAsks)
+    const compiles = plan.effects.compiles === true
+    request.settings = execSettings(session.settings.effective(), compiles, custom, code)
     request.access = plan.access
     request.commits = undefined
     request.pin = line.kept

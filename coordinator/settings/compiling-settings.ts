@@ -3,17 +3,9 @@
  * decides which types its declarations find.
  */
 import type { Settings } from '../../protocol/agent-link.ts'
-import { assignmentsOf, derivedFrom } from './settings-sql.ts'
+import { assignmentsOf, deriving } from './settings-sql.ts'
 
-const known = new WeakMap<Settings, Settings>()
-
-export function compiling(settings: Settings): Settings {
-  const found = known.get(settings)
-  if (found !== undefined) return found
-  const made = derivedFrom(settings, { ...settings, codePath: pathOf(settings) })
-  known.set(settings, made)
-  return made
-}
+export const compiling = deriving((settings) => ({ codePath: pathOf(settings) }))
 
 /** The search path as it was set, and the role where that is in it. */
 function pathOf(settings: Settings): string {

@@ -3,8 +3,8 @@
  * with those names that the session has not had.
  */
 import type { CustomNames, Settings } from '../../protocol/agent-link.ts'
-import { type CustomUse, isAmong, isCustom } from '../../sql/code/custom-settings.ts'
-import { type Assignment, derivedFrom } from './settings-sql.ts'
+import { type CustomUse, isAmong } from '../../sql/code/custom-settings.ts'
+import { derivedFrom } from './settings-sql.ts'
 
 /** As many of one session's texts are remembered as ask for other names. */
 const USES_MAX = 64
@@ -64,10 +64,4 @@ const NO_NAMES: CustomNames = { own: [], asks: [], sets: [] }
 function added(to: readonly string[], names: readonly string[], own: readonly string[]): readonly string[] {
   const others = names.filter((name) => !isAmong(name, own) && !to.includes(name))
   return others.length === 0 ? to : [...to, ...others].sort()
-}
-
-/** What settings say of themselves. */
-export function customNamesOf(assignments: readonly Assignment[]): CustomNames | undefined {
-  const own = assignments.flatMap(({ name }) => (isCustom(name) ? [name] : []))
-  return own.length === 0 ? undefined : { ...NO_NAMES, own }
 }

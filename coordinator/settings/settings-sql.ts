@@ -1,5 +1,5 @@
-import type { Settings } from '../../protocol/agent-link.ts'
-import { customNamesOf } from './custom-names.ts'
+import type { CustomNames, Settings } from '../../protocol/agent-link.ts'
+import { isCustom } from '../../sql/code/custom-settings.ts'
 import { meaningOf } from './plan-meaning.ts'
 
 /** One setting to restore: its name in lower case and the value as `set_config` takes it. */
@@ -26,6 +26,20 @@ export function assignmentsOf(settings: Settings): readonly Assignment[] {
 export function derivedFrom(settings: Settings, derived: Settings): Settings {
   madeOf.set(derived, assignmentsOf(settings))
   return derived
+}
+
+/** Of settings the same with something more, one object for each: what is derived of it is kept by that. */
+export function deriving(
+  change: (settings: Settings) => Partial<Settings>,
+): (settings: Settings) => Settings {
+  const known = new WeakMap<Settings, Settings>()
+  return (settings) => {
+    const found = known.get(settings)
+    if (found !== undefined) return found
+    const made = derivedFrom(settings, { ...settings, ...change(settings) })
+    known.set(settings, made)
+    return made
+  }
 }
 
 /**
@@ -74,6 +88,12 @@ export class SettingsInterner {
  * One SELECT whose calls Postgres evaluates from left to right. `set_config` rather than SET: it takes every value as
  * SHOW prints it, lists and names with odd characters included, and needs no quoting rules per setting.
  */
+/** What settings say of themselves. */
+function customNamesOf(assignments: readonly Assignment[]): CustomNames | undefined {
+  const own = assignments.flatMap(({ name }) => (isCustom(name) ? [name] : []))
+  return own.length === 0 ? undefined : { own, asks: [], sets: [] }
+}
+
 function settingsSql(assignments: readonly Assignment[]): string {
   const calls = assignments.map(
     (a) =>

@@ -389,14 +389,15 @@ export class ExecRun {
     if (this.withdrawn !== undefined) return false
     if (this.split?.failed()) this.syncFailed()
     this.isCopyIn = false
+    const { needs } = this.request
     const code = errorCode(chunk, start, end)
     const reworded =
       rewordedError(code, chunk, start, end, this.sessionOf) ??
       sequenceError(this.owner, this.request, chunk, start, end)
     if (reworded !== undefined) return reworded
-    if (this.request.needs === undefined && this.owner.staleError === undefined) return true
-    if (this.request.needs !== undefined && OUTDATED_CODES.has(code)) {
-      for (const statement of this.request.needs) this.host.known.outdate(statement.name)
+    if (needs === undefined && this.owner.staleError === undefined) return true
+    if (needs !== undefined && OUTDATED_CODES.has(code)) {
+      for (const statement of needs) this.host.known.outdate(statement.name)
       if (isOutdatedPlan(chunk, start, end)) return this.planOutdated(chunk, start, end)
     }
     this.isStale = this.owner.staleError !== undefined && code === '57014'

@@ -3,9 +3,8 @@
  * asks it is '' and no longer unknown, whatever is reset or discarded (docs/decisions/0024-custom-settings.md). PURE.
  */
 import type { Settings } from '../../protocol/agent-link.ts'
+import { ANY_NAME } from '../../sql/code/custom-settings.ts'
 
-/** At the end of what names begin with, where no more is known. */
-const ANY_END = '*'
 /** With more than these it counts as one that has had all. */
 const NAMES_MAX = 500
 
@@ -27,7 +26,7 @@ export class HeldNames {
 
   /** Of those that the session has not had itself. */
   private hasNone(asked: string, own: readonly string[]): boolean {
-    if (!asked.endsWith(ANY_END)) return !this.names.has(asked) && !this.perhaps.has(asked)
+    if (!asked.endsWith(ANY_NAME)) return !this.names.has(asked) && !this.perhaps.has(asked)
     const beginning = asked.slice(0, -1)
     for (const names of [this.names, this.perhaps])
       for (const name of names) if (name.startsWith(beginning) && !own.includes(name)) return false
@@ -46,8 +45,8 @@ export class HeldNames {
     if (custom === this.latest) return
     this.latest = custom
     if (custom === undefined) return
-    for (const name of custom.own) if (!name.endsWith(ANY_END)) this.names.add(name)
-    for (const name of custom.sets) if (!name.endsWith(ANY_END)) this.perhaps.add(name)
+    for (const name of custom.own) if (!name.endsWith(ANY_NAME)) this.names.add(name)
+    for (const name of custom.sets) if (!name.endsWith(ANY_NAME)) this.perhaps.add(name)
     if (this.names.size + this.perhaps.size > NAMES_MAX) this.hasAll = true
   }
 }

@@ -15,7 +15,7 @@ import { type ColumnKey, columnKey, type Fact, type ValueSet } from './facts.ts'
 import { buildFrom, type JoinExpression } from './from.ts'
 import { columnLabel } from './label.ts'
 import { outerAggregate } from './outer-aggregates.ts'
-import { partitionedBy, shapeOf } from './shape.ts'
+import { groupedParts, partitionedBy, shapeOf } from './shape.ts'
 import { comparable } from './value-types.ts'
 
 /** Builds the blocks of SELECT, VALUES and set operations. */
@@ -105,8 +105,7 @@ function buildPlain(b: Builder, select: SelectStmt, outer: Scope, ctes: readonly
 function shapeWithSubqueries({ catalog, ctx }: Builder, select: SelectStmt): Shape {
   const shape = shapeOf(select)
   if (shape.aggregate !== undefined) return shape
-  const parts = [select.targetList, select.havingClause, select.sortClause, select.distinctClause]
-  const aggregate = outerAggregate(parts, catalog, ctx.searchPath)
+  const aggregate = outerAggregate(groupedParts(select), catalog, ctx.searchPath)
   return aggregate === undefined ? shape : { ...shape, aggregate }
 }
 

@@ -29,9 +29,13 @@ export function shapeOf(select: SelectStmt): Shape {
     shape.limit = true
     if (!select.limitCount) shape.skips = as(select.limitOffset, 'ParamRef')?.number ?? 0
   }
-  const outer = [select.targetList, select.havingClause, select.sortClause, select.distinctClause]
-  for (const part of outer) noteCalls(part, shape)
+  for (const part of groupedParts(select)) noteCalls(part, shape)
   return shape
+}
+
+/** Where aggregates of the query may stand. */
+export function groupedParts({ targetList, havingClause, sortClause, distinctClause }: SelectStmt) {
+  return [targetList, havingClause, sortClause, distinctClause]
 }
 
 /** LIMIT ALL, LIMIT NULL and OFFSET 0 are nothing. */

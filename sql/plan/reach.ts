@@ -27,11 +27,10 @@ export function ofStatement(catalog: Catalog, text: string): Effects {
 export function withReach(plan: Plan, a: Analysis, text: string): Plan {
   if (plan.kind === 'refused') return plan
   const effects = ofStatement(a.catalog, text)
-  if (!mayReach(a.catalog, effects) && !mayDraw(a, effects)) return plan
-  const moved = mayReach(a.catalog, effects) && movesRows(plan)
-  const error =
-    ownTableError(a.catalog, a.targets) ??
-    (moved ? movedTableError(a.catalog, text, shardedOf(a)) : undefined)
+  const reaches = mayReach(a.catalog, effects)
+  if (!reaches && !mayDraw(a, effects)) return plan
+  const moved = reaches && movesRows(plan) ? shardedOf(a) : []
+  const error = ownTableError(a.catalog, a.targets) ?? movedTableError(a.catalog, text, moved)
   return error ? refused(a, plan.tag, error) : { ...plan, reach: reachOf(a, text) }
 }
 

@@ -59,6 +59,7 @@ export function ownTableError(catalog: Catalog, targets: readonly Pick<WriteTarg
  * policy's function) and names a table which another part reads: what each of them has read nobody could tell.
  */
 export function movedTableError(catalog: Catalog, text: string, sources: Sharded) {
+  if (sources.length === 0) return undefined
   const kept = keptTables(catalog, text)
   const code = (catalog.code?.piecesOf(text) ?? []).filter((piece) => !isTrigger(piece))
   const bodies = code.flatMap(({ text }) => text ?? [])

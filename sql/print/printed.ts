@@ -45,15 +45,19 @@ function withoutTies(node: Node): { readonly tree: Node; readonly ties: readonly
 
 /** Of a constant or an expression, as FETCH takes it. */
 function countText(count: Node): string {
-  const text = printed({
-    SelectStmt: {
-      targetList: [{ ResTarget: { val: count } }],
-      limitOption: 'LIMIT_OPTION_DEFAULT',
-      op: 'SETOP_NONE',
-    },
-  })
+  const text = printedExpression(count)
   if (text === undefined) throw new Error('a count that cannot be printed')
-  return text.replace(/^\s*SELECT\s+/i, '')
+  return text
+}
+
+/** The same for an expression. */
+export function printedExpression(val: Node): string | undefined {
+  const select: SelectStmt = {
+    targetList: [{ ResTarget: { val } }],
+    limitOption: 'LIMIT_OPTION_DEFAULT',
+    op: 'SETOP_NONE',
+  }
+  return printed({ SelectStmt: select })?.replace(/^\s*SELECT\s+/i, '')
 }
 
 const fetchOf = (count: string): string => `FETCH FIRST (${count}) ROWS WITH TIES`

@@ -7,7 +7,7 @@ import { mayTellTime } from '../../analyze/time-calls.ts'
 import type { Catalog, Relation } from '../../catalog.ts'
 import { as, type Node } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
-import { printed } from '../../print/printed.ts'
+import { printedExpression } from '../../print/printed.ts'
 import type { PlanContext } from '../plan.ts'
 import { unsupported } from '../routing.ts'
 import { nextToken, quoteName } from '../text-scan.ts'
@@ -49,17 +49,10 @@ function computedBy(command: Pg.AlterTableCmd | undefined, table: Relation): Com
   return { expression: constraint.find((c) => c?.contype === 'CONSTR_DEFAULT')?.raw_expr, column }
 }
 
-const SELECT = 'SELECT '
-
 function setDefault(column: string, val: Node): string {
-  const select: Pg.SelectStmt = {
-    targetList: [{ ResTarget: { val } }],
-    limitOption: 'LIMIT_OPTION_DEFAULT',
-    op: 'SETOP_NONE',
-  }
-  const text = printed({ SelectStmt: select })
+  const text = printedExpression(val)
   if (text === undefined) throw unsupported(`this default of new column "${column}" is not supported`, LATER)
-  return `, ALTER COLUMN ${quoteName(column)} SET DEFAULT ${text.slice(SELECT.length)}`
+  return `, ALTER COLUMN ${quoteName(column)} SET DEFAULT ${text}`
 }
 
 const LATER = 'Add the column without it, UPDATE the rows, then SET DEFAULT.'
