@@ -37,10 +37,48 @@ export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): T
   const isColumn = (name: string) =>
     tables.some(({ relation }) => relation.columns.some((column) => column.name === name))
   const isRow = (name: string) => tables.some((table) => aliasOf(table.range) === name) && !isColumn(name)
-  if (names.alone.some(isRow)) return undefined
+  if (
+    namesRow(
+      select,
+      names.alone,
+      tables.filter(({ range }) => isRow(aliasOf(range))),
+    )
+  )
+    return undefined
   const all = names.all || names.rows.some(isRow)
   const items = tables.map((table) => itemOf(table, all ? undefined : names.columns))
   return { kind: 'items', items }
+}
+
+/** A name alone that is a table's, in its level of the query or below; elsewhere it is an output's. */
+function namesRow(
+  select: SelectStmt,
+  alone: ReadonlyMap<object, string>,
+  tables: readonly { readonly range: RangeVar }[],
+): boolean {
+  let found = false
+  walk(tables.length === 0 ? undefined : { SelectStmt: select }, (kind, level) => {
+    if (kind !== 'SelectStmt' || found) return
+    const names = namesInFrom(level as SelectStmt, tables)
+    if (names.size === 0) return
+    walk({ SelectStmt: level }, (_, body) => {
+      if (names.has(alone.get(body) ?? '')) found = true
+    })
+  })
+  return found
+}
+
+function namesInFrom(
+  level: SelectStmt,
+  tables: readonly { readonly range: RangeVar }[],
+): ReadonlySet<string> {
+  const names = new Set<string>()
+  walk(level.fromClause, (kind, body) => {
+    if (kind === 'RangeVar' && tables.some(({ range }) => range === body))
+      names.add(aliasOf(body as RangeVar))
+    return kind !== 'SelectStmt'
+  })
+  return names
 }
 
 const aliasOf = (range: RangeVar): string => range.alias?.aliasname ?? range.relname ?? ''
@@ -51,7 +89,7 @@ interface Mentioned {
   /** `*` somewhere, or columns by their place. */
   readonly all: boolean
   /** Names without a table in front: a table's would be a whole row, whose type no gathered row has. */
-  readonly alone: readonly string[]
+  readonly alone: ReadonlyMap<object, string>
   /** Those that go into functions which look at a row's columns only. */
   readonly rows: readonly string[]
   /** WITH queries. */
@@ -66,7 +104,7 @@ function mentioned(select: SelectStmt): Mentioned {
   const columns = new Set<string>()
   const queries = new Set<string>()
   const ofRows = new Set<object>()
-  const alone: string[] = []
+  const alone = new Map<object, string>()
   const rows: string[] = []
   let all = false
   walk({ SelectStmt: select }, (kind, body) => {
@@ -80,7 +118,9 @@ function mentioned(select: SelectStmt): Mentioned {
       const name = as(fields?.at(-1), 'String')?.sval
       if (name === undefined) return
       columns.add(name)
-      if (fields?.length === 1) (ofRows.has(body) ? rows : alone).push(name)
+      if (fields?.length !== 1) return
+      if (ofRows.has(body)) rows.push(name)
+      else alone.set(body, name)
     }
     if (kind !== 'JoinExpr') return
     const join = body as JoinExpr
