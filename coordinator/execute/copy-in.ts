@@ -14,21 +14,25 @@ import {
   UNSURE,
 } from '../../sql/hash/key-value.ts'
 import type { CopyPlan } from '../../sql/plan/plan.ts'
+import { quoteLiteral } from '../settings/settings-sql.ts'
 import { culpritOf, fetchFills, fetchSlots } from './ask-home.ts'
+import { CopiesInTurn, type InTurnOptions } from './copies-in-turn.ts'
 import { CopyLines, withClientLine } from './copy-lines.ts'
-import { copyStatement } from './copy-statement.ts'
+import { copyStatement, copyTable } from './copy-statement.ts'
 import { HeldRows } from './held-rows.ts'
-import { ShardCopies } from './shard-copies.ts'
+import { type CopyTarget, ShardCopies } from './shard-copies.ts'
 import type { ShardRunner } from './shard-runner.ts'
 
 const HOME = 0
 const LF = 0x0a
 const ASK = -9
+/** Of a row that has no key: any will do. */
+const FOR_ALL = 0
 
 /**
  * COPY FROM STDIN into a sharded or reference table: rows are cut from the client's bytes and given, as they are, to
- * the COPY of the shard that owns their key. Rows whose shard, or whose defaults, only the home shard can tell are held
- * until it was asked, many at a time; its own COPY has to end for that, and goes on in another.
+ * the COPY of the shard that owns their key, or of every copy in turn. Rows whose shard, or whose defaults, only the home
+ * shard can tell are held until it was asked, many at a time; its own COPY has to end for that, and goes on in another.
  */
 export class CopyInExecutor {
   private readonly plan: CopyPlan
@@ -38,7 +42,7 @@ export class CopyInExecutor {
   private readonly held = new HeldRows()
   private readonly key: ShardKey | undefined
   private context: KeyContext = {}
-  private copies: ShardCopies
+  private readonly copies: CopyTarget
   private reader: RowReader | undefined
   private writeFields: ((values: readonly (string | null)[]) => Buffer) | undefined
   /** What is added to every row, when that is the same for all. */
@@ -46,18 +50,25 @@ export class CopyInExecutor {
   private tail: Promise<void> | undefined
   private started = false
 
-  constructor(plan: CopyPlan, catalog: Catalog, runner: ShardRunner) {
+  /** `inTurn`: for the copies of a reference table. */
+  constructor(
+    plan: CopyPlan,
+    catalog: Catalog,
+    runner: ShardRunner,
+    inTurn: Pick<InTurnOptions, 'account' | 'onHome'> = {},
+  ) {
     this.plan = plan
     this.catalog = catalog
     this.runner = runner
     this.key = plan.table.key
     this.lines = Array.from({ length: runner.shardCount }, () => new CopyLines())
-    // Without keys to read and values to add, the bytes go through as they are, header and all.
-    const header = this.isRaw ? plan.header : 'none'
-    this.copies = new ShardCopies(runner, copyStatement(plan, 'FROM STDIN', header), {
-      ...(plan.format === 'binary' && !this.isRaw ? { header: BINARY_HEADER, trailer: BINARY_TRAILER } : {}),
-      explain: (shard, error) => (this.isRaw ? error : withClientLine(error, this.lines[shard]!)),
-    })
+    const sql = copyStatement(plan, 'FROM STDIN', 'none')
+    const around = plan.format === 'binary' ? { header: BINARY_HEADER, trailer: BINARY_TRAILER } : {}
+    const explain = (shard: number, error: unknown) =>
+      withClientLine(error, this.lines[this.toCopies ? HOME : shard]!)
+    this.copies = this.toCopies
+      ? new CopiesInTurn(runner, sql, { ...around, ...inTurn, explain })
+      : new ShardCopies(runner, sql, { ...around, explain })
   }
 
   /** Payloads of CopyData, cut anywhere. A promise: wait before the next; the bytes may change once this returned. */
@@ -79,7 +90,7 @@ export class CopyInExecutor {
     // Not a single row: Postgres still says what is wrong with the statement.
     await this.copies.openIfUnused(HOME)
     const rows = await this.copies.finish()
-    if (this.plan.table.kind === 'reference') return rows[HOME]!
+    if (this.toCopies) return rows[HOME]!
     return rows.reduce((sum, n) => sum + n, 0)
   }
 
@@ -89,8 +100,8 @@ export class CopyInExecutor {
     await this.copies.fail('COPY was given up')
   }
 
-  private get isRaw(): boolean {
-    return this.plan.table.kind === 'reference' && this.plan.fill.length === 0
+  private get toCopies(): boolean {
+    return this.plan.table.kind === 'reference'
   }
 
   /** While something is waited for, writes queue up behind it. */
@@ -105,11 +116,14 @@ export class CopyInExecutor {
 
   private async start(): Promise<void> {
     const same = this.isSameForAll ? this.plan.fill.map(({ expression }) => `, (${expression})::text`) : []
+    const whole = this.toCopies ? looksAtWhole(this.plan) : 'true'
     const { rows } = await this.runner.query(
       HOME,
-      `SELECT current_setting('client_encoding'), current_setting('server_version_num'), current_setting('TimeZone')${same.join('')}`,
+      `SELECT current_setting('client_encoding'), current_setting('server_version_num'), current_setting('TimeZone'),
+        ${whole}${same.join('')}`,
     )
-    const [encoding, version, zone, ...values] = rows[0]!
+    const [encoding, version, zone, looks, ...values] = rows[0]!
+    if (this.copies instanceof CopiesInTurn) this.copies.mayCut = looks === 'f'
     this.started = true
     if (encoding !== 'UTF8' && encoding !== 'SQL_ASCII') {
       throw weftError('not_supported', {
@@ -117,7 +131,6 @@ export class CopyInExecutor {
         hint: "Send the data as UTF8: SET client_encoding = 'UTF8'.",
       })
     }
-    if (this.isRaw) return
     const typmod = this.key?.typmod
     this.context = { ...(zone === 'UTC' ? { zone } : {}), ...(typmod === undefined ? {} : { typmod }) }
     const format = formatOf(this.plan, Number(version))
@@ -142,13 +155,7 @@ export class CopyInExecutor {
   }
 
   private take(data: Buffer): void | Promise<void> {
-    if (this.reader === undefined) {
-      for (let shard = 0; shard < this.runner.shardCount; shard++) {
-        this.copies.append(shard, data, 0, data.length)
-      }
-      return this.copies.room()
-    }
-    this.reader.push(data)
+    this.reader!.push(data)
     return this.drain()
   }
 
@@ -156,7 +163,7 @@ export class CopyInExecutor {
     const reader = this.reader!
     while (reader.next()) {
       const slot = this.slotOf(reader)
-      if (slot >= 0) this.send(this.catalog.slots[slot]!, reader)
+      if (slot >= 0) this.send(this.toCopies ? HOME : this.catalog.slots[slot]!, reader)
       else {
         this.held.add(reader, slot, this.keyOf(reader))
         if (this.held.isFull) {
@@ -171,6 +178,7 @@ export class CopyInExecutor {
   /** A slot; ASK when the row must be held: for its defaults, or because its key is UNSURE. */
   private slotOf(reader: RowReader): number {
     if (this.writeFields !== undefined && this.sameFields === undefined) return ASK
+    if (this.key === undefined) return FOR_ALL
     if (reader.keyIsNull) throw this.nullKey(reader.line)
     return this.hash(reader)
   }
@@ -216,8 +224,7 @@ export class CopyInExecutor {
     const shards = this.key === undefined ? undefined : await this.heldShards(fills)
     for (let row = 0; row < held.count; row++) {
       const added = this.sameFields ?? this.writeFields?.(fills[row]!)
-      const targets = shards === undefined ? this.lines.keys() : [shards[row]!]
-      for (const shard of targets) this.sendHeldRow(row, shard, added)
+      this.sendHeldRow(row, shards?.[row] ?? HOME, added)
     }
     held.clear()
     await this.copies.room()
@@ -292,6 +299,13 @@ export class CopyInExecutor {
     })
     return new PgError({ ...error.fields, where: lineContext(this.plan.table.name, line) })
   }
+}
+
+/** Whether something looks at all rows of a COPY: triggers do, and checks of rows that refer to others of the table. */
+function looksAtWhole(plan: CopyPlan): string {
+  const table = `${quoteLiteral(copyTable(plan))}::regclass`
+  return `(EXISTS (SELECT FROM pg_trigger WHERE tgrelid = ${table} AND NOT tgisinternal)
+    OR EXISTS (SELECT FROM pg_constraint WHERE conrelid = ${table} AND confrelid = ${table}))`
 }
 
 function formatOf(plan: CopyPlan, serverVersion: number): CopyFormat {

@@ -15,6 +15,7 @@ import type { CopyFeed, ExecContext, Execution } from './context.ts'
 import { CopyInExecutor } from './copy-in.ts'
 import { copyOut } from './copy-out.ts'
 import { copyUnderCut } from './copy-under-cut.ts'
+import { needsNoMap } from './map-change.ts'
 import { SessionRunner } from './session-runner.ts'
 
 /** COPY of a sharded or reference table from or to the client. */
@@ -31,7 +32,11 @@ function formatOf(plan: CopyPlan): { format: number; columnFormats: number[] } {
 }
 
 async function runCopyIn(ctx: ExecContext, plan: CopyPlan): Promise<number> {
-  const executor = new CopyInExecutor(withTime(ctx, plan), await ctx.catalog(), new SessionRunner(ctx))
+  const executor = new CopyInExecutor(withTime(ctx, plan), await ctx.catalog(), new SessionRunner(ctx), {
+    account: ctx.memory.account('rows of COPY'),
+    // A table's lock on home keeps it as it was planned.
+    onHome: () => needsNoMap(ctx),
+  })
   const feed = new ClientFeed(executor)
   ctx.state.copyOpened = true
   ctx.out.push(copyInResponse(formatOf(plan)))

@@ -6,6 +6,7 @@ import type { GatherPlan } from '../../sql/plan/gather/gather-plan.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
 import type { InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
+import { agreedCount } from './agreed.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from './context.ts'
 import { judgeOnHome } from './evaluate.ts'
 import { overGathered, withGathered } from './gather.ts'
@@ -115,7 +116,8 @@ interface Target {
   add(shard: number, row: Row): void | Promise<void>
   /** Writes what can be written; nothing is under way on any shard afterwards. */
   settle(): Promise<void>
-  finish(): Promise<number>
+  /** Rows written, by shard. */
+  finish(): Promise<readonly number[]>
   abandon(): Promise<void>
 }
 
@@ -150,8 +152,9 @@ class Router {
   }
 
   async finish(): Promise<number> {
-    const count = await this.target.finish()
-    return this.plan.table.kind === 'reference' ? count / this.ctx.node.shardCount : count
+    const counts = await this.target.finish()
+    if (this.plan.table.kind === 'reference') return agreedCount(counts)!
+    return counts.reduce((sum, count) => sum + count, 0)
   }
 }
 
@@ -160,6 +163,8 @@ function tableSql(plan: InsertSelectPlan, columns: readonly string[], alias?: st
   const as = alias === undefined ? '' : ` AS ${quoteName(alias)}`
   return `${quoteName(schema)}.${quoteName(name)}${as} (${quoteNames(columns)})`
 }
+
+const noneYet = (ctx: ExecContext): number[] => Array.from({ length: ctx.node.shardCount }, () => 0)
 
 class CopyTarget implements Target {
   private readonly runner: SessionRunner
@@ -170,12 +175,13 @@ class CopyTarget implements Target {
   private readonly homeRows: string[] = []
   /** Of a reference table, beside home's: they get the same rows when home has them (on-copies.ts). */
   private readonly copies: readonly number[]
-  private count = 0
+  private readonly counts: number[]
 
   constructor(ctx: ExecContext, plan: InsertSelectPlan, columns: readonly string[]) {
     this.runner = new SessionRunner(ctx)
     this.copies = plan.table.kind === 'reference' ? shardsBesideHome(ctx.node.shardCount) : []
     this.sql = `COPY ${tableSql(plan, columns)} FROM STDIN`
+    this.counts = noneYet(ctx)
   }
 
   async add(shard: number, row: Row): Promise<void> {
@@ -208,14 +214,15 @@ class CopyTarget implements Target {
   }
 
   private async end(): Promise<void> {
-    const ends = await asOfInsert(() => settleAll([...this.streams.values()].map((stream) => stream.end())))
+    const streams = [...this.streams]
+    const ends = await asOfInsert(() => settleAll(streams.map(([, stream]) => stream.end())))
     this.streams.clear()
-    this.count += ends.reduce((sum, end) => sum + end.rows, 0)
+    for (const [i, [shard]] of streams.entries()) this.counts[shard]! += ends[i]!.rows
   }
 
-  async finish(): Promise<number> {
+  async finish(): Promise<readonly number[]> {
     await this.settle()
-    return this.count
+    return this.counts
   }
 
   async abandon(): Promise<void> {
@@ -257,12 +264,13 @@ class InsertTarget implements Target {
   private readonly updates: boolean
   private readonly resultFormats: readonly number[]
   private sentAny = false
-  private count = 0
+  private readonly counts: number[]
 
   constructor(ctx: ExecContext, exec: Execution, plan: InsertSelectPlan, columns: readonly string[]) {
     if (/\$\d/.test(plan.tailSql)) throw weftError('not_supported', TAIL_PARAMS)
     this.ctx = ctx
     this.plan = plan
+    this.counts = noneYet(ctx)
     const overriding = plan.overriding === true ? ' OVERRIDING SYSTEM VALUE' : ''
     this.head = `INSERT INTO ${tableSql(plan, columns, plan.alias)}${overriding} `
     const names = quoteNames(columns)
@@ -297,7 +305,7 @@ class InsertTarget implements Target {
     const payload = ownPayload(`${this.head}${source} ${plan.tailSql}`, [], this.resultFormats)
     sendPayload(ctx, line, payload, { writes: true }, forwarder)
     const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
-    this.count += end.count ?? 0
+    this.counts[shard]! += end.count ?? 0
   }
 
   /** What updates rows on conflict waits for all. */
@@ -311,10 +319,10 @@ class InsertTarget implements Target {
     }
   }
 
-  async finish(): Promise<number> {
+  async finish(): Promise<readonly number[]> {
     await this.sendAll()
     if (this.plan.hasReturning && !this.sentAny) await this.run(HOME, this.nothing)
-    return this.count
+    return this.counts
   }
 
   async abandon(): Promise<void> {}

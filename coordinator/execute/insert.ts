@@ -1,10 +1,11 @@
 import { BEGUN } from '../../sql/plan/begun-text.ts'
 import { buildInsert, type SplicedValues } from '../../sql/plan/insert-text.ts'
 import type { InsertPlan, InsertRow } from '../../sql/plan/plan.ts'
+import { agreedCount } from './agreed.ts'
 import { placedEnd } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { evaluateExpressions, evaluateFills } from './evaluate.ts'
-import { agreed, runOnOne, total } from './forward.ts'
+import { runOnOne, total } from './forward.ts'
 import { Latch, onCopies } from './on-copies.ts'
 import { needsCut, readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, tagWithCount } from './replies.ts'
@@ -123,7 +124,8 @@ async function insertGroups(
     : await (begins ? readOnShards(ctx, shards, send) : insertOn(ctx, shards, send))
   const parts = [...groups.values()].map((indexes, i) => ({ indexes, rows: keepers[i]!.rows }))
   for (const row of inOrder(toCopies ? parts.slice(0, 1) : parts)) ctx.out.push(row)
-  ctx.out.hold(tagWithCount(ends[0]!.tag, toCopies ? agreed(ends) : total(ends)))
+  const count = toCopies ? agreedCount(ends.map((end) => end.count)) : total(ends)
+  ctx.out.hold(tagWithCount(ends[0]!.tag, count))
 }
 
 /** What is inserted reads no tables: each shard in its own time. */

@@ -11,11 +11,27 @@ export interface ShardCopiesOptions {
   readonly explain?: (shard: number, error: unknown) => unknown
 }
 
+/** Where the rows of a COPY FROM STDIN go. */
+export interface CopyTarget {
+  append(shard: number, source: Buffer, start: number, end: number): void
+  appendByte(shard: number, byte: number): void
+  /** Undefined: go on. Otherwise wait; it rejects with the error of a shard. */
+  room(): Promise<void> | undefined
+  /** Ends the COPY of a shard so that it can run other statements; more rows open another. Returns its rows so far. */
+  end(shard: number): Promise<number>
+  /** Ends all; rows by shard, over all COPYs. When one fails the others are aborted. */
+  finish(): Promise<readonly number[]>
+  /** Opens the COPY of `shard` when no shard got anything, so that Postgres still looks at the statement. */
+  openIfUnused(shard: number): Promise<void>
+  /** Aborts what is open: the shards are ready for the next statement then, in a failed transaction. */
+  fail(message: string): Promise<void>
+}
+
 /**
  * COPY FROM STDIN on several shards at once. A shard's COPY opens with its first bytes; bytes gather to chunks; when a
  * shard is slow, `room` says how long to wait.
  */
-export class ShardCopies {
+export class ShardCopies implements CopyTarget {
   private readonly copies: OneCopy[]
 
   constructor(runner: ShardRunner, sql: string, options: ShardCopiesOptions = {}) {
@@ -33,7 +49,6 @@ export class ShardCopies {
     this.copies[shard]!.appendByte(byte)
   }
 
-  /** Undefined: go on. Otherwise wait; it rejects with the error of a shard. */
   room(): Promise<void> | undefined {
     let waits: Promise<void>[] | undefined
     for (let shard = 0; shard < this.copies.length; shard++) {
@@ -43,12 +58,10 @@ export class ShardCopies {
     return waits && Promise.all(waits).then(() => {})
   }
 
-  /** Ends the COPY of a shard so that it can run other statements; more rows open another. Returns its rows so far. */
   async end(shard: number): Promise<number> {
     return this.copies[shard]!.end()
   }
 
-  /** Ends all; rows by shard, over all COPYs. When one fails the others are aborted. */
   async finish(): Promise<readonly number[]> {
     const ends = await Promise.allSettled(this.copies.map((copy) => copy.end()))
     const failed = ends.find((end) => end.status === 'rejected')
@@ -56,12 +69,10 @@ export class ShardCopies {
     return ends.map((end) => (end.status === 'fulfilled' ? end.value : 0))
   }
 
-  /** Opens the COPY of `shard` when no shard got anything, so that Postgres still looks at the statement. */
   async openIfUnused(shard: number): Promise<void> {
     if (this.copies.every((copy) => copy.isUnused)) await this.copies[shard]!.touch()
   }
 
-  /** Aborts what is open: the shards are ready for the next statement then, in a failed transaction. */
   async fail(message: string): Promise<void> {
     await Promise.allSettled(this.copies.map((copy) => copy.fail(message)))
   }

@@ -1,7 +1,10 @@
 import type pg from 'pg'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { query as queryMessage } from '../../protocol/wire/frontend-messages.ts'
 import { useTestCluster } from '../helpers/cluster.ts'
+import { COPY_DONE, copyData } from '../helpers/copy-messages.ts'
 import { connectTo } from '../helpers/postgres.ts'
+import { WireClient } from '../helpers/wire-client.ts'
 
 /** Writes to a reference table wait on home's copy, as on the one table of plain Postgres, and nowhere else. */
 
@@ -147,4 +150,99 @@ test('a client that leaves while it waits: what keeps its statement back on the 
   await gone
   await expect.poll(counts).toEqual(before)
   await holder.query('ROLLBACK')
+})
+
+describe('COPY FROM STDIN', () => {
+  let copier: WireClient
+  const rows = (ids: readonly number[], text = '') => ids.map((id) => `${id}\t1${text}\n`).join('')
+
+  beforeAll(async () => {
+    const { host, port } = cluster.current.weft
+    copier = await WireClient.connect({ host, port })
+  })
+
+  async function open(client: WireClient, sql = 'COPY stock FROM STDIN'): Promise<void> {
+    client.write(queryMessage(sql))
+    await client.until('CopyInResponse')
+  }
+  const texts = async (client: WireClient) => (await client.until('ReadyForQuery')).map(({ text }) => text)
+
+  test('waits on home only, and is told of a key that is taken', async () => {
+    await holder.query('BEGIN')
+    await holder.query('INSERT INTO stock VALUES (10, 1)')
+    await open(copier)
+    copier.write(Buffer.concat([copyData(rows([11, 10, 12])), COPY_DONE]))
+    await untilWaiting()
+    for (const copy of copies.slice(1)) await copy.query('BEGIN; INSERT INTO stock VALUES (11, 0); ROLLBACK')
+    await holder.query('COMMIT')
+    expect((await texts(copier)).join()).toContain('23505')
+    const [home, ...others] = await contents()
+    for (const other of others) expect(other).toEqual(home)
+  })
+
+  test('two that bring the same rows, many of them: one waits, and is told; copies are alike', async () => {
+    const { host, port } = cluster.current.weft
+    const second = await WireClient.connect({ host, port })
+    const many = rows(Array.from({ length: 140_000 }, (_, i) => i + 1000))
+    copier.write(queryMessage('BEGIN'))
+    await copier.until('ReadyForQuery')
+    await open(copier)
+    copier.write(copyData(many))
+    // What came first is there while the rest is still to come.
+    await expect
+      .poll(async () => {
+        const sql = "SELECT FROM pg_locks WHERE relation = 'stock'::regclass AND mode = 'RowExclusiveLock'"
+        return (await copies[2]!.query(sql)).rowCount
+      })
+      .toBe(1)
+    await open(second)
+    second.write(Buffer.concat([copyData(rows([1000, 999])), COPY_DONE]))
+    await untilWaiting()
+    copier.write(Buffer.concat([copyData(rows([999])), COPY_DONE]))
+    expect((await texts(copier)).join()).toContain('COPY 140001')
+    copier.write(queryMessage('COMMIT'))
+    await copier.until('ReadyForQuery')
+    expect((await texts(second)).join()).toContain('23505')
+    second.end()
+    const counts = await Promise.all(
+      copies.map(async (copy) => (await copy.query('SELECT count(*)::int, sum(id) FROM stock')).rows),
+    )
+    expect(counts[0]).toMatchObject([{ count: 140_010 }])
+    for (const each of counts) expect(each).toEqual(counts[0])
+  })
+
+  test('rows that refer to later ones, however many: one statement still', async () => {
+    await holder.query(
+      'CREATE TABLE staff (id int PRIMARY KEY, boss int REFERENCES staff, note text) WITH (reference = true)',
+    )
+    const count = 15_000
+    const lines = Array.from({ length: count }, (_, i) => `${i}\t${count - 1 - i}\t${'x'.repeat(50)}\n`).join(
+      '',
+    )
+    await open(copier, 'COPY staff FROM STDIN')
+    copier.write(Buffer.concat([copyData(lines), COPY_DONE]))
+    expect((await texts(copier)).join()).toContain(`COPY ${count}`)
+    for (const copy of copies)
+      expect((await copy.query('SELECT count(*)::int FROM staff')).rows).toEqual([{ count }])
+  })
+
+  test.each([
+    ['INSERT INTO stock SELECT n, 1 FROM generate_series(20, 25) n', undefined],
+    ['INSERT INTO stock SELECT n, 1 FROM generate_series(20, 25) n ON CONFLICT DO NOTHING', undefined],
+    ['COPY stock FROM STDIN', rows([20, 21, 22])],
+  ])('copies that do not take the same rows: %s', async (sql, data) => {
+    await copies[1]!.query(`CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN IF NEW.id = 22 THEN RETURN NULL; END IF; RETURN NEW; END $$`)
+    await copies[1]!.query('CREATE TRIGGER skip BEFORE INSERT ON stock FOR EACH ROW EXECUTE FUNCTION skip()')
+    copier.write(queryMessage(sql))
+    if (data !== undefined) {
+      await copier.until('CopyInResponse')
+      copier.write(Buffer.concat([copyData(data), COPY_DONE]))
+    }
+    const told = (await texts(copier)).join()
+    await copies[1]!.query('DROP FUNCTION skip CASCADE')
+    expect(told).toContain('XX001')
+    expect(told).toContain('copies of a reference table differ')
+    for (const copy of copies) expect(await freeRows(copy)).toEqual(ALL)
+  })
 })
