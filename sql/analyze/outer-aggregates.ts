@@ -21,7 +21,7 @@ export function outerAggregate(
     const own = new OwnNames((body as Pg.SubLink).subselect, catalog, searchPath)
     walk((body as Pg.SubLink).subselect, (inner, call) => {
       if (inner !== 'FuncCall' || !isAggregateCall(call as Pg.FuncCall)) return
-      const columns = columnsIn(call)
+      const columns = columnsIn(call, catalog, searchPath)
       if (columns.length > 0 && !columns.some((names) => own.has(names)))
         found ??= qualified((call as Pg.FuncCall).funcname).name
     })
@@ -30,10 +30,21 @@ export function outerAggregate(
   return found
 }
 
-function columnsIn(call: unknown): (readonly string[])[] {
+/** But those of subqueries in it that are the subqueries' own. */
+function columnsIn(
+  part: unknown,
+  catalog: Catalog,
+  searchPath: readonly string[],
+): readonly (readonly string[])[] {
   const columns: (readonly string[])[] = []
-  walk(call, (kind, body) => {
+  walk(part, (kind, body) => {
     if (kind === 'ColumnRef') columns.push(strings((body as ColumnRef).fields))
+    if (kind !== 'SubLink') return
+    const { testexpr, subselect } = body as Pg.SubLink
+    const own = new OwnNames(subselect, catalog, searchPath)
+    const inner = columnsIn(subselect, catalog, searchPath)
+    columns.push(...columnsIn(testexpr, catalog, searchPath), ...inner.filter((names) => !own.has(names)))
+    return false
   })
   return columns
 }

@@ -787,6 +787,12 @@ SELECT b3, count(DISTINCT bp) FROM odd GROUP BY b3 ORDER BY b3;
 
 SELECT p.bp, p.b, o.id FROM plain_odd p JOIN odd o ON o.a = p.id ORDER BY o.id;
 
+SELECT (SELECT max((SELECT i.a FROM odd i WHERE i.k = o.k AND i.id = o.id))) FROM odd o;
+
+SELECT (SELECT max((SELECT i.a FROM odd i WHERE i.k = o.k AND i.id = o.id)) FILTER (WHERE o.a < 7)) FROM odd o;
+
+SELECT (SELECT max((SELECT a FROM odd i WHERE i.k = o.k AND i.id = o.id)) FROM gather_other.odd p WHERE p.k = o.k) FROM odd o;
+
 SELECT a::text FROM odd ORDER BY a LIMIT 3;
 
 SELECT CASE WHEN a % 2 = 0 THEN -a ELSE a END FROM odd ORDER BY "case" LIMIT 3;
