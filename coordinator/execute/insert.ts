@@ -15,6 +15,10 @@ import { endOfWrite, sendRewritten, settle } from './send.ts'
 import { slotOfText } from './server-slot.ts'
 import { settleAll } from './settle-all.ts'
 import type { ShardLine } from './shard-line.ts'
+import { nextTurn } from './turn.ts'
+
+/** A millisecond or two. */
+const ROWS_A_TURN = 2048
 
 /** INSERT … VALUES whose rows may belong to several shards, or need values that only the home shard can give. */
 export async function runInsert(ctx: ExecContext, exec: Execution, plan: InsertPlan): Promise<void> {
@@ -74,6 +78,7 @@ async function groupRows(
     const group = groups.get(shard)
     if (group === undefined) groups.set(shard, [i])
     else group.push(i)
+    if (i % ROWS_A_TURN === ROWS_A_TURN - 1) await nextTurn()
   }
   return groups
 }

@@ -1,10 +1,12 @@
 import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
 import type { StatementRef } from '../../protocol/agent-link.ts'
 import { type Catalog, FIRST_USER_OID } from '../../sql/catalog.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import { type OffsetMap, offsetMap } from '../../sql/lex/split.ts'
 import { type ParsedStatement, parseStatements } from '../../sql/parse/parse.ts'
+import { type FoldedInsert, foldInsert } from '../../sql/plan/folded/folded-insert.ts'
 import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PlanContext } from '../../sql/plan/plan.ts'
 import { planStatement } from '../../sql/plan/plan-statement.ts'
@@ -24,6 +26,17 @@ export interface PlanScope {
   readonly outside?: Outside
 }
 
+/** `folded`: its syntax tree is that of a shorter text. */
+export interface Statement extends ParsedStatement {
+  readonly folded?: Folded | undefined
+}
+
+interface Folded {
+  readonly insert: FoldedInsert
+  readonly sql: Buffer
+  readonly lexed: Lexed
+}
+
 /** A statement's text with its tokens and its plan. */
 export interface Planned {
   readonly plan: Plan
@@ -34,6 +47,8 @@ export interface Planned {
 const NO_TYPES: readonly number[] = []
 const NO_TEMP_TABLES: ReadonlySet<string> = new Set()
 const STATEMENT_BYTES_MAX = 8 << 20
+/** From here on it is worth a look whether a text can be planned by a shorter one. */
+const FOLDED_LENGTH_MIN = 16 * 1024
 
 /** Throws 54000 for a text that is not going to be parsed; asked before it is copied or looked at. */
 export function refuseTooLong(bytes: number): void {
@@ -100,20 +115,11 @@ export class Planner {
    * Plans one statement. Its literals are numbered as `lexStatement` finds them. `whole`: the text it is all of; the
    * plan is found again under that too (it may end in a semicolon, which the statement does not).
    */
-  plan(
-    scope: PlanScope,
-    stmt: ParsedStatement,
-    paramTypes: readonly number[] = NO_TYPES,
-    whole?: Buffer,
-  ): Planned {
-    const sql = Buffer.from(stmt.text)
-    const lexed = new Lexed()
-    lexStatement(sql, 0, sql.length, lexed)
+  plan(scope: PlanScope, stmt: Statement, paramTypes: readonly number[] = NO_TYPES, whole?: Buffer): Planned {
+    const { sql, lexed } = stmt.folded ?? lexedText(stmt.text)
     let plan = this.lookup(scope, sql, lexed, paramTypes)
     if (plan === undefined) {
-      const { catalog, searchPath, tempTables, outside } = scope
-      const context: PlanContext = { searchPath, tempTables, paramTypes, ...(outside && { outside }) }
-      plan = planStatement(stmt, literalPlaces(stmt.text, lexed), catalog, context)
+      plan = this.timed(stmt.text, () => this.made(scope, stmt, paramTypes, lexed))
       this.remember(scope, sql, lexed, paramTypes, plan)
     }
     if (whole !== undefined && whole.length !== sql.length) {
@@ -122,16 +128,82 @@ export class Planner {
     return { plan, sql, lexed }
   }
 
+  private made(scope: PlanScope, stmt: Statement, paramTypes: readonly number[], lexed: Lexed): Plan {
+    const { catalog, searchPath, tempTables, outside } = scope
+    const context: PlanContext = { searchPath, tempTables, paramTypes, ...(outside && { outside }) }
+    if (stmt.folded === undefined)
+      return planStatement(stmt, literalPlaces(stmt.text, lexed), catalog, context)
+    return (
+      this.unfolded(stmt, stmt.folded.insert, catalog, context) ??
+      this.made(scope, this.whole(stmt.text), paramTypes, lexed)
+    )
+  }
+
+  private unfolded(
+    stmt: Statement,
+    insert: FoldedInsert,
+    catalog: Catalog,
+    context: PlanContext,
+  ): Plan | undefined {
+    if (!insert.namesTheSame(catalog.code)) return undefined
+    const { text } = insert
+    const { lexed } = lexedText(text)
+    const plan = planStatement({ ...stmt, text }, literalPlaces(text, lexed), catalog, context)
+    return insert.unfold(plan, { lexed, map: offsetMap(text) })
+  }
+
   /** Splits a message into statements and checks their syntax. Throws 42601; 54000 and 54001 for what is too much. */
-  parse(text: string): ParsedStatement[] {
+  parse(text: string): Statement[] {
     refuseTooLong(text.length)
+    if (text.length < FOLDED_LENGTH_MIN) return this.parseAll(text)
+    return this.timed(text, () => {
+      const folded = this.folded(text)
+      return folded === undefined ? this.parseAll(text) : [folded]
+    })
+  }
+
+  /** What a long text takes the others have back. */
+  private timed<T>(text: string, work: () => T): T {
     const startMs = performance.now()
+    try {
+      return work()
+    } finally {
+      if (text.length >= LONG_TEXT_BYTES) this.turns.took(performance.now() - startMs)
+    }
+  }
+
+  /** Undefined: there is no shorter text, or it is more than an INSERT, or wrong somewhere. */
+  private folded(text: string): Statement | undefined {
+    const whole = lexedText(text)
+    const insert = foldInsert(text, whole.lexed, offsetMap(text))
+    if (insert === undefined) return undefined
+    try {
+      const [statement, more] = parseStatements(insert.text)
+      if (statement?.kind !== 'InsertStmt' || more !== undefined || statement.start > 0) return undefined
+      const end = insert.endOf(statement.end)
+      const own = text.slice(0, end)
+      return {
+        ...statement,
+        text: own,
+        end,
+        folded: { insert, ...(end === text.length ? whole : lexedText(own)) },
+      }
+    } catch (error) {
+      // The whole text tells where.
+      if (error instanceof PgError) return undefined
+      throw error
+    }
+  }
+
+  private whole(text: string): Statement {
+    return this.parseAll(text)[0]!
+  }
+
+  private parseAll(text: string): ParsedStatement[] {
     try {
       return parseStatements(text)
     } catch (error) {
       throw error instanceof RangeError ? weftError('statement_too_complex', {}, error) : error
-    } finally {
-      if (text.length >= LONG_TEXT_BYTES) this.turns.took(performance.now() - startMs)
     }
   }
 
@@ -171,6 +243,13 @@ export class Planner {
     lexStatement(sql, start, end, this.scratch)
     return this.scratch
   }
+}
+
+function lexedText(text: string): { readonly sql: Buffer; readonly lexed: Lexed } {
+  const sql = Buffer.from(text)
+  const lexed = new Lexed()
+  lexStatement(sql, 0, sql.length, lexed)
+  return { sql, lexed }
 }
 
 /** The lexer's literals in UTF-16 offsets of the text, as the planner wants them. */

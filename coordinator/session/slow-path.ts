@@ -18,6 +18,7 @@ import { lockBeforeSnapshot } from '../execute/open-snapshot.ts'
 import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
 import { type PlanScope, refuseTooLong } from '../execute/planner.ts'
 import { run } from '../execute/run.ts'
+import { nextTurn } from '../execute/turn.ts'
 import { changesReported, isReported } from '../settings/reported.ts'
 import type { Batch } from './batch.ts'
 import { type BatchEnd, BatchRunner } from './batch-runner.ts'
@@ -121,6 +122,7 @@ export class SlowPath {
         true,
       )
     const statements = session.planner.parse(text)
+    if (frame.length >= LONG_TEXT_BYTES) await nextTurn()
     if (statements.length === 0) session.out.push(EMPTY_QUERY_RESPONSE)
     const alone = statements.length === 1
     for (const statement of statements) {

@@ -206,6 +206,7 @@ class Graph {
 
   /** What the text names, what that names, and so on. */
   reachedFrom(text: string): readonly CodePiece[] {
+    if (this.all.length === 0) return []
     const reached = new Set<Known>()
     const texts = [{ text, words: wordsOf(text) }]
     for (const { text, words } of texts) {

@@ -245,10 +245,12 @@ describe('many sessions', () => {
       await works(client)
       return said.join()
     }
+    const silents: WireClient[] = []
     const attacks = Array.from({ length: 4 }, async (_, i) => {
       const [settings, prepared, silent] = await Promise.all([connect(), connect(), connect()])
       silent.pause()
       silent.write(flood)
+      silents.push(silent)
       return Promise.all([
         untilRefused(settings, (n) => [query(`SET my.s${n} = '${'x'.repeat(30_000)}'`)], 300),
         untilRefused(prepared, (n) => [parse(`p${n}`, text), SYNC], 300),
@@ -265,6 +267,8 @@ describe('many sessions', () => {
       // Too long to parse, or for what the others have left.
       expect(['54000', '53200']).toContain(codes[3])
     }
+    // What is on its way to them would be waited for.
+    for (const silent of silents) silent.destroy()
   })
 
   test('clients that never read: they wait, nobody else does', async () => {
