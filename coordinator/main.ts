@@ -8,6 +8,7 @@ import type { KeyType } from '../sql/catalog.ts'
 import { installSql } from '../sql/install/schema.ts'
 import { guardMissing, shardedTablesSql } from '../sql/install/slot-guard.ts'
 import { useParser } from '../sql/parse/parser.ts'
+import { Encodings } from './catalog/encoding-tables.ts'
 import { InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
 import { TypeNumbers } from './catalog/type-numbers.ts'
@@ -281,7 +282,14 @@ function makeNode(
     log,
     limits,
     memory: budgetOf(options),
+    encodings: encodingsOf(links),
   }
+}
+
+/** Each connection has a number of its own, below those of sessions. */
+function encodingsOf(links: readonly AgentLink[]): Encodings {
+  let connections = links.length
+  return new Encodings(() => new InternalConnection(links[HOME]!, ++connections))
 }
 
 function budgetOf({ memory, log }: CoordinatorOptions): MemoryBudget {

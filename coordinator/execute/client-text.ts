@@ -6,13 +6,15 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
 import { paramFormat, parseBind } from '../../protocol/wire/frontend-messages.ts'
-import { type ClientEncoding, isAscii } from '../settings/client-encoding.ts'
+import { isAscii, type TextEncoding, toUtf8 } from '../settings/text-encoding.ts'
+import { CopiedText } from './copied-text.ts'
 
 const HEADER_BYTES = 5
 const INT32_BYTES = 4
 /** Of a field in RowDescription, after its name. */
 const FIELD_BYTES = 18
 const QUESTION_MARK = 0x3f
+const NOT_SUPPORTED = '0A000'
 const REPLY_BYTES_MAX = 0x3fffffff
 
 /** Types whose binary form holds no text: bool, bytea, numbers, oid, dates and times, uuid, network, geometry, bits. */
@@ -25,26 +27,34 @@ const ALL_TEXT: ReadonlySet<number> = new Set([25, 1043, 1042, 19, 18, 705, 114,
 
 /** What the client sends. */
 export class InboundText {
-  private readonly encoding: ClientEncoding
+  private readonly encoding: TextEncoding
   /** Types of a statement's parameters, as far as known. */
   private readonly typesOf: (statement: string) => readonly number[] | undefined
   /** Declared since the last Sync: such a Parse may not have run yet. */
   private readonly declared = new Map<string, readonly number[]>()
+  private readonly copied: CopiedText
 
-  constructor(encoding: ClientEncoding, typesOf: (statement: string) => readonly number[] | undefined) {
+  constructor(encoding: TextEncoding, typesOf: (statement: string) => readonly number[] | undefined) {
     this.encoding = encoding
     this.typesOf = typesOf
+    this.copied = new CopiedText(encoding)
+  }
+
+  /** The line of COPY data that was refused last. */
+  get copyLine(): number {
+    return this.copied.line
   }
 
   /** The message in UTF8; throws 22P05 when that cannot be, 0A000 for binary results and what may hold text in binary. */
   frame(type: number, frame: Buffer): Buffer {
+    if (type === MSG.copyData) return framed(type, [this.copied.read(frame.subarray(HEADER_BYTES))])
+    if (type !== MSG.sync && type !== MSG.flush) this.copied.end(type === MSG.copyDone)
     switch (type) {
       case MSG.sync:
         this.declared.clear()
         return frame
       case MSG.query:
       case MSG.copyFail:
-      case MSG.copyData:
         return this.whole(frame, HEADER_BYTES)
       case MSG.describe:
       case MSG.close:
@@ -60,15 +70,32 @@ export class InboundText {
     }
   }
 
+  private utf8(text: Buffer): Buffer {
+    return toUtf8(this.encoding, text)
+  }
+
+  /** Of texts with a NUL after each, which is no byte of a character. */
+  private strings(bytes: Buffer): Buffer {
+    if (isAscii(bytes)) return bytes
+    const parts: Buffer[] = []
+    for (let at = 0; at < bytes.length; ) {
+      const nul = bytes.indexOf(0, at)
+      const end = nul < 0 ? bytes.length : nul
+      parts.push(this.utf8(bytes.subarray(at, end)), bytes.subarray(end, end + 1))
+      at = end + 1
+    }
+    return Buffer.concat(parts)
+  }
+
   private whole(frame: Buffer, from: number): Buffer {
-    return framed(frame[0]!, [frame.subarray(HEADER_BYTES, from), this.encoding.toUtf8(frame.subarray(from))])
+    return framed(frame[0]!, [frame.subarray(HEADER_BYTES, from), this.strings(frame.subarray(from))])
   }
 
   /** Only the first strings of the body are text. */
   private leading(frame: Buffer, strings: number): Buffer {
     let end = HEADER_BYTES
     for (let i = 0; i < strings; i++) end = frame.indexOf(0, end) + 1
-    return framed(frame[0]!, [this.encoding.toUtf8(frame.subarray(HEADER_BYTES, end)), frame.subarray(end)])
+    return framed(frame[0]!, [this.strings(frame.subarray(HEADER_BYTES, end)), frame.subarray(end)])
   }
 
   private parse(frame: Buffer): Buffer {
@@ -87,40 +114,49 @@ export class InboundText {
     const { restStart, paramLengths, paramStarts } = message
     const types = this.paramTypes(frame, frame.indexOf(0, HEADER_BYTES) + 1, restStart - 1)
     const countEnd = restStart + 2 + 2 * message.paramFormats.length + 2
-    const parts = [
-      this.encoding.toUtf8(frame.subarray(HEADER_BYTES, restStart)),
-      frame.subarray(restStart, countEnd),
-    ]
+    const parts = [this.strings(frame.subarray(HEADER_BYTES, restStart)), frame.subarray(restStart, countEnd)]
     let end = countEnd
     for (const [i, length] of paramLengths.entries()) {
       end = paramStarts[i]! + Math.max(length, 0)
       const value = frame.subarray(paramStarts[i]!, end)
-      parts.push(...sized(length, this.value(value, paramFormat(message, i), types?.[i] ?? 0)))
+      const read = () => this.value(value, paramFormat(message, i), types?.[i] ?? 0)
+      parts.push(...sized(length, ofParameter(read, message.portal, i + 1)))
     }
     return framed(MSG.bind, [...parts, frame.subarray(end)])
   }
 
   private paramTypes(frame: Buffer, start: number, end: number): readonly number[] | undefined {
     const declared = this.declared.get(frame.toString('latin1', start, end))
-    const known = this.typesOf(this.encoding.toUtf8(frame.subarray(start, end)).toString('utf8'))
+    const known = this.typesOf(this.utf8(frame.subarray(start, end)).toString('utf8'))
     return declared?.map((type, i) => type || (known?.[i] ?? 0)) ?? known
   }
 
   private value(value: Buffer, format: number, type: number): Buffer {
-    if (format === 0 || ALL_TEXT.has(type)) return this.encoding.toUtf8(value)
+    if (format === 0 || ALL_TEXT.has(type)) return this.utf8(value)
     if (NO_TEXT.has(type) || isAscii(value)) return value
     throw binary('this binary parameter')
   }
 }
 
+/** What goes wrong with it says so. */
+function ofParameter(read: () => Buffer, portal: string, number: number): Buffer {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof PgError) || error.code === NOT_SUPPORTED) throw error
+    const where = `${portal === '' ? 'unnamed portal' : `portal "${portal}"`} parameter $${number}`
+    throw new PgError({ ...error.fields, where }, { cause: error })
+  }
+}
+
 /** What the client is sent: any pieces of messages go in, whole ones come out. */
 export class OutboundText {
-  private readonly encoding: ClientEncoding
+  private readonly encoding: TextEncoding
   private readonly reader = new FrameReader({ frameBytesMax: REPLY_BYTES_MAX })
   /** A row could not be said: what else the statement says is left out. */
   failure: PgError | undefined
 
-  constructor(encoding: ClientEncoding) {
+  constructor(encoding: TextEncoding) {
     this.encoding = encoding
   }
 

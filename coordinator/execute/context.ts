@@ -7,6 +7,7 @@ import type { Effects } from '../../sql/code/effects.ts'
 import type { Reach } from '../../sql/code/overreach.ts'
 import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PreparedPlan, SessionPidsPlan, TimePlace } from '../../sql/plan/plan.ts'
+import type { Encodings } from '../catalog/encoding-tables.ts'
 import type { CommitDriver } from '../commit/commit.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
 import type { MemoryBudget, SessionMemory } from '../memory/memory-budget.ts'
@@ -65,6 +66,7 @@ export interface CoordinatorNode {
   readonly log: Logger
   readonly limits: NodeLimits
   readonly memory: MemoryBudget
+  readonly encodings: Encodings
 }
 
 export interface NodeLimits {
@@ -161,7 +163,7 @@ export interface CopyFeed {
   /** No more messages are there right now. */
   flush(): void | Promise<void>
   /** A message was not taken in: the COPY fails, and what the client still sends is ignored. */
-  refuse(error: PgError): void | Promise<void>
+  refuse(error: PgError, line?: number): void | Promise<void>
 }
 
 /** What an executor may use of the session it works for. */

@@ -7,6 +7,7 @@ import {
   copyOutResponse,
 } from '../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
+import { lineContext } from '../../sql/copy/copy-errors.ts'
 import type { CopyPlan } from '../../sql/plan/plan.ts'
 import type { TimePart } from '../../sql/plan/times/text-place.ts'
 import { timeSql } from '../../sql/plan/times/time-text.ts'
@@ -37,7 +38,7 @@ async function runCopyIn(ctx: ExecContext, plan: CopyPlan): Promise<number> {
     // A table's lock on home keeps it as it was planned.
     onHome: () => needsNoMap(ctx),
   })
-  const feed = new ClientFeed(executor)
+  const feed = new ClientFeed(executor, plan.table.name)
   ctx.state.copyOpened = true
   ctx.out.push(copyInResponse(formatOf(plan)))
   ctx.out.flush()
@@ -63,13 +64,15 @@ function withTime({ tx, times }: ExecContext, plan: CopyPlan): CopyPlan {
 /** The client's COPY messages, as data for the executor; the first error ends it, later data is ignored. */
 class ClientFeed implements CopyFeed {
   private readonly executor: CopyInExecutor
+  private readonly table: string
   isOpen = true
   readonly rows: Promise<number>
   private resolve!: (rows: number) => void
   private reject!: (error: unknown) => void
 
-  constructor(executor: CopyInExecutor) {
+  constructor(executor: CopyInExecutor, table: string) {
     this.executor = executor
+    this.table = table
     this.rows = new Promise((resolve, reject) => {
       this.resolve = resolve
       this.reject = reject
@@ -96,8 +99,9 @@ class ClientFeed implements CopyFeed {
 
   flush(): void {}
 
-  refuse(error: PgError): void {
-    this.fail(error)
+  refuse(error: PgError, line?: number): void {
+    const where = line === undefined ? undefined : lineContext(this.table, line)
+    this.fail(where === undefined ? error : new PgError({ ...error.fields, where }, { cause: error }))
   }
 
   private write(data: Buffer): void | Promise<void> {

@@ -73,13 +73,14 @@ function adoptToken(ctx: ExecContext, plan: SettingPlan, value: string | null): 
 const CLIENT_ENCODING = 'client_encoding'
 
 /** No backend hears of it: the session converts (client-text.ts). */
-function setClientEncoding(ctx: ExecContext, plan: SettingPlan): void {
+async function setClientEncoding(ctx: ExecContext, plan: SettingPlan): Promise<void> {
   const written = plan.assignments?.[0]?.value ?? null
   const name = written === null ? null : encodingName(written)
   if (name === undefined) {
     const message = `invalid value for parameter "${CLIENT_ENCODING}": "${written}"`
     throw new PgError({ code: '22023', message })
   }
+  await ctx.node.encodings.load(name ?? undefined)
   if (plan.verb === 'set-local' && ctx.tx.kind !== 'explicit') ctx.out.push(NOT_IN_BLOCK)
   // So that its end is not taken for one that changes no setting.
   if (ctx.tx.isOpen) ctx.tx.tainted = true

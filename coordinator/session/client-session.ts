@@ -78,7 +78,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.tx = new Transaction(this.timers, this.isolation, this.times)
     this.causal = new Causal(this.tx, this.node.commits, this.settings)
     this.out = new ClientOutput(options.socket)
-    this.text = new SessionText(this.out, this.prepared)
+    this.text = new SessionText(this.out, this.prepared, this.node.encodings)
     this.notifications = new Notifications(this.out, this.tx, this.memory.account('notifications'))
     this.lines = new ShardLines(options.node.shardCount, (shard) => this.openLine(shard))
     this.portals = new Portals(this.memory.account('portals'))

@@ -1,7 +1,6 @@
 import { PgError } from '../../errors/pg-error.ts'
 import { errorResponse } from '../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
-import { copyFail } from '../../protocol/wire/frontend-messages.ts'
 import type { ClientOutput } from '../execute/client-output.ts'
 import type { CopyFeed } from '../execute/context.ts'
 import { COPY_MESSAGES, STRAY_IN_COPY } from './client-messages.ts'
@@ -60,8 +59,8 @@ export class CopyInput {
       if (type === MSG.terminate) return client.terminate()
       if (!COPY_MESSAGES.has(type)) return this.stray(type)
       const frame = client.text.read(type, buffer.subarray(start, end))
-      const given = frame instanceof PgError ? copyFail(frame.message) : frame
-      this.valve.waitFor(feed.message(given[0]!, given, 0, given.length))
+      if (frame instanceof PgError) this.valve.waitFor(feed.refuse(frame, client.text.copyLine))
+      else this.valve.waitFor(feed.message(frame[0]!, frame, 0, frame.length))
       messages.dealtWith()
     }
     if (feed !== undefined) this.valve.waitFor(feed.flush())

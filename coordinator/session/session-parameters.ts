@@ -20,6 +20,7 @@ export class SessionParameters {
 
   /** Asks the home shard, as the client's role and with its settings, for what a server reports at start. */
   async greet(): Promise<void> {
+    await this.session.node.encodings.load(this.session.settings.get('client_encoding'))
     const shown = await this.read()
     TIME_LIMITS.forEach((name, i) => {
       this.session.timers.limits.noteDefault(name, shown[REPORTED.length + i])

@@ -1,19 +1,26 @@
 import { PgError } from '../../errors/pg-error.ts'
 import type { ClientOutput } from '../execute/client-output.ts'
 import { InboundText, OutboundText } from '../execute/client-text.ts'
-import { type ClientEncoding, clientEncoding } from '../settings/client-encoding.ts'
+import type { TextEncoding } from '../settings/text-encoding.ts'
 import type { Prepared } from './prepared.ts'
+
+/** Which encodings this node can convert. */
+export interface KnownEncodings {
+  find(name: string | undefined): TextEncoding | undefined
+}
 
 /** In which encoding a client's texts come and go. */
 export class SessionText {
   private readonly out: ClientOutput
   private readonly prepared: ReadonlyMap<string, Prepared>
-  private encoding: ClientEncoding | undefined
+  private readonly encodings: KnownEncodings
+  private encoding: TextEncoding | undefined
   private inbound: InboundText | undefined
 
-  constructor(out: ClientOutput, prepared: ReadonlyMap<string, Prepared>) {
+  constructor(out: ClientOutput, prepared: ReadonlyMap<string, Prepared>, encodings: KnownEncodings) {
     this.out = out
     this.prepared = prepared
+    this.encodings = encodings
   }
 
   /** Texts have to be converted. */
@@ -23,12 +30,17 @@ export class SessionText {
 
   /** From the next message on, both ways. */
   use(name: string | undefined): void {
-    const encoding = clientEncoding(name)
+    const encoding = this.encodings.find(name)
     if (this.encoding === encoding) return
     this.encoding = encoding
     this.inbound =
       encoding && new InboundText(encoding, (statement) => this.prepared.get(statement)?.paramTypes)
     this.out.text = encoding && new OutboundText(encoding)
+  }
+
+  /** Of COPY data that was refused. */
+  get copyLine(): number | undefined {
+    return this.inbound?.copyLine
   }
 
   /** The message in UTF8, or why it cannot be. */

@@ -3,7 +3,14 @@
  * statements can be split into tokens, and key values hash as they are stored. PURE.
  */
 import iconv from 'iconv-lite'
-import { PgError } from '../../errors/pg-error.ts'
+import {
+  ASCII_END,
+  allRead,
+  isAscii,
+  noEquivalent,
+  type ReadText,
+  type TextEncoding,
+} from './text-encoding.ts'
 
 /** Postgres' names, and iconv's; that their characters are the same ones is tested against Postgres. */
 const TABLES: Readonly<Record<string, string>> = {
@@ -19,21 +26,20 @@ const TABLES: Readonly<Record<string, string>> = {
 const UNKNOWN_TO_POSTGRES: Readonly<Record<string, readonly number[]>> = { WIN1255: [0xca] }
 
 const NO_CHARACTER = '\ufffd'
-const ASCII_END = 0x80
 
 export const isSingleByte = (name: string): boolean => Object.hasOwn(TABLES, name)
 
-const known = new Map<string, ClientEncoding>()
+const known = new Map<string, TextEncoding>()
 
-/** By Postgres' own name (`encodingName`); undefined for those that need no conversion, or have none here. */
-export function clientEncoding(name: string | undefined): ClientEncoding | undefined {
+/** By Postgres' own name (`encodingName`); undefined for those of another kind. */
+export function clientEncoding(name: string | undefined): TextEncoding | undefined {
   if (name === undefined || !isSingleByte(name)) return undefined
-  const found = known.get(name) ?? new ClientEncoding(name, TABLES[name]!)
+  const found = known.get(name) ?? new SingleByte(name, TABLES[name]!)
   known.set(name, found)
   return found
 }
 
-export class ClientEncoding {
+class SingleByte implements TextEncoding {
   readonly name: string
   /** By byte, from 0x80 on: the character's UTF8; undefined: it has none. */
   private readonly characters: readonly (Buffer | undefined)[]
@@ -51,24 +57,25 @@ export class ClientEncoding {
     })
   }
 
-  /** Throws 22P05 for a byte without a character. The same buffer when it is all ASCII. */
-  toUtf8(bytes: Buffer): Buffer {
-    if (isAscii(bytes)) return bytes
+  read(bytes: Buffer): ReadText {
+    if (isAscii(bytes)) return allRead(bytes, bytes.length)
     const out = Buffer.allocUnsafe(bytes.length * 4)
-    let at = 0
-    for (const byte of bytes) {
+    let length = 0
+    for (const [at, byte] of bytes.entries()) {
       if (byte < ASCII_END) {
-        out[at++] = byte
+        out[length++] = byte
         continue
       }
       const character = this.characters[byte - ASCII_END]
-      if (character === undefined) throw noEquivalent(Buffer.from([byte]), this.name, 'UTF8')
-      at += character.copy(out, at)
+      if (character === undefined) {
+        const error = noEquivalent(Buffer.from([byte]), this.name, 'UTF8')
+        return { text: out.subarray(0, length), end: at, error, isCut: false }
+      }
+      length += character.copy(out, length)
     }
-    return out.subarray(0, at)
+    return allRead(out.subarray(0, length), bytes.length)
   }
 
-  /** Throws 22P05 for a character that this encoding lacks, unless a `substitute` is given. */
   fromUtf8(bytes: Buffer, substitute?: number): Buffer {
     if (isAscii(bytes)) return bytes
     const out = Buffer.allocUnsafe(bytes.length)
@@ -81,15 +88,4 @@ export class ClientEncoding {
     }
     return out.subarray(0, at)
   }
-}
-
-export function isAscii(bytes: Buffer): boolean {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i]! >= ASCII_END) return false
-  return true
-}
-
-function noEquivalent(bytes: Buffer, from: string, to: string): PgError {
-  const hex = [...bytes].map((byte) => `0x${byte.toString(16).padStart(2, '0')}`).join(' ')
-  const message = `character with byte sequence ${hex} in encoding "${from}" has no equivalent in encoding "${to}"`
-  return new PgError({ code: '22P05', message })
 }

@@ -3,6 +3,7 @@ import { isCustom } from '../../sql/code/custom-settings.ts'
 import { isSingleByte } from './client-encoding.ts'
 import { type SettingsAccount, SettingsMemory } from './settings-memory.ts'
 import type { Assignment, SettingsInterner } from './settings-sql.ts'
+import { hasSeveralBytes } from './several-bytes.ts'
 
 export interface Entry {
   /** `undefined`: explicitly back at the server's default, over whatever lies below. */
@@ -257,7 +258,7 @@ function isIdentity(name: string): boolean {
 
 /** Shards are told UTF8: the session converts. */
 function isKeptHere(name: string, value: string): boolean {
-  return name === 'client_encoding' && isSingleByte(value)
+  return name === 'client_encoding' && (isSingleByte(value) || hasSeveralBytes(value))
 }
 
 /** Settings whose entries go when `name` is set or reset. */

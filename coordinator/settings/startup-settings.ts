@@ -17,11 +17,19 @@ export function startupSettings(packet: ReadonlyMap<string, string>): Map<string
   }
   for (const [name, value] of settings) {
     const refused = refuseSetting(name, value)
-    if (refused !== undefined) throw new PgError({ ...refused.fields, severity: 'FATAL' })
+    if (refused !== undefined)
+      throw new PgError({ ...refused.fields, ...atStart(name, refused), severity: 'FATAL' })
   }
   const encoding = settings.get('client_encoding')
   if (encoding !== undefined) settings.set('client_encoding', encodingName(encoding) ?? encoding)
   return settings
+}
+
+/** The server says it in its own words then. */
+function atStart(name: string, { fields }: PgError): Partial<PgError['fields']> {
+  const { detail } = fields
+  if (name !== 'client_encoding' || detail === undefined) return {}
+  return { message: `c${detail.slice(1, -1)}`, detail: undefined }
 }
 
 /** Words of an `options` value: split at white space; a backslash keeps the next character (pg_split_opts). */

@@ -22,16 +22,16 @@ export function refuseSetting(name: string, value: string): PgError | undefined 
     return new PgError({ code: '22023', message: `invalid value for parameter "${name}": "${value}"`, hint })
   }
   if (name !== 'client_encoding') return undefined
-  const encoding = encodingName(value)
-  if (encoding === undefined || !SEVERAL_BYTES.test(encoding)) return undefined
-  return unsupported(
-    `client_encoding ${encoding} is not supported`,
-    'Use UTF8: the driver, or the program, converts.',
-  )
+  if (encodingName(value) !== NO_CONVERSION) return undefined
+  return new PgError({
+    code: '0A000',
+    message: `invalid value for parameter "${name}": "${value}"`,
+    detail: `Conversion between ${NO_CONVERSION} and UTF8 is not supported.`,
+  })
 }
 
-/** Not UTF8, and more than one byte to a character: Weft has no conversion that is known to be the same as Postgres'. */
-const SEVERAL_BYTES = /^(EUC_|SJIS|BIG5|GBK|UHC|GB18030|JOHAB|SHIFT_JIS_2004|MULE_INTERNAL)/
+/** Postgres has none either. */
+const NO_CONVERSION = 'MULE_INTERNAL'
 
 /** Prefixes count, as in Postgres' parse_bool. */
 export function isOn(value: string): boolean {
