@@ -5,8 +5,6 @@ import type { DdlPlan, Declaration } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from './context.ts'
 import { declareTable } from './declare.ts'
 import { needsNoMap } from './map-change.ts'
-import { mirrorShared } from './mirror-shared.ts'
-import { withPortableSettings } from './portable-settings.ts'
 import { runReaching } from './reach.ts'
 import { type Collected, tagWithCount } from './replies.ts'
 import { mayChangeColumns, schemaChanged } from './schema-changed.ts'
@@ -43,7 +41,6 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
     plan.declare === undefined &&
     plan.tidySql === undefined &&
     !plan.changesMap &&
-    plan.mirrors !== true &&
     plan.reach === undefined
   if (alone) await ctx.admit()
   else await ctx.needTransaction()
@@ -52,7 +49,6 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   // A declaration looks at other tables too.
   if (plan.declare === undefined) needsNoMap(ctx)
   if (plan.where === 'all') await runOnOthers(ctx, plan, plan.othersSql ?? homeSql)
-  if (plan.mirrors === true) await mirror(ctx)
   if (plan.declare !== undefined) await declare(ctx, plan.declare)
   if (plan.changesMap) markMapChanged(ctx)
   if (DEFAULTS_OF.has(plan.tag)) ctx.tx.defaultsChanged = true
@@ -62,11 +58,6 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
 /** What follows on home is Weft's own. */
 function reaching<T>(ctx: ExecContext, plan: DdlPlan, work: () => Promise<T>): Promise<T> {
   return plan.reach === undefined ? work() : runReaching(ctx, plan, plan.reach, work)
-}
-
-function mirror(ctx: ExecContext): Promise<void> {
-  const runner = new SessionRunner(ctx)
-  return withPortableSettings(runner, () => mirrorShared(runner))
 }
 
 /**

@@ -1,11 +1,13 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Catalog } from '../../sql/catalog.ts'
+import { CATALOG, catalogWrites, SHARED_CATALOGS } from '../../sql/code/catalog-writes.ts'
 import { type Looked, type Overreach, overreach, type Reach, type Uses } from '../../sql/code/overreach.ts'
 import type { PlanCommon } from '../../sql/plan/plan.ts'
 import { tableName } from '../../sql/plan/reach.ts'
 import { doBlock } from '../../sql/plan/utility/wrap.ts'
 import { quoteLiteral } from '../settings/settings-sql.ts'
+import { carryDefined } from './carry-defined.ts'
 import { type ExecContext, HOME } from './context.ts'
 import { queryShard } from './send.ts'
 import { settleAll } from './settle-all.ts'
@@ -14,7 +16,7 @@ import type { ShardLine } from './shard-line.ts'
 /**
  * Runs a statement whose code may read or write tables that it does not name, and looks at what its backends have locked
  * and counted: of a sharded table that code has seen a part, of a reference table it has changed one copy, and the
- * statement fails. It runs in a transaction, so nothing of that is left.
+ * statement fails. What it has defined is given to the other shards. It runs in a transaction, so nothing is half done.
  */
 export async function runReaching<T>(
   ctx: ExecContext,
@@ -29,11 +31,16 @@ export async function runReaching<T>(
   await settleAll(ctx.tx.joined.map((line) => note(ctx, line, look)))
   const done = await noting(ctx, look, work)
   const lines = ctx.tx.joined.filter((line) => line.touched)
-  for (const [i, looked] of (await settleAll(lines.map((line) => lookAfter(ctx, line, look)))).entries()) {
+  const looks = await settleAll(lines.map((line) => lookAfter(ctx, line, look)))
+  for (const [i, looked] of looks.entries()) {
     const found = overreach(looked, look.kinds, reach)
     if (found !== undefined) throw reachError(tag, found)
     const sequence = lines[i]!.shard === HOME ? undefined : drawnFrom(looked)
     if (sequence !== undefined) throw weftError('not_supported', drawnThere(tag, sequence))
+  }
+  for (const [i, { before, after }] of looks.entries()) {
+    const writes = catalogWrites(before, after)
+    if (writes.written.size > 0) await carryDefined(ctx, tag, lines[i]!, writes)
   }
   return done
 }
@@ -51,9 +58,11 @@ async function noting<T>({ tx }: ExecContext, look: Look, work: () => Promise<T>
 function unseen(tag: string) {
   return {
     what:
-      `${tag} of code that may commit in its midst, and of which it cannot be known which tables it names, ` +
-      'is not supported where there are sharded or reference tables',
-    hint: 'Run it in a transaction block, if it does not commit; or name its tables, without EXECUTE.',
+      `${tag} of code that may commit in its midst, and may name any sharded or reference table, or define what every ` +
+      'shard has, is not supported',
+    hint:
+      'Run it in a transaction block, if it does not commit; or name its tables without EXECUTE, and define from the client ' +
+      'what it defines.',
   }
 }
 
@@ -113,6 +122,8 @@ const SHARED = [
   'pg_database',
   'pg_tablespace',
   'pg_shdescription',
+  'pg_shseclabel',
+  'pg_parameter_acl',
 ]
 const looks = new WeakMap<Catalog, Look>()
 
@@ -145,6 +156,10 @@ function makeLook({ distributed }: Catalog): Look {
   }
 }
 
+const catalogs = SHARED_CATALOGS.map((name) => `('${name}', 'pg_catalog.${name}'::pg_catalog.regclass)`).join(
+  ', ',
+)
+
 const usesSql = (tables: string): string => `(
   SELECT coalesce(pg_catalog.json_object_agg(u.name, pg_catalog.json_build_array(u.locks, u.scans, u.inserted, u.updated, u.deleted)), '{}')::text
   FROM (SELECT d.name, coalesce(l.locks, 0) AS locks,
@@ -157,6 +172,9 @@ const usesSql = (tables: string): string => `(
       WHERE locktype = 'relation' AND pid = pg_catalog.pg_backend_pid() AND granted AND mode <> 'SIReadLock'
         AND database IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
       GROUP BY relation) AS l ON l.relation = d.oid
+    UNION ALL SELECT pg_catalog.concat('${CATALOG}', x.name), 0, 0, pg_catalog.pg_stat_get_xact_tuples_inserted(x.oid),
+      pg_catalog.pg_stat_get_xact_tuples_updated(x.oid), pg_catalog.pg_stat_get_xact_tuples_deleted(x.oid)
+    FROM (VALUES ${catalogs}) AS x(name, oid)
     UNION ALL SELECT pg_catalog.concat('${DRAWN}', s.relname), 4, 0, 0, 0, 0
     FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class s ON s.oid = l.relation AND s.relkind = 'S'
     WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND l.granted AND l.mode = 'RowExclusiveLock') AS u

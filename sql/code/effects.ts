@@ -27,14 +27,14 @@ export const EFFECT = {
   names: 512,
   /** Leaves what nobody can list and nothing takes away (lasting-state.ts). */
   lasts: 1024,
-  /** Makes or changes roles, or what else belongs to the whole server. */
-  roles: 2048,
+  /** Makes or changes what every shard must have alike: roles, privileges, types, functions, extensions and their kin. */
+  defines: 2048,
 } as const
 
 export type Effects = number
 export const NO_EFFECTS: Effects = 0
 /** Of a text that nobody can look into. That it speaks of backends is not supposed: most code does not. */
-export const ANY_EFFECTS: Effects = 191 | EFFECT.roles
+export const ANY_EFFECTS: Effects = 191 | EFFECT.defines
 /** No more can be known of a text. */
 export const ALL_EFFECTS: Effects =
   ANY_EFFECTS | EFFECT.backends | EFFECT.compiles | EFFECT.names | EFFECT.lasts
@@ -90,12 +90,23 @@ function effectsOfStatement(word: string): Effects {
   return STATEMENTS.get(word) ?? (TEMPORARY.test(word) ? EFFECT.objects : NO_EFFECTS)
 }
 
-const ROLE_VERBS = ['create', 'alter', 'drop', 'comment']
-const OF_SERVER = ['role', 'user', 'group', 'database', 'tablespace']
+const DEFINING_VERBS = ['create', 'alter', 'drop', 'comment', 'label']
+const PRIVILEGE_VERBS = ['grant', 'revoke', 'reassign']
+/** Not those of relations, which are the home shard's own or are told by their locks. */
+const DEFINITION = new RegExp(
+  String.raw`\b(?:create|alter|drop|comment\s+on|label(?:\s+for\s+\S+)?\s+on)\s+(?:or\s+replace\s+)?` +
+    '(?:(?:trusted|procedural|constraint|event|recursive|default|text|access)\\s+)*' +
+    '(?:role|user|group|database|tablespace|type|domain|schema|function|procedure|routine|aggregate|operator|cast|' +
+    'collation|conversion|extension|language|search|transform|method|privileges|owned|parameter|view|trigger|rule|' +
+    'policy)\\b',
+  'i',
+)
+const COMMENTS = /--[^\n]*|\/\*[\s\S]*?\*\//g
 
-function changesRoles(words: ReadonlySet<string>): boolean {
-  if (words.has('grant') || words.has('revoke') || words.has('reassign')) return true
-  return ROLE_VERBS.some((verb) => words.has(verb)) && OF_SERVER.some((noun) => words.has(noun))
+function definesShared(text: string, words: ReadonlySet<string>): boolean {
+  if (PRIVILEGE_VERBS.some((verb) => words.has(verb))) return true
+  if (!DEFINING_VERBS.some((verb) => words.has(verb))) return false
+  return DEFINITION.test(text) || DEFINITION.test(text.replace(COMMENTS, ' '))
 }
 
 /** Names whose letters are written as numbers. */
@@ -118,7 +129,7 @@ export function effectsOfText(language: Language, text: string, words = wordsOf(
   if (folded === 'query') return effects
   if (folded === 'plpgsql' && !words.has(OWN_PATH) && declaresByName(text)) effects |= EFFECT.compiles
   for (const word of words) effects |= effectsOfStatement(word)
-  if (changesRoles(words)) effects |= EFFECT.roles
+  if (definesShared(text, words)) effects |= EFFECT.defines
   if (words.has('set') && SET.test(text.replace(OTHER_SETS, ' '))) effects |= EFFECT.settings
   return effects
 }

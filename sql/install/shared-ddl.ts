@@ -1,18 +1,50 @@
 /**
- * What is on every shard whatever its tables are: schemas, types, functions. Queries that list them: what it is, its name,
- * the statement that makes it (its definition, where that may change), and its owner's statement. They want an empty
- * search path, so that names come qualified. Extensions' own, and Weft's and Postgres', are left out.
+ * What is on every shard whatever its tables are: schemas, extensions, collations, types, functions. Queries that list them:
+ * what it is, its name, the statement that makes it (its definition, where that may change), its owner's statement, its
+ * privileges, and whether the transaction has written it. They want an empty search path, so that names come qualified.
+ * Extensions' own, and Weft's and Postgres', are left out.
  */
-const isOurs = (catalog: string, oid: string, namespace: string): string => `
+export const isOurs = (catalog: string, oid: string, namespace: string): string => `
   ${namespace} NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'weft') AND ${namespace} NOT LIKE 'pg\\_temp\\_%'
   AND ${namespace} NOT LIKE 'pg\\_toast\\_temp\\_%' AND NOT EXISTS (
-    SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`
+    SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`
+
+/** Of a catalog's row; all that began later count, too. */
+export const isWritten = (row: string): string => `age(${row}.xmin) <= 0`
+
+/** Grantee, privilege, whether it can be handed on: as a JSON list. */
+export const privileges = (acl: string, kind: string, owner: string): string => `(
+  SELECT coalesce(json_agg(DISTINCT jsonb_build_array(
+    CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, a.privilege_type, a.is_grantable)), '[]')::text
+  FROM aclexplode(coalesce(${acl}, acldefault(${kind}, ${owner}))) AS a)`
 
 const schemas = `
 SELECT 'SCHEMA', quote_ident(n.nspname), format('CREATE SCHEMA %I', n.nspname),
-  format('ALTER SCHEMA %I OWNER TO %I', n.nspname, pg_get_userbyid(n.nspowner))
+  format('ALTER SCHEMA %I OWNER TO %I', n.nspname, pg_get_userbyid(n.nspowner)),
+  ${privileges('n.nspacl', "'n'", 'n.nspowner')}, ${isWritten('n')}
 FROM pg_namespace n WHERE ${isOurs('pg_namespace', 'n.oid', 'n.nspname')}
 ORDER BY n.oid`
+
+const extensions = `
+SELECT 'EXTENSION', quote_ident(e.extname),
+  format('CREATE EXTENSION IF NOT EXISTS %I SCHEMA %I VERSION %L', e.extname, n.nspname, e.extversion), '', '[]', ${isWritten('e')}
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname <> 'plpgsql'
+ORDER BY e.oid`
+
+/** Columns of the catalog came and went. */
+const collations = `
+SELECT 'COLLATION', l.oid::regcollation::text, format('CREATE COLLATION %s (%s)', l.oid::regcollation, concat_ws(', ',
+    'PROVIDER = ' || CASE l.collprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END,
+    CASE WHEN NOT l.collisdeterministic THEN 'DETERMINISTIC = false' END,
+    'LOCALE = ' || quote_literal(coalesce(j.row->>'colllocale', j.row->>'colliculocale')),
+    CASE WHEN l.collprovider = 'c' THEN
+      format('LC_COLLATE = %L, LC_CTYPE = %L', j.row->>'collcollate', j.row->>'collctype') END,
+    'RULES = ' || quote_literal(j.row->>'collicurules'))),
+  format('ALTER COLLATION %s OWNER TO %I', l.oid::regcollation, pg_get_userbyid(l.collowner)), '[]', ${isWritten('l')}
+FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace CROSS JOIN LATERAL (SELECT to_jsonb(l) AS row) AS j
+WHERE ${isOurs('pg_collation', 'l.oid', 'n.nspname')}
+ORDER BY l.oid`
 
 const collate = (oid: string, usual: string): string => `CASE WHEN ${oid} <> 0 AND ${oid} <> ${usual} THEN (
   SELECT format(' COLLATE %I.%I', cn.nspname, l.collname)
@@ -46,21 +78,23 @@ SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, t.oid::regtype::te
     WHEN 'c' THEN format('CREATE TYPE %s AS (%s)', t.oid::regtype, ${attributes})
     WHEN 'd' THEN format('CREATE DOMAIN %s AS %s', t.oid::regtype, ${domain})
     ELSE format('CREATE TYPE %s AS RANGE (%s)', t.oid::regtype, ${range}) END,
-  format('ALTER TYPE %s OWNER TO %I', t.oid::regtype, pg_get_userbyid(t.typowner))
+  format('ALTER TYPE %s OWNER TO %I', t.oid::regtype, pg_get_userbyid(t.typowner)),
+  ${privileges('t.typacl', "'T'", 't.typowner')}, ${isWritten('t')}
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
 WHERE (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c') AND ${isOurs('pg_type', 't.oid', 'n.nspname')}
 ORDER BY t.oid`
 
 const functions = `
 SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, p.oid::regprocedure::text, pg_get_functiondef(p.oid),
-  format('ALTER ROUTINE %s OWNER TO %I', p.oid::regprocedure, pg_get_userbyid(p.proowner))
+  format('ALTER ROUTINE %s OWNER TO %I', p.oid::regprocedure, pg_get_userbyid(p.proowner)),
+  ${privileges('p.proacl', "'f'", 'p.proowner')}, ${isWritten('p')}
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE p.prokind IN ('f', 'p') AND ${isOurs('pg_proc', 'p.oid', 'n.nspname')} AND NOT EXISTS (
   SELECT FROM pg_depend i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')
 ORDER BY p.oid`
 
 /** In the order in which they can be made. */
-export const sharedQueries: readonly string[] = [schemas, types, functions]
+export const sharedQueries: readonly string[] = [schemas, extensions, collations, types, functions]
 
 /** Labels of the enums, in order: type's name, labels as a JSON list. */
 export const enumLabelsQuery = `

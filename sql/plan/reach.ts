@@ -3,20 +3,23 @@ import type { Catalog, Relation } from '../catalog.ts'
 import { EFFECT, type Effects, NO_EFFECTS } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
 import { isGathered } from './gather/gather-plan.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, PlanCommon } from './plan.ts'
 import { refused } from './routing.ts'
 import { keptTables, movedTableError, ownTableError } from './row-code.ts'
 
 /** Of a statement on local tables, or none: its code runs on the home shard, which has a part of every sharded table. */
 export const REACHES_NOTHING: Reach = { tables: [], onCopies: false }
 
-/** Whether code may do what the statement does not say, where that can go wrong. */
-export function mayReach(catalog: Catalog, effects: Effects): boolean {
+/**
+ * Whether code may do what the statement does not say, where that can go wrong. Dynamic SQL of code that commits in its
+ * midst, which nobody can look at, is not supposed to where all tables are local.
+ */
+export function mayReach(catalog: Catalog, effects: Effects, commits?: PlanCommon['commits']): boolean {
   if (catalog.shardCount === 1) return false
-  const { reaches, roles, dynamic } = EFFECT
-  const isDynamic = (effects & dynamic) !== 0
-  if (catalog.distributed.length === 0) return (effects & roles) !== 0 && !isDynamic
-  return (effects & (reaches | roles)) !== 0
+  const { reaches, defines, dynamic } = EFFECT
+  const isSure = (effects & dynamic) === 0 || commits !== 'within'
+  if (catalog.distributed.length === 0) return (effects & defines) !== 0 && isSure
+  return (effects & (reaches | defines)) !== 0
 }
 
 export function ofStatement(catalog: Catalog, text: string): Effects {

@@ -24,7 +24,8 @@ export function withCode(written: Plan, text: string, catalog: Catalog): Plan {
 }
 
 function withState(plan: Plan, text: string, catalog: Catalog, all: Effects): Plan {
-  const reach = plan.reach ?? (mayReach(catalog, all) ? reachWhere(plan, text, catalog) : undefined)
+  const reach =
+    plan.reach ?? (mayReach(catalog, all, plan.commits) ? reachWhere(plan, text, catalog) : undefined)
   const leaves = plan.effects.leaves | (all & STATE_EFFECTS) | calledIn(plan, text)
   const left = leaves === plan.effects.leaves ? plan : withEffects(plan, leaves)
   const known =
@@ -72,7 +73,7 @@ function withEffects<P extends Plan>(plan: P, leaves: Effects): P {
   return { ...plan, effects: { ...plan.effects, taintsBackend: leaves !== NO_EFFECTS, leaves } }
 }
 
-const COUNTS: Effects = STATE_EFFECTS | EFFECT.reaches | EFFECT.roles | EFFECT.backends | EFFECT.compiles
+const COUNTS: Effects = STATE_EFFECTS | EFFECT.reaches | EFFECT.defines | EFFECT.backends | EFFECT.compiles
 
 /**
  * What is defined by code that leaves or reaches something, speaks of backends, or is compiled by the search path, does so

@@ -76,7 +76,6 @@ type DdlFields = Partial<
     | 'tidySql'
     | 'declare'
     | 'password'
-    | 'mirrors'
   >
 >
 

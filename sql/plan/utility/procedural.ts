@@ -11,7 +11,6 @@ import { mayReach, REACHES_NOTHING } from '../reach.ts'
 import { functionError } from '../routing.ts'
 import { findOption, optionText } from './options.ts'
 import {
-  ddl,
   forwardAll,
   forwardHome,
   leaving,
@@ -68,20 +67,9 @@ export function planDo(scope: Scope, stmt: DoStmt): Plan {
   const commits = mayEndTransaction(language, body, scope.catalog.procedures ?? UNKNOWN) ? 'within' : 'apart'
   const all = (scope.catalog.code ?? UNKNOWN_CODE).ofText(language, body)
   if ((all & EFFECT.backends) !== 0) return refused('DO', backendsInCode('a DO block'))
-  const reach = mayReach(scope.catalog, all) ? REACHES_NOTHING : undefined
+  const reach = mayReach(scope.catalog, all, commits) ? REACHES_NOTHING : undefined
   const overrides: Overrides = { effects: leaving(all & STATE_EFFECTS), reach, generic: false, commits }
-  // One that commits in its midst can have no other shard's work in its transaction.
-  if (commits === 'apart' && makesShared(body)) return ddl('DO', 'home', { mirrors: true }, overrides)
   return forwardHome('DO', overrides)
-}
-
-const VERBS = ['create', 'alter', 'drop', 'replace']
-const SHARED = ['type', 'domain', 'schema', 'function', 'procedure', 'routine']
-
-/** Whether the code may make, change or drop what is on every shard. */
-function makesShared(body: string): boolean {
-  const words = wordsOf(body)
-  return VERBS.some((verb) => words.has(verb)) && SHARED.some((noun) => words.has(noun))
 }
 
 function codeOf({ args }: DoStmt): { readonly language: string; readonly body: string } {

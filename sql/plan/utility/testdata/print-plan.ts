@@ -65,7 +65,6 @@ function ddl(plan: DdlPlan): string[] {
     ...(plan.homeSql === undefined ? [] : [`home: ${plan.homeSql}`]),
     ...(plan.othersSql === undefined ? [] : [`others: ${plan.othersSql}`]),
     ...(plan.othersOnlyWith === undefined ? [] : [`others that have ${plan.othersOnlyWith}`]),
-    ...(plan.mirrors === true ? ['mirrors'] : []),
     ...(plan.declare === undefined ? [] : [`declare ${declaration(plan.declare)}`]),
     ...(plan.password === undefined ? [] : [`password ${JSON.stringify(plan.password)}`]),
   ]
