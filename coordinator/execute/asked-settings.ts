@@ -8,9 +8,14 @@ import { customUseOf } from './custom-use.ts'
 import { queryShard } from './send.ts'
 import { textColumn } from './setting.ts'
 
+/** DDL that evaluates what its text says; other keeps it as it is written. */
+const EVALUATES: ReadonlySet<string> = new Set(['CREATE TABLE AS', 'SELECT INTO'])
+
 /** Whether its backend was chosen before, and its text asks for custom settings that the session has not had. */
 export function asksOnHeld(ctx: Pick<ExecContext, 'tx' | 'state' | 'settings'>, exec: Execution): boolean {
-  const { custom } = exec.plan.effects
+  const { effects, kind, tag } = exec.plan
+  const { custom } = effects
+  if (kind === 'ddl' && !EVALUATES.has(tag)) return false
   if (custom?.inText !== true || (ctx.tx.joined.length === 0 && ctx.state.kept.size === 0)) return false
   if (exec.text.includes(UNSET)) return false
   const had = ctx.settings.customNames()

@@ -1,6 +1,7 @@
 import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
 import type { Catalog } from '../catalog.ts'
+import { ASKED_SETTING } from '../code/custom-settings.ts'
 import { EFFECT, type Effects, NO_EFFECTS, STATE_EFFECTS } from '../code/effects.ts'
 import { callLeavesForGood } from '../code/lasting-state.ts'
 import { as, constantText, type NodeKind, qualified, strings, walk } from '../parse/ast.ts'
@@ -193,7 +194,7 @@ const OWN_HINT = 'Use create_distributed_table, create_reference_table or undist
 function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   const { schema, name } = qualified(call.funcname)
   if (schema === 'weft' && isAboutSessions(name)) return noteAboutSessions(t, name)
-  if (schema === 'weft' && isNamesake(name)) return
+  if (schema === 'weft' && (isNamesake(name) || name === ASKED_SETTING)) return
   if (schema === 'weft')
     throw weftError('not_supported', { what: `${schema}.${name}() is Weft's own`, hint: OWN_HINT })
   if (name === 'pg_export_snapshot' && catalog.shardCount > 1) throw weftError('not_supported', EXPORT)
@@ -228,8 +229,9 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
 /** A setting that goes with the session to every server: custom ones do. */
 function isOfSession(name: string, { args }: Pg.FuncCall): boolean {
   if (name !== 'current_setting') return false
-  // A CASE stands for its last name where the session has not had it (sql/plan/asked-settings.ts).
-  const asked = as(args?.[0], 'CaseExpr')?.defresult ?? args?.[0]
+  // A call stands for its name where the session has not had it (sql/plan/asked-settings.ts).
+  const call = as(args?.[0], 'FuncCall')
+  const asked = qualified(call?.funcname).name === ASKED_SETTING ? call?.args?.[0] : args?.[0]
   const setting = constantText(asked)?.toLowerCase() ?? ''
   return setting.includes('.') || fn.SETTINGS_ALIKE.has(setting)
 }

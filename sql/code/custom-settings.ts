@@ -9,6 +9,8 @@ export const ANY_NAME = '*'
 
 /** Begins names that nobody gives a value. */
 export const UNSET = 'weft.unset.'
+/** The function of schema weft that puts it ahead of a name which reads as '' and the session has not had. */
+export const ASKED_SETTING = 'asked_setting'
 
 export interface CustomUse {
   /** Names it may ask for, whether or not they have a value. */

@@ -1,3 +1,4 @@
+import { ASKED_SETTING } from '../code/custom-settings.ts'
 import { BEGUN_CODE, LATCH_CLASS } from '../plan/begun-text.ts'
 import { mapFunctions } from './map-functions.ts'
 import { sequenceFunctions } from './sequence-functions.ts'
@@ -6,7 +7,7 @@ import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 6
+export const INSTALL_VERSION = 7
 
 export interface InstallOptions {
   readonly shard: number
@@ -86,7 +87,15 @@ BEGIN
   EXCEPTION WHEN SQLSTATE '${BEGUN_CODE}' THEN
     RETURN true;
   END;
-END $weft$;`
+END $weft$;
+-- The name of a custom setting that is asked for, or where it reads as '' and is none of those one that nobody has
+-- (sql/plan/asked-settings.ts).
+CREATE OR REPLACE FUNCTION weft.${ASKED_SETTING}(name text, had text[], unset text) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $weft$
+  SELECT CASE WHEN pg_catalog.current_setting(name, true) OPERATOR(pg_catalog.=) ''
+    AND pg_catalog.strpos(name, '.') OPERATOR(pg_catalog.>) 0
+    AND pg_catalog.lower(name) OPERATOR(pg_catalog.<>) ALL (had)
+    THEN pg_catalog.concat(unset, name) ELSE name END $weft$;`
 
 /** A database that was another shard before is refused: serving it under a new number would misplace every row. */
 const agentRow = (shard: number): string => `
@@ -141,7 +150,7 @@ const grants = `
 GRANT USAGE ON SCHEMA weft TO PUBLIC;
 GRANT SELECT ON weft.installed, weft.agent TO PUBLIC;
 GRANT INSERT ON weft.ssi_probe TO PUBLIC;
-GRANT EXECUTE ON FUNCTION weft.begun(), weft.begun_behind(int) TO PUBLIC;`
+GRANT EXECUTE ON FUNCTION weft.begun(), weft.begun_behind(int), weft.asked_setting(text, text[], text) TO PUBLIC;`
 
 const homeGrants = `
 GRANT SELECT ON weft.meta, weft.slots, weft.relation, weft.waiting, weft.shards, weft.tables, weft.transactions TO PUBLIC;`

@@ -3,7 +3,7 @@
  * there is '' where the session must find nothing. Names that it has not had become, where they read as '', a name that
  * nobody has (docs/decisions/0024-custom-settings.md). PURE.
  */
-import { UNSET } from '../code/custom-settings.ts'
+import { ASKED_SETTING, UNSET } from '../code/custom-settings.ts'
 import type { Plan, SessionPidsPlan } from './plan.ts'
 import { itemsIn, nextName, nextToken, quoteText } from './text-scan.ts'
 
@@ -29,10 +29,8 @@ function placesIn(text: string, had: readonly string[]): SessionPidsPlan['places
   return places
 }
 
+/** A call, so that what is written there is evaluated once (sql/install/schema.ts). */
 function nameAsked(name: string, had: readonly string[]): string {
   const own = quoteText(`{${had.map((each) => JSON.stringify(each)).join(',')}}`)
-  return `CASE WHEN pg_catalog.current_setting(${name}, true) OPERATOR(pg_catalog.=) ''
-    AND pg_catalog.strpos(${name}, '.') OPERATOR(pg_catalog.>) 0
-    AND pg_catalog.lower(${name}) OPERATOR(pg_catalog.<>) ALL (${own}::pg_catalog.text[])
-    THEN pg_catalog.concat('${UNSET}', ${name}) ELSE ${name} END`
+  return `weft.${ASKED_SETTING}(${name}, ${own}, '${UNSET}')`
 }

@@ -172,9 +172,29 @@ test('what no code asks for, on a connection that was taken before', async () =>
     ['SHOW odd.asked'],
     ['SHOW odd.own'],
   ]
+  // Sequences are set back by no rollback.
+  const numbered = "CASE WHEN nextval('odd_numbers') > 0 THEN 'odd.asked' END"
+  const oncePerStatement = [
+    [`SELECT current_setting(${numbered}, true)`, "SELECT nextval('odd_numbers')"],
+    [`SELECT current_setting(${numbered}) FROM generate_series(1, 2)`, 'SELECT 1'],
+    [
+      'SELECT current_setting(NULL, true), current_setting(max(v), true) FROM spread WHERE k = 1',
+      "SELECT nextval('odd_numbers')",
+    ],
+    [
+      "CREATE VIEW odd_view AS SELECT current_setting('odd.asked', true) AS asked",
+      "SELECT pg_get_viewdef('odd_view'), asked FROM odd_view",
+    ],
+    [
+      "CREATE TABLE odd_table (k int, v text DEFAULT current_setting('odd.asked', true))",
+      "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'odd_table'::regclass",
+    ],
+    ["CREATE TABLE odd_table AS SELECT current_setting('odd.asked', true) AS v", 'SELECT v FROM odd_table'],
+  ] as const
   const told: unknown[] = []
   for (const url of urls()) {
     const others = await Promise.all(Array.from({ length: OTHERS }, () => connected(url)))
+    await others[0]!.query('CREATE SEQUENCE odd_numbers')
     await Promise.all(others.map((other) => other.query('SET odd.asked = theirs')))
     await Promise.all(others.map((other) => other.query('SELECT count(*) FROM spread')))
     const client = await connected(url)
@@ -184,6 +204,12 @@ test('what no code asks for, on a connection that was taken before', async () =>
       await client.query('BEGIN')
       await client.query('SELECT count(*) FROM spread')
       answers.push([text, await answer(client, text, values)])
+      await client.query('ROLLBACK')
+    }
+    for (const [text, look] of oncePerStatement) {
+      await client.query('BEGIN')
+      await client.query('SELECT count(*) FROM spread')
+      answers.push([text, await answer(client, text), await answer(client, look)])
       await client.query('ROLLBACK')
     }
     await client.query('CREATE TEMP TABLE keeps ()')
