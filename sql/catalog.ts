@@ -76,6 +76,8 @@ export interface Relation {
   readonly primaryKey?: readonly string[]
   /** Reference tables only: a sharded table with a foreign key to it. */
   readonly referredBy?: string
+  /** Of sharded and reference tables: policies may say who can write which rows. */
+  readonly rowSecurity?: true
   /** Views only: `pg_get_viewdef`. */
   readonly definition?: string
   /**

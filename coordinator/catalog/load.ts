@@ -200,6 +200,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     lockedBy,
     primaryKey,
     referredBy,
+    rowSecurity,
   ] = row
   const base = {
     oid: Number(oid),
@@ -208,6 +209,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     columns: columns.get(oid!) ?? [],
     ...(lockedBy == null ? {} : { lockedBy: Number(lockedBy) }),
     ...(referredBy == null ? {} : { referredBy }),
+    ...(rowSecurity == null ? {} : { rowSecurity: true as const }),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }
   if (relkind === 'v') return { ...base, kind: 'view', definition: definition ?? '' }

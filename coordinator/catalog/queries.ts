@@ -10,7 +10,7 @@ const viewRule = `(SELECT rule.oid FROM pg_rewrite rule WHERE rule.ev_class = c.
 /**
  * oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition, and, where the
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
- * a sharded one that refers to it.
+ * a sharded one that refers to it; whether policies say what is written to a distributed one.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -24,7 +24,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
        CASE WHEN r.kind = 'reference' THEN
          (SELECT min(child.relname) FROM pg_constraint f JOIN pg_class child ON child.oid = f.conrelid
           JOIN weft.relation s ON s.relid = f.conrelid AND s.kind = 'sharded'
-          WHERE f.confrelid = c.oid AND f.contype = 'f') END
+          WHERE f.confrelid = c.oid AND f.contype = 'f') END,
+       CASE WHEN r.relid IS NOT NULL AND c.relrowsecurity THEN true END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid

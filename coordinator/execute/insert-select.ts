@@ -32,7 +32,7 @@ const UPDATED_ROWS_MAX = 100_000
 /**
  * INSERT … SELECT of a query whose rows may belong to any shard: the home shard, or those that have the sharded tables
  * which it reads, run the query, its rows go to the shards that own them, in one transaction. Without ON CONFLICT and
- * RETURNING they travel by COPY.
+ * RETURNING they travel by COPY, which Postgres refuses under row level security.
  */
 export async function runInsertSelect(
   ctx: ExecContext,
@@ -46,7 +46,7 @@ export async function runInsertSelect(
   const columns = [...plan.columns, ...plan.fill.map((fill) => fill.column)]
   const keyAt = plan.keyIndex >= 0 ? plan.keyIndex : plan.columns.length + plan.fill.findIndex((f) => f.isKey)
   const target: Target =
-    plan.tailSql.trim() === ''
+    plan.tailSql.trim() === '' && plan.table.rowSecurity === undefined
       ? new CopyTarget(ctx, plan, columns)
       : new InsertTarget(ctx, exec, plan, columns)
   const router = new Router(ctx, plan, keyAt, target)
@@ -252,7 +252,7 @@ function escapeCopy(value: string): string {
   return /[\\\t\n\r]/.test(value) ? value.replace(/[\\\t\n\r]/g, (c) => COPY_ESCAPES[c]!) : value
 }
 
-/** With ON CONFLICT or RETURNING: INSERT statements of many rows. */
+/** With ON CONFLICT, RETURNING or policies: INSERT statements of many rows. */
 class InsertTarget implements Target {
   private readonly ctx: ExecContext
   private readonly plan: InsertSelectPlan

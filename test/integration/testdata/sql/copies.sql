@@ -255,3 +255,65 @@ SELECT id, at FROM events WHERE id IN (500, 501);
 RESET ALL;
 
 SELECT id, at AT TIME ZONE 'UTC' FROM events WHERE id IN (500, 501);
+
+-- # insert select under row level security
+CREATE ROLE copies_tenant;
+
+CREATE TABLE docs (id int PRIMARY KEY, tenant text, n int DEFAULT 7) WITH (shard_key = 'id');
+
+CREATE TABLE notes (id int PRIMARY KEY, tenant text) WITH (reference = true);
+
+INSERT INTO docs SELECT g, (g % 2)::text FROM generate_series(1, 8) g;
+
+GRANT ALL ON docs, notes TO copies_tenant;
+
+GRANT USAGE ON SCHEMA copies TO copies_tenant;
+
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON docs USING (tenant = '1') WITH CHECK (tenant = '1' AND id < 1000);
+
+CREATE POLICY own ON notes USING (tenant = '1');
+
+-- The owner is not held to it.
+INSERT INTO docs SELECT g, 'x' FROM generate_series(2001, 2004) g;
+
+SET ROLE copies_tenant;
+
+INSERT INTO docs (id, tenant) SELECT g, '1' FROM generate_series(101, 1) g;
+
+INSERT INTO docs (id, tenant) SELECT g, '1' FROM generate_series(101, 120) g;
+
+INSERT INTO docs (tenant, id) SELECT tenant, id + 500 FROM docs;
+
+INSERT INTO docs (id, tenant) SELECT g, (g % 2)::text FROM generate_series(201, 220) g;
+
+INSERT INTO docs (id, tenant) SELECT id + 900, tenant FROM docs;
+
+INSERT INTO notes SELECT g, '1' FROM generate_series(1, 5) g;
+
+INSERT INTO notes SELECT g, g::text FROM generate_series(6, 9) g;
+
+INSERT INTO notes SELECT id, tenant FROM docs WHERE id > 100;
+
+SELECT id, tenant, n FROM docs ORDER BY id;
+
+SELECT * FROM notes ORDER BY id;
+
+SET row_security = off;
+
+INSERT INTO docs (id, tenant) SELECT g, '1' FROM generate_series(301, 303) g;
+
+RESET row_security;
+
+RESET ROLE;
+
+SELECT id, tenant, n FROM docs ORDER BY id;
+
+DROP TABLE docs, notes;
+
+REVOKE USAGE ON SCHEMA copies FROM copies_tenant;
+
+DROP ROLE copies_tenant;
