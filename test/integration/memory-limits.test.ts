@@ -345,3 +345,38 @@ describe('rows that a query gathers from the shards', () => {
     client.end()
   })
 })
+
+describe('rows of an INSERT … SELECT', () => {
+  /** Three times what a session may keep. */
+  const large = (shift: number) =>
+    `SELECT i + ${shift}, repeat('x', 200000) FROM generate_series(30001, 30120) i`
+  beforeAll(async () => {
+    await other.query('CREATE TABLE blob_copies (id int PRIMARY KEY, data text) WITH (reference = true)')
+  })
+  afterAll(() => other.query('DELETE FROM blobs WHERE id > 30000'))
+
+  test('into a sharded table: what belongs to home stays there', async () => {
+    const client = await connect()
+    expect(await answers(client, query(`INSERT INTO blobs ${large(0)}`))).toEqual([
+      'CommandComplete INSERT 0 120',
+    ])
+    const { rows } = await other.query('SELECT count(*)::int AS n FROM blobs WHERE id > 30000')
+    expect(rows).toEqual([{ n: 120 }])
+  })
+
+  test('more than the session may keep, where they have to wait: 53200, and it goes on', async () => {
+    const client = await connect()
+    expect(await answers(client, query(`INSERT INTO blob_copies ${large(0)}`))).toEqual(['53200'])
+    expect(await answers(client, query(`INSERT INTO blobs ${large(1000)} RETURNING id`))).toEqual(['53200'])
+    const updating = 'ON CONFLICT (id) DO UPDATE SET data = excluded.data'
+    expect(await answers(client, query(`INSERT INTO blobs ${large(1000)} ${updating}`))).toEqual(['53200'])
+    expect((await status()).memory.usedBytes).toBe(0)
+    expect(await answers(client, query("INSERT INTO blob_copies SELECT 1, 'x'"))).toEqual([
+      'CommandComplete INSERT 0 1',
+    ])
+    const { rows } = await other.query(
+      'SELECT count(*)::int AS n, (SELECT count(*)::int FROM blobs WHERE id > 31000) AS m FROM blob_copies',
+    )
+    expect(rows).toEqual([{ n: 1, m: 0 }])
+  })
+})
