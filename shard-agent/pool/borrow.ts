@@ -55,6 +55,7 @@ async function adopt(backend: Backend, settings: Settings): Promise<boolean> {
 class Borrower implements PoolUser {
   readonly request
   queuedAtMs = 0
+  overtaken = 0
   private readonly pool: Pool
   private readonly identity: IdentityPool
   private readonly resolve: (backend: Backend | undefined) => void

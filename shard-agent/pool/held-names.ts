@@ -33,6 +33,13 @@ export class HeldNames {
     return true
   }
 
+  /** Whether it would have names under them that it has not had: it would do for fewer afterwards. */
+  growsBy({ custom }: Settings): boolean {
+    if (custom === undefined || this.hasAll) return false
+    const isNew = (name: string): boolean => !name.endsWith(ANY_NAME) && !this.names.has(name)
+    return custom.own.some(isNew) || custom.sets.some(isNew)
+  }
+
   /** Somebody has looked: what was set is among the session's own by now. */
   lookedAt(): void {
     this.perhaps.clear()

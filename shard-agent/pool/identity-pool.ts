@@ -4,6 +4,11 @@ import type { BackendIdentity, ExecRequest } from '../../protocol/agent-link.ts'
 import type { Backend } from './backend.ts'
 import type { SequenceSeat } from './sequence-seat.ts'
 
+/** Of those that wait. */
+const LOOKED_AT_MAX = 64
+/** A connection is closed for who was overtaken so often. */
+const OVERTAKEN_MAX = 32
+
 /** A session that wants a backend. */
 export interface PoolUser {
   readonly request: ExecRequest | undefined
@@ -11,6 +16,8 @@ export interface PoolUser {
   readonly seat?: SequenceSeat | undefined
   /** Since when it waits, by `performance.now`. */
   queuedAtMs: number
+  /** How often somebody who came later was served since. */
+  overtaken: number
   /** Takes the backend and runs its request; false: it no longer wants one. */
   granted(backend: Backend): boolean
   /** There will be none. */
@@ -57,13 +64,15 @@ export class IdentityPool {
   }
 
   /**
-   * The user's own seat; else the most recently used idle backend that has its settings, or that has others; and only if
-   * there is no other the one that has been somebody's seat for longest. None that will not do.
+   * The user's own seat; else the most recently used idle backend that has its settings, or that has others, one that will
+   * do for as many as before if there is such a one; and only if there is no other the one that has been somebody's seat
+   * for longest. None that will not do.
    */
   takeIdle(user: PoolUser): Backend | undefined {
     const { idle } = this
     const { sql } = user.request!.settings
     let free = -1
+    let grown = -1
     let seat = -1
     if (user.seat !== undefined) {
       const own = idle.findIndex((backend) => backend.seat === user.seat)
@@ -74,9 +83,10 @@ export class IdentityPool {
       if (!willDo(backend, user)) continue
       if (backend.seat.isTaken) seat = i
       else if (backend.settingsSql === sql) return this.take(i)
+      else if (grows(backend, user)) grown = grown < 0 ? i : grown
       else if (free < 0) free = i
     }
-    if (free >= 0) return this.take(free)
+    if (free >= 0 || grown >= 0) return this.take(free >= 0 ? free : grown)
     return seat < 0 ? undefined : this.take(seat)
   }
 
@@ -101,13 +111,42 @@ export class IdentityPool {
     return this.waiters.length + this.urgent.length
   }
 
-  nextWaiter(): PoolUser | undefined {
-    return this.urgent.shift() ?? this.waiters.shift()
+  /**
+   * Whose turn it is on a backend that came free: who is urgent, then who came first. One for whom it will not do is
+   * overtaken by those behind until a connection is made for it, and one after whom it would do for fewer by those for whom
+   * it does now: so often at most. Undefined: nobody waits, or it is to make room.
+   */
+  nextWaiter(backend: Backend): PoolUser | undefined {
+    const { urgent, waiters } = this
+    const first = urgent.find((user) => willDo(backend, user))
+    if (first !== undefined) {
+      remove(urgent, first)
+      return first
+    }
+    if (urgent.length > 0 && !this.isReplacing) return undefined
+    const at = this.placeOfNext(backend)
+    if (at < 0) return undefined
+    for (let i = 0; i < at; i++) waiters[i]!.overtaken++
+    return at === 0 ? waiters.shift() : waiters.splice(at, 1)[0]
   }
 
-  /** It is still the next of those that are not urgent. */
-  putBack(user: PoolUser): void {
-    this.waiters.unshift(user)
+  private placeOfNext(backend: Backend): number {
+    const { waiters, isReplacing } = this
+    const count = Math.min(waiters.length, LOOKED_AT_MAX)
+    let fits = -1
+    for (let i = 0; i < count; i++) {
+      const user = waiters[i]!
+      const does = willDo(backend, user)
+      if (does && !grows(backend, user)) return i
+      if (does && fits < 0) fits = i
+      if (user.overtaken >= OVERTAKEN_MAX && (does || !isReplacing)) return fits
+    }
+    return fits
+  }
+
+  /** There will be another connection, or room for one. */
+  get isReplacing(): boolean {
+    return this.connecting + this.leaving > 0
   }
 
   withdraw(user: PoolUser): boolean {
@@ -143,6 +182,11 @@ export function willDo(backend: Backend, { request, seat }: PoolUser): boolean {
     (settings.custom === undefined || backend.names.fits(settings)) &&
     (backend.seat === seat || backend.plans.compiled.fits(settings))
   )
+}
+
+/** Whether it would do for fewer after this user. */
+function grows(backend: Backend, { request }: PoolUser): boolean {
+  return request?.settings.custom !== undefined && backend.names.growsBy(request.settings)
 }
 
 function remove<T>(list: T[], item: T): boolean {

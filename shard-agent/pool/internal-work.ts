@@ -56,6 +56,7 @@ async function runSql(backend: Backend, sql: string): Promise<CommandReply> {
 class InternalUser implements PoolUser {
   readonly request = PLAIN_REQUEST
   queuedAtMs = 0
+  overtaken = 0
   private readonly resolve: (backend: Backend) => void
   private readonly reject: (error: PgError) => void
 

@@ -13,7 +13,7 @@ import type { Gate } from '../gate/gate.ts'
 import type { PostgresAddress } from './address.ts'
 import { Backend } from './backend.ts'
 import type { BackendHome } from './backend-home.ts'
-import { IdentityPool, identityKey, type PoolUser, willDo } from './identity-pool.ts'
+import { IdentityPool, identityKey, type PoolUser } from './identity-pool.ts'
 import { type Login, logIn } from './startup.ts'
 
 /** A waiter of another identity gets the next free backend's place once it has waited this long. */
@@ -91,18 +91,18 @@ export class Pool {
     }
     const unfit = pool.unfitSeat(user)
     if (unfit !== undefined) return void this.leaveSeat(pool, user, unfit, urgent)
-    const backend = pool.waitingCount === 0 ? pool.takeIdle(user) : undefined
+    // Those that wait are such as no idle one will do for.
+    const backend = pool.takeIdle(user)
     if (backend !== undefined) {
       if (backend.seat.isTaken && backend.seat !== user.seat) this.widen(pool)
       if (!user.granted(backend)) this.release(pool, backend)
       return
     }
     user.queuedAtMs = performance.now()
+    user.overtaken = 0
     if (urgent) pool.urgent.push(user)
     else pool.waiters.push(user)
     this.grow(pool)
-    // None of them will do for it: one makes room.
-    if (pool.connecting === 0) pool.leastUsed()?.close()
     if (!urgent) this.armExpiry()
   }
 
@@ -134,16 +134,11 @@ export class Pool {
       this.grow(foreign)
       return
     }
-    for (;;) {
-      const next = pool.nextWaiter()
-      if (next === undefined) break
-      if (!willDo(backend, next)) {
-        pool.putBack(next)
-        backend.close()
-        this.grow(pool)
-        return
-      }
+    for (let next = pool.nextWaiter(backend); next !== undefined; next = pool.nextWaiter(backend))
       if (next.granted(backend)) return
+    if (pool.waitingCount > 0 && !pool.isReplacing) {
+      if (!this.hasRoom(pool)) return void backend.close()
+      this.grow(pool)
     }
     backend.idleSinceMs = performance.now()
     pool.idle.push(backend)
@@ -196,7 +191,7 @@ export class Pool {
   /** Connects until each waiter of the identity has a connection coming, as far as there is room. */
   private grow(pool: IdentityPool): void {
     while (pool.waitingCount > pool.connecting && !this.isClosing && this.downWhy === undefined) {
-      if (!this.hasRoom(pool)) return this.evictFor(pool)
+      if (!this.hasRoom(pool)) return this.makeRoom(pool)
       void this.connect(pool)
     }
   }
@@ -206,18 +201,24 @@ export class Pool {
     if (pool.connecting === 0 && !this.isClosing && this.hasRoom(pool)) void this.connect(pool)
   }
 
-  /** Closes the longest unused idle backend of another identity; there is room once it is gone. */
-  private evictFor(pool: IdentityPool): void {
+  /** By an idle backend of another identity, or one of its own, none of which will do for those that wait. */
+  private makeRoom(pool: IdentityPool): void {
+    if (!this.evictFor(pool) && !pool.isReplacing) pool.leastUsed()?.close()
+  }
+
+  /** Closes the longest unused idle backend of another identity; there is room once it is gone. False: there is none. */
+  private evictFor(pool: IdentityPool): boolean {
     let oldest: Backend | undefined
     for (const other of this.pools.values()) {
       // One is on its way out already: whoever waits is looked after when it is gone.
-      if (other.leaving > 0) return
+      if (other.leaving > 0) return true
       const isKept = other.isInternal && !this.hasSurplus(other, pool)
       const first = other === pool || isKept ? undefined : other.idle[0]
       if (first !== undefined && (oldest === undefined || first.idleSinceMs < oldest.idleSinceMs))
         oldest = first
     }
     oldest?.close()
+    return oldest !== undefined
   }
 
   private async connect(pool: IdentityPool): Promise<void> {
@@ -261,6 +262,8 @@ export class Pool {
     pool.all.add(backend)
     if (isOutdated) this.outdated.add(backend)
     this.release(pool, backend)
+    // It may do for those only who wait for another like it.
+    this.grow(pool)
   }
 
   /** The pid of the session that has the backend now. */

@@ -46,6 +46,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   sink: ReplySink
   request: ExecRequest | undefined
   queuedAtMs = 0
+  overtaken = 0
   staleError: PgError | undefined
   /** The session's id on all links of its coordinator. */
   readonly knownAs: number

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { AgentLink, LinkEvents } from '../../protocol/agent-link.ts'
+import type { AgentLink, LinkEvents, Settings } from '../../protocol/agent-link.ts'
 import { bind, copyData, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { Agent } from '../../shard-agent/main.ts'
 import { clientOf, settingsOf, startTestAgent, TestSession } from '../helpers/agent-client.ts'
@@ -75,6 +75,57 @@ describe('agent pool', () => {
       }),
     )
     expect(await connections()).toBeLessThanOrEqual(SIZE)
+  })
+
+  test('pool: sessions that have a custom setting beside others that ask for it: few connections are made anew', async () => {
+    const having = (i: number): Settings => ({
+      ...settingsOf(`SELECT set_config('app.x', '${i}', false)`),
+      custom: { own: ['app.x'], asks: [], sets: [] },
+    })
+    const asking: Settings = { ...settingsOf(''), custom: { own: [], asks: ['app.x'], sets: [] } }
+    const pids = new Set<string>()
+    const sessions = Array.from({ length: 40 }, (_, i) => ({
+      s: open(),
+      settings: i % 2 === 0 ? having(i) : asking,
+      expected: i % 2 === 0 ? `${i}` : '-',
+    }))
+    await Promise.all(
+      sessions.map(async ({ s, settings, expected }) => {
+        for (let round = 0; round < 50; round++) {
+          const { rows } = await s.query(
+            "SELECT coalesce(current_setting('app.x', true), '-'), pg_backend_pid()",
+            {
+              settings,
+            },
+          )
+          expect(rows[0]![0]).toBe(expected)
+          pids.add(rows[0]![1]!)
+        }
+        s.session.close()
+      }),
+    )
+    // 2,000 statements; when one had to make room for every change, 300 and more.
+    expect(pids.size).toBeLessThan(60)
+  })
+
+  test('pool: one that asks for what all others have set: has its turn', async () => {
+    const having: Settings = {
+      ...settingsOf("SELECT set_config('app.x', 'x', false)"),
+      custom: { own: ['app.x'], asks: [], sets: [] },
+    }
+    const asking: Settings = { ...settingsOf(''), custom: { own: [], asks: ['app.x'], sets: [] } }
+    const asker = open()
+    let isDone = false
+    const others = Array.from({ length: 30 }, async () => {
+      const s = open()
+      while (!isDone) await s.query('SELECT 1', { settings: having })
+      s.session.close()
+    })
+    for (let i = 0; i < 10; i++)
+      expect(await asker.value("SELECT current_setting('app.x', true)", { settings: asking })).toBe(null)
+    isDone = true
+    await Promise.all(others)
+    asker.session.close()
   })
 
   test('pool: nothing comes free in time: 53300, and the session stays usable', async () => {
