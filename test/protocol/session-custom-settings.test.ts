@@ -183,7 +183,8 @@ test('what no code asks for, on a connection that was taken before', async () =>
     ],
     [
       "CREATE VIEW odd_view AS SELECT current_setting('odd.asked', true) AS asked",
-      "SELECT pg_get_viewdef('odd_view'), asked FROM odd_view",
+      // What it asks is another matter: code that is made in the same transaction may read ''.
+      "SELECT pg_get_viewdef('odd_view')",
     ],
     [
       "CREATE TABLE odd_table (k int, v text DEFAULT current_setting('odd.asked', true))",
