@@ -42,6 +42,21 @@ const NOTIFIED = {
   hint: 'Notify from the client in the same transaction, by NOTIFY or SELECT pg_notify(…): that is sent when it commits. Or write on one shard only.',
 }
 
+/** Of Postgres' refusals: temporary objects, and exported snapshots, which no client of Weft's has. */
+const PREPARE_ROUTINE = 'PrepareTransaction'
+const NOT_SUPPORTED = '0A000'
+const TEMPORARY = {
+  what: 'a transaction that changes several shards and touches temporary objects of its session is not supported',
+  hint:
+    'Use temporary tables in a transaction of their own. Before something is dropped or changed on which temporary objects ' +
+    'depend, drop those by a statement of their own, as DISCARD TEMP does.',
+}
+
+function throwKnown({ code, fields: { routine } }: PgError): void {
+  if (routine === NOTIFY_ROUTINE) throw weftError('not_supported', NOTIFIED)
+  if (routine === PREPARE_ROUTINE && code === NOT_SUPPORTED) throw weftError('not_supported', TEMPORARY)
+}
+
 export class TwoPhase {
   private readonly host: TwoPhaseHost
   private readonly flushes = new FlushGroups(FLUSH_PATIENCE_MS)
@@ -74,7 +89,7 @@ export class TwoPhase {
       if (backend.cancelAsked) throw weftError('query_canceled', {})
       return backend.command(sql)
     })
-    if (reply.error?.fields.routine === NOTIFY_ROUTINE) throw weftError('not_supported', NOTIFIED)
+    if (reply.error !== undefined) throwKnown(reply.error)
     if (reply.error !== undefined && reply.error.code !== IN_FAILED_TRANSACTION) throw reply.error
     if (reply.tag !== 'PREPARE TRANSACTION') throw this.refused('the transaction had already failed')
     if (reply.notices.some((notice) => notice.routine === SYNC_REP_ROUTINE)) {

@@ -353,3 +353,24 @@ describe('tables are declared while sessions write', () => {
     ])
   }
 })
+
+test('what temporary objects depend on: dropped where it is on home alone, else refused with what to do', async () => {
+  for (const sql of [
+    'CREATE TABLE local (v int)',
+    'CREATE SCHEMA apart',
+    'CREATE TABLE apart.local (v int)',
+    'CREATE TEMP VIEW of_local AS SELECT * FROM local',
+    'CREATE TEMP VIEW of_apart AS SELECT * FROM apart.local',
+  ])
+    await a.query(sql)
+  await a.query('DROP TABLE local CASCADE')
+  expect(await failure(a.query('SELECT * FROM of_local'))).toContain('42P01')
+  await expect(a.query('DROP SCHEMA apart CASCADE')).rejects.toMatchObject({
+    code: '0A000',
+    message: expect.stringContaining('touches temporary objects'),
+    hint: expect.stringContaining('DISCARD TEMP'),
+  })
+  expect(await rows(a, 'SELECT count(*)::int FROM of_apart')).toEqual([[0]])
+  await a.query('DROP VIEW of_apart')
+  await a.query('DROP SCHEMA apart CASCADE')
+})
