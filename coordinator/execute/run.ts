@@ -21,6 +21,10 @@ import { runReaching } from './reach.ts'
 import { runSetting } from './setting.ts'
 import { runTransactionControl } from './transaction-control.ts'
 
+/** EXPLAIN is of no use to who wants locks. */
+const locksAll = (plan: Plan): boolean =>
+  plan.kind === 'explain' || (plan.kind === 'forward' && plan.locksCopies === true)
+
 /** A cursor's query runs when it is fetched from. */
 function leavesOf({ state }: ExecContext, plan: Plan): Effects {
   if (plan.kind !== 'cursor') return plan.effects.leaves
@@ -49,6 +53,8 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   const { plan } = exec
   // In a Query there are no parameters, as Postgres says; what is run in a statement's place would take NULL for them.
   if (exec.bind === undefined && plan.paramCount > 0) return runOnOne(ctx, exec, HOME)
+  const { locksHome } = plan.effects
+  if (locksHome !== undefined && ctx.tx.isOpen && !locksAll(plan)) throw locksHome
   ctx.state.leaving |= leavesOf(ctx, plan)
   ctx.state.compiles = compilesOf(ctx, plan)
   if (plan.effects.custom !== undefined || ctx.state.custom !== undefined || CUSTOM_KINDS.has(plan.kind))

@@ -315,6 +315,7 @@ function isDirect(plan: ForwardPlan): boolean {
     !plan.outsideTransaction &&
     plan.maintenance !== true &&
     plan.locksCopies !== true &&
+    effects.locksHome === undefined &&
     plan.commits === undefined &&
     plan.sentAs === undefined &&
     plan.setsKey === undefined &&

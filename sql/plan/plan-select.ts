@@ -1,6 +1,5 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
-import type { Relation } from '../catalog.ts'
 import { planAggregate } from './aggregate.ts'
 import { isGathered } from './gather/gather-plan.ts'
 import { planGather } from './gather/plan-gather.ts'
@@ -16,6 +15,7 @@ import {
   notYet,
   paramsToDescribe,
   placeError,
+  referredLock,
   refused,
   restrictionsOf,
   scatterError,
@@ -82,13 +82,6 @@ function lockError(a: Analysis): PgError | undefined {
     `Lock them by a SELECT … FOR UPDATE on "${table.name}" alone, in the same transaction; ` +
       'FOR UPDATE OF … says which tables of a join are locked.',
   )
-}
-
-/** A reference table whose locked rows the checks of foreign keys must find locked, on any shard. */
-function referredLock(a: Analysis): Relation | undefined {
-  return a.traits.locksKeys
-    ? a.lockedReferences.find(({ referredBy }) => referredBy !== undefined)
-    : undefined
 }
 
 /** The same rows are to be locked on every copy. Whoever writes to them, or locks them, meets the lock on home's. */

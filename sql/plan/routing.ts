@@ -10,6 +10,7 @@ import type { ForwardPlan, KeyRestriction, Plan, PlanCommon, PlanContext, Route 
 /** The fields that follow from what the statement calls and contains. */
 export function commonFields(a: Analysis, tag: string, returnsRows: boolean): PlanCommon {
   const { traits } = a
+  const locksHome = lockedInPart(a)
   return {
     tag,
     access: traits.writes || traits.locksRows || traits.modifies ? 'write' : 'read',
@@ -19,6 +20,7 @@ export function commonFields(a: Analysis, tag: string, returnsRows: boolean): Pl
       taintsBackend: traits.taints,
       leaves: traits.leaves,
       sequences: 0,
+      ...(locksHome === undefined ? {} : { locksHome }),
     },
     returnsRows,
     paramCount: Math.max(0, ...a.params.keys()),
@@ -27,6 +29,27 @@ export function commonFields(a: Analysis, tag: string, returnsRows: boolean): Pl
     paramsToDescribe: [],
     outsideTransaction: false,
   }
+}
+
+/** A reference table whose locked rows the checks of foreign keys must find locked, on any shard. */
+export function referredLock(a: Analysis): Relation | undefined {
+  return a.traits.locksKeys
+    ? a.lockedReferences.find(({ referredBy }) => referredBy !== undefined)
+    : undefined
+}
+
+/** What writes to a reference table runs on all copies, and locks them alike. */
+function lockedInPart(a: Analysis): PgError | undefined {
+  if (a.catalog.shardCount === 1 || a.targets.some(({ relation }) => relation?.kind === 'reference'))
+    return undefined
+  const table = referredLock(a) ?? (a.occurrences.length > 0 ? a.lockedReferences[0] : undefined)
+  if (table === undefined) return undefined
+  return unsupported(
+    `locking rows of reference table "${table.name}" by this statement is not supported in a transaction: its copies could ` +
+      'not be locked alike',
+    'Lock them by a SELECT … FOR UPDATE of their own, without local tables, random() and functions of your own; ' +
+      'or FOR NO KEY UPDATE, where no sharded table is in it.',
+  )
 }
 
 /** An error of something that Weft does not do over several shards. */

@@ -1,3 +1,4 @@
+import type { PgError } from '../../errors/pg-error.ts'
 import type { CustomUse } from '../code/custom-settings.ts'
 import type { Effects } from '../code/effects.ts'
 
@@ -15,6 +16,8 @@ export interface SessionEffects {
   readonly sequences: number
   /** It may run code whose declarations hang on the search path (sql/code). Absent: none. */
   readonly compiles?: boolean
+  /** Its row locks hold on one copy of a reference table, where the others count, too: why it fails in a transaction. */
+  readonly locksHome?: PgError
   /** What it does with custom settings. Absent: nothing. */
   readonly custom?: StatementCustomUse
 }

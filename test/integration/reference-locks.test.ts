@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useTestCluster } from '../helpers/cluster.ts'
 
 /** Row locks of reference tables conflict as on one Postgres, whatever shards the sessions have been on. */
@@ -192,4 +192,45 @@ test.each([
     'SELECT id FROM towns t JOIN lands ON land = code WHERE id = 1 FOR UPDATE OF t',
   )
   expect(rows).toEqual([{ id: '1' }])
+})
+
+describe('locks that the checks of foreign keys could not meet on their shards', () => {
+  beforeAll(async () => {
+    await worlds[0]!.holder.query(`CREATE FUNCTION is_it(text) RETURNS bool LANGUAGE sql AS $$ SELECT $1 = 'de' $$;
+      CREATE TABLE here (code text)`)
+  })
+
+  test.each([
+    'SELECT * FROM lands WHERE is_it(code) FOR UPDATE',
+    'SELECT * FROM lands WHERE random() < 2 FOR UPDATE',
+    'SELECT * FROM lands JOIN here USING (code) FOR UPDATE',
+    'SELECT code FROM (SELECT * FROM lands WHERE is_it(code) FOR UPDATE) AS l',
+    'DECLARE c CURSOR FOR SELECT * FROM lands FOR UPDATE',
+    'CREATE TEMP TABLE held AS SELECT * FROM lands FOR UPDATE',
+    'INSERT INTO here SELECT code FROM lands FOR UPDATE',
+    'WITH l AS (SELECT code FROM lands FOR UPDATE) DELETE FROM here USING l WHERE l.code = here.code',
+    'WITH l AS (SELECT code FROM lands FOR SHARE) DELETE FROM towns USING l WHERE land = code AND id = 1',
+  ])('refused in a transaction: %s', async (sql) => {
+    const { holder } = worlds[0]!
+    await holder.query('BEGIN')
+    const refused = { code: '0A000', message: expect.stringContaining('could not be locked alike') }
+    await expect(holder.query(sql)).rejects.toMatchObject(refused)
+    await holder.query('ROLLBACK; BEGIN')
+    await expect(holder.query({ name: `p ${sql.slice(0, 50)}`, text: sql })).rejects.toMatchObject(refused)
+    await holder.query('ROLLBACK')
+  })
+
+  test.each([
+    'SELECT * FROM lands WHERE is_it(code) FOR NO KEY UPDATE',
+    'SELECT * FROM tasks WHERE is_it(code) FOR UPDATE',
+    'SELECT * FROM lands JOIN here USING (code) FOR UPDATE OF here',
+    'UPDATE lands SET n = n WHERE code IN (SELECT code FROM lands FOR UPDATE)',
+    'EXPLAIN SELECT * FROM lands WHERE is_it(code) FOR UPDATE',
+  ])('done: %s', async (sql) => {
+    const { holder } = worlds[0]!
+    await holder.query('SELECT * FROM lands WHERE is_it(code) FOR UPDATE')
+    await holder.query('BEGIN')
+    await holder.query(sql)
+    await holder.query('ROLLBACK')
+  })
 })
