@@ -73,6 +73,13 @@ export const catalog = {
     routine: 'RevalidateCachedQuery',
     message: () => 'cached plan must not change result type',
   }),
+  rows_changed: kind<{ verb: string }>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: () => 'could not serialize access due to concurrent update',
+    detail: (p) => `The rows that the ${p.verb} is about kept changing while they were to be locked.`,
+    hint: () => 'Run the transaction again.',
+  }),
   run_again: kind<Record<never, never>>({
     sqlstate: '40001',
     retry: 'safe',

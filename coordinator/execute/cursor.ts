@@ -1,17 +1,18 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete, rowDescription } from '../../protocol/wire/backend-messages.ts'
-import { describe, NOTHING_BOUND, parse, rebound, SYNC } from '../../protocol/wire/frontend-messages.ts'
+import { NOTHING_BOUND, rebound } from '../../protocol/wire/frontend-messages.ts'
 import type { CursorPlan } from '../../sql/plan/plan.ts'
 import { declaredQueryAt, severalShards } from '../../sql/plan/utility/cursor.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
+import { columnsOf } from './evaluate.ts'
 import { runOnOne } from './forward.ts'
 import { bindOnSeveral, findCursor, linesWithCursors, OpenPortal } from './open-portal.ts'
 import { runGathered } from './outside.ts'
 import { quoteName } from './quote.ts'
-import { Collector, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
+import { ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
-import { failedLeaves, sendPayload, sendRewritten, settle } from './send.ts'
+import { failedLeaves, sendRewritten, settle } from './send.ts'
 
 /** DECLARE, FETCH, MOVE and CLOSE: they follow the shards on which the cursor was opened. */
 export async function runCursor(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
@@ -51,15 +52,6 @@ async function declareGathered(ctx: ExecContext, exec: Execution, plan: CursorPl
   const cursor = new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(HOME)], holds: hold })
   cursor.origins = await columnsOf(ctx, exec.text.slice(declaredQueryAt(exec.text)), exec.paramTypes)
   state.cursors.set(name, cursor)
-}
-
-/** As home describes the query by itself. */
-async function columnsOf(ctx: ExecContext, text: string, paramTypes: readonly number[]) {
-  const line = ctx.line(HOME)
-  const collector = new Collector()
-  const payload = Buffer.concat([parse('', text, paramTypes), describe('S', ''), SYNC])
-  sendPayload(ctx, line, payload, { writes: false, looks: false }, collector)
-  return settle(ctx, line, await failedLeaves(ctx, line, collector.ended)).columns
 }
 
 /** No backend has what the client has bound under this name, or not any more. */

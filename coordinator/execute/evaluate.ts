@@ -1,5 +1,6 @@
 import { SEQUENCES } from '../../protocol/agent-link.ts'
-import { parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
+import type { ColumnDescription } from '../../protocol/wire/backend-messages.ts'
+import { describe, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
 import type { InsertPlan } from '../../sql/plan/plan.ts'
@@ -18,6 +19,19 @@ export async function judgeOnHome(ctx: ExecContext, exec: Execution): Promise<vo
   const payload = Buffer.concat([parse('', exec.text, exec.paramTypes), SYNC])
   sendPayload(ctx, line, payload, { writes: false }, collector)
   settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+}
+
+/** As home describes the columns of a text, after it has judged it. */
+export async function columnsOf(
+  ctx: ExecContext,
+  text: string,
+  paramTypes: readonly number[],
+): Promise<readonly ColumnDescription[]> {
+  const line = ctx.line(HOME)
+  const collector = new Collector()
+  const payload = Buffer.concat([parse('', text, paramTypes), describe('S', ''), SYNC])
+  sendPayload(ctx, line, payload, { writes: false, looks: false }, collector)
+  return settle(ctx, line, await failedLeaves(ctx, line, collector.ended)).columns
 }
 
 type Texts = readonly (string | null)[]

@@ -36,15 +36,17 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   if (plan.analyze && inner.access === 'write') throw weftError('not_supported', ANALYZE)
   await admit(ctx, plan)
   const lines = [headline(inner, shards)]
-  if (onSeveral.kind === 'gather') lines.push(gatheredLine(onSeveral.gather))
+  const gather = 'gather' in onSeveral ? onSeveral.gather : undefined
+  if (gather !== undefined) lines.push(gatheredLine(gather))
   for (const shard of shards) {
     lines.push(`  ->  Shard ${shard}`)
     const rows = await explainOn(ctx, exec, shard, inner, shard === shards[0])
     lines.push(...rows.map((row) => `        ${row}`))
   }
-  if (onSeveral.kind === 'gather') {
-    const { shard, rows } = await explainFinish(ctx, exec, plan, onSeveral.gather, shards)
-    lines.push(`  ->  The query over them, on shard ${shard}`, ...rows.map((row) => `        ${row}`))
+  if (gather !== undefined) {
+    const { shard, rows } = await explainFinish(ctx, exec, plan, gather, shards)
+    const what = onSeveral.kind === 'gather' ? 'The query over them' : 'The places of the rows that are meant'
+    lines.push(`  ->  ${what}, on shard ${shard}`, ...rows.map((row) => `        ${row}`))
   }
   say(ctx, exec, lines)
 }
@@ -101,6 +103,7 @@ function headline(plan: ForwardPlan, shards: readonly number[]): string {
     first: 'every copy of a reference table, committed in two phases',
     aggregate: 'partial aggregates combined',
     gather: 'rows gathered, the query run over them on one shard',
+    'gather-modify': 'rows found by what is gathered, changed where they are, committed in two phases',
     'gather-outside': '',
     refuse: '',
   }[plan.onSeveral.kind]
@@ -128,7 +131,7 @@ async function explainOn(
 
 /** What each shard runs in place of the statement. */
 function partOf({ onSeveral }: ForwardPlan, isFirst: boolean): PartText | undefined {
-  if (onSeveral.kind === 'gather') return isFirst ? onSeveral.gather.first : onSeveral.gather.part
+  if ('gather' in onSeveral) return isFirst ? onSeveral.gather.first : onSeveral.gather.part
   if (onSeveral.kind !== 'aggregate') return undefined
   const { partialSql, partialParams } = onSeveral.aggregate
   return { sql: partialSql, params: partialParams }

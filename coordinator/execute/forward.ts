@@ -11,11 +11,12 @@ import { mustKeepKey } from './keep-key.ts'
 import { LineFeed } from './line-feed.ts'
 import { lockAhead } from './lock-ahead.ts'
 import { needsNoMap } from './map-change.ts'
+import { runModifyGathered } from './modify-gathered.ts'
 import { Latch, onCopies } from './on-copies.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
 import { bindOnSeveral, fetchRows, type OpenPortal } from './open-portal.ts'
 import { again, unknownOutside } from './outside.ts'
-import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from './replies.ts'
+import { ForwardState, RowForwarder, tagWithCount, total } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
@@ -55,6 +56,8 @@ async function runOnEach(
       return runAggregate(ctx, exec, several.aggregate, shards)
     case 'gather':
       return runGather(ctx, exec, several.gather, shards)
+    case 'gather-modify':
+      return runModifyGathered(ctx, exec, several, shards)
     case 'gather-outside':
       return runAsKnown(ctx, exec, plan, several)
     case 'concat':
@@ -189,9 +192,4 @@ async function lockCopies(ctx: ExecContext, exec: Execution): Promise<void> {
   needsNoMap(ctx)
   await lock(others, new ForwardState(false), false)
   ctx.out.hold(tagWithCount(home!.tag, home!.count))
-}
-
-export function total(ends: readonly ExecEnd[]): number | null {
-  if (ends.every((end) => end.count === null)) return null
-  return ends.reduce((sum, end) => sum + (end.count ?? 0), 0)
 }

@@ -102,7 +102,7 @@ class RowsConsumer extends FrameConsumer<ExecEnd> {
 
   protected frame(line: ShardLine, type: number, buffer: Buffer, start: number): void {
     if (type !== MSG.dataRow || this.isOver) return
-    this.rows.take(buffer, start + 5)
+    this.rows.take(buffer, start + 5, line.shard)
     if (this.rows.refusal === undefined) return
     this.isOver = true
     this.error ??= this.rows.refusal
@@ -194,10 +194,10 @@ export function overGathered(
   rows: GatheredRows,
   resultFormats: readonly number[],
 ): Buffer {
-  const own = Array.from({ length: plan.paramCount }, (_, i) => i + 1)
-  const gathered = rows.params()
+  const own = plan.finishParams ?? Array.from({ length: plan.paramCount }, (_, i) => i + 1)
+  const gathered = rows.params(plan.finishFrom)
   return Buffer.concat([
-    parse('', sql, line.typesHere(exec.paramTypes).slice(0, own.length)),
+    parse('', sql, line.typesHere(own.map((n) => exec.paramTypes[n - 1] ?? 0))),
     bind({
       params: [...own.map((n) => boundValue(exec.bind, n)), ...gathered],
       paramFormats: [...own.map((n) => boundFormat(exec.bind, n)), ...gathered.map(() => BINARY)],

@@ -32,8 +32,8 @@ export class GatheredRows {
     this.columns = inputs.map((input) => input.columns.map(({ elementOid }) => new ArrayParam(elementOid)))
   }
 
-  /** A DataRow's body. */
-  take(buffer: Buffer, bodyStart: number): void {
+  /** A DataRow's body; `shard`: where it came from. */
+  take(buffer: Buffer, bodyStart: number, shard: number): void {
     if (this.refusal !== undefined) return
     const numberAt = bodyStart + 2 + CELL_BYTES
     const input = buffer.readInt32BE(numberAt)
@@ -43,7 +43,13 @@ export class GatheredRows {
     }
     let at = numberAt + 4 + this.before[input]! * CELL_BYTES
     let grown = 0
-    for (const column of this.columns[input]!) {
+    const columns = this.columns[input]!
+    const { tellsShard } = this.inputs[input]!
+    for (const column of columns) {
+      if (tellsShard === true && column === columns.at(-1)) {
+        grown += column.push(shardCell(shard), 0, 2 * CELL_BYTES)
+        break
+      }
       const end = at + CELL_BYTES + Math.max(0, buffer.readInt32BE(at))
       grown += column.push(buffer, at, end)
       at = end
@@ -60,9 +66,9 @@ export class GatheredRows {
       })
   }
 
-  /** Array parameters, in binary, of all columns. */
-  params(): Buffer[] {
-    return this.columns.flatMap((columns) => columns.map((column) => column.value()))
+  /** Array parameters, in binary, of all columns of some inputs; by default of all. */
+  params(from = 0, to = this.columns.length): Buffer[] {
+    return this.columns.slice(from, to).flatMap((columns) => columns.map((column) => column.value()))
   }
 
   /** The same as string constants of SQL, of columns that came as text. */
@@ -74,6 +80,13 @@ export class GatheredRows {
   release(): void {
     this.account.set(0)
   }
+}
+
+function shardCell(shard: number): Buffer {
+  const cell = Buffer.alloc(2 * CELL_BYTES)
+  cell.writeInt32BE(CELL_BYTES, 0)
+  cell.writeInt32BE(shard, CELL_BYTES)
+  return cell
 }
 
 const UNSAFE = {

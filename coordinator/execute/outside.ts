@@ -69,11 +69,17 @@ async function told(ctx: ExecContext, relations: readonly string[]): Promise<Out
 
 type Row = readonly (string | null)[]
 
-function relationOf([name, schema, relation, columns, primaryKey]: Row): [string, OutsideRelation] {
+function relationOf([name, schema, relation, columns, primaryKey, kind]: Row): [string, OutsideRelation] {
   const keys = primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }
   return [
     name!,
-    { schema: schema!, name: relation!, columns: (JSON.parse(columns!) as Told[]).map(columnOf), ...keys },
+    {
+      schema: schema!,
+      name: relation!,
+      columns: (JSON.parse(columns!) as Told[]).map(columnOf),
+      isTable: kind === 'r' || kind === 'p',
+      ...keys,
+    },
   ]
 }
 
@@ -112,7 +118,8 @@ SELECT asked.name, n.nspname, c.relname,
    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.conkey)
    WHERE p.conrelid = c.oid AND p.contype = 'p' AND NOT p.condeferrable
      -- Not a key of the rows that its children add.
-     AND (c.relkind <> 'r' OR NOT c.relhassubclass))
+     AND (c.relkind <> 'r' OR NOT c.relhassubclass)),
+  c.relkind
 FROM pg_catalog.unnest($1::pg_catalog.text[]) AS asked (name)
 JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(asked.name)
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

@@ -38,6 +38,12 @@ export interface ExecEnd {
   readonly error?: PgError
 }
 
+/** Of a statement that ran on several shards. */
+export function total(ends: readonly ExecEnd[]): number | null {
+  if (ends.every((end) => end.count === null)) return null
+  return ends.reduce((sum, end) => sum + (end.count ?? 0), 0)
+}
+
 /** What one exec answered, decoded: for statements of Weft's own. */
 export interface Collected extends ExecEnd {
   readonly columns: readonly ColumnDescription[]

@@ -1,5 +1,6 @@
-import { type Analysis, analyze } from '../analyze/analyze.ts'
+import type { Analysis } from '../analyze/analyze.ts'
 import { as, type InsertStmt, type Node, type SelectStmt } from '../parse/ast.ts'
+import { analyzeAlone } from './analyze-alone.ts'
 import { planGather } from './gather/plan-gather.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { hasSubquery, type Insert, insertCommon } from './plan-insert.ts'
@@ -41,11 +42,4 @@ function sourceOf(node: InsertStmt): SelectStmt | undefined {
   if (source === undefined || hasSubquery(tail)) return undefined
   if (node.withClause === undefined) return source
   return source.withClause === undefined ? { ...source, withClause: node.withClause } : undefined
-}
-
-/** A query inside a statement that has been analyzed, by itself. */
-export function analyzeAlone(a: Analysis, text: string, query: SelectStmt, ctx: PlanContext): Analysis {
-  const ranges = [...a.literals.byStart].map(([start, i]) => ({ start, end: a.literals.ends[i]! }))
-  const node = { SelectStmt: query } as Node
-  return analyze({ kind: 'SelectStmt', node, text, start: 0, end: text.length }, ranges, a.catalog, ctx)
 }

@@ -4,6 +4,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import type { WriteTarget } from '../analyze/builder.ts'
 import { unlikeBecause } from '../analyze/traits.ts'
+import { planModifyGathered } from './gather/plan-modify-gathered.ts'
 import type { ForwardPlan, KeyValue, Plan, PlanContext } from './plan.ts'
 import {
   commonFields,
@@ -22,17 +23,23 @@ import {
 import { keySetTo, nestedError, omittedColumns, targetError } from './writes.ts'
 
 /** UPDATE, DELETE and MERGE. */
-export function planModify(a: Analysis, ctx: PlanContext): Plan {
+export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
   const target = a.targets.find((t) => !t.nested)!
   const tag = target.verb
   const setsTo = keySetTo(a, target)
-  const error = mixError(a) ?? placeError(a) ?? targetError(a, target, setsTo !== undefined) ?? nestedError(a)
-  if (error) return refused(a, tag, error)
+  const mixed = mixError(a)
+  const error = placeError(a) ?? targetError(a, target, setsTo !== undefined) ?? nestedError(a)
+  const isApart = mixed !== undefined && error === undefined && setsTo === undefined
+  const planned = isApart ? apart(a, target, text, ctx) : undefined
+  if (planned !== undefined) return planned
+  if (mixed ?? error) return refused(a, tag, (mixed ?? error)!)
   const { returningClause } = target.node
   const common = commonFields(a, tag, returningClause !== undefined)
   switch (target.relation?.kind) {
     case 'sharded':
-      return setsTo === undefined ? planSharded(a, target, ctx) : planKeySet(a, target, ctx, setsTo)
+      return setsTo === undefined
+        ? planSharded(a, target, text, ctx)
+        : planKeySet(a, target, text, ctx, setsTo)
     case 'reference': {
       const reason = referenceError(a, target)
       if (reason) return refused(a, tag, reason)
@@ -42,19 +49,29 @@ export function planModify(a: Analysis, ctx: PlanContext): Plan {
     }
     default: {
       const sharded = a.occurrences[0]?.relation.name
-      if (sharded !== undefined) return refused(a, tag, localWithSharded(target, sharded))
+      if (sharded !== undefined)
+        return apart(a, target, text, ctx) ?? refused(a, tag, localWithSharded(target, sharded))
       return forwardTo(common, { kind: 'home' })
     }
   }
+}
+
+/** Rows of several places are needed: no shard can run it as it is. */
+function apart(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext): Plan | undefined {
+  const onSeveral = planModifyGathered(a, target, text, ctx)
+  if (onSeveral === undefined) return undefined
+  const common = commonFields(a, target.verb, target.node.returningClause !== undefined)
+  const generic = common.generic && a.literalCount === 0
+  return { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral }
 }
 
 function localWithSharded(target: WriteTarget, sharded: string): PgError {
   return unsupported(`${target.verb} of a local table from sharded table "${sharded}" is not supported`)
 }
 
-function planSharded(a: Analysis, target: WriteTarget, ctx: PlanContext): Plan {
+function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext): Plan {
   const tag = target.verb
-  const common = commonFields(a, tag, target.node.returningClause !== undefined)
+  const asWritten = commonFields(a, tag, target.node.returningClause !== undefined)
   const restrictions = restrictionsOf(a.occurrences)
   if (tag === 'MERGE') {
     const error = mergeError(a, target)
@@ -62,12 +79,17 @@ function planSharded(a: Analysis, target: WriteTarget, ctx: PlanContext): Plan {
     if (!restrictions) return refused(a, tag, notYet('MERGE', mergeHint(target)))
   }
   if (restrictions && isSingle(restrictions)) {
-    return { ...forwardTo(common, keysRoute(a, restrictions)), paramsToDescribe: paramsToDescribe(a, ctx) }
+    return { ...forwardTo(asWritten, keysRoute(a, restrictions)), paramsToDescribe: paramsToDescribe(a, ctx) }
   }
   const several = scatterError(a, a.solved.rows)
-  const onSeveral: ForwardPlan['onSeveral'] = several ? { kind: 'refuse', error: several } : { kind: 'sum' }
+  const gathered = several && planModifyGathered(a, target, text, ctx)
+  const onSeveral: ForwardPlan['onSeveral'] =
+    gathered ?? (several ? { kind: 'refuse', error: several } : { kind: 'sum' })
+  // Its texts hold the statement's literals.
+  const generic = asWritten.generic && (gathered === undefined || a.literalCount === 0)
+  const common = { ...asWritten, generic }
   if (!restrictions) {
-    if (several) return refused(a, tag, several)
+    if (onSeveral.kind === 'refuse') return refused(a, tag, onSeveral.error)
     return { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral }
   }
   const described = { ...common, paramsToDescribe: paramsToDescribe(a, ctx) }
@@ -75,11 +97,11 @@ function planSharded(a: Analysis, target: WriteTarget, ctx: PlanContext): Plan {
 }
 
 /** `SET k = 5 … WHERE k = 5`, as ORMs write it: the rows of one key, to which the same is given again. */
-function planKeySet(a: Analysis, target: WriteTarget, ctx: PlanContext, value: KeyValue): Plan {
+function planKeySet(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext, value: KeyValue): Plan {
   const table = target.relation!
   const { column } = table.key!
   const restrictions = restrictionsOf(a.occurrences) ?? []
-  const plan = planSharded(a, target, ctx)
+  const plan = planSharded(a, target, text, ctx)
   if (plan.kind !== 'forward' || restrictions.length !== 1 || !isSingle(restrictions)) {
     return plan.kind === 'refused'
       ? plan

@@ -67,7 +67,8 @@ function planAsWritten(
     const analysis = analyze(stmt, literals, catalog, ctx)
     const error = functionError(analysis.traits)
     if (error) return refused(TAGS[stmt.kind]!, error)
-    const plan = stmt.kind === 'InsertStmt' ? planInsert(analysis, stmt.text, ctx) : planModify(analysis, ctx)
+    const plan =
+      stmt.kind === 'InsertStmt' ? planInsert(analysis, stmt.text, ctx) : planModify(analysis, stmt.text, ctx)
     return withReach(plan, analysis, stmt.text)
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)

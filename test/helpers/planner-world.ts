@@ -180,6 +180,8 @@ async function carryOut(shards: readonly pg.Client[], sql: string, plan = planOf
     if (onSeveral.relations.length === 0) return carryOut(shards, sql, planOf(sql, new Map()))
     return { kind: 'refused', why: 'what the catalog does not describe' }
   }
+  // In steps that only a coordinator takes: sql-found.test.ts has them.
+  if (onSeveral.kind === 'gather-modify') return { kind: 'refused', why: 'rows found by gathering' }
   if (onSeveral.kind === 'gather') return gathered(shards, targets, onSeveral.gather)
   const answers: Answer[] = []
   for (const [i, shard] of shards.entries()) {

@@ -15,6 +15,8 @@ export interface GatherInput {
   readonly table: string
   readonly columns: readonly Transport[]
   readonly names: readonly string[]
+  /** The last column is the number of the shard that a row came from, which is not in the row. */
+  readonly tellsShard?: boolean
 }
 
 /**
@@ -42,8 +44,28 @@ export interface GatherPlan {
   readonly finish: string
   /** Parameters ahead of the arrays. */
   readonly paramCount: number
+  /** Those are not the client's first ones, but these. */
+  readonly finishParams?: readonly number[]
+  /** It has arrays of the inputs from this one on; default: of all. */
+  readonly finishFrom?: number
   /** The arrays are put into the text, in the place of `VALUES`: its statement takes no parameters. */
   readonly isInline: boolean
+}
+
+/**
+ * UPDATE or DELETE of rows that are found by what is gathered: `gather` finishes with the places of the rows that are meant,
+ * each as shard, tableoid, ctid.
+ */
+export interface ModifyPlan {
+  /**
+   * Runs where such rows are: the client's statement, with gathered rows in the place of all but its target. Parameters: those
+   * of the client's, the columns of the first inputs, and the places as arrays of oid and tid.
+   */
+  readonly write: string
+  readonly writeParams: readonly number[]
+  readonly writeInputs: number
+  /** Locks rows by their places, $1 oid[] and $2 tid[], and gives the places of those that it has locked. */
+  readonly lock: string
 }
 
 /** A relation that the catalog does not describe: a table of the home shard only, a view, one of Postgres' own. */
@@ -52,6 +74,8 @@ export interface OutsideRelation {
   readonly name: string
   readonly columns: readonly Column[]
   readonly primaryKey?: readonly string[]
+  /** Its rows have places: it is no view, and no foreign table. */
+  readonly isTable: boolean
 }
 export type Outside = ReadonlyMap<string, OutsideRelation>
 
@@ -69,12 +93,24 @@ export interface Around {
   readonly isInline?: boolean
 }
 
-export type GatherStep =
-  | { readonly kind: 'gather'; readonly gather: GatherPlan }
+export type GatherStep = { readonly kind: 'gather'; readonly gather: GatherPlan } | OutsideStep
+
+export interface ModifyStep {
+  readonly kind: 'gather-modify'
+  readonly gather: GatherPlan
+  readonly modify: ModifyPlan
+}
+
+export interface OutsideStep {
+  readonly kind: 'gather-outside'
   /** It can be planned when home has told of these relations, which are named as the statement names them. */
-  | { readonly kind: 'gather-outside'; readonly relations: readonly string[] }
+  readonly relations: readonly string[]
+}
 
 export const UNSAFE_ROW = -1
+
+/** See `GatherInput.tellsShard`. */
+export const SHARD_COLUMN = '__weft_shard'
 
 export const isGathered = (step: ForwardPlan['onSeveral'] | Route | GatherStep): step is GatherStep =>
   step.kind === 'gather' || step.kind === 'gather-outside'

@@ -17,6 +17,7 @@ import {
   gatheredName,
   isGatheredName,
   type PartText,
+  SHARD_COLUMN,
   UNSAFE_ROW,
   valuesName,
 } from './gather-plan.ts'
@@ -52,14 +53,25 @@ function gatherOf(
   const top = isFiltered ? topRows(a, select, ctx) : undefined
   const rows = items.map((item, i) => rowsOf(item, asked[i]!, top))
   const isInline = ctx.around?.isInline === true
-  const query = withGathered(select, items)
+  const query = withGathered({ SelectStmt: select } as Node, items)
   const statement = ctx.around?.statement(query) ?? query
   const paramCount = Math.max(0, ...paramsOf(statement).keys())
   const finish = finishOf(statement, items, paramCount, isInline)
   if (finish === undefined || rows.includes(undefined)) return undefined
-  const inputs = items.map(({ columns }) => columns.map((column) => transportOf(column, isInline)))
+  const atHome = ctx.around !== undefined || items.some(({ place }) => place === 'home')
+  return gathering(a, items, rows as string[], { atHome, finish, paramCount, isInline })
+}
+
+/** What gathers the rows of items, by the SELECTs that give them, for a statement that is run over them. */
+export function gathering(
+  a: Analysis,
+  items: readonly TableItem[],
+  rows: readonly string[],
+  finishing: Omit<GatherPlan, 'inputs' | 'part' | 'first' | 'route'>,
+): GatherPlan {
+  const inputs = items.map(({ columns }) => columns.map((column) => transportOf(column, finishing.isInline)))
   const isText = inputs.flat().some(({ format }) => format === 0)
-  const part = (isRead: (item: TableItem) => boolean) => partOf(rows as string[], items, isText, isRead)
+  const part = (isRead: (item: TableItem) => boolean) => partOf(rows, items, isText, isRead)
   const restrictions = restrictionsOf(a.occurrences)
   return {
     inputs: items.map(({ relation, columns }, i) => ({
@@ -70,15 +82,12 @@ function gatherOf(
     part: part(({ place }) => place === 'parts'),
     first: part(() => true),
     ...(restrictions?.length === 1 ? { route: keysRoute(a, restrictions) } : {}),
-    atHome: ctx.around !== undefined || items.some(({ place }) => place === 'home'),
-    finish,
-    paramCount,
-    isInline,
+    ...finishing,
   }
 }
 
 /** Nothing but reading, by what is the same on every shard. */
-function isGatherable({ traits, targets, params }: Analysis): boolean {
+export function isGatherable({ traits, targets, params }: Analysis): boolean {
   if (targets.length > 0 || traits.modifies || traits.writes || traits.locksRows) return false
   if (traits.pins || traits.mayUnpin || traits.taints || traits.leaves !== NO_EFFECTS) return false
   if (traits.currentOf || traits.sample) return false
@@ -91,12 +100,16 @@ function isGatherable({ traits, targets, params }: Analysis): boolean {
 const PARAMS_MAX = 30_000
 
 /** The SELECT that gives an item's rows. */
-function rowsOf(item: TableItem, conditions: readonly Node[], top: TopRows | undefined): string | undefined {
+export function rowsOf(
+  item: TableItem,
+  conditions: readonly Node[],
+  top: TopRows | undefined,
+): string | undefined {
   const text = `SELECT ${columnsOf(item)} FROM ${sourceOf(item)}`
   if (conditions.length === 0 && top === undefined) return text
   const base = parseStatements(text)[0]!.node
   const body = as(base, 'SelectStmt')!
-  if (conditions.length > 0) body.whereClause = all(conditions)
+  if (conditions.length > 0) body.whereClause = allOf(conditions)
   if (top !== undefined) {
     body.limitCount = top.count
     body.limitOption = 'LIMIT_OPTION_COUNT'
@@ -110,18 +123,19 @@ function columnsOf({ alias, columns, relation }: TableItem): string {
   const isTold = relation.kind === 'local' || relation.kind === 'view'
   return columns
     .map(({ name, type, declared }) => {
+      if (name === SHARD_COLUMN) return '0'
       const column = `${quoteName(alias)}.${quoteName(name)}`
       return isTold ? `${column}::${declared ?? castType(type)}` : column
     })
     .join(', ')
 }
 
-function sourceOf({ range, relation, alias }: TableItem): string {
+export function sourceOf({ range, relation, alias }: TableItem): string {
   const only = range.inh === true ? '' : 'ONLY '
   return `${only}${quoteName(relation.schema)}.${quoteName(relation.name)} AS ${quoteName(alias)}`
 }
 
-function all(conditions: readonly Node[]): Node {
+export function allOf(conditions: readonly Node[]): Node {
   const [only] = conditions
   if (conditions.length === 1) return only!
   return { BoolExpr: { boolop: 'AND_EXPR', args: [...conditions] } } as Node
@@ -163,17 +177,27 @@ function finishOf(
   isInline: boolean,
 ): string | undefined {
   const named = printed(statement)
+  return named === undefined ? undefined : overArrays(named, items, paramCount, isInline)
+}
+
+/** A text that names gathered rows, with their arrays; `paramCount`: parameters ahead of those. */
+export function overArrays(
+  named: string,
+  items: readonly TableItem[],
+  paramCount: number,
+  isInline = false,
+): string {
   let column = 0
   const place = () => (isInline ? valuesName(column++) : `$${paramCount + ++column}`)
   const sources = items.map(({ columns }) => gatheredRows(columns, isInline, columns.map(place)))
-  return named?.replace(GATHERED_NAMES, (_, input) => sources[Number(input)]!)
+  return named.replace(GATHERED_NAMES, (_, input) => sources[Number(input)]!)
 }
 
-/** The query, with names of gathered rows in the place of tables. */
-function withGathered(select: SelectStmt, items: readonly TableItem[]): Node {
+/** The statement, with names of gathered rows in the place of tables. */
+export function withGathered(statement: Node, items: readonly TableItem[]): Node {
   const places = items.map(({ range }) => range)
-  const tree = { SelectStmt: structuredClone(select) } as Node
-  const originals = relationsOf({ SelectStmt: select })
+  const tree = structuredClone(statement)
+  const originals = relationsOf(statement)
   const copies: TableItem[] = []
   for (const [i, range] of relationsOf(tree).entries()) {
     const input = places.indexOf(originals[i]!)
@@ -193,11 +217,11 @@ function withGathered(select: SelectStmt, items: readonly TableItem[]): Node {
 }
 
 /** Two of one name are told apart by their schemas, which the gathered rows do not have. */
-function hasTwins(items: readonly TableItem[]): boolean {
+export function hasTwins(items: readonly TableItem[]): boolean {
   return new Set(items.map(({ alias }) => alias)).size < items.length
 }
 
-function namesSchemas(select: SelectStmt): boolean {
+export function namesSchemas(select: SelectStmt): boolean {
   let found = false
   walk(select, (kind, body) => {
     if (kind === 'ColumnRef' && ((body as { fields?: Node[] }).fields?.length ?? 0) >= 3) found = true

@@ -23,6 +23,7 @@ const BINARY: Readonly<Record<number, string>> = {
   23: 'int4',
   25: 'text',
   26: 'oid',
+  27: 'tid',
   114: 'json',
   142: 'xml',
   600: 'point',

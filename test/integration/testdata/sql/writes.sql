@@ -446,14 +446,12 @@ UPDATE accounts SET balance = (SELECT sum(amount) FROM entries e WHERE e.account
 
 UPDATE accounts SET balance = coalesce((SELECT sum(amount) FROM entries e WHERE e.account_id = accounts.id), 0) RETURNING id, balance;
 
--- refused
 UPDATE accounts SET balance = (SELECT sum(amount) FROM entries);
 
 UPDATE accounts SET balance = balance + e.amount FROM entries e WHERE e.account_id = accounts.id AND e.n = 1 RETURNING accounts.id, e.n, balance;
 
 UPDATE accounts SET balance = balance + e.amount FROM entries e WHERE e.account_id = accounts.id AND e.n = 1 AND accounts.id = 5 RETURNING accounts.id;
 
--- refused
 UPDATE accounts SET balance = balance + 1 FROM staging s WHERE s.id = accounts.id;
 
 UPDATE accounts SET balance = balance + 1 FROM places p WHERE accounts.owner = p.code;
@@ -462,7 +460,6 @@ UPDATE accounts SET balance = balance + 1 FROM (VALUES (1), (2)) v (id) WHERE v.
 
 UPDATE accounts SET balance = balance + 1 WHERE id IN (SELECT account_id FROM entries) RETURNING id;
 
--- refused
 UPDATE accounts SET balance = balance + 1 WHERE id IN (SELECT id FROM staging);
 
 UPDATE accounts SET balance = balance + random() WHERE id = -999;
@@ -514,7 +511,6 @@ DELETE FROM entries USING accounts a WHERE a.id = entries.account_id AND a.owner
 
 DELETE FROM entries e USING accounts a WHERE a.id = e.account_id AND e.n = 102 RETURNING e.*, a.owner;
 
--- refused
 DELETE FROM entries USING staging s WHERE s.id = entries.account_id;
 
 DELETE FROM accounts WHERE id IN (SELECT account_id FROM entries WHERE n = -1);
@@ -524,7 +520,6 @@ DELETE FROM accounts a WHERE NOT EXISTS (SELECT FROM entries e WHERE e.account_i
 -- refused
 DELETE FROM accounts WHERE ctid = '(0,1)' AND false;
 
--- refused
 DELETE FROM scratch WHERE id IN (SELECT id FROM accounts);
 
 DELETE FROM entries;

@@ -1,0 +1,146 @@
+import { weftError } from '../../errors/catalog.ts'
+import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
+import type { ModifyStep } from '../../sql/plan/gather/gather-plan.ts'
+import type { ExecContext, Execution } from './context.ts'
+import { columnsOf } from './evaluate.ts'
+import { finishShard, overGathered, withGathered } from './gather.ts'
+import type { GatheredRows } from './gathered-rows.ts'
+import { onShards } from './on-shards.ts'
+import { Places } from './places.ts'
+import { Collector, type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from './replies.ts'
+import { boundFormat, boundValue, failedLeaves, queryShard, sendPayload, settle } from './send.ts'
+import { settleAll } from './settle-all.ts'
+import type { ShardLine } from './shard-line.ts'
+
+/** How often rows that others change in the meantime are looked for again. */
+const ROUNDS_MAX = 100
+
+/**
+ * UPDATE and DELETE of rows that are found by what is gathered (docs/decisions/0031-rows-found-by-gathering.md). All that is
+ * read is of one moment, at which the rows that it means were locked: rows are locked that were meant a moment ago, and then
+ * looked for again, until all that are meant are locked. A transaction with a snapshot of its own needs no locks: Postgres
+ * tells when a row has changed since.
+ */
+export async function runModifyGathered(
+  ctx: ExecContext,
+  exec: Execution,
+  step: ModifyStep,
+  shards: readonly number[],
+): Promise<void> {
+  await ctx.needTransaction()
+  await ctx.admit()
+  // What is wrong with the client's text is told as if it had run as it is.
+  const origins = await columnsOf(ctx, exec.text, exec.paramTypes)
+  const locked = new Places()
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const missing = await withGathered(ctx, exec, step.gather, shards, async (rows) => {
+      const meant = await find(ctx, exec, step, rows)
+      const unlocked = ctx.hasTransactionSnapshots ? new Places() : meant.without(locked)
+      if (unlocked.isEmpty) await write(ctx, exec, step, shards, { rows, meant, origins })
+      return unlocked
+    })
+    if (missing.isEmpty) return
+    await lock(ctx, step, missing, locked)
+  }
+  throw weftError('rows_changed', { verb: exec.plan.tag })
+}
+
+/** The places of the rows that are meant. */
+async function find(
+  ctx: ExecContext,
+  exec: Execution,
+  { gather }: ModifyStep,
+  rows: GatheredRows,
+): Promise<Places> {
+  const line = ctx.line(finishShard(ctx, gather))
+  const collector = new Collector()
+  sendPayload(
+    ctx,
+    line,
+    overGathered(line, exec, gather, gather.finish, rows, []),
+    { writes: false },
+    collector,
+  )
+  const found = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  const places = new Places()
+  for (const [shard, oid, tid] of found.rows) places.add(Number(shard), String(oid), String(tid))
+  return places
+}
+
+async function lock(
+  ctx: ExecContext,
+  { modify }: ModifyStep,
+  missing: Places,
+  locked: Places,
+): Promise<void> {
+  await settleAll(
+    missing.shards.map(async (shard) => {
+      const { rows } = await queryShard(ctx, ctx.line(shard), modify.lock, missing.arrays(shard), {
+        writes: true,
+      })
+      for (const [oid, tid] of rows) locked.add(shard, String(oid), String(tid))
+    }),
+  )
+}
+
+interface Found {
+  readonly rows: GatheredRows
+  readonly meant: Places
+  readonly origins: ForwardState['origins']
+}
+
+/** Where there are none, one shard answers. */
+async function write(
+  ctx: ExecContext,
+  exec: Execution,
+  step: ModifyStep,
+  shards: readonly number[],
+  { rows, meant, origins }: Found,
+): Promise<void> {
+  const state = new ForwardState(exec.wantsRowDescription)
+  state.describesLate = true
+  state.origins = origins
+  const { taintsBackend: taints, pins } = exec.plan.effects
+  const options = { writes: true, taints, unsettles: taints, pins }
+  const places = meant.isEmpty
+    ? [step.gather.atHome ? finishShard(ctx, step.gather) : shards[0]!]
+    : meant.shards
+  const ends: readonly ExecEnd[] = await onShards(ctx, places, (line) => {
+    const consumer = new RowForwarder(ctx.out, state)
+    sendPayload(ctx, line, writePayload(line, exec, step, rows, meant), options, consumer)
+    return consumer.ended
+  })
+  ctx.out.hold(tagWithCount(ends[0]!.tag, total(ends)))
+}
+
+function writePayload(
+  line: ShardLine,
+  exec: Execution,
+  { modify }: ModifyStep,
+  rows: GatheredRows,
+  meant: Places,
+): Buffer {
+  const own = modify.writeParams
+  const gathered = rows.params(0, modify.writeInputs)
+  const here = meant.arrays(line.shard)
+  const formats = [
+    ...own.map((n) => boundFormat(exec.bind, n)),
+    ...gathered.map(() => BINARY),
+    ...here.map(() => TEXT),
+  ]
+  const parts = [
+    parse('', modify.write, line.typesHere(own.map((n) => exec.paramTypes[n - 1] ?? 0))),
+    bind({
+      params: [...own.map((n) => boundValue(exec.bind, n)), ...gathered, ...here],
+      paramFormats: formats,
+      resultFormats: exec.bind?.resultFormats ?? [],
+    }),
+    ...(exec.wantsRowDescription ? [describe('P', '')] : []),
+    execute('', 0),
+    SYNC,
+  ]
+  return Buffer.concat(parts)
+}
+
+const TEXT = 0
+const BINARY = 1

@@ -1,0 +1,233 @@
+import type { Analysis } from '../../analyze/analyze.ts'
+import type { WriteTarget } from '../../analyze/builder.ts'
+import { unstableBecause } from '../../analyze/traits.ts'
+import type { Column } from '../../catalog.ts'
+import {
+  as,
+  conjuncts,
+  type DeleteStmt,
+  type Node,
+  type RangeVar,
+  relationsOf,
+  type SelectStmt,
+  type UpdateStmt,
+} from '../../parse/ast.ts'
+import { parseStatements } from '../../parse/parse.ts'
+import { printed } from '../../print/printed.ts'
+import { analyzeAlone } from '../analyze-alone.ts'
+import { edited, rewritten } from '../edited-text.ts'
+import type { PlanContext } from '../plan.ts'
+import { quoteName } from '../text-scan.ts'
+import { conditionsByItem } from './conditions.ts'
+import {
+  type GatherPlan,
+  isGatheredName,
+  type ModifyPlan,
+  type ModifyStep,
+  type OutsideStep,
+  SHARD_COLUMN,
+} from './gather-plan.ts'
+import { type TableItem, tableItems } from './inputs.ts'
+import {
+  allOf,
+  gathering,
+  hasTwins,
+  isGatherable,
+  namesSchemas,
+  overArrays,
+  rowsOf,
+  sourceOf,
+  withGathered,
+} from './plan-gather.ts'
+
+/**
+ * UPDATE and DELETE whose rows no shard can find by itself: by subqueries or joins that are not on the shard key, or with
+ * local tables. All that it reads is gathered, its target's rows with their places; the query of its rows is run over that and
+ * tells their places; where they are, the statement itself is run on those rows, with gathered rows in the place of other
+ * tables. Undefined: it has no exact meaning this way, or is not known well enough.
+ */
+export function planModifyGathered(
+  a: Analysis,
+  target: WriteTarget,
+  text: string,
+  ctx: PlanContext,
+): ModifyStep | OutsideStep | undefined {
+  if (a.targets.length > 1 || isGatheredName(text) || target.verb === 'MERGE') return undefined
+  const statement = withOneSource(target.node as UpdateStmt & DeleteStmt)
+  const wide = analyzeAlone(a, text, everythingOf(statement), ctx)
+  if (!isGatherable(wide) || unstableBecause(wide.traits, false) !== undefined) return undefined
+  const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
+  if (found?.kind !== 'items') return found && { kind: 'gather-outside', relations: found.relations }
+  const isTarget = ({ range }: TableItem) => range === statement.relation
+  const meant = found.items.find(isTarget)
+  if (meant === undefined || !hasPlaces(meant, ctx)) return undefined
+  if (hasTwins(found.items) && namesSchemas(statement as SelectStmt)) return undefined
+  const modify = { verb: target.verb, statement }
+  const [finds, writes] = [selectOf(statement, []), written(modify)].map(rangesIn) as [Ranges, Ranges]
+  const others = found.items.filter((item) => !isTarget(item))
+  const items = {
+    written: others.filter(({ range }) => !finds.has(range)),
+    both: others.filter(({ range }) => finds.has(range) && writes.has(range)),
+    found: others.filter(({ range }) => finds.has(range) && !writes.has(range)),
+    meant,
+  }
+  return stepOf(wide, modify, items, ctx)
+}
+
+type Ranges = ReadonlySet<RangeVar>
+const rangesIn = (part: unknown): Ranges => new Set(relationsOf(part))
+
+/** What the statement reads, by whether it takes it to find its rows, or to write, or both. */
+interface Items {
+  readonly written: readonly TableItem[]
+  readonly both: readonly TableItem[]
+  readonly found: readonly TableItem[]
+  readonly meant: TableItem
+}
+
+interface Modify {
+  readonly verb: WriteTarget['verb']
+  readonly statement: UpdateStmt & DeleteStmt
+}
+
+/** `SET (a, b) = (SELECT …)` has its subquery once for each column: all of them are to be the first one. */
+function withOneSource(written: UpdateStmt & DeleteStmt): UpdateStmt & DeleteStmt {
+  const statement = structuredClone(written)
+  let source: Node | undefined
+  for (const node of statement.targetList ?? []) {
+    const assigned = as(as(node, 'ResTarget')?.val, 'MultiAssignRef')
+    if (assigned?.source === undefined) continue
+    if (assigned.colno === 1) source = assigned.source
+    else if (source !== undefined) assigned.source = source
+  }
+  return statement
+}
+
+/** The tables of the statement as a SELECT has them, and all that it computes. */
+function everythingOf(statement: UpdateStmt & DeleteStmt): SelectStmt {
+  const assigned = (statement.targetList ?? []).map((node) => as(node, 'ResTarget')?.val)
+  const values = assigned.filter((val) => val !== undefined && as(val, 'SetToDefault') === undefined)
+  const returned = (statement.returningClause?.exprs ?? []).map((node) => as(node, 'ResTarget')?.val)
+  const outputs = [...values, ...returned].filter((val) => val !== undefined)
+  return selectOf(
+    statement,
+    outputs.map((val) => ({ ResTarget: { val } }) as Node),
+  )
+}
+
+function selectOf(statement: UpdateStmt & DeleteStmt, targetList: Node[]): SelectStmt {
+  const { relation, fromClause, usingClause, whereClause, withClause } = statement
+  return {
+    targetList,
+    fromClause: [{ RangeVar: relation! }, ...(fromClause ?? usingClause ?? [])],
+    ...(whereClause && { whereClause }),
+    ...(withClause && { withClause }),
+    limitOption: 'LIMIT_OPTION_DEFAULT',
+    op: 'SETOP_NONE',
+  }
+}
+
+function hasPlaces({ relation, range, place }: TableItem, { outside }: PlanContext): boolean {
+  if (range.relname === undefined || relation.kind === 'view') return false
+  if (place === 'parts') return true
+  const told = [...(outside?.values() ?? [])].find(
+    ({ schema, name }) => schema === relation.schema && name === relation.name,
+  )
+  return place === 'home' && told?.isTable === true
+}
+
+const TABLEOID: Column = { ...column('tableoid', 'oid', 26) }
+const CTID: Column = { ...column('ctid', 'tid', 27) }
+const SHARD: Column = { ...column(SHARD_COLUMN, 'integer', 23) }
+
+function column(name: string, type: string, typeOid: number): Column {
+  return { name, type, typeOid, notNull: true, usesSequence: false, generated: false }
+}
+
+function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): ModifyStep | undefined {
+  const { written: early, both, found, meant } = items
+  const placed = placedTarget(a, modify.statement, meant, ctx)
+  if (placed === undefined) return undefined
+  const all = [...early, ...both, ...found, placed]
+  const asked = conditionsByItem(a, a.block.node as SelectStmt, [...early, ...both, ...found, meant], ctx)
+  const rows = all.map((item) => rowsOf(item, asked.get(item === placed ? meant : item) ?? [], undefined))
+  const find = findOf(modify.statement, [...both, ...found, placed])
+  const write = writeOf(modify, [...early, ...both], meant)
+  if (rows.includes(undefined) || find === undefined || write === undefined) return undefined
+  const atHome = all.some(({ place }) => place === 'home')
+  const finishing = { ...find, finishFrom: early.length, atHome, isInline: false }
+  const gather = gathering(a, all, rows as string[], finishing)
+  const inputs = gather.inputs.map((input, i) =>
+    i < all.length - 1 ? input : { ...input, tellsShard: true },
+  )
+  const lock = lockOf(meant, modify.verb === 'DELETE' ? 'UPDATE' : 'NO KEY UPDATE')
+  return { kind: 'gather-modify', gather: { ...gather, inputs }, modify: { ...write, lock } }
+}
+
+/** With the columns by which its rows are found, and their places. */
+function placedTarget(
+  a: Analysis,
+  statement: UpdateStmt & DeleteStmt,
+  meant: TableItem,
+  ctx: PlanContext,
+): TableItem | undefined {
+  const found = tableItems(a, selectOf(statement, []), ctx)
+  const narrow = found?.kind === 'items' ? found.items.find(({ range }) => range === meant.range) : undefined
+  return narrow && { ...narrow, columns: [...narrow.columns, TABLEOID, CTID, SHARD] }
+}
+
+const nodeOf = (sql: string): SelectStmt => as(parseStatements(sql)[0]!.node, 'SelectStmt')!
+
+/** The places of the rows that are meant; a row may be found more than once. */
+function findOf(
+  statement: UpdateStmt & DeleteStmt,
+  items: readonly TableItem[],
+): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
+  const alias = quoteName(items.at(-1)!.alias)
+  const places = [SHARD, TABLEOID, CTID].map(({ name }) => `${alias}.${name}`).join(', ')
+  const select = selectOf(statement, nodeOf(`SELECT ${places}`).targetList!)
+  const named = printed(withGathered({ SelectStmt: select } as Node, items))
+  if (named === undefined) return undefined
+  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
+  const finish = overArrays(sql, items, params.length)
+  return { finish, paramCount: params.length, finishParams: params }
+}
+
+/** The statement with a mark where it says which rows; conditions that join nothing have done their work. */
+function written({ verb, statement }: Modify): Node {
+  const joins = (statement.fromClause ?? statement.usingClause) !== undefined
+  const conditions = joins ? conjuncts(statement.whereClause) : []
+  const whereClause = allOf([...conditions, nodeOf(`SELECT WHERE ${HERE}`).whereClause!])
+  return {
+    [verb === 'UPDATE' ? 'UpdateStmt' : 'DeleteStmt']: { ...statement, whereClause },
+  } as unknown as Node
+}
+
+const HERE = '__weft_here()'
+
+/** The statement on the rows whose places are said. */
+function writeOf(
+  modify: Modify,
+  others: readonly TableItem[],
+  meant: TableItem,
+): Pick<ModifyPlan, 'write' | 'writeParams' | 'writeInputs'> | undefined {
+  const named = printed(withGathered(written(modify), others))
+  if (named === undefined) return undefined
+  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
+  const arrays = others.reduce((count, { columns }) => count + columns.length, 0)
+  const here = isAt(meant, params.length + arrays + 1)
+  const write = overArrays(sql, others, params.length).replace(HERE, () => here)
+  return { write, writeParams: params, writeInputs: others.length }
+}
+
+function lockOf(meant: TableItem, strength: string): string {
+  const alias = quoteName(meant.alias)
+  return `SELECT ${alias}.tableoid, ${alias}.ctid FROM ${sourceOf(meant)} WHERE ${isAt(meant, 1)} FOR ${strength}`
+}
+
+/** The first condition is how they are found, the second one counts: partitions have rows at the same places. */
+function isAt({ alias }: TableItem, param: number): string {
+  const [name, oids, tids] = [quoteName(alias), `CAST($${param} AS oid[])`, `CAST($${param + 1} AS tid[])`]
+  const places = `SELECT * FROM ROWS FROM (pg_catalog.unnest(${oids}), pg_catalog.unnest(${tids}))`
+  return `${name}.ctid = ANY (${tids}) AND ROW(${name}.tableoid, ${name}.ctid) IN (${places})`
+}

@@ -1,0 +1,129 @@
+import type pg from 'pg'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { useTestCluster } from '../helpers/cluster.ts'
+import { connectTo } from '../helpers/postgres.ts'
+
+/** UPDATE and DELETE whose rows are found by what is gathered, beside others who change rows of both tables. */
+const cluster = useTestCluster()
+const ROWS = 24
+const ROUNDS = 15
+
+let clients: pg.Client[]
+
+beforeAll(async () => {
+  clients = await Promise.all(Array.from({ length: 5 }, () => connectTo(cluster.current.weftUrl)))
+  await clients[0]!.query(`CREATE TABLE lamps (id int PRIMARY KEY, lit bool, hits int) WITH (shard_key = 'id');
+    CREATE TABLE mirrors (k int PRIMARY KEY, id int, lit bool) WITH (shard_key = 'k', colocate_with = 'none')`)
+})
+afterAll(() => Promise.all(clients.map((client) => client.end())))
+beforeEach(async () => {
+  await clients[0]!.query(`DELETE FROM lamps; DELETE FROM mirrors;
+    INSERT INTO lamps SELECT i, true, 0 FROM generate_series(1, ${ROWS}) i;
+    INSERT INTO mirrors SELECT 1000 - i, i, true FROM generate_series(1, ${ROWS}) i`)
+})
+
+/** A lamp and its mirror always tell the same, to whoever sees one state. */
+async function flip(client: pg.Client, id: number): Promise<void> {
+  await client.query('BEGIN')
+  await client.query(`UPDATE lamps SET lit = NOT lit WHERE id = ${id}`)
+  await client.query(`UPDATE mirrors SET lit = NOT lit WHERE k = ${1000 - id}`)
+  await client.query('COMMIT')
+}
+
+async function flipWhile(client: pg.Client, ids: readonly number[], goesOn: () => boolean): Promise<void> {
+  for (let turn = 0; goesOn(); turn++) await flip(client, ids[turn % ids.length]!)
+}
+
+const hit = (compare: string): string =>
+  `UPDATE lamps SET hits = hits + 1 FROM mirrors m WHERE m.id = lamps.id AND m.lit ${compare} lamps.lit`
+
+async function counts(isolation: string): Promise<{ same: (number | string)[]; other: (number | string)[] }> {
+  const [asking, ...flipping] = clients as [pg.Client, ...pg.Client[]]
+  let goesOn = true
+  const flips = flipping.map((client, i) => {
+    const ids = Array.from({ length: ROWS }, (_, at) => at + 1).filter((id) => id % flipping.length === i)
+    return flipWhile(client, ids, () => goesOn)
+  })
+  const found = { same: [] as (number | string)[], other: [] as (number | string)[] }
+  try {
+    await asking.query(`SET default_transaction_isolation = '${isolation}'`)
+    const run = (compare: string) =>
+      asking.query(hit(compare)).then(
+        ({ rowCount }) => rowCount!,
+        (error: { code: string }) => error.code,
+      )
+    for (let round = 0; round < ROUNDS; round++) {
+      found.same.push(await run('='))
+      found.other.push(await run('<>'))
+    }
+  } finally {
+    goesOn = false
+    await asking.query('RESET default_transaction_isolation')
+    await Promise.all(flips)
+  }
+  return found
+}
+
+test('what a statement reads and what it changes is of one moment', async () => {
+  const { same, other } = await counts('read committed')
+  expect(same).toEqual(same.map(() => ROWS))
+  expect(other).toEqual(other.map(() => 0))
+  const { rows } = await clients[0]!.query('SELECT sum(hits)::int FROM lamps')
+  expect(rows).toEqual([{ sum: ROWS * ROUNDS }])
+})
+
+test('REPEATABLE READ: of one moment, or told that rows have changed since', async () => {
+  const { same, other } = await counts('repeatable read')
+  expect(same.filter((count) => count !== '40001')).toEqual(
+    same.filter((count) => count !== '40001').map(() => ROWS),
+  )
+  expect(other).toEqual(other.map(() => 0))
+})
+
+/** Waits until `asking`'s statement is held up by somebody. */
+async function heldUp(watching: pg.Client, asking: pg.Client): Promise<void> {
+  const { processID } = asking as unknown as { processID: number }
+  for (;;) {
+    const { rows } = await watching.query('SELECT cardinality(pg_blocking_pids($1)) > 0 AS held', [processID])
+    if (rows[0].held) return
+  }
+}
+
+test('rows that are meant no longer, and rows that are meant now, after a wait for a lock', async () => {
+  const [asking, other, watching] = clients as [pg.Client, pg.Client, pg.Client]
+  await asking.query('UPDATE lamps SET lit = false WHERE id > 6')
+  await other.query('BEGIN')
+  await other.query('UPDATE lamps SET lit = false WHERE id = 3')
+  await other.query('DELETE FROM lamps WHERE id = 4')
+  await other.query('UPDATE lamps SET lit = true WHERE id = 9')
+  await other.query('UPDATE lamps SET hits = 50 WHERE id = 5')
+  const hits = asking.query(`${hit('=')} RETURNING lamps.id, hits`)
+  await heldUp(watching, asking)
+  await other.query('COMMIT')
+  const { rows } = await hits
+  expect(rows.sort((a, b) => a.id - b.id)).toEqual([
+    { id: 1, hits: 1 },
+    { id: 2, hits: 1 },
+    { id: 5, hits: 51 },
+    { id: 6, hits: 1 },
+    { id: 9, hits: 1 },
+  ])
+})
+
+test('a statement that is cancelled while it waits leaves no lock', async () => {
+  const [asking, other, watching] = clients as [pg.Client, pg.Client, pg.Client]
+  await other.query('BEGIN')
+  await other.query('UPDATE lamps SET hits = 50 WHERE id = 5')
+  const hits = asking.query(hit('=')).then(
+    () => 'done',
+    (error: { code: string }) => error.code,
+  )
+  await heldUp(watching, asking)
+  await watching.query('SELECT pg_cancel_backend($1)', [
+    (asking as unknown as { processID: number }).processID,
+  ])
+  expect(await hits).toBe('57014')
+  await other.query('ROLLBACK')
+  const { rowCount } = await watching.query('SELECT * FROM lamps WHERE id <= 24 FOR UPDATE NOWAIT')
+  expect(rowCount).toBe(ROWS)
+})

@@ -1,0 +1,202 @@
+-- # tables
+CREATE TABLE acc (id int PRIMARY KEY, grp int, owner text, bal numeric(10, 2) DEFAULT 0, note text, at timestamptz) WITH (shard_key = 'id');
+
+CREATE TABLE ent (acc_id int, n int, grp int, amount numeric(10, 2), PRIMARY KEY (acc_id, n)) WITH (shard_key = 'acc_id', colocate_with = 'acc');
+
+CREATE TABLE oth (k int PRIMARY KEY, acc_id int, v int, label text) WITH (shard_key = 'k', colocate_with = 'none');
+
+CREATE TABLE cur (code text PRIMARY KEY, rate numeric) WITH (reference);
+
+CREATE TABLE loc (id int PRIMARY KEY, acc_id int, tag text, n int DEFAULT 0);
+
+INSERT INTO acc SELECT i, i % 7, 'o' || i % 5, i * 10, 'n' || i FROM generate_series(1, 60) i;
+
+INSERT INTO ent SELECT i, j, (i + j) % 7, i * j FROM generate_series(1, 60) i, generate_series(1, 3) j;
+
+INSERT INTO oth SELECT i, 61 - i, i % 11, 'l' || i % 4 FROM generate_series(1, 50) i;
+
+INSERT INTO cur VALUES ('eur', 1), ('usd', 1.1), ('o1', 2), ('o2', 3);
+
+INSERT INTO loc SELECT i, i * 2, 't' || i % 3 FROM generate_series(1, 30) i;
+
+-- # by subqueries off the key
+UPDATE acc SET note = 'sub' WHERE grp IN (SELECT v FROM oth WHERE label = 'l1');
+
+SELECT id, note FROM acc WHERE note = 'sub';
+
+UPDATE acc SET bal = bal + 1 WHERE EXISTS (SELECT FROM oth WHERE oth.acc_id = acc.id AND v > 5) RETURNING id, bal;
+
+DELETE FROM ent WHERE acc_id IN (SELECT acc_id FROM oth WHERE v = 3) RETURNING *;
+
+DELETE FROM acc WHERE id = (SELECT max(id) FROM acc) RETURNING id, owner;
+
+DELETE FROM acc WHERE id NOT IN (SELECT acc_id FROM oth) AND grp = 2;
+
+UPDATE acc SET bal = (SELECT sum(v) FROM oth WHERE oth.v = acc.grp) WHERE id < 20 AND grp IN (SELECT v FROM oth);
+
+UPDATE acc SET (note, bal) = (SELECT label, v FROM oth WHERE oth.acc_id = acc.id) WHERE id IN (SELECT acc_id FROM oth WHERE v < 4) RETURNING id, note, bal;
+
+SELECT * FROM acc;
+
+UPDATE acc SET note = 'none' WHERE grp IN (SELECT v FROM oth WHERE label = 'nobody') RETURNING id;
+
+DELETE FROM acc WHERE grp IN (SELECT v FROM oth WHERE label = 'nobody');
+
+UPDATE acc AS a SET note = 'top' WHERE (SELECT count(*) FROM acc b WHERE b.bal > a.bal) < 3 RETURNING a.*;
+
+UPDATE acc SET note = DEFAULT, bal = DEFAULT WHERE owner IN (SELECT 'o' || v FROM oth WHERE v = 3) RETURNING *;
+
+SELECT * FROM acc;
+
+-- # a choice of rows is made once
+UPDATE acc SET note = 'few' WHERE id IN (SELECT acc_id FROM oth ORDER BY v, k LIMIT 5) RETURNING id;
+
+DELETE FROM ent WHERE (acc_id, n) IN (SELECT acc_id, n FROM ent ORDER BY amount, acc_id, n LIMIT 3) RETURNING *;
+
+WITH some AS (SELECT k, v FROM oth WHERE v < 9) UPDATE acc SET bal = (SELECT sum(v) FROM some), note = (SELECT max(tag) FROM loc) WHERE id = (SELECT max(k) FROM some) RETURNING id, bal, note;
+
+WITH some AS (SELECT k, v FROM oth WHERE v < 9) DELETE FROM acc WHERE id = (SELECT min(k) FROM some) RETURNING (SELECT count(*) FROM some);
+
+-- # by joins off the key
+UPDATE acc SET note = o.label FROM oth o WHERE o.acc_id = acc.id AND o.v = 2 RETURNING acc.id, acc.note, o.k;
+
+UPDATE acc a SET bal = a.bal + o.v, note = o.label || c.code FROM oth o JOIN cur c ON c.rate < o.v WHERE o.acc_id = a.id AND c.code = 'usd' AND a.grp = 4 RETURNING a.id, a.bal, a.note, o.*, c.rate;
+
+DELETE FROM ent e USING oth o WHERE o.k = e.n AND o.v = e.grp RETURNING e.*, o.label;
+
+DELETE FROM ent USING oth WHERE oth.acc_id = ent.acc_id AND oth.label = 'l2';
+
+SELECT * FROM ent;
+
+UPDATE oth SET v = s.total FROM (SELECT grp, count(*) AS total FROM acc GROUP BY grp) s WHERE s.grp = oth.v RETURNING oth.k, oth.v, s.grp;
+
+WITH big AS (SELECT grp, max(bal) AS most FROM acc GROUP BY grp) UPDATE acc SET note = 'most' FROM big WHERE big.grp = acc.grp AND acc.bal = big.most RETURNING acc.id, acc.note, big.most;
+
+WITH gone AS MATERIALIZED (SELECT acc_id FROM oth WHERE v < 3) DELETE FROM acc WHERE id IN (TABLE gone) RETURNING id;
+
+SELECT * FROM acc;
+
+SELECT * FROM oth;
+
+-- # with local and temporary tables
+UPDATE acc SET note = l.tag FROM loc l WHERE l.acc_id = acc.id AND l.tag = 't1' RETURNING acc.id, acc.note, l.id;
+
+DELETE FROM ent WHERE acc_id IN (SELECT acc_id FROM loc WHERE tag = 't2');
+
+UPDATE loc SET tag = a.note, n = loc.n + 1 FROM acc a WHERE a.id = loc.acc_id RETURNING loc.*, a.grp;
+
+DELETE FROM loc WHERE id IN (SELECT grp FROM acc) RETURNING id;
+
+UPDATE loc SET n = (SELECT count(*) FROM ent WHERE ent.acc_id = loc.acc_id) WHERE acc_id > 10;
+
+SELECT * FROM loc;
+
+CREATE TEMP TABLE tmp AS SELECT i AS id, 'x' AS what FROM generate_series(1, 10) i;
+
+UPDATE tmp SET what = acc.note FROM acc WHERE acc.id = tmp.id RETURNING *;
+
+DELETE FROM tmp WHERE id NOT IN (SELECT id FROM acc) RETURNING id;
+
+-- # parameters and times
+-- params: l1 | 5
+UPDATE acc SET note = $1 WHERE grp IN (SELECT v FROM oth WHERE label = $1) AND id > $2;
+
+-- params: 3 | zz
+UPDATE acc SET note = $2 WHERE grp IN (SELECT v FROM oth WHERE v = $1) RETURNING id, note;
+
+-- params: 7::int8 | yy
+DELETE FROM acc WHERE id IN (SELECT k FROM oth WHERE v = $1) AND owner <> $2 RETURNING *;
+
+UPDATE acc SET at = now() WHERE id IN (SELECT k FROM oth);
+
+SELECT count(DISTINCT at), count(at) FROM acc;
+
+UPDATE acc SET at = NULL;
+
+-- # in transactions, with what they wrote
+BEGIN;
+
+INSERT INTO oth VALUES (1000, 1, 5, 'new'), (1001, 2, 5, 'new');
+
+UPDATE acc SET note = 'new' WHERE id IN (SELECT acc_id FROM oth WHERE label = 'new') RETURNING id;
+
+UPDATE acc SET note = note || '!' WHERE id IN (SELECT acc_id FROM oth WHERE label = 'new') RETURNING id, note;
+
+DELETE FROM acc WHERE note = 'new!' AND id IN (SELECT acc_id FROM oth);
+
+SELECT count(*) FROM acc;
+
+ROLLBACK;
+
+SELECT count(*) FROM acc;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+UPDATE acc SET note = 'rr' WHERE id IN (SELECT acc_id FROM oth WHERE v = 5);
+
+DELETE FROM ent WHERE acc_id IN (SELECT id FROM acc WHERE note = 'rr') RETURNING acc_id, n;
+
+COMMIT;
+
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+
+UPDATE acc SET note = 'ser' WHERE id IN (SELECT acc_id FROM oth WHERE v = 4) RETURNING id;
+
+COMMIT;
+
+SELECT * FROM acc;
+
+-- # triggers, keys and partitions
+CREATE TABLE aud (id int, acc_id int, was text, PRIMARY KEY (acc_id, id)) WITH (shard_key = 'acc_id', colocate_with = 'acc');
+
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := upper(NEW.note); RETURN NEW; END $$;
+
+CREATE TRIGGER noted BEFORE UPDATE ON acc FOR EACH ROW EXECUTE FUNCTION noted();
+
+UPDATE acc SET note = 'lower' WHERE id IN (SELECT acc_id FROM oth WHERE v = 6) RETURNING id, note;
+
+CREATE TABLE child (acc_id int REFERENCES acc ON DELETE CASCADE, n int, PRIMARY KEY (acc_id, n)) WITH (shard_key = 'acc_id', colocate_with = 'acc');
+
+INSERT INTO child SELECT id, 1 FROM acc;
+
+DELETE FROM acc WHERE id IN (SELECT acc_id FROM oth WHERE v = 8);
+
+SELECT * FROM child;
+
+CREATE TABLE parted (id int, y int, v int, PRIMARY KEY (id, y)) PARTITION BY RANGE (y);
+
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
+
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
+
+INSERT INTO parted SELECT i, j, 0 FROM generate_series(1, 20) i, generate_series(8, 12) j;
+
+UPDATE parted SET v = 1 WHERE id + y IN (SELECT k FROM oth WHERE label = 'l1') RETURNING *;
+
+DELETE FROM parted WHERE y IN (SELECT v + 4 FROM oth WHERE v = 6) AND id < 5 RETURNING *;
+
+SELECT * FROM parted;
+
+-- # what fails leaves all as it was
+UPDATE acc SET bal = 1 / (o.v - o.v) FROM oth o WHERE o.acc_id = acc.id;
+
+UPDATE acc SET nothing = 1 WHERE id IN (SELECT acc_id FROM oth);
+
+DELETE FROM acc WHERE id IN (SELECT acc_id FROM nowhere);
+
+UPDATE acc SET bal = (SELECT v FROM oth WHERE v < 3) WHERE id IN (SELECT acc_id FROM oth);
+
+SELECT * FROM acc;
+
+-- # what has no exact meaning this way
+-- refused
+UPDATE acc SET id = o.k FROM oth o WHERE o.acc_id = acc.id;
+
+-- refused
+DELETE FROM acc WHERE random() < 0.5 AND id IN (SELECT acc_id FROM oth);
+
+-- refused
+UPDATE acc SET note = oth.label FROM oth WHERE oth.ctid = acc.ctid;
+
+-- refused
+UPDATE cur SET rate = 5 WHERE code IN (SELECT label FROM oth);
