@@ -58,8 +58,8 @@ export interface GatherPlan {
  */
 export interface ModifyPlan {
   /**
-   * Runs where such rows are: the client's statement, with gathered rows in the place of all but its target. Parameters: those
-   * of the client's, the columns of the first inputs, and the places as arrays of oid and tid.
+   * Runs where such rows are: the client's statement, with gathered rows in the place of all but its target. Parameters:
+   * those of the client's, the columns of the first inputs, and the places as arrays of oid and tid.
    */
   readonly write: string
   readonly writeParams: readonly number[]

@@ -42,9 +42,9 @@ import {
 
 /**
  * UPDATE and DELETE whose rows no shard can find by itself: by subqueries or joins that are not on the shard key, or with
- * local tables. All that it reads is gathered, its target's rows with their places; the query of its rows is run over that and
- * tells their places; where they are, the statement itself is run on those rows, with gathered rows in the place of other
- * tables. Undefined: it has no exact meaning this way, or is not known well enough.
+ * local tables. All that it reads is gathered, its target's rows with their places; the query of its rows is run over that
+ * and tells their places; where they are, the statement itself is run on those rows, with gathered rows in the place of
+ * other tables. Undefined: it has no exact meaning this way, or is not known well enough.
  */
 export function planModifyGathered(
   a: Analysis,
