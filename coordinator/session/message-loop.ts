@@ -79,7 +79,7 @@ export class MessageLoop {
         // A client that does not take its answers gets no more of them.
         this.valve.pause()
         this.busy = true
-        this.session.out.onceDrained(() => this.idle())
+        this.session.out.onceDrained(() => this.goOn())
         return
       }
       if (!reader.next()) break
@@ -110,11 +110,17 @@ export class MessageLoop {
       this.session.out.flush()
       if (doomed.length > 0) return void abortShards(this.session, doomed).then(() => this.idle())
     }
-    this.busy = false
     if (!this.batch.isEmpty) this.batch.clear()
     if (this.messages.areKept && !this.slow.batches.keepsMessage) this.messages.dealtWith()
     this.copy.end()
     this.session.notifications.release()
+    this.goOn()
+  }
+
+  /** Where output was waited for, what was gathered stays: no message has been handled. */
+  private goOn(): void {
+    if (this.session.closed) return
+    this.busy = false
     try {
       this.pump()
     } catch (error) {
@@ -146,7 +152,7 @@ export class MessageLoop {
       case MSG.query:
         if (this.session.prepared.size > 0) this.session.prepared.delete('')
         if (this.batch.isEmpty) return this.query(buffer, start, end)
-        return this.runBatch(false, buffer.subarray(start, end))
+        return this.runBatch(false, () => this.runQuery(buffer.subarray(start, end)))
       case MSG.parse:
       case MSG.bind:
       case MSG.describe:
@@ -166,8 +172,11 @@ export class MessageLoop {
         // Left over from a COPY that failed; Postgres ignores them too.
         return
       case MSG.functionCall:
-        this.session.out.push(errorResponse(FUNCTION_CALL.fields))
-        return this.session.out.ready(this.session.statusByte())
+        if (this.batch.isEmpty) return this.functionCall()
+        return this.runBatch(false, () => {
+          this.functionCall()
+          this.idle()
+        })
       default:
         throw weftError('protocol_violation', { what: `invalid frontend message type ${type}` })
     }
@@ -234,12 +243,17 @@ export class MessageLoop {
     this.runBatch(true)
   }
 
-  /** Runs what was gathered; `synced`: a Sync ended it. A Query may have come in place of the Sync. */
-  private runBatch(synced: boolean, query?: Buffer): void {
+  private functionCall(): void {
+    this.session.out.push(errorResponse(FUNCTION_CALL.fields))
+    this.session.out.ready(this.session.statusByte())
+  }
+
+  /** Runs what was gathered; `synced`: a Sync ended it. `next`: what came in place of the Sync. */
+  private runBatch(synced: boolean, next?: () => void): void {
     this.busy = true
     void this.slow.batch(this.batch, synced).then((end) => {
       if (!end.ok && !end.synced) this.skipToSync = true
-      if (query !== undefined && end.ok && !this.session.closed) this.runQuery(query)
+      if (next !== undefined && end.ok && !this.session.closed) next()
       else this.idle()
     })
   }
