@@ -17,6 +17,7 @@ import { planned } from './planned.ts'
 import { PortalRunner } from './portal-runner.ts'
 import { type Portal, Prepared } from './prepared.ts'
 import type { SlowPath } from './slow-path.ts'
+import { ToldStatements } from './told-statements.ts'
 
 export interface BatchEnd {
   /** False: an error was said, and the rest was skipped. */
@@ -33,6 +34,7 @@ export class BatchRunner {
   private readonly session: ClientSession
   private readonly slow: SlowPath
   readonly portals: PortalRunner
+  private readonly told = new ToldStatements()
   /** Bound, and not executed yet: its answer may wait for that. */
   private lastBound: Portal | undefined
 
@@ -49,6 +51,8 @@ export class BatchRunner {
   async run(batch: Batch, synced: boolean): Promise<BatchEnd> {
     const { session, slow } = this
     this.lastBound = undefined
+    // Only within a transaction, whose locks keep what was described as it is.
+    if (session.tx.kind !== 'implicit') this.told.clear()
     session.state.copyOpened = false
     const ops = batch.ops.slice()
     batch.clear()
@@ -135,8 +139,11 @@ export class BatchRunner {
     if (message.name === '') session.prepared.delete('')
     if (session.prepared.size >= PREPARED_MAX) throw weftError('too_many_prepared', { max: PREPARED_MAX })
     if (this.isAborted) this.mayParseInFailed(statement)
-    planned(this.session, statement, await this.slow.scope())
+    const scope = await this.slow.scope()
+    planned(this.session, statement, scope)
+    this.told.describe(statement, scope, session.node.schema.epoch)
     await describeStatement(session, this.slow, statement)
+    this.told.keep(statement)
     if (session.prepared.has(message.name)) {
       throw new PgError({ code: '42P05', message: `prepared statement "${message.name}" already exists` })
     }
@@ -212,6 +219,9 @@ export class BatchRunner {
   private execute(name: string, maxRows: number, alone: boolean): Promise<void> {
     const portal = this.session.portals.get(name)
     if (portal !== undefined) this.refuseInFailed(portal.statement)
+    const plan = portal?.statement.planUnder(this.session.scope(), this.session.planner)
+    if (plan === undefined) this.told.clear()
+    else this.told.runs(plan)
     if (portal === this.lastBound) this.lastBound = undefined
     return this.portals.execute(name, maxRows, alone)
   }

@@ -27,6 +27,28 @@ const cP = (name = ''): Buffer => close('P', name)
 const all = (sql: string, params: readonly (string | null)[] = []): Buffer[] => [p(sql), b(params), dP(), e()]
 
 const orders: Readonly<Record<string, readonly Step[]>> = {
+  'a text again and again before one Sync': [
+    [
+      ...all('SELECT $1::int AS n', ['1']),
+      ...all('SELECT $1::int AS n', ['2']),
+      p('SELECT $1::int AS n'),
+      dS(),
+      SYNC,
+    ],
+    [
+      ...all('CREATE TABLE again (a int)'),
+      ...all('INSERT INTO again VALUES ($1)', ['1']),
+      ...all('INSERT INTO again VALUES ($1)', ['2']),
+      ...all('SELECT * FROM again ORDER BY a'),
+      ...all('ALTER TABLE again ADD COLUMN b text'),
+      ...all('SELECT * FROM again ORDER BY a'),
+      FLUSH,
+      until('CommandComplete', 6),
+    ],
+    [...all('SELECT * FROM again ORDER BY a'), FLUSH, until('CommandComplete')],
+    [...all('DROP TABLE again'), ...all('SELECT * FROM again ORDER BY a'), SYNC],
+    [...all('SELECT * FROM again ORDER BY a'), SYNC],
+  ],
   'one statement': [
     [...all('SELECT 1 AS x'), SYNC],
     [...all('SELECT $1::int + 1', ['41']), SYNC],
