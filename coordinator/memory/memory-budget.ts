@@ -3,8 +3,8 @@
  * that wait. Whoever keeps something says so before; over a limit the client is refused with 53200, and everybody else
  * goes on.
  */
-import { totalmem } from 'node:os'
 import { getHeapStatistics } from 'node:v8'
+import { memoryOfMachine } from '../../cluster/machine-memory.ts'
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 
@@ -39,12 +39,6 @@ function heapMax(): number {
 
 export function memoryLimitsOf(nodeBytes: number): MemoryLimits {
   return { nodeBytes, sessionBytes: Math.max(Math.floor(nodeBytes / SESSION_SHARE), SESSION_BYTES_LEAST) }
-}
-
-function memoryOfMachine(): number {
-  // Without a limit it says 0, or more than there can be.
-  const constrained = process.constrainedMemory() ?? 0
-  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
 }
 
 export class MemoryBudget {

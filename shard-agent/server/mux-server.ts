@@ -12,6 +12,7 @@ import {
   muxDefaults,
 } from '../../protocol/transport/limits.ts'
 import { socketErrorText } from '../../protocol/transport/socket-error.ts'
+import { PayloadBudget } from './payload-budget.ts'
 import { ServerLink } from './server-link.ts'
 
 export interface MuxServerOptions {
@@ -26,6 +27,8 @@ export interface MuxServerOptions {
   readonly clock: MuxClock
   readonly log: MuxLog
   readonly limits?: Partial<MuxLimits>
+  /** Of statements under way, all coordinators' together. Absent: a share of the machine's memory. */
+  readonly payloadBytesMax?: number
 }
 
 const CLOSE_GRACE_MS = 500
@@ -35,12 +38,14 @@ export class MuxServer {
   private readonly limits: MuxLimits
   private readonly server: Server
   private readonly links = new Set<ServerLink>()
+  private readonly payloads: PayloadBudget
   /** Sockets, those too that are no link yet. */
   private readonly sockets = new Set<Socket>()
 
   constructor(options: MuxServerOptions) {
     this.options = options
     this.limits = { ...muxDefaults, ...options.limits }
+    this.payloads = new PayloadBudget(options.payloadBytesMax)
     this.server = this.createServer()
     this.server.maxConnections = this.limits.connectionsMax
     this.server.on('connection', (socket: Socket) => {
@@ -61,6 +66,11 @@ export class MuxServer {
         resolve()
       })
     })
+  }
+
+  /** Bytes of statements under way. */
+  get payloadBytes(): number {
+    return this.payloads.used
   }
 
   get port(): number {
@@ -102,6 +112,7 @@ export class MuxServer {
     const link = new ServerLink(socket, {
       ...{ cluster, shard, connect, clock, log },
       limits: this.limits,
+      payloads: this.payloads,
       greeted: () => this.retireOlder(link),
       closed: () => this.links.delete(link),
     })

@@ -23,6 +23,7 @@ import type { FrameBody } from '../../protocol/mux/values.ts'
 import type { MuxClock, MuxLimits, MuxLog } from '../../protocol/transport/limits.ts'
 import { type ConnectionOwner, MuxConnection } from '../../protocol/transport/mux-connection.ts'
 import { asPgError } from './as-pg-error.ts'
+import type { PayloadBudget } from './payload-budget.ts'
 import { ServerSession, type SessionsHost } from './server-session.ts'
 
 /** How often backends that are held and idle are looked at: no more of them than the pool has connections. */
@@ -35,6 +36,7 @@ export interface ServerLinkOptions {
   readonly clock: MuxClock
   readonly log: MuxLog
   readonly limits: MuxLimits
+  readonly payloads: PayloadBudget
   /** It has said who it is; its link to the agent is not made yet. */
   greeted(): void
   closed(): void
@@ -69,6 +71,10 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
 
   private tellReleased(): void {
     for (const session of this.holding) session.tellIfReleased()
+  }
+
+  get payloads(): PayloadBudget {
+    return this.options.payloads
   }
 
   close(error: PgError): void {
@@ -114,6 +120,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
     else if (error?.cause === undefined) log.warn(fields, 'mux: coordinator lost')
     else log.error({ ...fields, err: error.cause }, 'mux: coordinator dropped because of a bug')
     clearInterval(this.releaseTimer)
+    for (const session of this.sessions.values()) session.gone()
     this.sessions.clear()
     this.unread.clear()
     this.holding.clear()

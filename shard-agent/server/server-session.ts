@@ -17,12 +17,14 @@ import {
 import type { FrameBody } from '../../protocol/mux/values.ts'
 import type { MuxConnection } from '../../protocol/transport/mux-connection.ts'
 import { asPgError } from './as-pg-error.ts'
+import type { PayloadBudget } from './payload-budget.ts'
 
 export interface SessionsHost {
   /** Those whose backends are not read because the connection to the coordinator is slow. */
   readonly unread: Set<ServerSession>
   /** Those of which the coordinator believes that they hold a backend. */
   readonly holding: Set<ServerSession>
+  readonly payloads: PayloadBudget
   /** The coordinator hears of what was applied before it hears of replies that may show it. */
   tellApplied(): void
 }
@@ -42,6 +44,8 @@ export class ServerSession implements ReplySink {
   /** COPY bytes taken and not yet given back as credit. */
   private owedBytes = 0
   private waitsForDrain = false
+  /** Of the exec that runs. */
+  private payloadBytes = 0
 
   constructor(id: number, connection: MuxConnection, host: SessionsHost) {
     this.id = id
@@ -56,7 +60,21 @@ export class ServerSession implements ReplySink {
     this.isRunning = true
     this.owedBytes = 0
     this.waitsForDrain = false
+    const taken = this.host.payloads.take(request.payload.length)
+    if (typeof taken !== 'number') return this.failed(taken, false)
+    this.payloadBytes = taken
     this.agent.exec(request)
+  }
+
+  private ran(): void {
+    this.isRunning = false
+    this.gone()
+  }
+
+  /** Nothing of it is kept any more. */
+  gone(): void {
+    this.host.payloads.give(this.payloadBytes)
+    this.payloadBytes = 0
   }
 
   copyData(bytes: Buffer): void {
@@ -79,6 +97,7 @@ export class ServerSession implements ReplySink {
         return this.agent.giveBack()
       case KIND.close:
         this.isClosed = true
+        this.gone()
         return this.agent.close()
       default:
         this.request(kind, body)
@@ -145,10 +164,10 @@ export class ServerSession implements ReplySink {
   // From the agent
 
   data(chunk: Buffer, ready: number): void {
+    if (ready !== 0) this.ran()
     if (this.isSilent) return
     const { connection } = this
     if (ready !== 0) {
-      this.isRunning = false
       this.host.tellApplied()
       writeDataEnd(connection.writer(), this.id, ready, this.holds, chunk)
       return
@@ -161,7 +180,7 @@ export class ServerSession implements ReplySink {
   }
 
   failed(error: PgError, sent: boolean): void {
-    this.isRunning = false
+    this.ran()
     if (!this.isSilent) writeFailed(this.connection.writer(), this.id, error, sent, this.holds)
   }
 

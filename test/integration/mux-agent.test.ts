@@ -35,7 +35,11 @@ describe('a real agent over TCP', () => {
     await query(server.url, 'CREATE UNLOGGED TABLE big (t text)')
     const txnLog = new MemoryTxnLog(store, 'agent')
     agent = await startTestAgent(server, { pool: { size: 12 }, txnLog, clock: agentClock })
-    world = await MuxWorld.start({ connect: (id) => agent.connect(id), clock: agentClock })
+    world = await MuxWorld.start({
+      connect: (id) => agent.connect(id),
+      clock: agentClock,
+      payloadBytesMax: 10 * MEGABYTE,
+    })
   })
   beforeEach(async () => {
     link = await world.linkUp()
@@ -205,6 +209,42 @@ describe('a real agent over TCP', () => {
     expect((await Promise.all(done)).map(({ ready }) => ready)).toEqual(['I', 'I', 'I'])
     expect(bytes).toBeGreaterThan(3 * BIG_BYTES)
     world.proxy.unstallDown()
+  })
+
+  test('statements larger than the agent may keep: 53200, the others go on, and it is given back', async () => {
+    const [locks, waits, large] = [open(), open(), open()]
+    const text = (bytes: number) => `'${'x'.repeat(bytes)}'`
+    expect(await large.query(`SELECT ${text(11 * MEGABYTE)}`, now())).toMatchObject({
+      sent: false,
+      error: { code: '53200' },
+    })
+    expect(await large.value(`SELECT length(${text(9 * MEGABYTE)})`, now())).toBe(`${9 * MEGABYTE}`)
+    expect(world.server.payloadBytes).toBe(0)
+    await locks.query('SELECT pg_advisory_lock(29)', { ...now(), begin: ['BEGIN'] })
+    const waiting = waits.value(`SELECT length(${text(6 * MEGABYTE)}) FROM pg_advisory_xact_lock(29)`, now())
+    await expect.poll(() => activity(`wait_event = 'advisory'`)).toHaveLength(1)
+    const refused = await large.query(`SELECT ${text(6 * MEGABYTE)}`, now())
+    expect(refused).toMatchObject({ sent: false, error: { code: '53200' } })
+    expect(await large.value(`SELECT length(${text(3 * MEGABYTE)})`, now())).toBe(`${3 * MEGABYTE}`)
+    await locks.query('SELECT pg_advisory_unlock(29)', now())
+    await locks.query('ROLLBACK', { ...now(), access: 'commit' })
+    expect(await waiting).toBe(`${6 * MEGABYTE}`)
+    expect(world.server.payloadBytes).toBe(0)
+  })
+
+  test('statements larger than the agent may keep: given back with a connection that is lost', async () => {
+    const locks = open()
+    await locks.query('SELECT pg_advisory_lock(29)', { ...now(), begin: ['BEGIN'] })
+    const other = await world.linkUp({ coordinatorId: 'c2' })
+    const text = 'x'.repeat(6 * MEGABYTE)
+    const waiting = open(other).query(`SELECT '${text}' FROM pg_advisory_xact_lock(29)`, now())
+    await expect.poll(() => activity(`wait_event = 'advisory'`)).toHaveLength(1)
+    expect(world.server.payloadBytes).toBeGreaterThan(6 * MEGABYTE)
+    await other.close()
+    expect((await waiting).error).toBeDefined()
+    await expect.poll(() => world.server.payloadBytes).toBe(0)
+    await locks.query('SELECT pg_advisory_unlock(29)', now())
+    await locks.query('ROLLBACK', { ...now(), access: 'commit' })
   })
 
   test('a fence over the link: a session of the transaction itself is exempt', async () => {
