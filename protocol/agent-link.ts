@@ -24,6 +24,8 @@ export interface Settings {
   readonly codePath?: string | undefined
   /** What runs under them may leave in a backend what nothing takes away: nobody gets it after its session. */
   readonly spoils?: boolean | undefined
+  /** Backslashes escape in plain quotes (`standard_conforming_strings` is off): no text with such a string is to be sent. */
+  readonly escapes?: boolean
   /** Absent: it is about no custom settings. */
   readonly custom?: CustomNames | undefined
 }

@@ -17,7 +17,7 @@ const HARMLESS =
  * plans that were made under another search_path.
  */
 const SETTINGS_OF_ITS_OWN = `(SELECT string_agg(
-    CASE WHEN own LIKE 'search\\_path=%' THEN '${OWN_PATH}'
+    CASE WHEN own LIKE E'search\\\\_path=%' THEN '${OWN_PATH}'
     ELSE format('set_config(%L)', split_part(own, '=', 1)) END, ' ')
   FROM unnest(p.proconfig) AS own)`
 
@@ -45,7 +45,7 @@ WHERE p.pronamespace <> 'pg_catalog'::regnamespace`
 
 /** Relations of users only: \`c\`. */
 const OF_USERS = `JOIN pg_namespace n ON n.oid = c.relnamespace
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'weft') AND n.nspname NOT LIKE 'pg\\_temp%'`
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'weft') AND n.nspname NOT LIKE E'pg\\\\_temp%'`
 
 const TRIGGER_TEXT = `concat_ws(' ', p.proname, replace(pg_get_triggerdef(t.oid), 'EXECUTE FUNCTION', ''))`
 
@@ -62,7 +62,7 @@ SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), 'pg_get_
 FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid ${OF_USERS}
 WHERE NOT (${DRAWN} AND coalesce(
   ${locked.unless(locked.of('c.oid'), 'pg_get_expr(d.adbin, d.adrelid)')}
-    ~ '^nextval\\(''([^'']|'''')*''::regclass\\)$', false))
+    ~ E'^nextval\\\\(''([^'']|'''')*''::regclass\\\\)$', false))
 UNION ALL
 SELECT kind, c.relname, 'query', concat(t.typname, ' ', elem.typname)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ${OF_USERS}

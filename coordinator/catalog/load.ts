@@ -5,6 +5,7 @@ import { ALIKE } from '../../sql/analyze/functions.ts'
 import type { Catalog, Column, KeyType, Relation, RelationKind } from '../../sql/catalog.ts'
 import type { CodePiece } from '../../sql/code/code-graph.ts'
 import { endsOfProcedures, type Procedure } from '../../sql/ends-transaction.ts'
+import { backslashesSpelt } from '../../sql/lex/backslashes.ts'
 import { makeCatalog } from './catalog-value.ts'
 import { codeSql } from './code-queries.ts'
 import { LockedRelations, lockedRelationsSql } from './locked-relations.ts'
@@ -178,12 +179,12 @@ function toColumn(row: Row): NumberedColumn {
     const quoted = `'${sequence!.replaceAll("'", "''")}'`
     return {
       ...base,
-      default: `nextval(${quoted}::regclass)`,
+      default: backslashesSpelt(`nextval(${quoted}::regclass)`),
       identity: identity === 'a' ? 'always' : 'by default',
     }
   }
   if (expression === null || expression === undefined || isGenerated) return base
-  return { ...base, default: expression }
+  return { ...base, default: backslashesSpelt(expression) }
 }
 
 function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): Relation {

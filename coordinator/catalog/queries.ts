@@ -31,7 +31,7 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-  AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'`
+  AND n.nspname NOT LIKE E'pg\\\\_temp\\\\_%' AND n.nspname NOT LIKE E'pg\\\\_toast\\\\_temp\\\\_%'`
 
 /** The column's own, or that of its type, which is a domain then. */
 const DEFAULT_TEXT =
@@ -45,7 +45,7 @@ const DEFAULT_TEXT =
 export const columnsSql = (locked: LockedRelations): string => `
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypid, a.attnotnull,
        ${locked.unless(locked.of('c.oid'), DEFAULT_TEXT)},
-       coalesce(${locked.unless(locked.of('c.oid'), DEFAULT_TEXT)} ~* '\\mnextval\\M', false) OR EXISTS (
+       coalesce(${locked.unless(locked.of('c.oid'), DEFAULT_TEXT)} ~* E'\\\\mnextval\\\\M', false) OR EXISTS (
          SELECT FROM pg_depend dep JOIN pg_class s ON s.oid = dep.refobjid AND s.relkind = 'S'
          WHERE dep.classid = 'pg_attrdef'::regclass AND dep.objid = d.oid
            AND dep.refclassid = 'pg_class'::regclass),

@@ -1,5 +1,6 @@
 import { PgError } from '../../errors/pg-error.ts'
 import { commandComplete, dataRow } from '../../protocol/wire/backend-messages.ts'
+import { backslashesSpelt } from '../../sql/lex/backslashes.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
 import type { ExecContext, Execution } from './context.ts'
 import { quoteName } from './quote.ts'
@@ -28,7 +29,8 @@ export function notificationOf(exec: Execution): Notification | undefined {
   if (plan.tag === 'NOTIFY') {
     const payload = /,\s*'((?:[^']|'')*)'\s*;?\s*$/.exec(text)?.[1] ?? ''
     check('channel', payload.replaceAll("''", "'"))
-    return { sql: text, column: undefined }
+    // It is sent later: the session may read strings otherwise by then.
+    return { sql: backslashesSpelt(text), column: undefined }
   }
   if (plan.tag !== 'SELECT' || !/pg_notify/i.test(text)) return undefined
   const call = CALL.exec(text)

@@ -11,6 +11,7 @@ import { STATUS } from '../../protocol/wire/frames.ts'
 import { FIRST_USER_OID } from '../../sql/catalog.ts'
 import type { Causal } from './causal.ts'
 import type { CutWait } from './cut-wait.ts'
+import { hasPlainBackslash, PLAIN_BACKSLASH } from './plain-backslashes.ts'
 import type { LineNumbers } from './row-types.ts'
 import { CANCELED, withoutCancel } from './victim.ts'
 
@@ -111,6 +112,8 @@ export class ShardLine implements ReplySink {
     const tells = (looks || request.access === 'commit') && request.cut === undefined
     request.seen = tells ? owner.causal.before(this.shard) : undefined
     if (request.seen !== undefined) request.ownUnseen = owner.causal.ownUnseen
+    if (request.settings.escapes === true && hasPlainBackslash(request.payload))
+      return this.failed(PLAIN_BACKSLASH, false)
     this.session.exec(request as ExecRequest)
   }
 

@@ -37,6 +37,8 @@ export class BatchRunner {
   private readonly told = new ToldStatements()
   /** Bound, and not executed yet: its answer may wait for that. */
   private lastBound: Portal | undefined
+  /** Whose text what goes wrong now is of. */
+  private current: Prepared | undefined
 
   constructor(session: ClientSession, slow: SlowPath) {
     this.session = session
@@ -69,7 +71,7 @@ export class BatchRunner {
       session.out.releaseHeld()
       return { ok: true, synced }
     } catch (error) {
-      await slow.recover(error)
+      await slow.recover(error, this.current?.read)
       return { ok: false, synced: synced && !session.state.copyOpened }
     } finally {
       if (synced && session.tx.kind === 'none') session.portals.clear()
@@ -84,6 +86,7 @@ export class BatchRunner {
   private async bindLast(alone: boolean): Promise<void> {
     const portal = this.lastBound
     this.lastBound = undefined
+    this.current = portal?.statement
     if (portal !== undefined) await this.portals.bindNow(portal, alone)
     this.session.out.releaseOwed()
   }
@@ -93,6 +96,7 @@ export class BatchRunner {
     times.message()
     out.releaseHeld()
     if (!this.isOfLastBound(op)) await this.bindLast(false)
+    this.current = undefined
     switch (op.kind) {
       case 'malformed':
         throw op.error
@@ -123,6 +127,7 @@ export class BatchRunner {
 
   private statement(name: string): Prepared {
     const found = this.session.prepared.get(name)
+    this.current = found
     if (found !== undefined) return found
     const what = name === '' ? 'unnamed prepared statement' : `prepared statement "${name}"`
     throw new PgError({ code: '26000', message: `${what} does not exist` })
@@ -134,8 +139,11 @@ export class BatchRunner {
     refuseTooLong(bytes)
     const turn = session.planner.turns.turn(bytes)
     if (turn !== undefined) await turn
-    const sql = Buffer.from(message.buffer.subarray(message.sqlStart, message.sqlEnd))
-    const statement = new Prepared(message.name, sql, message.paramTypes)
+    const written = Buffer.from(message.buffer.subarray(message.sqlStart, message.sqlEnd))
+    const read = session.strings.read(written)
+    const statement = new Prepared(message.name, read?.sql ?? written, message.paramTypes)
+    if (read !== undefined) statement.wasRead(read, written.toString('utf8'))
+    this.current = statement
     if (message.name === '') session.prepared.delete('')
     if (session.prepared.size >= PREPARED_MAX) throw weftError('too_many_prepared', { max: PREPARED_MAX })
     if (this.isAborted) this.mayParseInFailed(statement)
@@ -212,12 +220,14 @@ export class BatchRunner {
 
   private describePortal(name: string): Promise<void> {
     const portal = this.session.portals.get(name)
+    this.current = portal?.statement
     if (portal !== undefined && this.isAborted) this.mayDescribeInFailed(portal.statement)
     return this.portals.describe(name)
   }
 
   private execute(name: string, maxRows: number, alone: boolean): Promise<void> {
     const portal = this.session.portals.get(name)
+    this.current = portal?.statement
     if (portal !== undefined) this.refuseInFailed(portal.statement)
     const plan = portal?.statement.planUnder(this.session.scope(), this.session.planner)
     if (plan === undefined) this.told.clear()

@@ -32,6 +32,7 @@ import { ShardLines } from './shard-lines.ts'
 import { SlowPath } from './slow-path.ts'
 import { runPrepared } from './sql-prepared.ts'
 import { runTimed } from './timed-statement.ts'
+import { WrittenStrings } from './written-strings.ts'
 
 /** One client: who it is, what it has, and what executors ask of it. `MessageLoop` takes its messages. */
 export class ClientSession implements ExecContext, WatchedSession {
@@ -51,6 +52,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly prepared: PreparedStatements
   readonly portals: Portals
   readonly text: SessionText
+  readonly strings: WrittenStrings
   closed = false
   planVersion = 0
   writes = 0
@@ -79,6 +81,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.causal = new Causal(this.tx, this.node.commits, this.settings)
     this.out = new ClientOutput(options.socket)
     this.text = new SessionText(this.out, this.prepared, this.node.encodings)
+    this.strings = new WrittenStrings(this.settings, this.out, (sql) => this.planner.parse(sql))
     this.notifications = new Notifications(this.out, this.tx, this.memory.account('notifications'))
     this.lines = new ShardLines(options.node.shardCount, (shard) => this.openLine(shard))
     this.portals = new Portals(this.memory.account('portals'))

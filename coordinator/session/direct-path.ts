@@ -123,8 +123,8 @@ export class DirectPath implements ReplyConsumer {
 
   /** Whether the session's state allows statements to skip the slow path at all. */
   mayGo(): boolean {
-    const { tx, out, node } = this.session
-    if (out.parameters.isDue || out.text !== undefined) return false
+    const { tx, out, node, strings } = this.session
+    if (out.parameters.isDue || out.text !== undefined || strings.areEscaped) return false
     if (tx.kind === 'none') return true
     if (tx.kind !== 'explicit' || tx.failed || tx.catalogDirty) return false
     if (tx.setReported) return false

@@ -47,10 +47,10 @@ abstract class KeptMap<V> extends Map<string, V> {
 }
 
 export class PreparedStatements extends KeptMap<Prepared> {
-  protected costOf(name: string, { sql }: Prepared): number {
+  protected costOf(name: string, { bytes }: Prepared): number {
     // There is one unnamed statement at a time; a short one is nothing beside the session itself.
-    if (name === '' && sql.length <= LONG_TEXT_BYTES) return 0
-    return STATEMENT_BYTES + STATEMENT_FACTOR * sql.length
+    if (name === '' && bytes <= LONG_TEXT_BYTES) return 0
+    return STATEMENT_BYTES + STATEMENT_FACTOR * bytes
   }
 }
 

@@ -17,7 +17,7 @@ export interface Seen {
 
 const KEEPS = `EXISTS (SELECT FROM pg_catalog.pg_listening_channels())
   OR EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)
-  OR EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE name NOT LIKE 'weft\\_%')
+  OR EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE name NOT LIKE E'weft\\\\_%')
   OR EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()
     AND NOT (classid = ${CONNECTION_MARK.classid} AND objid = ${CONNECTION_MARK.objid} AND objsubid = 2))
   OR EXISTS (SELECT FROM pg_catalog.pg_depend

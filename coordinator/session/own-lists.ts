@@ -25,7 +25,7 @@ function preparedRow(statement: Prepared): Row {
   const custom = paramTypes.length === 0 ? 0 : Math.min(uses, CUSTOM_PLANS)
   return {
     name,
-    statement: statement.source ?? statement.text,
+    statement: statement.shown,
     prepare_time: new Date(madeAt).toISOString(),
     parameter_types: paramTypes,
     result_types: columns?.map(({ typeOid }) => typeOid) ?? null,

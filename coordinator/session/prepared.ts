@@ -6,6 +6,7 @@ import { lexStatement } from '../../sql/lex/scan.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import type { OpenPortal } from '../execute/open-portal.ts'
 import type { Planner, PlanScope } from '../execute/planner.ts'
+import { conformingText, type ReadText } from './written-strings.ts'
 
 /** What Postgres says of a prepared statement: its parameters and its rows. */
 export interface Described {
@@ -17,11 +18,16 @@ export interface Described {
 /** A prepared statement of a client. It lives in the session; backends get it when they need it. */
 export class Prepared {
   readonly name: string
-  readonly sql: Buffer
+  sql: Buffer
+  /** What became `sql`, and what errors of that are of; undefined: it is as it was written. */
+  read: ReadText | undefined
+  private written: string | undefined
   /** As declared in Parse; 0: inferred. */
   readonly declaredTypes: readonly number[]
   /** SQL's own PREPARE, whole; undefined: it came by the protocol. */
   readonly source: string | undefined
+  /** Of the text as it came: what it costs. */
+  readonly bytes: number
   /** Milliseconds since 1970. */
   readonly madeAt: number
   /** How often it was bound. */
@@ -42,6 +48,7 @@ export class Prepared {
   constructor(name: string, sql: Buffer, declaredTypes: readonly number[], source?: string) {
     this.name = name
     this.sql = sql
+    this.bytes = sql.length
     this.declaredTypes = declaredTypes
     this.source = source
     this.madeAt = name === '' ? 0 : Date.now()
@@ -50,6 +57,29 @@ export class Prepared {
 
   get text(): string {
     return this.sql.toString('utf8')
+  }
+
+  /** As the client has written it. */
+  get shown(): string {
+    return this.source ?? this.written ?? this.text
+  }
+
+  wasRead(read: ReadText, written: string): void {
+    this.read = read
+    this.written = written
+  }
+
+  /** It was read before backslashes escaped, and may run now that they do. */
+  respell(): void {
+    const again = conformingText(this.sql)
+    if (again === undefined) return
+    const { read, text } = this
+    this.written ??= text
+    this.read = read === undefined ? again : { ...again, back: (error) => read.back(again.back(error)) }
+    this.sql = again.sql
+    this.plan = undefined
+    this.lexedText = undefined
+    this.ref = undefined
   }
 
   get lexed(): Lexed {

@@ -5,6 +5,7 @@ import { REPORTED, SHOW_SQL } from '../settings/reported.ts'
 import { parseSearchPath } from '../settings/search-path.ts'
 import { TIME_LIMITS } from '../settings/time-limits.ts'
 import type { ClientSession } from './client-session.ts'
+import type { Respelt } from './written-strings.ts'
 
 /** What follows from a session's settings: the names that its statements mean, and what its client is told of them. */
 export class SessionParameters {
@@ -56,9 +57,15 @@ export class SessionParameters {
   refresh(): void {
     const { settings } = this.session
     this.session.text.use(settings.get('client_encoding'))
+    this.session.strings.use(settings.get('standard_conforming_strings'), this.keptTexts())
     const value = settings.get('search_path') ?? this.defaultSearchPath
     const path = parseSearchPath(value, settings.effectiveRole) ?? []
     if (path.join('\0') !== this.session.searchPath().join('\0')) this.session.scopes.setPath(path)
+  }
+
+  private *keptTexts(): Generator<Respelt> {
+    yield* this.session.prepared.values()
+    for (const { statement } of this.session.portals.values()) yield statement
   }
 
   /** A statement has changed settings, `reported` ones among them or not. */

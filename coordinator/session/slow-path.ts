@@ -33,6 +33,7 @@ import { endsSession } from './session-timers.ts'
 import { endsFailure, moved, rollsBack, simpleExecution, worded } from './simple-statement.ts'
 import { TransactionMemory } from './transaction-memory.ts'
 import { loadUncommitted } from './uncommitted-catalog.ts'
+import type { ReadText } from './written-strings.ts'
 
 const COMMIT_COMPLETE = commandComplete('COMMIT')
 
@@ -77,12 +78,14 @@ export class SlowPath {
     const { session } = this
     session.admission.begin()
     session.times.message()
+    let read: ReadText | undefined
     try {
-      await this.statements(frame)
+      read = session.strings.read(frame.subarray(5, frame.length - 1))
+      await this.statements(read === undefined ? frame : query(read.sql))
       if (session.tx.kind === 'implicit') await this.commit()
       session.out.releaseHeld()
     } catch (error) {
-      await this.recover(error)
+      await this.recover(error, read)
     }
     session.out.ready(session.statusByte())
   }
@@ -125,15 +128,29 @@ export class SlowPath {
     if (frame.length >= LONG_TEXT_BYTES) await nextTurn()
     if (statements.length === 0) session.out.push(EMPTY_QUERY_RESPONSE)
     const alone = statements.length === 1
+    const isEscaped = session.strings.areEscaped
     for (const statement of statements) {
       session.out.releaseHeld()
-      const own = alone ? frame : query(statement.text)
+      // What came before it may have changed how strings are read.
+      const again = isEscaped ? undefined : session.strings.again(Buffer.from(statement.text))
       try {
-        await this.statement((scope) => this.fromText(scope, statement, own), alone)
+        if (again !== undefined) await this.readAgain(again)
+        else {
+          const own = alone ? frame : query(statement.text)
+          await this.statement((scope) => this.fromText(scope, statement, own), alone)
+        }
       } catch (error) {
         throw moved(error, text, statement.start)
       }
       if (session.out.isSlow) await session.out.room()
+    }
+  }
+
+  private async readAgain({ sql, back }: ReadText): Promise<void> {
+    try {
+      await this.statement((scope) => this.parsedAlone(scope, query(sql), sql.toString('utf8')), false)
+    } catch (error) {
+      throw error instanceof PgError ? back(error) : error
     }
   }
 
@@ -265,10 +282,14 @@ export class SlowPath {
     session.out.push(errorResponse(error.fields))
   }
 
-  /** Answers an error, and leaves the transaction as Postgres would: failed, or rolled back when it was implicit. */
-  async recover(error: unknown): Promise<void> {
+  /**
+   * Answers an error, and leaves the transaction as Postgres would: failed, or rolled back when it was implicit. `read`: the
+   * text that it is of.
+   */
+  async recover(error: unknown, read?: ReadText): Promise<void> {
     const { session } = this
-    const said = worded(session.node.log, await asPostgresTells(session, error))
+    const told = worded(session.node.log, await asPostgresTells(session, error))
+    const said = read === undefined ? told : read.back(told)
     if (endsSession(said)) return session.fatal(said)
     session.out.dropHeld()
     session.out.dropOwed()

@@ -1,5 +1,6 @@
 import type { CustomNames, Settings } from '../../protocol/agent-link.ts'
 import { isCustom } from '../../sql/code/custom-settings.ts'
+import { isOff } from '../../sql/plan/utility/refuse-setting.ts'
 import { meaningOf } from './plan-meaning.ts'
 
 /** One setting to restore: its name in lower case and the value as `set_config` takes it. */
@@ -11,6 +12,8 @@ export interface Assignment {
 
 /** Longer ones are nobody else's, and not worth keeping for a session that may have them again. */
 const INTERNED_BYTES_MAX = 16 * 1024
+
+const CONFORMING = 'standard_conforming_strings'
 
 /** The settings of a session without any. */
 export const NO_SETTINGS: Settings = { id: 0, sql: '', meaning: '' }
@@ -59,12 +62,13 @@ export class SettingsInterner {
     if (assignments.length === 0) return NO_SETTINGS
     const sql = settingsSql(assignments)
     const custom = customNamesOf(assignments)
-    if (sql.length > INTERNED_BYTES_MAX) return { id: this.nextId++, sql, custom }
+    const escapes = assignments.some(({ name, value }) => name === CONFORMING && isOff(value ?? ''))
+    if (sql.length > INTERNED_BYTES_MAX) return { id: this.nextId++, sql, custom, escapes }
     let settings = this.byContent.get(sql)
     // Taken out and put back: a Map keeps the order of insertion, so the first entry is the least used one.
     if (settings !== undefined) this.byContent.delete(sql)
     else {
-      settings = { id: this.nextId++, sql, meaning: meaningOf(assignments), custom }
+      settings = { id: this.nextId++, sql, meaning: meaningOf(assignments), custom, escapes }
       madeOf.set(settings, assignments)
     }
     this.byContent.set(sql, settings)

@@ -1,5 +1,6 @@
 import type { Settings } from '../../protocol/agent-link.ts'
 import { isCustom } from '../../sql/code/custom-settings.ts'
+import { isOn } from '../../sql/plan/utility/refuse-setting.ts'
 import { isSingleByte } from './client-encoding.ts'
 import { type SettingsAccount, SettingsMemory } from './settings-memory.ts'
 import type { Assignment, SettingsInterner } from './settings-sql.ts'
@@ -274,9 +275,10 @@ function without(layer: Layer, names: readonly string[]): Layer {
 
 /**
  * Values that every backend has after a reset: they are not worth a set of backends of their own. Agents connect with
- * client_encoding UTF8.
+ * client_encoding UTF8 and standard_conforming_strings on.
  */
 function isServerDefault(name: string, value: string): boolean {
   if (name === 'role') return value === 'none'
+  if (name === 'standard_conforming_strings') return isOn(value)
   return name === 'client_encoding' && /^(utf[-_ ]?8|unicode)$/i.test(value)
 }

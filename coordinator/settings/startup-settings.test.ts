@@ -45,5 +45,4 @@ test('startup settings: what Weft cannot carry: FATAL 0A000', () => {
   const fatal = { code: '0A000', severity: 'FATAL' }
   const message = 'conversion between MULE_INTERNAL and UTF8 is not supported'
   expect(failure({ client_encoding: 'mule_internal' }).fields).toMatchObject({ ...fatal, message })
-  expect(failure({ options: '-c standard_conforming_strings=off' }).fields).toMatchObject(fatal)
 })

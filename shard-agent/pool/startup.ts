@@ -75,7 +75,9 @@ class LoginAttempt implements ChannelReceiver, ScanDriver {
     const { address, identity } = this.options
     // A client's own name for itself is among its settings, and none is its default.
     const named = identity.kind === 'client' ? {} : { application_name: 'weft' }
-    return startup({ user: this.user, database: address.database, client_encoding: 'UTF8', ...named })
+    // Whatever the server or the role has by default: by these Weft reads texts (sql/lex), and the session's own come later.
+    const read = { client_encoding: 'UTF8', standard_conforming_strings: 'on' }
+    return startup({ user: this.user, database: address.database, ...read, ...named })
   }
 
   received(chunk: Buffer): void {

@@ -5,8 +5,8 @@
  * Extensions' own, and Weft's and Postgres', are left out.
  */
 export const isOurs = (catalog: string, oid: string, namespace: string): string => `
-  ${namespace} NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'weft') AND ${namespace} NOT LIKE 'pg\\_temp\\_%'
-  AND ${namespace} NOT LIKE 'pg\\_toast\\_temp\\_%' AND NOT EXISTS (
+  ${namespace} NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'weft') AND ${namespace} NOT LIKE E'pg\\\\_temp\\\\_%'
+  AND ${namespace} NOT LIKE E'pg\\\\_toast\\\\_temp\\\\_%' AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`
 
 /** Of a catalog's row; all that began later count, too. */

@@ -16,6 +16,8 @@ import { nextToken } from './text-scan.ts'
 type Sharded = readonly Relation[]
 
 const DYNAMIC = /\bexecute\b/i
+/** Where a string ends depends on `standard_conforming_strings` then. */
+const MISREAD = /\\'/
 
 /** Sharded tables that the code a text names can reach in this way only. */
 export function keptTables(catalog: Catalog, text: string): Sharded {
@@ -115,7 +117,7 @@ function reachedByKey(catalog: Catalog, piece: CodePiece, owners: Sharded): Shar
 }
 
 function reachedBy(catalog: Catalog, body: string, owner: Relation): Sharded | undefined {
-  if (DYNAMIC.test(body)) return undefined
+  if (DYNAMIC.test(body) || MISREAD.test(body)) return undefined
   const found: Relation[] = []
   for (const part of partsOfBody(body)) {
     if (setsKey(part, owner)) return undefined

@@ -1,4 +1,5 @@
 import { deparseSync } from 'pgsql-deparser'
+import { backslashesSpelt } from '../lex/backslashes.ts'
 import { type Node, type SelectStmt, walk } from '../parse/ast.ts'
 import { OFFSET_FIELDS, parseStatements } from '../parse/parse.ts'
 
@@ -18,7 +19,7 @@ export function printed(node: Node): string | undefined {
       bare,
     )
     const again = parseStatements(text)
-    return again.length === 1 && isSame(again[0]!.node, node) ? text : undefined
+    return again.length === 1 && isSame(again[0]!.node, node) ? backslashesSpelt(text) : undefined
   } catch {
     return undefined
   }

@@ -12,11 +12,3 @@ test('refuse setting: an encoding that Postgres converts from no other', () => {
     expect(refuseSetting('client_encoding', name), name).toBeUndefined()
   }
 })
-
-test('refuse setting: standard_conforming_strings: off in every spelling, nothing else', () => {
-  for (const value of ['off', 'OF', 'f', 'No', '0']) {
-    expect(refuseSetting('standard_conforming_strings', value)?.code, value).toBe('0A000')
-  }
-  expect(refuseSetting('standard_conforming_strings', 'on')).toBeUndefined()
-  expect(refuseSetting('geqo', 'off')).toBeUndefined()
-})

@@ -1,19 +1,12 @@
 import { PgError } from '../../../errors/pg-error.ts'
 import { encodingName } from '../../encoding-names.ts'
 import { gatheredSize, MAX_GATHERED } from './gathered-size.ts'
-import { unsupported } from './plans.ts'
 
 /**
  * The error for a setting's value that Weft cannot carry, whichever way it is set; undefined for every other, valid or
  * not. The name is in lower case.
  */
 export function refuseSetting(name: string, value: string): PgError | undefined {
-  if (name === 'standard_conforming_strings' && isOff(value)) {
-    return unsupported(
-      'standard_conforming_strings = off is not supported',
-      "Write strings with escapes as E'…'.",
-    )
-  }
   if (name === 'weft.consistent_reads' && !isOn(value) && !isOff(value)) {
     return new PgError({ code: '22023', message: `parameter "${name}" requires a Boolean value` })
   }

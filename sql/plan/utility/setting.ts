@@ -34,6 +34,8 @@ const SEEDS = { ...PINS, taintsBackend: true, leaves: EFFECT.seeds }
 /** The same statement with another value may be refused. */
 export const VALUE_MATTERS: Overrides = { generic: false }
 
+const OWN_STRINGS =
+  'SET it in the session, in the options of its connection, or of a function: CREATE FUNCTION … SET.'
 const OWN_ENCODING = 'Each client says its own: the driver, PGCLIENTENCODING, or SET client_encoding.'
 
 /** ALTER ROLE … SET and ALTER DATABASE … SET of what Postgres would keep, and Weft could not follow. */
@@ -47,6 +49,8 @@ export function refusedDefault(tag: string, stmt: VariableSetStmt | undefined): 
   const value = valueText(name, stmt?.args ?? [])
   const isEncoding = name === 'client_encoding' && !/^(utf[-_ ]?8|unicode|sql_ascii)$/i.test(value ?? '')
   if (isEncoding) return refuse(tag, `${tag} … SET client_encoding is not supported`, OWN_ENCODING)
+  if (name === 'standard_conforming_strings' && isOff(value ?? ''))
+    return refuse(tag, `${tag} … SET standard_conforming_strings = off is not supported`, OWN_STRINGS)
   const error = typeof value === 'string' ? refuseSetting(name, value) : undefined
   return error === undefined ? undefined : refused(tag, error)
 }
