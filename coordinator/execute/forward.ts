@@ -1,4 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
 import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
 import { type GatherStep, isGathered } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
@@ -127,8 +128,14 @@ export async function runOnOne(
   const ends = exec.plan.access === 'write' ? endOfWrite : failedLeaves
   const ended = await ends(ctx, line, forwarder.ended)
   const { refusal } = (feed as LineFeed | undefined) ?? {}
-  const end = settle(ctx, line, refusal === undefined ? ended : { ...ended, error: refusal })
+  const told = refusal === undefined ? ended : { ...ended, error: placedAs(refusal, ended.error) }
+  const end = settle(ctx, line, told)
   if (!forwarder.suspended && end.tag !== '') ctx.out.hold(tagWithCount(end.tag, end.count))
+}
+
+/** The shard was told only that the data was given up: it knows the line. */
+function placedAs(refusal: PgError, told: PgError | undefined): PgError {
+  return new PgError({ ...refusal.fields, where: told?.fields.where }, { cause: refusal })
 }
 
 /** The same statement on several shards. `rows`: of a SELECT, concatenated; `counts`: of one that writes, summed. */

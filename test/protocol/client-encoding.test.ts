@@ -281,7 +281,7 @@ describe('client_encoding: several bytes per character', () => {
     await compare(servers(), script)
   })
 
-  test.each(['people'])('COPY of what is no text says in which line: %s', async (table) => {
+  test.each(['people', 'alone'])('COPY of what is no text says in which line: %s', async (table) => {
     const fails = (...data: Buffer[]): Step[] => [
       [`COPY ${table} FROM STDIN`, until('CopyInResponse')],
       [...data, COPY_DONE, until('ReadyForQuery')],

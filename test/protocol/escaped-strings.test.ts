@@ -78,7 +78,7 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     String.raw`UPDATE words SET note = 'n\\n' WHERE word = 'it\'s' RETURNING note`,
     String.raw`SELECT count(*), max(note), '\\' FROM words WHERE note LIKE '%\\\\%' GROUP BY word LIKE '%\'%' ORDER BY 1, 2`,
     String.raw`SELECT w.word FROM words w JOIN words v ON w.note = v.note || '' AND v.note <> '\\\\' ORDER BY 1`,
-    String.raw`WITH m AS (SELECT word || '\\' AS w FROM words) SELECT w FROM m WHERE w LIKE 'a%' OR w = 'd\\\\'`,
+    String.raw`WITH m AS (SELECT word || '\\' AS w FROM words) SELECT w FROM m WHERE w LIKE 'a%' OR w = 'd\\\\' ORDER BY 1`,
     [
       parse('s', String.raw`SELECT word, 'é\\' FROM words WHERE word = $1 || '\\'`),
       bind({ statement: 's', params: [Buffer.from('d')] }),
