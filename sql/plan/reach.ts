@@ -1,8 +1,9 @@
 import type { Analysis } from '../analyze/analyze.ts'
 import type { Catalog, Relation } from '../catalog.ts'
-import { EFFECT, type Effects, NO_EFFECTS } from '../code/effects.ts'
+import { EFFECT, type Effects } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
 import { isGathered } from './gather/gather-plan.ts'
+import { ofStatement } from './of-statement.ts'
 import type { Plan, PlanCommon } from './plan.ts'
 import { refused } from './routing.ts'
 import { keptTables, movedTableError, ownTableError } from './row-code.ts'
@@ -22,10 +23,6 @@ export function mayReach(catalog: Catalog, effects: Effects, commits?: PlanCommo
   return (effects & (reaches | defines)) !== 0
 }
 
-export function ofStatement(catalog: Catalog, text: string): Effects {
-  return catalog.code?.ofStatement(text) ?? NO_EFFECTS
-}
-
 /** The plan with what is to be looked at after it has run. */
 export function withReach(plan: Plan, a: Analysis, text: string): Plan {
   if (plan.kind === 'refused') return plan
@@ -38,7 +35,8 @@ export function withReach(plan: Plan, a: Analysis, text: string): Plan {
 }
 
 function movesRows(plan: Plan): boolean {
-  return plan.kind === 'insert-select' || (plan.kind === 'forward' && isGathered(plan.onSeveral))
+  if (plan.kind !== 'forward') return plan.kind === 'insert-select'
+  return isGathered(plan.onSeveral) || plan.onSeveral.kind === 'gather-modify'
 }
 
 function shardedOf({ occurrences }: Analysis): readonly Relation[] {

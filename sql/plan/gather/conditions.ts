@@ -73,7 +73,7 @@ const has = ({ relation }: TableItem, name: string): boolean =>
 /** The same wherever and whenever it is asked, of parameters too, whose types no other place decides. */
 export function isLasting(a: Analysis, condition: Node, ctx: PlanContext): boolean {
   const traits = traitsOf(condition, a.catalog)
-  if ((unstableBecause(traits) ?? traits.begins) !== undefined || traits.timeLiteral !== undefined)
+  if ((unstableBecause(traits) ?? traits.begins ?? traits.timeLiteral) !== undefined || traits.writes)
     return false
   let isTyped = true
   walk(condition, (kind, body) => {

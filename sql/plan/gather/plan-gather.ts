@@ -1,11 +1,12 @@
 import type { Analysis } from '../../analyze/analyze.ts'
 import type { Column } from '../../catalog.ts'
-import { NO_EFFECTS } from '../../code/effects.ts'
+import { EFFECT, NO_EFFECTS } from '../../code/effects.ts'
 import { as, conjuncts, type Node, paramsOf, relationsOf, type SelectStmt, walk } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import { printed } from '../../print/printed.ts'
 import { castType } from '../cast-type.ts'
 import { edited, rewritten } from '../edited-text.ts'
+import { ofStatement } from '../of-statement.ts'
 import type { PlanContext } from '../plan.ts'
 import { keysRoute, restrictionsOf } from '../routing.ts'
 import { quoteName } from '../text-scan.ts'
@@ -32,7 +33,7 @@ import { transportOf } from './transport.ts'
  */
 export function planGather(a: Analysis, text: string, ctx: PlanContext): GatherStep | undefined {
   const select = a.block.node as SelectStmt
-  if (isGatheredName(text) || !isGatherable(a)) return undefined
+  if (isGatheredName(text) || !isGatherable(a) || hidesReads(a, text)) return undefined
   const found = tableItems(a, select, ctx)
   if (found === undefined) return undefined
   if (found.kind === 'outside') return { kind: 'gather-outside', relations: found.relations }
@@ -58,7 +59,9 @@ function gatherOf(
   const paramCount = Math.max(0, ...paramsOf(statement).keys())
   const finish = finishOf(statement, items, paramCount, isInline)
   if (finish === undefined || rows.includes(undefined)) return undefined
-  const atHome = ctx.around !== undefined || items.some(({ place }) => place === 'home')
+  const { user, home, writes } = a.traits
+  const callsHome = (user ?? home) !== undefined || writes
+  const atHome = ctx.around !== undefined || callsHome || items.some(({ place }) => place === 'home')
   return gathering(a, items, rows as string[], { atHome, finish, paramCount, isInline })
 }
 
@@ -86,13 +89,18 @@ export function gathering(
   }
 }
 
-/** Nothing but reading, by what is the same on every shard. */
+/** Code of users that may read what is gathered without a word of it: it would see the home shard's part. */
+function hidesReads({ catalog, traits }: Analysis, text: string): boolean {
+  return traits.user !== undefined && (ofStatement(catalog, text) & EFFECT.dynamic) !== 0
+}
+
+/** Nothing but reading, by what is the same on every shard or runs at home. */
 export function isGatherable({ traits, targets, params }: Analysis): boolean {
-  if (targets.length > 0 || traits.modifies || traits.writes || traits.locksRows) return false
+  if (targets.length > 0 || traits.modifies || traits.locksRows) return false
   if (traits.pins || traits.mayUnpin || traits.taints || traits.leaves !== NO_EFFECTS) return false
   if (traits.currentOf || traits.sample) return false
-  const { user, home, server, systemColumn, queryText, viewBegins } = traits
-  const strange = user ?? home ?? server ?? systemColumn ?? queryText ?? viewBegins
+  const { server, systemColumn, queryText, viewBegins } = traits
+  const strange = server ?? systemColumn ?? queryText ?? viewBegins
   return strange === undefined && params.size < PARAMS_MAX
 }
 

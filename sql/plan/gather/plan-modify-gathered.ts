@@ -55,7 +55,8 @@ export function planModifyGathered(
   if (a.targets.length > 1 || isGatheredName(text) || target.verb === 'MERGE') return undefined
   const statement = withOneSource(target.node as UpdateStmt & DeleteStmt)
   const wide = analyzeAlone(a, text, everythingOf(statement), ctx)
-  if (!isGatherable(wide) || unstableBecause(wide.traits, false) !== undefined) return undefined
+  if (!isGatherable(wide) || wide.traits.writes) return undefined
+  if (unstableBecause(wide.traits, false) !== undefined) return undefined
   const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
   if (found?.kind !== 'items') return found && { kind: 'gather-outside', relations: found.relations }
   const isTarget = ({ range }: TableItem) => range === statement.relation

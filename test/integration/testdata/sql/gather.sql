@@ -877,6 +877,56 @@ COMMIT;
 
 SELECT count(*), sum(v) FROM halves;
 
+-- # code of users runs at home, over what is gathered
+CREATE TABLE calls (n int);
+
+CREATE FUNCTION twice(x int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT x * 2';
+
+CREATE FUNCTION counted(x int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO calls VALUES (x); RETURN x; END $$;
+
+CREATE FUNCTION upto(x int) RETURNS SETOF int LANGUAGE sql AS 'SELECT generate_series(1, x)';
+
+CREATE FUNCTION local_count() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM calls';
+
+CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int, initcond = 0);
+
+CREATE FUNCTION hidden(x int) RETURNS int LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN EXECUTE format('SELECT count(*) FROM %I', 'od' || 'd') INTO n; RETURN n; END $$;
+
+CREATE FUNCTION told(x int) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM odd';
+
+SELECT twice(a), count(*) FROM odd GROUP BY 1 ORDER BY 1 LIMIT 5;
+
+SELECT id, twice(id) FROM odd WHERE twice(id) > 100 ORDER BY twice(id) DESC LIMIT 3;
+
+SELECT total(a), total(DISTINCT k) FROM odd;
+
+SELECT o.id, u FROM odd o, upto(o.id) u WHERE o.id < 4 ORDER BY 1, 2;
+
+SELECT max(counted(id)) FROM odd WHERE id < 10;
+
+SELECT count(*) FROM calls;
+
+SELECT k, local_count() FROM odd ORDER BY k, id LIMIT 2;
+
+-- params: 3
+SELECT twice(id) FROM odd WHERE id < $1 ORDER BY 1;
+
+BEGIN;
+
+SELECT sum(counted(id)) FROM odd WHERE id < 5;
+
+SELECT count(*) FROM calls;
+
+ROLLBACK;
+
+SELECT count(*) FROM calls;
+
+-- refused
+SELECT max(hidden(id)) FROM odd;
+
+-- refused
+SELECT max(told(id)) FROM odd;
+
 -- # what has no exact meaning this way, or is not known well enough
 -- refused
 SELECT count(*) FROM sales GROUP BY ctid;
