@@ -98,11 +98,12 @@ async function readGathered(
 /** The query's columns as the target's types: what an INSERT's assignment would make of them, then printed. */
 function selectWithCasts(plan: InsertSelectPlan): string {
   const names = plan.columns.map((_, i) => `weft_c${i}`)
-  const casts = plan.columns.map((name, i) => {
+  const cast = (value: string, name: string): string => {
     const column = plan.table.columns.find((c) => c.name === name)
-    return column === undefined ? names[i]! : `${names[i]}::${castType(column.type)}`
-  })
-  const fills = plan.fill.map((fill) => fill.expression)
+    return column === undefined ? value : `${value}::${castType(column.type)}`
+  }
+  const casts = plan.columns.map((name, i) => cast(names[i]!, name))
+  const fills = plan.fill.map(({ expression, column }) => cast(`(${expression})`, column))
   const alias = names.length === 0 ? '' : `(${names.join(', ')})`
   return `SELECT ${[...casts, ...fills].join(', ')} FROM (${plan.selectSql}) AS weft_q${alias}`
 }

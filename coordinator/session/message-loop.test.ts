@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import { bind, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import { ClientOutput } from '../execute/client-output.ts'
 import { MemoryBudget } from '../memory/memory-budget.ts'
@@ -30,6 +31,7 @@ function sessionOf(out: ClientOutput): ClientSession {
     tx: { kind: 'explicit', failed: true, doomed: () => [] },
     timers: { heardClient() {}, waitsForClient() {} },
     prepared: new Map(),
+    statusByte: () => STATUS.failed,
     notifications: { release() {} },
     memory: new MemoryBudget().session(),
     node: { limits: { frameBytesMax: 1 << 20 } },
@@ -70,4 +72,16 @@ test('message loop: output becomes slow between two messages of a batch: all of 
   client.takeAll()
   await drained
   expect(batches).toEqual([['parse', 'bind', 'execute']])
+})
+
+test('message loop: a function call: after what was gathered ahead of it', async () => {
+  const client = new SlowClient()
+  const out = new ClientOutput(client as unknown as Socket)
+  const batches: string[][] = []
+  const session = sessionOf(out)
+  const loop = new MessageLoop(session, slowPath(batches), client as unknown as Socket)
+  loop.start(Buffer.concat([parse('', 'SELECT 1'), Buffer.from([MSG.functionCall, 0, 0, 0, 4])]))
+  expect([batches, out.pushedBytes]).toEqual([[['parse']], 0])
+  await Promise.resolve()
+  expect(out.pushedBytes).toBeGreaterThan(0)
 })

@@ -23,6 +23,8 @@ CREATE TABLE places (code text PRIMARY KEY, name text, n int DEFAULT 5) WITH (re
 
 CREATE TABLE place_serial (id serial PRIMARY KEY, name text, at timestamptz DEFAULT '2020-01-01') WITH (reference = true);
 
+CREATE TABLE kinds (k varchar(4), j json, b bit(3), c char(5), v varchar(3), a int[], i interval(0), m mood) WITH (shard_key = 'k');
+
 CREATE TABLE staging (id bigint, owner text, balance numeric);
 
 CREATE TABLE scratch (id int, v text);
@@ -317,6 +319,22 @@ WITH s AS (SELECT * FROM staging WHERE id < 4) INSERT INTO accounts (id, owner) 
 INSERT INTO accounts (id, owner) (SELECT id + 6500, owner FROM staging ORDER BY id DESC LIMIT 2);
 
 INSERT INTO accounts (id, owner) SELECT NULL, 'x';
+
+INSERT INTO accounts (owner) SELECT 'no key' FROM staging;
+
+INSERT INTO kinds SELECT 'k' || g, ('{"a":' || g || '}')::json, b'101', 'c' || g, 'v' || g % 10, ARRAY[g, NULL], g * interval '1.4 s', 'ok' FROM generate_series(1, 20) g;
+
+SELECT * FROM kinds ORDER BY k;
+
+INSERT INTO kinds (k, b) SELECT 'b' || g, CASE WHEN g < 10 THEN b'101' ELSE b'1011' END FROM generate_series(1, 20) g;
+
+INSERT INTO kinds (k) SELECT 's' || g || repeat(' ', g) FROM generate_series(1, 9) g;
+
+SELECT k, length(k), m FROM kinds WHERE k LIKE 's%' ORDER BY k;
+
+INSERT INTO kinds (k) SELECT 'abcde' || g FROM generate_series(1, 20) g;
+
+DELETE FROM kinds;
 
 INSERT INTO accounts (id, owner) SELECT 6600 + g, CASE WHEN g < 5 THEN 'x' END FROM generate_series(1, 5) g;
 
