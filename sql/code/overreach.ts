@@ -25,8 +25,17 @@ export interface Looked {
 export interface Reach {
   /** Sharded tables whose rows are the statement's, or stay with them: `schema.table`. */
   readonly tables: readonly string[]
+  /** Of those the one that it writes, if nothing but code whose reach is not known would do more there. */
+  readonly target?: Target
   /** The statement writes a reference table, and runs on every copy: so does its code. */
   readonly onCopies: boolean
+}
+
+/** A table that its statement does not read; whether rows of it are changed, or removed. */
+export interface Target {
+  readonly table: string
+  readonly changes: boolean
+  readonly removes: boolean
 }
 
 export interface Overreach {
@@ -48,10 +57,12 @@ export function overreach(
   const own = new Set(allowed.tables)
   for (const [table, after] of Object.entries(looked.after)) {
     const kind = kinds.get(table)
-    if (kind === undefined || own.has(table)) continue
+    const target = allowed.target?.table === table ? allowed.target : undefined
+    if (kind === undefined || (own.has(table) && target === undefined)) continue
     const use = difference(looked.before[table] ?? UNUSED, after)
-    const did =
-      kind === 'sharded'
+    const did = target
+      ? ofTarget(use, target, linked.has(table))
+      : kind === 'sharded'
         ? ofSharded(use, linked.has(table), allowed.onCopies)
         : ofReference(use, kind === 'reference' && allowed.onCopies)
     if (did !== undefined) return { table, kind, did }
@@ -86,6 +97,16 @@ function ofSharded(
   if (isLinked || (onCopies && (use[0] & LOCK.write) !== 0)) return undefined
   if (updated + deleted > 0) return 'changed'
   return scans > 0 || (newLocks & LOCK.lockRows) !== 0 ? 'read' : undefined
+}
+
+/** A write locks its table in another way than who reads it. Actions of foreign keys to itself stay with the rows. */
+function ofTarget(
+  { newLocks, use: [, , , updated, deleted] }: Difference,
+  { changes, removes }: Target,
+  isLinked: boolean,
+): Overreach['did'] | undefined {
+  if (!isLinked && ((updated > 0 && !changes) || (deleted > 0 && !removes))) return 'changed'
+  return (newLocks & LOCK.read) !== 0 ? 'read' : undefined
 }
 
 /** Any copy can be read; none can be changed alone. */

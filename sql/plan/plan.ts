@@ -275,8 +275,6 @@ export interface DdlPlan extends PlanCommon {
   readonly othersSql?: string
   /** A relation, quoted, that a shard must have to run it; the others, home apart, do nothing. */
   readonly othersOnlyWith?: string
-  /** Code that may make or drop what is on every shard (types, schemas, functions): afterwards the others get the same. */
-  readonly mirrors?: boolean
   /** Run on home right after. */
   readonly tidySql?: string
   /** Declared right after the statement, in the same transaction (CREATE TABLE … WITH (shard_key = …)). */

@@ -31,7 +31,7 @@ export function withReach(plan: Plan, a: Analysis, text: string): Plan {
   if (!reaches && !mayDraw(a, effects)) return plan
   const moved = reaches && movesRows(plan) ? shardedOf(a) : []
   const error = ownTableError(a.catalog, a.targets) ?? movedTableError(a.catalog, text, moved)
-  return error ? refused(a, plan.tag, error) : { ...plan, reach: reachOf(a, text) }
+  return error ? refused(a, plan.tag, error) : { ...plan, reach: withTarget(reachOf(a, text), plan, a, text) }
 }
 
 function movesRows(plan: Plan): boolean {
@@ -47,6 +47,24 @@ function shardedOf({ occurrences }: Analysis): readonly Relation[] {
 function mayDraw({ catalog, targets }: Analysis, effects: Effects): boolean {
   if (catalog.shardCount === 1 || (effects & EFFECT.advances) === 0) return false
   return targets.some(({ relation }) => relation?.kind === 'sharded')
+}
+
+/** Run as they are, or refused where they come out as more. */
+const AS_WRITTEN: ReadonlySet<string> = new Set(['sum', 'concat', 'refuse'])
+
+/** Its target, where neither its text nor Weft in its place reads that. */
+function withTarget(reach: Reach, plan: Plan, a: Analysis, text: string): Reach {
+  const [target, ...more] = a.targets
+  const isForward =
+    plan.kind === 'forward' && plan.setsKey === undefined && AS_WRITTEN.has(plan.onSeveral.kind)
+  const isPlain = plan.kind === 'insert' || isForward
+  if (!isPlain || target?.relation?.kind !== 'sharded' || more.length > 0) return reach
+  const { relation, verb, node } = target
+  const found = a.occurrences.filter(({ column }) => column !== undefined).length
+  if (found > (verb === 'INSERT' ? 0 : 1) || keptTables(a.catalog, text).includes(relation)) return reach
+  const upserts = verb === 'MERGE' || 'onConflictClause' in node
+  const changes = upserts || verb === 'UPDATE'
+  return { ...reach, target: { table: tableName(relation), changes, removes: upserts || verb === 'DELETE' } }
 }
 
 function reachOf(a: Analysis, text: string): Reach {

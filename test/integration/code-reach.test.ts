@@ -154,6 +154,14 @@ describe('dynamic SQL', () => {
     await client.query('UPDATE ref SET n = n - 1; DELETE FROM here')
   })
 
+  test('what an exception handler took back', async () => {
+    await client.query(`CREATE FUNCTION sneaks(sql text) RETURNS bigint LANGUAGE plpgsql AS $$
+      DECLARE n bigint; BEGIN BEGIN EXECUTE sql INTO n; RAISE 'back'; EXCEPTION WHEN OTHERS THEN NULL; END; RETURN n; END $$`)
+    expect(await refused("SELECT sneaks('SELECT count(*) FROM ord' || 'ers')")).toContain('read sharded')
+    expect(await refused("SELECT sneaks('SELECT v FROM ord' || 'ers WHERE k = 1')")).toContain('read sharded')
+    expect(await number("SELECT sneaks('SELECT count(*) FROM here')")).toBe(0)
+  })
+
   test('in REPEATABLE READ and SERIALIZABLE', async () => {
     for (const level of ['REPEATABLE READ', 'SERIALIZABLE']) {
       await client.query(`BEGIN ISOLATION LEVEL ${level}`)
@@ -213,6 +221,33 @@ describe('triggers', () => {
     expect(await refused('UPDATE here SET v = 5')).toContain('read sharded')
     await unchanged()
     await client.query('DROP TRIGGER t ON here; DROP TRIGGER u ON here')
+  })
+
+  test('of a sharded table, on the table itself, by dynamic SQL', async () => {
+    await client.query(`CREATE FUNCTION run_own() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN IF pg_trigger_depth() < 2 THEN EXECUTE format(TG_ARGV[0], TG_TABLE_NAME); END IF; RETURN NEW; END $$`)
+    for (const [own, did] of [
+      ['SELECT count(*) FROM %I', 'read'],
+      ['UPDATE %I SET v = 0', 'changed'],
+      ['DELETE FROM %I', 'changed'],
+    ]) {
+      await client.query(
+        `CREATE TRIGGER t AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION run_own('${own}')`,
+      )
+      expect(await refused('INSERT INTO orders VALUES (70, 1, 1)')).toContain(
+        `${did} sharded table "public.orders"`,
+      )
+      await client.query('DROP TRIGGER t ON orders')
+    }
+    await client.query(
+      `CREATE TRIGGER t BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION run_own('TABLE %I')`,
+    )
+    for (const where of ['', 'WHERE k = 1'])
+      expect(await refused(`UPDATE orders SET v = 0 ${where}`)).toContain(
+        'read sharded table "public.orders"',
+      )
+    await client.query('DROP TRIGGER t ON orders')
+    await unchanged()
   })
 
   test('whose rows go along with those of the statement are right', async () => {
