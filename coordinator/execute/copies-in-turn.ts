@@ -15,6 +15,8 @@ export interface InTurnOptions extends ShardCopiesOptions {
   readonly account?: MemoryAccount | undefined
   /** Home's copy has taken the first rows. */
   readonly onHome?: (() => void) | undefined
+  /** A batch is on all copies: the next one's lines are counted from one again. */
+  readonly onBatch?: () => void
 }
 
 /**
@@ -78,7 +80,8 @@ export class CopiesInTurn implements CopyTarget {
 
   async finish(): Promise<readonly number[]> {
     if (this.bytes > 0) await this.send()
-    return this.rows.map(() => agreedCount(this.rows)!)
+    agreedCount(this.rows)
+    return this.rows
   }
 
   async openIfUnused(shard: number): Promise<void> {
@@ -97,6 +100,7 @@ export class CopiesInTurn implements CopyTarget {
     if (!this.wasOpened) this.options.onHome?.()
     this.wasOpened = true
     await settleAll(this.rows.flatMap((_, shard) => (shard === HOME ? [] : [this.copy(shard, chunks)])))
+    this.options.onBatch?.()
     this.clear()
   }
 

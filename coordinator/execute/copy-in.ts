@@ -67,7 +67,12 @@ export class CopyInExecutor {
     const explain = (shard: number, error: unknown) =>
       withClientLine(error, this.lines[this.toCopies ? HOME : shard]!)
     this.copies = this.toCopies
-      ? new CopiesInTurn(runner, sql, { ...around, ...inTurn, explain })
+      ? new CopiesInTurn(runner, sql, {
+          ...around,
+          ...inTurn,
+          explain,
+          onBatch: () => this.lines[HOME]!.reset(),
+        })
       : new ShardCopies(runner, sql, { ...around, explain })
   }
 

@@ -211,6 +211,14 @@ describe('COPY FROM STDIN', () => {
     for (const each of counts) expect(each).toEqual(counts[0])
   })
 
+  test('an error in a later batch names the line of the data', async () => {
+    await open(copier)
+    const many = rows(Array.from({ length: 140_000 }, (_, i) => i + 1000))
+    copier.write(Buffer.concat([copyData(many), copyData(`${rows([10, 11])}oops\t1\n`), COPY_DONE]))
+    expect((await texts(copier)).join()).toContain('COPY stock, line 140003, column id: "oops"')
+    for (const copy of copies) expect(await freeRows(copy)).toEqual(ALL)
+  })
+
   test('rows that refer to later ones, however many: one statement still', async () => {
     await holder.query(
       'CREATE TABLE staff (id int PRIMARY KEY, boss int REFERENCES staff, note text) WITH (reference = true)',
