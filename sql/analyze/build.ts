@@ -17,6 +17,7 @@ import { columnLabel } from './label.ts'
 import { outerAggregate } from './outer-aggregates.ts'
 import { groupedParts, partitionedBy, shapeOf } from './shape.ts'
 import { comparable } from './value-types.ts'
+import { inNeededOrder } from './with-order.ts'
 
 /** Builds the blocks of SELECT, VALUES and set operations. */
 export function buildSelect(b: Builder, select: SelectStmt, parent: Scope | undefined): Block {
@@ -44,7 +45,8 @@ export interface WithResult {
 export function withQueries(b: Builder, clause: Pg.WithClause | undefined, scope: Scope): WithResult {
   if (!clause) return { scope, ctes: [] }
   const known = new Map<string, Cte | 'self' | 'forward'>(scope.ctes)
-  const nodes = (clause.ctes ?? []).map((node) => as(node, 'CommonTableExpr')!)
+  const written = (clause.ctes ?? []).map((node) => as(node, 'CommonTableExpr')!)
+  const nodes = clause.recursive ? inNeededOrder(written) : written
   if (clause.recursive) for (const node of nodes) known.set(node.ctename ?? '', 'forward')
   const ctes: Cte[] = []
   for (const node of nodes) {

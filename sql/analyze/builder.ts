@@ -1,4 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
 import type { Catalog, Relation } from '../catalog.ts'
 import type {
   CommonTableExpr,
@@ -63,9 +64,10 @@ export function resolveRelation(b: Builder, range: RangeVar, scope: Scope): Reso
   if (range.schemaname === undefined) {
     const cte = scope.ctes.get(name)
     if (cte === 'forward') {
-      throw weftError('not_supported', {
-        what: `WITH query "${name}" is used before it is defined`,
-        hint: 'Change the order of the WITH queries.',
+      throw new PgError({
+        severity: 'ERROR',
+        code: '0A000',
+        message: 'mutual recursion between WITH items is not implemented',
       })
     }
     if (cte === 'self') return { kind: 'self' }

@@ -262,6 +262,13 @@ SELECT name FROM items EXCEPT SELECT item FROM sales ORDER BY 1;
 
 SELECT count(*) FROM (SELECT id FROM sales UNION ALL SELECT 1 FROM items) x;
 
+WITH RECURSIVE a AS (SELECT * FROM b WHERE shop < 4), b AS (SELECT shop, id FROM sales) SELECT * FROM a ORDER BY 1, 2 LIMIT 5;
+
+WITH RECURSIVE x (n) AS (SELECT n FROM y UNION ALL SELECT n + 1 FROM x WHERE n < 5), y (n) AS (VALUES (1)) SELECT * FROM x;
+
+-- refused
+WITH RECURSIVE a (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM b WHERE n < 3), b (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a WHERE n < 3) SELECT * FROM a;
+
 -- # in a transaction, with what it wrote
 BEGIN;
 
