@@ -80,6 +80,7 @@ export class SlowPath {
     session.times.message()
     let read: ReadText | undefined
     try {
+      refuseTooLong(frame.length)
       read = session.strings.read(frame.subarray(5, frame.length - 1))
       await this.statements(read === undefined ? frame : query(read.sql))
       if (session.tx.kind === 'implicit') await this.commit()
@@ -114,7 +115,6 @@ export class SlowPath {
   private async statements(frame: Buffer): Promise<void> {
     const { session } = this
     await this.batches.portals.dropUnnamed()
-    refuseTooLong(frame.length)
     const turn = session.planner.turns.turn(frame.length)
     if (turn !== undefined) await turn
     const text = frame.toString('utf8', 5, frame.length - 1)

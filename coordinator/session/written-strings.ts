@@ -9,6 +9,7 @@ import {
   type BackslashString,
   backslashesSpeltIn,
   backslashStrings,
+  byteAt,
   charactersIn,
   escapesSpelt,
   type FoundStrings,
@@ -31,7 +32,9 @@ export interface Respelt {
 }
 
 /** Levels of messages that warnings are below. */
-const WARN_IN: ReadonlySet<string> = new Set(['error', 'fatal', 'panic'])
+const ABOVE_WARNINGS: ReadonlySet<string> = new Set(['error', 'fatal', 'panic'])
+/** Of one text, which may be long: the client need not have read any of them yet. */
+const WARNINGS_MAX = 10_000
 const ESCAPED_QUOTE = /^'(?:[^\\]|\\[^'])*?\\'/
 const QUOTE = 0x27
 const BACKSLASH = 0x5c
@@ -39,10 +42,9 @@ const BACKSLASH = 0x5c
 export class WrittenStrings {
   private readonly settings: SessionSettings
   private readonly out: ClientOutput
+  private readonly parse: (sql: string) => unknown
   /** Backslashes escape in plain quotes. */
   areEscaped = false
-
-  private readonly parse: (sql: string) => unknown
 
   /** `parse` throws what is wrong with a text in which they do not. */
   constructor(settings: SessionSettings, out: ClientOutput, parse: (sql: string) => unknown) {
@@ -63,27 +65,29 @@ export class WrittenStrings {
     if (!this.areEscaped) return undefined
     const { strings, stop } = backslashStrings(sql, true)
     if (strings.length === 0 && stop === undefined) return undefined
-    const wrongAt = this.syntaxErrorIn(sql.subarray(0, stop?.at), strings)
+    const wrongAt =
+      this.warns || stop !== undefined ? this.syntaxErrorIn(sql.subarray(0, stop?.at), strings) : undefined
     // Postgres reads no further than to that, be it a string or an escape in one.
     const isRead = ({ quote, backslash }: BackslashString) =>
-      charactersIn(sql, quote) + 1 === wrongAt || charactersIn(sql, backslash) + 1 < wrongAt
+      wrongAt === undefined || quote === wrongAt || backslash < wrongAt
     this.warn(sql, strings.filter(isRead))
-    if (stop !== undefined && wrongAt === Number.POSITIVE_INFINITY) this.refuse(sql, stop)
+    if (stop !== undefined && wrongAt === undefined) this.refuse(sql, stop)
     const written = escapesSpelt(sql, strings)
     return { sql: written.sql, back: (error) => placedBefore(error, sql, written.changes) }
   }
 
-  /** Its position; at the end of a text of which there is more there may be none. */
-  private syntaxErrorIn(sql: Buffer, strings: readonly BackslashString[]): number {
+  /** Where it is; at the end of a text of which there is more there may be none. */
+  private syntaxErrorIn(sql: Buffer, strings: readonly BackslashString[]): number | undefined {
     const written = escapesSpelt(sql, strings)
     try {
       this.parse(written.sql.toString('utf8'))
     } catch (error) {
       const position = error instanceof PgError ? error.fields.position : undefined
-      const before = position === undefined ? undefined : positionBefore(sql, written.changes, position)
-      if (before !== undefined && before <= charactersIn(sql, sql.length)) return before
+      if (position === undefined) return undefined
+      const at = byteAt(sql, positionBefore(sql, written.changes, position))
+      return at < sql.length ? at : undefined
     }
-    return Number.POSITIVE_INFINITY
+    return undefined
   }
 
   private refuse(sql: Buffer, { at, why }: NonNullable<FoundStrings['stop']>): never {
@@ -98,16 +102,23 @@ export class WrittenStrings {
     return this.areEscaped ? conformingText(sql) : undefined
   }
 
-  private warn(sql: Buffer, strings: readonly BackslashString[]): void {
+  private get warns(): boolean {
     const { settings } = this
-    if (isOff(settings.get('escape_string_warning') ?? 'on')) return
-    if (WARN_IN.has(settings.get('client_min_messages')?.toLowerCase() ?? '')) return
-    const refusesQuotes = isOff(settings.get('backslash_quote') ?? 'on')
-    for (const { quote, end, backslash } of strings) {
+    if (isOff(settings.get('escape_string_warning') ?? 'on')) return false
+    return !ABOVE_WARNINGS.has(settings.get('client_min_messages')?.toLowerCase() ?? '')
+  }
+
+  private warn(sql: Buffer, strings: readonly BackslashString[]): void {
+    if (!this.warns) return
+    const refusesQuotes = isOff(this.settings.get('backslash_quote') ?? 'on')
+    let at = 0
+    let position = 1
+    for (const { quote, end, backslash } of strings.slice(0, WARNINGS_MAX)) {
       const ends = refusesQuotes && ESCAPED_QUOTE.test(sql.toString('latin1', quote, end))
       // Postgres reads no further than to that.
       if (ends && sql[backslash + 1] === QUOTE) return
-      const position = charactersIn(sql, quote) + 1
+      position += charactersIn(sql, at, quote)
+      at = quote
       this.out.push(noticeResponse({ ...WARNING, ...warningOf(sql[backslash + 1]), position }))
       if (ends) return
     }
@@ -134,7 +145,7 @@ function warningOf(escaped: number | undefined): Pick<PgErrorFields, 'message' |
 }
 
 function refusal(sql: Buffer, at: number, why: Stop): PgError {
-  const position = charactersIn(sql, at) + 1
+  const position = charactersIn(sql, 0, at) + 1
   switch (why) {
     case 'unicode':
       return new PgError({
@@ -174,7 +185,8 @@ type Changes = Parameters<typeof positionBefore>[1]
 function placedBefore(error: PgError, sql: Buffer, changes: Changes): PgError {
   if (error.fields.position === undefined) return error
   const position = positionBefore(sql, changes, error.fields.position)
-  const isString = changes.some(({ end }) => charactersIn(sql, end) + 1 === position)
+  const at = byteAt(sql, position)
+  const isString = changes.some(({ end }) => end === at)
   const message = isString ? error.message.replace(SAID, ' at or near "\'') : error.message
   return new PgError({ ...error.fields, message, position }, { cause: error })
 }

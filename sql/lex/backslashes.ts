@@ -182,23 +182,36 @@ function changed(sql: Buffer, changes: readonly Change[]): WrittenAnew {
   return { sql: Buffer.concat([...parts, sql.subarray(at)]), changes }
 }
 
-/** How many characters the first bytes are. */
-export function charactersIn(sql: Buffer, end: number): number {
+const isCharacter = (byte: number): boolean => (byte & 0xc0) !== 0x80
+
+/** How many characters these bytes are. */
+export function charactersIn(sql: Buffer, start: number, end: number): number {
   let count = 0
-  for (let i = 0; i < end; i++) if ((sql[i]! & 0xc0) !== 0x80) count++
+  for (let i = start; i < end; i++) if (isCharacter(sql[i]!)) count++
   return count
+}
+
+/** Where the character is that an error's position (from 1) names. */
+export function byteAt(sql: Buffer, position: number): number {
+  let left = position
+  for (let i = 0; i < sql.length; i++) if (isCharacter(sql[i]!) && --left === 0) return i
+  return sql.length
 }
 
 /** Where in the text as it was an error's position (characters, from 1) is. */
 export function positionBefore(sql: Buffer, changes: readonly Change[], position: number): number {
-  let added = 0
+  let at = 0
+  let before = 1
+  let after = 1
   for (const { start, end, text } of changes) {
-    const place = charactersIn(sql, start) + 1
-    if (position < place + added) break
-    const grown = text.length - (end - start)
+    const same = charactersIn(sql, at, start)
+    if (position < after + same) break
+    before += same + charactersIn(sql, start, end)
+    after += same
     // Whatever is said of the string is said of where it begins: at its quote, as Postgres counts.
-    if (position < place + added + text.length) return charactersIn(sql, end) + 1
-    added += grown
+    if (position < after + [...text].length) return before
+    after += [...text].length
+    at = end
   }
-  return position - added
+  return before + position - after
 }
