@@ -44,6 +44,13 @@ export function total(ends: readonly ExecEnd[]): number | null {
   return ends.reduce((sum, end) => sum + (end.count ?? 0), 0)
 }
 
+/** Functions of Weft's own that stand for Postgres' (currval, lastval, …) are not seen. */
+function errorIn(buffer: Buffer, start: number, end: number): PgError {
+  const { where, ...fields } = parseErrorFields(buffer, start, end)
+  const lines = where?.split('\n').filter((line) => !line.startsWith('PL/pgSQL function weft.')) ?? []
+  return new PgError(lines.length === 0 ? fields : { ...fields, where: lines.join('\n') })
+}
+
 /** What one exec answered, decoded: for statements of Weft's own. */
 export interface Collected extends ExecEnd {
   readonly columns: readonly ColumnDescription[]
@@ -76,7 +83,7 @@ export abstract class FrameConsumer<Result extends ExecEnd> implements ReplyCons
     reader.push(chunk)
     while (reader.next()) {
       const { type, buffer, start, bodyStart, end } = reader
-      if (type === MSG.errorResponse) this.error ??= new PgError(parseErrorFields(buffer, bodyStart, end))
+      if (type === MSG.errorResponse) this.error ??= errorIn(buffer, bodyStart, end)
       if (type === MSG.commandComplete) this.sawTag(buffer, bodyStart, end)
       if (type !== MSG.readyForQuery) this.frame(line, type, buffer, start, end)
     }

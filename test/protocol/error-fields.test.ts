@@ -104,3 +104,11 @@ test.each([
   await expectSame(sql, values)
   expect((await weft.query('SELECT count(*)::int FROM p')).rows).toEqual([{ count: 0 }])
 })
+
+test.each(["SELECT currval('p_id_seq')", 'SELECT lastval()'])(
+  'what stands for a function of Postgres is not seen: %s',
+  async (sql) => {
+    await weft.query('DISCARD SEQUENCES')
+    expect(await failure(weft, sql)).toMatchObject({ code: '55000', where: undefined })
+  },
+)
