@@ -28,6 +28,7 @@ function sessionOf(out: ClientOutput): ClientSession {
     out,
     closed: false,
     text: { isOther: false },
+    strings: { areEscaped: false },
     tx: { kind: 'explicit', failed: true, doomed: () => [] },
     timers: { heardClient() {}, waitsForClient() {} },
     prepared: new Map(),
