@@ -13,6 +13,11 @@ export class ParameterReport {
     return this.noted.size > 0
   }
 
+  /** What the client knows. */
+  told(name: string): string | undefined {
+    return this.said.get(name)
+  }
+
   note(name: string, value: string): void {
     this.noted.set(name, value)
   }

@@ -37,6 +37,8 @@ const ABOVE_WARNINGS: ReadonlySet<string> = new Set(['error', 'fatal', 'panic'])
 const WARNINGS_MAX = 10_000
 const ESCAPED_QUOTE = /^'(?:[^\\]|\\[^'])*?\\'/
 const QUOTE = 0x27
+/** The first version of Postgres whose messages have settings' names in quotes. */
+const QUOTES_NAMES = 17
 const BACKSLASH = 0x5c
 
 export class WrittenStrings {
@@ -94,7 +96,7 @@ export class WrittenStrings {
     const backslash = sql.indexOf(BACKSLASH, at)
     if (why === 'unterminated' && backslash >= 0 && backslash + 1 < sql.length)
       this.warn(sql, [{ start: at, quote: at, end: sql.length, backslash }])
-    throw refusal(sql, at, why)
+    throw refusal(sql, at, why, Number.parseInt(this.out.parameters.told('server_version') ?? '', 10))
   }
 
   /** Of a text that was read when they did not escape, and runs now. */
@@ -144,15 +146,14 @@ function warningOf(escaped: number | undefined): Pick<PgErrorFields, 'message' |
   }
 }
 
-function refusal(sql: Buffer, at: number, why: Stop): PgError {
+function refusal(sql: Buffer, at: number, why: Stop, serverVersion: number): PgError {
   const position = charactersIn(sql, 0, at) + 1
   switch (why) {
     case 'unicode':
       return new PgError({
         code: '0A000',
         message: 'unsafe use of string constant with Unicode escapes',
-        detail:
-          'String constants with Unicode escapes cannot be used when "standard_conforming_strings" is off.',
+        detail: `String constants with Unicode escapes cannot be used when ${settingName(serverVersion)} is off.`,
         position,
       })
     case 'unterminated': {
@@ -171,6 +172,11 @@ function refusal(sql: Buffer, at: number, why: Stop): PgError {
       return new PgError({ ...fields, position })
     }
   }
+}
+
+function settingName(serverVersion: number): string {
+  const name = 'standard_conforming_strings'
+  return serverVersion < QUOTES_NAMES ? name : `"${name}"`
 }
 
 /** Of a text in which backslashes do not escape, for where they do; undefined: it means the same there. */
