@@ -7,6 +7,7 @@ import { compare, type Folders, type Verdict } from './compare.ts'
 import { runFile, type Target } from './run-file.ts'
 import { only, readSchedule } from './schedule.ts'
 import { database, startPlain, startWeft } from './servers.ts'
+import { type Counts, QUERY_FILES, runSharded, type ShardedReport } from './sharded.ts'
 import { prepareSources, type SuiteSources } from './sources.ts'
 
 const usage = `usage: npm run pgsuite -- [options]
@@ -17,6 +18,7 @@ const usage = `usage: npm run pgsuite -- [options]
   --dir DIR        sources, outputs and diffs (default: weft-pgsuite in the temporary directory)
   --keep-plain     compare with what plain Postgres gave in an earlier run
   --serve PORT     when done leave Weft there until it is interrupted
+  --sharded        instead: queries of the suite, with its standard tables sharded
   --json           print the verdicts as JSON`
 
 interface Options {
@@ -27,6 +29,7 @@ interface Options {
   readonly dir: string
   readonly keepPlain: boolean
   readonly servePort: number
+  readonly sharded: boolean
   readonly json: boolean
 }
 
@@ -40,6 +43,7 @@ function readOptions(): Options {
       dir: { type: 'string', default: join(tmpdir(), 'weft-pgsuite') },
       'keep-plain': { type: 'boolean', default: false },
       serve: { type: 'string', default: '0' },
+      sharded: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   })
@@ -55,6 +59,7 @@ function readOptions(): Options {
     dir: resolve(values.dir),
     keepPlain: values['keep-plain'],
     servePort: count(values.serve),
+    sharded: values.sharded,
     json: values.json,
   }
 }
@@ -151,9 +156,42 @@ function lineOf({ name, differing, timedOut, plainAsExpected }: Verdict, ms: num
   return `${verdict.padEnd(8)}${name.padEnd(24)}${lines.padStart(12)}${seconds.padStart(10)}${note}`
 }
 
+async function shardedQueries(options: Options, sources: SuiteSources): Promise<void> {
+  const dir = join(options.dir, 'servers')
+  rmSync(dir, { recursive: true, force: true })
+  const weft = await startWeft(dir, options.shards, 0)
+  const [plain, ordered, shuffled] = await Promise.all(
+    ['plain', 'ordered', 'shuffled'].map((name) => startPlain(dir, name)),
+  )
+  const names = options.names.length === 0 ? QUERY_FILES : options.names
+  try {
+    const servers = { weft, plain: plain!, ordered: ordered!, shuffled: shuffled! }
+    const report = await runSharded(sources, servers, database, names, (name, counts) => {
+      if (!options.json) print(countsLine(name, counts))
+    })
+    writeFileSync(join(options.dir, 'sharded.json'), `${JSON.stringify(report, null, 2)}\n`)
+    print(options.json ? JSON.stringify(report) : shardedSummary(report, options.dir))
+  } finally {
+    await Promise.all([weft, plain!, ordered!, shuffled!].map((server) => server.stop()))
+  }
+}
+
+function countsLine(name: string, { same, refused, different, undetermined }: Counts): string {
+  return `${name.padEnd(24)}${same} equal, ${refused} refused, ${undetermined} not determined, ${different} different`
+}
+
+function shardedSummary({ files, differences }: ShardedReport, dir: string): string {
+  const total = { same: 0, refused: 0, different: 0, undetermined: 0 }
+  for (const counts of Object.values(files)) {
+    for (const key of Object.keys(total) as (keyof Counts)[]) total[key] += counts[key]
+  }
+  return [...differences, countsLine('all', total), `why refused: ${join(dir, 'sharded.json')}`].join('\n')
+}
+
 async function main(): Promise<void> {
   const options = readOptions()
   const sources = prepareSources(options.dir)
+  if (options.sharded) return shardedQueries(options, sources)
   const folders = makeFolders(options.dir, sources)
   rmSync(join(options.dir, 'servers'), { recursive: true, force: true })
   const schedule = readFileSync(join(sources.regress, 'parallel_schedule'), 'utf8')

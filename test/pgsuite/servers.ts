@@ -22,8 +22,8 @@ const settings = {
   max_connections: '60',
 }
 
-export async function startPlain(dir: string): Promise<RunningTarget> {
-  return startServer(dir, 'plain')
+export async function startPlain(dir: string, name = 'plain'): Promise<RunningTarget> {
+  return startServer(dir, name)
 }
 
 /** Weft in this process, over servers of its own. */
