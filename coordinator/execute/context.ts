@@ -81,6 +81,8 @@ export interface Execution {
   readonly plan: Plan
   /** The statement, without the rest of a multi-statement message. */
   readonly text: string
+  /** As the client wrote it, where the text is another one that has the same columns; by it they are described. */
+  readonly asked?: string | undefined
   /** A whole Query message that holds just this statement; the payload when it is forwarded as written. */
   readonly frame: Buffer | undefined
   /** Extended protocol only. */

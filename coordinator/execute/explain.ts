@@ -4,7 +4,7 @@ import type { GatherPlan, PartText } from '../../sql/plan/gather/gather-plan.ts'
 import type { ExplainPlan, ForwardPlan, InsertPlan, InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { explainWords } from '../../sql/plan/utility/explain.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
-import { runOnOne } from './forward.ts'
+import { runOnOne, withViews } from './forward.ts'
 import { finishShard, overGathered, roomFor, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { onlyShard } from './insert.ts'
@@ -32,6 +32,7 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   }
   const { onSeveral } = inner
   if (onSeveral.kind === 'refuse') throw onSeveral.error
+  if (onSeveral.kind === 'gather-views') return ctx.runPrepared(exec, withViews(plan, onSeveral))
   if (plan.format !== 'text') throw weftError('not_supported', FORMAT)
   if (plan.analyze && inner.access === 'write') throw weftError('not_supported', ANALYZE)
   await admit(ctx, plan)
@@ -105,6 +106,7 @@ function headline(plan: ForwardPlan, shards: readonly number[]): string {
     gather: 'rows gathered, the query run over them on one shard',
     'gather-modify': 'rows found by what is gathered, changed where they are, committed in two phases',
     'gather-outside': '',
+    'gather-views': '',
     refuse: '',
   }[plan.onSeveral.kind]
   return `Weft Scatter on shards ${shards.join(', ')} (${how})`

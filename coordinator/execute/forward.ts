@@ -1,8 +1,8 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
-import { type GatherStep, isGathered } from '../../sql/plan/gather/gather-plan.ts'
-import type { ForwardPlan } from '../../sql/plan/plan.ts'
+import { type GatherStep, isGathered, type ViewsStep } from '../../sql/plan/gather/gather-plan.ts'
+import type { ForwardPlan, Plan, SessionPidsPlan } from '../../sql/plan/plan.ts'
 import { runAggregate } from './aggregate.ts'
 import { agreedCount } from './agreed.ts'
 import { begunStatement, placedEnd, placedIn } from './begun-statement.ts'
@@ -59,6 +59,8 @@ async function runOnEach(
       return runGather(ctx, exec, several.gather, shards)
     case 'gather-modify':
       return runModifyGathered(ctx, exec, several, shards)
+    case 'gather-views':
+      return ctx.runPrepared(exec, withViews(plan, several))
     case 'gather-outside':
       return runAsKnown(ctx, exec, plan, several)
     case 'concat':
@@ -68,6 +70,30 @@ async function runOnEach(
     case 'first':
       return runOnCopies(ctx, exec)
   }
+}
+
+/** The text with the queries of views in their places is planned, and run. */
+export function withViews(plan: Plan, { places }: ViewsStep): SessionPidsPlan {
+  const { tag, access, effects, returnsRows, paramCount, paramsToDescribe, outsideTransaction, commits } =
+    plan
+  const common = {
+    tag,
+    access,
+    effects,
+    returnsRows,
+    paramCount,
+    paramsToDescribe,
+    outsideTransaction,
+    commits,
+  }
+  const replaced = places.map(({ start, end, text }) => ({
+    start,
+    end,
+    head: text,
+    known: undefined,
+    tail: '',
+  }))
+  return { ...common, generic: false, kind: 'session-pids', keepsColumns: true, places: replaced }
 }
 
 /** Home is asked what the catalog does not describe, and it is planned again. */

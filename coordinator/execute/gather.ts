@@ -179,7 +179,7 @@ const BY_PRIMARY_KEY = {
 function finishPayload(line: ShardLine, exec: Execution, plan: GatherPlan, rows: GatheredRows): Buffer {
   const types = line.typesHere(exec.paramTypes)
   return Buffer.concat([
-    parse('', exec.text, types),
+    parse('', exec.asked ?? exec.text, types),
     describe('S', ''),
     overGathered(line, exec, plan, plan.finish, rows, exec.bind?.resultFormats ?? []),
   ])

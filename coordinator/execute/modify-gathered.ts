@@ -30,7 +30,7 @@ export async function runModifyGathered(
   await ctx.needTransaction()
   await ctx.admit()
   // What is wrong with the client's text is told as if it had run as it is.
-  const origins = await columnsOf(ctx, exec.text, exec.paramTypes)
+  const origins = await columnsOf(ctx, exec.asked ?? exec.text, exec.paramTypes)
   const locked = new Places()
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const missing = await withGathered(ctx, exec, step.gather, shards, async (rows) => {

@@ -69,7 +69,10 @@ async function told(ctx: ExecContext, relations: readonly string[]): Promise<Out
 
 type Row = readonly (string | null)[]
 
-function relationOf([name, schema, relation, columns, primaryKey, kind]: Row): [string, OutsideRelation] {
+function relationOf([name, schema, relation, columns, primaryKey, kind, definition]: Row): [
+  string,
+  OutsideRelation,
+] {
   const keys = primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }
   return [
     name!,
@@ -79,6 +82,7 @@ function relationOf([name, schema, relation, columns, primaryKey, kind]: Row): [
       columns: (JSON.parse(columns!) as Told[]).map(columnOf),
       isTable: kind === 'r' || kind === 'p',
       ...keys,
+      ...(definition == null ? {} : { definition }),
     },
   ]
 }
@@ -119,8 +123,16 @@ SELECT asked.name, n.nspname, c.relname,
    WHERE p.conrelid = c.oid AND p.contype = 'p' AND NOT p.condeferrable
      -- Not a key of the rows that its children add.
      AND (c.relkind <> 'r' OR NOT c.relhassubclass)),
-  c.relkind
+  c.relkind,
+  CASE WHEN c.relkind = 'v' AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+    AND (pg_catalog.pg_get_userbyid(c.relowner) = CURRENT_USER OR o.invoker) AND NOT o.barrier
+    THEN pg_catalog.pg_get_viewdef(c.oid) END
 FROM pg_catalog.unnest($1::pg_catalog.text[]) AS asked (name)
 JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(asked.name)
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+  SELECT COALESCE(pg_catalog.bool_or(option_name = 'security_invoker' AND option_value::pg_catalog.bool), false) AS invoker,
+    COALESCE(pg_catalog.bool_or(option_name = 'security_barrier' AND option_value::pg_catalog.bool), false) AS barrier
+  FROM pg_catalog.pg_options_to_table(c.reloptions)
+  WHERE option_name LIKE 'security%') o
 WHERE EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`

@@ -33,7 +33,8 @@ export async function runSessionPids(
   const known = new KnownSessions(session)
   await session.admit()
   const replaced = await withKnown(known, exec, plan)
-  const inner = await asPlanned(session, exec, replaced.sql)
+  const asked = plan.keepsColumns ? (exec.asked ?? exec.text) : undefined
+  const inner = { ...(await asPlanned(session, exec, replaced.sql)), asked }
   const signals = plan.places.some((place) => place.known === 'sessions')
   await placedIn(replaced, signals ? runSignals(session, inner, known) : run(session, inner))
 }

@@ -2,7 +2,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import { planAggregate } from './aggregate.ts'
 import { isGathered } from './gather/gather-plan.ts'
-import { planGather } from './gather/plan-gather.ts'
+import { planGather, planGatherOrViews } from './gather/plan-gather.ts'
 import type { ForwardPlan, KeyRestriction, Plan, PlanContext, Route } from './plan.ts'
 import {
   commonFields,
@@ -105,12 +105,17 @@ function severally(
   }
   const pushed = pushedDown(a, text)
   if (pushed.kind !== 'refuse') return pushed
-  return planGather(a, text, ctx) ?? pushed
+  return gatherStep(a, text, ctx) ?? pushed
+}
+
+/** Of a query in another statement its text is not all. */
+function gatherStep(a: Analysis, text: string, ctx: PlanContext): OnSeveral | undefined {
+  return ctx.around === undefined ? planGatherOrViews(a, text, ctx) : planGather(a, text, ctx)
 }
 
 /** Sharded rows that are needed on the home shard: no shard can run it as it is, not even one alone. */
 function planApart(a: Analysis, text: string, ctx: PlanContext, error: PgError): Plan {
-  const onSeveral = planGather(a, text, ctx)
+  const onSeveral = gatherStep(a, text, ctx)
   if (onSeveral === undefined) return refused(a, 'SELECT', error)
   const common = { ...commonFields(a, 'SELECT', true), paramsToDescribe: paramsToDescribe(a, ctx) }
   return withGeneric(a, { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral })
@@ -140,5 +145,6 @@ function withGeneric(a: Analysis, plan: ForwardPlan): ForwardPlan {
   const { kind } = plan.onSeveral
   const isOfText = (kind === 'aggregate' || kind === 'gather') && a.literalCount > 0
   const generic = plan.generic && !isOfText
-  return skips.length === 0 || isGathered(plan.onSeveral) ? { ...plan, generic } : { ...plan, generic, skips }
+  const skipsOnce = isGathered(plan.onSeveral) || kind === 'gather-views'
+  return skips.length === 0 || skipsOnce ? { ...plan, generic } : { ...plan, generic, skips }
 }

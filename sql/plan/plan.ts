@@ -2,7 +2,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
-import type { GatherContext, GatherStep, ModifyStep } from './gather/gather-plan.ts'
+import type { GatherContext, GatherStep, ModifyStep, ViewsStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
 import type { SessionEffects } from './session-effects.ts'
 
@@ -119,6 +119,7 @@ export interface ForwardPlan extends PlanCommon {
     | { readonly kind: 'aggregate'; readonly aggregate: AggregatePlan }
     | GatherStep
     | ModifyStep
+    | ViewsStep
     | { readonly kind: 'refuse'; readonly error: PgError }
 }
 
@@ -348,6 +349,8 @@ export interface SettingPlan extends PlanCommon {
 /** A statement that names backends, in which something is to be put before it is planned (sql/plan/session-pids.ts). */
 export interface SessionPidsPlan extends PlanCommon {
   readonly kind: 'session-pids'
+  /** Its columns are those of the text as written. */
+  readonly keepsColumns?: true
   /** From `start` to `end` of the text comes `head`, what is `known`, and `tail`. */
   readonly places: readonly {
     readonly start: number

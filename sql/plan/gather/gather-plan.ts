@@ -76,6 +76,8 @@ export interface OutsideRelation {
   readonly primaryKey?: readonly string[]
   /** Its rows have places: it is no view, and no foreign table. */
   readonly isTable: boolean
+  /** Of a view: its query, where that means the same to whoever asks as by the view's name. */
+  readonly definition?: string
 }
 export type Outside = ReadonlyMap<string, OutsideRelation>
 
@@ -99,6 +101,19 @@ export interface ModifyStep {
   readonly kind: 'gather-modify'
   readonly gather: GatherPlan
   readonly modify: ModifyPlan
+}
+
+/** It is planned when the definitions of views have taken their places in the text. */
+export interface ViewsStep {
+  readonly kind: 'gather-views'
+  readonly places: readonly ViewPlace[]
+}
+
+/** From `start` to `end` of the text a view is named. UTF-16. */
+export interface ViewPlace {
+  readonly start: number
+  readonly end: number
+  readonly text: string
 }
 
 export interface OutsideStep {

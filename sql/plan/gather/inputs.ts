@@ -13,7 +13,7 @@ import {
   walk,
 } from '../../parse/ast.ts'
 import type { PlanContext } from '../plan.ts'
-import { type Source, sourcesOf } from './sources.ts'
+import { type Source, type Sources, sourcesOf } from './sources.ts'
 
 /** A FROM item that is a relation. */
 export interface TableItem extends Source {
@@ -25,8 +25,7 @@ export interface TableItem extends Source {
 
 export type TableItems =
   | { readonly kind: 'items'; readonly items: readonly TableItem[] }
-  /** It is not known what these are. */
-  | { readonly kind: 'outside'; readonly relations: readonly string[] }
+  | Exclude<Sources, { readonly kind: 'sources' }>
 
 /** Every relation of the query; undefined: what is read, or what a name means, is not certain here. */
 export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): TableItems | undefined {

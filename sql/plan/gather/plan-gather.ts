@@ -17,29 +17,53 @@ import {
   type GatherStep,
   gatheredName,
   isGatheredName,
+  type OutsideStep,
   type PartText,
   SHARD_COLUMN,
   UNSAFE_ROW,
+  type ViewPlace,
+  type ViewsStep,
   valuesName,
 } from './gather-plan.ts'
 import { groupByWholeKeys } from './group-by-key.ts'
-import { type TableItem, tableItems } from './inputs.ts'
+import { type TableItem, type TableItems, tableItems } from './inputs.ts'
 import { type TopRows, topRows } from './top-rows.ts'
 import { transportOf } from './transport.ts'
+import { placeOfView } from './view-places.ts'
 
 /**
  * A SELECT that several shards cannot answer each for itself, by gathering what it reads. Undefined: what it does has no
  * exact meaning this way, or is not known well enough.
  */
 export function planGather(a: Analysis, text: string, ctx: PlanContext): GatherStep | undefined {
+  const step = planGatherOrViews(a, text, ctx)
+  return step?.kind === 'gather-views' ? undefined : step
+}
+
+/** The same, where views in the text may be replaced. */
+export function planGatherOrViews(
+  a: Analysis,
+  text: string,
+  ctx: PlanContext,
+): GatherStep | ViewsStep | undefined {
   const select = a.block.node as SelectStmt
   if (isGatheredName(text) || !isGatherable(a) || hidesReads(a, text)) return undefined
   const found = tableItems(a, select, ctx)
   if (found === undefined) return undefined
-  if (found.kind === 'outside') return { kind: 'gather-outside', relations: found.relations }
+  if (found.kind !== 'items') return stepBefore(found, text)
   if (hasTwins(found.items) && namesSchemas(select)) return undefined
   const gather = gatherOf(a, select, found.items, ctx)
   return gather && { kind: 'gather', gather }
+}
+
+/** What is to be done before it can be planned. */
+export function stepBefore(
+  found: Exclude<TableItems, { kind: 'items' }>,
+  text: string,
+): OutsideStep | ViewsStep | undefined {
+  if (found.kind === 'outside') return { kind: 'gather-outside', relations: found.relations }
+  const places = found.views.map((view) => placeOfView(text, view))
+  return places.includes(undefined) ? undefined : { kind: 'gather-views', places: places as ViewPlace[] }
 }
 
 function gatherOf(

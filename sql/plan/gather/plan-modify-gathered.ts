@@ -26,6 +26,7 @@ import {
   type ModifyStep,
   type OutsideStep,
   SHARD_COLUMN,
+  type ViewsStep,
 } from './gather-plan.ts'
 import { type TableItem, tableItems } from './inputs.ts'
 import {
@@ -37,6 +38,7 @@ import {
   overArrays,
   rowsOf,
   sourceOf,
+  stepBefore,
   withGathered,
 } from './plan-gather.ts'
 
@@ -51,14 +53,14 @@ export function planModifyGathered(
   target: WriteTarget,
   text: string,
   ctx: PlanContext,
-): ModifyStep | OutsideStep | undefined {
+): ModifyStep | OutsideStep | ViewsStep | undefined {
   if (a.targets.length > 1 || isGatheredName(text) || target.verb === 'MERGE') return undefined
   const statement = withOneSource(target.node as UpdateStmt & DeleteStmt)
   const wide = analyzeAlone(a, text, everythingOf(statement), ctx)
   if (!isGatherable(wide) || wide.traits.writes) return undefined
   if (unstableBecause(wide.traits, false) !== undefined) return undefined
   const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
-  if (found?.kind !== 'items') return found && { kind: 'gather-outside', relations: found.relations }
+  if (found?.kind !== 'items') return found && stepBefore(found, text)
   const isTarget = ({ range }: TableItem) => range === statement.relation
   const meant = found.items.find(isTarget)
   if (meant === undefined || !hasPlaces(meant, ctx)) return undefined

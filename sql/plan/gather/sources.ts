@@ -15,6 +15,13 @@ export interface Source {
 export type Sources =
   | { readonly kind: 'sources'; readonly byRange: ReadonlyMap<RangeVar, Source> }
   | { readonly kind: 'outside'; readonly relations: readonly string[] }
+  /** Views whose rows no shard, and not all together, can give by their names. */
+  | { readonly kind: 'views'; readonly views: readonly NamedView[] }
+
+export interface NamedView {
+  readonly range: RangeVar
+  readonly definition: string
+}
 
 /** `queries`: names of WITH queries. Undefined: a name may mean one of two things, or what cannot be gathered. */
 export function sourcesOf(
@@ -25,6 +32,7 @@ export function sourcesOf(
 ): Sources | undefined {
   const byRange = new Map<RangeVar, Source>()
   const unknown = new Set<string>()
+  const views: NamedView[] = []
   for (const range of relationsOf({ SelectStmt: select })) {
     const relation = isTemporary(range, ctx)
       ? undefined
@@ -34,12 +42,20 @@ export function sourcesOf(
       continue
     }
     const place = placeOf(range, relation, a.catalog)
+    if (place === undefined && relation?.kind === 'view') {
+      const view = ctx.outside?.get(writtenName(range))
+      if (view === undefined) unknown.add(writtenName(range))
+      else if (view.definition === undefined) return undefined
+      else views.push({ range, definition: view.definition })
+      continue
+    }
     if (place === undefined) return undefined
     const known = relation !== undefined && isDescribed(relation) ? relation : told(range, relation, ctx)
     if (known === undefined) unknown.add(writtenName(range))
     else byRange.set(range, { relation: known, place })
   }
-  return unknown.size > 0 ? { kind: 'outside', relations: [...unknown] } : { kind: 'sources', byRange }
+  if (unknown.size > 0) return { kind: 'outside', relations: [...unknown] }
+  return views.length > 0 ? { kind: 'views', views } : { kind: 'sources', byRange }
 }
 
 /** Relations that the catalog does not describe, of a query whose columns hang on theirs. */

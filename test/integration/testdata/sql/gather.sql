@@ -478,6 +478,36 @@ SELECT count(DISTINCT owner) FROM of_owner WHERE 1 / (v - 2) > 0;
 
 RESET ROLE;
 
+CREATE VIEW sums_of_owner AS SELECT owner, count(*) AS n FROM accounts GROUP BY owner;
+
+ALTER VIEW sums_of_owner OWNER TO gather_owner;
+
+CREATE VIEW sums_of_asker WITH (security_invoker) AS SELECT owner, count(*) AS n FROM accounts GROUP BY owner;
+
+CREATE VIEW barred WITH (security_invoker, security_barrier) AS SELECT owner, count(*) AS n FROM accounts GROUP BY owner;
+
+GRANT SELECT ON sums_of_owner, sums_of_asker, barred TO gather_reader, gather_owner;
+
+SET ROLE gather_reader;
+
+-- refused
+SELECT sum(n), max(owner) FROM sums_of_owner;
+
+SELECT sum(n), max(owner) FROM sums_of_asker;
+
+-- refused
+SELECT sum(n), max(owner) FROM barred;
+
+RESET ROLE;
+
+SET ROLE gather_owner;
+
+SELECT sum(n), max(owner) FROM sums_of_owner;
+
+SELECT sum(n) FROM sums_of_asker;
+
+RESET ROLE;
+
 GRANT SELECT (id) ON secrets TO gather_reader;
 
 SET ROLE gather_reader;
@@ -883,6 +913,34 @@ INSERT INTO halves SELECT g, 1 FROM generate_series(1, 3000) g;
 COMMIT;
 
 SELECT count(*), sum(v) FROM halves;
+
+-- # views that put rows of several shards together
+CREATE VIEW by_name AS SELECT name, count(*) AS n, sum(a) AS total FROM odd GROUP BY name;
+
+CREATE VIEW first_few (which, a) AS SELECT id, a FROM odd ORDER BY id LIMIT 5;
+
+CREATE VIEW above AS SELECT total, n FROM by_name WHERE total > 20 UNION ALL SELECT a, which FROM first_few;
+
+CREATE VIEW whole WITH (security_invoker = true) AS SELECT count(*) AS rows, max(bp) AS last FROM odd;
+
+SELECT name, n + 0 AS n, total + 0 AS total FROM by_name WHERE name < 'n3' ORDER BY name;
+
+SELECT v.name || '', f.which + 0 AS which FROM by_name v JOIN first_few f ON f.a = v.total ORDER BY f.which;
+
+SELECT sum(total), sum(n) FROM above;
+
+SELECT count(*) FROM first_few AS f (x, y) WHERE y > 2;
+
+SELECT w.rows + 0 AS rows FROM whole w, by_name b, plain_odd p WHERE b.total = p.id;
+
+-- params: 30 | 2
+SELECT max(name) FROM by_name WHERE total > $1 AND n < $2;
+
+WITH v AS (SELECT * FROM by_name) SELECT count(*), (SELECT max(total) FROM above) FROM v;
+
+UPDATE odd SET a = a + w.rows FROM whole w, first_few f WHERE f.which = odd.id RETURNING odd.id, odd.a;
+
+SELECT nothing FROM by_name;
 
 -- # code of users runs at home, over what is gathered
 CREATE TABLE calls (n int);
