@@ -160,19 +160,19 @@ async function shardedQueries(options: Options, sources: SuiteSources): Promise<
   const dir = join(options.dir, 'servers')
   rmSync(dir, { recursive: true, force: true })
   const weft = await startWeft(dir, options.shards, 0)
-  const [plain, ordered, shuffled] = await Promise.all(
-    ['plain', 'ordered', 'shuffled'].map((name) => startPlain(dir, name)),
+  const [plain, mixed, remixed] = await Promise.all(
+    ['plain', 'mixed', 'remixed'].map((name) => startPlain(dir, name)),
   )
   const names = options.names.length === 0 ? QUERY_FILES : options.names
   try {
-    const servers = { weft, plain: plain!, ordered: ordered!, shuffled: shuffled! }
+    const servers = { weft, plain: plain!, mixed: mixed!, remixed: remixed! }
     const report = await runSharded(sources, servers, database, names, (name, counts) => {
       if (!options.json) print(countsLine(name, counts))
     })
     writeFileSync(join(options.dir, 'sharded.json'), `${JSON.stringify(report, null, 2)}\n`)
     print(options.json ? JSON.stringify(report) : shardedSummary(report, options.dir))
   } finally {
-    await Promise.all([weft, plain!, ordered!, shuffled!].map((server) => server.stop()))
+    await Promise.all([weft, plain!, mixed!, remixed!].map((server) => server.stop()))
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Queries of Postgres' regression suite with its standard tables sharded: each statement on a plain Postgres and through Weft,
- * one after the other in one session, rows compared as sets. What Weft refuses, plain is not told. Two more plain ones, of
- * which one has the tables' rows in another order, are told the same: where they differ, the answer is not determined.
+ * one after the other in one session, rows compared as sets. What Weft refuses, plain is not told. Two more plain ones,
+ * which have the tables' rows in other orders, are told the same: where they differ, the answer is not determined.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -50,8 +50,8 @@ type Server = { readonly port: number }
 export interface Servers {
   readonly weft: Server
   readonly plain: Server
-  readonly ordered: Server
-  readonly shuffled: Server
+  readonly mixed: Server
+  readonly remixed: Server
 }
 
 const SIMPLE = { name: 'simple', protocol: 'simple' } as const
@@ -72,7 +72,7 @@ export async function runSharded(
   for (const name of names) {
     const [session, controls] = await Promise.all([
       open(servers.weft, servers.plain, database),
-      open(servers.ordered, servers.shuffled, database),
+      open(servers.mixed, servers.remixed, database),
     ])
     const counts = { same: 0, refused: 0, different: 0, undetermined: 0 }
     report.files[name] = counts
@@ -132,7 +132,7 @@ const open = (first: Server, second: Server, database: string): Promise<TwinSess
 /** What test_setup makes, then the declarations; data files are read by the servers. */
 async function setUp(sources: SuiteSources, servers: Servers, database: string): Promise<void> {
   const session = await open(servers.weft, servers.plain, database)
-  const controls = await open(servers.ordered, servers.shuffled, database)
+  const controls = await open(servers.mixed, servers.remixed, database)
   const file = readFileSync(join(sources.regress, 'sql', 'test_setup.sql'), 'utf8')
   const text = file.replace(
     /\\set filename :abs_srcdir '([^']*)'\n(COPY \w+ FROM) :'filename'/g,
@@ -145,12 +145,14 @@ async function setUp(sources: SuiteSources, servers: Servers, database: string):
     }
   }
   for (const declaration of DECLARATIONS) await session.onWeft(declaration)
-  for (const [, table] of DECLARATIONS.join().matchAll(/table\('(\w+)'/g))
-    await controls.onPlain(shuffle(table!))
+  for (const [, table] of DECLARATIONS.join().matchAll(/table\('(\w+)'/g)) {
+    await controls.onPlain(shuffle(table!, 'ASC'))
+    await controls.onWeft(shuffle(table!, 'DESC'))
+  }
   session.end()
   controls.end()
 }
 
-const shuffle = (table: string): string =>
-  `CREATE TEMP TABLE mixed AS SELECT * FROM ${table} ORDER BY md5(${table}::text); TRUNCATE ${table};
+const shuffle = (table: string, direction: 'ASC' | 'DESC'): string =>
+  `CREATE TEMP TABLE mixed AS SELECT * FROM ${table} ORDER BY md5(${table}::text) ${direction}; TRUNCATE ${table};
    INSERT INTO ${table} SELECT * FROM mixed; DROP TABLE mixed`
