@@ -1,17 +1,21 @@
 import { weftError } from '../../errors/catalog.ts'
 import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { ModifyStep } from '../../sql/plan/gather/gather-plan.ts'
-import type { ExecContext, Execution } from './context.ts'
+import type { MemoryAccount } from '../memory/memory-budget.ts'
+import { type ExecContext, type Execution, HOME } from './context.ts'
 import { columnsOf } from './evaluate.ts'
 import { finishShard, overGathered, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { onShards } from './on-shards.ts'
 import { Places } from './places.ts'
-import { Collector, type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from './replies.ts'
+import { type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from './replies.ts'
+import { RowStream } from './row-stream.ts'
 import { boundFormat, boundValue, failedLeaves, queryShard, sendPayload, settle } from './send.ts'
 import { settleAll } from './settle-all.ts'
 import type { ShardLine } from './shard-line.ts'
 
+/** Of a place in memory, roughly. */
+const PLACE_BYTES = 256
 /** How often rows that others change in the meantime are looked for again. */
 const ROUNDS_MAX = 100
 
@@ -31,15 +35,31 @@ export async function runModifyGathered(
   await ctx.admit()
   // What is wrong with the client's text is told as if it had run as it is.
   const origins = await columnsOf(ctx, exec.asked ?? exec.text, exec.paramTypes)
+  const account = ctx.memory.account('places of rows')
+  try {
+    await changeFound(ctx, exec, step, { shards, origins, account })
+  } finally {
+    account.set(0)
+  }
+}
+
+interface Run {
+  readonly shards: readonly number[]
+  readonly origins: ForwardState['origins']
+  readonly account: MemoryAccount
+}
+
+async function changeFound(ctx: ExecContext, exec: Execution, step: ModifyStep, run: Run): Promise<void> {
   const locked = new Places()
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    const missing = await withGathered(ctx, exec, step.gather, shards, async (rows) => {
-      const meant = await find(ctx, exec, step, rows)
+    run.account.set(locked.count * PLACE_BYTES)
+    const missing = await withGathered(ctx, exec, step.gather, run.shards, async (rows) => {
+      const meant = await find(ctx, exec, step, rows, run.account)
       const unlocked = ctx.hasTransactionSnapshots ? new Places() : meant.without(locked)
-      if (unlocked.isEmpty) await write(ctx, exec, step, shards, { rows, meant, origins })
+      if (unlocked.count === 0) await write(ctx, exec, step, run, { rows, meant })
       return unlocked
     })
-    if (missing.isEmpty) return
+    if (missing.count === 0) return
     await lock(ctx, step, missing, locked)
   }
   throw weftError('rows_changed', { verb: exec.plan.tag })
@@ -51,19 +71,16 @@ async function find(
   exec: Execution,
   { gather }: ModifyStep,
   rows: GatheredRows,
+  account: MemoryAccount,
 ): Promise<Places> {
   const line = ctx.line(finishShard(ctx, gather))
-  const collector = new Collector()
-  sendPayload(
-    ctx,
-    line,
-    overGathered(line, exec, gather, gather.finish, rows, []),
-    { writes: false },
-    collector,
-  )
-  const found = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
   const places = new Places()
-  for (const [shard, oid, tid] of found.rows) places.add(Number(shard), String(oid), String(tid))
+  const stream = new RowStream(async ([shard, oid, tid]) => {
+    account.add(PLACE_BYTES)
+    places.add(Number(shard), oid!, tid!)
+  })
+  sendPayload(ctx, line, overGathered(line, exec, gather, gather.finish, rows, []), { writes: false }, stream)
+  settle(ctx, line, await failedLeaves(ctx, line, stream.ended))
   return places
 }
 
@@ -86,7 +103,6 @@ async function lock(
 interface Found {
   readonly rows: GatheredRows
   readonly meant: Places
-  readonly origins: ForwardState['origins']
 }
 
 /** Where there are none, one shard answers. */
@@ -94,17 +110,16 @@ async function write(
   ctx: ExecContext,
   exec: Execution,
   step: ModifyStep,
-  shards: readonly number[],
-  { rows, meant, origins }: Found,
+  { shards, origins }: Run,
+  { rows, meant }: Found,
 ): Promise<void> {
   const state = new ForwardState(exec.wantsRowDescription)
   state.describesLate = true
   state.origins = origins
   const { taintsBackend: taints, pins } = exec.plan.effects
   const options = { writes: true, taints, unsettles: taints, pins }
-  const places = meant.isEmpty
-    ? [step.gather.atHome ? finishShard(ctx, step.gather) : shards[0]!]
-    : meant.shards
+  const answering = step.gather.atHome ? HOME : shards[0]!
+  const places = meant.count === 0 ? [answering] : meant.shards
   const ends: readonly ExecEnd[] = await onShards(ctx, places, (line) => {
     const consumer = new RowForwarder(ctx.out, state)
     sendPayload(ctx, line, writePayload(line, exec, step, rows, meant), options, consumer)

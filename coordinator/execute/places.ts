@@ -2,8 +2,8 @@
 export class Places {
   private readonly byShard = new Map<number, Map<string, readonly [oid: string, tid: string]>>()
 
-  get isEmpty(): boolean {
-    return this.byShard.size === 0
+  get count(): number {
+    return [...this.byShard.values()].reduce((sum, { size }) => sum + size, 0)
   }
 
   get shards(): readonly number[] {
