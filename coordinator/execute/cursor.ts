@@ -51,6 +51,7 @@ async function declareGathered(ctx: ExecContext, exec: Execution, plan: CursorPl
   const { state } = ctx
   const cursor = new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(HOME)], holds: hold })
   cursor.origins = await columnsOf(ctx, exec.text.slice(declaredQueryAt(exec.text)), exec.paramTypes)
+  cursor.written = exec.text
   state.cursors.set(name, cursor)
 }
 

@@ -22,6 +22,8 @@ export class OpenPortal {
   lines: readonly ShardLine[]
   /** Of which tables' columns its own are, when its backend has them from elsewhere. */
   origins: readonly ColumnDescription[] | undefined
+  /** Its statement as the client wrote it, when its backend has another one. */
+  written: string | undefined
   /** Whose rows come next. */
   at = 0
 

@@ -47,7 +47,9 @@ export async function cursorRows(session: ClientSession, exec: Execution): Promi
     const { rows } = await queryShard(session, line, CURSORS, [], { writes: false, looks: false })
     for (const [json] of rows) {
       const row = JSON.parse(json!.toString('utf8')) as { readonly name: string }
-      if (row.name !== '' && row.name !== UNNAMED) found.set(row.name, row)
+      const written = session.state.cursors.get(row.name)?.written
+      if (row.name !== '' && row.name !== UNNAMED)
+        found.set(row.name, written ? { ...row, statement: written } : row)
     }
   }
   // A Query has taken the place of the unnamed one, and is not shown.

@@ -755,6 +755,8 @@ FETCH FORWARD 2 FROM c;
 
 DECLARE d SCROLL CURSOR FOR SELECT item, count(*) FROM sales GROUP BY item ORDER BY 1;
 
+SELECT name || '', statement || '' FROM pg_cursors ORDER BY 1;
+
 FETCH LAST FROM d;
 
 FETCH PRIOR FROM d;
