@@ -1,10 +1,12 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import { type CatalogWrites, isCarried } from '../../sql/code/catalog-writes.ts'
+import { heldObjectsQuery } from '../../sql/install/held-objects.ts'
 import { type WrittenAs, writtenQuery } from '../../sql/install/shared-changes.ts'
-import { type ExecContext, HOME } from './context.ts'
+import { type ExecContext, HOME, shardsBesideHome } from './context.ts'
 import { mirrorRelations, mirrorShared } from './mirror-shared.ts'
 import { withPortableSettings } from './portable-settings.ts'
+import { quoteName } from './quote.ts'
 import { queryShard } from './send.ts'
 import { SessionRunner } from './session-runner.ts'
 import type { ShardLine } from './shard-line.ts'
@@ -68,12 +70,29 @@ async function carryFromHome(
       const differs = await mirror(runner, replaced)
       if (differs !== undefined) throw notCarried(tag, differs)
     }
+    const held = HELD.some((kind) => replaced.has(kind)) ? await heldOtherwise(ctx, runner) : undefined
+    if (held !== undefined) throw notCarried(tag, held)
   })
   ctx.node.schema.epoch++
   ctx.tx.ranDdl = true
   if (!written.some(({ what }) => IN_CATALOG.has(what)) && !replaced.has('FUNCTION')) return
   ctx.tx.mapChanged = true
   ctx.tx.catalogDirty = true
+}
+
+/** Of these, columns, defaults and triggers hold one that was renamed, whatever has its name now. */
+const HELD = ['FUNCTION', 'TYPE', 'DOMAIN']
+
+async function heldOtherwise(ctx: ExecContext, runner: SessionRunner): Promise<string | undefined> {
+  const { distributed } = await ctx.catalog()
+  const names = `{${distributed.map((table) => JSON.stringify(`${quoteName(table.schema)}.${quoteName(table.name)}`)).join(',')}}`
+  const on = async (shard: number) =>
+    (await runner.query(shard, heldObjectsQuery, [names])).rows.map(([what]) => what!)
+  const home = new Set(await on(HOME))
+  for (const shard of shardsBesideHome(ctx.node.shardCount)) {
+    const other = (await on(shard)).find((what) => !home.has(what))
+    if (other !== undefined) return `a name that others hold (${other})`
+  }
 }
 
 async function writtenOn(ctx: ExecContext, line: ShardLine): Promise<readonly Written[]> {

@@ -223,7 +223,8 @@ export class CopyInExecutor {
     if (held.count === 0) return
     // A backend in the middle of a COPY answers nothing else.
     await this.copies.end(HOME)
-    this.lines[HOME]!.reset()
+    // Copies of a reference table tell by themselves when a batch has ended.
+    if (!this.toCopies) this.lines[HOME]!.reset()
     const asks = this.writeFields !== undefined && this.sameFields === undefined
     const fills = asks ? await fetchFills(this.runner, this.plan.fill, held.count) : []
     const shards = this.key === undefined ? undefined : await this.heldShards(fills)

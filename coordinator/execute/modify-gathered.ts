@@ -1,4 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
 import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { ModifyStep } from '../../sql/plan/gather/gather-plan.ts'
 import type { MemoryAccount } from '../memory/memory-budget.ts'
@@ -51,16 +52,20 @@ interface Run {
 
 async function changeFound(ctx: ExecContext, exec: Execution, step: ModifyStep, run: Run): Promise<void> {
   const locked = new Places()
+  // Policies of UPDATE hide them: Postgres would not change them either.
+  const hidden = new Places()
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    run.account.set(locked.count * PLACE_BYTES)
+    run.account.set((locked.count + hidden.count) * PLACE_BYTES)
     const missing = await withGathered(ctx, exec, step.gather, run.shards, async (rows) => {
-      const meant = await find(ctx, exec, step, rows, run.account)
+      const found = await find(ctx, exec, step, rows, run.account)
+      const meant = found.without(hidden)
       const unlocked = ctx.hasTransactionSnapshots ? new Places() : meant.without(locked)
       if (unlocked.count === 0) await write(ctx, exec, step, run, { rows, meant })
       return unlocked
     })
     if (missing.count === 0) return
-    await lock(ctx, step, missing, locked)
+    await lock(ctx, exec, step, missing, locked)
+    hidden.addAll(await hiddenOf(ctx, step, missing.without(locked)))
   }
   throw weftError('rows_changed', { verb: exec.plan.tag })
 }
@@ -84,20 +89,39 @@ async function find(
   return places
 }
 
+/** Adds to `locked` what could be. */
 async function lock(
   ctx: ExecContext,
+  exec: Execution,
   { modify }: ModifyStep,
   missing: Places,
   locked: Places,
 ): Promise<void> {
-  await settleAll(
-    missing.shards.map(async (shard) => {
-      const { rows } = await queryShard(ctx, ctx.line(shard), modify.lock, missing.arrays(shard), {
-        writes: true,
-      })
-      for (const [oid, tid] of rows) locked.add(shard, String(oid), String(tid))
-    }),
-  )
+  try {
+    locked.addAll(await placesBy(ctx, `${modify.look} FOR ${modify.strength}`, missing, true))
+  } catch (error) {
+    throw error instanceof PgError && error.code === READ_ONLY ? readOnly(exec) : error
+  }
+}
+
+const READ_ONLY = '25006'
+const readOnly = ({ plan }: Execution): PgError =>
+  new PgError({ code: READ_ONLY, message: `cannot execute ${plan.tag} in a read-only transaction` })
+
+/** Those that could not be locked, and are still there. */
+async function hiddenOf(ctx: ExecContext, { modify }: ModifyStep, missed: Places): Promise<Places> {
+  return placesBy(ctx, modify.look, missed, false)
+}
+
+/** Runs a text on the shards of places, which gives those that it has found. */
+async function placesBy(ctx: ExecContext, sql: string, asked: Places, writes: boolean): Promise<Places> {
+  const found = new Places()
+  const one = async (shard: number): Promise<void> => {
+    const { rows } = await queryShard(ctx, ctx.line(shard), sql, asked.arrays(shard), { writes })
+    for (const [oid, tid] of rows) found.add(shard, String(oid), String(tid))
+  }
+  await settleAll(asked.shards.map(one))
+  return found
 }
 
 interface Found {

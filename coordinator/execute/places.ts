@@ -16,6 +16,11 @@ export class Places {
     this.byShard.set(shard, places)
   }
 
+  addAll(others: Places): void {
+    for (const [shard, places] of others.byShard)
+      for (const [oid, tid] of places.values()) this.add(shard, oid, tid)
+  }
+
   without(others: Places): Places {
     const left = new Places()
     for (const [shard, places] of this.byShard) {

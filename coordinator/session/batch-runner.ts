@@ -232,6 +232,8 @@ export class BatchRunner {
     const plan = portal?.statement.planUnder(this.session.scope(), this.session.planner)
     if (plan === undefined) this.told.clear()
     else this.told.runs(plan)
+    // What it defines is not known; the rest of a pipeline is in its transaction, and cannot be run again unseen.
+    if (plan?.tag === 'DO') this.session.node.schema.epoch++
     if (portal === this.lastBound) this.lastBound = undefined
     return this.portals.execute(name, maxRows, alone)
   }

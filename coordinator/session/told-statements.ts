@@ -4,10 +4,11 @@ import type { Prepared } from './prepared.ts'
 
 const STATEMENTS_MAX = 100
 const BYTES_MAX = 4096
+const OF_ROWS: ReadonlySet<string> = new Set(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
 /**
  * What Postgres has said of the statements of a pipeline. Clients parse the same text again and again in one; as long as
- * nothing but reads and writes has run in between, the answer is the same, and need not be asked for.
+ * nothing but reads and writes without code of users has run in between, the answer is the same, and need not be asked for.
  */
 export class ToldStatements {
   private readonly byText = new Map<string, Prepared>()
@@ -29,10 +30,11 @@ export class ToldStatements {
   }
 
   /** A statement is about to run, which may change what others return. */
-  runs({ kind, effects }: Plan): void {
-    const isPlain =
-      (kind === 'forward' || kind === 'insert') && effects.leaves === 0 && !effects.taintsBackend
-    if (!isPlain) this.byText.clear()
+  runs({ kind, tag, access, effects, reach }: Plan): void {
+    const isOfRows = (kind === 'forward' || kind === 'insert') && OF_ROWS.has(tag)
+    // A SELECT writes by functions; what triggers may do is looked at.
+    const runsCode = reach !== undefined || (tag === 'SELECT' && access === 'write')
+    if (!isOfRows || runsCode || effects.leaves !== 0 || effects.taintsBackend) this.byText.clear()
   }
 }
 

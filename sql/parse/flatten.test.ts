@@ -46,7 +46,7 @@ describe('flattened', () => {
   it('flattened: 100,000 nested comments ahead of a statement: places are those of the text', () => {
     const before = `${'/*'.repeat(100_000)}é${'*/'.repeat(100_000)}`
     const [statement] = parseStatements(`${before} select nothing`)
-    expect([statement?.text, statement?.start]).toEqual(['select nothing', before.length + 1])
+    expect([statement?.text, statement?.start]).toEqual([`${before} select nothing`, 0])
     expect(refusal(`${before} select from from`).position).toBe(before.length + ' select from '.length + 1)
   })
 

@@ -28,9 +28,10 @@ export function parseStatements(sql: string): ParsedStatement[] {
   const statements: ParsedStatement[] = []
   for (const raw of tree.stmts ?? []) {
     if (!raw.stmt) continue
-    const startBytes = raw.stmt_location ?? 0
-    const start = offsets.toUtf16(startBytes)
-    const end = raw.stmt_len ? offsets.toUtf16(startBytes + raw.stmt_len) : sql.length
+    const endBytes = raw.stmt_len ? (raw.stmt_location ?? 0) + raw.stmt_len : undefined
+    const end = endBytes === undefined ? sql.length : offsets.toUtf16(endBytes)
+    // The parser leaves out what stands ahead; a text by itself is run as it is, and its offsets are those of all of it.
+    const start = statements.length === 0 ? 0 : offsets.toUtf16(raw.stmt_location ?? 0)
     if (start > 0 || !ascii) relocate(raw.stmt, (bytes) => offsets.toUtf16(bytes) - start, start)
     statements.push({ kind: kindOf(raw.stmt), node: raw.stmt, text: sql.slice(start, end), start, end })
   }

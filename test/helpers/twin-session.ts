@@ -226,7 +226,8 @@ function answerOf(messages: readonly BackendMessage[], { ordered }: { ordered?: 
   let sqlstate: string | undefined
   let message: string | undefined
   const flush = (): void => {
-    lines.push(...(ordered === true ? rows : rows.sort()))
+    // One by one: there may be more than a call takes arguments.
+    for (const row of ordered === true ? rows : rows.sort()) lines.push(row)
     rows = []
   }
   for (const { name, text } of messages) {

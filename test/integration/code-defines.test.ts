@@ -200,6 +200,29 @@ test.each([
   ])
 })
 
+const SWAPS: readonly (readonly [before: string, swap: string])[] = [
+  [
+    `CREATE FUNCTION marks() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+     CREATE TRIGGER marked BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION marks()`,
+    `ALTER FUNCTION marks() RENAME TO marks_old;
+     CREATE FUNCTION marks() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.v := 1; RETURN NEW; END'`,
+  ],
+  [
+    `CREATE FUNCTION first() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER TABLE ref ALTER n SET DEFAULT first()`,
+    `ALTER FUNCTION first() RENAME TO first_old; CREATE FUNCTION first() RETURNS int LANGUAGE sql AS 'SELECT 2'`,
+  ],
+  [
+    `CREATE TYPE size AS ENUM ('s', 'm'); CREATE TABLE sized (k int PRIMARY KEY, size size) WITH (shard_key = 'k')`,
+    `ALTER TYPE size RENAME TO size_old; CREATE TYPE size AS ENUM ('s', 'm')`,
+  ],
+]
+
+test.each(SWAPS)('a name that others hold is given to another: refused (%s)', async (before, swap) => {
+  for (const sql of before.split(/;\s+(?=CREATE T|ALTER)/)) await client.query(sql)
+  await isRefused(`DO $do$ BEGIN ${swap}; END $do$`, 'a name that others hold')
+  await client.query('DROP TABLE IF EXISTS sized')
+})
+
 test('privileges on a sharded table: as locks tell it, refused or everywhere', async () => {
   const done = await client.query(byFunction('GRANT SELECT ON orders TO reader')).then(
     () => 'done',

@@ -49,6 +49,24 @@ const orders: Readonly<Record<string, readonly Step[]>> = {
     [...all('DROP TABLE again'), ...all('SELECT * FROM again ORDER BY a'), SYNC],
     [...all('SELECT * FROM again ORDER BY a'), SYNC],
   ],
+  'a text again, when code has changed its table': [
+    [
+      ...all('CREATE TABLE told (a int)'),
+      ...all(
+        `CREATE FUNCTION tells() RETURNS int LANGUAGE plpgsql AS
+         'BEGIN ALTER TABLE told ADD COLUMN b text; RETURN 1; END'`,
+      ),
+      SYNC,
+    ],
+    [...all('SELECT * FROM told'), ...all('SELECT tells()'), ...all('SELECT * FROM told'), SYNC],
+    [
+      ...all('SELECT * FROM told'),
+      ...all("DO 'BEGIN ALTER TABLE told ADD COLUMN c int; END'"),
+      ...all('SELECT * FROM told'),
+      SYNC,
+    ],
+    [...all('DROP FUNCTION tells'), ...all('DROP TABLE told'), SYNC],
+  ],
   'one statement': [
     [...all('SELECT 1 AS x'), SYNC],
     [...all('SELECT $1::int + 1', ['41']), SYNC],

@@ -64,8 +64,9 @@ export interface ModifyPlan {
   readonly write: string
   readonly writeParams: readonly number[]
   readonly writeInputs: number
-  /** Locks rows by their places, $1 oid[] and $2 tid[], and gives the places of those that it has locked. */
-  readonly lock: string
+  /** Gives those of the places $1 oid[] and $2 tid[] that have a row; with FOR and the strength it locks them. */
+  readonly look: string
+  readonly strength: 'UPDATE' | 'NO KEY UPDATE'
 }
 
 /** A relation that the catalog does not describe: a table of the home shard only, a view, one of Postgres' own. */

@@ -99,7 +99,7 @@ const OF_ROWS = new Set(
   'count json_agg jsonb_agg json_agg_strict jsonb_agg_strict to_json to_jsonb row_to_json'.split(' '),
 )
 
-function mentioned(select: SelectStmt): Mentioned {
+export function mentioned(select: SelectStmt): Mentioned {
   const columns = new Set<string>()
   const queries = new Set<string>()
   const ofRows = new Set<object>()

@@ -261,9 +261,9 @@ export function namesSchemas(select: SelectStmt): boolean {
   return found
 }
 
-/** `schema.table.column`: the gathered rows have no schema. */
+/** `database.schema.table.column`: the gathered rows have no schema. */
 function unqualify(ref: { fields?: Node[] }): void {
-  if ((ref.fields?.length ?? 0) === 3) ref.fields = ref.fields!.slice(1)
+  if ((ref.fields?.length ?? 0) >= 3) ref.fields = ref.fields!.slice(-2)
 }
 
 /** The gathered rows of an item, as a FROM item; `places`: where the array of each column comes. */

@@ -28,7 +28,7 @@ import {
   SHARD_COLUMN,
   type ViewsStep,
 } from './gather-plan.ts'
-import { type TableItem, tableItems } from './inputs.ts'
+import { mentioned, type TableItem, tableItems } from './inputs.ts'
 import {
   allOf,
   gathering,
@@ -57,7 +57,7 @@ export function planModifyGathered(
   if (a.targets.length > 1 || isGatheredName(text) || target.verb === 'MERGE') return undefined
   const statement = withOneSource(target.node as UpdateStmt & DeleteStmt)
   const wide = analyzeAlone(a, text, everythingOf(statement), ctx)
-  if (!isGatherable(wide) || wide.traits.writes) return undefined
+  if (!isGatherable(wide) || wide.traits.writes || wide.traits.timeLiteral !== undefined) return undefined
   if (unstableBecause(wide.traits, false) !== undefined) return undefined
   const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
   if (found?.kind !== 'items') return found && stepBefore(found, text)
@@ -65,6 +65,8 @@ export function planModifyGathered(
   const meant = found.items.find(isTarget)
   if (meant === undefined || !hasPlaces(meant, ctx)) return undefined
   if (hasTwins(found.items) && namesSchemas(statement as SelectStmt)) return undefined
+  if (meant.relation.rowSecurity && isJudgedOtherwise(wide, statement, ctx)) return undefined
+  if (choosesAgain(statement)) return undefined
   const modify = { verb: target.verb, statement }
   const [finds, writes] = [selectOf(statement, []), written(modify)].map(rangesIn) as [Ranges, Ranges]
   const others = found.items.filter((item) => !isTarget(item))
@@ -75,6 +77,23 @@ export function planModifyGathered(
     meant,
   }
   return stepOf(wide, modify, items, ctx)
+}
+
+/**
+ * Rows are found and locked under the policies of SELECT and UPDATE. Those of DELETE may be others, and Postgres asks those
+ * of SELECT only where a column of the target is read.
+ */
+function isJudgedOtherwise(a: Analysis, statement: UpdateStmt & DeleteStmt, ctx: PlanContext): boolean {
+  if (statement.targetList === undefined) return true
+  const { columns } = mentioned(a.block.node as SelectStmt)
+  return !a.catalog
+    .resolve(statement.relation?.schemaname, statement.relation?.relname ?? '', ctx.searchPath)
+    ?.columns.some(({ name }) => columns.has(name))
+}
+
+/** Which rows LIMIT leaves where nothing orders them is chosen for finding and for writing, if both read it. */
+function choosesAgain({ fromClause, usingClause, withClause }: UpdateStmt & DeleteStmt): boolean {
+  return JSON.stringify([fromClause, usingClause, withClause]).includes('"limitCount"')
 }
 
 type Ranges = ReadonlySet<RangeVar>
@@ -163,8 +182,9 @@ function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): Mo
   const inputs = gather.inputs.map((input, i) =>
     i < all.length - 1 ? input : { ...input, tellsShard: true },
   )
-  const lock = lockOf(meant, modify.verb === 'DELETE' ? 'UPDATE' : 'NO KEY UPDATE')
-  return { kind: 'gather-modify', gather: { ...gather, inputs }, modify: { ...write, lock } }
+  const strength = modify.verb === 'DELETE' ? 'UPDATE' : 'NO KEY UPDATE'
+  const look = lookOf(meant)
+  return { kind: 'gather-modify', gather: { ...gather, inputs }, modify: { ...write, look, strength } }
 }
 
 /** With the columns by which its rows are found, and their places. */
@@ -181,14 +201,15 @@ function placedTarget(
 
 const nodeOf = (sql: string): SelectStmt => as(parseStatements(sql)[0]!.node, 'SelectStmt')!
 
-/** The places of the rows that are meant; a row may be found more than once. */
+/** The places of the rows that are meant. */
 function findOf(
   statement: UpdateStmt & DeleteStmt,
   items: readonly TableItem[],
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
   const alias = quoteName(items.at(-1)!.alias)
   const places = [SHARD, TABLEOID, CTID].map(({ name }) => `${alias}.${name}`).join(', ')
-  const select = selectOf(statement, nodeOf(`SELECT ${places}`).targetList!)
+  const { targetList, distinctClause } = nodeOf(`SELECT DISTINCT ${places}`)
+  const select = { ...selectOf(statement, targetList!), distinctClause: distinctClause! }
   const named = printed(withGathered({ SelectStmt: select } as Node, items))
   if (named === undefined) return undefined
   const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
@@ -206,7 +227,8 @@ function written({ verb, statement }: Modify): Node {
   } as unknown as Node
 }
 
-const HERE = '__weft_here()'
+/** As the names of gathered rows: a text that has it is not planned this way. */
+const HERE = '__weft_gathered_here()'
 
 /** The statement on the rows whose places are said. */
 function writeOf(
@@ -223,12 +245,12 @@ function writeOf(
   return { write, writeParams: params, writeInputs: others.length }
 }
 
-function lockOf(meant: TableItem, strength: string): string {
+function lookOf(meant: TableItem): string {
   const alias = quoteName(meant.alias)
-  return `SELECT ${alias}.tableoid, ${alias}.ctid FROM ${sourceOf(meant)} WHERE ${isAt(meant, 1)} FOR ${strength}`
+  return `SELECT ${alias}.tableoid, ${alias}.ctid FROM ${sourceOf(meant)} WHERE ${isAt(meant, 1)}`
 }
 
-/** The first condition is how they are found, the second one counts: partitions have rows at the same places. */
+/** The first condition lets Postgres find them directly; partitions have rows at the same places, so the second counts. */
 function isAt({ alias }: TableItem, param: number): string {
   const [name, oids, tids] = [quoteName(alias), `CAST($${param} AS oid[])`, `CAST($${param + 1} AS tid[])`]
   const places = `SELECT * FROM ROWS FROM (pg_catalog.unnest(${oids}), pg_catalog.unnest(${tids}))`

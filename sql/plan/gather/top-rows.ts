@@ -49,6 +49,8 @@ function asItself(node: Node, select: SelectStmt): Node | undefined {
         ? undefined
         : outputs[(place.ival?.ival ?? 0) - 1]
   if (found === undefined) return place === undefined ? node : undefined
+  // By itself it would be a place.
+  if (as(found.val, 'A_Const') !== undefined) return undefined
   return { SortBy: { ...by, node: found.val } } as Node
 }
 

@@ -48,6 +48,8 @@ UPDATE acc SET note = DEFAULT, bal = DEFAULT WHERE owner IN (SELECT 'o' || v FRO
 
 SELECT * FROM acc;
 
+UPDATE acc SET note = '__weft_here()' WHERE postgres.found.acc.grp IN (SELECT v FROM oth WHERE v = 3) RETURNING found.acc.id;
+
 -- # a choice of rows is made once
 UPDATE acc SET note = 'few' WHERE id IN (SELECT acc_id FROM oth ORDER BY v, k LIMIT 5) RETURNING id;
 
@@ -177,6 +179,59 @@ DELETE FROM parted WHERE y IN (SELECT v + 4 FROM oth WHERE v = 6) AND id < 5 RET
 
 SELECT * FROM parted;
 
+-- # policies
+CREATE ROLE found_bob;
+
+GRANT USAGE ON SCHEMA found TO found_bob;
+
+CREATE TABLE pol (id int PRIMARY KEY, grp int, note text, own text) WITH (shard_key = 'id');
+
+INSERT INTO pol SELECT i, i % 3, 'n' || i, CASE WHEN i % 2 = 0 THEN 'bob' ELSE 'eve' END FROM generate_series(1, 12) i;
+
+GRANT SELECT, UPDATE, DELETE ON pol TO found_bob;
+
+GRANT SELECT ON oth TO found_bob;
+
+ALTER TABLE pol ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY a ON pol FOR SELECT USING (id <= 9);
+
+CREATE POLICY b ON pol FOR UPDATE USING (own = 'bob') WITH CHECK (true);
+
+CREATE POLICY c ON pol FOR DELETE USING (true);
+
+SET ROLE found_bob;
+
+UPDATE pol SET note = 'x' WHERE grp IN (SELECT v FROM oth WHERE v < 3) RETURNING id;
+
+UPDATE pol SET note = 'y' FROM oth WHERE oth.v = pol.grp AND oth.label = 'l1';
+
+-- refused
+UPDATE pol SET note = 'z' WHERE EXISTS (SELECT FROM oth);
+
+-- refused
+DELETE FROM pol WHERE grp IN (SELECT v FROM oth);
+
+RESET ROLE;
+
+SELECT * FROM pol;
+
+SET default_transaction_read_only = on;
+
+UPDATE pol SET note = 'x' WHERE grp IN (SELECT v FROM oth WHERE v < 3);
+
+DELETE FROM acc WHERE grp IN (SELECT v FROM oth WHERE v = -1);
+
+RESET default_transaction_read_only;
+
+DROP TABLE pol;
+
+REVOKE ALL ON oth FROM found_bob;
+
+REVOKE ALL ON SCHEMA found FROM found_bob;
+
+DROP ROLE found_bob;
+
 -- # what fails leaves all as it was
 UPDATE acc SET bal = 1 / (o.v - o.v) FROM oth o WHERE o.acc_id = acc.id;
 
@@ -197,6 +252,15 @@ DELETE FROM acc WHERE random() < 0.5 AND id IN (SELECT acc_id FROM oth);
 
 -- refused
 UPDATE acc SET note = oth.label FROM oth WHERE oth.ctid = acc.ctid;
+
+-- refused
+UPDATE acc SET note = '__weft_gathered_here()' WHERE grp IN (SELECT v FROM oth);
+
+-- refused
+UPDATE acc SET note = 'now'::timestamptz::text WHERE grp IN (SELECT v FROM oth);
+
+-- refused
+UPDATE acc SET note = o.label FROM (SELECT * FROM oth LIMIT 5) o WHERE o.acc_id = acc.id;
 
 -- refused
 UPDATE cur SET rate = 5 WHERE code IN (SELECT label FROM oth);

@@ -832,6 +832,10 @@ SELECT (SELECT max((SELECT i.a FROM odd i WHERE i.k = o.k AND i.id = o.id)) FILT
 
 SELECT (SELECT max((SELECT a FROM odd i WHERE i.k = o.k AND i.id = o.id)) FROM gather_other.odd p WHERE p.k = o.k) FROM odd o;
 
+SELECT '', id FROM odd ORDER BY 1, 2 LIMIT 3;
+
+SELECT 7, id FROM odd ORDER BY 1, 2 LIMIT 3;
+
 SELECT a::text FROM odd ORDER BY a LIMIT 3;
 
 SELECT CASE WHEN a % 2 = 0 THEN -a ELSE a END FROM odd ORDER BY "case" LIMIT 3;
