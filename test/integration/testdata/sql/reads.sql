@@ -877,7 +877,6 @@ SELECT * FROM totals WHERE customer_id = 1;
 
 SELECT sum(total), sum(n) FROM totals;
 
--- refused
 SELECT * FROM all_total;
 
 SELECT * FROM land;
