@@ -6,7 +6,7 @@ import { type WrittenAs, writtenQuery } from '../../sql/install/shared-changes.t
 import { type ExecContext, HOME, shardsBesideHome } from './context.ts'
 import { mirrorRelations, mirrorShared } from './mirror-shared.ts'
 import { withPortableSettings } from './portable-settings.ts'
-import { quoteName } from './quote.ts'
+import { quoteName, textArray } from './quote.ts'
 import { queryShard } from './send.ts'
 import { SessionRunner } from './session-runner.ts'
 import type { ShardLine } from './shard-line.ts'
@@ -73,8 +73,6 @@ async function carryFromHome(
     const held = HELD.some((kind) => replaced.has(kind)) ? await heldOtherwise(ctx, runner) : undefined
     if (held !== undefined) throw notCarried(tag, held)
   })
-  ctx.node.schema.epoch++
-  ctx.tx.ranDdl = true
   if (!written.some(({ what }) => IN_CATALOG.has(what)) && !replaced.has('FUNCTION')) return
   ctx.tx.mapChanged = true
   ctx.tx.catalogDirty = true
@@ -85,7 +83,7 @@ const HELD = ['FUNCTION', 'TYPE', 'DOMAIN']
 
 async function heldOtherwise(ctx: ExecContext, runner: SessionRunner): Promise<string | undefined> {
   const { distributed } = await ctx.catalog()
-  const names = `{${distributed.map((table) => JSON.stringify(`${quoteName(table.schema)}.${quoteName(table.name)}`)).join(',')}}`
+  const names = textArray(distributed.map(({ schema, name }) => `${quoteName(schema)}.${quoteName(name)}`))
   const on = async (shard: number) =>
     (await runner.query(shard, heldObjectsQuery, [names])).rows.map(([what]) => what!)
   const home = new Set(await on(HOME))

@@ -3,6 +3,7 @@ import { PgError } from '../../errors/pg-error.ts'
 import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
 import { type GatherStep, isGathered, type ViewsStep } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan, Plan, SessionPidsPlan } from '../../sql/plan/plan.ts'
+import { replacedPlan } from '../../sql/plan/replaced-plan.ts'
 import { runAggregate } from './aggregate.ts'
 import { agreedCount } from './agreed.ts'
 import { begunStatement, placedEnd, placedIn } from './begun-statement.ts'
@@ -74,26 +75,8 @@ async function runOnEach(
 
 /** The text with the queries of views in their places is planned, and run. */
 export function withViews(plan: Plan, { places }: ViewsStep): SessionPidsPlan {
-  const { tag, access, effects, returnsRows, paramCount, paramsToDescribe, outsideTransaction, commits } =
-    plan
-  const common = {
-    tag,
-    access,
-    effects,
-    returnsRows,
-    paramCount,
-    paramsToDescribe,
-    outsideTransaction,
-    commits,
-  }
-  const replaced = places.map(({ start, end, text }) => ({
-    start,
-    end,
-    head: text,
-    known: undefined,
-    tail: '',
-  }))
-  return { ...common, generic: false, kind: 'session-pids', keepsColumns: true, places: replaced }
+  const replaced = places.map(({ text, ...place }) => ({ ...place, head: text, known: undefined, tail: '' }))
+  return { ...replacedPlan(plan, replaced), keepsColumns: true }
 }
 
 /** Home is asked what the catalog does not describe, and it is planned again. */

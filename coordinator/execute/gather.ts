@@ -12,15 +12,7 @@ import { readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, FrameConsumer, RowForwarder, tagWithCount } from './replies.ts'
 import { preferredShard, resolveShards } from './route.ts'
 import { setFormats } from './row-types.ts'
-import {
-  boundFormat,
-  boundValue,
-  endOfWrite,
-  failedLeaves,
-  sendPayload,
-  sendRewritten,
-  settle,
-} from './send.ts'
+import { endOfWrite, failedLeaves, rewrittenPayload, sendPayload, sendRewritten, settle } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /**
@@ -195,17 +187,9 @@ export function overGathered(
   resultFormats: readonly number[],
 ): Buffer {
   const own = plan.finishParams ?? Array.from({ length: plan.paramCount }, (_, i) => i + 1)
-  const gathered = rows.params(plan.finishFrom)
-  return Buffer.concat([
-    parse('', sql, line.typesHere(own.map((n) => exec.paramTypes[n - 1] ?? 0))),
-    bind({
-      params: [...own.map((n) => boundValue(exec.bind, n)), ...gathered],
-      paramFormats: [...own.map((n) => boundFormat(exec.bind, n)), ...gathered.map(() => BINARY)],
-      resultFormats,
-    }),
-    execute('', 0),
-    SYNC,
-  ])
+  const values = rows.params(plan.finishFrom)
+  const formats = values.map(() => BINARY)
+  return rewrittenPayload(line, exec, sql, own, { values, formats, resultFormats, describes: false })
 }
 
 class FinishForwarder extends RowForwarder {

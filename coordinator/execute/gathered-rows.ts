@@ -47,7 +47,7 @@ export class GatheredRows {
     const { tellsShard } = this.inputs[input]!
     for (const column of columns) {
       if (tellsShard === true && column === columns.at(-1)) {
-        grown += column.push(shardCell(shard), 0, 2 * CELL_BYTES)
+        grown += column.push(shardCell(shard), 0, SHARD_CELL.length)
         break
       }
       const end = at + CELL_BYTES + Math.max(0, buffer.readInt32BE(at))
@@ -82,11 +82,13 @@ export class GatheredRows {
   }
 }
 
+const SHARD_CELL = Buffer.alloc(2 * CELL_BYTES)
+SHARD_CELL.writeInt32BE(CELL_BYTES, 0)
+
+/** Until the next one is made. */
 function shardCell(shard: number): Buffer {
-  const cell = Buffer.alloc(2 * CELL_BYTES)
-  cell.writeInt32BE(CELL_BYTES, 0)
-  cell.writeInt32BE(shard, CELL_BYTES)
-  return cell
+  SHARD_CELL.writeInt32BE(shard, CELL_BYTES)
+  return SHARD_CELL
 }
 
 const UNSAFE = {

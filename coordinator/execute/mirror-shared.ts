@@ -7,6 +7,7 @@ import {
 import { enumLabelsQuery, sharedQueries, typesOfTableQuery } from '../../sql/install/shared-ddl.ts'
 import { quoteLiteral } from '../../sql/plan/utility/text.ts'
 import { whereItCanBe } from '../../sql/plan/utility/wrap.ts'
+import { textArray } from './quote.ts'
 import type { ShardRunner } from './shard-runner.ts'
 
 const HOME = 0
@@ -52,7 +53,7 @@ export async function mirrorRelations(
   replaced: ReadonlySet<string>,
 ): Promise<string | undefined> {
   const wanted = byName((await runner.query(HOME, writtenRelationsQuery)).rows)
-  const names = `{${[...wanted.values()].map(({ name }) => JSON.stringify(name)).join(',')}}`
+  const names = textArray([...wanted.values()].map(({ name }) => name))
   const on = async (shard: number) => byName((await runner.query(shard, namedRelationsQuery, [names])).rows)
   for (let shard = HOME + 1; shard < runner.shardCount; shard++) {
     await runAll(runner, shard, rightsOf(wanted, await on(shard)))

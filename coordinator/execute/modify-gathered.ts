@@ -1,6 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { ModifyStep } from '../../sql/plan/gather/gather-plan.ts'
 import type { MemoryAccount } from '../memory/memory-budget.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
@@ -11,7 +10,7 @@ import { onShards } from './on-shards.ts'
 import { Places } from './places.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from './replies.ts'
 import { RowStream } from './row-stream.ts'
-import { boundFormat, boundValue, failedLeaves, queryShard, sendPayload, settle } from './send.ts'
+import { failedLeaves, queryShard, rewrittenPayload, sendPayload, settle } from './send.ts'
 import { settleAll } from './settle-all.ts'
 import type { ShardLine } from './shard-line.ts'
 
@@ -159,26 +158,14 @@ function writePayload(
   rows: GatheredRows,
   meant: Places,
 ): Buffer {
-  const own = modify.writeParams
   const gathered = rows.params(0, modify.writeInputs)
   const here = meant.arrays(line.shard)
-  const formats = [
-    ...own.map((n) => boundFormat(exec.bind, n)),
-    ...gathered.map(() => BINARY),
-    ...here.map(() => TEXT),
-  ]
-  const parts = [
-    parse('', modify.write, line.typesHere(own.map((n) => exec.paramTypes[n - 1] ?? 0))),
-    bind({
-      params: [...own.map((n) => boundValue(exec.bind, n)), ...gathered, ...here],
-      paramFormats: formats,
-      resultFormats: exec.bind?.resultFormats ?? [],
-    }),
-    ...(exec.wantsRowDescription ? [describe('P', '')] : []),
-    execute('', 0),
-    SYNC,
-  ]
-  return Buffer.concat(parts)
+  return rewrittenPayload(line, exec, modify.write, modify.writeParams, {
+    values: [...gathered, ...here],
+    formats: [...gathered.map(() => BINARY), ...here.map(() => TEXT)],
+    resultFormats: exec.bind?.resultFormats ?? [],
+    describes: exec.wantsRowDescription,
+  })
 }
 
 const TEXT = 0

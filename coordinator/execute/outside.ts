@@ -5,6 +5,7 @@ import type { CursorPlan, Plan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { judgeOnHome } from './evaluate.ts'
 import { judgedText, runGather } from './gather.ts'
+import { textArray } from './quote.ts'
 import { resolveShards } from './route.ts'
 import { queryShard } from './send.ts'
 
@@ -61,9 +62,8 @@ export const unknownOutside = () => weftError('not_supported', UNKNOWN)
 const NOTHING: Outside = new Map()
 
 async function told(ctx: ExecContext, relations: readonly string[]): Promise<Outside> {
-  const names = `{${relations.map((name) => JSON.stringify(name)).join(',')}}`
   const options = { writes: false, looks: false }
-  const { rows } = await queryShard(ctx, ctx.line(HOME), OUTSIDE, [names], options)
+  const { rows } = await queryShard(ctx, ctx.line(HOME), OUTSIDE, [textArray(relations)], options)
   return new Map(rows.map((row) => relationOf(row.map((value) => value?.toString('utf8') ?? null))))
 }
 

@@ -41,10 +41,10 @@ export async function runReaching<T>(
   for (const [i, { before, after }] of looks.entries()) {
     const writes = catalogWrites(before, after)
     if (writes.written.size === 0) continue
+    await carryDefined(ctx, tag, lines[i]!, writes)
     // What is prepared, and described, is to be looked at again, also when the transaction has ended.
     ctx.node.schema.epoch++
     ctx.tx.ranDdl = true
-    await carryDefined(ctx, tag, lines[i]!, writes)
   }
   return done
 }

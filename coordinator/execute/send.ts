@@ -156,25 +156,34 @@ export function sendRewritten(
   const taints = exec.plan.effects.taintsBackend
   const options = { writes: exec.plan.access === 'write', taints, unsettles: taints, begins }
   prepareRequest(ctx, line, options)
-  line.request.payload = rewrittenPayload(line, exec, sql, params, resultFormats)
+  line.request.payload = rewrittenPayload(line, exec, sql, params, { resultFormats, describes: true })
   line.exec(consumer)
 }
 
-function rewrittenPayload(
+interface Beside {
+  /** Parameters after the client's. */
+  readonly values?: readonly (Buffer | string)[]
+  readonly formats?: readonly number[]
+  readonly resultFormats: readonly number[]
+  readonly describes: boolean
+}
+
+/** Another text with some of the client's parameters (`params`: their numbers there), as messages up to a Sync. */
+export function rewrittenPayload(
   line: ShardLine,
-  exec: Execution,
+  { paramTypes, bind: bound }: Execution,
   sql: string,
   params: readonly number[],
-  resultFormats: readonly number[],
+  { values = [], formats = [], resultFormats, describes }: Beside,
 ): Buffer {
-  const types = params.map((n) => exec.paramTypes[n - 1] ?? 0)
-  const bound = exec.bind
-  const values = params.map((n) => boundValue(bound, n))
-  const formats = params.map((n) => boundFormat(bound, n))
   return Buffer.concat([
-    parse('', sql, line.typesHere(types)),
-    bind({ params: values, paramFormats: formats, resultFormats }),
-    describe('P', ''),
+    parse('', sql, line.typesHere(params.map((n) => paramTypes[n - 1] ?? 0))),
+    bind({
+      params: [...params.map((n) => boundValue(bound, n)), ...values],
+      paramFormats: [...params.map((n) => boundFormat(bound, n)), ...formats],
+      resultFormats,
+    }),
+    ...(describes ? [describe('P', '')] : []),
     execute('', 0),
     SYNC,
   ])

@@ -132,7 +132,7 @@ export class SlowPath {
     for (const statement of statements) {
       session.out.releaseHeld()
       // What came before it may have changed how strings are read.
-      const again = isEscaped ? undefined : session.strings.again(Buffer.from(statement.text))
+      const again = isEscaped ? undefined : session.strings.again(statement.text)
       try {
         if (again !== undefined) await this.readAgain(again)
         else {

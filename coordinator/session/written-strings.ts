@@ -100,8 +100,8 @@ export class WrittenStrings {
   }
 
   /** Of a text that was read when they did not escape, and runs now. */
-  again(sql: Buffer): ReadText | undefined {
-    return this.areEscaped ? conformingText(sql) : undefined
+  again(text: string): ReadText | undefined {
+    return this.areEscaped ? conformingText(Buffer.from(text)) : undefined
   }
 
   private get warns(): boolean {

@@ -5,15 +5,14 @@
  */
 import { ASKED_SETTING, UNSET } from '../code/custom-settings.ts'
 import type { Plan, SessionPidsPlan } from './plan.ts'
+import { replacedPlan } from './replaced-plan.ts'
 import { itemsIn, nextName, nextToken, quoteText } from './text-scan.ts'
 
 /** `had`: by the session. Undefined: there is no call to be seen. */
 export function askedPlan(plan: Plan, text: string, had: readonly string[]): SessionPidsPlan | undefined {
   const places = placesIn(text, had)
   if (places.length === 0) return undefined
-  const { tag, access, effects, returnsRows, paramCount, paramsToDescribe, outsideTransaction } = plan
-  const common = { tag, access, effects, returnsRows, paramCount, paramsToDescribe, outsideTransaction }
-  return { ...common, commits: plan.commits, generic: false, kind: 'session-pids', places }
+  return replacedPlan(plan, places)
 }
 
 function placesIn(text: string, had: readonly string[]): SessionPidsPlan['places'] {

@@ -14,6 +14,7 @@ import { backendsInCode } from './code-of-backends.ts'
 import type { Known } from './known.ts'
 import { aliasFollows } from './own-in-catalogs.ts'
 import type { Plan, SessionPidsPlan } from './plan.ts'
+import { replacedPlan } from './replaced-plan.ts'
 import { closing, nextName, nextToken, type TextToken } from './text-scan.ts'
 
 const FUNCTIONS: Readonly<Record<string, Known>> = {
@@ -61,19 +62,7 @@ export function planSessionPids(stmt: ParsedStatement, plain: () => Plan): Sessi
   if (places.filter(({ known }) => known !== undefined).length !== count) {
     throw weftError('not_supported', UNREADABLE)
   }
-  const { tag, access, effects, returnsRows, paramCount, paramsToDescribe, outsideTransaction, commits } =
-    plain()
-  const common = {
-    tag,
-    access,
-    effects,
-    returnsRows,
-    paramCount,
-    paramsToDescribe,
-    outsideTransaction,
-    commits,
-  }
-  return { ...common, generic: false, kind: 'session-pids', places }
+  return replacedPlan(plain(), places)
 }
 
 const UNREADABLE = {
