@@ -1,6 +1,15 @@
+/** What names a custom setting, and nothing else: `current_setting('a.b'`, `SET LOCAL a.b =`. */
+const SETTING_CALL =
+  /(?<![\p{L}\p{N}_$"])(?<!\.\s*)((?:pg_catalog\s*\.\s*)?(?:current_setting|set_config)\s*\(\s*e?)'+[^']*'/gu
+const SETTING_SET =
+  /(\bset\s+(?:local\s+|session\s+)?)[\p{L}\p{N}_$]+(?:\.[\p{L}\p{N}_$]+)+(?=\s*(?:=|to\b))/gu
+
 /** The words of a text in lower case: whatever could be a name in it, in comments and strings too. */
 export function wordsOf(text: string): ReadonlySet<string> {
-  return new Set(text.toLowerCase().match(/[\p{L}\p{N}_$]+/gu))
+  const folded = text.toLowerCase()
+  const isPlain = !folded.includes('set')
+  const named = isPlain ? folded : folded.replaceAll(SETTING_CALL, '$1').replaceAll(SETTING_SET, '$1')
+  return new Set(named.match(/[\p{L}\p{N}_$]+/gu))
 }
 
 const isPlain = (name: string): boolean => /^[\p{L}\p{N}_$]+$/u.test(name)

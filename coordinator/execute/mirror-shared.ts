@@ -1,3 +1,4 @@
+import { PgError } from '../../errors/pg-error.ts'
 import { type Privilege, privilegeChanges } from '../../sql/install/privilege-changes.ts'
 import {
   namedRelationsQuery,
@@ -11,6 +12,8 @@ import { textArray } from './quote.ts'
 import type { ShardRunner } from './shard-runner.ts'
 
 const HOME = 0
+const TYPES: ReadonlySet<string> = new Set(['TYPE', 'DOMAIN'])
+const DEPENDED_ON = '2BP01'
 
 interface Shared {
   readonly kind: string
@@ -40,6 +43,8 @@ export async function mirrorShared(
     const there = await sharedOn(runner, shard)
     await runAll(runner, shard, [...dropsOf(wanted, there, replaced), ...createsOf(wanted, there)])
     await runAll(runner, shard, newLabels(labels, await labelsOn(runner, shard)))
+    const held = await makeTypesAnew(runner, shard, wanted)
+    if (held !== undefined) return held
     const made = await sharedOn(runner, shard)
     await runAll(runner, shard, rightsOf(wanted, made))
     const differs = different(wanted, await sharedOn(runner, shard))
@@ -144,6 +149,32 @@ function createsOf(wanted: SharedByName, there: SharedByName): string[] {
     const isRoutine = kind === 'FUNCTION' || kind === 'PROCEDURE'
     return isRoutine && known.create !== create ? [whereItCanBe(create)] : []
   })
+}
+
+/** What was swapped for another of its name, or changed. Answers the one that something on that shard is made of. */
+async function makeTypesAnew(
+  runner: ShardRunner,
+  shard: number,
+  wanted: SharedByName,
+): Promise<string | undefined> {
+  const there = await sharedOn(runner, shard)
+  const changed = [...wanted].filter(([key, { kind, create }]) => {
+    const known = there.get(key)
+    return TYPES.has(kind) && known !== undefined && known.create !== create
+  })
+  for (const [key, { kind, name }] of changed.toReversed()) {
+    try {
+      await runner.query(shard, `DROP ${kind} ${name}`, [], 'write')
+    } catch (error) {
+      if (error instanceof PgError && error.code === DEPENDED_ON) return key
+      throw error
+    }
+  }
+  await runAll(
+    runner,
+    shard,
+    changed.flatMap(([, { create, own }]) => [create, own]),
+  )
 }
 
 /** Last made first: functions, then the types that they were made of. */

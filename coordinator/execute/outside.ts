@@ -1,5 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { Column } from '../../sql/catalog.ts'
+import { backslashStrings, escapesSpelt } from '../../sql/lex/backslashes.ts'
 import type { GatherPlan, GatherStep, Outside, OutsideRelation } from '../../sql/plan/gather/gather-plan.ts'
 import type { CursorPlan, Plan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
@@ -64,7 +65,18 @@ const NOTHING: Outside = new Map()
 async function told(ctx: ExecContext, relations: readonly string[]): Promise<Outside> {
   const options = { writes: false, looks: false }
   const { rows } = await queryShard(ctx, ctx.line(HOME), OUTSIDE, [textArray(relations)], options)
-  return new Map(rows.map((row) => relationOf(row.map((value) => value?.toString('utf8') ?? null))))
+  const told = new Map(rows.map((row) => relationOf(row.map((value) => value?.toString('utf8') ?? null))))
+  return ctx.currentSettings().escapes === true ? asUnderDefault(told) : told
+}
+
+/** Postgres has printed views by the session's own setting. */
+function asUnderDefault(told: Outside): Outside {
+  const anew = ({ definition, ...rest }: OutsideRelation): OutsideRelation => {
+    if (definition === undefined) return rest
+    const text = Buffer.from(definition)
+    return { ...rest, definition: escapesSpelt(text, backslashStrings(text, true).strings).sql.toString() }
+  }
+  return new Map([...told].map(([name, relation]) => [name, anew(relation)]))
 }
 
 type Row = readonly (string | null)[]

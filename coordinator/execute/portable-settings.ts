@@ -11,6 +11,7 @@ const portable: readonly (readonly [name: string, value: string])[] = [
   ['extra_float_digits', '3'],
   ['bytea_output', 'hex'],
   ['xmloption', 'content'],
+  ['standard_conforming_strings', 'on'],
   ['row_security', 'off'],
   ['default_table_access_method', 'heap'],
   ['client_min_messages', 'warning'],

@@ -10,6 +10,7 @@ import { runCursor } from './cursor.ts'
 import { noteCustomUse } from './custom-use.ts'
 import { runDdl } from './ddl.ts'
 import { runDeclareFunction } from './declare-function.ts'
+import { judgeOnHome } from './evaluate.ts'
 import { runExplain } from './explain.ts'
 import { runForward, runOnOne } from './forward.ts'
 import { runInsert } from './insert.ts'
@@ -126,6 +127,7 @@ async function dispatch(ctx: ExecContext, exec: Execution): Promise<void> {
     case 'explain':
       return runExplain(ctx, exec, plan)
     case 'refused':
+      if (plan.isPostgres === true) await judgeOnHome(ctx, exec)
       throw plan.error
     case 'empty':
       ctx.out.push(EMPTY_QUERY_RESPONSE)

@@ -17,6 +17,7 @@ import { execSettings } from '../settings/exec-settings.ts'
 import { spoiling } from '../settings/spoiling-settings.ts'
 import type { BegunStatement } from './begun-statement.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
+import { conforming } from './plain-backslashes.ts'
 import { type Collected, Collector, ExecFailed } from './replies.ts'
 import { needing, type ReplyConsumer, type ShardLine } from './shard-line.ts'
 
@@ -79,6 +80,10 @@ function keep({ state }: ExecContext, line: ShardLine): void {
   state.kept.add(line)
 }
 
+/** Of a text of Weft's: it may have definitions in it, which Postgres prints with plain backslashes. */
+const own = ({ request }: ShardLine, payload: Buffer): Buffer =>
+  request.settings.escapes === true ? conforming(payload) : payload
+
 /** Runs raw frontend messages (one Query, or up to one Sync) on a line. */
 export function sendPayload(
   ctx: ExecContext,
@@ -88,7 +93,7 @@ export function sendPayload(
   consumer: ReplyConsumer,
 ): void {
   prepareRequest(ctx, line, options)
-  line.request.payload = payload
+  line.request.payload = own(line, payload)
   line.exec(consumer, options.looks)
 }
 
@@ -156,7 +161,10 @@ export function sendRewritten(
   const taints = exec.plan.effects.taintsBackend
   const options = { writes: exec.plan.access === 'write', taints, unsettles: taints, begins }
   prepareRequest(ctx, line, options)
-  line.request.payload = rewrittenPayload(line, exec, sql, params, { resultFormats, describes: true })
+  line.request.payload = own(
+    line,
+    rewrittenPayload(line, exec, sql, params, { resultFormats, describes: true }),
+  )
   line.exec(consumer)
 }
 
@@ -236,7 +244,7 @@ export async function simpleQuery(
   const collector = new Collector()
   prepareRequest(ctx, line, options)
   if (ends === 'COMMIT') line.request.access = 'commit'
-  line.request.payload = query(sql)
+  line.request.payload = own(line, query(sql))
   line.exec(collector, ends === undefined && options.looks !== false)
   return failedLeaves(ctx, line, collector.ended)
 }

@@ -104,6 +104,7 @@ function describedHere(plan: Plan): Described | undefined {
         return { paramTypes: paramTypesOf(plan.paramCount), rowDescription: textColumn('set_config') }
       return NOTHING
     case 'refused':
+      if (plan.isPostgres === true) return undefined
       throw plan.error
     case 'transaction':
     case 'empty':

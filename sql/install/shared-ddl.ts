@@ -9,8 +9,13 @@ export const isOurs = (catalog: string, oid: string, namespace: string): string 
   AND ${namespace} NOT LIKE E'pg\\\\_toast\\\\_temp\\\\_%' AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`
 
-/** Of a catalog's row; all that began later count, too. */
-export const isWritten = (row: string): string => `age(${row}.xmin) <= 0`
+/**
+ * By this transaction. Its subtransactions have later numbers, as have transactions that began after it, but of those that
+ * wrote a row which can be seen all have ended.
+ */
+export const isWritten = (row: string): string => `(CASE WHEN age(${row}.xmin) <= 0 THEN
+  pg_catalog.pg_xact_status((pg_catalog.pg_current_xact_id_if_assigned()::text::bigint - age(${row}.xmin))::text::xid8)
+  IS NOT DISTINCT FROM 'in progress' ELSE false END)`
 
 /** Grantee, privilege, whether it can be handed on: as a JSON list. */
 export const privileges = (acl: string, kind: string, owner: string): string => `(

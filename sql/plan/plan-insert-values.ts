@@ -43,7 +43,7 @@ export function planInsertValues(insert: Insert): Plan {
   const rows = insert.source!.valuesLists!.map((row) => as(row, 'List')?.items ?? [])
   const columns = columnsFor(insert, rows[0]?.length) ?? []
   const wrong = shapeError(insert, rows, columns)
-  if (wrong) return refused(a, 'INSERT', wrong)
+  if (wrong) return { ...refused(a, 'INSERT', wrong), isPostgres: true }
   const keyAt = columns.indexOf(relation.key?.column ?? '')
   // Rows that have a key go where they belong.
   if (isNullKey(insert, rows, keyAt) && (rows.length === 1 || keyAt < 0 || !hasNotNullKey(relation)))

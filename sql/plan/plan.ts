@@ -404,6 +404,8 @@ export interface ExplainPlan extends PlanCommon {
 export interface RefusedPlan extends PlanCommon {
   readonly kind: 'refused'
   readonly error: PgError
+  /** What is wrong Postgres can tell better, and where: it is asked first. */
+  readonly isPostgres?: true
 }
 
 /** Nothing but white space and comments. */

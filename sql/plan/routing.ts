@@ -5,7 +5,7 @@ import type { ColumnKey, ValueSet } from '../analyze/facts.ts'
 import type { Occurrence, Status } from '../analyze/solve.ts'
 import type { Traits } from '../analyze/traits.ts'
 import type { KeyType, Relation, ShardKey } from '../catalog.ts'
-import type { ForwardPlan, KeyRestriction, Plan, PlanCommon, PlanContext, Route } from './plan.ts'
+import type { ForwardPlan, KeyRestriction, PlanCommon, PlanContext, RefusedPlan, Route } from './plan.ts'
 
 /** The fields that follow from what the statement calls and contains. */
 export function commonFields(a: Analysis, tag: string, returnsRows: boolean): PlanCommon {
@@ -62,7 +62,7 @@ export function unsupported(what: string, hint?: string): PgError {
   return weftError('not_supported', hint === undefined ? { what } : { what, hint })
 }
 
-export function refused(a: Analysis, tag: string, error: PgError): Plan {
+export function refused(a: Analysis, tag: string, error: PgError): RefusedPlan {
   return { ...commonFields(a, tag, false), kind: 'refused', error }
 }
 

@@ -18,6 +18,10 @@ const SCHEMA = [
   'CREATE SCHEMA app',
   "CREATE TYPE mood AS ENUM ('sad', 'ok')",
   'CREATE DOMAIN nonzero AS int CHECK (VALUE <> 0)',
+  'CREATE TYPE pair AS (a int, b int)',
+  "CREATE TYPE used AS ENUM ('a')",
+  "CREATE TABLE uses (k int PRIMARY KEY, u used) WITH (shard_key = 'k')",
+  'ALTER TABLE here ADD m mood',
   'CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT 2 * n $$',
   'CREATE PROCEDURE run(text) LANGUAGE plpgsql AS $$ BEGIN EXECUTE $1; END $$',
   'CREATE FUNCTION ran(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE $1; RETURN 1; END $$',
@@ -113,9 +117,35 @@ const CARRIED: readonly (readonly [sql: string, holds: string, undo: string])[] 
   [
     "ALTER TYPE mood ADD VALUE 'great'",
     "(SELECT count(*) = 3 FROM pg_enum WHERE enumtypid = 'mood'::regtype)",
-    "DROP TYPE mood; CREATE TYPE mood AS ENUM ('sad', 'ok')",
+    `ALTER TABLE here DROP m; DROP TYPE mood; CREATE TYPE mood AS ENUM ('sad', 'ok'); ALTER TABLE here ADD m mood`,
   ],
-  ['DROP TYPE mood', "to_regtype('mood') IS NULL", "CREATE TYPE mood AS ENUM ('sad', 'ok')"],
+  [
+    "ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'",
+    "(SELECT string_agg(enumlabel, ' ') = 'sad fine' FROM pg_enum WHERE enumtypid = 'mood'::regtype)",
+    "ALTER TYPE mood RENAME VALUE 'fine' TO 'ok'",
+  ],
+  [
+    `ALTER TYPE mood RENAME TO mood_old; CREATE TYPE mood AS ENUM ('ok', 'great');
+     ALTER TABLE here ALTER m TYPE mood USING 'ok'; DROP TYPE mood_old`,
+    "(SELECT string_agg(enumlabel, ' ') = 'ok great' FROM pg_enum WHERE enumtypid = 'mood'::regtype)",
+    `ALTER TABLE here ALTER m TYPE text; DROP TYPE mood; CREATE TYPE mood AS ENUM ('sad', 'ok');
+     ALTER TABLE here ALTER m TYPE mood USING m::mood`,
+  ],
+  [
+    'ALTER DOMAIN nonzero ADD CONSTRAINT low CHECK (VALUE < 100)',
+    "EXISTS (SELECT FROM pg_constraint WHERE conname = 'low')",
+    'ALTER DOMAIN nonzero DROP CONSTRAINT low',
+  ],
+  [
+    'ALTER TYPE pair ADD ATTRIBUTE c text',
+    "EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pair'::regclass AND attname = 'c')",
+    'ALTER TYPE pair DROP ATTRIBUTE c',
+  ],
+  [
+    'DROP TYPE mood CASCADE',
+    "to_regtype('mood') IS NULL",
+    "CREATE TYPE mood AS ENUM ('sad', 'ok'); ALTER TABLE here ADD m mood",
+  ],
   [
     "CREATE COLLATION names (LC_COLLATE = 'C', LC_CTYPE = 'C')",
     "to_regcollation('names') IS NOT NULL",
@@ -185,8 +215,7 @@ test.each([
   ['ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader', 'default privileges "postgres"'],
   ['CREATE TEXT SEARCH CONFIGURATION mine (COPY = simple)', 'text search configuration "mine"'],
   ['CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler', 'access method "heap2"'],
-  ["ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'", 'TYPE public.mood'],
-  ['ALTER DOMAIN nonzero ADD CHECK (VALUE < 100)', 'DOMAIN public.nonzero'],
+  ["ALTER TYPE used RENAME VALUE 'a' TO 'z'", 'TYPE public.used'],
   ['CREATE OR REPLACE VIEW orders_seen AS SELECT 1 AS k', 'TABLE public.orders_seen'],
   ['DROP VIEW orders_seen', 'TABLE public.orders_seen'],
   ['ALTER VIEW orders_seen RENAME TO orders_known', 'TABLE public.orders_seen'],
@@ -251,6 +280,24 @@ test('beside what the client itself has made in the same transaction', async () 
   await client.query('ROLLBACK')
 })
 
+const TOTAL = '(int) (SFUNC = int4pl, STYPE = int)'
+
+test('what others make at the same time is theirs', async () => {
+  const other = new pg.Client({ connectionString: cluster.current.weftUrl })
+  await other.connect()
+  await client.query('BEGIN; INSERT INTO here (id) VALUES (-1)')
+  await other.query(`CREATE AGGREGATE later ${TOTAL}`)
+  await client.query(byFunction(`CREATE AGGREGATE pg_temp.passing ${TOTAL}`))
+  await client.query('ROLLBACK')
+  await other.query('DROP AGGREGATE later (int)')
+  await other.end()
+})
+
+test('what a block makes that handles errors is its own', async () => {
+  const inner = `BEGIN CREATE AGGREGATE total ${TOTAL}; EXCEPTION WHEN division_by_zero THEN NULL; END`
+  await isRefused(`DO $do$ BEGIN ${inner}; END $do$`, 'aggregate "total"')
+})
+
 test('a trigger of a sharded table: refused where its row is on another shard', async () => {
   await client.query(`CREATE FUNCTION makes() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN EXECUTE format('CREATE TABLE made_%s (id int)', NEW.k); RETURN NEW; END $$`)
@@ -277,7 +324,7 @@ test('code that code has made is known from then on', async () => {
 })
 
 test('where all tables are local', async () => {
-  await client.query('DROP FUNCTION counts; DROP VIEW orders_seen; DROP TABLE orders, ref')
+  await client.query('DROP FUNCTION counts; DROP VIEW orders_seen; DROP TABLE orders, ref, uses')
   await onEveryShard(
     byFunction('CREATE SCHEMA app2'),
     "to_regnamespace('app2')::oid IS NOT NULL",

@@ -79,6 +79,12 @@ test.each([
   'COPY /* é */ (SELECT k, nope FROM p) TO STDOUT',
   'SELECT pg_backend_pid(), nope FROM p',
   "SELECT lastval(), currval('p_id_seq'), nope",
+  'INSERT INTO p (k, nope) VALUES (1, 1), (2, 2)',
+  'INSERT INTO /* é */ p (k, v, k) VALUES (1, 1, 1), (2, 2, 2)',
+  'INSERT INTO p (k, v) VALUES (1, 1, 1), (2, 2, 2)',
+  'INSERT INTO p (k, v, t) VALUES (1, 1), (2, 2)',
+  'INSERT INTO p (k, v) VALUES (1, 1), (2)',
+  'INSERT INTO r (k, v, nope) VALUES (1, 1, now()), (2, 2, now())',
 ])('%s', async (sql) => {
   for (const values of [undefined, []]) {
     await expectSame(sql, values)
