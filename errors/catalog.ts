@@ -189,6 +189,14 @@ export const catalog = {
       `the rows of "${p.table}" and others that this query needs from several shards are over ${p.max} bytes (weft.max_gathered)`,
     hint: () => 'Restrict the rows, name fewer columns than *, or join and group by the shard key.',
   }),
+  scatters: kind<{ shards: number; tables: readonly { table: string; key: string }[] }>({
+    sqlstate: '54000',
+    retry: 'no',
+    message: ({ shards, tables }) =>
+      `the statement goes to ${shards} shards: ${tables.map(({ table, key }) => `table "${table}" is sharded by "${key}"`).join(', ')} (weft.scatter)`,
+    hint: ({ tables: [first] }) =>
+      `Restrict the shard key to one value, as in WHERE ${first?.key} = $1, or SET weft.scatter = allow.`,
+  }),
   too_many_tokens: kind<{ max: number }>({
     sqlstate: '54000',
     retry: 'no',

@@ -17,6 +17,7 @@ import { CopyInExecutor } from './copy-in.ts'
 import { copyOut } from './copy-out.ts'
 import { copyUnderCut } from './copy-under-cut.ts'
 import { needsNoMap } from './map-change.ts'
+import { noteScatter } from './scatter.ts'
 import { SessionRunner } from './session-runner.ts'
 
 /** COPY of a sharded or reference table from or to the client. */
@@ -130,6 +131,8 @@ async function isUnderCut(ctx: ExecContext, plan: CopyPlan): Promise<boolean> {
 }
 
 async function runCopyOut(ctx: ExecContext, plan: CopyPlan): Promise<void> {
+  const { kind, name: table, key } = plan.table
+  if (kind === 'sharded') noteScatter(ctx, [{ table, key: key!.column }], { length: ctx.node.shardCount })
   const underCut = (await isUnderCut(ctx, plan)) ? copyUnderCut(ctx, plan) : undefined
   const { out } = ctx
   let opened = false

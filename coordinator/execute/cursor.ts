@@ -12,6 +12,7 @@ import { runGathered } from './outside.ts'
 import { quoteName } from './quote.ts'
 import { ForwardState, RowForwarder, tagWithCount } from './replies.ts'
 import { resolveShards } from './route.ts'
+import { noteScatter } from './scatter.ts'
 import { failedLeaves, sendRewritten, settle } from './send.ts'
 
 /** DECLARE, FETCH, MOVE and CLOSE: they follow the shards on which the cursor was opened. */
@@ -47,6 +48,7 @@ async function declare(ctx: ExecContext, exec: Execution, plan: CursorPlan): Pro
 async function declareGathered(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
   const { name, hold = false } = plan
   if (!hold) mustBeFree(ctx, name)
+  noteScatter(ctx, plan.sharded, { length: ctx.node.shardCount })
   await runGathered(ctx, exec, plan)
   const { state } = ctx
   const cursor = new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(HOME)], holds: hold })
@@ -70,6 +72,7 @@ async function declareOnSeveral(
   const { state } = ctx
   if (plan.forwardOnly !== true) throw severalShards()
   mustBeFree(ctx, plan.name)
+  noteScatter(ctx, plan.sharded, shards)
   const portal = new OpenPortal(plan.name, state.portalsMade++)
   const text = exec.text.slice(declaredQueryAt(exec.text))
   const bound = { ...exec, text, frame: undefined, ref: undefined, bind: asText(exec.bind) }

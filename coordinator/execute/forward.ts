@@ -20,6 +20,7 @@ import { bindOnSeveral, fetchRows, type OpenPortal } from './open-portal.ts'
 import { again, unknownOutside } from './outside.ts'
 import { ForwardState, RowForwarder, tagWithCount, total } from './replies.ts'
 import { resolveShards } from './route.ts'
+import { noteScatter } from './scatter.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
@@ -29,14 +30,26 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
   if (plan.setsKey !== undefined) await mustKeepKey(ctx, exec, plan, plan.setsKey)
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
+  await runSeverally(ctx, exec, plan, shards)
+}
+
+/** `isAgain`: it has been planned anew since it was said where it goes. */
+async function runSeverally(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: ForwardPlan,
+  shards: readonly number[],
+  isAgain = false,
+): Promise<void> {
+  const { kind } = plan.onSeveral
   if (!isGathered(plan.onSeveral)) mustSkipNothing(exec, plan)
   const { portal } = exec
-  if (portal !== undefined && plan.onSeveral.kind === 'concat' && plan.access === 'read') {
-    await bindOnSeveral(ctx, exec, portal, shards)
-    return exec.bindsOnly === true ? undefined : fetchRows(ctx, exec, portal)
-  }
-  if (exec.bindsOnly === true) return
-  await runOnEach(ctx, wholly(exec), plan, shards)
+  const binds = portal !== undefined && kind === 'concat' && plan.access === 'read'
+  if (exec.bindsOnly === true && !binds) return
+  if (!isAgain && kind !== 'first' && kind !== 'gather-views') noteScatter(ctx, plan.sharded, shards)
+  if (!binds) return runOnEach(ctx, wholly(exec), plan, shards)
+  await bindOnSeveral(ctx, exec, portal, shards)
+  return exec.bindsOnly === true ? undefined : fetchRows(ctx, exec, portal)
 }
 
 /** Its rows are given in parts by who keeps them (`ClientOutput.kept`). */
@@ -63,7 +76,7 @@ async function runOnEach(
     case 'gather-views':
       return ctx.runPrepared(exec, withViews(plan, several))
     case 'gather-outside':
-      return runAsKnown(ctx, exec, plan, several)
+      return runAsKnown(ctx, exec, plan, several, shards)
     case 'concat':
       return runOnSeveral(ctx, exec, shards, 'rows')
     case 'sum':
@@ -85,10 +98,11 @@ async function runAsKnown(
   exec: Execution,
   plan: ForwardPlan,
   step: Extract<GatherStep, { kind: 'gather-outside' }>,
+  shards: readonly number[],
 ): Promise<void> {
   const known = await again(ctx, exec, plan, step)
   if (known.onSeveral.kind === 'gather-outside') throw unknownOutside()
-  await runForward(ctx, { ...exec, plan: known }, known)
+  await runSeverally(ctx, { ...exec, plan: known }, known, shards, true)
 }
 
 function asSent(exec: Execution, { sentAs }: ForwardPlan): Execution {

@@ -49,7 +49,7 @@ export async function withGathered<T>(
 
 /** For the rows that a plan gathers. */
 export function roomFor({ memory, settings }: ExecContext, { inputs }: GatherPlan): GatheredRows {
-  const bytesMax = gatheredSize(settings.get(MAX_GATHERED) ?? '') ?? GATHERED_BYTES_MAX
+  const bytesMax = gatheredSize(settings.inForce(MAX_GATHERED) ?? '') ?? GATHERED_BYTES_MAX
   return new GatheredRows(inputs, memory.account('gathered rows'), bytesMax)
 }
 

@@ -14,6 +14,7 @@ import { moveSelected } from './moved-select.ts'
 import { again, unknownOutside } from './outside.ts'
 import { resolveShards, shardOf } from './route.ts'
 import { RowStream } from './row-stream.ts'
+import { noteScatter } from './scatter.ts'
 import { failedLeaves, sendPayload, sendRewritten, settle } from './send.ts'
 import { slotOfText } from './server-slot.ts'
 import { failedOf } from './settle-all.ts'
@@ -60,7 +61,9 @@ async function readSource(
   if (source?.kind === 'gather') return readGathered(ctx, exec, plan, source.gather, router)
   if (source === undefined) return readHome(ctx, exec, plan, router)
   const select = renumberParams(selectWithCasts(plan))
-  return moveSelected(ctx, exec, await resolveShards(ctx, source, exec), select, router)
+  const shards = await resolveShards(ctx, source, exec)
+  noteScatter(ctx, plan.sharded, shards)
+  return moveSelected(ctx, exec, shards, select, router)
 }
 
 /** What belongs to home need not leave it, where nothing is said of single rows. */
@@ -87,6 +90,7 @@ async function readGathered(
 ): Promise<void> {
   const sql = selectWithCasts({ ...plan, selectSql: gather.finish })
   const shards = await resolveShards(ctx, { kind: 'all' }, exec)
+  noteScatter(ctx, plan.sharded, shards)
   await withGathered(ctx, exec, gather, shards, async (rows) => {
     const stream = new RowStream((row) => router.add(row))
     const line = ctx.line(HOME)

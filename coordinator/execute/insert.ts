@@ -11,6 +11,7 @@ import { needsCut, readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, tagWithCount, total } from './replies.ts'
 import { inOrder, RowKeeper } from './returned-rows.ts'
 import { shardOf, slotOf } from './route.ts'
+import { noteScatter } from './scatter.ts'
 import { endOfWrite, sendRewritten, settle } from './send.ts'
 import { slotOfText } from './server-slot.ts'
 import { settleAll } from './settle-all.ts'
@@ -26,6 +27,7 @@ export async function runInsert(ctx: ExecContext, exec: Execution, plan: InsertP
   const groups = await groupRows(ctx, exec, plan, values)
   const asWritten = plan.fill.length === 0 && values.keys.every((key) => key === undefined)
   if (groups.size === 1 && asWritten) return runOnOne(ctx, exec, [...groups.keys()][0]!)
+  noteScatter(ctx, plan.table.kind === 'sharded' ? plan.sharded : undefined, { length: groups.size })
   if (groups.size > 1) await ctx.needTransaction()
   else await ctx.admit()
   await insertGroups(ctx, exec, plan, values, groups)

@@ -23,6 +23,7 @@ export interface PlanScope {
   readonly cache: CacheScope | undefined
   readonly key: string
   /** See PlanContext. */
+  readonly pushdown?: boolean
   readonly outside?: Outside
 }
 
@@ -59,6 +60,9 @@ export function refuseTooLong(bytes: number): void {
 export const planVersion = ({ version, isWhole }: Catalog): number =>
   isWhole === false ? version - 0.5 : version
 
+/** No schema has such a name. */
+const NO_PUSHDOWN = '\0'
+
 /** Version of a cache scope that the cache has let go of. */
 const LET_GO = -1
 
@@ -79,17 +83,17 @@ export class Planner {
   }
 
   /** Interned: sessions with the same catalog version and search path share one scope, and so their plans. */
-  scope(catalog: Catalog, searchPath: readonly string[]): PlanScope {
+  scope(catalog: Catalog, searchPath: readonly string[], pushdown = true): PlanScope {
     const version = planVersion(catalog)
     if (version !== this.scopesVersion) {
       this.scopes = new Map()
       this.scopesVersion = version
     }
-    const key = JSON.stringify(searchPath)
+    const key = JSON.stringify(pushdown ? searchPath : [...searchPath, NO_PUSHDOWN])
     const known = this.scopes.get(key)
     if (known !== undefined && known.catalog === catalog && known.cache?.version !== LET_GO) return known
-    const cache = this.cache.scope(version, searchPath)
-    const scope: PlanScope = { catalog, searchPath, tempTables: NO_TEMP_TABLES, cache, key }
+    const cache = this.cache.scope(version, searchPath, pushdown ? '' : NO_PUSHDOWN)
+    const scope: PlanScope = { catalog, searchPath, tempTables: NO_TEMP_TABLES, cache, key, pushdown }
     this.scopes.set(key, scope)
     return scope
   }
@@ -129,8 +133,8 @@ export class Planner {
   }
 
   private made(scope: PlanScope, stmt: Statement, paramTypes: readonly number[], lexed: Lexed): Plan {
-    const { catalog, searchPath, tempTables, outside } = scope
-    const context: PlanContext = { searchPath, tempTables, paramTypes, ...(outside && { outside }) }
+    const { catalog, searchPath, tempTables, outside, pushdown = true } = scope
+    const context: PlanContext = { searchPath, tempTables, paramTypes, pushdown, ...(outside && { outside }) }
     if (stmt.folded === undefined)
       return planStatement(stmt, literalPlaces(stmt.text, lexed), catalog, context)
     return (

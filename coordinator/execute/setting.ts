@@ -11,7 +11,9 @@ import type { SettingPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
 import { GATHERED_BYTES_MAX, MAX_GATHERED } from '../../sql/plan/utility/gathered-size.ts'
 import { refuseSetting } from '../../sql/plan/utility/refuse-setting.ts'
+import { PUSHDOWN, SCATTER } from '../../sql/plan/utility/several-settings.ts'
 import { CONSISTENT_READS, readsConsistently } from '../settings/consistent-reads.ts'
+import { pushesDown, scatterOf } from '../settings/several-shards.ts'
 import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT, keepBackends } from '../settings/time-limits.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { discardSequences } from './discard-sequences.ts'
@@ -237,7 +239,11 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
     case CONSISTENT_READS:
       return readsConsistently(ctx.settings) ? 'on' : 'off'
     case MAX_GATHERED:
-      return ctx.settings.get(name) ?? `${GATHERED_BYTES_MAX >> 20}MB`
+      return ctx.settings.inForce(name) ?? `${GATHERED_BYTES_MAX >> 20}MB`
+    case PUSHDOWN:
+      return pushesDown(ctx.settings) ? 'on' : 'off'
+    case SCATTER:
+      return scatterOf(ctx.settings)
     case 'weft.transaction':
       return ctx.tx.isOpen
         ? `${modesSql(ctx.tx.modes) || 'open'} shards: ${ctx.tx.joined.map((l) => l.shard).join(',')}`

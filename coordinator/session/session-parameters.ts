@@ -1,8 +1,11 @@
+import { WEFT_DEFAULTS } from '../../sql/plan/utility/several-settings.ts'
 import { HOME } from '../execute/context.ts'
 import { needsNoMap } from '../execute/map-change.ts'
 import { queryShard } from '../execute/send.ts'
-import { REPORTED, SHOW_SQL } from '../settings/reported.ts'
+import { DEFAULT_ISOLATION } from '../settings/isolation.ts'
+import { NOTED, REPORTED, SHOW_SQL } from '../settings/reported.ts'
 import { parseSearchPath } from '../settings/search-path.ts'
+import { pushesDown } from '../settings/several-shards.ts'
 import { TIME_LIMITS } from '../settings/time-limits.ts'
 import type { ClientSession } from './client-session.ts'
 import type { Respelt } from './written-strings.ts'
@@ -23,10 +26,11 @@ export class SessionParameters {
   async greet(): Promise<void> {
     await this.session.node.encodings.load(this.session.settings.get('client_encoding'))
     const shown = await this.read()
-    TIME_LIMITS.forEach((name, i) => {
-      this.session.timers.limits.noteDefault(name, shown[REPORTED.length + i])
-    })
-    this.session.isolation.note(shown[REPORTED.length + TIME_LIMITS.length])
+    const noted = new Map(NOTED.map((name, i) => [name, shown[REPORTED.length + i]]))
+    for (const name of TIME_LIMITS) this.session.timers.limits.noteDefault(name, noted.get(name))
+    this.session.isolation.note(noted.get(DEFAULT_ISOLATION))
+    for (const name of WEFT_DEFAULTS) this.session.settings.noteDefault(name, noted.get(name))
+    this.refresh()
     for (const message of this.session.out.parameters.take()) this.session.out.push(message)
   }
 
@@ -61,6 +65,7 @@ export class SessionParameters {
     const value = settings.get('search_path') ?? this.defaultSearchPath
     const path = parseSearchPath(value, settings.effectiveRole) ?? []
     if (path.join('\0') !== this.session.searchPath().join('\0')) this.session.scopes.setPath(path)
+    this.session.scopes.setPushdown(pushesDown(settings))
   }
 
   private *keptTexts(): Generator<Respelt> {

@@ -11,6 +11,7 @@ export class SessionScope {
   /** The scope is of an uncommitted catalog: it holds until the transaction ends. */
   private keeps = false
   path: readonly string[] = []
+  private pushdown = true
 
   constructor(catalogs: CatalogSource, planner: Planner, state: SessionState) {
     this.catalogs = catalogs
@@ -22,6 +23,13 @@ export class SessionScope {
   setPath(path: readonly string[]): void {
     this.path = path
     this.scope = undefined
+  }
+
+  /** `weft.pushdown` may have changed. */
+  setPushdown(pushdown: boolean): void {
+    if (pushdown === this.pushdown) return
+    this.pushdown = pushdown
+    this.scope = this.keeps && this.scope !== undefined ? { ...this.scope, pushdown } : undefined
   }
 
   forget(): void {
@@ -43,16 +51,19 @@ export class SessionScope {
     }
     this.keeps = false
     this.scope =
-      tempTables.size > 0
-        ? this.planner.privateScope(catalog, this.path, tempTables)
-        : this.planner.scope(catalog, this.path)
+      tempTables.size > 0 ? this.privateScope(catalog) : this.planner.scope(catalog, this.path, this.pushdown)
     return this.scope
   }
 
   /** Plans with the transaction's own, uncommitted catalog until `forget`. */
   usePrivate(catalog: Catalog): void {
-    this.scope = this.planner.privateScope(catalog, this.path, this.state.tempTables)
+    this.scope = this.privateScope(catalog)
     this.keeps = true
+  }
+
+  private privateScope(catalog: Catalog): PlanScope {
+    const scope = this.planner.privateScope(catalog, this.path, this.state.tempTables)
+    return this.pushdown ? scope : { ...scope, pushdown: false }
   }
 }
 

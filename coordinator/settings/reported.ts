@@ -1,4 +1,5 @@
 import type { SettingPlan } from '../../sql/plan/plan.ts'
+import { WEFT_DEFAULTS } from '../../sql/plan/utility/several-settings.ts'
 import { DEFAULT_ISOLATION } from './isolation.ts'
 import { IDLE_SESSION_TIMEOUT, TIME_LIMITS } from './time-limits.ts'
 
@@ -25,8 +26,10 @@ const NAMES: ReadonlySet<string> = new Set(REPORTED.map((name) => name.toLowerCa
 /** Backends have none themselves: what they would have. */
 const IDLE_DEFAULT = `(SELECT reset_val FROM pg_catalog.pg_settings WHERE name = '${IDLE_SESSION_TIMEOUT}')`
 
-/** Shows the reported parameters, after them the time limits, and the default isolation last. */
-export const SHOW_SQL = `SELECT ${[...REPORTED, ...TIME_LIMITS, DEFAULT_ISOLATION]
+/** What a session is told of beside the reported parameters, in this order after them. */
+export const NOTED = [...TIME_LIMITS, DEFAULT_ISOLATION, ...WEFT_DEFAULTS] as const
+
+export const SHOW_SQL = `SELECT ${[...REPORTED, ...NOTED]
   .map((name) =>
     name === IDLE_SESSION_TIMEOUT ? IDLE_DEFAULT : `pg_catalog.current_setting('${name}', true)`,
   )

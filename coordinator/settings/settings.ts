@@ -43,6 +43,8 @@ export class SessionSettings {
   private atBegin: Levels | undefined
   private savepoints: { readonly name: string; readonly levels: Levels }[] = []
   private interned: Settings | undefined
+  /** Of Weft's own settings, what the role, the database or the server's files say. */
+  private readonly defaults = new Map<string, string>()
 
   constructor(options: {
     readonly interner: SettingsInterner
@@ -67,6 +69,16 @@ export class SessionSettings {
   /** The value this session gave a setting; undefined when the server's default holds. */
   get(name: string): string | undefined {
     return this.entry(name)?.value
+  }
+
+  /** The value in force, of those settings whose defaults have been noted. */
+  inForce(name: string): string | undefined {
+    return this.get(name) ?? this.defaults.get(name)
+  }
+
+  /** What the home shard showed when the session began; '' for what nobody has set. */
+  noteDefault(name: string, shown: string | undefined): void {
+    if (shown !== undefined && shown !== '') this.defaults.set(name, shown)
   }
 
   /** Of all that this session gave a value, or took it back from. */

@@ -103,6 +103,10 @@ function severally(
     if (restrictions.length === 1) return status.kind === 'part' ? { kind: 'concat' } : NEVER_SEVERAL
     if (ctx.outside === undefined) return { kind: 'gather-outside', relations: [] }
   }
+  if (ctx.pushdown === false) {
+    const general = gatherStep(a, text, ctx)
+    if (general !== undefined) return general
+  }
   const pushed = pushedDown(a, text)
   if (pushed.kind !== 'refuse') return pushed
   return gatherStep(a, text, ctx) ?? pushed

@@ -58,6 +58,11 @@ export interface TimePlace {
   readonly parts: readonly (string | { readonly clock: Clock })[]
 }
 
+export interface ShardedName {
+  readonly table: string
+  readonly key: string
+}
+
 /** What every plan says. */
 export interface PlanCommon {
   /** Command tag word(s), e.g. `SELECT`, `INSERT`, `CREATE TABLE`. */
@@ -93,6 +98,8 @@ export interface PlanCommon {
   readonly commits?: 'apart' | 'within' | undefined
   /** It runs code that may read or write tables which it does not name: what became of them is looked at afterwards. */
   readonly reach?: Reach | undefined
+  /** Sharded tables of which it reads or writes rows; absent: none. */
+  readonly sharded?: readonly ShardedName[] | undefined
   /** Where it tells a time that must be one for all shards and statements of the transaction. */
   readonly times?: readonly TimePlace[]
 }
@@ -434,6 +441,8 @@ export interface PlanContext extends GatherContext {
   readonly searchPath: readonly string[]
   /** Lower-case names of the session's temporary relations: they shadow everything and are local. */
   readonly tempTables: ReadonlySet<string>
+  /** False: shards do no more for a SELECT over several of them than to give its tables' rows (`weft.pushdown = off`). */
+  readonly pushdown?: boolean
   /** Parameter types the client declared in Parse (0: not declared); empty in the simple protocol. */
   readonly paramTypes: readonly number[]
 }

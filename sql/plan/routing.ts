@@ -5,7 +5,15 @@ import type { ColumnKey, ValueSet } from '../analyze/facts.ts'
 import type { Occurrence, Status } from '../analyze/solve.ts'
 import type { Traits } from '../analyze/traits.ts'
 import type { KeyType, Relation, ShardKey } from '../catalog.ts'
-import type { ForwardPlan, KeyRestriction, PlanCommon, PlanContext, RefusedPlan, Route } from './plan.ts'
+import type {
+  ForwardPlan,
+  KeyRestriction,
+  PlanCommon,
+  PlanContext,
+  RefusedPlan,
+  Route,
+  ShardedName,
+} from './plan.ts'
 
 /** The fields that follow from what the statement calls and contains. */
 export function commonFields(a: Analysis, tag: string, returnsRows: boolean): PlanCommon {
@@ -28,7 +36,13 @@ export function commonFields(a: Analysis, tag: string, returnsRows: boolean): Pl
     generic: !traits.offsetLiteral,
     paramsToDescribe: [],
     outsideTransaction: false,
+    ...(a.occurrences.length === 0 ? {} : { sharded: shardedNames(a) }),
   }
+}
+
+function shardedNames({ occurrences }: Analysis): readonly ShardedName[] {
+  const keys = new Map(occurrences.map(({ relation: { name, key } }) => [name, key?.column ?? '']))
+  return [...keys].map(([table, key]) => ({ table, key }))
 }
 
 /** A reference table whose locked rows the checks of foreign keys must find locked, on any shard. */

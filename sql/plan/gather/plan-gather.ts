@@ -72,11 +72,7 @@ function gatherOf(
   items: readonly TableItem[],
   ctx: PlanContext,
 ): GatherPlan | undefined {
-  const conditions = conditionsByItem(a, select, items, ctx)
-  const asked = items.map((item) => conditions.get(item) ?? [])
-  const isFiltered = items.length === 1 && asked[0]!.length === conjuncts(select.whereClause).length
-  const top = isFiltered ? topRows(a, select, ctx) : undefined
-  const rows = items.map((item, i) => rowsOf(item, asked[i]!, top))
+  const rows = rowsOfItems(a, select, items, ctx)
   const isInline = ctx.around?.isInline === true
   const query = withGathered({ SelectStmt: select } as Node, items)
   const statement = ctx.around?.statement(query) ?? query
@@ -87,6 +83,21 @@ function gatherOf(
   const callsHome = (user ?? home) !== undefined || writes
   const atHome = ctx.around !== undefined || callsHome || items.some(({ place }) => place === 'home')
   return gathering(a, items, rows as string[], { atHome, finish, paramCount, isInline })
+}
+
+/** The SELECTs that give the items' rows. */
+function rowsOfItems(
+  a: Analysis,
+  select: SelectStmt,
+  items: readonly TableItem[],
+  ctx: PlanContext,
+): (string | undefined)[] {
+  if (ctx.pushdown === false) return items.map((item) => rowsOf(item, [], undefined))
+  const conditions = conditionsByItem(a, select, items, ctx)
+  const asked = items.map((item) => conditions.get(item) ?? [])
+  const isFiltered = items.length === 1 && asked[0]!.length === conjuncts(select.whereClause).length
+  const top = isFiltered ? topRows(a, select, ctx) : undefined
+  return items.map((item, i) => rowsOf(item, asked[i]!, top))
 }
 
 /** What gathers the rows of items, by the SELECTs that give them, for a statement that is run over them. */

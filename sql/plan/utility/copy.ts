@@ -130,9 +130,9 @@ function planCopyQuery(scope: Scope, stmt: CopyStmt): Plan {
   }
   const canConcat = inner.onSeveral.kind === 'concat' && isPlainText(stmt)
   if (!onHome && !canConcat && scope.catalog.shardCount > 1) return planCopyGathered(scope, stmt, inner)
-  const { access, effects, paramCount, paramsToDescribe, reach } = inner
+  const { access, effects, paramCount, paramsToDescribe, reach, sharded } = inner
   return {
-    ...common('COPY', { access, effects, paramCount, paramsToDescribe, reach, generic: false }),
+    ...common('COPY', { access, effects, paramCount, paramsToDescribe, reach, sharded, generic: false }),
     kind: 'forward',
     route: toServer ? { kind: 'home' } : inner.route,
     onSeveral: canConcat ? { kind: 'concat' } : { kind: 'refuse', error: severalShards() },
@@ -142,8 +142,16 @@ function planCopyQuery(scope: Scope, stmt: CopyStmt): Plan {
 /** The home shard copies out what is gathered there. A key's one shard does as it is. */
 function planCopyGathered(scope: Scope, stmt: CopyStmt, plain: ForwardPlan): Plan {
   const { route } = plain
-  const { access, effects, paramCount, paramsToDescribe, reach } = plain
-  const fields = common('COPY', { access, effects, paramCount, paramsToDescribe, reach, generic: false })
+  const { access, effects, paramCount, paramsToDescribe, reach, sharded } = plain
+  const fields = common('COPY', {
+    access,
+    effects,
+    paramCount,
+    paramsToDescribe,
+    reach,
+    sharded,
+    generic: false,
+  })
   if (route.kind === 'keys' && isSingle(route.restrictions))
     return { ...fields, kind: 'forward', route, onSeveral: { kind: 'refuse', error: severalShards() } }
   const statement = (query: Node): Node => ({ CopyStmt: { ...stmt, query } })

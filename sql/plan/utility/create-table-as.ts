@@ -73,9 +73,9 @@ function planGathered(scope: Scope, tag: string, into: IntoClause | undefined, i
       hint,
     )
   }
-  const { paramCount, paramsToDescribe, reach, route, onSeveral } = inner
+  const { paramCount, paramsToDescribe, reach, route, onSeveral, sharded } = inner
   const effects = makesTemporary(into) ? { ...inner.effects, pins: true } : inner.effects
-  const overrides: Overrides = { paramCount, paramsToDescribe, effects, reach, generic: false }
+  const overrides: Overrides = { paramCount, paramsToDescribe, effects, reach, sharded, generic: false }
   return { ...forwardHome(tag, overrides), route, onSeveral }
 }
 

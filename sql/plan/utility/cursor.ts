@@ -24,10 +24,10 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
   if (!isWhole && gather === undefined) throw severalShards()
   const hold = (options & CURSOR_OPT.hold) !== 0
   if (hold && inner.reach !== undefined) throw heldReach()
-  const { paramCount, paramsToDescribe, generic, access, reach } = inner
+  const { paramCount, paramsToDescribe, generic, access, reach, sharded } = inner
   const effects = hold ? { ...inner.effects, pins: true } : inner.effects
   return {
-    ...common('DECLARE CURSOR', { paramCount, paramsToDescribe, generic, access, effects, reach }),
+    ...common('DECLARE CURSOR', { paramCount, paramsToDescribe, generic, access, effects, reach, sharded }),
     kind: 'cursor',
     verb: 'declare',
     name: stmt.portalname ?? '',

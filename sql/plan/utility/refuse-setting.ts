@@ -1,20 +1,16 @@
 import { PgError } from '../../../errors/pg-error.ts'
 import { encodingName } from '../../encoding-names.ts'
-import { gatheredSize, MAX_GATHERED } from './gathered-size.ts'
+import { PUSHDOWN, refuseSeveral } from './several-settings.ts'
 
 /**
  * The error for a setting's value that Weft cannot carry, whichever way it is set; undefined for every other, valid or
  * not. The name is in lower case.
  */
 export function refuseSetting(name: string, value: string): PgError | undefined {
-  if (name === 'weft.consistent_reads' && !isOn(value) && !isOff(value)) {
+  if (BOOLEANS.has(name) && !isOn(value) && !isOff(value)) {
     return new PgError({ code: '22023', message: `parameter "${name}" requires a Boolean value` })
   }
-  if (name === MAX_GATHERED && gatheredSize(value) === undefined) {
-    const hint = 'Say a size of 256MB at most, as in 64MB.'
-    return new PgError({ code: '22023', message: `invalid value for parameter "${name}": "${value}"`, hint })
-  }
-  if (name !== 'client_encoding') return undefined
+  if (name !== 'client_encoding') return refuseSeveral(name, value)
   if (encodingName(value) !== NO_CONVERSION) return undefined
   return new PgError({
     code: '0A000',
@@ -22,6 +18,9 @@ export function refuseSetting(name: string, value: string): PgError | undefined 
     detail: `Conversion between ${NO_CONVERSION} and UTF8 is not supported.`,
   })
 }
+
+/** Weft's own. */
+const BOOLEANS: ReadonlySet<string> = new Set(['weft.consistent_reads', PUSHDOWN])
 
 /** Postgres has none either. */
 const NO_CONVERSION = 'MULE_INTERNAL'

@@ -4,6 +4,7 @@ import { as, type Node } from '../../parse/ast.ts'
 import type { Plan, SettingPlan } from '../plan.ts'
 import { common, forwardHome, MAY_UNPIN, type Overrides, PINS, refuse, refused } from './plans.ts'
 import { isOff, isOn, refuseSetting } from './refuse-setting.ts'
+import { WEFT_DEFAULTS } from './several-settings.ts'
 import { quoteName, tokensOf } from './text.ts'
 import { isolationOf, type Modes, modesOf, setCharacteristics } from './transaction.ts'
 
@@ -42,7 +43,7 @@ const OWN_ENCODING = 'Each client says its own: the driver, PGCLIENTENCODING, or
 export function refusedDefault(tag: string, stmt: VariableSetStmt | undefined): Plan | undefined {
   const name = (stmt?.name ?? '').toLowerCase()
   if (stmt?.kind === 'VAR_RESET' || stmt?.kind === 'VAR_RESET_ALL') return undefined
-  if (name.startsWith('weft.')) {
+  if (name.startsWith('weft.') && !WEFT_DEFAULTS.some((known) => known === name)) {
     const hint = `SET it in the session, or in its connection's options: -c ${name}=…`
     return refuse(tag, `${tag} … SET ${name} is not supported`, hint)
   }

@@ -1,0 +1,17 @@
+import { isOff } from '../../sql/plan/utility/refuse-setting.ts'
+import { PUSHDOWN, SCATTER, type Scatter, scatterValue } from '../../sql/plan/utility/several-settings.ts'
+
+export interface ValuesInForce {
+  inForce(name: string): string | undefined
+}
+
+/** Whether shards may do more of a query's work than to give its rows. */
+export function pushesDown(settings: ValuesInForce): boolean {
+  const value = settings.inForce(PUSHDOWN)
+  return value === undefined || !isOff(value)
+}
+
+/** What is to be done with a statement that goes to several shards. */
+export function scatterOf(settings: ValuesInForce): Scatter {
+  return scatterValue(settings.inForce(SCATTER) ?? '') ?? 'allow'
+}
