@@ -1,6 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { commandComplete, dataRow } from '../../protocol/wire/backend-messages.ts'
-import type { GatherPlan, PartText } from '../../sql/plan/gather/gather-plan.ts'
+import { type GatherPlan, type PartText, withExtra } from '../../sql/plan/gather/gather-plan.ts'
 import type { ExplainPlan, ForwardPlan, InsertPlan, InsertSelectPlan } from '../../sql/plan/plan.ts'
 import { explainWords } from '../../sql/plan/utility/explain.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
@@ -37,7 +37,7 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   if (plan.analyze && inner.access === 'write') throw weftError('not_supported', ANALYZE)
   await admit(ctx, plan)
   const lines = [headline(inner, shards)]
-  const gather = 'gather' in onSeveral ? onSeveral.gather : undefined
+  const gather = 'gather' in onSeveral ? withExtra(onSeveral.gather, 0) : undefined
   if (gather !== undefined) lines.push(gatheredLine(gather))
   for (const shard of shards) {
     lines.push(`  ->  Shard ${shard}`)
@@ -46,7 +46,8 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   }
   if (gather !== undefined) {
     const { shard, rows } = await explainFinish(ctx, exec, plan, gather, shards)
-    const what = onSeveral.kind === 'gather' ? 'The query over them' : 'The places of the rows that are meant'
+    const isQuery = onSeveral.kind !== 'gather-modify'
+    const what = isQuery ? 'The query over them' : 'The places of the rows that are meant'
     lines.push(`  ->  ${what}, on shard ${shard}`, ...rows.map((row) => `        ${row}`))
   }
   say(ctx, exec, lines)
@@ -105,6 +106,7 @@ function headline(plan: ForwardPlan, shards: readonly number[]): string {
     aggregate: 'partial aggregates combined',
     gather: 'rows gathered, the query run over them on one shard',
     'gather-modify': 'rows found by what is gathered, changed where they are, committed in two phases',
+    'gather-lock': 'rows found by what is gathered, locked where they are',
     'gather-outside': '',
     'gather-views': '',
     refuse: '',
@@ -133,7 +135,8 @@ async function explainOn(
 
 /** What each shard runs in place of the statement. */
 function partOf({ onSeveral }: ForwardPlan, isFirst: boolean): PartText | undefined {
-  if ('gather' in onSeveral) return isFirst ? onSeveral.gather.first : onSeveral.gather.part
+  const gather = 'gather' in onSeveral ? withExtra(onSeveral.gather, 0) : undefined
+  if (gather !== undefined) return isFirst ? gather.first : gather.part
   if (onSeveral.kind !== 'aggregate') return undefined
   const { partialSql, partialParams } = onSeveral.aggregate
   return { sql: partialSql, params: partialParams }

@@ -12,6 +12,7 @@ import { runGather } from './gather.ts'
 import { mustKeepKey } from './keep-key.ts'
 import { LineFeed } from './line-feed.ts'
 import { lockAhead } from './lock-ahead.ts'
+import { runLockGathered } from './lock-gathered.ts'
 import { needsNoMap } from './map-change.ts'
 import { runModifyGathered } from './modify-gathered.ts'
 import { Latch, onCopies } from './on-copies.ts'
@@ -73,6 +74,8 @@ async function runOnEach(
       return runGather(ctx, exec, several.gather, shards)
     case 'gather-modify':
       return runModifyGathered(ctx, exec, several, shards)
+    case 'gather-lock':
+      return runLockGathered(ctx, exec, several, shards)
     case 'gather-views':
       return ctx.runPrepared(exec, withViews(plan, several))
     case 'gather-outside':

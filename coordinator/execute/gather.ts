@@ -59,7 +59,7 @@ export function finishShard(ctx: ExecContext, { atHome }: GatherPlan): number {
 }
 
 /** Whatever is done with the rows. */
-function asReading(exec: Execution): Execution {
+export function asReading(exec: Execution): Execution {
   return exec.plan.access === 'read' ? exec : { ...exec, plan: { ...exec.plan, access: 'read' } }
 }
 
@@ -185,11 +185,12 @@ export function overGathered(
   sql: string,
   rows: GatheredRows,
   resultFormats: readonly number[],
+  describes = false,
 ): Buffer {
   const own = plan.finishParams ?? Array.from({ length: plan.paramCount }, (_, i) => i + 1)
   const values = rows.params(plan.finishFrom)
   const formats = values.map(() => BINARY)
-  return rewrittenPayload(line, exec, sql, own, { values, formats, resultFormats, describes: false })
+  return rewrittenPayload(line, exec, sql, own, { values, formats, resultFormats, describes })
 }
 
 class FinishForwarder extends RowForwarder {

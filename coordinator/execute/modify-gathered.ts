@@ -7,7 +7,7 @@ import { columnsOf } from './evaluate.ts'
 import { finishShard, overGathered, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { onShards } from './on-shards.ts'
-import { Places } from './places.ts'
+import { Places, placeOf } from './places.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from './replies.ts'
 import { RowStream } from './row-stream.ts'
 import { failedLeaves, queryShard, rewrittenPayload, sendPayload, settle } from './send.ts'
@@ -17,13 +17,13 @@ import type { ShardLine } from './shard-line.ts'
 /** Of a place in memory, roughly. */
 const PLACE_BYTES = 256
 /** How often rows that others change in the meantime are looked for again. */
-const ROUNDS_MAX = 100
+export const ROUNDS_MAX = 100
 
 /**
  * UPDATE and DELETE of rows that are found by what is gathered (docs/decisions/0031-rows-found-by-gathering.md). All that is
- * read is of one moment, at which the rows that it means were locked: rows are locked that were meant a moment ago, and then
- * looked for again, until all that are meant are locked. A transaction with a snapshot of its own needs no locks: Postgres
- * tells when a row has changed since.
+ * read is of one moment, since when the rows that it means have not changed: rows that were found are locked, and where one
+ * has changed in between, all is looked for again. A transaction with a snapshot of its own needs no locks: Postgres tells
+ * when a row has changed since.
  */
 export async function runModifyGathered(
   ctx: ExecContext,
@@ -50,23 +50,50 @@ interface Run {
 }
 
 async function changeFound(ctx: ExecContext, exec: Execution, step: ModifyStep, run: Run): Promise<void> {
-  const locked = new Places()
-  // Policies of UPDATE hide them: Postgres would not change them either.
-  const hidden = new Places()
+  const locks = new Locks(ctx, exec, step)
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    run.account.set((locked.count + hidden.count) * PLACE_BYTES)
-    const missing = await withGathered(ctx, exec, step.gather, run.shards, async (rows) => {
+    run.account.set(locks.count * PLACE_BYTES)
+    const isDone = await withGathered(ctx, exec, step.gather, run.shards, async (rows) => {
       const found = await find(ctx, exec, step, rows, run.account)
-      const meant = found.without(hidden)
-      const unlocked = ctx.hasTransactionSnapshots ? new Places() : meant.without(locked)
-      if (unlocked.count === 0) await write(ctx, exec, step, run, { rows, meant })
-      return unlocked
+      if (!(await locks.take(found))) return false
+      await write(ctx, exec, step, run, { rows, meant: found.without(locks.hidden) })
+      return true
     })
-    if (missing.count === 0) return
-    await lock(ctx, exec, step, missing, locked)
-    hidden.addAll(await hiddenOf(ctx, step, missing.without(locked)))
+    if (isDone) return
   }
   throw weftError('rows_changed', { verb: exec.plan.tag })
+}
+
+/** What a statement has locked of what it has found. */
+class Locks {
+  private readonly ctx: ExecContext
+  private readonly exec: Execution
+  private readonly step: ModifyStep
+  private readonly locked = new Places()
+  /** Policies of UPDATE hide them: Postgres would not change them either. */
+  readonly hidden = new Places()
+
+  constructor(ctx: ExecContext, exec: Execution, step: ModifyStep) {
+    this.ctx = ctx
+    this.exec = exec
+    this.step = step
+  }
+
+  get count(): number {
+    return this.locked.count + this.hidden.count
+  }
+
+  /** True: all that is not hidden is as it was found, and stays so. */
+  async take(found: Places): Promise<boolean> {
+    const { ctx, locked, hidden, step } = this
+    const missing = found.without(hidden).without(locked)
+    if (ctx.hasTransactionSnapshots || missing.count === 0) return true
+    await lock(ctx, this.exec, step, missing, locked)
+    const missed = missing.without(locked)
+    const there = await placesBy(ctx, step.modify.look, missed, false)
+    hidden.addAll(there)
+    return missed.without(there).count === 0
+  }
 }
 
 /** The places of the rows that are meant. */
@@ -79,9 +106,9 @@ async function find(
 ): Promise<Places> {
   const line = ctx.line(finishShard(ctx, gather))
   const places = new Places()
-  const stream = new RowStream(async ([shard, oid, tid]) => {
+  const stream = new RowStream(async (row) => {
     account.add(PLACE_BYTES)
-    places.add(Number(shard), oid!, tid!)
+    places.add(placeOf(row)!)
   })
   sendPayload(ctx, line, overGathered(line, exec, gather, gather.finish, rows, []), { writes: false }, stream)
   settle(ctx, line, await failedLeaves(ctx, line, stream.ended))
@@ -107,19 +134,21 @@ const READ_ONLY = '25006'
 const readOnly = ({ plan }: Execution): PgError =>
   new PgError({ code: READ_ONLY, message: `cannot execute ${plan.tag} in a read-only transaction` })
 
-/** Those that could not be locked, and are still there. */
-async function hiddenOf(ctx: ExecContext, { modify }: ModifyStep, missed: Places): Promise<Places> {
-  return placesBy(ctx, modify.look, missed, false)
-}
-
 /** Runs a text on the shards of places, which gives those that it has found. */
-async function placesBy(ctx: ExecContext, sql: string, asked: Places, writes: boolean): Promise<Places> {
+export async function placesBy(
+  ctx: ExecContext,
+  sql: string,
+  asked: Places,
+  writes: boolean,
+  shards: readonly number[] = asked.shards,
+): Promise<Places> {
   const found = new Places()
   const one = async (shard: number): Promise<void> => {
     const { rows } = await queryShard(ctx, ctx.line(shard), sql, asked.arrays(shard), { writes })
-    for (const [oid, tid] of rows) found.add(shard, String(oid), String(tid))
+    for (const [oid, tid, xmin] of rows)
+      found.add({ shard, oid: String(oid), tid: String(tid), xmin: String(xmin) })
   }
-  await settleAll(asked.shards.map(one))
+  await settleAll(shards.map(one))
   return found
 }
 

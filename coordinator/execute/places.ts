@@ -1,6 +1,14 @@
-/** Places of rows, by shard: the number of their table there, and their ctid. */
+/** Where a row is, and which: shard, the number of its table there, its ctid, its xmin. */
+export interface Place {
+  readonly shard: number
+  readonly oid: string
+  readonly tid: string
+  readonly xmin: string
+}
+
+/** Places of rows, by shard. */
 export class Places {
-  private readonly byShard = new Map<number, Map<string, readonly [oid: string, tid: string]>>()
+  private readonly byShard = new Map<number, Map<string, Place>>()
 
   get count(): number {
     return [...this.byShard.values()].reduce((sum, { size }) => sum + size, 0)
@@ -10,29 +18,39 @@ export class Places {
     return [...this.byShard.keys()].sort((a, b) => a - b)
   }
 
-  add(shard: number, oid: string, tid: string): void {
-    const places = this.byShard.get(shard) ?? new Map<string, readonly [string, string]>()
-    places.set(`${oid} ${tid}`, [oid, tid])
-    this.byShard.set(shard, places)
+  add(place: Place): void {
+    const places = this.byShard.get(place.shard) ?? new Map<string, Place>()
+    places.set(keyOf(place), place)
+    this.byShard.set(place.shard, places)
   }
 
   addAll(others: Places): void {
-    for (const [shard, places] of others.byShard)
-      for (const [oid, tid] of places.values()) this.add(shard, oid, tid)
+    for (const places of others.byShard.values()) for (const place of places.values()) this.add(place)
+  }
+
+  has(place: Place): boolean {
+    return this.byShard.get(place.shard)?.has(keyOf(place)) === true
   }
 
   without(others: Places): Places {
     const left = new Places()
-    for (const [shard, places] of this.byShard) {
-      const known = others.byShard.get(shard)
-      for (const [key, [oid, tid]] of places) if (known?.has(key) !== true) left.add(shard, oid, tid)
-    }
+    for (const places of this.byShard.values())
+      for (const place of places.values()) if (!others.has(place)) left.add(place)
     return left
   }
 
-  /** A shard's, as text forms of oid[] and tid[]. */
-  arrays(shard: number): readonly [oids: string, tids: string] {
+  /** A shard's, as text forms of oid[], tid[] and int8[]. */
+  arrays(shard: number): readonly [oids: string, tids: string, xmins: string] {
     const places = [...(this.byShard.get(shard)?.values() ?? [])]
-    return [`{${places.map(([oid]) => oid).join(',')}}`, `{${places.map(([, tid]) => `"${tid}"`).join(',')}}`]
+    const list = (part: (place: Place) => string) => `{${places.map(part).join(',')}}`
+    return [list(({ oid }) => oid), list(({ tid }) => `"${tid}"`), list(({ xmin }) => xmin)]
   }
+}
+
+const keyOf = ({ oid, tid, xmin }: Place): string => `${oid} ${tid} ${xmin}`
+
+/** As `PLACE_PARTS` says; undefined: there is no row. */
+export function placeOf([oid, tid, xmin, shard]: readonly (string | null | undefined)[]): Place | undefined {
+  if (oid == null || tid == null || xmin == null) return undefined
+  return { shard: Number(shard), oid, tid, xmin }
 }

@@ -1,8 +1,10 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
+import type { SelectStmt } from '../parse/ast.ts'
 import { planAggregate } from './aggregate.ts'
 import { isGathered } from './gather/gather-plan.ts'
 import { planGather, planGatherOrViews } from './gather/plan-gather.ts'
+import { planLock } from './gather/plan-lock.ts'
 import type { ForwardPlan, KeyRestriction, Plan, PlanContext, Route } from './plan.ts'
 import {
   commonFields,
@@ -28,8 +30,10 @@ type OnSeveral = ForwardPlan['onSeveral']
 /** SELECT, VALUES and TABLE. */
 export function planSelect(a: Analysis, text: string, ctx: PlanContext): Plan {
   const common = commonFields(a, 'SELECT', true)
-  const error = placeError(a) ?? nestedError(a) ?? lockError(a)
+  const error = placeError(a) ?? nestedError(a)
   if (error) return refused(a, 'SELECT', error)
+  const copyLocked = lockError(a)
+  if (copyLocked) return planApart(a, text, ctx, copyLocked)
   const mixed = mixError(a)
   const isSource = ctx.around !== undefined && a.occurrences.length > 0
   if (mixed || isSource) return planApart(a, text, ctx, mixed ?? sourceError(a))
@@ -114,6 +118,8 @@ function severally(
 
 /** Of a query in another statement its text is not all. */
 function gatherStep(a: Analysis, text: string, ctx: PlanContext): OnSeveral | undefined {
+  const select = a.block.node as SelectStmt
+  if (ctx.around === undefined && select.lockingClause) return planLock(a, select, text, ctx)
   return ctx.around === undefined ? planGatherOrViews(a, text, ctx) : planGather(a, text, ctx)
 }
 
@@ -122,7 +128,10 @@ function planApart(a: Analysis, text: string, ctx: PlanContext, error: PgError):
   const onSeveral = gatherStep(a, text, ctx)
   if (onSeveral === undefined) return refused(a, 'SELECT', error)
   const common = { ...commonFields(a, 'SELECT', true), paramsToDescribe: paramsToDescribe(a, ctx) }
-  return withGeneric(a, { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral })
+  const plan = withGeneric(a, { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral })
+  // It locks copies of reference tables at home.
+  const { locksHome: _, ...effects } = plan.effects
+  return onSeveral.kind === 'gather-lock' ? { ...plan, effects } : plan
 }
 
 function sourceError(a: Analysis): PgError {
@@ -147,8 +156,8 @@ function pushedDown(a: Analysis, text: string): OnSeveral {
 function withGeneric(a: Analysis, plan: ForwardPlan): ForwardPlan {
   const { skips } = a.traits
   const { kind } = plan.onSeveral
-  const isOfText = (kind === 'aggregate' || kind === 'gather') && a.literalCount > 0
+  const isOfText = (kind === 'aggregate' || kind === 'gather' || kind === 'gather-lock') && a.literalCount > 0
   const generic = plan.generic && !isOfText
-  const skipsOnce = isGathered(plan.onSeveral) || kind === 'gather-views'
+  const skipsOnce = isGathered(plan.onSeveral) || kind === 'gather-views' || kind === 'gather-lock'
   return skips.length === 0 || skipsOnce ? { ...plan, generic } : { ...plan, generic, skips }
 }

@@ -2,7 +2,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
-import type { GatherContext, GatherStep, ModifyStep, ViewsStep } from './gather/gather-plan.ts'
+import type { GatherContext, GatherStep, LockStep, ModifyStep, ViewsStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
 import type { SessionEffects } from './session-effects.ts'
 
@@ -126,6 +126,7 @@ export interface ForwardPlan extends PlanCommon {
     | { readonly kind: 'aggregate'; readonly aggregate: AggregatePlan }
     | GatherStep
     | ModifyStep
+    | LockStep
     | ViewsStep
     | { readonly kind: 'refuse'; readonly error: PgError }
 }

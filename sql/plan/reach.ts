@@ -36,7 +36,7 @@ export function withReach(plan: Plan, a: Analysis, text: string): Plan {
 
 function movesRows(plan: Plan): boolean {
   if (plan.kind !== 'forward') return plan.kind === 'insert-select'
-  return isGathered(plan.onSeveral) || plan.onSeveral.kind === 'gather-modify'
+  return isGathered(plan.onSeveral) || /^gather-(?:modify|lock)$/.test(plan.onSeveral.kind)
 }
 
 function shardedOf({ occurrences }: Analysis): readonly Relation[] {

@@ -69,6 +69,30 @@ export interface ModifyPlan {
   readonly strength: 'UPDATE' | 'NO KEY UPDATE'
 }
 
+/**
+ * SELECT … FOR UPDATE and its kin: `gather` finishes with the rows of the query, in their order, and beside them the places
+ * of what each of them is made of. Those are locked, and then they are the answer.
+ */
+export interface LockPlan {
+  /** In the order in which the rows tell their places. */
+  readonly tables: readonly LockedTable[]
+  /** The rows come in an order that the query says: so they are locked. */
+  readonly isOrdered: boolean
+  /** Whether what is locked may have no row, which is refused, only Postgres' planner knows. */
+  readonly joinsOuter: boolean
+}
+
+export interface LockedTable {
+  /** Gives those of the places $1 oid[], $2 tid[], $3 int8[] that have their row still; with `strength` it locks them. */
+  readonly look: string
+  /** For who locks them in the order given. */
+  readonly order: string
+  /** From FOR on. */
+  readonly strength: string
+  /** Rows that others have locked are left out. */
+  readonly skips: boolean
+}
+
 /** A relation that the catalog does not describe: a table of the home shard only, a view, one of Postgres' own. */
 export interface OutsideRelation {
   readonly schema: string
@@ -104,6 +128,12 @@ export interface ModifyStep {
   readonly modify: ModifyPlan
 }
 
+export interface LockStep {
+  readonly kind: 'gather-lock'
+  readonly gather: GatherPlan
+  readonly lock: LockPlan
+}
+
 /** It is planned when the definitions of views have taken their places in the text. */
 export interface ViewsStep {
   readonly kind: 'gather-views'
@@ -125,9 +155,6 @@ export interface OutsideStep {
 
 export const UNSAFE_ROW = -1
 
-/** See `GatherInput.tellsShard`. */
-export const SHARD_COLUMN = '__weft_shard'
-
 export const isGathered = (step: ForwardPlan['onSeveral'] | Route | GatherStep): step is GatherStep =>
   step.kind === 'gather' || step.kind === 'gather-outside'
 
@@ -136,6 +163,34 @@ const NAME = '__weft_gathered_'
 export const gatheredName = (input: number): string => `${NAME}${input}`
 export const isGatheredName = (text: string): boolean => text.includes(NAME)
 export const GATHERED_NAMES = new RegExp(`${NAME}(\\d+)`, 'g')
+
+/** Names of columns that are none of the client's begin like this. */
+export const ownName = (name: string): string => `${NAME}${name}`
+export const isOwnName = (column: string): boolean => column.startsWith(NAME)
+/** Of such columns of the `n`-th item: where a row is, and by its xmin whether it is the same one. The last is the shard. */
+export const PLACE_PARTS = ['tableoid', 'ctid', 'xmin', 'shard'] as const
+export type PlacePart = (typeof PLACE_PARTS)[number]
+export const placeName = (part: PlacePart, item: number): string => `${NAME}${part}_${item}`
+const PLACE_NAME = new RegExp(`^${NAME}([a-z]+)_\\d+$`)
+export const placePart = (column: string): PlacePart | undefined =>
+  PLACE_NAME.exec(column)?.[1] as PlacePart | undefined
+/** Stands for how many rows more than are asked for are found, for those that cannot be locked. */
+export const EXTRA = `${NAME}extra`
+
+export function withExtra(gather: GatherPlan, extra: number): GatherPlan {
+  const put = (sql: string): string => sql.replaceAll(EXTRA, String(extra))
+  const { part, first, finish } = gather
+  return {
+    ...gather,
+    part: { ...part, sql: put(part.sql) },
+    first: { ...first, sql: put(first.sql) },
+    finish: put(finish),
+  }
+}
+
+/** What the query's LIMIT and OFFSET come to. */
+export const LIMIT_COLUMN = `${NAME}limit`
+export const OFFSET_COLUMN = `${NAME}offset`
 
 const VALUES = `${NAME}values_`
 /** Where the n-th gathered column goes, when it does not go as a parameter. */

@@ -17,9 +17,10 @@ import {
   type GatherStep,
   gatheredName,
   isGatheredName,
+  isOwnName,
   type OutsideStep,
   type PartText,
-  SHARD_COLUMN,
+  placePart,
   UNSAFE_ROW,
   type ViewPlace,
   type ViewsStep,
@@ -27,6 +28,7 @@ import {
 } from './gather-plan.ts'
 import { groupByWholeKeys } from './group-by-key.ts'
 import { type TableItem, type TableItems, tableItems } from './inputs.ts'
+import { xminOf } from './places.ts'
 import { type TopRows, topRows } from './top-rows.ts'
 import { transportOf } from './transport.ts'
 import { placeOfView } from './view-places.ts'
@@ -115,7 +117,8 @@ export function gathering(
     inputs: items.map(({ relation, columns }, i) => ({
       table: relation.name,
       columns: inputs[i]!,
-      names: columns.map(({ name }) => name),
+      names: columns.flatMap(({ name }) => (isOwnName(name) ? [] : name)),
+      ...(placePart(columns.at(-1)?.name ?? '') === 'shard' ? { tellsShard: true } : {}),
     })),
     part: part(({ place }) => place === 'parts'),
     first: part(() => true),
@@ -166,9 +169,11 @@ function columnsOf({ alias, columns, relation }: TableItem): string {
   const isTold = relation.kind === 'local' || relation.kind === 'view'
   return columns
     .map(({ name, type, declared }) => {
-      if (name === SHARD_COLUMN) return '0'
-      const column = `${quoteName(alias)}.${quoteName(name)}`
-      return isTold ? `${column}::${declared ?? castType(type)}` : column
+      const part = placePart(name)
+      if (part === 'shard') return '0'
+      if (part === 'xmin') return xminOf(quoteName(alias))
+      const column = `${quoteName(alias)}.${quoteName(part ?? name)}`
+      return isTold && part === undefined ? `${column}::${declared ?? castType(type)}` : column
     })
     .join(', ')
 }

@@ -1,7 +1,6 @@
 import type { Analysis } from '../../analyze/analyze.ts'
 import type { WriteTarget } from '../../analyze/builder.ts'
 import { unstableBecause } from '../../analyze/traits.ts'
-import type { Column } from '../../catalog.ts'
 import {
   as,
   conjuncts,
@@ -17,7 +16,6 @@ import { printed } from '../../print/printed.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import { edited, rewritten } from '../edited-text.ts'
 import type { PlanContext } from '../plan.ts'
-import { quoteName } from '../text-scan.ts'
 import { conditionsByItem } from './conditions.ts'
 import {
   type GatherPlan,
@@ -25,10 +23,10 @@ import {
   type ModifyPlan,
   type ModifyStep,
   type OutsideStep,
-  SHARD_COLUMN,
   type ViewsStep,
 } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
+import { hasPlaces, isAt, lookOf, placesOf, withPlaces } from './places.ts'
 import {
   allOf,
   gathering,
@@ -37,7 +35,6 @@ import {
   namesSchemas,
   overArrays,
   rowsOf,
-  sourceOf,
   stepBefore,
   withGathered,
 } from './plan-gather.ts'
@@ -63,7 +60,7 @@ export function planModifyGathered(
   if (found?.kind !== 'items') return found && stepBefore(found, text)
   const isTarget = ({ range }: TableItem) => range === statement.relation
   const meant = found.items.find(isTarget)
-  if (meant === undefined || !hasPlaces(meant, ctx)) return undefined
+  if (meant === undefined || meant.place === 'any' || !hasPlaces(meant, ctx.outside)) return undefined
   if (hasTwins(found.items) && namesSchemas(statement as SelectStmt)) return undefined
   if (meant.relation.rowSecurity && isJudgedOtherwise(wide, statement, ctx)) return undefined
   if (choosesAgain(statement)) return undefined
@@ -149,22 +146,8 @@ function selectOf(statement: UpdateStmt & DeleteStmt, targetList: Node[]): Selec
   }
 }
 
-function hasPlaces({ relation, range, place }: TableItem, { outside }: PlanContext): boolean {
-  if (range.relname === undefined || relation.kind === 'view') return false
-  if (place === 'parts') return true
-  const told = [...(outside?.values() ?? [])].find(
-    ({ schema, name }) => schema === relation.schema && name === relation.name,
-  )
-  return place === 'home' && told?.isTable === true
-}
-
-const TABLEOID: Column = { ...column('tableoid', 'oid', 26) }
-const CTID: Column = { ...column('ctid', 'tid', 27) }
-const SHARD: Column = { ...column(SHARD_COLUMN, 'integer', 23) }
-
-function column(name: string, type: string, typeOid: number): Column {
-  return { name, type, typeOid, notNull: true, usesSequence: false, generated: false }
-}
+/** Of the only item that has them. */
+const PLACED = 0
 
 function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): ModifyStep | undefined {
   const { written: early, both, found, meant } = items
@@ -179,12 +162,9 @@ function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): Mo
   const atHome = all.some(({ place }) => place === 'home')
   const finishing = { ...find, finishFrom: early.length, atHome, isInline: false }
   const gather = gathering(a, all, rows as string[], finishing)
-  const inputs = gather.inputs.map((input, i) =>
-    i < all.length - 1 ? input : { ...input, tellsShard: true },
-  )
   const strength = modify.verb === 'DELETE' ? 'UPDATE' : 'NO KEY UPDATE'
   const look = lookOf(meant)
-  return { kind: 'gather-modify', gather: { ...gather, inputs }, modify: { ...write, look, strength } }
+  return { kind: 'gather-modify', gather, modify: { ...write, look, strength } }
 }
 
 /** With the columns by which its rows are found, and their places. */
@@ -196,7 +176,7 @@ function placedTarget(
 ): TableItem | undefined {
   const found = tableItems(a, selectOf(statement, []), ctx)
   const narrow = found?.kind === 'items' ? found.items.find(({ range }) => range === meant.range) : undefined
-  return narrow && { ...narrow, columns: [...narrow.columns, TABLEOID, CTID, SHARD] }
+  return narrow && withPlaces(narrow, PLACED)
 }
 
 const nodeOf = (sql: string): SelectStmt => as(parseStatements(sql)[0]!.node, 'SelectStmt')!
@@ -206,8 +186,7 @@ function findOf(
   statement: UpdateStmt & DeleteStmt,
   items: readonly TableItem[],
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
-  const alias = quoteName(items.at(-1)!.alias)
-  const places = [SHARD, TABLEOID, CTID].map(({ name }) => `${alias}.${name}`).join(', ')
+  const places = placesOf(items.at(-1)!.alias, PLACED).join(', ')
   const { targetList, distinctClause } = nodeOf(`SELECT DISTINCT ${places}`)
   const select = { ...selectOf(statement, targetList!), distinctClause: distinctClause! }
   const named = printed(withGathered({ SelectStmt: select } as Node, items))
@@ -243,16 +222,4 @@ function writeOf(
   const here = isAt(meant, params.length + arrays + 1)
   const write = overArrays(sql, others, params.length).replace(HERE, () => here)
   return { write, writeParams: params, writeInputs: others.length }
-}
-
-function lookOf(meant: TableItem): string {
-  const alias = quoteName(meant.alias)
-  return `SELECT ${alias}.tableoid, ${alias}.ctid FROM ${sourceOf(meant)} WHERE ${isAt(meant, 1)}`
-}
-
-/** The first condition lets Postgres find them directly; partitions have rows at the same places, so the second counts. */
-function isAt({ alias }: TableItem, param: number): string {
-  const [name, oids, tids] = [quoteName(alias), `CAST($${param} AS oid[])`, `CAST($${param + 1} AS tid[])`]
-  const places = `SELECT * FROM ROWS FROM (pg_catalog.unnest(${oids}), pg_catalog.unnest(${tids}))`
-  return `${name}.ctid = ANY (${tids}) AND ROW(${name}.tableoid, ${name}.ctid) IN (${places})`
 }

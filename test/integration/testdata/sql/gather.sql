@@ -1005,7 +1005,6 @@ SELECT count(*) FROM sales GROUP BY ctid;
 -- refused
 SELECT s FROM sales s ORDER BY id;
 
--- refused
 SELECT id FROM sales ORDER BY id LIMIT 1 FOR UPDATE;
 
 -- refused

@@ -1,0 +1,62 @@
+import type { Column } from '../../catalog.ts'
+import { quoteName } from '../text-scan.ts'
+import { type Outside, PLACE_PARTS, type PlacePart, placeName } from './gather-plan.ts'
+import type { TableItem } from './inputs.ts'
+import { sourceOf } from './plan-gather.ts'
+
+/** Where rows are, so that they are found again, and are the same ones: in a place that was left another row may be. */
+
+const TYPES: Readonly<Record<PlacePart, readonly [type: string, typeOid: number]>> = {
+  tableoid: ['oid', 26],
+  ctid: ['tid', 27],
+  xmin: ['bigint', 20],
+  shard: ['integer', 23],
+}
+
+function column(part: PlacePart, item: number): Column {
+  const [type, typeOid] = TYPES[part]
+  return { name: placeName(part, item), type, typeOid, notNull: true, usesSequence: false, generated: false }
+}
+
+/** An item with the places of its rows; `n`: no other item's. */
+export function withPlaces(item: TableItem, n: number): TableItem {
+  return { ...item, columns: [...item.columns, ...PLACE_PARTS.map((part) => column(part, n))] }
+}
+
+/** Of a FROM item that was given places: what tells them, in the order in which they are read. */
+export function placesOf(alias: string, n: number): string[] {
+  return PLACE_PARTS.map((part) => `${quoteName(alias)}.${placeName(part, n)}`)
+}
+
+/** It is no view, and no foreign table. */
+export function hasPlaces({ relation, range, place }: TableItem, outside: Outside | undefined): boolean {
+  if (range.relname === undefined || relation.kind === 'view') return false
+  if (place !== 'home') return true
+  const told = [...(outside?.values() ?? [])].find(
+    ({ schema, name }) => schema === relation.schema && name === relation.name,
+  )
+  return told?.isTable === true
+}
+
+/** Gives those of the places $1 oid[], $2 tid[] and $3 int8[] that have the row which was found there. */
+export function lookOf(item: TableItem): string {
+  const alias = quoteName(item.alias)
+  return `SELECT ${alias}.tableoid, ${alias}.ctid, ${xminOf(alias)} FROM ${sourceOf(item)} WHERE ${isAt(item, 1)}`
+}
+
+/** The first condition lets Postgres find them directly; partitions have rows at the same places, so the second counts. */
+export function isAt({ alias }: TableItem, param: number): string {
+  const name = quoteName(alias)
+  const [oids, tids, xmins] = ['oid[]', 'tid[]', 'int8[]'].map((type, i) => `CAST($${param + i} AS ${type})`)
+  const places = [oids, tids, xmins].map((array) => `pg_catalog.unnest(${array})`).join(', ')
+  const row = `ROW(${name}.tableoid, ${name}.ctid, ${xminOf(name)})`
+  return `${name}.ctid = ANY (${tids}) AND ${row} IN (SELECT * FROM ROWS FROM (${places}))`
+}
+
+/** Nothing else is made of its type. */
+export const xminOf = (alias: string): string => `CAST(CAST(${alias}.xmin AS text) AS bigint)`
+
+/** In the order of the places that `lookOf` is asked for. */
+export function orderOf({ alias }: TableItem): string {
+  return ` ORDER BY pg_catalog.array_position(CAST($2 AS tid[]), ${quoteName(alias)}.ctid)`
+}

@@ -1,0 +1,260 @@
+import type * as Pg from '@pgsql/types'
+import type { Analysis } from '../../analyze/analyze.ts'
+import { as, conjuncts, type Node, type RangeVar, type SelectStmt, strings, walk } from '../../parse/ast.ts'
+import { parseStatements } from '../../parse/parse.ts'
+import { printed, printedExpression } from '../../print/printed.ts'
+import { analyzeAlone } from '../analyze-alone.ts'
+import { edited, rewritten } from '../edited-text.ts'
+import type { PlanContext } from '../plan.ts'
+import { quoteName } from '../text-scan.ts'
+import { conditionsByItem } from './conditions.ts'
+import {
+  EXTRA,
+  type GatherPlan,
+  isGatheredName,
+  LIMIT_COLUMN,
+  type LockedTable,
+  type LockStep,
+  OFFSET_COLUMN,
+  type OutsideStep,
+  ownName,
+  type ViewsStep,
+} from './gather-plan.ts'
+import { mentioned, type TableItem, tableItems } from './inputs.ts'
+import { hasPlaces, lookOf, orderOf, placesOf, withPlaces } from './places.ts'
+import {
+  gathering,
+  hasTwins,
+  isGatherable,
+  namesSchemas,
+  overArrays,
+  rowsOf,
+  stepBefore,
+  withGathered,
+} from './plan-gather.ts'
+import { type TopRows, topRows } from './top-rows.ts'
+
+/**
+ * SELECT … FOR UPDATE and its kin, which several shards cannot answer each for itself. What it reads is gathered, with the
+ * places of rows of the tables that it locks; the query is run over that, and its rows are locked where they are. Undefined:
+ * what it does has no exact meaning this way, or is not known well enough.
+ */
+export function planLock(
+  a: Analysis,
+  locking: SelectStmt,
+  text: string,
+  ctx: PlanContext,
+): LockStep | OutsideStep | ViewsStep | undefined {
+  if (isGatheredName(text) || locking.lockingClause === undefined) return undefined
+  const { lockingClause, ...select } = locking
+  const alone = analyzeAlone(a, text, select, ctx)
+  const { user, writes, home } = alone.traits
+  if (!isGatherable(alone) || writes || (user ?? home) !== undefined) return undefined
+  const found = tableItems(alone, select, ctx)
+  if (found?.kind !== 'items') return found && stepBefore(found, text)
+  if (hasTwins(found.items) && namesSchemas(select)) return undefined
+  const locked = lockedItems(select, lockingClause, found.items)
+  const isKnown = locked?.every(
+    ({ item }) => hasPlaces(item, ctx.outside) && !isReferredTo(a, item, lockingClause),
+  )
+  if (locked === undefined || isKnown !== true || showsPlaces(select, locked)) return undefined
+  return stepOf(alone, select, found.items, locked, ctx)
+}
+
+interface LockedItem {
+  readonly item: TableItem
+  readonly strength: string
+  readonly skips: boolean
+}
+
+/** Undefined: rows of what is no table of this level are to be locked. */
+function lockedItems(
+  select: SelectStmt,
+  clauses: readonly Node[],
+  items: readonly TableItem[],
+): readonly LockedItem[] | undefined {
+  const ranges: RangeVar[] = []
+  const others: string[] = []
+  for (const node of (select.fromClause ?? []).flatMap(leaves)) {
+    const range = as(node, 'RangeVar')
+    if (range !== undefined) ranges.push(range)
+    else if (as(node, 'RangeSubselect') !== undefined)
+      others.push(as(node, 'RangeSubselect')?.alias?.aliasname ?? '')
+  }
+  const locking = clauses.map((node) => as(node, 'LockingClause')!)
+  const names = (clause: Pg.LockingClause) =>
+    clause.lockedRels?.map((node) => as(node, 'RangeVar')?.relname ?? '')
+  if (others.some((alias) => locking.some((clause) => names(clause)?.includes(alias) ?? true)))
+    return undefined
+  return items.flatMap((item) => {
+    if (!ranges.includes(item.range)) return []
+    const own = locking.filter((clause) => names(clause)?.includes(item.alias) ?? true)
+    return own.length === 0 ? [] : [{ item, ...wordsOf(own, item.alias) }]
+  })
+}
+
+function leaves(node: Node): Node[] {
+  const join = as(node, 'JoinExpr')
+  return join === undefined ? [node] : [...leaves(join.larg!), ...leaves(join.rarg!)]
+}
+
+const STRENGTHS = ['LCS_FORKEYSHARE', 'LCS_FORSHARE', 'LCS_FORNOKEYUPDATE', 'LCS_FORUPDATE'] as const
+const WORDS = ['KEY SHARE', 'SHARE', 'NO KEY UPDATE', 'UPDATE'] as const
+const strengthOf = ({ strength }: Pg.LockingClause): number =>
+  STRENGTHS.indexOf(strength as (typeof STRENGTHS)[number])
+
+/** Of several clauses about one table the strongest counts, and of what they say of waiting the most impatient. */
+function wordsOf(clauses: readonly Pg.LockingClause[], alias: string): Omit<LockedItem, 'item'> {
+  const policies = clauses.map(({ waitPolicy }) => waitPolicy)
+  const isImpatient = policies.includes('LockWaitError')
+  const skips = !isImpatient && policies.includes('LockWaitSkip')
+  const how = isImpatient ? ' NOWAIT' : skips ? ' SKIP LOCKED' : ''
+  const strength = WORDS[Math.max(...clauses.map(strengthOf))]!
+  return { strength: `FOR ${strength} OF ${quoteName(alias)}${how}`, skips }
+}
+
+/** The checks of foreign keys of sharded tables find a reference table's locks on their own shard only. */
+function isReferredTo({ catalog }: Analysis, { relation }: TableItem, clauses: readonly Node[]): boolean {
+  if (relation.kind !== 'reference' || relation.referredBy === undefined || catalog.shardCount === 1)
+    return false
+  return clauses.some((node) => as(node, 'LockingClause')?.strength === 'LCS_FORUPDATE')
+}
+
+/** A row as a value would show the places that it was given; columns named by their number would be others. */
+function showsPlaces(select: SelectStmt, locked: readonly LockedItem[]): boolean {
+  const aliases = new Set(locked.map(({ item }) => item.alias))
+  const targets = new Set(
+    (select.targetList ?? []).map((node) => as(as(node, 'ResTarget')?.val, 'ColumnRef')),
+  )
+  let shows = mentioned(select).rows.some((name) => aliases.has(name))
+  walk(select, (kind, body) => {
+    if (kind !== 'ColumnRef') return
+    const { fields } = body as Pg.ColumnRef
+    const isStar = as(fields?.at(-1), 'A_Star') !== undefined && (fields?.length ?? 0) > 1
+    const owner = strings(fields).at(-1) ?? ''
+    if (isStar && aliases.has(owner) && !targets.has(body as Pg.ColumnRef)) shows = true
+  })
+  const hasStar = [...targets].some((ref) => ref?.fields?.some((field) => as(field, 'A_Star')))
+  const byNumber = (select.sortClause ?? []).some((node) => as(as(node, 'SortBy')?.node, 'A_Const'))
+  return shows || (hasStar && byNumber && (select.fromClause ?? []).flatMap(leaves).length > 1)
+}
+
+function stepOf(
+  a: Analysis,
+  select: SelectStmt,
+  items: readonly TableItem[],
+  locked: readonly LockedItem[],
+  ctx: PlanContext,
+): LockStep | undefined {
+  const conditions = conditionsByItem(a, select, items, ctx)
+  const asked = items.map((item) => conditions.get(item) ?? [])
+  const isFiltered = items.length === 1 && asked[0]!.length === conjuncts(select.whereClause).length
+  const top = isFiltered ? withExtra(topRows(a, select, ctx)) : undefined
+  const placed = items.map((item) => {
+    const n = locked.findIndex((one) => one.item === item)
+    return n < 0 ? item : withPlaces(item, n)
+  })
+  const rows = placed.map((item, i) => rowsOf(item, asked[i]!, top))
+  const find = findOf(select, placed, locked)
+  if (find === undefined || rows.includes(undefined)) return undefined
+  const isHomes = (item: TableItem) =>
+    item.place === 'home' || (item.place === 'any' && locked.some((one) => one.item === item))
+  const finishing = { ...find, atHome: items.some(isHomes), isInline: false }
+  const tables = locked.map(
+    ({ item, strength, skips }): LockedTable => ({
+      look: lookOf(item),
+      order: orderOf(item),
+      strength,
+      skips,
+    }),
+  )
+  const isOrdered = select.sortClause !== undefined
+  const gather = gathering(a, placed, rows as string[], finishing)
+  const joinsOuter = JSON.stringify(select.fromClause).match(/"JOIN_(?:LEFT|RIGHT|FULL)"/) !== null
+  return { kind: 'gather-lock', gather, lock: { tables, isOrdered, joinsOuter } }
+}
+
+/** To whatever is less a few can be added. */
+const MOST = 2n ** 60n
+
+/** Each shard's first rows, with some that may be wanted in the place of others. */
+function withExtra(top: TopRows | undefined): TopRows | undefined {
+  const count = top && printedExpression(top.count)
+  if (count === undefined) return undefined
+  return { ...top!, count: nodeOf(`SELECT LIMIT LEAST(${count}, ${MOST}) + ${EXTRA}`).limitCount! }
+}
+
+const nodeOf = (sql: string): SelectStmt => as(parseStatements(sql)[0]!.node, 'SelectStmt')!
+
+/** The rows of the query; in columns after its own the places of what they are made of, and what LIMIT and OFFSET say. */
+function findOf(
+  select: SelectStmt,
+  items: readonly TableItem[],
+  locked: readonly LockedItem[],
+): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
+  const limits = limitsOf(select)
+  if (limits === undefined) return undefined
+  const places = locked.flatMap(({ item }, n) => placesOf(item.alias, n))
+  const told = [
+    ...places.map((place, i) => `CAST(${place} AS text) AS ${ownName(`place_${i}`)}`),
+    ...limits.columns,
+  ]
+  const { limitCount: _, limitOffset: __, ...base } = select
+  const found = {
+    ...base,
+    ...limits.clauses,
+    targetList: [...(select.targetList ?? []), ...(nodeOf(`SELECT ${told.join(', ')}`).targetList ?? [])],
+  }
+  const named = printed(withGathered({ SelectStmt: found } as Node, items))
+  if (named === undefined) return undefined
+  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
+  return { finish: overArrays(sql, items, params.length), paramCount: params.length, finishParams: params }
+}
+
+interface Limits {
+  readonly clauses: Pick<SelectStmt, 'limitCount' | 'limitOffset' | 'limitOption'>
+  readonly columns: readonly string[]
+}
+
+/** Rows that OFFSET leaves out are locked, too; so they are found, and some that may be wanted in the place of others. */
+function limitsOf({ limitCount, limitOffset, limitOption }: SelectStmt): Limits | undefined {
+  const [count, offset] = [limitCount, limitOffset].map((part) => part && asBigint(part))
+  const isTies = limitOption === 'LIMIT_OPTION_WITH_TIES'
+  if ((limitCount && count === undefined) || (limitOffset && offset === undefined)) return undefined
+  if (hasSubqueries([limitCount, limitOffset])) return undefined
+  if (isTies)
+    return offset === undefined
+      ? { clauses: { limitCount: limitCount!, limitOption }, columns: [] }
+      : undefined
+  const skipped = offset === undefined ? '0' : `COALESCE(${offset}, 0)`
+  // What Postgres has to say of a negative one it says.
+  const first =
+    count &&
+    `LIMIT CASE WHEN ${count} < 0 THEN ${count} ELSE LEAST(${count}, ${MOST}) + LEAST(${skipped}, ${MOST}) + ${EXTRA} END`
+  const after = offset && `OFFSET LEAST(${skipped}, 0)`
+  const { limitCount: most, limitOffset: least } = nodeOf(`SELECT ${first ?? ''} ${after ?? ''}`)
+  const told = (value: string | undefined, name: string) =>
+    value === undefined ? [] : [`CAST(${value} AS text) AS ${name}`]
+  return {
+    clauses: {
+      ...(most && { limitCount: most }),
+      ...(least && { limitOffset: least }),
+      limitOption: most || least ? 'LIMIT_OPTION_COUNT' : 'LIMIT_OPTION_DEFAULT',
+    },
+    columns: [...told(count, LIMIT_COLUMN), ...told(offset && skipped, OFFSET_COLUMN)],
+  }
+}
+
+/** What they read would have to be gathered in each place. */
+function hasSubqueries(parts: unknown): boolean {
+  let has = false
+  walk(parts, (kind) => {
+    if (kind === 'SubLink') has = true
+  })
+  return has
+}
+
+function asBigint(part: Node): string | undefined {
+  const text = printedExpression(part)
+  return text === undefined ? undefined : `CAST(${text} AS bigint)`
+}

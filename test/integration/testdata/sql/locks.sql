@@ -1,0 +1,228 @@
+-- # tables
+CREATE TABLE jobs (id bigint PRIMARY KEY, queue text, prio int, state text DEFAULT 'new', at timestamptz DEFAULT '2024-05-06', tries int DEFAULT 0, data jsonb) WITH (shard_key = 'id');
+
+CREATE TABLE parts (job_id bigint, n int, size numeric, PRIMARY KEY (job_id, n)) WITH (shard_key = 'job_id', colocate_with = 'jobs');
+
+CREATE TABLE owners (k int PRIMARY KEY, job_id bigint, name text) WITH (shard_key = 'k', colocate_with = 'none');
+
+CREATE TABLE queues (name text PRIMARY KEY, weight int) WITH (reference);
+
+CREATE TABLE loc (id int PRIMARY KEY, job_id bigint, tag text);
+
+CREATE TABLE done (id bigint PRIMARY KEY, queue text, result text) WITH (shard_key = 'id', colocate_with = 'jobs');
+
+INSERT INTO jobs (id, queue, prio, data) SELECT i, 'q' || i % 3, i % 7, jsonb_build_object('n', i) FROM generate_series(1, 60) i;
+
+INSERT INTO parts SELECT i, j, i * j FROM generate_series(1, 60) i, generate_series(1, 2) j;
+
+INSERT INTO owners SELECT i, 61 - i, 'o' || i % 4 FROM generate_series(1, 50) i;
+
+INSERT INTO queues VALUES ('q0', 1), ('q1', 2), ('q2', 3);
+
+INSERT INTO loc SELECT i, i * 2, 't' || i % 3 FROM generate_series(1, 30) i;
+
+-- # rows in order, as many as are asked for
+SELECT * FROM jobs WHERE state = 'new' ORDER BY prio DESC, id LIMIT 3 FOR UPDATE SKIP LOCKED;
+
+SELECT id, queue FROM jobs WHERE queue = 'q1' ORDER BY prio, id DESC LIMIT 4 OFFSET 2 FOR NO KEY UPDATE;
+
+SELECT id FROM jobs ORDER BY id FOR SHARE;
+
+SELECT id, data FROM jobs ORDER BY id OFFSET 55 FOR KEY SHARE NOWAIT;
+
+SELECT id + 1 AS next, * FROM jobs AS j ORDER BY 1 LIMIT 2 FOR UPDATE OF j NOWAIT;
+
+SELECT j.*, id FROM jobs j WHERE id > 50 ORDER BY j.at, id DESC NULLS LAST FETCH FIRST 3 ROWS ONLY FOR UPDATE;
+
+SELECT id FROM jobs ORDER BY prio, id FETCH FIRST 2 ROWS WITH TIES FOR UPDATE;
+
+SELECT id FROM jobs ORDER BY id LIMIT ALL FOR UPDATE;
+
+SELECT id FROM jobs ORDER BY id LIMIT NULL OFFSET NULL FOR UPDATE;
+
+SELECT id FROM jobs ORDER BY id LIMIT 0 FOR UPDATE;
+
+SELECT id FROM jobs WHERE queue = 'none' ORDER BY id LIMIT 3 FOR UPDATE SKIP LOCKED;
+
+SELECT id FROM jobs ORDER BY id LIMIT 9223372036854775807 OFFSET 58 FOR UPDATE SKIP LOCKED;
+
+-- refused
+SELECT id FROM jobs ORDER BY id LIMIT (SELECT count(*) FROM loc WHERE tag = 't1') - 7 FOR UPDATE;
+
+SELECT id, now() - now() AS zero FROM jobs WHERE at < now() ORDER BY id LIMIT 2 FOR UPDATE;
+
+-- params: q1 | 2
+SELECT id, data FROM jobs WHERE queue = $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED;
+
+-- params: 3::int4 | 1::int8 | 2::int8
+SELECT *, $1::int + 1 AS more FROM jobs WHERE prio = $1 ORDER BY id LIMIT $2 OFFSET $3 FOR UPDATE;
+
+-- # joins and subqueries
+SELECT j.id, p.n, p.size FROM jobs j JOIN parts p ON p.job_id = j.id WHERE j.prio = 2 ORDER BY p.size, p.n LIMIT 5 FOR UPDATE;
+
+SELECT * FROM jobs j JOIN owners o ON o.job_id = j.id WHERE o.name = 'o1' ORDER BY o.k FOR UPDATE OF j SKIP LOCKED;
+
+SELECT j.id, o.* FROM jobs j JOIN owners o ON o.job_id = j.id WHERE o.name = 'o1' ORDER BY o.k LIMIT 4 FOR UPDATE OF j FOR SHARE OF o;
+
+SELECT * FROM jobs NATURAL JOIN done FOR UPDATE;
+
+SELECT * FROM owners o JOIN parts USING (job_id) WHERE o.k < 5 ORDER BY job_id, n FOR UPDATE;
+
+SELECT j.id, q.weight FROM jobs j JOIN queues q ON q.name = j.queue ORDER BY q.weight DESC, j.id LIMIT 3 FOR UPDATE OF j;
+
+SELECT j.id, q.weight FROM jobs j JOIN queues q ON q.name = j.queue ORDER BY q.weight DESC, j.id LIMIT 3 FOR UPDATE;
+
+SELECT j.id, l.* FROM jobs j LEFT JOIN loc l ON l.job_id = j.id WHERE j.prio = 1 ORDER BY j.id FOR UPDATE OF j;
+
+SELECT l.*, j.queue FROM jobs j, loc l WHERE l.job_id = j.id ORDER BY l.id LIMIT 3 FOR UPDATE;
+
+SELECT id FROM jobs WHERE id IN (SELECT job_id FROM owners WHERE name = 'o2') ORDER BY id LIMIT 5 FOR UPDATE SKIP LOCKED;
+
+SELECT id, (SELECT max(size) FROM parts WHERE job_id = jobs.id) FROM jobs WHERE EXISTS (SELECT FROM owners WHERE job_id = jobs.id) ORDER BY id LIMIT 5 FOR UPDATE;
+
+WITH some AS (SELECT job_id FROM owners WHERE name = 'o3' ORDER BY k LIMIT 3) SELECT j.id FROM jobs j JOIN some ON some.job_id = j.id ORDER BY 1 FOR UPDATE OF j;
+
+SELECT a.id, b.id FROM jobs a JOIN jobs b ON b.id = a.id + 1 WHERE a.prio = 3 ORDER BY a.id FOR UPDATE OF a FOR SHARE OF b;
+
+-- # what Postgres does not do
+-- refused
+SELECT DISTINCT queue FROM jobs ORDER BY queue FOR UPDATE;
+
+-- refused
+SELECT queue, count(*) FROM jobs GROUP BY queue ORDER BY queue FOR UPDATE;
+
+-- refused
+SELECT id FROM jobs UNION SELECT k FROM owners ORDER BY 1 FOR UPDATE;
+
+SELECT id FROM jobs ORDER BY id LIMIT 3 FOR UPDATE OF nobody;
+
+SELECT nothing FROM jobs ORDER BY id LIMIT 3 FOR UPDATE;
+
+-- refused
+SELECT l.id FROM loc l LEFT JOIN jobs j ON l.job_id = j.id ORDER BY l.id FOR UPDATE;
+
+SELECT id FROM jobs ORDER BY id LIMIT -1 FOR UPDATE;
+
+SELECT id FROM jobs ORDER BY id OFFSET -1 FOR UPDATE;
+
+SELECT l.id, j.queue FROM loc l LEFT JOIN jobs j ON l.job_id = j.id WHERE j.prio > 3 ORDER BY l.id FOR UPDATE;
+
+SELECT id, 1 / (prio - prio) FROM jobs ORDER BY id LIMIT 2 FOR UPDATE;
+
+-- # in transactions
+BEGIN;
+
+INSERT INTO jobs (id, queue, prio) VALUES (100, 'new', 99), (101, 'new', 98);
+
+UPDATE jobs SET prio = 97 WHERE id = 5;
+
+SELECT id, queue, prio FROM jobs ORDER BY prio DESC, id LIMIT 4 FOR UPDATE SKIP LOCKED;
+
+UPDATE jobs SET prio = 0 WHERE id = 100;
+
+SELECT id, queue, prio FROM jobs ORDER BY prio DESC, id LIMIT 4 FOR UPDATE;
+
+SAVEPOINT a;
+
+SELECT id FROM jobs ORDER BY id LIMIT 1 FOR UPDATE OF nobody;
+
+ROLLBACK TO a;
+
+SELECT id FROM jobs ORDER BY id LIMIT 1 FOR UPDATE;
+
+ROLLBACK;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+SELECT id FROM jobs ORDER BY prio DESC, id LIMIT 4 FOR UPDATE SKIP LOCKED;
+
+UPDATE jobs SET tries = tries + 1 WHERE id = 6;
+
+SELECT id, tries FROM jobs ORDER BY prio DESC, id LIMIT 4 FOR UPDATE;
+
+COMMIT;
+
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+
+SELECT id, tries FROM jobs ORDER BY prio DESC, id LIMIT 4 FOR NO KEY UPDATE;
+
+COMMIT;
+
+BEGIN READ ONLY;
+
+SELECT id FROM jobs ORDER BY id LIMIT 1 FOR SHARE;
+
+ROLLBACK;
+
+BEGIN READ ONLY;
+
+SELECT id FROM jobs WHERE prio = -1 ORDER BY id LIMIT 1 FOR SHARE;
+
+ROLLBACK;
+
+-- # rights
+CREATE ROLE locks_bob;
+
+GRANT USAGE ON SCHEMA locks TO locks_bob;
+
+GRANT SELECT ON jobs TO locks_bob;
+
+SET ROLE locks_bob;
+
+SELECT id FROM jobs ORDER BY id LIMIT 2 FOR UPDATE;
+
+SELECT id FROM jobs WHERE prio = -1 ORDER BY id LIMIT 2 FOR UPDATE;
+
+RESET ROLE;
+
+GRANT UPDATE (state) ON jobs TO locks_bob;
+
+CREATE TABLE pol (id int PRIMARY KEY, own text) WITH (shard_key = 'id');
+
+INSERT INTO pol SELECT i, CASE WHEN i % 7 = 0 THEN 'bob' ELSE 'eve' END FROM generate_series(1, 100) i;
+
+GRANT SELECT, UPDATE ON pol TO locks_bob;
+
+ALTER TABLE pol ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY a ON pol FOR SELECT USING (id <= 90);
+
+CREATE POLICY b ON pol FOR UPDATE USING (own = 'bob');
+
+SET ROLE locks_bob;
+
+SELECT id FROM jobs ORDER BY id LIMIT 2 FOR UPDATE;
+
+SELECT id FROM pol ORDER BY id LIMIT 3 FOR UPDATE;
+
+SELECT id FROM pol ORDER BY id DESC LIMIT 3 OFFSET 1 FOR UPDATE SKIP LOCKED;
+
+SELECT id FROM pol ORDER BY id FOR UPDATE;
+
+RESET ROLE;
+
+DROP TABLE pol;
+
+REVOKE ALL ON jobs FROM locks_bob;
+
+REVOKE ALL ON SCHEMA locks FROM locks_bob;
+
+DROP ROLE locks_bob;
+
+-- # partitions
+CREATE TABLE parted (id int, y int, v int, PRIMARY KEY (id, y)) PARTITION BY RANGE (y);
+
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
+
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
+
+INSERT INTO parted SELECT i, j, i + j FROM generate_series(1, 10) i, generate_series(8, 12) j;
+
+SELECT p.*, j.prio FROM parted p JOIN jobs j ON j.id = p.id ORDER BY p.y, p.id LIMIT 12 FOR UPDATE OF p;
+
+-- # what has no exact meaning this way
+-- refused
+SELECT to_json(j) FROM jobs j ORDER BY id LIMIT 2 FOR UPDATE;
+
+-- refused
+SELECT ctid FROM jobs ORDER BY id LIMIT 2 FOR UPDATE;
