@@ -83,6 +83,8 @@ export interface Execution {
   readonly text: string
   /** As the client wrote it, where the text is another one that has the same columns; by it they are described. */
   readonly asked?: string | undefined
+  /** Its columns, where those of the text may be others. */
+  readonly origins?: OpenPortal['origins']
   /** A whole Query message that holds just this statement; the payload when it is forwarded as written. */
   readonly frame: Buffer | undefined
   /** Extended protocol only. */

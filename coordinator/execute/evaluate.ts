@@ -1,5 +1,6 @@
 import { SEQUENCES } from '../../protocol/agent-link.ts'
-import type { ColumnDescription } from '../../protocol/wire/backend-messages.ts'
+import { type ColumnDescription, parseParameterDescription } from '../../protocol/wire/backend-messages.ts'
+import { MSG } from '../../protocol/wire/frames.ts'
 import { describe, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
@@ -7,6 +8,7 @@ import type { InsertPlan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { Collector } from './replies.ts'
 import { failedLeaves, queryShard, sendPayload, sendRewritten, settle } from './send.ts'
+import type { ShardLine } from './shard-line.ts'
 
 /**
  * Lets Postgres judge the client's own statement: the casts of what is run in its place accept more than an
@@ -27,11 +29,30 @@ export async function columnsOf(
   text: string,
   paramTypes: readonly number[],
 ): Promise<readonly ColumnDescription[]> {
+  return (await describedAtHome(ctx, text, paramTypes)).columns
+}
+
+/** What home says of a text, after it has judged it: the types of its parameters, and its columns. */
+export async function describedAtHome(
+  ctx: ExecContext,
+  text: string,
+  paramTypes: readonly number[],
+): Promise<{ readonly paramTypes: readonly number[]; readonly columns: readonly ColumnDescription[] }> {
   const line = ctx.line(HOME)
-  const collector = new Collector()
+  const consumer = new Described()
   const payload = Buffer.concat([parse('', text, paramTypes), describe('S', ''), SYNC])
-  sendPayload(ctx, line, payload, { writes: false, looks: false }, collector)
-  return settle(ctx, line, await failedLeaves(ctx, line, collector.ended)).columns
+  sendPayload(ctx, line, payload, { writes: false, looks: false }, consumer)
+  const { columns } = settle(ctx, line, await failedLeaves(ctx, line, consumer.ended))
+  return { columns, paramTypes: consumer.paramTypes }
+}
+
+class Described extends Collector {
+  paramTypes: readonly number[] = []
+
+  protected override frame(line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
+    if (type === MSG.parameterDescription) this.paramTypes = parseParameterDescription(buffer, start + 5, end)
+    super.frame(line, type, buffer, start, end)
+  }
 }
 
 type Texts = readonly (string | null)[]

@@ -32,6 +32,7 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   }
   const { onSeveral } = inner
   if (onSeveral.kind === 'refuse') throw onSeveral.error
+  if (onSeveral.kind === 'run-first') throw weftError('not_supported', FIRST)
   if (onSeveral.kind === 'gather-views') return ctx.runPrepared(exec, withViews(plan, onSeveral))
   if (plan.format !== 'text') throw weftError('not_supported', FORMAT)
   if (plan.analyze && inner.access === 'write') throw weftError('not_supported', ANALYZE)
@@ -89,6 +90,10 @@ const FORMAT = {
   what: 'EXPLAIN over several shards supports FORMAT TEXT only',
   hint: 'Restrict the shard key to one value, or use FORMAT TEXT.',
 }
+const FIRST = {
+  what: 'EXPLAIN of a statement of which a part has to be run first is not supported',
+  hint: 'EXPLAIN the query that locks or writes, and the rest with constants in its place.',
+}
 const ANALYZE = {
   what: 'EXPLAIN ANALYZE of a statement that writes on several shards is not supported',
   hint: 'Use EXPLAIN, or restrict the shard key to one value.',
@@ -107,6 +112,7 @@ function headline(plan: ForwardPlan, shards: readonly number[]): string {
     gather: 'rows gathered, the query run over them on one shard',
     'gather-modify': 'rows found by what is gathered, changed where they are, committed in two phases',
     'gather-lock': 'rows found by what is gathered, locked where they are',
+    'run-first': '',
     'gather-outside': '',
     'gather-views': '',
     refuse: '',

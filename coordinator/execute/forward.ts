@@ -21,6 +21,7 @@ import { bindOnSeveral, fetchRows, type OpenPortal } from './open-portal.ts'
 import { again, unknownOutside } from './outside.ts'
 import { ForwardState, RowForwarder, tagWithCount, total } from './replies.ts'
 import { resolveShards } from './route.ts'
+import { runFirst } from './run-first.ts'
 import { noteScatter } from './scatter.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
@@ -76,6 +77,8 @@ async function runOnEach(
       return runModifyGathered(ctx, exec, several, shards)
     case 'gather-lock':
       return runLockGathered(ctx, exec, several, shards)
+    case 'run-first':
+      return runFirst(ctx, exec, several)
     case 'gather-views':
       return ctx.runPrepared(exec, withViews(plan, several))
     case 'gather-outside':
@@ -140,7 +143,7 @@ export async function runOnOne(
     ctx.out.kept = undefined
     exec.portal.lines = [line]
   }
-  state.origins = origins
+  state.origins = origins ?? exec.origins
   state.describesLate = access === 'write' && (exec.bind !== undefined || tag === 'CALL')
   const forwarder = new RowForwarder(ctx.out, state)
   let feed: LineFeed | undefined
@@ -178,6 +181,7 @@ async function runOnSeveral(
     await lockAhead(ctx, shards, begun.query)
   }
   const state = new ForwardState(exec.wantsRowDescription)
+  state.origins = exec.origins
   state.joinsCopies = true
   const send = (line: ShardLine) => {
     const consumer = new RowForwarder(ctx.out, state)

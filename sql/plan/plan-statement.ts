@@ -1,11 +1,12 @@
 import { PgError } from '../../errors/pg-error.ts'
-import { analyze, type LiteralRange } from '../analyze/analyze.ts'
+import { type Analysis, analyze, type LiteralRange } from '../analyze/analyze.ts'
 import type { Catalog } from '../catalog.ts'
 import { as, type SelectStmt } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import { errorOfBackends } from './code-of-backends.ts'
 import { planDeclareFunction } from './declare-function.ts'
 import { dumpText } from './dump-text.ts'
+import { orFirst } from './first/plan-first.ts'
 import type { Around } from './gather/gather-plan.ts'
 import { withoutOwnConstraints } from './own-in-catalogs.ts'
 import type { Plan, PlanContext } from './plan.ts'
@@ -69,7 +70,7 @@ function planAsWritten(
     if (error) return refused(TAGS[stmt.kind]!, error)
     const plan =
       stmt.kind === 'InsertStmt' ? planInsert(analysis, stmt.text, ctx) : planModify(analysis, stmt.text, ctx)
-    return withReach(plan, analysis, stmt.text)
+    return withReach(orFirst(plan, analysis, stmt), analysis, stmt.text)
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     throw error
@@ -107,7 +108,13 @@ function planSelectStatement(
   const error = functionError(analysis.traits)
   return error
     ? refused('SELECT', error)
-    : asDescribed(withReach(planSelect(analysis, stmt.text, ctx), analysis, stmt.text), stmt.text, catalog)
+    : asDescribed(withReach(plannedSelect(analysis, stmt, ctx), analysis, stmt.text), stmt.text, catalog)
+}
+
+/** Of a query in another statement the text is not all. */
+function plannedSelect(a: Analysis, stmt: ParsedStatement, ctx: PlanContext): Plan {
+  const plan = planSelect(a, stmt.text, ctx)
+  return ctx.around === undefined ? orFirst(plan, a, stmt) : plan
 }
 
 /** Catalogs are read without what is Weft's own, and a dump's queries with what Weft knows of tables. */

@@ -2,7 +2,8 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
-import type { GatherContext, GatherStep, LockStep, ModifyStep, ViewsStep } from './gather/gather-plan.ts'
+import type { FirstStep } from './first/first-step.ts'
+import type { GatherContext, GatheredStep, GatherStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
 import type { SessionEffects } from './session-effects.ts'
 
@@ -124,10 +125,8 @@ export interface ForwardPlan extends PlanCommon {
   readonly onSeveral:
     | { readonly kind: 'concat' | 'sum' | 'first' }
     | { readonly kind: 'aggregate'; readonly aggregate: AggregatePlan }
-    | GatherStep
-    | ModifyStep
-    | LockStep
-    | ViewsStep
+    | GatheredStep
+    | FirstStep
     | { readonly kind: 'refuse'; readonly error: PgError }
 }
 

@@ -112,3 +112,48 @@ test('two that lock the same rows in the same order wait for each other one way 
   await Promise.all([a, b, c, d].map((client) => rounds(client, 'ORDER BY id')))
   expect((await a.query('SELECT prio FROM jobs WHERE id = 4')).rows).toEqual([{ prio: 64 }])
 })
+
+/** Takes a job at a time until there are none that are new; a job that somebody else is at is not there for it. */
+async function work(client: pg.Client, taker: number, take: string): Promise<number[]> {
+  const taken: number[] = []
+  for (;;) {
+    const got = (await client.query(take, [taker])).rows.map(({ id }) => Number(id))
+    taken.push(...got)
+    if (got.length > 0) continue
+    const { rows } = await client.query(`SELECT count(*)::int AS left FROM jobs WHERE state = 'new'`)
+    if (rows[0].left === 0) return taken
+  }
+}
+
+const WAYS = {
+  'UPDATE … WHERE id = (SELECT … LIMIT 1)': `UPDATE jobs SET state = 'done', taker = $1 WHERE id =
+    (SELECT id FROM jobs WHERE state = 'new' ORDER BY prio DESC, id FOR UPDATE SKIP LOCKED LIMIT 1) RETURNING id`,
+  'WITH … LIMIT 4 UPDATE … FROM': `WITH next AS (SELECT id FROM jobs WHERE state = 'new' ORDER BY prio DESC, id
+    LIMIT 4 FOR UPDATE SKIP LOCKED)
+    UPDATE jobs j SET state = 'done', taker = $1 FROM next WHERE j.id = next.id RETURNING j.id`,
+}
+
+test.each(Object.entries(WAYS))('workers beside writers, %s: every job is taken once', async (_, take) => {
+  const [touching, adding, ...workers] = clients as [pg.Client, pg.Client, ...pg.Client[]]
+  let isOver = false
+  const touch = async () => {
+    for (let id = 1; !isOver; id = (id % JOBS) + 1)
+      await touching.query(`UPDATE jobs SET prio = prio + 1 WHERE id = ${id}`)
+  }
+  const add = async () => {
+    for (let id = 1; id <= 20; id++)
+      await adding.query(`INSERT INTO jobs VALUES (${JOBS + id}, ${id}, 'new', NULL)`)
+  }
+  const touches = touch()
+  await add()
+  const taken = await Promise.all(workers.map((client, i) => work(client, i, take)))
+  isOver = true
+  await touches
+  const all = taken.flat().sort((a, b) => a - b)
+  expect(all).toEqual(Array.from({ length: JOBS + 20 }, (_value, i) => i + 1))
+  const { rows } = await adding.query(
+    'SELECT taker, array_agg(id::int ORDER BY id) AS ids FROM jobs GROUP BY 1',
+  )
+  const kept = new Map(rows.map(({ taker, ids: own }) => [taker, own]))
+  for (const [i, own] of taken.entries()) expect(kept.get(i) ?? []).toEqual(own.sort((a, b) => a - b))
+})

@@ -153,6 +153,8 @@ export interface OutsideStep {
   readonly relations: readonly string[]
 }
 
+export type GatheredStep = GatherStep | ModifyStep | LockStep | ViewsStep
+
 export const UNSAFE_ROW = -1
 
 export const isGathered = (step: ForwardPlan['onSeveral'] | Route | GatherStep): step is GatherStep =>

@@ -490,10 +490,8 @@ WITH x AS (SELECT 5 AS id) UPDATE accounts SET owner = 'with' FROM x WHERE accou
 
 WITH u AS (UPDATE accounts SET balance = 77 WHERE id = 5 RETURNING *) SELECT id, balance FROM u;
 
--- refused
 WITH u AS (UPDATE accounts SET balance = balance + 1 RETURNING id, balance) SELECT * FROM u;
 
--- refused
 WITH u AS (UPDATE accounts SET balance = balance + 1 RETURNING id, balance) SELECT count(*) FROM u;
 
 WITH d AS (DELETE FROM entries WHERE account_id = 5 RETURNING *) UPDATE accounts SET balance = 78 WHERE id = 5 RETURNING id;
@@ -502,10 +500,8 @@ WITH i AS (INSERT INTO accounts (id, owner) VALUES (9000, 'cte') RETURNING id) S
 
 WITH i AS (INSERT INTO accounts (id, owner) VALUES (9001, 'cte'), (9002, 'cte') RETURNING id) SELECT * FROM i;
 
--- refused
 WITH i AS (INSERT INTO accounts (id, owner) VALUES (9003, 'cte') RETURNING id) INSERT INTO entries SELECT id, 1, 1 FROM i;
 
--- refused
 WITH d AS (DELETE FROM scratch RETURNING id) INSERT INTO accounts (id, owner) SELECT id + 9100, 'moved' FROM d;
 
 WITH d AS (DELETE FROM accounts WHERE id = 9000 RETURNING *) SELECT * FROM accounts WHERE id = 1;
@@ -636,7 +632,6 @@ DELETE FROM places WHERE code = 'none';
 -- refused
 DELETE FROM places WHERE code IN (SELECT owner FROM accounts);
 
--- refused
 WITH d AS (DELETE FROM places WHERE code = 'us' RETURNING *) SELECT * FROM d;
 
 SELECT * FROM places WHERE code = 'fr' FOR UPDATE;

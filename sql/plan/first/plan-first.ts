@@ -1,0 +1,218 @@
+import type { Analysis } from '../../analyze/analyze.ts'
+import { EFFECT } from '../../code/effects.ts'
+import {
+  as,
+  type CommonTableExpr,
+  kindOf,
+  type Node,
+  type RangeVar,
+  relationsOf,
+  walk,
+  writtenName,
+} from '../../parse/ast.ts'
+import type { ParsedStatement } from '../../parse/parse.ts'
+import { parseStatements } from '../../parse/parse.ts'
+import { printed } from '../../print/printed.ts'
+import { isGatheredName } from '../gather/gather-plan.ts'
+import { ofStatement } from '../of-statement.ts'
+import type { ForwardPlan, Plan, Route } from '../plan.ts'
+import { commonFields, isSingle } from '../routing.ts'
+import { type FirstStep, type FirstWrite, GIVEN_ROWS, GIVEN_VALUE } from './first-step.ts'
+import { isSelect, type Level, levelsIn } from './levels.ts'
+
+/**
+ * The plan of a statement that is refused as it is because of a query in it that locks rows or writes: that one is run
+ * first. What it gives cannot change before the transaction ends.
+ */
+export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement): Plan {
+  const isRefused = plan.kind === 'refused'
+  const isSometimes = plan.kind === 'forward' && plan.onSeveral.kind === 'refuse' && mayBeSeveral(plan.route)
+  if (!isRefused && !isSometimes) return plan
+  if (!(a.traits.locksRows || a.targets.some(({ nested }) => nested)) || isGatheredName(stmt.text))
+    return plan
+  const onSeveral = planFirst(stmt.node, hasCollations(a))
+  if (onSeveral === undefined || (showsMore(a, stmt.text) && onSeveral.writes?.others.length !== 0))
+    return plan
+  if (plan.kind === 'forward') {
+    return {
+      ...plan,
+      route: withoutSpread(plan.route),
+      onSeveral,
+      generic: plan.generic && a.literalCount === 0,
+    }
+  }
+  const { locksHome: _, ...effects } = plan.effects
+  const common = { ...commonFields(a, plan.tag, returnsRows(stmt.node)), effects }
+  const generic = common.generic && a.literalCount === 0
+  const forward: ForwardPlan = { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral }
+  return forward
+}
+
+const mayBeSeveral = (route: Route): boolean =>
+  route.kind === 'keys' && (route.restrictions.length > 1 || !isSingle(route.restrictions))
+
+const withoutSpread = (route: Route): Route =>
+  route.kind === 'keys' ? { kind: 'keys', restrictions: route.restrictions } : route
+
+function hasCollations({ occurrences, references, locals }: Analysis): boolean {
+  const relations = [...occurrences.map(({ relation }) => relation), ...references]
+  return (
+    locals.length > 0 ||
+    relations.some(({ columns }) => columns.some(({ collation }) => collation !== undefined))
+  )
+}
+
+/** Code that its writes or calls run may look at tables, and would see what was run first. */
+function showsMore({ catalog, traits }: Analysis, text: string): boolean {
+  const { reaches, dynamic } = EFFECT
+  return traits.user !== undefined || (ofStatement(catalog, text) & (reaches | dynamic)) !== 0
+}
+
+function returnsRows(statement: Node): boolean {
+  const body = Object.values(statement)[0] as { returningClause?: unknown }
+  return isSelect(statement) || body.returningClause !== undefined
+}
+
+/** Undefined: no query in it can be run first. */
+function planFirst(statement: Node, collates: boolean): FirstStep | undefined {
+  const tree = structuredClone(statement)
+  const levels = levelsIn(tree)
+  const wanted = levels.find(isFirst)
+  const step = wanted && stepOf(tree, levels, wanted)
+  return step && { ...step, collates: collates || /\bCOLLATE\b/i.test(step.sql) }
+}
+
+type Step = Omit<FirstStep, 'collates'>
+
+function stepOf(tree: Node, levels: readonly Level[], level: Level): Step | undefined {
+  const needed = neededBy(
+    level.query,
+    level.scope.filter((cte) => cte !== level.cte),
+  )
+  const query = withQueries(level.query, needed)
+  const before = level.query
+  level.replace(given(level))
+  const shared = needed.find((cte) => !isConstant(cte) && isRead(tree, cte))
+  if (shared !== undefined) {
+    // Others need it, too: so it comes before both.
+    level.replace(before)
+    return stepOf(tree, levels, levels.find(({ cte }) => cte === shared)!)
+  }
+  removeUnread(tree, needed)
+  const [sql, rest] = [query && printed(query), printed(tree)]
+  if (sql === undefined || rest === undefined) return undefined
+  const reads = readsOf(tree)
+  const writes = writesOf(before, tree, reads)
+  if (writes === 'same table') return undefined
+  return { kind: 'run-first', sql, rest, readsMore: reads.length > 0, ...(writes && { writes }) }
+}
+
+const DML: ReadonlySet<string> = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
+
+/** It locks, or it is a WITH query that writes. */
+function isFirst({ query, cte }: Level): boolean {
+  if (cte !== undefined && DML.has(kindOf(query))) return true
+  return as(query, 'SelectStmt')?.lockingClause !== undefined
+}
+
+/** The WITH queries that a query names, and those that they name. */
+function neededBy(query: unknown, scope: readonly CommonTableExpr[]): readonly CommonTableExpr[] {
+  const needed = new Set<CommonTableExpr>()
+  const look = (part: unknown): void => {
+    const names = namesIn(part)
+    for (const cte of scope) {
+      if (needed.has(cte) || !names.has(cte.ctename ?? '')) continue
+      needed.add(cte)
+      look(cte.ctequery)
+    }
+  }
+  look(query)
+  return scope.filter((cte) => needed.has(cte))
+}
+
+function namesIn(part: unknown): ReadonlySet<string> {
+  const ranges = relationsOf(part).filter(({ schemaname }) => schemaname === undefined)
+  return new Set(ranges.map(({ relname }) => relname ?? ''))
+}
+
+function withQueries(query: Node, needed: readonly CommonTableExpr[]): Node | undefined {
+  if (needed.length === 0) return query
+  const kind = kindOf(query)
+  const body = as(query, kind) as unknown as { withClause?: { ctes?: Node[]; recursive?: boolean } }
+  if (body.withClause?.recursive) return undefined
+  const ctes = needed.map((cte) => ({ CommonTableExpr: structuredClone(cte) }) as Node)
+  const withClause = { ...body.withClause, ctes: [...ctes, ...(body.withClause?.ctes ?? [])] }
+  return { [kind]: { ...body, withClause } } as unknown as Node
+}
+
+const selectOf = (sql: string): Node => parseStatements(sql)[0]!.node
+
+/** What stands in the place of a query: its rows. */
+function given({ query, wanted }: Level): Node {
+  if (wanted === 'value') return selectOf(`SELECT ${GIVEN_VALUE}()`)
+  const list = as(query, 'SelectStmt')?.targetList
+  return selectOf(
+    isSelect(query) && list === undefined ? `SELECT FROM ${GIVEN_ROWS}` : `SELECT * FROM ${GIVEN_ROWS}`,
+  )
+}
+
+const isConstant = ({ ctequery }: CommonTableExpr): boolean =>
+  relationsOf(ctequery).every(({ relname }) => relname === GIVEN_ROWS)
+
+function isRead(rest: Node, { ctename }: CommonTableExpr): boolean {
+  return relationsOf(rest).some(({ schemaname, relname }) => schemaname === undefined && relname === ctename)
+}
+
+/** In place: nobody reads them any more. */
+function removeUnread(rest: Node, needed: readonly CommonTableExpr[]): void {
+  const unread = new Set(needed.filter((cte) => isSelect(cte.ctequery!) && !isRead(rest, cte)))
+  walk(rest, (_, body) => {
+    const statement = body as { withClause?: { ctes?: Node[] } }
+    const { withClause } = statement
+    if (withClause?.ctes === undefined) return
+    withClause.ctes = withClause.ctes.filter((node) => !unread.has(as(node, 'CommonTableExpr')!))
+    if (withClause.ctes.length === 0) delete statement.withClause
+  })
+}
+
+/** Tables that the rest reads, beside those that it changes; names of WITH queries are none. */
+function readsOf(rest: Node): readonly RangeVar[] {
+  const ctes = new Set<string>([GIVEN_ROWS])
+  const targets = new Set<object>()
+  walk(rest, (kind, body) => {
+    if (kind === 'CommonTableExpr') ctes.add((body as CommonTableExpr).ctename ?? '')
+    if (DML.has(kind)) targets.add((body as { relation?: RangeVar }).relation ?? {})
+  })
+  return relationsOf(rest).filter(
+    (range) => !targets.has(range) && !(range.schemaname === undefined && ctes.has(range.relname ?? '')),
+  )
+}
+
+/**
+ * What is run first may not be seen by the rest, as in Postgres it is not: nothing that it changes is read there, or changed
+ * again. An INSERT reads nothing.
+ */
+function writesOf(
+  query: Node,
+  rest: Node,
+  reads: readonly RangeVar[],
+): FirstWrite | 'same table' | undefined {
+  const kind = kindOf(query)
+  if (!DML.has(kind)) return undefined
+  const { relation, targetList } = as(query, kind) as unknown as { targetList?: Node[]; relation?: RangeVar }
+  const table = writtenName(relation ?? {})
+  const changed: RangeVar[] = []
+  walk(rest, (other, body) => {
+    const statement = body as { relation?: RangeVar; onConflictClause?: unknown }
+    if (!DML.has(other) || statement.relation === undefined) return
+    const onlyAdds = other === 'InsertStmt' && statement.onConflictClause === undefined
+    if (!onlyAdds || statement.relation.relname !== relation?.relname) changed.push(statement.relation)
+  })
+  const seen = [...reads, ...changed]
+  // Names with and without a schema may be of one table.
+  if (seen.some(({ relname }) => relname === relation?.relname)) return 'same table'
+  const verb = kind.replace('Stmt', '').toUpperCase() as FirstWrite['verb']
+  const columns =
+    verb === 'UPDATE' ? (targetList ?? []).map((node) => as(node, 'ResTarget')?.name ?? '') : undefined
+  return { verb, table, ...(columns && { columns }), others: [...new Set(seen.map(writtenName))] }
+}
