@@ -22,6 +22,7 @@ import type { AuthRule } from './listener/auth-rules.ts'
 import type { RoleLogin } from './listener/authenticate.ts'
 import { closeGently } from './listener/client-connection.ts'
 import { Listener, type ListenerLimits, type SessionContext, type TlsFiles } from './listener/listener.ts'
+import { TextThread } from './long-texts/text-thread.ts'
 import { defaultMemoryLimits, fitsHeap, MemoryBudget, type MemoryLimits } from './memory/memory-budget.ts'
 import { ParserSupply } from './parser/parser-supply.ts'
 import { ClientSession } from './session/client-session.ts'
@@ -44,6 +45,8 @@ export interface CoordinatorOptions {
   /** What sessions may make this node keep; default: by what the machine has. */
   readonly memory?: Partial<MemoryLimits>
   readonly planCache?: { readonly entriesMax: number; readonly textBytesMax: number }
+  /** Program of a thread that plans long texts (long-texts/thread.ts), bundled; default: they hold this one. */
+  readonly textProgram?: URL
   /** With shards that are lost while it starts: they come back, as they do later. */
   readonly patience?: Patience
 }
@@ -68,6 +71,8 @@ export interface CoordinatorInfo {
   readonly waitingTransactions: number
   readonly pinnedSessions: number
   readonly planCache: unknown
+  /** Texts that were parsed or planned by a thread of their own. */
+  readonly longTexts: number
   readonly commits: unknown
   /** Consistent snapshots of several shards: taken, the statements they served, and tries that came to nothing. */
   readonly cuts: CutCounters
@@ -106,7 +111,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   })
   const { id: coordinatorId, links, log } = options
   const deadlocks = new DeadlockDetector({ coordinatorId, links, log, sessions: () => sessions })
-  const planner = new Planner(options.planCache ?? PLAN_CACHE)
+  const texts = options.textProgram && new TextThread(options.textProgram)
+  const planner = new Planner(options.planCache ?? PLAN_CACHE, texts)
 
   const onSession = (context: SessionContext): void => {
     if (context.database !== options.database) return refuseDatabase(context, options.database)
@@ -141,7 +147,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     get sessions() {
       return sessions.size
     },
-    info: () => infoOf(node, options, sessions.size, planner, deadlocks),
+    info: () => infoOf(node, options, sessions.size, planner, texts, deadlocks),
     onCommitPhase: (listener) => {
       options.commits.onPhase = listener
     },
@@ -152,6 +158,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       listener.drain()
       deadlocks.stop()
       node.cuts.stop()
+      texts?.stop()
       for (const session of sessions) session.shutDown()
       await listener.close()
       for (const connection of internal) connection.close()
@@ -164,6 +171,7 @@ function infoOf(
   { commits }: CoordinatorOptions,
   sessions: number,
   planner: Planner,
+  texts: TextThread | undefined,
   deadlocks: DeadlockDetector,
 ): CoordinatorInfo {
   return {
@@ -174,6 +182,7 @@ function infoOf(
     waitingTransactions: node.tickets.waitingCount,
     pinnedSessions: node.pins.inUse,
     planCache: planner.stats,
+    longTexts: texts?.taken ?? 0,
     commits: { ...commits.counters, inFlight: commits.inFlight },
     cuts: node.cuts.counters,
     memory: { ...node.memory.limits, usedBytes: node.memory.used, refusals: node.memory.refusals },

@@ -42,6 +42,8 @@ export interface DevClusterOptions {
   readonly auth?: readonly AuthRule[]
   /** What clients may make it keep. Default: by what the machine has. */
   readonly memory?: ClusterConfig['coordinator']['memory']
+  /** See CoordinatorPartOptions. */
+  readonly textProgram?: URL
   /** Settings of the embedded Postgres servers, on top of Weft's own. */
   readonly postgresSettings?: Readonly<Record<string, string>>
   /** What their new data directories are copies of, in place of initdb. */
@@ -99,6 +101,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
       auth: options.auth ?? [{ from: ['all'], method: 'trust' }],
       sessionsMax: 1000,
       ...(options.memory === undefined ? {} : { memory: options.memory }),
+      ...(options.textProgram && { textProgram: options.textProgram }),
       pool: { size: options.poolSize ?? defaultPoolSize, waitTimeoutMs: 10_000 },
       maxClockOffsetMs: 500,
       inDoubtAfterMs: 1000,

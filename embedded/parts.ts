@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Logger } from '../admin/logger.ts'
 import type { Address, AuthRule, ClusterConfig, LogConfig } from '../cluster/config.ts'
 import { type Patience, untilReached } from '../cluster/patience.ts'
@@ -188,6 +189,13 @@ export interface CoordinatorPartOptions extends NodeOptions {
   /** The one that its links use. */
   readonly clock: HlcClock
   readonly patience: Patience
+  /** Program of the thread that plans long texts. Default: the one that was bundled with this; from sources, none. */
+  readonly textProgram?: URL
+}
+
+function bundledTextProgram(): URL | undefined {
+  const program = new URL('./long-texts.js', import.meta.url)
+  return existsSync(program) ? program : undefined
 }
 
 /** A coordinator on links that are up. */
@@ -198,7 +206,7 @@ export async function startCoordinatorPart(
   cleanup: Cleanup,
 ): Promise<Coordinator> {
   const { id, cluster, database, listen, auth, tls, sessionsMax, memory = {}, clock, logger } = options
-  const { patience } = options
+  const { patience, textProgram = bundledTextProgram() } = options
   const failpoints = nodeFailpoints()
   try {
     const coordinator = await startCoordinator({
@@ -214,6 +222,7 @@ export async function startCoordinatorPart(
       patience,
       listenerLimits: { sessionsMax },
       memory: memoryLimits(memory),
+      ...(textProgram && { textProgram }),
     })
     cleanup.add(() => coordinator.stop())
     return coordinator

@@ -6,9 +6,24 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const notSources = new Set(['node_modules', 'dist', 'test', 'docs', 'coverage'])
 
-/** Bundles `entry` into `outfile` (both relative to the repository). */
+/** Runs in a thread of a node; found beside the program that the node is. */
+const thread = { entry: 'coordinator/long-texts/thread.ts', outfile: 'dist/long-texts.js' }
+
+/** Bundles `entry` into `outfile` (both relative to the repository), and the program of its thread. */
 export async function build(entry = 'cli/main.ts', outfile = 'dist/weft.js') {
+  // A node that is older than the thread's program does without it.
+  const build = String(Date.now())
   const esbuild = await import('esbuild')
+  try {
+    await bundle(esbuild, thread.entry, thread.outfile, build)
+    await bundle(esbuild, entry, outfile, build)
+  } finally {
+    // Its helper process would live as long as ours, which may be a server.
+    await esbuild.stop()
+  }
+}
+
+async function bundle(esbuild, entry, outfile, build) {
   const out = join(root, outfile)
   mkdirSync(dirname(out), { recursive: true })
   // Written elsewhere and moved: another process may be importing the old one, or building too.
@@ -27,14 +42,13 @@ export async function build(entry = 'cli/main.ts', outfile = 'dist/weft.js') {
       sourcemap: true,
       sourcesContent: false,
       sourceRoot: root,
+      define: { 'process.env.WEFT_BUILD': JSON.stringify(build) },
       loader: { '.sql': 'text' },
       logLevel: 'warning',
     })
     renameSync(`${file}.map`, `${out}.map`)
     renameSync(file, out)
   } finally {
-    // Its helper process would live as long as ours, which may be a server.
-    await esbuild.stop()
     rmSync(temporary, { recursive: true, force: true })
   }
 }

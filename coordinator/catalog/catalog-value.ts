@@ -28,8 +28,19 @@ function readable(relation: Relation | undefined): Relation | undefined {
   return relation
 }
 
+const madeOf = new WeakMap<Catalog, CatalogParts>()
+
+/** What a catalog was made of, for somebody who cannot be handed functions. */
+export const partsOf = (catalog: Catalog): CatalogParts | undefined => madeOf.get(catalog)
+
 /** The immutable value that the planner works with; `resolve` costs one or two Map look-ups a schema. */
 export function makeCatalog(parts: CatalogParts): Catalog {
+  const catalog = catalogOf(parts)
+  madeOf.set(catalog, parts)
+  return catalog
+}
+
+function catalogOf(parts: CatalogParts): Catalog {
   const schemas = new Map<string, Map<string, Relation>>()
   for (const relation of parts.relations) {
     const names = schemas.get(relation.schema) ?? new Map<string, Relation>()

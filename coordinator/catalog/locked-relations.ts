@@ -45,11 +45,13 @@ export class LockedRelations {
 /** What the relation is could not be read. Who catches it waits for the lock, and plans again. */
 export class RelationLocked extends Error {
   override readonly name = 'RelationLocked'
+  readonly relation: string
   /** Number of the relation that is locked: this one, or one of those that it is a view of. */
   readonly lockedBy: number
 
   constructor(relation: string, lockedBy: number) {
     super(`could not obtain lock on relation "${relation}"`)
+    this.relation = relation
     this.lockedBy = lockedBy
   }
 

@@ -5,11 +5,13 @@ import { type Catalog, FIRST_USER_OID } from '../../sql/catalog.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import { type OffsetMap, offsetMap } from '../../sql/lex/split.ts'
+import type { Node } from '../../sql/parse/ast.ts'
 import { type ParsedStatement, parseStatements } from '../../sql/parse/parse.ts'
 import { type FoldedInsert, foldInsert } from '../../sql/plan/folded/folded-insert.ts'
 import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PlanContext } from '../../sql/plan/plan.ts'
 import { planStatement } from '../../sql/plan/plan-statement.ts'
+import { LONG_TEXT_LENGTH, type LongTexts, NoThread } from './long-texts.ts'
 import { LONG_TEXT_BYTES, ParseTurns } from './parse-turns.ts'
 import { type CacheScope, PlanCache } from './plan-cache.ts'
 import { StatementRefs } from './statement-refs.ts'
@@ -27,15 +29,19 @@ export interface PlanScope {
   readonly outside?: Outside
 }
 
-/** `folded`: its syntax tree is that of a shorter text. */
-export interface Statement extends ParsedStatement {
+/** Without a `node` it has been parsed elsewhere. `folded`: its syntax tree is that of a shorter text. */
+export interface Statement extends Omit<ParsedStatement, 'node'> {
+  readonly node?: Node | undefined
   readonly folded?: Folded | undefined
 }
 
-interface Folded {
-  readonly insert: FoldedInsert
+interface LexedText {
   readonly sql: Buffer
   readonly lexed: Lexed
+}
+
+interface Folded extends LexedText {
+  readonly insert: FoldedInsert
 }
 
 /** A statement's text with its tokens and its plan. */
@@ -48,8 +54,6 @@ export interface Planned {
 const NO_TYPES: readonly number[] = []
 const NO_TEMP_TABLES: ReadonlySet<string> = new Set()
 const STATEMENT_BYTES_MAX = 8 << 20
-/** From here on it is worth a look whether a text can be planned by a shorter one. */
-const FOLDED_LENGTH_MIN = 16 * 1024
 
 /** Throws 54000 for a text that is not going to be parsed; asked before it is copied or looked at. */
 export function refuseTooLong(bytes: number): void {
@@ -77,7 +81,11 @@ export class Planner {
   /** Long texts are parsed one after the other, with time for others in between. */
   readonly turns = new ParseTurns()
 
-  constructor(limits: { readonly entriesMax: number; readonly textBytesMax: number }) {
+  private readonly long: LongTexts | undefined
+
+  /** `long`: who takes texts that would hold up this thread; by default nobody else. */
+  constructor(limits: { readonly entriesMax: number; readonly textBytesMax: number }, long?: LongTexts) {
+    this.long = long
     this.cache = new PlanCache<Plan>(limits)
     this.refs = new StatementRefs(limits)
   }
@@ -120,12 +128,53 @@ export class Planner {
    * plan is found again under that too (it may end in a semicolon, which the statement does not).
    */
   plan(scope: PlanScope, stmt: Statement, paramTypes: readonly number[] = NO_TYPES, whole?: Buffer): Planned {
-    const { sql, lexed } = stmt.folded ?? lexedText(stmt.text)
-    let plan = this.lookup(scope, sql, lexed, paramTypes)
-    if (plan === undefined) {
-      plan = this.timed(stmt.text, () => this.made(scope, stmt, paramTypes, lexed))
-      this.remember(scope, sql, lexed, paramTypes, plan)
+    const text = stmt.folded ?? lexedText(stmt.text)
+    const known = this.lookup(scope, text.sql, text.lexed, paramTypes)
+    const make = () => this.made(scope, stmt, paramTypes, text.lexed)
+    return this.noted(scope, text, paramTypes, known, known ?? this.timed(stmt.text, make), whole)
+  }
+
+  /** The same, with long texts planned elsewhere. */
+  planned(
+    scope: PlanScope,
+    stmt: Statement,
+    paramTypes: readonly number[] = NO_TYPES,
+    whole?: Buffer,
+  ): Planned | Promise<Planned> {
+    const { long } = this
+    const isLong = stmt.text.length >= LONG_TEXT_LENGTH && stmt.folded === undefined
+    if (long === undefined || !isLong || !long.canPlan(scope))
+      return this.plan(scope, stmt, paramTypes, whole)
+    return this.plannedElsewhere(long, scope, stmt, paramTypes, whole)
+  }
+
+  private async plannedElsewhere(
+    long: LongTexts,
+    scope: PlanScope,
+    stmt: Statement,
+    paramTypes: readonly number[],
+    whole: Buffer | undefined,
+  ): Promise<Planned> {
+    const text = lexedText(stmt.text)
+    const known = this.lookup(scope, text.sql, text.lexed, paramTypes)
+    try {
+      const plan = known ?? (await long.plan(stmt.text, scope, paramTypes))
+      return this.noted(scope, text, paramTypes, known, plan, whole)
+    } catch (error) {
+      if (!(error instanceof NoThread)) throw error
+      return this.plan(scope, stmt, paramTypes, whole)
     }
+  }
+
+  private noted(
+    scope: PlanScope,
+    { sql, lexed }: LexedText,
+    paramTypes: readonly number[],
+    known: Plan | undefined,
+    plan: Plan,
+    whole: Buffer | undefined,
+  ): Planned {
+    if (known === undefined) this.remember(scope, sql, lexed, paramTypes, plan)
     if (whole !== undefined && whole.length !== sql.length) {
       this.remember(scope, whole, this.lex(whole, 0, whole.length), paramTypes, plan)
     }
@@ -135,16 +184,18 @@ export class Planner {
   private made(scope: PlanScope, stmt: Statement, paramTypes: readonly number[], lexed: Lexed): Plan {
     const { catalog, searchPath, tempTables, outside, pushdown = true } = scope
     const context: PlanContext = { searchPath, tempTables, paramTypes, pushdown, ...(outside && { outside }) }
-    if (stmt.folded === undefined)
-      return planStatement(stmt, literalPlaces(stmt.text, lexed), catalog, context)
+    const { node, folded, text } = stmt
+    if (node === undefined) return this.made(scope, this.whole(text), paramTypes, lexed)
+    const parsed = { ...stmt, node }
+    if (folded === undefined) return planStatement(parsed, literalPlaces(text, lexed), catalog, context)
     return (
-      this.unfolded(stmt, stmt.folded.insert, catalog, context) ??
-      this.made(scope, this.whole(stmt.text), paramTypes, lexed)
+      this.unfolded(parsed, folded.insert, catalog, context) ??
+      this.made(scope, this.whole(text), paramTypes, lexed)
     )
   }
 
   private unfolded(
-    stmt: Statement,
+    stmt: ParsedStatement,
     insert: FoldedInsert,
     catalog: Catalog,
     context: PlanContext,
@@ -159,11 +210,30 @@ export class Planner {
   /** Splits a message into statements and checks their syntax. Throws 42601; 54000 and 54001 for what is too much. */
   parse(text: string): Statement[] {
     refuseTooLong(text.length)
-    if (text.length < FOLDED_LENGTH_MIN) return this.parseAll(text)
+    if (text.length < LONG_TEXT_LENGTH) return this.parseAll(text)
     return this.timed(text, () => {
       const folded = this.folded(text)
       return folded === undefined ? this.parseAll(text) : [folded]
     })
+  }
+
+  /** The same, with long texts parsed elsewhere. */
+  statements(text: string): Statement[] | Promise<Statement[]> {
+    refuseTooLong(text.length)
+    const { long } = this
+    return text.length < LONG_TEXT_LENGTH || long === undefined
+      ? this.parse(text)
+      : this.splitElsewhere(long, text)
+  }
+
+  private async splitElsewhere(long: LongTexts, text: string): Promise<Statement[]> {
+    try {
+      const places = await long.split(text)
+      return places.map((place) => ({ ...place, text: text.slice(place.start, place.end) }))
+    } catch (error) {
+      if (!(error instanceof NoThread)) throw error
+      return this.parse(text)
+    }
   }
 
   /** What a long text takes the others have back. */
@@ -249,7 +319,7 @@ export class Planner {
   }
 }
 
-function lexedText(text: string): { readonly sql: Buffer; readonly lexed: Lexed } {
+function lexedText(text: string): LexedText {
   const sql = Buffer.from(text)
   const lexed = new Lexed()
   lexStatement(sql, 0, sql.length, lexed)

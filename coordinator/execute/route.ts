@@ -84,6 +84,8 @@ async function shardsOf(
 ): Promise<Set<number>> {
   const shards = new Set<number>()
   for (const value of restriction.values) {
+    // The rest of a long list changes nothing.
+    if (shards.size === catalog.shardCount && restriction.assigned === undefined) break
     const slot = await slotOf(ctx, restriction.keyType, value, exec, restriction.assigned)
     const isAssignedNull = slot === NULL_KEY && restriction.assigned !== undefined
     if (isAssignedNull && !restriction.assigned.notNull) throw NULL_ASSIGNED

@@ -9,7 +9,7 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import type { ParseMessage } from '../../protocol/wire/frontend-messages.ts'
 import { endsTransaction } from '../../sql/plan/utility/transaction.ts'
-import { refuseTooLong } from '../execute/planner.ts'
+import { refuseTooLong, type Statement } from '../execute/planner.ts'
 import type { Batch, Op } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import { describeStatement } from './describe.ts'
@@ -146,9 +146,9 @@ export class BatchRunner {
     this.current = statement
     if (message.name === '') session.prepared.delete('')
     if (session.prepared.size >= PREPARED_MAX) throw weftError('too_many_prepared', { max: PREPARED_MAX })
-    if (this.isAborted) this.mayParseInFailed(statement)
+    if (this.isAborted) await this.mayParseInFailed(statement)
     const scope = await this.slow.scope()
-    planned(this.session, statement, scope)
+    await planned(this.session, statement, scope)
     this.told.describe(statement, scope, session.node.schema.epoch)
     await describeStatement(session, this.slow, statement)
     this.told.keep(statement)
@@ -163,29 +163,33 @@ export class BatchRunner {
   }
 
   /** In a failed transaction Postgres takes nothing but what may end it. */
-  private refuseInFailed(statement: Prepared): void {
-    if (this.isAborted && !this.endsTransaction(statement)) throw weftError('in_failed_transaction', {})
+  private async refuseInFailed(statement: Prepared): Promise<void> {
+    if (!(await this.endsTransaction(statement))) throw weftError('in_failed_transaction', {})
   }
 
-  private endsTransaction({ text }: Prepared): boolean {
-    const statements = this.session.planner.parse(text)
-    return statements.length > 0 && statements.every(({ node }) => endsTransaction(node))
+  private async endsTransaction({ text }: Prepared): Promise<boolean> {
+    const { planner } = this.session
+    const statements = await planner.statements(text)
+    const ends = ({ kind, node, text: own }: Statement): boolean =>
+      kind === 'TransactionStmt' && endsTransaction(node ?? planner.parse(own)[0]!.node!)
+    return statements.length > 0 && statements.every(ends)
   }
 
   /** Syntax errors come first, and nothing at all is fine. */
-  private mayParseInFailed(statement: Prepared): void {
-    if (this.session.planner.parse(statement.text).length > 0) this.refuseInFailed(statement)
+  private async mayParseInFailed(statement: Prepared): Promise<void> {
+    const statements = await this.session.planner.statements(statement.text)
+    if (statements.length > 0) await this.refuseInFailed(statement)
   }
 
   private async bind(message: Extract<Op, { kind: 'bind' }>['message']): Promise<void> {
     const { session } = this
     const statement = this.statement(message.statement)
-    this.refuseInFailed(statement)
+    if (this.isAborted) await this.refuseInFailed(statement)
     if (message.portal === '') await this.portals.dropUnnamed()
     if (this.portals.isTaken(message.portal)) {
       throw new PgError({ code: '42P03', message: `cursor "${message.portal}" already exists` })
     }
-    const plan = planned(this.session, statement, await this.slow.scope())
+    const plan = await planned(this.session, statement, await this.slow.scope())
     const expected = statement.paramCount(plan)
     const given = message.paramLengths.length
     if (expected !== given) {
@@ -203,7 +207,7 @@ export class BatchRunner {
   private async describeStatement(statement: Prepared): Promise<void> {
     const { out } = this.session
     if (this.isAborted) this.mayDescribeInFailed(statement)
-    planned(this.session, statement, await this.slow.scope())
+    await planned(this.session, statement, await this.slow.scope())
     const before = statement.describedBefore
     if (before !== undefined) out.push(parameterDescription(before.paramTypes))
     const described = await describeStatement(this.session, this.slow, statement)
@@ -225,10 +229,10 @@ export class BatchRunner {
     return this.portals.describe(name)
   }
 
-  private execute(name: string, maxRows: number, alone: boolean): Promise<void> {
+  private async execute(name: string, maxRows: number, alone: boolean): Promise<void> {
     const portal = this.session.portals.get(name)
     this.current = portal?.statement
-    if (portal !== undefined) this.refuseInFailed(portal.statement)
+    if (portal !== undefined && this.isAborted) await this.refuseInFailed(portal.statement)
     const plan = portal?.statement.planUnder(this.session.scope(), this.session.planner)
     if (plan === undefined) this.told.clear()
     else this.told.runs(plan)

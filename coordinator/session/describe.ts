@@ -35,7 +35,7 @@ export async function describeStatement(
   statement: Prepared,
   when: 'always' | 'unclear' = 'always',
 ): Promise<Described> {
-  const plan = planned(session, statement, await slow.scope())
+  const plan = await planned(session, statement, await slow.scope())
   if (statement.described !== undefined) return statement.described
   if (statement.describedBefore !== undefined) when = 'always'
   if (when === 'unclear' && plan.paramsToDescribe.length === 0) return NOTHING
@@ -75,7 +75,11 @@ async function describeExecute(
   const inner = session.prepared.get(plan.name)
   if (inner === undefined) return NOTHING
   await describeStatement(session, slow, inner)
-  const { rowDescription } = await describeStatement(session, slow, surrounded(session.planner, inner, plan))
+  const { rowDescription } = await describeStatement(
+    session,
+    slow,
+    await surrounded(session.planner, inner, plan),
+  )
   return { paramTypes: [], rowDescription }
 }
 

@@ -1,23 +1,36 @@
 import { PgError } from '../../errors/pg-error.ts'
 import type { EmptyPlan, Plan } from '../../sql/plan/plan.ts'
-import type { PlanScope } from '../execute/planner.ts'
+import type { PlanScope, Statement } from '../execute/planner.ts'
 import type { ClientSession } from './client-session.ts'
 import type { Prepared } from './prepared.ts'
 
-/** A prepared statement's plan under a scope; parses when the cache has none. */
-export function planned(session: ClientSession, statement: Prepared, scope: PlanScope): Plan {
+/** A prepared statement's plan under a scope; parses when the cache has none. A promise: it is a long text. */
+export function planned(session: ClientSession, statement: Prepared, scope: PlanScope): Plan | Promise<Plan> {
   const { planner, node } = session
   statement.refresh(scope, node.schema.epoch)
   const known = statement.planUnder(scope, planner)
   if (known !== undefined) return known
-  const [first, ...more] = planner.parse(statement.text)
+  const statements = planner.statements(statement.text)
+  if (statements instanceof Promise) return statements.then((all) => planOf(session, statement, scope, all))
+  return planOf(session, statement, scope, statements)
+}
+
+function planOf(
+  { planner }: ClientSession,
+  statement: Prepared,
+  scope: PlanScope,
+  [first, ...more]: readonly Statement[],
+): Plan | Promise<Plan> {
   if (more.length > 0) {
     throw new PgError({ code: '42601', message: 'cannot insert multiple commands into a prepared statement' })
   }
-  const plan =
-    first === undefined ? EMPTY : planner.plan(scope, first, statement.plannedTypes, statement.sql).plan
-  statement.keepPlan(scope, plan)
-  return plan
+  const keep = (plan: Plan): Plan => {
+    statement.keepPlan(scope, plan)
+    return plan
+  }
+  if (first === undefined) return keep(EMPTY)
+  const made = planner.planned(scope, first, statement.plannedTypes, statement.sql)
+  return made instanceof Promise ? made.then(({ plan }) => keep(plan)) : keep(made.plan)
 }
 
 const EMPTY: EmptyPlan = {

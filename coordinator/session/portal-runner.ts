@@ -63,7 +63,7 @@ export class PortalRunner {
     const { statement } = portal
     if (portal.ran !== 'no' || portal.open !== undefined || session.tx.failed) return
     if (statement.sql.length === 0) return
-    if (!bindsAhead(planned(session, statement, await this.slow.scope()))) return
+    if (!bindsAhead(await planned(session, statement, await this.slow.scope()))) return
     await describeStatement(session, this.slow, statement, 'unclear')
     const open = this.openPortal(portal)
     await this.slow.statement((scope) => this.execution(portal, scope, 0, open, true), alone)
@@ -108,7 +108,7 @@ export class PortalRunner {
     }
     if (portal.ran === 'well' && open?.kept !== undefined) return this.give(open.kept, maxRows)
     if (portal.ran !== 'no') return session.out.hold(this.nothingLeft(portal))
-    const plan = planned(session, statement, await this.slow.scope())
+    const plan = await planned(session, statement, await this.slow.scope())
     if (!bindsOnShards(plan)) session.out.releaseOwed()
     await describeStatement(session, this.slow, statement, 'unclear')
     const inParts = maxRows > 0 && plan.returnsRows ? this.openPortal(portal) : undefined
@@ -133,7 +133,7 @@ export class PortalRunner {
       } catch (error) {
         const isSeen = session.out.pushedBytes !== said || session.tx.kind !== 'none'
         if (isSeen || !hasOldPlan(error) || attempt === OLD_PLANS_MAX) throw error
-        planned(session, statement, await slow.scope())
+        await planned(session, statement, await slow.scope())
         await describeStatement(session, slow, statement, 'unclear')
       }
     }
@@ -165,16 +165,16 @@ export class PortalRunner {
     return commandComplete(counts ? `${plan.tag} 0` : plan.tag)
   }
 
-  private execution(
+  private async execution(
     portal: Portal,
     scope: PlanScope,
     maxRows: number,
     open: OpenPortal | undefined,
     bindsOnly = false,
-  ): Execution {
+  ): Promise<Execution> {
     const { statement, bind } = portal
     const { planner, node } = this.session
-    const plan = planned(this.session, statement, scope)
+    const plan = await planned(this.session, statement, scope)
     return {
       plan,
       text: statement.text,
@@ -197,7 +197,7 @@ export class PortalRunner {
       const cursor = await this.cursor(name)
       return session.out.push(await describeCursor(session, cursor))
     }
-    planned(session, portal.statement, await this.slow.scope())
+    await planned(session, portal.statement, await this.slow.scope())
     const { rowDescription } = await describeStatement(session, this.slow, portal.statement)
     session.out.owe(
       rowDescription === undefined ? NO_DATA : formatted(rowDescription, portal.bind.resultFormats),

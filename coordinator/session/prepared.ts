@@ -151,10 +151,14 @@ export class Prepared {
 }
 
 /** EXPLAIN EXECUTE p is EXPLAIN of what p says, with the same parameters. */
-export function surrounded(planner: Planner, statement: Prepared, plan: PreparedPlan): Prepared {
+export async function surrounded(
+  planner: Planner,
+  statement: Prepared,
+  plan: PreparedPlan,
+): Promise<Prepared> {
   const { around, tag } = plan
   if (around === undefined) return statement
-  const [parsed] = planner.parse(statement.text)
+  const [parsed] = await planner.statements(statement.text)
   if (tag !== 'EXPLAIN' && parsed?.kind !== 'SelectStmt') {
     throw new PgError({ code: '42809', message: 'prepared statement is not a SELECT' })
   }

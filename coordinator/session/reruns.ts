@@ -22,7 +22,10 @@ export class Reruns {
   }
 
   /** As often as the map changes: how long that may take only the client's own limits say. */
-  async untilDone(make: (scope: PlanScope) => Execution, alone: boolean): Promise<Execution> {
+  async untilDone(
+    make: (scope: PlanScope) => Execution | Promise<Execution>,
+    alone: boolean,
+  ): Promise<Execution> {
     const { session } = this
     for (let attempt = 0; ; attempt++) {
       const { exec, version } = await this.planned(make)
@@ -43,7 +46,7 @@ export class Reruns {
 
   /** A statement of relations that nobody could look at is planned when it can be. */
   private async planned(
-    make: (scope: PlanScope) => Execution,
+    make: (scope: PlanScope) => Execution | Promise<Execution>,
   ): Promise<{ exec: Execution; version: number }> {
     const { session } = this
     for (;;) {
@@ -51,7 +54,7 @@ export class Reruns {
       const { version } = session.node.catalogs.current
       session.planVersion = version
       try {
-        return { exec: make(scope), version }
+        return { exec: await make(scope), version }
       } catch (error) {
         if (!(error instanceof RelationLocked)) throw error
         await this.readWhenFree(error)

@@ -7,7 +7,6 @@ import { NO_CUSTOM_USE } from '../../sql/code/custom-settings.ts'
 import { NO_EFFECTS } from '../../sql/code/effects.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
-import type { ParsedStatement } from '../../sql/parse/parse.ts'
 import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import type { Execution } from '../execute/context.ts'
@@ -16,7 +15,7 @@ import { commitTransaction, rollbackTransaction } from '../execute/end-transacti
 import { needsNoMap } from '../execute/map-change.ts'
 import { lockBeforeSnapshot } from '../execute/open-snapshot.ts'
 import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
-import { type PlanScope, refuseTooLong } from '../execute/planner.ts'
+import { type Planned, type PlanScope, refuseTooLong, type Statement } from '../execute/planner.ts'
 import { run } from '../execute/run.ts'
 import { nextTurn } from '../execute/turn.ts'
 import { changesReported, isReported } from '../settings/reported.ts'
@@ -36,6 +35,8 @@ import { loadUncommitted } from './uncommitted-catalog.ts'
 import type { ReadText } from './written-strings.ts'
 
 const COMMIT_COMPLETE = commandComplete('COMMIT')
+
+const STATEMENTS_PER_TURN = 64
 
 const LOCK_OUTSIDE = new PgError({
   code: '25P01',
@@ -124,11 +125,12 @@ export class SlowPath {
         (scope) => this.fromCache(scope, frame, text) ?? this.parsedAlone(scope, frame, text),
         true,
       )
-    const statements = session.planner.parse(text)
+    const statements = await session.planner.statements(text)
     if (frame.length >= LONG_TEXT_BYTES) await nextTurn()
     if (statements.length === 0) session.out.push(EMPTY_QUERY_RESPONSE)
     const alone = statements.length === 1
     const isEscaped = session.strings.areEscaped
+    let done = 0
     for (const statement of statements) {
       session.out.releaseHeld()
       // What came before it may have changed how strings are read.
@@ -143,6 +145,8 @@ export class SlowPath {
         throw moved(error, text, statement.start)
       }
       if (session.out.isSlow) await session.out.room()
+      // Of those that ask no shard nobody else would get a turn.
+      if (++done % STATEMENTS_PER_TURN === 0) await nextTurn()
     }
   }
 
@@ -164,15 +168,17 @@ export class SlowPath {
     return plan === undefined ? undefined : simpleExecution(plan, text, frame, sql, lexed)
   }
 
-  private parsedAlone(scope: PlanScope, frame: Buffer, text: string): Execution {
-    return this.fromText(scope, this.session.planner.parse(text)[0]!, frame)
+  private async parsedAlone(scope: PlanScope, frame: Buffer, text: string): Promise<Execution> {
+    const [statement] = await this.session.planner.statements(text)
+    return this.fromText(scope, statement!, frame)
   }
 
-  private fromText(scope: PlanScope, statement: ParsedStatement, frame: Buffer): Execution {
+  private fromText(scope: PlanScope, statement: Statement, frame: Buffer): Execution | Promise<Execution> {
     const { planner } = this.session
     const whole = statement.start === 0 ? frame.subarray(5, frame.length - 1) : undefined
-    const { plan, sql, lexed } = planner.plan(scope, statement, [], whole)
-    return simpleExecution(plan, statement.text, frame, sql, lexed)
+    const made = planner.planned(scope, statement, [], whole)
+    const asRun = ({ plan, sql, lexed }: Planned) => simpleExecution(plan, statement.text, frame, sql, lexed)
+    return made instanceof Promise ? made.then(asRun) : asRun(made)
   }
 
   // One statement
@@ -181,7 +187,7 @@ export class SlowPath {
    * Plans and runs one statement; plans again when the shard map changed before any of it ran. `alone`: it is a
    * transaction of its own, to be committed here if it needed one.
    */
-  statement(make: (scope: PlanScope) => Execution, alone: boolean): Promise<void> {
+  statement(make: (scope: PlanScope) => Execution | Promise<Execution>, alone: boolean): Promise<void> {
     return this.session.timers.timed(() => this.untilRun(make, alone))
   }
 
@@ -190,7 +196,10 @@ export class SlowPath {
     return this.reruns.untilCurrent(work)
   }
 
-  private async untilRun(make: (scope: PlanScope) => Execution, alone: boolean): Promise<void> {
+  private async untilRun(
+    make: (scope: PlanScope) => Execution | Promise<Execution>,
+    alone: boolean,
+  ): Promise<void> {
     await this.concluded(await this.reruns.untilDone(make, alone), alone)
   }
 
@@ -374,11 +383,11 @@ export class SlowPath {
   }
 
   async planText(text: string, paramTypes: readonly number[], outside?: Outside): Promise<Plan> {
-    const [statement] = this.session.planner.parse(text)
+    const [statement] = await this.session.planner.statements(text)
     if (statement === undefined) throw new PgError({ code: '42601', message: 'syntax error at end of input' })
     const known = await this.scope()
     const scope = outside === undefined ? known : { ...known, cache: undefined, outside }
-    return this.session.planner.plan(scope, statement, paramTypes).plan
+    return (await this.session.planner.planned(scope, statement, paramTypes)).plan
   }
 
   async discardSession(): Promise<void> {

@@ -57,8 +57,11 @@ async function prepare(
   const source = frame === undefined ? text : frame.toString('utf8', 5, frame.length - 1)
   const statement = new Prepared(plan.name, Buffer.from(plan.sql!), types, source)
   const scope = await slow.scope()
-  const [parsed] = session.planner.parse(statement.text)
-  if (parsed !== undefined) statement.keepPlan(scope, session.planner.plan(scope, parsed, types).plan)
+  const [parsed] = await session.planner.statements(statement.text)
+  if (parsed !== undefined) {
+    const { plan: made } = await session.planner.planned(scope, parsed, types)
+    statement.keepPlan(scope, made)
+  }
   const before = text.lastIndexOf(plan.sql!)
   await placed(describeStatement(session, slow, statement), (position) => position + before)
   session.prepared.set(plan.name, statement)
@@ -129,8 +132,8 @@ async function execute(
   }
   named.uses++
   const values = await argumentValues(session, outer.text, args, described.paramTypes)
-  const statement = surrounded(session.planner, named, plan)
-  await run(session, boundExecution(session, statement, scope, values, outer))
+  const statement = await surrounded(session.planner, named, plan)
+  await run(session, await boundExecution(session, statement, scope, values, outer))
 }
 
 /** Arguments are expressions: Postgres evaluates them, each as the parameter's type. */
@@ -153,16 +156,16 @@ async function typeNames(session: ClientSession, types: readonly number[]): Prom
   return answer.rows[0]!.map((name) => name!.toString('utf8'))
 }
 
-function boundExecution(
+async function boundExecution(
   session: ClientSession,
   statement: Prepared,
   scope: PlanScope,
   values: readonly (string | null)[],
   outer: Execution,
-): Execution {
+): Promise<Execution> {
   const message = bind({ params: values, resultFormats: outer.bind?.resultFormats ?? [] })
   const bound = parseBind(message, 5, message.length)
-  const plan = planned(session, statement, scope)
+  const plan = await planned(session, statement, scope)
   return {
     plan,
     text: statement.text,

@@ -20,8 +20,8 @@ type Times = readonly TimePlace[]
 export async function runTimed(session: ClientSession, exec: Execution, times: Times): Promise<void> {
   const isPrepared = exec.bind !== undefined && takesParameters(exec.plan)
   const { inner, text } = isPrepared
-    ? withParameters(session, exec, exec.bind, times)
-    : withConstants(session, exec, times)
+    ? await withParameters(session, exec, exec.bind, times)
+    : await withConstants(session, exec, times)
   await placedIn(text, run(session, inner))
 }
 
@@ -46,10 +46,10 @@ function timeOf({ tx, times }: ClientSession, clock: Clock): number {
   return clock === 'transaction' && tx.isOpen ? tx.begunUs : times.messageUs
 }
 
-function withConstants(session: ClientSession, exec: Execution, times: Times): Timed {
+async function withConstants(session: ClientSession, exec: Execution, times: Times): Promise<Timed> {
   const text = textWith(session, exec.text, times, (clock) => timeSql(timeOf(session, clock)))
   const statement = new Prepared('', Buffer.from(text.sql), exec.paramTypes)
-  return { inner: executionOf(session, exec, statement, exec.bind), text }
+  return { inner: await executionOf(session, exec, statement, exec.bind), text }
 }
 
 function textWith(
@@ -62,14 +62,14 @@ function textWith(
   return timedText(text, sql, session.planner.lex(sql, 0, sql.length), times, say)
 }
 
-function executionOf(
+async function executionOf(
   session: ClientSession,
   exec: Execution,
   statement: Prepared,
   bound: BindMessage | undefined,
-): Execution {
+): Promise<Execution> {
   const scope = session.scope()
-  const plan = planned(session, statement, scope)
+  const plan = await planned(session, statement, scope)
   const keys = new StatementKeys()
   if (bound === undefined) keys.ofText(statement.sql, statement.lexed)
   else keys.ofBind(statement, bound, plan.paramsToDescribe)
@@ -97,14 +97,19 @@ interface Parametrized {
 /** By the statement as the client wrote it: backends keep prepared what takes the time as a parameter. */
 const known = new WeakMap<StatementRef, Parametrized>()
 
-function withParameters(session: ClientSession, exec: Execution, bound: BindMessage, times: Times): Timed {
+async function withParameters(
+  session: ClientSession,
+  exec: Execution,
+  bound: BindMessage,
+  times: Times,
+): Promise<Timed> {
   const found = exec.ref === undefined ? undefined : known.get(exec.ref)
   const made = found?.times === times ? found : parametrized(session, exec, bound.paramLengths.length, times)
   if (exec.ref !== undefined) known.set(exec.ref, made)
   const values = made.clocks.map((clock) => timeText(timeOf(session, clock)))
   const { portal, resultFormats } = bound
   const timed = rebound(bound, { portal, more: values, resultFormats })
-  return { inner: executionOf(session, exec, made.statement, timed), text: made.text }
+  return { inner: await executionOf(session, exec, made.statement, timed), text: made.text }
 }
 
 function parametrized(session: ClientSession, exec: Execution, count: number, times: Times): Parametrized {

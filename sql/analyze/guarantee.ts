@@ -3,8 +3,19 @@ import { isIn, isSame } from './build.ts'
 import { asColumn } from './conditions.ts'
 import { type ColumnKey, type Fact, type ValueSet, valuesOf } from './facts.ts'
 
+/** Each is asked for by what is around it for every column: without a memory the work doubles with every level. */
+const guarantees = new WeakMap<Block, readonly Fact[]>()
+
 /** What holds for every row that a query gives, in terms of its own columns. */
 export function guaranteeOf(block: Block): readonly Fact[] {
+  const known = guarantees.get(block)
+  if (known !== undefined) return known
+  const found = guaranteeOfBlock(block)
+  guarantees.set(block, found)
+  return found
+}
+
+function guaranteeOfBlock(block: Block): readonly Fact[] {
   if (block.modify) return modifiedKey(block)
   if (block.arms.length > 0) return armSets(block)
   const { shape } = block

@@ -85,7 +85,7 @@ export function solve(s: Solver, block: Block, env: Env = TOP): Solved {
   if (rows.kind === 'part') return { rows, status: shaped(s, block, rows), arms }
   if (rows.kind === 'bad') return { rows, status: rows, arms }
   // The rows of an anchored query are on one shard only, so their order is a matter of that shard.
-  const unstable = () => rows.unstable() ?? s.unstable(block.node, rows.kind === 'none')
+  const unstable = once(() => rows.unstable() ?? s.unstable(block.node, rows.kind === 'none'))
   return { rows, status: { kind: rows.kind, unstable }, arms }
 }
 
@@ -177,12 +177,21 @@ function pushable(block: Block, index: number): ColumnKey | undefined {
   return key
 }
 
+/** Of a query that others name, and they again, it is asked as often as there are ways to it. */
+function once(ask: () => string | undefined): () => string | undefined {
+  let answer: { readonly is: string | undefined } | undefined
+  return () => {
+    answer ??= { is: ask() }
+    return answer.is
+  }
+}
+
 /** Both give the same everywhere. */
 function besides(a: Status, b: Status): Status {
   if (a.kind === 'bad') return a
   if (b.kind === 'bad' || a.kind === 'part' || b.kind === 'part') return b.kind === 'part' ? a : b
   const kind = a.kind === 'anchored' || b.kind === 'anchored' ? 'anchored' : 'none'
-  return { kind, unstable: () => a.unstable() ?? b.unstable() }
+  return { kind, unstable: once(() => a.unstable() ?? b.unstable()) }
 }
 
 function withSubs(s: Solver, block: Block, env: Env, solved: readonly Fact[], tree: Status): Status {
@@ -280,7 +289,7 @@ function combineParts(
     ...(type === 'right' || type === 'full' ? left.keys.keys() : left.nullable),
     ...(type === 'left' || type === 'full' ? right.keys.keys() : right.nullable),
   ])
-  const tables = [...left.tables, ...right.tables]
+  const tables = [...new Set([...left.tables, ...right.tables])]
   for (const [key, colocation] of left.keys) {
     const same = equals(facts, [key])
     for (const [other, group] of right.keys) {

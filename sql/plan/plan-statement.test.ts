@@ -67,3 +67,19 @@ describe.each(readdirSync(DIRECTORY).filter((f) => f.endsWith('.txt')))('plan: %
     expect(outcome(sql)).toBe(expected)
   })
 })
+
+/** `n` queries, each of the one before it, twice. */
+const twiceOf = (first: string, n: number): string =>
+  Array.from({ length: n }, (_, i) =>
+    i === 0 ? `c0 AS (${first})` : `c${i} AS (SELECT a.k FROM c${i - 1} a JOIN c${i - 1} b USING (k))`,
+  ).join(', ')
+
+describe('what planning takes', () => {
+  it.each([
+    Array.from({ length: 200 }, (_, i) => `SELECT ${i} AS a, ${i} AS b, 'x' AS c`).join(' UNION ALL '),
+    `WITH ${twiceOf('SELECT customer_id AS k FROM orders', 60)} SELECT * FROM c59`,
+    `WITH ${twiceOf('SELECT 1 AS k', 60)} SELECT * FROM c59, orders WHERE customer_id = 3`,
+  ])('does not double with every level: %#', (sql) => {
+    expect(plan(parseStatements(sql)[0]!).kind).toBe('forward')
+  })
+})

@@ -13,6 +13,7 @@ const production = sources.filter((source) => !source.isTest)
 /** Where a process, or a program that uses the library, begins. */
 const entryPoints = [
   /^cli\/main\.ts$/,
+  /^coordinator\/long-texts\/thread\.ts$/,
   /^client\/index\.ts$/,
   /^bench\/([^/]+|micro\/.+)\.ts$/,
   /^jepsen\/run\.ts$/,

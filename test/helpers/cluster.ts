@@ -14,6 +14,8 @@ export interface TestClusterOptions {
   readonly poolSize?: number
   readonly auth?: readonly AuthRule[]
   readonly memory?: { readonly nodeMb: number; readonly sessionMb: number }
+  /** Program of the thread that plans long texts; default: none. */
+  readonly textProgram?: URL
   /** Log lines of the cluster's process; default: warnings and errors. */
   readonly logLevel?: string
 }
@@ -53,6 +55,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
       postgresTemplate: template,
       ...(options.poolSize === undefined ? {} : { poolSize: options.poolSize }),
       ...(options.memory === undefined ? {} : { memory: options.memory }),
+      ...(options.textProgram && { textProgram: options.textProgram }),
       ...(options.auth === undefined ? {} : { auth: options.auth }),
     }),
     startPostgres({ settings: fast }),

@@ -202,8 +202,9 @@ function partOf(
     return `SELECT ${input}, ${columns} FROM (${sql}) AS s`
   })
   const unsafe = isText ? [`SELECT ${UNSAFE_ROW}, ${blank.join(', ')} WHERE NOT (${SAFE})`] : []
-  const sql = [...arms.filter((_, i) => isRead(items[i]!)), ...unsafe].join(' UNION ALL ')
-  return rewritten(sql, edited(sql, 0, sql.length, []))
+  const all = [...arms.filter((_, i) => isRead(items[i]!)), ...unsafe].join(' UNION ALL ')
+  const { sql, params } = rewritten(all, edited(all, 0, all.length, []))
+  return { sql, params }
 }
 
 /** Types of local tables need not be elsewhere. */
