@@ -174,10 +174,19 @@ export interface PrepareOptions {
    * ends it, or whoever overwrites what it read, with 40001.
    */
   readonly probe?: boolean
+  /**
+   * It does not prepare: what is deferred is done, and it stays open. Its own commit is going to be the decision
+   * (`commitLast`). Only in a READ COMMITTED transaction.
+   */
+  readonly last?: boolean
+  /** Another participant's commit is the decision: it can be seen there before this coordinator knows of it. */
+  readonly follows?: boolean
 }
 
 export interface PrepareReply {
   readonly prepareTs: Timestamp
+  /** With `last`: its `pg_current_xact_id()`. */
+  readonly xid?: string
 }
 
 /** One client session's line to one shard. It has a backend only while it runs, is in a transaction, or is pinned. */
@@ -200,6 +209,13 @@ export interface AgentSession {
   /** COMMIT PREPARED under the gate; a repeated call for an applied gid succeeds only if this agent applied it. */
   commitPrepared(gid: string, commitTs: Timestamp): Promise<void>
   rollbackPrepared(gid: string): Promise<void>
+  /**
+   * `sql`, which creates the decision record, and COMMIT, under the gate; of what was prepared with `last`. Rejects with
+   * the shard's PgError: it did not commit, and the backend is idle again, except when the code is 08006/57P01: unknown.
+   */
+  commitLast(gid: string, commitTs: Timestamp, sql: string): Promise<void>
+  /** If what is prepared here commits, it does so at this timestamp. No answer: it only spares cuts a wait. */
+  timestampFixed(gid: string, commitTs: Timestamp): void
   /** Rolls back when in a transaction, releases the backend (after DISCARD ALL when pinned); the session stays usable. */
   reset(): Promise<void>
   /**

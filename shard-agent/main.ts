@@ -400,6 +400,7 @@ class ShardAgent implements Agent, LinkHost {
     await this.recovering
     for (const link of [...this.links]) await link.close()
     await this.recovery?.stop()
+    this.twoPhase?.stop()
     await this.probe.stop()
     await this.pool.close(STOP_GRACE_MS)
     this.gate.stop()

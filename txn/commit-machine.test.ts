@@ -22,8 +22,8 @@ class Commit {
   readonly asked: string[] = []
   private fresh: readonly CommitEffect[]
 
-  constructor(participants: readonly number[] = [1, 2], readers: readonly number[] = []) {
-    const step = startCommit('c-0-1', participants, readers)
+  constructor(participants: readonly number[] = [1, 2], readers: readonly number[] = [], last?: number) {
+    const step = startCommit('c-0-1', participants, readers, last)
     this.state = step.state
     this.fresh = []
     this.take(step.effects)
@@ -67,6 +67,10 @@ function short(effect: CommitEffect): string {
       return `confirm [${effect.shards}]`
     case 'drop':
       return 'drop'
+    case 'settle-last':
+      return `settle-last #${effect.attempt}`
+    case 'commit-last':
+      return `commit-last ${effect.shard} ${effect.commitTs} [${effect.participants}]`
     default:
       return `${effect.kind} ${effect.shard}`
   }
@@ -397,5 +401,92 @@ describe('sqlstates', () => {
       'again',
       'again',
     ])
+  })
+})
+
+describe('commit: the last participant', () => {
+  const lastRefused = (tombstone = false): CommitEvent => ({
+    kind: 'last-refused',
+    error: refused,
+    tombstone,
+  })
+  const decidingLast = (): Commit => {
+    const c = new Commit([0, 1, 2], [], 0)
+    c.on(prepared(1, 30), prepared(0, 40), prepared(2, 20))
+    return c
+  }
+
+  test('its commit is the decision: at the highest timestamp, its own included, and it is not in the record', () => {
+    const c = new Commit([0, 1, 2], [], 0)
+    expect(c.asked).toEqual(['prepare 0', 'prepare 1', 'prepare 2'])
+    expect(c.on(prepared(1, 30), prepared(0, 40))).toEqual([])
+    expect(c.on(prepared(2, 20))).toEqual(['commit-last 0 40 [1,2]'])
+    expect(c.on(created)).toEqual(['commit-prepared 1 40', 'commit-prepared 2 40'])
+    expect(c.on(applied(1), applied(2))).toEqual(['answer committed 40', 'drop'])
+  })
+
+  test('another is left to its recovery: those that have prepared confirm, not the last', () => {
+    const c = decidingLast()
+    expect(c.on(created, applied(1), applyFailed(2, 'unreachable'))).toEqual([
+      'answer committed 40',
+      'confirm [1]',
+    ])
+  })
+
+  test.each([
+    ['it fails before it is to commit', failed(0)],
+    ['it is lost before it is to commit: nothing of it is left', prepareLost(0)],
+  ])('%s: the others are rolled back', (_, event) => {
+    const c = new Commit([0, 1], [], 0)
+    expect(c.on(prepared(1), event)).toEqual(['rollback-prepared 1'])
+    expect(c.on(applied(1))).toEqual([
+      `answer aborted ${event.kind === 'prepare-lost' ? lost.code : refused.code}`,
+    ])
+  })
+
+  test('another refuses: it is ended, also when it is ready later than that', () => {
+    const ready = new Commit([0, 1], [], 0)
+    expect(ready.on(prepared(0), failed(1))).toEqual(['rollback 0', `answer aborted ${refused.code}`])
+    const late = new Commit([0, 1], [], 0)
+    expect(late.on(failed(1))).toEqual(['cancel-prepare 0'])
+    expect(late.on(prepared(0))).toEqual(['rollback 0', `answer aborted ${refused.code}`])
+  })
+
+  test('it did not commit: aborted; recovery was first: its tombstone is taken away', () => {
+    const c = decidingLast()
+    expect(c.on(lastRefused())).toEqual(['rollback 0', 'rollback-prepared 1', 'rollback-prepared 2'])
+    expect(c.on(applied(1), applied(2))).toEqual([`answer aborted ${refused.code}`])
+    const fenced = decidingLast()
+    fenced.on(lastRefused(true))
+    expect(fenced.on(applied(1), applied(2))).toEqual([`answer aborted ${refused.code}`, 'drop'])
+  })
+
+  test('its fate is unknown: the log is asked for an abort, as often as it takes, and never for a commit', () => {
+    const c = decidingLast()
+    expect(c.on(unknown)).toEqual(['settle-last #2'])
+    expect(c.on(unavailable)).toEqual(['settle-last #3'])
+    expect(c.on(unknown)).toEqual(['settle-last #4'])
+    expect(c.on(exists('commit', 40))).toEqual(['commit-prepared 1 40', 'commit-prepared 2 40'])
+    expect(c.count('write-decision')).toBe(0)
+    expect(c.count('commit-last')).toBe(1)
+  })
+
+  test('… and the abort was first: told so only if a participant was there to be rolled back; the tombstone stays', () => {
+    const c = decidingLast()
+    expect(c.on(unknown, exists('abort'))).toEqual([
+      'rollback 0',
+      'rollback-prepared 1',
+      'rollback-prepared 2',
+    ])
+    expect(c.on(applied(1), applyFailed(2, 'gone'))).toEqual(['answer aborted 40001'])
+    const settled = decidingLast()
+    settled.on(unknown, exists('abort'))
+    expect(settled.on(applyFailed(1, 'gone'), applyFailed(2, 'gone'))).toEqual(['answer unknown 08007'])
+  })
+
+  test('too long: unknown, nothing is rolled back', () => {
+    const c = decidingLast()
+    expect(c.on(unknown, deadline)).toEqual(['answer unknown 08007'])
+    expect(c.on(created)).toEqual([])
   })
 })

@@ -27,6 +27,9 @@ export type { CommitEffect, CommitEvent, CommitState, CommitStep, Outcome } from
  *      and above every cut (DESIGN 5) that was told it would not be part of it.
  *   M7 A record is dropped only when every participant has confirmed; else those that did are confirmed in the log,
  *      and recovery brings in the rest.
+ *   M8 The last participant, if there is one, is asked to commit once, in the place of the first `write-decision` (M1 to
+ *      M3 and M6 hold for it alike), and is not named in the record: when that is there it has carried it out.
+ *      After an unknown fate the log is asked for an abort, never for a commit: that could not bring its data back.
  */
 const none: readonly CommitEffect[] = []
 
@@ -35,8 +38,10 @@ export function startCommit(
   txnId: string,
   participants: readonly number[],
   readers: readonly number[],
+  last?: number,
 ): CommitStep {
   invariant(participants.length > 0, 'a commit needs a participant')
+  invariant(last === undefined || participants.length > 1, 'the last participant is not the only one')
   const members: Member[] = []
   const effects: CommitEffect[] = []
   for (const shard of participants) {
@@ -51,6 +56,7 @@ export function startCommit(
     txnId,
     phase: 'preparing',
     members,
+    last,
     waiting: members.length,
     commitTs: 0n,
     error: undefined,
@@ -79,6 +85,7 @@ export function stepCommit(state: CommitState, event: CommitEvent, above: Timest
     case 'log-fenced':
     case 'log-unavailable':
     case 'log-unknown':
+    case 'last-refused':
       return onLog(state, event)
     case 'applied':
     case 'apply-failed':
@@ -135,6 +142,8 @@ function voteWhilePreparing(state: CommitState, event: VoteEvent, above: Timesta
     case 'prepare-failed':
       return abort(answered(state, event.shard, 'refused'), event.error)
     case 'prepare-lost':
+      // What does not prepare is gone with its session.
+      if (event.shard === state.last) return abort(answered(state, event.shard, 'refused'), event.error)
       // It may turn out prepared: `prepared` makes `abort` roll it back there as well.
       return abort({ ...answered(state, event.shard, 'prepared'), tombstone: true }, event.error)
     case 'release-failed':
@@ -152,11 +161,16 @@ function decideWhenReady(state: CommitState, above: Timestamp): CommitStep {
   const participants: number[] = []
   for (const member of state.members) {
     if (member.status !== 'prepared') continue
-    participants.push(member.shard)
+    if (member.shard !== state.last) participants.push(member.shard)
     if (member.prepareTs > commitTs) commitTs = member.prepareTs
   }
   const next: CommitState = { ...state, phase: 'deciding', commitTs, attempts: 1 }
-  return { state: next, effects: [{ kind: 'write-decision', commitTs, participants, attempt: 1 }] }
+  const { last } = state
+  const effect: CommitEffect =
+    last === undefined
+      ? { kind: 'write-decision', commitTs, participants, attempt: 1 }
+      : { kind: 'commit-last', shard: last, commitTs, participants }
+  return { state: next, effects: [effect] }
 }
 
 /** No decision was asked for and none ever will be (M2): presumed abort, nothing has to be written. */
@@ -165,6 +179,10 @@ function abort(state: CommitState, error: PgError, more: readonly CommitEffect[]
   const members = state.members.map((member): Member => {
     if (member.status === 'preparing') effects.push({ kind: 'cancel-prepare', shard: member.shard })
     if (member.status !== 'prepared') return member
+    if (member.shard === state.last) {
+      effects.push({ kind: 'rollback', shard: member.shard })
+      return { ...member, status: 'refused' }
+    }
     effects.push({ kind: 'rollback-prepared', shard: member.shard, again: false })
     return { ...member, status: 'applying' }
   })
@@ -180,6 +198,8 @@ function voteAfterAbort(state: CommitState, event: VoteEvent): CommitStep {
   switch (event.kind) {
     case 'prepared':
     case 'prepare-lost':
+      if (shard === state.last)
+        return finishWhenSettled(answered(state, shard, 'refused'), [{ kind: 'rollback', shard }])
       return {
         state: {
           ...marked(state, shard, 'applying'),
@@ -201,7 +221,9 @@ function voteAfterAbort(state: CommitState, event: VoteEvent): CommitStep {
 
 type LogEvent = Extract<
   CommitEvent,
-  { kind: 'log-created' | 'log-exists' | 'log-fenced' | 'log-unavailable' | 'log-unknown' }
+  {
+    kind: 'log-created' | 'log-exists' | 'log-fenced' | 'log-unavailable' | 'log-unknown' | 'last-refused'
+  }
 >
 
 function onLog(state: CommitState, event: LogEvent): CommitStep {
@@ -225,6 +247,8 @@ function onLog(state: CommitState, event: LogEvent): CommitStep {
       return abort(state, weftError('log_unavailable', { why: event.why }))
     case 'log-unknown':
       return askAgain({ ...state, fateUnknown: true })
+    case 'last-refused':
+      return abort({ ...state, tombstone: event.tombstone }, event.error)
     default:
       return assertNever(event)
   }
@@ -233,16 +257,18 @@ function onLog(state: CommitState, event: LogEvent): CommitStep {
 function askAgain(state: CommitState): CommitStep {
   const attempt = state.attempts + 1
   const participants = participantsOf(state)
-  return {
-    state: { ...state, attempts: attempt },
-    effects: [{ kind: 'write-decision', commitTs: state.commitTs, participants, attempt }],
-  }
+  const effect: CommitEffect =
+    state.last === undefined
+      ? { kind: 'write-decision', commitTs: state.commitTs, participants, attempt }
+      : { kind: 'settle-last', attempt }
+  return { state: { ...state, attempts: attempt }, effects: [effect] }
 }
 
 function commit(state: CommitState, commitTs: Timestamp): CommitStep {
   const effects: CommitEffect[] = []
   const members = state.members.map((member): Member => {
     if (member.status !== 'prepared') return member
+    if (member.shard === state.last) return { ...member, status: 'applied' }
     effects.push({ kind: 'commit-prepared', shard: member.shard, commitTs, again: false })
     return { ...member, status: 'applying' }
   })
@@ -337,7 +363,9 @@ function finish(state: CommitState, before: readonly CommitEffect[]): CommitStep
   const done: CommitState = { ...state, phase: 'done', waiting: 0 }
   if (state.phase === 'committing') {
     effects.push({ kind: 'answer', answer: { outcome: 'committed', commitTs: state.commitTs } })
-    const applied = state.members.filter((m) => m.status === 'applied').map((m) => m.shard)
+    const applied = state.members
+      .filter((m) => m.status === 'applied' && m.shard !== state.last)
+      .map((m) => m.shard)
     if (!state.members.some((m) => m.status === 'left')) effects.push({ kind: 'drop' })
     else if (applied.length > 0) effects.push({ kind: 'confirm', shards: applied })
     return { state: done, effects }

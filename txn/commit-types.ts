@@ -7,6 +7,8 @@ export interface CommitState {
   readonly txnId: string
   readonly phase: 'preparing' | 'deciding' | 'committing' | 'aborting' | 'done'
   readonly members: readonly Member[]
+  /** The participant whose own commit is the decision; it never prepares. Undefined: the log is written by itself. */
+  readonly last: number | undefined
   /** Of the current phase: members whose answer is awaited. */
   readonly waiting: number
   readonly commitTs: Timestamp
@@ -54,6 +56,13 @@ export type CommitEvent =
   /** The caller wants it aborted, if that is still possible. */
   | { readonly kind: 'give-up'; readonly error: PgError }
   | { readonly kind: 'log-created' }
+  /** The last participant certainly did not commit, and never will: its transaction is over. */
+  | {
+      readonly kind: 'last-refused'
+      readonly error: PgError
+      /** Recovery's abort record was there first. */
+      readonly tombstone: boolean
+    }
   | { readonly kind: 'log-exists'; readonly decision: Decision; readonly commitTs: Timestamp }
   | { readonly kind: 'log-fenced' }
   | { readonly kind: 'log-unavailable'; readonly why: string }
@@ -88,6 +97,18 @@ export type CommitEffect =
       /** From 1. Later ones ask again what became of the earlier ones. */
       readonly attempt: number
     }
+  /**
+   * The last participant commits, and the decision record with it, in one transaction. Asked for once: when its fate is
+   * unknown it is `settle-last`'s to find out.
+   */
+  | {
+      readonly kind: 'commit-last'
+      readonly shard: number
+      readonly commitTs: Timestamp
+      readonly participants: readonly number[]
+    }
+  /** What the log says of it: create its abort, unless its record is there. */
+  | { readonly kind: 'settle-last'; readonly attempt: number }
   /** `again`: not at once, it has just failed. */
   | { readonly kind: 'commit-prepared'; readonly shard: number; readonly commitTs: Timestamp; again: boolean }
   | { readonly kind: 'rollback-prepared'; readonly shard: number; again: boolean }

@@ -20,6 +20,9 @@ export const failpointNames = [
   'agent-after-prepare',
   'agent-before-commit-prepared',
   'agent-after-commit-prepared',
+  /** Others have prepared, the last participant's commit is about to decide. */
+  'agent-before-commit-last',
+  'agent-after-commit-last',
   /** Recovery has created a tombstone and rolled nothing back. */
   'recovery-after-tombstone',
   'recovery-before-apply',

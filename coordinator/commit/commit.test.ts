@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import type { AgentSession, PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
+import type { AgentSession, PrepareOptions, PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
 import { TestFailpoints } from '../../txn/failpoints.ts'
 import { parseGid } from '../../txn/gid.ts'
 import { HlcClock, toTimestamp } from '../../txn/hlc.ts'
@@ -37,9 +37,9 @@ class FakeShard implements AgentSession {
   get session(): AgentSession {
     return this
   }
-  async prepare(gid: string): Promise<PrepareReply> {
+  async prepare(gid: string, { last, follows }: PrepareOptions = {}): Promise<PrepareReply> {
     expect(parseGid(gid)).toMatchObject({ cluster: 'c', shard: this.shard })
-    this.calls.push('prepare')
+    this.calls.push(`prepare${last === true ? ' last' : ''}${follows === true ? ' following' : ''}`)
     if (this.hangs) {
       await new Promise<void>((resolve) => {
         this.cancelled = resolve
@@ -47,13 +47,19 @@ class FakeShard implements AgentSession {
       throw weftError('query_canceled', {})
     }
     if (this.prepareError !== undefined) throw this.prepareError
-    return { prepareTs: this.prepareTs }
+    return last === true ? { prepareTs: this.prepareTs, xid: '77' } : { prepareTs: this.prepareTs }
   }
   async commitPrepared(_gid: string, commitTs: Timestamp): Promise<void> {
     await this.apply(`commit ${commitTs & 0xffffn}`)
   }
   async rollbackPrepared(): Promise<void> {
     await this.apply('rollback')
+  }
+  async commitLast(_gid: string, commitTs: Timestamp, sql: string): Promise<void> {
+    await this.apply(`commit last ${commitTs & 0xffffn} ${sql}`)
+  }
+  timestampFixed(_gid: string, commitTs: Timestamp): void {
+    this.calls.push(`fixed ${commitTs & 0xffffn}`)
   }
   private async apply(what: string): Promise<void> {
     this.calls.push(what)
@@ -364,5 +370,96 @@ describe('commit driver: failpoints', () => {
     const w = world({}, { failpoints })
     expect(codeOf(await w.commit())).toBe('committed')
     expect(w.log.creates).toBe(1)
+  })
+})
+
+describe('commit driver: the last participant', () => {
+  function withLast(mayBeLast = true): World & { readonly three: FakeShard } {
+    const w = world()
+    const three = new FakeShard(3)
+    three.prepareTs = toTimestamp(wallMs, 12)
+    const sql = (record: DecisionRecord, xid: string) =>
+      `${record.decision} [${record.participants}] in ${xid}`
+    Object.assign(w.log, { within: { shard: 3, sql } })
+    const request = { participants: [w.one, w.two, three], readers: [], mayBeLast: () => mayBeLast }
+    return { ...w, three, commit: () => w.driver.commit(request) }
+  }
+
+  test('its commit decides, at the highest timestamp, which the others are told ahead; the log is not written', async () => {
+    const w = withLast()
+    expect(await w.commit()).toEqual({ outcome: 'committed', commitTs: w.three.prepareTs })
+    expect(w.three.calls).toEqual(['prepare last', 'commit last 12 commit [1,2] in 77'])
+    expect(w.one.calls).toEqual(['prepare following', 'fixed 12', 'commit 12'])
+    expect(w.log.creates).toBe(0)
+  })
+
+  test('it may not be, or uses the probe: all prepare', async () => {
+    const w = withLast(false)
+    expect(codeOf(await w.commit())).toBe('committed')
+    expect(w.three.calls).toEqual(['prepare', 'commit 12'])
+    const p = withLast()
+    const request = { participants: [p.one, p.three], readers: [], mayBeLast: () => true, probe: true }
+    expect(codeOf(await p.driver.commit(request))).toBe('committed')
+    expect(p.three.calls).toEqual(['prepare', 'commit 12'])
+  })
+
+  test('a cut while it decides: what its other shards hold is not untold', async () => {
+    const w = withLast()
+    const seen: unknown[] = []
+    w.three.commitLast = async () => {
+      const at = w.driver.cutAt(w.three.prepareTs, [1, 2, 3])
+      const below = w.driver.cutAt(w.three.prepareTs - 1n, [1, 2, 3])
+      seen.push(
+        [at.outside(1).length, at.untold(1).length],
+        [below.outside(1).length, below.untold(1).length],
+      )
+    }
+    expect(codeOf(await w.commit())).toBe('committed')
+    expect(seen).toEqual([
+      [0, 0],
+      [1, 0],
+    ])
+  })
+
+  test('it fails: its error, the others are rolled back, it keeps what its session has', async () => {
+    const w = withLast()
+    w.three.applyErrors.push(new PgError({ code: '40001', message: 'could not serialize' }))
+    expect(codeOf(await w.commit())).toBe('aborted 40001')
+    expect(w.three.calls.slice(2)).toEqual(['rollback'])
+    expect(w.one.calls).toEqual(['prepare following', 'fixed 12', 'rollback'])
+  })
+
+  test.each([
+    ['WT001', 'recovery found it'],
+    ['WT002', 'cut off from the log'],
+  ])('the log does not let it, %s: %s', async (code, why) => {
+    const w = withLast()
+    w.three.applyErrors.push(new PgError({ code, message: 'no' }))
+    const outcome = await w.commit()
+    expect(codeOf(outcome)).toBe('aborted 40001')
+    expect(outcome).toMatchObject({ error: { message: expect.stringContaining(why) } })
+  })
+
+  test('its fate is unknown: the log is asked for an abort; what is there decides', async () => {
+    const aborted = withLast()
+    aborted.three.applyErrors.push(weftError('backend_lost', { shard: 3, why: 'gone' }))
+    expect(codeOf(await aborted.commit())).toBe('aborted 40001')
+    expect(await aborted.log.list(10)).toMatchObject([{ decision: 'abort' }])
+    const committed = withLast()
+    committed.three.commitLast = async (gid, commitTs) => {
+      const txnId = parseGid(gid)!.txnId
+      const record = {
+        version: 1,
+        txnId,
+        decision: 'commit',
+        commitTs,
+        participants: [1, 2],
+        writer: 'w',
+      } as const
+      await MemoryTxnLog.prototype.create.call(committed.log, record)
+      throw weftError('backend_lost', { shard: 3, why: 'gone' })
+    }
+    expect(await committed.commit()).toEqual({ outcome: 'committed', commitTs: committed.three.prepareTs })
+    expect(committed.one.calls.at(-1)).toBe('commit 12')
   })
 })

@@ -1,6 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { assertNever, invariant, PgError } from '../../errors/pg-error.ts'
-import type { AgentSession, Timestamp } from '../../protocol/agent-link.ts'
+import type { AgentSession, PrepareOptions, Timestamp } from '../../protocol/agent-link.ts'
 import {
   applyFailure,
   type CommitEffect,
@@ -12,11 +12,50 @@ import {
   stepCommit,
 } from '../../txn/commit-machine.ts'
 import type { FailpointName } from '../../txn/failpoints.ts'
-import { type CreateResult, LogUnavailableError } from '../../txn/log/txn-log.ts'
+import {
+  type CreateResult,
+  type CreateWithin,
+  type DecisionRecord,
+  LogUnavailableError,
+  WITHIN_FAILED,
+} from '../../txn/log/txn-log.ts'
 import type { CommitDriver, CommitParticipant, CommitReader, CommitRequest } from './commit.ts'
 
 const againAfterMs = 25
 const askAgainMsMax = 500
+
+type EffectOf<Kind extends CommitEffect['kind']> = Extract<CommitEffect, { kind: Kind }>
+
+function againDelayMs(attempt: number): number {
+  return Math.min(askAgainMsMax, againAfterMs * 2 ** Math.min(attempt, 10))
+}
+
+function decides({ kind }: CommitEffect): boolean {
+  return kind === 'write-decision' || kind === 'commit-last'
+}
+
+/** The probe is of no use where it was not there before the commit: SERIALIZABLE goes by PREPARE everywhere. */
+function isLast({ participants, probe, mayBeLast }: CommitRequest, shard: number): boolean {
+  if (probe === true || participants.length < 2 || mayBeLast?.(shard) !== true) return false
+  return participants.some((member) => member.shard === shard)
+}
+
+/** After an abort was created it is what is there, as if it had been before. */
+function whatIsThere(record: DecisionRecord): (result: CreateResult) => CreateResult {
+  return (result) => (result.kind === 'created' ? { kind: 'exists', record } : result)
+}
+
+/** Of the last participant's commit. */
+function lastFailure(error: unknown): CommitEvent {
+  if (!(error instanceof PgError) || prepareIsLost(error.code))
+    return { kind: 'log-unknown', why: String(error) }
+  const tombstone = error.code === WITHIN_FAILED.exists
+  if (!tombstone && error.code !== WITHIN_FAILED.fenced) return { kind: 'last-refused', error, tombstone }
+  const why = tombstone
+    ? 'recovery found it prepared and undecided for too long'
+    : 'its coordinator was cut off from the log meanwhile'
+  return { kind: 'last-refused', error: weftError('aborted_by_recovery', { why }), tombstone }
+}
 
 /** Drives one transaction through the commit machine: turns its effects into calls and their answers into events. */
 export class RunningCommit {
@@ -27,6 +66,9 @@ export class RunningCommit {
   private readonly request: CommitRequest
   readonly txnId: string
   private readonly answer: (outcome: Outcome) => void
+  /** The log, when the record is to be a part of one participant's transaction; that one's xid. */
+  private readonly within: CreateWithin | undefined
+  private lastXid = ''
   private state: CommitState
   private firstEffects: readonly CommitEffect[]
   private deadlineMs = 0
@@ -45,7 +87,10 @@ export class RunningCommit {
     this.number = number
     this.answer = answer
     const shardOf = (member: CommitParticipant): number => member.shard
-    const step = startCommit(txnId, request.participants.map(shardOf), request.readers.map(shardOf))
+    const participants = request.participants.map(shardOf)
+    const { within } = driver.log
+    if (within !== undefined && isLast(request, within.shard)) this.within = within
+    const step = startCommit(txnId, participants, request.readers.map(shardOf), this.within?.shard)
     this.state = step.state
     this.firstEffects = step.effects
   }
@@ -74,7 +119,7 @@ export class RunningCommit {
 
   /** It may be decided, but no shard was told. */
   get isUntold(): boolean {
-    return this.state.phase === 'deciding'
+    return this.state.phase === 'deciding' && this.within === undefined
   }
 
   takesPart(shard: number): boolean {
@@ -154,7 +199,7 @@ export class RunningCommit {
     for (const [i, effect] of effects.entries()) {
       try {
         if (effect.kind === 'prepare') await hit(i === 0 ? 'before-prepare' : 'during-prepare')
-        if (effect.kind === 'write-decision') await hit('after-prepare')
+        if (decides(effect)) await hit('after-prepare')
         if (effect.kind === 'commit-prepared') await hit(i === 0 ? 'after-decision' : 'between-commits')
         if (effect.kind === 'answer') await hit('before-conclude')
       } catch {
@@ -162,7 +207,7 @@ export class RunningCommit {
         continue
       }
       const done = this.act(effect)
-      if (effect.kind === 'write-decision') await hit('during-decision').catch(() => {})
+      if (decides(effect)) await hit('during-decision').catch(() => {})
       else await done
     }
   }
@@ -170,7 +215,7 @@ export class RunningCommit {
   /** A failpoint of kind `error`: as if the connection had broken. */
   private failed(effect: CommitEffect): void {
     if (effect.kind === 'prepare') this.onPrepareError(effect.shard, new Error('failpoint'))
-    else if (effect.kind === 'write-decision') this.on({ kind: 'log-unknown', why: 'failpoint' })
+    else if (decides(effect)) this.on({ kind: 'log-unknown', why: 'failpoint' })
     else if (effect.kind === 'commit-prepared')
       this.on({ kind: 'apply-failed', shard: effect.shard, how: 'unreachable' })
     else void this.act(effect)
@@ -183,13 +228,15 @@ export class RunningCommit {
         return this.prepare(effect.shard)
       case 'release':
         return this.release(effect.shard)
+      case 'commit-last':
+        return this.commitLast(effect)
+      case 'settle-last':
+        return this.settleLast(effect.attempt)
       case 'cancel-prepare':
         this.session(effect.shard).cancel()
         return undefined
       case 'rollback':
-        return this.session(effect.shard)
-          .reset()
-          .catch(() => {})
+        return this.rollback(effect.shard)
       case 'write-decision':
         return this.writeDecision(effect.commitTs, effect.participants, effect.attempt)
       case 'commit-prepared':
@@ -213,11 +260,27 @@ export class RunningCommit {
 
   private prepare(shard: number): Promise<void> {
     return this.session(shard)
-      .prepare(this.gid(shard), { probe: this.request.probe ?? false })
+      .prepare(this.gid(shard), this.prepareOptions(shard))
       .then(
-        (reply) => this.onPrepared(shard, reply.prepareTs),
+        (reply) => {
+          if (reply.xid !== undefined) this.lastXid = reply.xid
+          this.onPrepared(shard, reply.prepareTs)
+        },
         (error: unknown) => this.onPrepareError(shard, error),
       )
+  }
+
+  private prepareOptions(shard: number): PrepareOptions {
+    if (this.within === undefined) return { probe: this.request.probe ?? false }
+    return this.within.shard === shard ? { last: true } : { follows: true }
+  }
+
+  private rollback(shard: number): Promise<void> {
+    const session = this.session(shard)
+    const reset = (): Promise<void> => session.reset().catch(() => {})
+    // It keeps what the client's session has on the backend.
+    if (shard === this.within?.shard) return session.rollbackPrepared(this.gid(shard)).catch(reset)
+    return reset()
   }
 
   private onPrepared(shard: number, prepareTs: Timestamp): void {
@@ -263,10 +326,33 @@ export class RunningCommit {
     const record = { version: 1, txnId, decision: 'commit', commitTs, participants, writer } as const
     if (attempt === 1) return this.onLogAnswer(this.driver.log.create(record))
     this.driver.counters.askedAgain++
-    const delayMs = Math.min(askAgainMsMax, againAfterMs * 2 ** Math.min(attempt, 10))
-    return this.driver.timers.after(delayMs).then(() => {
+    return this.driver.timers.after(againDelayMs(attempt)).then(() => {
       if (this.state.phase !== 'deciding') return
       return this.onLogAnswer(this.driver.log.create(record))
+    })
+  }
+
+  private commitLast({ shard, commitTs, participants }: EffectOf<'commit-last'>): Promise<void> {
+    const { txnId, lastXid } = this
+    const writer = `${txnId}#1`
+    const record = { version: 1, txnId, decision: 'commit', commitTs, participants, writer } as const
+    for (const each of participants) this.session(each).timestampFixed(this.gid(each), commitTs)
+    return this.session(shard)
+      .commitLast(this.gid(shard), commitTs, this.within!.sql(record, lastXid))
+      .then(
+        () => this.on({ kind: 'log-created' }),
+        (error: unknown) => this.on(lastFailure(error)),
+      )
+  }
+
+  private settleLast(attempt: number): Promise<void> {
+    const { txnId } = this
+    const writer = `${txnId}#${attempt}`
+    const record = { version: 1, txnId, decision: 'abort', commitTs: 0n, participants: [], writer } as const
+    this.driver.counters.askedAgain++
+    return this.driver.timers.after(againDelayMs(attempt)).then(() => {
+      if (this.state.phase !== 'deciding') return
+      return this.onLogAnswer(this.driver.log.create(record).then(whatIsThere(record)))
     })
   }
 
@@ -287,9 +373,7 @@ export class RunningCommit {
     )
   }
 
-  private apply(
-    effect: Extract<CommitEffect, { kind: 'commit-prepared' | 'rollback-prepared' }>,
-  ): Promise<void> {
+  private apply(effect: EffectOf<'commit-prepared' | 'rollback-prepared'>): Promise<void> {
     if (effect.again) {
       const retry = { ...effect, again: false }
       return this.driver.timers.after(againAfterMs).then(() => this.apply(retry))

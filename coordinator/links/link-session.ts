@@ -9,6 +9,12 @@ import type {
   ReplySink,
   Timestamp,
 } from '../../protocol/agent-link.ts'
+import {
+  writeCommitLast,
+  writeCommitPrepared,
+  writePrepare,
+  writeTimestampFixed,
+} from '../../protocol/mux/commit-frames.ts'
 import { COPY_WINDOW_BYTES, KIND, muxViolation } from '../../protocol/mux/frame-kinds.ts'
 import { bodyOf, statementBytesMax } from '../../protocol/mux/link-frames.ts'
 import {
@@ -17,9 +23,7 @@ import {
   readDataEnd,
   readFailed,
   writeBytes,
-  writeCommitPrepared,
   writeOpen,
-  writePrepare,
   writeRequest,
   writeSignal,
 } from '../../protocol/mux/session-frames.ts'
@@ -136,18 +140,32 @@ export class LinkSession implements AgentSession {
 
   // Requests with an answer
 
-  prepare(gid: string, { probe = false }: PrepareOptions = {}): Promise<PrepareReply> {
+  prepare(gid: string, options: PrepareOptions = {}): Promise<PrepareReply> {
     invariant(this.run === RUN.idle, 'prepare on a session that is busy')
     if (this.lost !== undefined) return Promise.reject(this.takeLost())
     if (!this.openOn?.isOpen) return Promise.reject(this.link.unreachable())
     return new Promise((resolve, reject) => {
-      const prepared = (prepareTs: Timestamp): void => {
-        this.preparedGid = gid
-        resolve({ prepareTs })
+      const prepared = (reply: PrepareReply): void => {
+        if (options.last !== true) this.preparedGid = gid
+        resolve(reply)
       }
       const requestId = this.await({ prepared, reject })
-      writePrepare(this.openOn!.writer(), this.wireId, requestId, gid, probe)
+      writePrepare(this.openOn!.writer(), this.wireId, requestId, gid, options)
     })
+  }
+
+  commitLast(gid: string, commitTs: Timestamp, sql: string): Promise<void> {
+    if (this.lost !== undefined) return Promise.reject(this.takeLost())
+    // Elsewhere there is no transaction of it to commit.
+    if (!this.openOn?.isOpen) return Promise.reject(this.link.unreachable())
+    return new Promise((resolve, reject) => {
+      const requestId = this.await({ done: resolve, reject })
+      writeCommitLast(this.openOn!.writer(), this.wireId, requestId, gid, commitTs, sql)
+    })
+  }
+
+  timestampFixed(gid: string, commitTs: Timestamp): void {
+    if (this.openOn?.isOpen) writeTimestampFixed(this.openOn.writer(), this.wireId, gid, commitTs)
   }
 
   commitPrepared(gid: string, commitTs: Timestamp): Promise<void> {

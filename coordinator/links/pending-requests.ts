@@ -1,7 +1,8 @@
 import type { PgError } from '../../errors/pg-error.ts'
-import type { ControlReply, Timestamp } from '../../protocol/agent-link.ts'
+import type { ControlReply, PrepareReply } from '../../protocol/agent-link.ts'
+import { readPrepared } from '../../protocol/mux/commit-frames.ts'
 import { KIND, muxViolation } from '../../protocol/mux/frame-kinds.ts'
-import { readDone, readPrepared, readRefused } from '../../protocol/mux/session-frames.ts'
+import { readDone, readRefused } from '../../protocol/mux/session-frames.ts'
 import type { FrameBody } from '../../protocol/mux/values.ts'
 
 /** Who waits for the answer to a request: one of the three `done`s, or `reject`, is called, and once. */
@@ -9,7 +10,7 @@ export interface Waiter {
   /** Before any of the others: whether the session has a backend now. */
   holds?(holds: boolean): void
   done?(): void
-  prepared?(prepareTs: Timestamp): void
+  prepared?(reply: PrepareReply): void
   answer?(reply: ControlReply): void
   reject(error: PgError): void
 }
@@ -36,9 +37,8 @@ export class PendingRequests {
   /** A reply frame about a session. */
   settle(kind: number, body: FrameBody): void {
     if (kind === KIND.prepared) {
-      const { requestId, holds, prepareTs } = readPrepared(body)
-      const waiter = this.held(requestId, holds)
-      waiter?.prepared?.(prepareTs)
+      const { requestId, holds, reply } = readPrepared(body)
+      this.held(requestId, holds)?.prepared?.(reply)
     } else if (kind === KIND.done) {
       const { requestId, holds } = readDone(body)
       this.held(requestId, holds)?.done?.()

@@ -8,7 +8,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 
-export const MUX_VERSION = 5
+export const MUX_VERSION = 6
 
 export const LENGTH_BYTES = 4
 /** Length word included. */
@@ -44,6 +44,8 @@ export const KIND = {
   reset: 29,
   close: 30,
   giveBack: 31,
+  commitLast: 34,
+  timestampFixed: 35,
 
   // Agent to coordinator
   event: 40,

@@ -3,6 +3,7 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { ANY_MAP_VERSION, type ExecRequest } from '../agent-link.ts'
 import { parseErrorFields } from '../wire/backend-messages.ts'
+import * as commit from './commit-frames.ts'
 import { ReceivedDefinitions, SentDefinitions } from './definitions.ts'
 import { KIND } from './frame-kinds.ts'
 import { FrameReader } from './frame-reader.ts'
@@ -100,10 +101,10 @@ const NAMES = { own: ['a.b', 'a.c'], asks: ['*'], sets: [] }
 const samples: Readonly<Record<string, Sample>> = {
   hello: {
     kind: KIND.hello,
-    body: cat(Buffer.from('WEFT'), bytes(0, 5), u32(3), text('weft'), text('c-1')),
+    body: cat(Buffer.from('WEFT'), bytes(0, 6), u32(3), text('weft'), text('c-1')),
     write: (out) => link.writeHello(out, hello),
     read: (body) => link.readHello(bodyOf(body)),
-    value: { ...hello, version: 5 },
+    value: { ...hello, version: 6 },
   },
   goodbye: {
     kind: KIND.goodbye,
@@ -325,24 +326,38 @@ const samples: Readonly<Record<string, Sample>> = {
   },
   prepare: {
     kind: KIND.prepare,
-    body: cat(u32(2), Buffer.from([1]), text('weft_1')),
-    write: (out) => session.writePrepare(out, 77, 2, 'weft_1', true),
-    read: (body) => session.readPrepare(bodyOf(body)),
-    value: { requestId: 2, probe: true, gid: 'weft_1' },
+    body: cat(u32(2), Buffer.from([5]), text('weft_1')),
+    write: (out) => commit.writePrepare(out, 77, 2, 'weft_1', { probe: true, follows: true }),
+    read: (body) => commit.readPrepare(bodyOf(body)),
+    value: { requestId: 2, options: { probe: true, last: false, follows: true }, gid: 'weft_1' },
   },
   commitPrepared: {
     kind: KIND.commitPrepared,
     body: cat(u32(2), u64(STAMP), text('weft_1')),
-    write: (out) => session.writeCommitPrepared(out, 77, 2, 'weft_1', STAMP),
-    read: (body) => session.readCommitPrepared(bodyOf(body)),
+    write: (out) => commit.writeCommitPrepared(out, 77, 2, 'weft_1', STAMP),
+    read: (body) => commit.readCommitPrepared(bodyOf(body)),
     value: { requestId: 2, commitTs: STAMP, gid: 'weft_1' },
   },
   prepared: {
     kind: KIND.prepared,
-    body: cat(u32(2), bytes(1), u64(STAMP)),
-    write: (out) => session.writePrepared(out, 77, 2, true, STAMP),
-    read: (body) => session.readPrepared(bodyOf(body)),
-    value: { requestId: 2, holds: true, prepareTs: STAMP },
+    body: cat(u32(2), bytes(1), u64(STAMP), text('99')),
+    write: (out) => commit.writePrepared(out, 77, 2, true, { prepareTs: STAMP, xid: '99' }),
+    read: (body) => commit.readPrepared(bodyOf(body)),
+    value: { requestId: 2, holds: true, reply: { prepareTs: STAMP, xid: '99' } },
+  },
+  commitLast: {
+    kind: KIND.commitLast,
+    body: cat(u32(2), u64(STAMP), text('weft_1'), text('SELECT 1')),
+    write: (out) => commit.writeCommitLast(out, 77, 2, 'weft_1', STAMP, 'SELECT 1'),
+    read: (body) => commit.readCommitLast(bodyOf(body)),
+    value: { requestId: 2, commitTs: STAMP, gid: 'weft_1', sql: 'SELECT 1' },
+  },
+  timestampFixed: {
+    kind: KIND.timestampFixed,
+    body: cat(u64(STAMP), text('weft_1')),
+    write: (out) => commit.writeTimestampFixed(out, 77, 'weft_1', STAMP),
+    read: (body) => commit.readTimestampFixed(bodyOf(body)),
+    value: { commitTs: STAMP, gid: 'weft_1' },
   },
   done: {
     kind: KIND.done,
@@ -557,9 +572,9 @@ test('errors: every field of the wire survives, unknown ones too', () => {
 
 test('hello: another version, cluster or shard: the reason', () => {
   const ours = { cluster: 'weft', shard: 1 }
-  const theirs = { version: 5, cluster: 'weft', shard: 1, coordinatorId: 'x' }
+  const theirs = { version: 6, cluster: 'weft', shard: 1, coordinatorId: 'x' }
   expect(link.helloMismatch(theirs, ours)).toBeUndefined()
-  expect(link.helloMismatch({ ...theirs, version: 6 }, ours)).toMatch(/version 6 .* version 5/)
+  expect(link.helloMismatch({ ...theirs, version: 7 }, ours)).toMatch(/version 7 .* version 6/)
   expect(link.helloMismatch({ ...theirs, cluster: 'x' }, ours)).toMatch(/cluster "x".*"weft"/)
   expect(link.helloMismatch({ ...theirs, shard: 2 }, ours)).toMatch(/shard 2.*shard 1/)
   const later = written((out) => link.writeHello(out, hello, 6))

@@ -1,6 +1,6 @@
 /** Frames about one session. */
 import type { PgError } from '../../errors/pg-error.ts'
-import type { BackendIdentity, ExecRequest, Settings, StatementRef, Timestamp } from '../agent-link.ts'
+import type { BackendIdentity, ExecRequest, Settings, StatementRef } from '../agent-link.ts'
 import type { ReceivedDefinitions } from './definitions.ts'
 import { KIND, muxViolation } from './frame-kinds.ts'
 import { type FrameWriter, textBytesMax } from './frame-writer.ts'
@@ -280,77 +280,6 @@ export function readRequest(body: FrameBody): { readonly requestId: number; read
   const request = { requestId: body.uint32(), gid: body.text() }
   body.finish()
   return request
-}
-
-export function writePrepare(
-  out: FrameWriter,
-  session: number,
-  requestId: number,
-  gid: string,
-  probe: boolean,
-): void {
-  out.begin(KIND.prepare, session, 5 + textBytesMax(gid))
-  out
-    .u32(requestId)
-    .u8(probe ? 1 : 0)
-    .text(gid)
-    .end()
-}
-
-export function readPrepare(body: FrameBody): {
-  readonly requestId: number
-  readonly probe: boolean
-  readonly gid: string
-} {
-  const request = { requestId: body.uint32(), probe: body.flag(), gid: body.text() }
-  body.finish()
-  return request
-}
-
-export function writeCommitPrepared(
-  out: FrameWriter,
-  session: number,
-  requestId: number,
-  gid: string,
-  commitTs: Timestamp,
-): void {
-  out.begin(KIND.commitPrepared, session, 12 + textBytesMax(gid))
-  out.u32(requestId).u64(commitTs).text(gid).end()
-}
-
-export function readCommitPrepared(body: FrameBody): {
-  readonly requestId: number
-  readonly commitTs: Timestamp
-  readonly gid: string
-} {
-  const request = { requestId: body.uint32(), commitTs: body.u64(), gid: body.text() }
-  body.finish()
-  return request
-}
-
-export function writePrepared(
-  out: FrameWriter,
-  session: number,
-  requestId: number,
-  holds: boolean,
-  prepareTs: Timestamp,
-): void {
-  out
-    .begin(KIND.prepared, session, 13)
-    .u32(requestId)
-    .u8(holds ? 1 : 0)
-    .u64(prepareTs)
-    .end()
-}
-
-export function readPrepared(body: FrameBody): {
-  readonly requestId: number
-  readonly holds: boolean
-  readonly prepareTs: Timestamp
-} {
-  const reply = { requestId: body.uint32(), holds: body.flag(), prepareTs: body.u64() }
-  body.finish()
-  return reply
 }
 
 export function writeDone(out: FrameWriter, session: number, requestId: number, holds: boolean): void {

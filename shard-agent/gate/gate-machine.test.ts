@@ -106,6 +106,33 @@ test('gate: prepared at or before a cut: waited for, while local commits go on',
   expect(said(gate)).toEqual(['snapshot c1/1@10'])
 })
 
+test.each([
+  ['above the cut: not part of it, whatever is decided', 15n, true],
+  ['at the cut: waited for', 10n, false],
+])('gate: prepared, and its timestamp fixed %s', (_, ts, isTaken) => {
+  const gate = new GateMachine()
+  gate.prepared('g', 5n)
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect(said(gate)).toEqual([])
+  gate.fixed('g', ts)
+  gate.advance(1)
+  expect(said(gate)).toEqual(isTaken ? ['snapshot c1/1@10'] : [])
+  expect(gate.unsettled(ts - 1n)).toBe(undefined)
+  expect(gate.unsettled(ts)).toBe('g')
+})
+
+test('gate: the last participant is waited for like what is prepared, and does not show as that', () => {
+  const gate = new GateMachine()
+  gate.prepared('last', 5n, true)
+  gate.prepared('g', 6n)
+  expect(gate.preparedGids()).toEqual(['g'])
+  expect(gate.unsettled(5n)).toBe('last')
+  gate.decided('last', 'commit', 5n)
+  expect(gate.unsettled(5n)).toBe('last')
+  gate.concluded('last')
+  expect(gate.unsettled(5n)).toBe(undefined)
+})
+
 test('gate: prepared and never decided: busy after half the lease', () => {
   const gate = new GateMachine()
   gate.prepared('early', 5n)

@@ -10,7 +10,7 @@
  *   G2 From `draining` on no commit without a timestamp enters either.
  *   G3 A snapshot is taken only when nothing is in flight, and when everything prepared at or before S is decided, and
  *      applied unless it is an abort or lies above S. Or its coordinator, whose transaction it is, says that it is
- *      going to lie above S (`outside`), or that it has told no shard to commit it (`untold`).
+ *      going to lie above S (`outside`, `fixed`), or that it has told no shard to commit it (`untold`).
  *   G4 It ends with its release, its lease or its owner, whichever is first, and then never comes back.
  *   G5 Statements that take their snapshot as they begin do so after the release: it goes on `starting`, with its lease
  *      once more, until all of them have begun. G1 and G2 still hold, so those are snapshots of the same state. When it
@@ -33,7 +33,10 @@ import {
 interface Prepared {
   readonly prepareTs: bigint
   decision: 'none' | 'commit' | 'abort'
+  /** Of a commit, and of one that is not decided but can only be committed at this. Else 0. */
   commitTs: bigint
+  /** It does not show in `pg_prepared_xacts`: its own commit is the decision. */
+  readonly isLast: boolean
   /** The link over which it was prepared, and when. */
   owner: string | undefined
   sinceMs: number
@@ -135,11 +138,17 @@ export class GateMachine {
   // Prepared transactions
 
   /** Call it in the same breath as `prepareTs` is issued. 0: prepared before this agent's time. */
-  prepared(gid: string, prepareTs: bigint): void {
+  prepared(gid: string, prepareTs: bigint, isLast = false): void {
     if (!this.transactions.has(gid)) {
       const owner = undefined
-      this.transactions.set(gid, { prepareTs, decision: 'none', commitTs: 0n, owner, sinceMs: 0 })
+      this.transactions.set(gid, { prepareTs, decision: 'none', commitTs: 0n, isLast, owner, sinceMs: 0 })
     }
+  }
+
+  /** If it commits then at this timestamp, whoever decides that (M6 of the commit machine). Afterwards `advance`. */
+  fixed(gid: string, commitTs: bigint): void {
+    const transaction = this.transactions.get(gid)
+    if (transaction?.decision === 'none') transaction.commitTs = commitTs
   }
 
   /** Whose it is. As long as that link lives its decision comes over it, ahead of whoever could have seen it elsewhere. */
@@ -167,8 +176,9 @@ export class GateMachine {
     return this.transactions.has(gid)
   }
 
+  /** Those that show in `pg_prepared_xacts` as long as they are not settled. */
   preparedGids(): string[] {
-    return [...this.transactions.keys()]
+    return [...this.transactions].flatMap(([gid, { isLast }]) => (isLast ? [] : [gid]))
   }
 
   /**
@@ -180,7 +190,7 @@ export class GateMachine {
       if (prepareTs > ts || decision === 'abort' || cut?.outside.has(gid) || cut?.untold.has(gid)) continue
       if (unseen !== undefined && decision === 'none' && owner === unseen.owner && sinceMs >= unseen.sinceMs)
         continue
-      if (decision === 'none' || commitTs <= ts) return gid
+      if (commitTs <= ts) return gid
     }
     return undefined
   }

@@ -169,8 +169,13 @@ export class Gate {
 
   // Prepared transactions
 
-  prepared(gid: string, prepareTs: bigint): void {
-    this.machine.prepared(gid, prepareTs)
+  prepared(gid: string, prepareTs: bigint, isLast = false): void {
+    this.machine.prepared(gid, prepareTs, isLast)
+  }
+
+  fixed(gid: string, commitTs: bigint): void {
+    this.machine.fixed(gid, commitTs)
+    this.settle()
   }
 
   decided(gid: string, decision: 'commit' | 'abort', commitTs?: bigint): void {

@@ -23,6 +23,15 @@ const FLUSH_PATIENCE_MS = 5
 const INSUFFICIENT_PRIVILEGE = '42501'
 const UNDEFINED_OBJECT = '42704'
 const IN_FAILED_TRANSACTION = '25P02'
+const INVALID_PARAMETER_VALUE = '22023'
+const FAILED_BEFORE = 'the transaction had already failed'
+const LOOK_AGAIN_MS = 100
+
+/** A transaction whose own commit is to be the decision on all participants. */
+export interface LastTransaction {
+  readonly gid: string
+  readonly xid: string
+}
 
 export interface TwoPhaseHost {
   readonly shard: number
@@ -39,7 +48,9 @@ export interface TwoPhaseHost {
 const NOTIFY_ROUTINE = 'AtPrepare_Notify'
 const NOTIFIED = {
   what: 'a transaction over several shards in which code (a trigger, a function) notifies or listens is not supported',
-  hint: 'Notify from the client in the same transaction, by NOTIFY or SELECT pg_notify(…): that is sent when it commits. Or write on one shard only.',
+  hint:
+    'Notify from the client in the same transaction, by NOTIFY or SELECT pg_notify(…): that is sent when it commits. Or write on one ' +
+    'shard only. Code on local tables may notify in a READ COMMITTED transaction, if the log is on shard 0.',
 }
 
 /** Of Postgres' refusals: temporary objects, and exported snapshots, which no client of Weft's has. */
@@ -48,7 +59,7 @@ const NOT_SUPPORTED = '0A000'
 const TEMPORARY = {
   what: 'a transaction that changes several shards and touches temporary objects of its session is not supported',
   hint:
-    'Use temporary tables in a transaction of their own. Before something is dropped or changed on which temporary objects ' +
+    'Use READ COMMITTED, with the log on shard 0, or temporary tables in a transaction of their own. Before something is dropped or changed on which temporary objects ' +
     'depend, drop those by a statement of their own, as DISCARD TEMP does.',
 }
 
@@ -57,9 +68,16 @@ function throwKnown({ code, fields: { routine } }: PgError): void {
   if (routine === PREPARE_ROUTINE && code === NOT_SUPPORTED) throw weftError('not_supported', TEMPORARY)
 }
 
+const DO_DEFERRED_SQL =
+  'SET CONSTRAINTS ALL IMMEDIATE; SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text'
+const DURABLY_SQL =
+  "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) " +
+  "WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.<>) 'remote_apply'"
+
 export class TwoPhase {
   private readonly host: TwoPhaseHost
   private readonly flushes = new FlushGroups(FLUSH_PATIENCE_MS)
+  private stopped = false
 
   constructor(host: TwoPhaseHost) {
     this.host = host
@@ -83,6 +101,92 @@ export class TwoPhase {
     }
   }
 
+  /**
+   * The place of PREPARE for the participant whose own commit is the decision: what would fail at COMMIT does so now, and
+   * the gate knows it as it knows what is prepared. Nothing of it is durable.
+   */
+  async prepareLast(backend: Backend, gid: string): Promise<Required<PrepareReply>> {
+    if (backend.status === STATUS.idle) throw this.refused('there is no transaction on it')
+    backend.cancelAsked = false
+    try {
+      const { error, rows } = await backend.command(DO_DEFERRED_SQL)
+      if (error !== undefined)
+        throw error.code === IN_FAILED_TRANSACTION ? this.refused(FAILED_BEFORE) : error
+      const xid = rows.at(-1)?.[0]
+      if (typeof xid !== 'string') throw this.refused('it has no transaction id')
+      return { prepareTs: await this.timestamp(gid, true), xid }
+    } catch (error) {
+      await this.rollback(backend)
+      throw error
+    }
+  }
+
+  /**
+   * Creates the decision record and commits. A resolved reply with an error is certain (Postgres answers only when it is
+   * over); whoever loses the connection instead knows nothing, and the gate goes on waiting for the transaction's end.
+   */
+  async commitLast(backend: Backend, last: LastTransaction, commitTs: Timestamp, sql: string): Promise<void> {
+    const { gate, failpoints, shard } = this.host
+    const { gid } = last
+    gate.decided(gid, 'commit', commitTs)
+    if (!this.observes(commitTs)) await this.observeLater(commitTs)
+    if (!this.isCovered(commitTs)) await this.host.clock.cover?.(commitTs)
+    await gate.enterDecided(gid, commitTs)
+    try {
+      if (failpoints.armed) await failpoints.hit('agent-before-commit-last')
+      // Others act on the decision at once: a server that crashes must not have forgotten it.
+      const reply = await backend.command(`${DURABLY_SQL}; ${sql}; COMMIT`)
+      if (reply.error !== undefined) throw reply.error
+      if (reply.tag !== 'COMMIT') throw this.refused(FAILED_BEFORE)
+      // Crash here: decided, and only the log knows.
+      if (failpoints.armed) await failpoints.hit('agent-after-commit-last')
+      if (reply.notices.some((notice) => notice.routine === SYNC_REP_ROUTINE))
+        throw weftError('backend_lost', { shard, why: 'a synchronous standby did not confirm its commit' })
+    } catch (error) {
+      await this.rollback(backend)
+      throw error
+    } finally {
+      gate.leave('decided')
+    }
+  }
+
+  /** Of one that failed, or is not to be; the session keeps what it has on the backend. */
+  async rollback(backend: Backend): Promise<void> {
+    if (!backend.isDead && backend.status !== STATUS.idle) await backend.command('ROLLBACK')
+  }
+
+  /** It ended with an answer, or before it was to commit. */
+  lastOver({ gid }: LastTransaction): void {
+    this.host.gate.concluded(gid)
+  }
+
+  /**
+   * Its connection was lost while it may have been committing: until Postgres says that it is over no cut is taken that
+   * would have to know. A server that starts anew has ended all of them.
+   */
+  async lastLost(last: LastTransaction): Promise<void> {
+    for (;;) {
+      try {
+        const sql = `SELECT pg_catalog.pg_xact_status('${last.xid}') AS status`
+        const status = await withInternal(
+          this.host.pool,
+          async (run) => (await run(sql)).records()[0]?.status,
+        )
+        if (status !== 'in progress') break
+      } catch (error) {
+        // An id that it does not know any more, or not yet: that server has nothing under way with it.
+        if (error instanceof PgError && error.code === INVALID_PARAMETER_VALUE) break
+      }
+      if (this.stopped) return
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS).unref())
+    }
+    this.lastOver(last)
+  }
+
+  stop(): void {
+    this.stopped = true
+  }
+
   private async prepareBy(sql: string, backend: Backend, gid: string): Promise<PrepareReply> {
     const { shard, failpoints } = this.host
     const reply = await this.flushes.run('prepare', () => {
@@ -91,7 +195,7 @@ export class TwoPhase {
     })
     if (reply.error !== undefined) throwKnown(reply.error)
     if (reply.error !== undefined && reply.error.code !== IN_FAILED_TRANSACTION) throw reply.error
-    if (reply.tag !== 'PREPARE TRANSACTION') throw this.refused('the transaction had already failed')
+    if (reply.tag !== 'PREPARE TRANSACTION') throw this.refused(FAILED_BEFORE)
     if (reply.notices.some((notice) => notice.routine === SYNC_REP_ROUTINE)) {
       await this.takeBack(backend, gid)
       throw this.refused('a synchronous standby did not confirm it')
@@ -108,13 +212,13 @@ export class TwoPhase {
   }
 
   /** Waits when the clock's bound is on its way to the disk, as after a time with nothing to do. */
-  private async timestamp(gid: string): Promise<Timestamp> {
+  private async timestamp(gid: string, isLast = false): Promise<Timestamp> {
     const { clock, gate } = this.host
     for (let attempt = 1; ; attempt++) {
       try {
         const prepareTs = clock.now()
         // In the same breath: a cut that comes later lies below it, or waits for it.
-        gate.prepared(gid, prepareTs)
+        gate.prepared(gid, prepareTs, isLast)
         return prepareTs
       } catch (error) {
         if (attempt === CLOCK_ATTEMPTS || clock.settled === undefined) throw error

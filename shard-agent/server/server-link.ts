@@ -92,7 +92,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
       session.exec(readExec(bodyOf(chunk, start, end), this.definitions))
     } else if (kind === KIND.copyData) this.session(id).copyData(chunk.subarray(start, end))
     else if (kind === KIND.open) this.open(id, bodyOf(chunk, start, end))
-    else if (kind > KIND.open && kind <= KIND.giveBack) {
+    else if (kind > KIND.open && kind <= KIND.timestampFixed) {
       this.session(id).command(kind, bodyOf(chunk, start, end))
       if (kind === KIND.close) this.forget(id)
     } else this.linkFrame(kind, this.link, bodyOf(chunk, start, end))

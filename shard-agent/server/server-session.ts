@@ -1,16 +1,20 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { AgentSession, ExecRequest, ReplySink } from '../../protocol/agent-link.ts'
-import { COPY_CREDIT_BYTES, KIND, muxViolation } from '../../protocol/mux/frame-kinds.ts'
 import {
+  readCommitLast,
   readCommitPrepared,
   readPrepare,
+  readTimestampFixed,
+  writePrepared,
+} from '../../protocol/mux/commit-frames.ts'
+import { COPY_CREDIT_BYTES, KIND, muxViolation } from '../../protocol/mux/frame-kinds.ts'
+import {
   readRequest,
   writeBytes,
   writeCredit,
   writeDataEnd,
   writeDone,
   writeFailed,
-  writePrepared,
   writeRefused,
   writeSignal,
 } from '../../protocol/mux/session-frames.ts'
@@ -111,16 +115,25 @@ export class ServerSession implements ReplySink {
       return
     }
     if (kind === KIND.prepare) return this.prepare(body)
+    if (kind === KIND.commitLast) {
+      const { requestId, gid, commitTs, sql } = readCommitLast(body)
+      this.reply(requestId, this.agent.commitLast(gid, commitTs, sql))
+      return
+    }
+    if (kind === KIND.timestampFixed) {
+      const { gid, commitTs } = readTimestampFixed(body)
+      return this.agent.timestampFixed(gid, commitTs)
+    }
     const { requestId, gid } = readRequest(body)
     if (kind === KIND.rollbackPrepared) this.reply(requestId, this.agent.rollbackPrepared(gid))
     else this.reply(requestId, this.agent.reset())
   }
 
   private prepare(body: FrameBody): void {
-    const { requestId, gid, probe } = readPrepare(body)
-    this.agent.prepare(gid, { probe }).then(
-      ({ prepareTs }) => {
-        if (!this.isSilent) writePrepared(this.connection.writer(), this.id, requestId, this.holds, prepareTs)
+    const { requestId, gid, options } = readPrepare(body)
+    this.agent.prepare(gid, options).then(
+      (reply) => {
+        if (!this.isSilent) writePrepared(this.connection.writer(), this.id, requestId, this.holds, reply)
       },
       (error: unknown) => this.refused(requestId, error),
     )

@@ -11,36 +11,22 @@ import type {
 } from '../../protocol/agent-link.ts'
 import { errorResponse, READY_IDLE } from '../../protocol/wire/backend-messages.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
-import type { CutStatement, Gate } from '../gate/gate.ts'
-import type { ProbeKeeper } from '../participant/probe.ts'
-import type { TwoPhase } from '../participant/two-phase.ts'
+import type { CutStatement } from '../gate/gate.ts'
 import type { Backend } from '../pool/backend.ts'
 import type { BackendOwner } from '../pool/backend-owner.ts'
 import { withBorrowed } from '../pool/borrow.ts'
 import type { IdentityPool, PoolUser } from '../pool/identity-pool.ts'
-import type { Pool } from '../pool/pool.ts'
 import type { KeptValues, SequenceSeat } from '../pool/sequence-seat.ts'
-import type { MapVersions, VersionedSession } from './map-version.ts'
+import { LastCommit } from './last-commit.ts'
+import type { VersionedSession } from './map-version.ts'
 import { PHASE } from './phase.ts'
 import { type PreparedTransaction, preparedBy } from './prepared-transaction.ts'
 import { mayCommit, refusalOfCommit } from './serializable-guard.ts'
+import { nobody, type SessionHost } from './session-host.ts'
 import { SettledWait } from './settled-wait.ts'
 
 /** How often a statement is told to end while its session waits for that. */
 const ABORT_AGAIN_MS = 500
-
-const nobody: ReplySink = { data() {}, failed() {}, async() {}, drained() {} }
-
-export interface SessionHost {
-  readonly shard: number
-  readonly gate: Gate
-  readonly pool: Pool
-  readonly versions: MapVersions
-  readonly twoPhase: TwoPhase
-  readonly probe: ProbeKeeper
-  /** Coordinators are told that what they have prepared may be out of date. */
-  schemaChanged(): void
-}
 
 export class PooledSession implements AgentSession, PoolUser, BackendOwner, VersionedSession, CutStatement {
   sink: ReplySink
@@ -66,6 +52,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   kept: KeptValues | undefined
   /** Decision not carried out. */
   prepared: PreparedTransaction | undefined
+  private readonly last: LastCommit
   private endWaiters: (() => void)[] = []
   private readonly settling: SettledWait
   /** The running exec has its tables' locks, and keeps them until those on other shards are as far. */
@@ -86,6 +73,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   ) {
     this.host = host
     this.settling = new SettledWait(host.gate, host.shard)
+    this.last = new LastCommit(host.twoPhase)
     this.link = link
     this.knownAs = knownAs
     this.pool = pool
@@ -257,6 +245,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     const hadState = this.prepared === undefined || this.backend?.isPinned === true
     this.backend = undefined
     this.prepared = undefined
+    if (this.phase !== PHASE.concluding) this.last.ends(false)
     if (!running) {
       // While a command of ours runs its promise rejects, and there is no exec to be told.
       if (this.phase === PHASE.idle && hadState) this.lost = error
@@ -323,8 +312,9 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     if (backend === undefined) throw this.takeLost()
     this.phase = PHASE.preparing
     try {
+      if (options?.last === true) return await this.last.prepare(backend, gid)
       const reply = await this.host.twoPhase.prepare(backend, gid, options)
-      this.host.gate.own(gid, this.link)
+      if (options?.follows !== true) this.host.gate.own(gid, this.link)
       this.prepared = preparedBy(backend, gid)
       if (this.prepared.settings !== undefined) void this.letGo(backend)
       return reply
@@ -342,11 +332,33 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     return lost ?? weftError('internal', { what: 'prepare without a transaction' })
   }
 
+  commitLast(gid: string, commitTs: Timestamp, sql: string): Promise<void> {
+    return this.concludeLast(gid, (backend) => this.last.commit(backend, commitTs, sql))
+  }
+
+  private async concludeLast(gid: string, work: (backend: Backend) => Promise<void>): Promise<void> {
+    invariant(this.phase === PHASE.idle, 'conclusion on a session that is busy')
+    const { backend } = this
+    if (backend === undefined || !this.last.is(gid)) throw this.takeLost()
+    this.phase = PHASE.concluding
+    try {
+      await work(backend)
+    } finally {
+      await this.letGo(backend)
+      this.phaseOver()
+    }
+  }
+
+  timestampFixed(gid: string, commitTs: Timestamp): void {
+    this.host.gate.fixed(gid, commitTs)
+  }
+
   commitPrepared(gid: string, commitTs: Timestamp): Promise<void> {
     return this.conclude(gid, (backend) => this.host.twoPhase.commitPrepared(backend, gid, commitTs))
   }
 
   rollbackPrepared(gid: string): Promise<void> {
+    if (this.last.is(gid)) return this.concludeLast(gid, (backend) => this.last.rollback(backend))
     return this.conclude(gid, (backend) => this.host.twoPhase.rollbackPrepared(backend, gid))
   }
 
@@ -390,6 +402,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     const backend = this.backend
     this.backend = undefined
     await backend?.handBack()
+    this.last.ends(false)
   }
 
   giveBack(): void {

@@ -16,8 +16,9 @@ import type {
 } from '../../protocol/agent-link.ts'
 import type { SeenSession, SessionView } from '../participant/client-sessions.ts'
 import type { WaitingSession } from '../participant/waits.ts'
-import { PooledSession, type SessionHost } from './agent-session.ts'
+import { PooledSession } from './agent-session.ts'
 import type { VersionedSession } from './map-version.ts'
+import type { SessionHost } from './session-host.ts'
 
 export interface LinkHost extends SessionHost {
   readonly isUp: boolean

@@ -49,6 +49,10 @@ export class DirectSession implements AgentSession {
   async rollbackPrepared(gid: string): Promise<void> {
     await this.run(`ROLLBACK PREPARED '${gid}'`)
   }
+  async commitLast(_gid: string, _commitTs: bigint, sql: string): Promise<void> {
+    await this.run(`${sql}; COMMIT`)
+  }
+  timestampFixed(): void {}
   async reset(): Promise<void> {
     await this.run('ROLLBACK')
   }

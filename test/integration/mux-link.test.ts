@@ -11,6 +11,7 @@ import type {
   ExecRequest,
   LinkEvents,
   PrepareOptions,
+  PrepareReply,
   ReplySink,
 } from '../../protocol/agent-link.ts'
 import { FrameWriter } from '../../protocol/mux/frame-writer.ts'
@@ -58,9 +59,16 @@ class FakeSession implements AgentSession {
   resume(): void {
     this.calls.push('resume')
   }
-  async prepare(gid: string, options: PrepareOptions = {}): Promise<{ prepareTs: bigint }> {
-    await this.call(`prepare ${gid}${options.probe ? ' with the probe' : ''}`)
-    return { prepareTs: 77n }
+  async prepare(gid: string, options: PrepareOptions = {}): Promise<PrepareReply> {
+    const how = `${options.probe ? ' with the probe' : ''}${options.follows ? ' following' : ''}`
+    await this.call(`prepare ${gid}${options.last ? ' last' : how}`)
+    return options.last === true ? { prepareTs: 77n, xid: '4294967297' } : { prepareTs: 77n }
+  }
+  commitLast(gid: string, ts: bigint, sql: string): Promise<void> {
+    return this.call(`commit last ${gid} ${ts} ${sql}`)
+  }
+  timestampFixed(gid: string, ts: bigint): void {
+    this.calls.push(`fixed ${gid} ${ts}`)
   }
   commitPrepared(gid: string, ts: bigint): Promise<void> {
     return this.call(`commit ${gid} ${ts}`)
@@ -209,6 +217,9 @@ describe('a link', () => {
     await s.session.rollbackPrepared('g2')
     await s.session.reset()
     const refusal = new PgError({ code: '40001', message: 'no', detail: 'really', position: 3 })
+    expect(await s.session.prepare('g4', { last: true })).toEqual({ prepareTs: 77n, xid: '4294967297' })
+    s.session.timestampFixed('g5', 9n)
+    await s.session.commitLast('g4', 8n, 'SELECT 1')
     agent.answer = () => Promise.reject(refusal)
     await expect(s.session.prepare('g3', { probe: true })).rejects.toMatchObject({ fields: refusal.fields })
     agent.answer = () => Promise.reject(new TypeError('bug'))
@@ -220,6 +231,9 @@ describe('a link', () => {
       `commit g1 ${1n << 62n}`,
       'rollback g2',
       'reset',
+      'prepare g4 last',
+      'fixed g5 9',
+      'commit last g4 8 SELECT 1',
       'prepare g3 with the probe',
       'commit g3 1',
     ])

@@ -79,3 +79,29 @@ test('a transaction over several shards whose code notifies: refused, with what 
   expect(text).toContain('H=Notify from the client')
   expect(text).toContain('DataRow "0"')
 })
+
+test('code that notifies on the home shard, in a transaction over several: heard once, when it commits', async () => {
+  const lines = await transcript(cluster.current.weft, [
+    "CREATE TABLE quiet (k int PRIMARY KEY, v int) WITH (shard_key = 'k')",
+    'INSERT INTO quiet SELECT i, 0 FROM generate_series(1, 9) i',
+    'CREATE TABLE jobs (id serial PRIMARY KEY, what text)',
+    `CREATE FUNCTION added() RETURNS trigger LANGUAGE plpgsql AS
+       $$ BEGIN PERFORM pg_notify('jobs', NEW.what); RETURN NULL; END $$`,
+    'CREATE TRIGGER added AFTER INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION added()',
+  ])
+  expect(lines.filter((line) => line.startsWith('ErrorResponse'))).toEqual([])
+  const { weft } = cluster.current
+  const [listener, writer] = [await WireClient.connect(weft), await WireClient.connect(weft)]
+  try {
+    await say(listener, 'LISTEN jobs')
+    await say(
+      writer,
+      "BEGIN; UPDATE quiet SET v = 1; INSERT INTO jobs (what) VALUES ('taken back'); ROLLBACK",
+    )
+    await say(writer, "BEGIN; UPDATE quiet SET v = 1; INSERT INTO jobs (what) VALUES ('done'); COMMIT")
+    expect(await payloads(listener, 1)).toEqual([expect.stringContaining('done')])
+    expect(await say(writer, 'SELECT sum(v) FROM quiet')).toContain('DataRow "9"')
+  } finally {
+    for (const client of [listener, writer]) client.end()
+  }
+})

@@ -5,6 +5,7 @@ import { CommittedTransactions } from '../../shard-agent/participant/committed.t
 import { Recovery } from '../../shard-agent/participant/recovery.ts'
 import { parseGid } from '../../txn/gid.ts'
 import { HlcClock } from '../../txn/hlc.ts'
+import { type CreateResult, type DecisionRecord, WITHIN_FAILED } from '../../txn/log/txn-log.ts'
 import { type Hands, maxOffsetMs } from './commit-sim-clock.ts'
 import { type SimLog, SimLogClient } from './commit-sim-log.ts'
 import type { Connection } from './commit-sim-network.ts'
@@ -39,6 +40,7 @@ export class SimAgent {
   private readonly setup: AgentSetup
   private readonly committed = new CommittedTransactions()
   private readonly connections = new Map<Connection, string>()
+  private readonly lasts = new Map<string, Connection>()
   private clock: HlcClock | undefined
   private owner: Owner | undefined
 
@@ -109,6 +111,7 @@ export class SimAgent {
   connectionClosed(connection: Connection): void {
     const coordinatorId = this.connections.get(connection)
     this.connections.delete(connection)
+    this.forgetLasts(connection)
     if (coordinatorId !== undefined && !this.isConnected(coordinatorId))
       void this.recovery?.ownerLost(coordinatorId)
   }
@@ -137,6 +140,39 @@ export class SimAgent {
       await shard.statement(owner, () => shard.end(gid, undefined))
       throw error
     }
+  }
+
+  /** As `prepare`; nothing of it survives its connection. */
+  async prepareLast(gid: string, connection: Connection): Promise<PrepareReply> {
+    const { shard, world } = this.setup
+    if (world.trouble && world.rng.chance(0.03))
+      throw weftError('prepare_refused', { shard: this.shard, why: 'a deferred constraint' })
+    await shard.statement(this.owner as Owner, () => shard.beginLast(gid))
+    this.lasts.set(gid, connection)
+    if (!this.connections.has(connection)) this.forgetLasts(connection)
+    return { prepareTs: await this.timestamp(), xid: '1' }
+  }
+
+  async commitLast(gid: string, commitTs: Timestamp, record: DecisionRecord): Promise<void> {
+    const { shard, log, world } = this.setup
+    this.lasts.delete(gid)
+    if (!this.observes(commitTs)) await this.observeLater(commitTs)
+    await this.cover(commitTs)
+    const owner = this.owner as Owner
+    if (world.mutant !== 'the last participant commits ahead of its record')
+      return await shard.commitLast(owner, gid, commitTs, () => notCreated(log.create(record)))
+    await shard.commitLast(owner, gid, commitTs, () => undefined)
+    await shard.statement(owner, () => log.create(record))
+  }
+
+  async rollbackLast(gid: string): Promise<void> {
+    const { shard } = this.setup
+    this.lasts.delete(gid)
+    await shard.statement(this.owner as Owner, () => shard.rollbackLast(gid))
+  }
+
+  private forgetLasts(connection: Connection): void {
+    for (const [gid, of] of this.lasts) if (of === connection) void this.rollbackLast(gid).catch(() => {})
   }
 
   private async timestamp(): Promise<Timestamp> {
@@ -220,6 +256,11 @@ export class SimAgent {
     void recovery.scan()
     return recovery
   }
+}
+
+function notCreated(result: CreateResult): Error | undefined {
+  if (result.kind === 'created') return undefined
+  return new PgError({ code: WITHIN_FAILED[result.kind], message: 'there is another record' })
 }
 
 function notPrepared(gid: string): PgError {

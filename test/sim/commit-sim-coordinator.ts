@@ -26,6 +26,8 @@ export interface SimTxn {
   /** In the order of its beginning, what was acknowledged before, by shard. */
   readonly acknowledgedTs: readonly Timestamp[]
   readonly prepareTs: Map<number, Timestamp>
+  /** The shard whose own commit is the decision. */
+  last: number | undefined
   answer: Outcome['outcome'] | undefined
 }
 
@@ -111,6 +113,7 @@ export class SimCoordinator {
       coordinator: this,
       acknowledgedTs: shards.map((shard) => shard.acknowledgedTs),
       prepareTs: new Map(),
+      last: undefined,
       answer: undefined,
     }
     const host = new TxnSessions(world, txn)
@@ -122,7 +125,9 @@ export class SimCoordinator {
     const readerMembers = readers.map(sessionOf)
     if (!this.isServing || [...members, ...readerMembers].includes(undefined)) return false
     began(txn)
+    const mayBeLast = world.rng.chance(0.5)
     const request = {
+      mayBeLast: () => mayBeLast,
       participants: members.map((session) => participantOf(session as SimSession)),
       readers: readerMembers.map((session) => readerOf(session as SimSession)),
     }
@@ -164,6 +169,10 @@ class TxnSessions implements SessionHost {
 
   preparing(gid: string): void {
     this.txn.id = parseGid(gid)?.txnId ?? ''
+  }
+
+  lastIs(shard: number): void {
+    this.txn.last = shard
   }
 
   prepared(shard: number, prepareTs: Timestamp): void {

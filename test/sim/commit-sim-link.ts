@@ -1,6 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
-import type { PgError } from '../../errors/pg-error.ts'
-import type { AgentSession, PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
+import { PgError } from '../../errors/pg-error.ts'
+import type { AgentSession, PrepareOptions, PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
+import { decodeRecord } from '../../txn/decision.ts'
 import type { SimAgent } from './commit-sim-agent.ts'
 import { Connection, type Peer } from './commit-sim-network.ts'
 import type { SimProcess, SimWorld } from './commit-sim-world.ts'
@@ -120,6 +121,7 @@ export class SimLink {
 export interface SessionHost {
   readonly world: SimWorld
   preparing(gid: string): void
+  lastIs(shard: number): void
   prepared(shard: number, prepareTs: Timestamp): void
   /** What the coordinator gets to hear (mutants). */
   answerPrepare(answer: Promise<PrepareReply>): Promise<PrepareReply>
@@ -134,6 +136,7 @@ export class SimSession implements AgentSession {
   /** Where its transaction was begun. */
   private readonly openOn: Connection
   private isCancelled = false
+  private isLast = false
 
   constructor(host: SessionHost, link: SimLink, openOn: Connection) {
     this.host = host
@@ -142,12 +145,16 @@ export class SimSession implements AgentSession {
     this.openOn = openOn
   }
 
-  prepare(gid: string): Promise<PrepareReply> {
+  prepare(gid: string, { last = false }: PrepareOptions = {}): Promise<PrepareReply> {
     const { openOn, shard, host } = this
+    if (last) host.lastIs(shard)
+    this.isLast = last
     host.preparing(gid)
     if (!openOn.isOpen(0)) return Promise.reject(this.link.unreachable())
     const answer = this.link.request(openOn, async (agent) => {
-      const reply = await agent.prepare(gid, () => this.isCancelled)
+      const reply = last
+        ? await agent.prepareLast(gid, openOn)
+        : await agent.prepare(gid, () => this.isCancelled)
       host.prepared(shard, reply.prepareTs)
       return reply
     })
@@ -159,7 +166,26 @@ export class SimSession implements AgentSession {
   }
 
   rollbackPrepared(gid: string): Promise<void> {
+    if (this.isLast) return this.onItsOwn((agent) => agent.rollbackLast(gid))
     return this.conclude((agent) => agent.rollbackPrepared(gid))
+  }
+
+  commitLast(gid: string, commitTs: Timestamp, sql: string): Promise<void> {
+    const decoded = decodeRecord(Buffer.from(sql))
+    if (decoded.kind !== 'record') throw new Error(sql)
+    const committed = this.onItsOwn((agent) => agent.commitLast(gid, commitTs, decoded.record))
+    if (this.host.world.mutant !== 'takes an unknown commit of the last participant for a failed one')
+      return committed
+    return committed.catch((error) => {
+      throw new PgError({ code: '40001', message: String(error) })
+    })
+  }
+
+  timestampFixed(): void {}
+
+  private onItsOwn(what: (agent: SimAgent) => Promise<void>): Promise<void> {
+    const { openOn, link } = this
+    return openOn.isOpen(0) ? link.request(openOn, what) : Promise.reject(link.unreachable())
   }
 
   private conclude(what: (agent: SimAgent) => Promise<void>): Promise<void> {

@@ -1,3 +1,4 @@
+import { encodeRecord } from '../../txn/decision.ts'
 import { type Incarnation, incarnationFor } from '../../txn/gid.ts'
 import { MemoryLogStore } from '../../txn/log/memory-txn-log.ts'
 import {
@@ -132,6 +133,11 @@ export class SimLogClient implements TxnLog {
     return this.log.ask(this.process, what)
   }
 
+  readonly within = {
+    shard: 0,
+    sql: (record: DecisionRecord): string => encodeRecord(record).toString(),
+  }
+
   incarnation(): string {
     if (this.registered === undefined) throw new LogUnavailableError('not registered')
     return this.registered
@@ -140,6 +146,11 @@ export class SimLogClient implements TxnLog {
   create(record: DecisionRecord): Promise<CreateResult> {
     const { mutant } = this.world
     this.asked(record)
+    if (
+      mutant === 'an unknown commit of the last participant is written by itself' &&
+      this.coordinatorId !== undefined
+    )
+      return this.log.ask(this.process, () => this.log.create({ ...record, decision: 'commit' }))
     if (mutant === 'recovery aborts without a tombstone' && record.decision === 'abort')
       return Promise.resolve({ kind: 'created' })
     // T3 (docs/decisions/0002-tombstones.md): no client of the log sends a decision again by itself.

@@ -22,6 +22,8 @@ export class SimShard {
   readonly id: number
   readonly prepared = new Map<string, string>()
   readonly ended = new Map<string, End>()
+  /** Transactions whose own commit is to be the decision. */
+  private readonly open = new Set<string>()
   readonly issued: IssuedTimestamps
   /** The highest timestamp of a commit that a client was told of after it had been carried out here. */
   acknowledgedTs: Timestamp = 0n
@@ -41,6 +43,7 @@ export class SimShard {
     const { rng, time, say } = this.world
     say(`shard ${this.id}: Postgres dies`)
     this.crashes++
+    this.open.clear()
     this.isUp = false
     time.after(rng.upTo(2_000), () => {
       this.isUp = true
@@ -51,6 +54,7 @@ export class SimShard {
   /** A new agent takes the shard: nothing of the one before happens here from now on. */
   own(process: SimProcess): Promise<Owner> {
     const generation = ++this.generation
+    this.open.clear()
     return this.statement({ process, generation }, () => ({ process, generation }))
   }
 
@@ -86,16 +90,58 @@ export class SimShard {
     this.prepared.set(txnId, gid)
   }
 
+  beginLast(gid: string): void {
+    const txnId = parseGid(gid)?.txnId ?? ''
+    this.world.say(`${txnId} is ready to be the last on ${this.id}`)
+    this.open.add(txnId)
+  }
+
+  rollbackLast(gid: string): boolean {
+    return this.open.delete(parseGid(gid)?.txnId ?? '')
+  }
+
+  /** The record and the commit in one moment; `create` answers why there is none. Rejects as COMMIT would. */
+  async commitLast(
+    owner: Owner,
+    gid: string,
+    commitTs: Timestamp,
+    create: () => Error | undefined,
+  ): Promise<void> {
+    const txnId = parseGid(gid)?.txnId ?? ''
+    const { crashes } = this
+    if (!this.open.has(txnId)) throw this.lost()
+    const failed = await this.statement(owner, () => {
+      // One that was there before a crash may have committed before it.
+      if (!this.open.delete(txnId) && this.crashes === crashes) return this.lost()
+      const refused = create()
+      if (
+        refused === undefined ||
+        this.world.mutant === 'the last participant commits although there is an abort'
+      )
+        this.committed(txnId, commitTs)
+      return refused
+    })
+    if (failed !== undefined) throw failed
+  }
+
   /** Commits, when there is a timestamp, or rolls back. False: it is not prepared (42704). */
   end(gid: string, commitTs: Timestamp | undefined): boolean {
-    const how = commitTs === undefined ? 'rolled back' : 'committed'
+    const how = 'rolled back'
     const txnId = parseGid(gid)?.txnId ?? ''
     if (!this.prepared.delete(txnId)) return false
-    this.world.say(`${txnId} ${how} on ${this.id}`)
-    this.ended.set(txnId, how)
-    if (commitTs !== undefined && timestampMs(commitTs) >= this.hlcUpperMs)
-      this.world.violation(`C4 ${txnId}: applied on shard ${this.id} at ${shown(commitTs)}, above its bound`)
+    if (commitTs !== undefined) this.committed(txnId, commitTs)
+    else {
+      this.world.say(`${txnId} ${how} on ${this.id}`)
+      this.ended.set(txnId, how)
+    }
     return true
+  }
+
+  private committed(txnId: string, commitTs: Timestamp): void {
+    this.world.say(`${txnId} committed on ${this.id}`)
+    this.ended.set(txnId, 'committed')
+    if (timestampMs(commitTs) >= this.hlcUpperMs)
+      this.world.violation(`C4 ${txnId}: applied on shard ${this.id} at ${shown(commitTs)}, above its bound`)
   }
 
   gidOf(txnId: string): string {

@@ -17,6 +17,10 @@ export type Mutant =
   | 'timestamps do not ride on messages'
   | 'commits take effect above the bound of the clock'
   | 'an agent that starts believes its own clock'
+  | 'the last participant commits ahead of its record'
+  | 'the last participant commits although there is an abort'
+  | 'takes an unknown commit of the last participant for a failed one'
+  | 'an unknown commit of the last participant is written by itself'
 
 /** What everything simulated has in common: time, chance, the trace, and how bad things are. */
 export interface SimWorld {

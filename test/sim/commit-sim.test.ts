@@ -46,6 +46,10 @@ describe('simulated commits', { timeout: 300_000 }, () => {
     ['the commit timestamp is the first prepare timestamp', /^C2/],
     ['timestamps do not ride on messages', /^[CL]/],
     ['an agent that starts believes its own clock', /^L/],
+    ['the last participant commits ahead of its record', /^I/],
+    ['the last participant commits although there is an abort', /^I/],
+    ['takes an unknown commit of the last participant for a failed one', /^I/],
+    ['an unknown commit of the last participant is written by itself', /^I/],
   ]
   test.each(mutants)('mutant: %s: found', async (mutant, broken, from = 1) => {
     let found = 0

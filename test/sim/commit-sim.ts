@@ -53,6 +53,11 @@ const probeMs = 42_000
 const endMs = 50_000
 const restMs = 20_000
 
+/** A record names those that have prepared. */
+function withLast(participants: readonly number[], { last }: SimTxn): readonly number[] {
+  return last === undefined ? participants : [...participants, last]
+}
+
 export function simulate(seed: number, mutant?: Mutant): Promise<SimResult> {
   return new Simulation(seed, mutant).run()
 }
@@ -253,7 +258,7 @@ class Simulation implements SimWorld {
     const txn = this.txns.find(({ id }) => id === record.txnId)
     if (record.decision !== 'commit' || txn === undefined) return
     this.records.set(record.txnId, record)
-    for (const shard of record.participants) {
+    for (const shard of withLast(record.participants, txn)) {
       const prepareTs = txn.prepareTs.get(shard)
       if (prepareTs !== undefined && record.commitTs < prepareTs)
         this.violation(`C2 ${txn.id}: ${shown(record.commitTs)} but ${shown(prepareTs)} on shard ${shard}`)
@@ -299,7 +304,7 @@ class Simulation implements SimWorld {
     const { participants = [] } = this.records.get(id) ?? {}
     const ends = this.shards.map((shard) => shard.ended.get(id) ?? 'never prepared')
     const committed = ends.filter((end) => end === 'committed').length
-    const all = participants.length
+    const all = participants.length === 0 ? 0 : withLast(participants, txn).length
     if (committed !== 0 && committed !== all) this.violation(`I1 ${id}: ${ends.join(', ')}`)
     if (answer === 'committed' && (committed === 0 || committed !== all))
       this.violation(`I2 ${id}: told committed`)

@@ -36,6 +36,8 @@ export class SimAgent extends Node {
   machine: GateMachine
   /** Postgres: what is committed, and what is prepared. These outlive the agent. */
   readonly prepared = new Set<string>()
+  /** Transactions whose own commit is the decision, by the link that they end with; undefined: they are committing. */
+  private readonly lasts = new Map<string, SimLink | undefined>()
   /** All that was applied, in order. */
   readonly history: Tx[] = []
   heldMs = 0
@@ -74,6 +76,7 @@ export class SimAgent extends Node {
     this.isUp = false
     this.waiting = []
     this.looks = []
+    this.lasts.clear()
     this.leaseEnds.clear()
     this.starting.clear()
     this.answers = new Map()
@@ -147,17 +150,66 @@ export class SimAgent extends Node {
 
   // Two-phase commit
 
-  prepare(tx: Tx, link: SimLink, done: (ts: bigint) => void): void {
+  prepare(tx: Tx, link: SimLink, how: 'alone' | 'follows' | 'last', done: (ts: bigint) => void): void {
+    const { mutant } = this.world
+    const isLast = how === 'last'
     this.world.time.after(this.world.rng.upTo(2), () => {
       if (!this.isUp) return
-      this.prepared.add(tx.id)
+      if (!isLast) this.prepared.add(tx.id)
+      else if (this.links.has(link)) this.lasts.set(tx.id, link)
       this.after(this.world.rng.upTo(1), () => {
         const ts = this.clock.now()
-        if (this.world.mutant !== 'prepared transactions are not waited for') this.machine.prepared(tx.id, ts)
-        this.machine.own(tx.id, link.id, this.world.time.nowMs)
+        const isKnown = isLast
+          ? this.lasts.has(tx.id) && mutant !== 'the gate does not know the last participant'
+          : mutant !== 'prepared transactions are not waited for'
+        if (isKnown) this.machine.prepared(tx.id, ts, isLast)
+        if (how === 'alone' || mutant === 'what follows a last participant counts as unseen')
+          this.machine.own(tx.id, link.id, this.world.time.nowMs)
         done(ts)
       })
     })
+  }
+
+  rollbackLast(tx: Tx, link: SimLink): void {
+    if (this.lasts.get(tx.id) === link) this.endLast(tx.id)
+    this.advance()
+  }
+
+  private endLast(gid: string): void {
+    this.lasts.delete(gid)
+    this.machine.concluded(gid)
+  }
+
+  fixed(tx: Tx, commitTs: bigint): void {
+    this.machine.fixed(tx.id, commitTs)
+    this.advance()
+  }
+
+  /** `fails`: as a COMMIT may. Recovery may have been first. */
+  commitLast(tx: Tx, commitTs: bigint, fails: boolean, done: () => void): void {
+    if (!this.lasts.has(tx.id)) return
+    this.lasts.set(tx.id, undefined)
+    this.machine.decided(tx.id, 'commit', commitTs)
+    this.advance()
+    this.clock.observe(commitTs)
+    const run = (): void => {
+      const { epoch } = this
+      this.world.time.after(this.world.rng.upTo(2), () => {
+        if (epoch !== this.epoch) return
+        if (tx.decision === 'none') {
+          tx.decision = fails ? 'abort' : 'commit'
+          tx.commitTs = commitTs
+          if (!fails) this.apply(tx)
+        }
+        this.after(this.world.rng.upTo(1), () => {
+          this.lasts.delete(tx.id)
+          this.machine.concluded(tx.id)
+          this.leave('decided')
+          done()
+        })
+      })
+    }
+    this.commit('decided', commitTs, run, tx.id)
   }
 
   conclude(tx: Tx, done: () => void): void {
@@ -231,6 +283,7 @@ export class SimAgent extends Node {
   /** What was prepared over it is settled at once. */
   linkLost(link: SimLink): void {
     if (!this.links.delete(link)) return
+    for (const [gid, of] of this.lasts) if (of === link) this.endLast(gid)
     for (const gid of this.prepared) {
       if (this.world.txs.get(gid)?.coordinator !== link.coordinator.name) continue
       this.after(this.world.rng.upTo(3), () => this.resolve(gid))

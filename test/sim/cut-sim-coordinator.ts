@@ -11,6 +11,13 @@ import { Clock, Node, type Reader, type Snapshot, skewMsMax, type Tx, type World
 
 const sessionsEach = 3
 
+interface Undecided {
+  readonly run: Run
+  readonly fixedTs: bigint | undefined
+  /** One participant's own commit is the decision. */
+  readonly hasLast: boolean
+}
+
 type Run = { readonly number: number; readonly startedMs: number }
 
 /** What the commit driver knows of its commits: set here, as commits are simulated; the rules on it are the real ones. */
@@ -28,7 +35,7 @@ export class SimCoordinator extends Node {
   /** By shard and timestamp of the cut. */
   private readonly found = new Map<string, Snapshot>()
   /** Its transactions until their shards are told, with their timestamp once that is fixed. */
-  private readonly undecided = new Map<Tx, { readonly run: Run; readonly fixedTs: bigint | undefined }>()
+  private readonly undecided = new Map<Tx, Undecided>()
   private decideAbove = 0n
   private view: { ts: bigint; outside: readonly Tx[]; untold: readonly Tx[] } = {
     ts: -1n,
@@ -118,22 +125,24 @@ export class SimCoordinator extends Node {
     const links = agents.flatMap((agent) => this.link(agent.shard) ?? [])
     if (links.length < agents.length) return
     const tx = this.newTx(agents.map((agent) => agent.shard))
+    const last = this.world.hasLasts && this.world.rng.chance(0.5) ? links[0] : undefined
+    const hasLast = last !== undefined
     const inside = this.driver as unknown as DriverInside
     const isYoung = this.world.mutant === 'own undecided transactions are skipped however old they are'
     const startedMs = isYoung ? Number.POSITIVE_INFINITY : this.world.time.nowMs
     const run = { number: ++inside.lastNumber, startedMs }
     inside.running.add(run)
-    this.undecided.set(tx, { run, fixedTs: undefined })
+    this.undecided.set(tx, { run, fixedTs: undefined, hasLast })
     const ended = (): void => void inside.running.delete(run)
     let commitTs = 0n
     let left = agents.length
     for (const link of links) {
       link.send('agent', () =>
-        link.agent.prepare(tx, link, (ts) =>
+        link.agent.prepare(tx, link, hasLast ? (link === last ? 'last' : 'follows') : 'alone', (ts) =>
           link.send('coordinator', () => {
             this.clock.observe(ts)
             if (ts > commitTs) commitTs = ts
-            if (--left === 0) this.decide(tx, links, commitTs, run, ended)
+            if (--left === 0) this.decide(tx, links, last, commitTs, run, ended)
           }),
         ),
       )
@@ -145,14 +154,24 @@ export class SimCoordinator extends Node {
     }
     // Its deadlines.
     this.after(5_000, ended)
+    if (last !== undefined)
+      this.after(2_000, () => last.send('agent', () => last.agent.rollbackLast(tx, last)))
   }
 
-  private decide(tx: Tx, links: readonly SimLink[], commitTs: bigint, run: Run, ended: () => void): void {
+  private decide(
+    tx: Tx,
+    links: readonly SimLink[],
+    last: SimLink | undefined,
+    commitTs: bigint,
+    run: Run,
+    ended: () => void,
+  ): void {
     const { rng, time } = this.world
     const abort = rng.chance(0.05)
     const isDeaf = this.world.mutant === 'what a cut was told lies above it is decided below'
     if (!isDeaf && commitTs <= this.decideAbove) commitTs = this.decideAbove + 1n
-    this.undecided.set(tx, { run, fixedTs: commitTs })
+    this.undecided.set(tx, { run, fixedTs: commitTs, hasLast: last !== undefined })
+    if (last !== undefined) return this.commitLast(tx, links, last, commitTs, abort, ended)
     time.after(rng.upTo(3), () => {
       // Recovery may have been first.
       if (tx.decision !== 'none') return
@@ -163,6 +182,25 @@ export class SimCoordinator extends Node {
       const late = this.world.logLateMs()
       this.after(rng.upTo(1) + late, () => this.carryOut(tx, links, ended))
     })
+  }
+
+  private commitLast(
+    tx: Tx,
+    links: readonly SimLink[],
+    last: SimLink,
+    commitTs: bigint,
+    abort: boolean,
+    ended: () => void,
+  ): void {
+    const { mutant } = this.world
+    const others = links.filter((link) => link !== last)
+    const fixedTs = mutant === 'the timestamp is fixed too high' ? commitTs + (1n << 24n) : commitTs
+    for (const link of others) link.send('agent', () => link.agent.fixed(tx, fixedTs))
+    last.send('agent', () =>
+      last.agent.commitLast(tx, commitTs, abort, () =>
+        last.send('coordinator', () => this.carryOut(tx, others, ended)),
+      ),
+    )
   }
 
   private carryOut(tx: Tx, links: readonly SimLink[], ended: () => void): void {
@@ -252,8 +290,9 @@ export class SimCoordinator extends Node {
     const outside: Tx[] = []
     const untold: Tx[] = []
     const isWide = this.world.mutant === 'what also goes to other shards counts as untold'
-    for (const [tx, { run, fixedTs }] of this.undecided) {
+    for (const [tx, { run, fixedTs, hasLast }] of this.undecided) {
       if (fixedTs === undefined || fixedTs > ts) outside.push(tx)
+      else if (hasLast) continue
       else if (this.driver.isUnseen(run) && (isWide || tx.shards.every((shard) => among.includes(shard))))
         untold.push(tx)
     }

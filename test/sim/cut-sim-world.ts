@@ -28,6 +28,9 @@ export type CutMutant =
   | 'what also goes to other shards counts as untold'
   | 'commits on one shard say nothing of what was seen on others'
   | 'what was carried out counts as untold'
+  | 'the gate does not know the last participant'
+  | 'what follows a last participant counts as unseen'
+  | 'the timestamp is fixed too high'
 
 /** Nodes die and pause, and messages are lost, for so long. */
 export const troubleMs = 1_500
@@ -178,11 +181,14 @@ export class World {
   /** One coordinator and local commits only: nothing but the lease then keeps a late cut from being whole. */
   readonly isQuiet: boolean
   private readonly lateShare: number
+  /** Of half of what commits over several shards one participant's own commit is the decision. */
+  readonly hasLasts: boolean
   /** Tokens are handed on all the time, while links break and the log is slow. */
   readonly handsOn: boolean
 
   constructor(seed: number, mutant: CutMutant | undefined, calm: boolean) {
     this.rng = new Rng(seed)
+    this.hasLasts = seed % 2 === 1
     this.handsOn = seed % 6 === 0 && !calm
     this.isQuiet = this.rng.chance(0.25)
     this.lateShare = this.rng.pick(this.isQuiet ? [0.4] : [0.02, 0.1, 0.4])

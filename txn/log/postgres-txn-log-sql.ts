@@ -1,4 +1,5 @@
 import type { LogStatement } from './log-connection.ts'
+import { WITHIN_FAILED } from './txn-log.ts'
 
 /**
  * The statements of the Postgres log.
@@ -25,7 +26,55 @@ CREATE TABLE IF NOT EXISTS weft.txn_log (
   created_at timestamptz NOT NULL DEFAULT now())
   WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
+CREATE TABLE IF NOT EXISTS weft.txn_secret (secret bytea NOT NULL);
+REVOKE ALL ON weft.txn_secret, weft.txn_log, weft.txn_coordinator FROM PUBLIC;
+INSERT INTO weft.txn_secret SELECT uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+ WHERE NOT EXISTS (SELECT FROM weft.txn_secret);
+${withinSql()}
 `
+
+/**
+ * The record as a part of the transaction whose commit is the decision, which a client's role runs. What keeps it from being
+ * forged is the proof: of this record, in the transaction with this id, made with a secret that only Weft's own login reads.
+ *
+ * Many such transactions are under way at the same time, so the registration's row is not locked (each lock would make a
+ * MultiXact). In the place of that lock: whoever deletes a registration waits first, table lock against table lock, for
+ * all that are writing records; and a registration is looked for only after the record was written.
+ */
+function withinSql(): string {
+  return `
+CREATE OR REPLACE FUNCTION weft.txn_decide(record text, txn text, inc text, participants int[], proof text)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM FROM weft.txn_secret s
+    WHERE proof = encode(sha256(s.secret || sha256(s.secret ||
+      convert_to(concat_ws(' ', pg_current_xact_id(), txn, inc, participants, record), 'UTF8'))), 'hex');
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'permission denied for function txn_decide' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  INSERT INTO weft.txn_log (txn_id, incarnation, version, decision, participants, record)
+    VALUES (txn, inc, 1, 'commit', participants, record) ON CONFLICT (txn_id) DO NOTHING;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'transaction % has a record', txn USING ERRCODE = '${WITHIN_FAILED.exists}';
+  END IF;
+  PERFORM FROM weft.txn_coordinator WHERE incarnation = inc;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'coordinator % is not registered', inc USING ERRCODE = '${WITHIN_FAILED.fenced}';
+  END IF;
+END $$;
+CREATE OR REPLACE FUNCTION weft.txn_await_writers() RETURNS trigger LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+BEGIN
+  LOCK TABLE weft.txn_log IN SHARE MODE;
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER await_writers BEFORE DELETE ON weft.txn_coordinator
+  FOR EACH STATEMENT EXECUTE FUNCTION weft.txn_await_writers();`
+}
+
+const EXPIRED = `
+ seen < clock_timestamp() - make_interval(secs => $1)
+   AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)`
 
 export const statements = {
   create: {
@@ -56,6 +105,10 @@ WITH asked AS (
 SELECT a.txn_id, s.record,
        EXISTS (SELECT FROM weft.txn_coordinator c WHERE c.incarnation = a.incarnation) AS registered
   FROM asked a LEFT JOIN seen s USING (txn_id)`,
+  },
+  secret: {
+    name: 'weft_secret',
+    text: "SELECT encode(secret, 'hex') AS secret FROM weft.txn_secret",
   },
   register: {
     name: 'weft_register',
@@ -96,10 +149,12 @@ DELETE FROM weft.txn_log
   /** After a restart of the server everyone gets the whole time again: nobody could have told it anything before. */
   expire: {
     name: 'weft_expire',
-    text: `
-DELETE FROM weft.txn_coordinator
- WHERE seen < clock_timestamp() - make_interval(secs => $1)
-   AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)`,
+    text: `DELETE FROM weft.txn_coordinator WHERE ${EXPIRED}`,
+  },
+  /** Asked first: even a DELETE of nothing waits for all that write records. */
+  expired: {
+    name: 'weft_expired',
+    text: `SELECT FROM weft.txn_coordinator WHERE ${EXPIRED} LIMIT 1`,
   },
   sweep: {
     name: 'weft_sweep',

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { InvariantError, PgError } from '../../errors/pg-error.ts'
 import { decodeRecord, encodeRecord } from '../decision.ts'
 import { incarnationOf } from '../gid.ts'
@@ -13,6 +14,7 @@ import { installSql, statements } from './postgres-txn-log-sql.ts'
 import { Registration } from './registration.ts'
 import {
   type CreateResult,
+  type CreateWithin,
   type DecisionRecord,
   LogUnavailableError,
   LogUnknownError,
@@ -53,6 +55,9 @@ export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
   dropAfterMs: 100,
 }
 
+/** The shard on which the log lies. */
+const HOME = 0
+
 /** Connections to the home shard that a coordinator's log uses at most. */
 export const postgresTxnLogConnections = defaultPostgresTxnLogLimits.writersMax + 2
 
@@ -67,6 +72,7 @@ export class PostgresTxnLog implements TxnLog {
   private readonly dropper: Lane
   private readonly registration: Registration
   private isInstalled = false
+  private secret: Buffer | undefined
   private closed = false
 
   private constructor(options: PostgresTxnLogOptions) {
@@ -126,6 +132,13 @@ export class PostgresTxnLog implements TxnLog {
     return this.registration.current
   }
 
+  /** Once it is installed: until then nothing is registered either, so nothing can be decided. */
+  get within(): CreateWithin | undefined {
+    const { secret } = this
+    if (secret === undefined) return undefined
+    return { shard: HOME, sql: (record, xid) => decideSql(secret, record, xid) }
+  }
+
   create(record: DecisionRecord): Promise<CreateResult> {
     return this.groups.create(record)
   }
@@ -164,7 +177,8 @@ export class PostgresTxnLog implements TxnLog {
   }
 
   async sweep(): Promise<SweepResult> {
-    await this.ask(statements.expire, [this.limits.registrationTtlMs / 1000])
+    const ttl = [this.limits.registrationTtlMs / 1000]
+    if ((await this.ask(statements.expired, ttl)).length > 0) await this.ask(statements.expire, ttl)
     const dropped = await this.ask(statements.sweep, [])
     const unreadable = await this.ask(statements.unreadable, [])
     return { dropped: dropped.length, unreadable: unreadable.map((row) => textOf(row.txn_id)) }
@@ -184,6 +198,8 @@ export class PostgresTxnLog implements TxnLog {
   private async install(): Promise<void> {
     if (this.isInstalled) return
     await this.desk.use((connection) => connection.script(installSql)).catch(throwUnavailable)
+    const [row] = await this.ask(statements.secret, [])
+    this.secret = Buffer.from(textOf(row?.secret), 'hex')
     this.isInstalled = true
   }
 
@@ -251,6 +267,27 @@ export class PostgresTxnLog implements TxnLog {
       throw asLogError(error)
     }
   }
+}
+
+/** See `withinSql`. */
+function decideSql(secret: Buffer, record: DecisionRecord, xid: string): string {
+  const { txnId } = record
+  const fields = [
+    txnId,
+    incarnationOf(txnId),
+    `{${record.participants.join(',')}}`,
+    encodeRecord(record).toString(),
+  ]
+  const message = [xid, ...fields].join(' ')
+  const digest = (text: string | Buffer): Buffer => createHash('sha256').update(secret).update(text).digest()
+  const proof = digest(digest(message)).toString('hex')
+  const [txn, incarnation, participants, text] = fields.map((field) => escaped(field))
+  return `SELECT weft.txn_decide(${text}, ${txn}, ${incarnation}, ${participants}, '${proof}')`
+}
+
+/** A string constant in any setting of standard_conforming_strings. */
+function escaped(text: string): string {
+  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
 }
 
 const created: CreateResult = { kind: 'created' }

@@ -59,6 +59,8 @@ export interface TxnLog {
    * calls share one durable write (group commit).
    */
   create(record: DecisionRecord): Promise<CreateResult>
+  /** Absent: records are not to be created inside of transactions. */
+  readonly within?: CreateWithin | undefined
   /** What recovery asks first. The answer is as durable as a decision. */
   lookup(txnId: string): Promise<LookupResult>
   /** `lookup` for people and tests; rejects for a record it cannot read. */
@@ -76,6 +78,27 @@ export interface TxnLog {
   /** Gives the registration up (what it began and left undecided is aborted from then on); closes the connections. */
   close(): Promise<void>
 }
+
+/**
+ * A log that lies on a shard: a transaction there can create its record as part of itself, so that its own commit is the
+ * decision. Exactly what `create` checks is checked then.
+ */
+export interface CreateWithin {
+  readonly shard: number
+  /**
+   * SQL for the transaction with this id (`pg_current_xact_id()`), READ COMMITTED, right before its COMMIT. It fails with
+   * one of `WITHIN_FAILED`, or with whatever keeps it from running: then the record is not there. It works in no other
+   * transaction.
+   */
+  sql(record: DecisionRecord, xid: string): string
+}
+
+/** SQLSTATEs of `CreateWithin`. */
+export const WITHIN_FAILED = {
+  /** Somebody's record was there first: recovery's abort. */
+  exists: 'WT001',
+  fenced: 'WT002',
+} as const
 
 /** The call may or may not have taken effect: only a later `create` or `lookup` can tell. */
 export class LogUnknownError extends Error {
