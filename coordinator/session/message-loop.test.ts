@@ -51,6 +51,10 @@ function slowPath(batches: string[][]): SlowPath {
       batch.clear()
       return Promise.resolve({ ok: true, synced })
     },
+    functionCall() {
+      batches.push(['call'])
+      return Promise.resolve()
+    },
     batches: { keepsMessage: false },
   }
   return slow as unknown as SlowPath
@@ -82,7 +86,7 @@ test('message loop: a function call: after what was gathered ahead of it', async
   const session = sessionOf(out)
   const loop = new MessageLoop(session, slowPath(batches), client as unknown as Socket)
   loop.start(Buffer.concat([parse('', 'SELECT 1'), Buffer.from([MSG.functionCall, 0, 0, 0, 4])]))
-  expect([batches, out.pushedBytes]).toEqual([[['parse']], 0])
+  expect(batches).toEqual([['parse']])
   await Promise.resolve()
-  expect(out.pushedBytes).toBeGreaterThan(0)
+  expect(batches).toEqual([['parse'], ['call']])
 })

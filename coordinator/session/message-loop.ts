@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net'
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import { errorResponse } from '../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 import { quickVerb } from '../../sql/lex/inspect.ts'
 import { abortShards } from '../execute/end-transaction.ts'
 import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
 import { Batch } from './batch.ts'
-import { asPgError, FUNCTION_CALL, isCopyData } from './client-messages.ts'
+import { asPgError, isCopyData } from './client-messages.ts'
 import type { ClientSession } from './client-session.ts'
 import { CopyInput } from './copy-input.ts'
 import { DirectPath } from './direct-path.ts'
@@ -171,12 +170,12 @@ export class MessageLoop {
       case MSG.copyFail:
         // Left over from a COPY that failed; Postgres ignores them too.
         return
-      case MSG.functionCall:
-        if (this.batch.isEmpty) return this.functionCall()
-        return this.runBatch(false, () => {
-          this.functionCall()
-          this.idle()
-        })
+      case MSG.functionCall: {
+        const call = Buffer.from(buffer.subarray(start, end))
+        return this.batch.isEmpty
+          ? this.functionCall(call)
+          : this.runBatch(false, () => this.functionCall(call))
+      }
       default:
         throw weftError('protocol_violation', { what: `invalid frontend message type ${type}` })
     }
@@ -243,9 +242,9 @@ export class MessageLoop {
     this.runBatch(true)
   }
 
-  private functionCall(): void {
-    this.session.out.push(errorResponse(FUNCTION_CALL.fields))
-    this.session.out.ready(this.session.statusByte())
+  private functionCall(frame: Buffer): void {
+    this.busy = true
+    void this.slow.functionCall(frame).then(() => this.idle())
   }
 
   /** Runs what was gathered; `synced`: a Sync ended it. `next`: what came in place of the Sync. */

@@ -23,6 +23,7 @@ import type { Batch } from './batch.ts'
 import { type BatchEnd, BatchRunner } from './batch-runner.ts'
 import type { ClientSession } from './client-session.ts'
 import { beginEncoded } from './encoded-statement.ts'
+import { runFunctionCall } from './function-call.ts'
 import { namesSaid } from './names-said.ts'
 import { asPostgresTells } from './parser-error.ts'
 import { Pins } from './pins.ts'
@@ -88,6 +89,20 @@ export class SlowPath {
       session.out.releaseHeld()
     } catch (error) {
       await this.recover(error, read)
+    }
+    session.out.ready(session.statusByte())
+  }
+
+  /** Runs a FunctionCall message to its ReadyForQuery. Never rejects. */
+  async functionCall(frame: Buffer): Promise<void> {
+    const { session } = this
+    session.admission.begin()
+    session.times.message()
+    try {
+      await session.timers.timed(() => runFunctionCall(session, frame))
+      if (session.tx.kind === 'implicit') await this.commit()
+    } catch (error) {
+      await this.recover(error)
     }
     session.out.ready(session.statusByte())
   }

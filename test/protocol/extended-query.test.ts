@@ -23,10 +23,44 @@ const dS = (name = ''): Buffer => describeMessage('S', name)
 const dP = (name = ''): Buffer => describeMessage('P', name)
 const cS = (name = ''): Buffer => close('S', name)
 const cP = (name = ''): Buffer => close('P', name)
+const INT4 = (value: number): Buffer => {
+  const out = Buffer.alloc(4)
+  out.writeInt32BE(value)
+  return out
+}
+const INT2 = (value: number): Buffer => INT4(value).subarray(2)
+/** FunctionCall, all of it binary. */
+const call = (oid: number, ...args: (Buffer | null)[]): Buffer => {
+  const each = args.flatMap((arg) => (arg === null ? [INT4(-1)] : [INT4(arg.length), arg]))
+  const body = Buffer.concat([INT4(oid), INT2(1), INT2(1), INT2(args.length), ...each, INT2(1)])
+  return Buffer.concat([Buffer.from('F'), INT4(body.length + 4), body])
+}
+const LO = { open: 952, close: 953, read: 954, write: 955, lseek: 956, tell: 958, unlink: 964, create: 715 }
 /** One statement's whole way. */
 const all = (sql: string, params: readonly (string | null)[] = []): Buffer[] => [p(sql), b(params), dP(), e()]
 
 const orders: Readonly<Record<string, readonly Step[]>> = {
+  'large objects, by function calls': [
+    [call(LO.create, INT4(424242))],
+    'BEGIN',
+    [call(LO.open, INT4(424242), INT4(0x60000))],
+    [call(LO.write, INT4(0), Buffer.from('é large'))],
+    [call(LO.tell, INT4(0))],
+    [call(LO.lseek, INT4(0), INT4(0), INT4(0))],
+    [call(LO.read, INT4(0), INT4(100))],
+    [call(LO.close, INT4(0))],
+    'SAVEPOINT a',
+    [call(LO.open, INT4(1), INT4(0x20000))],
+    [call(LO.tell, INT4(0))],
+    'ROLLBACK TO a',
+    [call(LO.unlink, INT4(424242))],
+    'COMMIT',
+    [call(LO.create, null)],
+    [call(LO.open, INT4(424242), INT4(0x20000))],
+    [...all('SELECT 1'), call(LO.create, INT4(424243))],
+    [call(LO.unlink, INT4(424243))],
+    'SELECT count(*) FROM pg_largeobject',
+  ],
   'a text again and again before one Sync': [
     [
       ...all('SELECT $1::int AS n', ['1']),

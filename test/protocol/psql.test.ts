@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -198,13 +198,16 @@ x\t1\t1
     )
   })
 
-  test('large objects: \\lo_import and \\lo_export work on the home shard', async () => {
-    await writeFile(join(dir, 'blob'), 'large object')
+  test('large objects: \\lo_import, \\lo_export, \\lo_list, \\lo_unlink', async () => {
+    await writeFile(join(dir, 'blob'), 'large object'.repeat(2000))
     const { stdout, stderr } = await psql(
       cluster.current.weftUrl,
-      "\\lo_import 'blob'\n\\lo_export :LASTOID 'back'\n\\! cat back\n\\lo_unlink :LASTOID",
+      `\\lo_import 'blob' 'what it is'\n\\lo_export :LASTOID 'back'\n\\lo_list\n\\lo_unlink :LASTOID\n\\lo_list
+       BEGIN;\n\\lo_import 'blob'\nROLLBACK;\n\\lo_export :LASTOID 'none'\nSELECT count(*) FROM pg_largeobject;`,
     )
-    expect(stderr).toMatch(/fast-path function call|^$/)
-    if (stderr === '') expect(stdout).toContain('large object')
+    expect(stderr).toMatch(/^ERROR: +large object \d+ does not exist\n$/)
+    expect(stdout).toContain('what it is')
+    expect(stdout).toMatch(/count\s+-+\s+0\n/)
+    expect(await readFile(join(dir, 'back'), 'utf8')).toBe('large object'.repeat(2000))
   })
 })
