@@ -5,7 +5,7 @@ import type { Catalog } from '../../sql/catalog.ts'
 import type { CustomUse } from '../../sql/code/custom-settings.ts'
 import type { Effects } from '../../sql/code/effects.ts'
 import type { Reach } from '../../sql/code/overreach.ts'
-import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
+import type { ToldContext } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PreparedPlan, SessionPidsPlan, TimePlace } from '../../sql/plan/plan.ts'
 import type { Encodings } from '../catalog/encoding-tables.ts'
 import type { CommitDriver } from '../commit/commit.ts'
@@ -213,6 +213,6 @@ export interface ExecContext {
   reportParameters(): Promise<void>
   /** DISCARD ALL: prepared statements, settings, pins, cursors. */
   discardSession(): Promise<void>
-  /** Plans another statement text for this session; with `outside` (see PlanContext) one of its own again. */
-  planText(text: string, paramTypes: readonly number[], outside?: Outside): Promise<Plan>
+  /** Plans another statement text for this session; with what was `told` (see PlanContext) one of its own again. */
+  planText(text: string, paramTypes: readonly number[], told?: ToldContext): Promise<Plan>
 }

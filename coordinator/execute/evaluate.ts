@@ -5,6 +5,7 @@ import { describe, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../sql/catalog.ts'
 import { renumberParams } from '../../sql/plan/insert-text.ts'
 import type { InsertPlan } from '../../sql/plan/plan.ts'
+import { copiedQuery } from '../../sql/plan/utility/copy.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { Collector } from './replies.ts'
 import { failedLeaves, queryShard, sendPayload, sendRewritten, settle } from './send.ts'
@@ -18,9 +19,16 @@ export async function judgeOnHome(ctx: ExecContext, exec: Execution): Promise<vo
   await ctx.admit()
   const line = ctx.line(HOME)
   const collector = new Collector()
-  const payload = Buffer.concat([parse('', exec.text, exec.paramTypes), SYNC])
+  const payload = Buffer.concat([parse('', judgedText(exec), line.typesHere(exec.paramTypes)), SYNC])
   sendPayload(ctx, line, payload, { writes: false }, collector)
   settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+}
+
+/** Of a COPY its query, at its place in the client's text, as if all around it were white space. */
+export function judgedText({ text, asked = text, plan }: Execution): string {
+  if (plan.tag !== 'COPY' || plan.kind !== 'forward') return asked
+  const { start, end } = copiedQuery(asked)
+  return asked.slice(0, start).replace(/\S/gu, ' ') + asked.slice(start, end)
 }
 
 /** As home describes the columns of a text, after it has judged it. */

@@ -9,7 +9,7 @@ import { finishShard, overGathered, roomFor, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { onlyShard } from './insert.ts'
 import { needsCut } from './on-shards.ts'
-import { again, unknownOutside } from './outside.ts'
+import { again } from './outside.ts'
 import { Collector } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { failedLeaves, sendAsWritten, sendPayload, sendRewritten, settle } from './send.ts'
@@ -25,10 +25,7 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   const shards = await resolveShards(ctx, inner.route, exec)
   if (shards.length === 1) return runOnOne(ctx, exec, shards[0]!)
   if (inner.onSeveral.kind === 'gather-outside') {
-    const known = await again(ctx, exec, plan, inner.onSeveral)
-    if (known.inner.kind === 'forward' && known.inner.onSeveral.kind === 'gather-outside')
-      throw unknownOutside()
-    return runExplain(ctx, exec, known)
+    return runExplain(ctx, exec, await again(ctx, exec, plan))
   }
   const { onSeveral } = inner
   if (onSeveral.kind === 'refuse') throw onSeveral.error

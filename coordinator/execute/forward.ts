@@ -1,7 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
-import { type GatherStep, isGathered, type ViewsStep } from '../../sql/plan/gather/gather-plan.ts'
+import { isGathered, type ViewsStep } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan, Plan, SessionPidsPlan } from '../../sql/plan/plan.ts'
 import { replacedPlan } from '../../sql/plan/replaced-plan.ts'
 import { runAggregate } from './aggregate.ts'
@@ -18,7 +18,7 @@ import { runModifyGathered } from './modify-gathered.ts'
 import { Latch, onCopies } from './on-copies.ts'
 import { needsCut, onShards, readOnShards } from './on-shards.ts'
 import { bindOnSeveral, fetchRows, type OpenPortal } from './open-portal.ts'
-import { again, unknownOutside } from './outside.ts'
+import { again } from './outside.ts'
 import { ForwardState, RowForwarder, tagWithCount, total } from './replies.ts'
 import { resolveShards } from './route.ts'
 import { runFirst } from './run-first.ts'
@@ -35,24 +35,29 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
   await runSeverally(ctx, exec, plan, shards)
 }
 
-/** `isAgain`: it has been planned anew since it was said where it goes. */
 async function runSeverally(
   ctx: ExecContext,
   exec: Execution,
   plan: ForwardPlan,
   shards: readonly number[],
-  isAgain = false,
 ): Promise<void> {
   const { kind } = plan.onSeveral
   if (!isGathered(plan.onSeveral)) mustSkipNothing(exec, plan)
   const { portal } = exec
   const binds = portal !== undefined && kind === 'concat' && plan.access === 'read'
   if (exec.bindsOnly === true && !binds) return
-  if (!isAgain && kind !== 'first' && kind !== 'gather-views') noteScatter(ctx, plan.sharded, shards)
+  if (!BEFORE.has(kind) && kind !== 'first') noteScatter(ctx, plan.sharded, shards)
   if (!binds) return runOnEach(ctx, wholly(exec), plan, shards)
   await bindOnSeveral(ctx, exec, portal, shards)
   return exec.bindsOnly === true ? undefined : fetchRows(ctx, exec, portal)
 }
+
+/** It is planned anew before it goes anywhere. */
+const BEFORE: ReadonlySet<ForwardPlan['onSeveral']['kind']> = new Set([
+  'gather-views',
+  'gather-outside',
+  'run-first',
+])
 
 /** Its rows are given in parts by who keeps them (`ClientOutput.kept`). */
 function wholly(exec: Execution): Execution {
@@ -82,7 +87,7 @@ async function runOnEach(
     case 'gather-views':
       return ctx.runPrepared(exec, withViews(plan, several))
     case 'gather-outside':
-      return runAsKnown(ctx, exec, plan, several, shards)
+      return runAsKnown(ctx, exec, plan, shards)
     case 'concat':
       return runOnSeveral(ctx, exec, shards, 'rows')
     case 'sum':
@@ -103,12 +108,10 @@ async function runAsKnown(
   ctx: ExecContext,
   exec: Execution,
   plan: ForwardPlan,
-  step: Extract<GatherStep, { kind: 'gather-outside' }>,
   shards: readonly number[],
 ): Promise<void> {
-  const known = await again(ctx, exec, plan, step)
-  if (known.onSeveral.kind === 'gather-outside') throw unknownOutside()
-  await runSeverally(ctx, { ...exec, plan: known }, known, shards, true)
+  const known = await again(ctx, exec, plan)
+  await runSeverally(ctx, { ...exec, plan: known }, known, shards)
 }
 
 function asSent(exec: Execution, { sentAs }: ForwardPlan): Execution {

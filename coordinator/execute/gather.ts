@@ -3,10 +3,10 @@ import { PgError } from '../../errors/pg-error.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 import { bind, describe, execute, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import { type GatherPlan, VALUES_NAMES } from '../../sql/plan/gather/gather-plan.ts'
-import { copiedQuery } from '../../sql/plan/utility/copy.ts'
 import { GATHERED_BYTES_MAX, gatheredSize, MAX_GATHERED } from '../../sql/plan/utility/gathered-size.ts'
 import type { ClientOutput } from './client-output.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
+import { judgedText, judgeOnHome } from './evaluate.ts'
 import { GatheredRows } from './gathered-rows.ts'
 import { readOnShards } from './on-shards.ts'
 import { type ExecEnd, ForwardState, FrameConsumer, RowForwarder, tagWithCount } from './replies.ts'
@@ -73,13 +73,25 @@ async function gather(
   rows: GatheredRows,
 ): Promise<void> {
   const formats = [BINARY, ...plan.inputs.flatMap(({ columns }) => columns.map(({ format }) => format))]
-  await readOnShards(ctx, shards, (line, i) => {
-    const { sql, params } = i === 0 ? plan.first : plan.part
-    const consumer = new RowsConsumer(rows)
-    sendRewritten(ctx, line, exec, sql, params, consumer, formats)
-    return consumer.ended
-  })
+  try {
+    await readOnShards(ctx, shards, (line, i) => {
+      const { sql, params } = i === 0 ? plan.first : plan.part
+      const consumer = new RowsConsumer(rows)
+      sendRewritten(ctx, line, exec, sql, params, consumer, formats)
+      return consumer.ended
+    })
+  } catch (error) {
+    throw await ofPart(ctx, exec, error)
+  }
   if (rows.refusal !== undefined) throw rows.refusal
+}
+
+/** What is wrong with the client's own text is told with its place there. */
+async function ofPart(ctx: ExecContext, exec: Execution, error: unknown): Promise<unknown> {
+  if (!(error instanceof PgError) || error.fields.position === undefined) return error
+  if (!ctx.tx.isOpen) await judgeOnHome(ctx, exec)
+  const { position: _, ...fields } = error.fields
+  return new PgError(fields)
 }
 
 /** Rows of one shard. What is refused on one ends the others at their next row. */
@@ -134,19 +146,13 @@ async function finish(
   }
 }
 
-/** The query of a COPY at its place in the client's text, as if all around it were white space. */
-export function judgedText(text: string): string {
-  const { start, end } = copiedQuery(text)
-  return text.slice(0, start).replace(/\S/gu, ' ') + text.slice(start, end)
-}
-
 /** Of a COPY, which takes no parameters. */
 function inlinePayload(exec: Execution, { finish }: GatherPlan, rows: GatheredRows): Buffer {
   const texts = rows.texts()
   const parts = finish.split(VALUES_NAMES)
   const sql = parts.map((part, i) => (i % 2 === 0 ? Buffer.from(part) : texts[Number(part)]!))
   return Buffer.concat([
-    parse('', judgedText(exec.text)),
+    parse('', judgedText(exec)),
     parse('', Buffer.concat(sql)),
     bind({ params: [] }),
     execute('', 0),

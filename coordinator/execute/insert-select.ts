@@ -31,8 +31,8 @@ export async function runInsertSelect(
 ): Promise<void> {
   await ctx.needTransaction()
   await judgeOnHome(ctx, exec)
-  const unknown = asPlanned.source?.kind === 'gather-outside' ? asPlanned.source : undefined
-  const plan = unknown === undefined ? asPlanned : await again(ctx, exec, asPlanned, unknown)
+  const isWhole = asPlanned.source?.kind !== 'gather-outside'
+  const plan = isWhole ? asPlanned : await again(ctx, exec, asPlanned)
   const columns = [...plan.columns, ...plan.fill.map((fill) => fill.column)]
   const keyAt = plan.keyIndex >= 0 ? plan.keyIndex : plan.columns.length + plan.fill.findIndex((f) => f.isKey)
   const target: Target =

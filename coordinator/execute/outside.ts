@@ -1,33 +1,81 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { Column } from '../../sql/catalog.ts'
 import { backslashStrings, escapesSpelt } from '../../sql/lex/backslashes.ts'
-import type { GatherPlan, GatherStep, Outside, OutsideRelation } from '../../sql/plan/gather/gather-plan.ts'
+import type {
+  GatherPlan,
+  Outside,
+  OutsideRelation,
+  OutsideStep,
+  ToldContext,
+} from '../../sql/plan/gather/gather-plan.ts'
 import type { CursorPlan, Plan } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
+import { describedColumns } from './described-columns.ts'
 import { judgeOnHome } from './evaluate.ts'
-import { judgedText, runGather } from './gather.ts'
+import { runGather } from './gather.ts'
 import { textArray } from './quote.ts'
 import { resolveShards } from './route.ts'
 import { queryShard } from './send.ts'
 
+/** Local tables change without a word: what was told of them holds for one execution. */
+const known = new WeakMap<Plan, Plan>()
+
+/** What is still to be asked for a plan. */
+function stepOf(plan: Plan): OutsideStep | undefined {
+  const step =
+    plan.kind === 'explain' && plan.inner.kind === 'forward'
+      ? plan.inner.onSeveral
+      : plan.kind === 'forward'
+        ? plan.onSeveral
+        : plan.kind === 'cursor'
+          ? plan.gather
+          : plan.kind === 'insert-select'
+            ? plan.source
+            : undefined
+  return step?.kind === 'gather-outside' ? step : undefined
+}
+
 /**
- * Plans a statement again with what home tells of the relations that the catalog does not describe: local and temporary
- * tables, of which nobody is told when they change, views, Postgres' own.
+ * A plan of the same kind, made with what home tells of the relations that the catalog does not describe (local and
+ * temporary tables, of which nobody is told when they change, views, Postgres' own), and of what shards would compute.
  */
-async function planWithOutside(
-  ctx: ExecContext,
-  exec: Execution,
-  relations: readonly string[],
-): Promise<Plan> {
+export async function again<P extends Plan>(ctx: ExecContext, exec: Execution, plan: P): Promise<P> {
+  const kept = known.get(plan)
+  if (kept !== undefined) return kept as P
   if (!ctx.tx.isOpen && ctx.hasTransactionSnapshots) await ctx.needTransaction()
   await ctx.admit()
-  const outside = relations.length === 0 ? NOTHING : await told(ctx, relations)
+  let told: ToldContext = { outside: NOTHING, described: new Map() }
+  let made: Plan = plan
+  for (let step = stepOf(plan), turn = 0; step !== undefined; step = stepOf(made), turn++) {
+    if (turn === TURNS_MAX) throw unknownOutside()
+    told = await toldMore(ctx, exec, step, told)
+    made = await ctx.planText(exec.text, exec.paramTypes, told)
+    if (made.kind === 'refused') throw made.error
+    if (made.kind !== plan.kind) throw unknownOutside()
+  }
+  const isOfText = plan.generic && !made.generic
+  if (told.outside?.size === 0 && !isOfText) known.set(plan, made)
+  return made as P
+}
+
+/** Names, then what shards would compute of what is named. */
+const TURNS_MAX = 3
+
+async function toldMore(
+  ctx: ExecContext,
+  exec: Execution,
+  { relations, parts = [] }: OutsideStep,
+  before: ToldContext,
+): Promise<ToldContext> {
+  const outside = relations.length === 0 ? before.outside! : await relationsTold(ctx, relations)
   // One that is not there: Postgres says so.
   if (outside.size < relations.length) {
-    await judgeOnHome(ctx, exec.plan.tag === 'COPY' ? { ...exec, text: judgedText(exec.text) } : exec)
+    await judgeOnHome(ctx, exec)
     throw unknownOutside()
   }
-  return ctx.planText(exec.text, exec.paramTypes, outside)
+  const described = new Map(before.described)
+  for (const part of parts) described.set(part.sql, await describedColumns(ctx, exec, part))
+  return { outside, described }
 }
 
 /** Runs the DECLARE of a cursor by gathering. */
@@ -38,22 +86,9 @@ export async function runGathered(ctx: ExecContext, exec: Execution, plan: Curso
 
 /** How a statement is run by gathering; planned again where home has to be asked. */
 async function gathering(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<GatherPlan> {
-  const known = plan.gather?.kind === 'gather-outside' ? await again(ctx, exec, plan, plan.gather) : plan
-  if (known.gather?.kind !== 'gather') throw unknownOutside()
-  return known.gather.gather
-}
-
-/** A plan of the same kind, with what home tells. */
-export async function again<P extends Plan>(
-  ctx: ExecContext,
-  exec: Execution,
-  plan: P,
-  { relations }: Extract<GatherStep, { kind: 'gather-outside' }>,
-): Promise<P> {
-  const known = await planWithOutside(ctx, exec, relations)
-  if (known.kind === 'refused') throw known.error
-  if (known.kind !== plan.kind) throw unknownOutside()
-  return known as P
+  const { gather } = stepOf(plan) === undefined ? plan : await again(ctx, exec, plan)
+  if (gather?.kind !== 'gather') throw unknownOutside()
+  return gather.gather
 }
 
 const ALL = { kind: 'all' } as const
@@ -62,7 +97,7 @@ export const unknownOutside = () => weftError('not_supported', UNKNOWN)
 
 const NOTHING: Outside = new Map()
 
-async function told(ctx: ExecContext, relations: readonly string[]): Promise<Outside> {
+async function relationsTold(ctx: ExecContext, relations: readonly string[]): Promise<Outside> {
   const options = { writes: false, looks: false }
   const { rows } = await queryShard(ctx, ctx.line(HOME), OUTSIDE, [textArray(relations)], options)
   const told = new Map(rows.map((row) => relationOf(row.map((value) => value?.toString('utf8') ?? null))))

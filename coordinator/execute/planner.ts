@@ -8,7 +8,7 @@ import { type OffsetMap, offsetMap } from '../../sql/lex/split.ts'
 import type { Node } from '../../sql/parse/ast.ts'
 import { type ParsedStatement, parseStatements } from '../../sql/parse/parse.ts'
 import { type FoldedInsert, foldInsert } from '../../sql/plan/folded/folded-insert.ts'
-import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
+import type { Described, Outside } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PlanContext } from '../../sql/plan/plan.ts'
 import { planStatement } from '../../sql/plan/plan-statement.ts'
 import { LONG_TEXT_LENGTH, type LongTexts, NoThread } from './long-texts.ts'
@@ -27,6 +27,7 @@ export interface PlanScope {
   /** See PlanContext. */
   readonly pushdown?: boolean
   readonly outside?: Outside
+  readonly described?: Described
 }
 
 /** Without a `node` it has been parsed elsewhere. `folded`: its syntax tree is that of a shorter text. */
@@ -182,8 +183,12 @@ export class Planner {
   }
 
   private made(scope: PlanScope, stmt: Statement, paramTypes: readonly number[], lexed: Lexed): Plan {
-    const { catalog, searchPath, tempTables, outside, pushdown = true } = scope
-    const context: PlanContext = { searchPath, tempTables, paramTypes, pushdown, ...(outside && { outside }) }
+    const { catalog, searchPath, tempTables, outside, described, pushdown = true } = scope
+    const context: PlanContext = {
+      ...{ searchPath, tempTables, paramTypes, pushdown },
+      ...(outside && { outside }),
+      ...(described && { described }),
+    }
     const { node, folded, text } = stmt
     if (node === undefined) return this.made(scope, this.whole(text), paramTypes, lexed)
     const parsed = { ...stmt, node }

@@ -5,7 +5,7 @@ import type { Settings } from '../../protocol/agent-link.ts'
 import { backendKeyData, errorResponse, readyForQuery } from '../../protocol/wire/backend-messages.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import type { Catalog } from '../../sql/catalog.ts'
-import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
+import type { ToldContext } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PreparedPlan, SessionPidsPlan, TimePlace } from '../../sql/plan/plan.ts'
 import type { WatchedSession } from '../commit/deadlock-detector.ts'
 import { Causal } from '../execute/causal.ts'
@@ -159,8 +159,8 @@ export class ClientSession implements ExecContext, WatchedSession {
     return this.admission.admitStatement()
   }
 
-  planText(text: string, paramTypes: readonly number[], outside?: Outside): Promise<Plan> {
-    return this.slow.planText(text, paramTypes, outside)
+  planText(text: string, paramTypes: readonly number[], told?: ToldContext): Promise<Plan> {
+    return this.slow.planText(text, paramTypes, told)
   }
 
   runPrepared(exec: Execution, plan: PreparedPlan | SessionPidsPlan): Promise<void> {

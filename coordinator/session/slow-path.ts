@@ -7,7 +7,7 @@ import { NO_CUSTOM_USE } from '../../sql/code/custom-settings.ts'
 import { NO_EFFECTS } from '../../sql/code/effects.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
-import type { Outside } from '../../sql/plan/gather/gather-plan.ts'
+import type { ToldContext } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import type { Execution } from '../execute/context.ts'
 import { discardSequences } from '../execute/discard-sequences.ts'
@@ -397,11 +397,11 @@ export class SlowPath {
     return session.scope()
   }
 
-  async planText(text: string, paramTypes: readonly number[], outside?: Outside): Promise<Plan> {
+  async planText(text: string, paramTypes: readonly number[], told?: ToldContext): Promise<Plan> {
     const [statement] = await this.session.planner.statements(text)
     if (statement === undefined) throw new PgError({ code: '42601', message: 'syntax error at end of input' })
     const known = await this.scope()
-    const scope = outside === undefined ? known : { ...known, cache: undefined, outside }
+    const scope = told === undefined ? known : { ...known, ...told, cache: undefined }
     return (await this.session.planner.planned(scope, statement, paramTypes)).plan
   }
 

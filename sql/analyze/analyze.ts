@@ -7,7 +7,7 @@ import { buildSelect } from './build.ts'
 import type { Builder, WriteTarget } from './builder.ts'
 import type { Constants } from './constants.ts'
 import { buildCteModify, buildModify } from './modify.ts'
-import { type Occurrence, type Solved, solve } from './solve.ts'
+import { type Level, type Occurrence, type Solved, solve } from './solve.ts'
 import { type Traits, traitsOf, unstableBecause } from './traits.ts'
 
 /** Start and end of a literal, UTF-16 offsets in the statement's text. */
@@ -19,6 +19,8 @@ export interface LiteralRange {
 export interface Analysis {
   readonly block: Block
   readonly solved: Solved
+  /** The same of every level, by its node. */
+  readonly levels: ReadonlyMap<object, Level>
   /** Every place where a sharded table is read or written. */
   readonly occurrences: readonly Occurrence[]
   /** Names of the local tables (system catalogs among them). */
@@ -69,12 +71,15 @@ export function analyze(
   const occurrences: Occurrence[] = []
   const unstable = (node: object, ordered: boolean) =>
     unstableBecause(traitsOf({ SelectStmt: node }, catalog), ordered)
-  const solved = solve({ occurrences, ctes: new Map(), isSelect: select !== undefined, unstable }, block)
+  const levels = new Map<object, Level>()
+  const isSelect = select !== undefined
+  const solved = solve({ occurrences, ctes: new Map(), levels, isSelect, unstable }, block)
   const traits = traitsOf(stmt.node, catalog)
   for (const view of b.views) noteView(traits, view, catalog)
   return {
     block,
     solved,
+    levels,
     occurrences,
     locals: b.locals,
     references: b.references,

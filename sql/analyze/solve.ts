@@ -60,10 +60,16 @@ interface Env {
 export interface Solver {
   readonly occurrences: Occurrence[]
   readonly ctes: Map<Cte, Status>
+  /** Every level of the query, by its node. */
+  readonly levels: Map<object, Level>
   /** The statement is a SELECT: what OFFSET says is looked at when it runs. */
   readonly isSelect: boolean
   /** Instability of a subtree, looked at only when it matters; `ordered`: also what depends on the order of rows. */
   unstable(node: object, ordered: boolean): string | undefined
+}
+
+export interface Level extends Solved {
+  readonly block: Block
 }
 
 export interface Solved {
@@ -79,6 +85,12 @@ const NONE: ReadonlySet<ColumnKey> = new Set()
 export const TOP: Env = { facts: [], anchors: NOWHERE, lateral: NOWHERE }
 
 export function solve(s: Solver, block: Block, env: Env = TOP): Solved {
+  const solved = solveLevel(s, block, env)
+  s.levels.set(block.node, { ...solved, block })
+  return solved
+}
+
+function solveLevel(s: Solver, block: Block, env: Env): Solved {
   for (const cte of block.ctes) solveCte(s, cte, env)
   const arms: Status[] = []
   const rows = solveRows(s, block, env, arms)

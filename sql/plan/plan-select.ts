@@ -156,7 +156,9 @@ function pushedDown(a: Analysis, text: string): OnSeveral {
 function withGeneric(a: Analysis, plan: ForwardPlan): ForwardPlan {
   const { skips } = a.traits
   const { kind } = plan.onSeveral
-  const isOfText = (kind === 'aggregate' || kind === 'gather' || kind === 'gather-lock') && a.literalCount > 0
+  const asksParts = plan.onSeveral.kind === 'gather-outside' && plan.onSeveral.parts !== undefined
+  const isMade = kind === 'aggregate' || kind === 'gather' || kind === 'gather-lock' || asksParts
+  const isOfText = isMade && a.literalCount > 0
   const generic = plan.generic && !isOfText
   const skipsOnce = isGathered(plan.onSeveral) || kind === 'gather-views' || kind === 'gather-lock'
   return skips.length === 0 || skipsOnce ? { ...plan, generic } : { ...plan, generic, skips }

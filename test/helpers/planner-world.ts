@@ -1,9 +1,10 @@
 import pg from 'pg'
+import type { Column } from '../../sql/catalog.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import { offsetMap } from '../../sql/parse/offsets.ts'
 import { parseStatements } from '../../sql/parse/parse.ts'
-import type { GatherPlan, Outside } from '../../sql/plan/gather/gather-plan.ts'
+import type { GatherPlan, ToldContext } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan, KeyValue, Plan } from '../../sql/plan/plan.ts'
 import { planStatement } from '../../sql/plan/plan-statement.ts'
 import { testCatalog } from './catalog.ts'
@@ -143,13 +144,13 @@ async function contents(client: pg.Client): Promise<string[]> {
   return rows
 }
 
-export function planOf(sql: string, outside?: Outside): Plan {
+export function planOf(sql: string, told: ToldContext = {}): Plan {
   const stmt = parseStatements(sql)[0]!
   return planStatement(stmt, literalsOf(stmt.text), catalog, {
     searchPath: ['public'],
     tempTables: new Set(),
     paramTypes: [],
-    ...(outside === undefined ? {} : { outside }),
+    ...told,
   })
 }
 
@@ -164,7 +165,8 @@ function literalsOf(text: string): { start: number; end: number }[] {
   }))
 }
 
-async function carryOut(shards: readonly pg.Client[], sql: string, plan = planOf(sql)): Promise<Answer> {
+async function carryOut(shards: readonly pg.Client[], sql: string, told: ToldContext = {}): Promise<Answer> {
+  const plan = planOf(sql, told)
   if (plan.kind === 'refused') return { kind: 'refused', why: plan.error.message }
   if (plan.kind !== 'forward') throw new Error(`cannot carry out a plan of kind ${plan.kind}`)
   const targets = await shardsOf(shards, plan, sql)
@@ -177,8 +179,11 @@ async function carryOut(shards: readonly pg.Client[], sql: string, plan = planOf
   if (onSeveral.kind === 'refuse') return { kind: 'refused', why: onSeveral.error.message }
   if (onSeveral.kind === 'aggregate') return aggregated(shards, targets, onSeveral.aggregate)
   if (onSeveral.kind === 'gather-outside') {
-    if (onSeveral.relations.length === 0) return carryOut(shards, sql, planOf(sql, new Map()))
-    return { kind: 'refused', why: 'what the catalog does not describe' }
+    if (onSeveral.relations.length > 0) return { kind: 'refused', why: 'what the catalog does not describe' }
+    const described = new Map(told.described)
+    for (const { sql: part } of onSeveral.parts ?? [])
+      described.set(part, await describedColumns(shards[0]!, part))
+    return carryOut(shards, sql, { outside: new Map(), described })
   }
   // In steps that only a coordinator takes: sql-found.test.ts has them.
   if (onSeveral.kind === 'gather-modify') return { kind: 'refused', why: 'rows found by gathering' }
@@ -269,6 +274,15 @@ async function gathered(
     }
   }
   return ask(shards[0]!, finish, columns.flat())
+}
+
+async function describedColumns(client: pg.Client, sql: string): Promise<readonly Column[]> {
+  const { fields } = await client.query(`SELECT * FROM (${sql}) AS part LIMIT 0`)
+  const types = await typesOf(client, fields)
+  return fields.map(({ name, dataTypeID }, i) => ({
+    ...{ name, type: types[i]!, typeOid: dataTypeID },
+    ...{ notNull: false, usesSequence: false, generated: false },
+  }))
 }
 
 async function typesOf(client: pg.Client, fields: readonly pg.FieldDef[]): Promise<string[]> {

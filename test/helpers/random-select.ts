@@ -43,21 +43,16 @@ export class QueryWriter {
     const where = this.p.where(sources, 2)
     const roll = r.below(100)
     if (roll < 22) return { sql: `SELECT ${this.aggregates(sources)} FROM ${from}${where}`, ordered: false }
-    if (roll < 28) {
-      this.p.note('GROUP BY')
-      const key = this.p.keyOf(sources[0]!)
-      return {
-        sql: `SELECT ${key}, ${this.aggregates(sources)} FROM ${from}${where} GROUP BY ${key}`,
-        ordered: false,
-      }
+    if (roll < 30) {
+      return { sql: this.grouped(from, where, sources), ordered: false }
     }
     // The order of `*` could not be said whole.
-    const list = this.list(sources, !(roll >= 32 && roll < 38))
-    if (roll < 32) {
+    const list = this.list(sources, !(roll >= 34 && roll < 40))
+    if (roll < 34) {
       this.p.note('DISTINCT')
       return { sql: `SELECT DISTINCT ${list} FROM ${from}${where}`, ordered: false }
     }
-    if (roll < 38) {
+    if (roll < 40) {
       this.p.note('ORDER BY')
       const count = list.split(', ').length
       const all = Array.from({ length: count }, (_, i) =>
@@ -67,7 +62,7 @@ export class QueryWriter {
       if (limit !== '') this.p.note('LIMIT')
       return { sql: `SELECT ${list} FROM ${from}${where} ORDER BY ${all.join(', ')}${limit}`, ordered: true }
     }
-    if (roll < 41) {
+    if (roll < 43) {
       this.p.note('FOR UPDATE')
       return {
         sql: `SELECT ${list} FROM ${from}${where} FOR ${r.pick(['UPDATE', 'SHARE', 'NO KEY UPDATE'])}`,
@@ -75,6 +70,24 @@ export class QueryWriter {
       }
     }
     return { sql: `SELECT ${list} FROM ${from}${where}`, ordered: false }
+  }
+
+  private grouped(from: string, where: string, sources: readonly Source[]): string {
+    const { r } = this.p
+    this.p.note('GROUP BY')
+    const keys = Array.from({ length: 1 + r.below(2) }, () => {
+      const s = r.pick(sources)
+      return r.pick([this.p.keyOf(s), this.p.column(s, 'number'), this.p.column(s, 'text')])
+    })
+    const list = `${keys.join(', ')}, ${this.aggregates(sources)}`
+    const by = r.chance(20)
+      ? `ROLLUP (${keys.map((_, i) => i + 1).join(', ')})`
+      : keys.map((_, i) => i + 1).join(', ')
+    const having = r.chance(20) ? ` HAVING count(*) > ${r.below(3)}` : ''
+    const sql = `SELECT ${list} FROM ${from}${where} GROUP BY ${by}${having}`
+    if (!r.chance(20)) return sql
+    this.p.note('subquery of groups')
+    return `SELECT count(*), max(g.a), min(g.b) FROM (${sql}) g (a, b)`
   }
 
   private list(sources: readonly Source[], maybeAll: boolean): string {
@@ -108,7 +121,7 @@ export class QueryWriter {
       const name =
         isText || argument === "''"
           ? r.pick(['min', 'max', 'count'])
-          : r.pick(['count', 'sum', 'min', 'max', 'avg'])
+          : r.pick(['count', 'sum', 'min', 'max', 'avg', 'stddev', 'var_pop'])
       this.p.note(name)
       const filter = r.chance(15) ? ` FILTER (WHERE ${this.p.column(s, 'number')} > ${r.below(5)})` : ''
       const distinct = r.chance(4) ? 'DISTINCT ' : ''

@@ -104,12 +104,20 @@ export interface OutsideRelation {
   /** Of a view: its query, where that means the same to whoever asks as by the view's name. */
   readonly definition?: string
 }
+/** By text. */
+export type Described = ReadonlyMap<string, readonly Column[]>
 export type Outside = ReadonlyMap<string, OutsideRelation>
 
-/** What planning a query by gathering may be told. */
-export interface GatherContext {
+/** What servers have told for a plan. */
+export interface ToldContext {
   /** What home has told of relations that the statement names, by `writtenName`; absent: not asked yet. */
   readonly outside?: Outside
+  /** Columns of texts that home has described. */
+  readonly described?: Described
+}
+
+/** What planning a query by gathering may be told. */
+export interface GatherContext extends ToldContext {
   /** What is planned is the query of another statement, which runs on the home shard. */
   readonly around?: Around
 }
@@ -151,6 +159,8 @@ export interface OutsideStep {
   readonly kind: 'gather-outside'
   /** It can be planned when home has told of these relations, which are named as the statement names them. */
   readonly relations: readonly string[]
+  /** The same of queries whose columns a shard describes. */
+  readonly parts?: readonly PartText[]
 }
 
 export type GatheredStep = GatherStep | ModifyStep | LockStep | ViewsStep

@@ -21,6 +21,8 @@ export interface TableItem extends Source {
   readonly alias: string
   /** Those that the query may mention. */
   readonly columns: readonly Column[]
+  /** What they are, where that is not their names. */
+  readonly shown?: readonly string[]
 }
 
 export type TableItems =

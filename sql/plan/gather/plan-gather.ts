@@ -1,7 +1,16 @@
 import type { Analysis } from '../../analyze/analyze.ts'
-import type { Column } from '../../catalog.ts'
+import type { Column, Relation } from '../../catalog.ts'
 import { EFFECT, NO_EFFECTS } from '../../code/effects.ts'
-import { as, conjuncts, type Node, paramsOf, relationsOf, type SelectStmt, walk } from '../../parse/ast.ts'
+import {
+  as,
+  conjuncts,
+  type Node,
+  paramsOf,
+  type RangeVar,
+  relationsOf,
+  type SelectStmt,
+  walk,
+} from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import { printed } from '../../print/printed.ts'
 import { castType } from '../cast-type.ts'
@@ -28,6 +37,8 @@ import {
 } from './gather-plan.ts'
 import { groupByWholeKeys } from './group-by-key.ts'
 import { type TableItem, type TableItems, tableItems } from './inputs.ts'
+import { type Island, ROWS } from './island.ts'
+import { islandsOf, typed, withLevels } from './islands.ts'
 import { xminOf } from './places.ts'
 import { type TopRows, topRows } from './top-rows.ts'
 import { transportOf } from './transport.ts'
@@ -54,7 +65,31 @@ export function planGatherOrViews(
   if (found === undefined) return undefined
   if (found.kind !== 'items') return stepBefore(found, text)
   if (hasTwins(found.items) && namesSchemas(select)) return undefined
-  const gather = gatherOf(a, select, found.items, ctx)
+  return reduced(a, select, found.items, ctx) ?? plainly(a, select, found.items, ctx)
+}
+
+/** By what shards make of their rows, where they can do more than to give them. */
+function reduced(
+  a: Analysis,
+  select: SelectStmt,
+  items: readonly TableItem[],
+  ctx: PlanContext,
+): GatherStep | undefined {
+  const islands = islandsOf(a, select, items, ctx)
+  if (islands.length === 0) return undefined
+  const found = typed(islands, ctx)
+  if (found.kind === 'asks') return { kind: 'gather-outside', relations: [], parts: found.parts }
+  const gather = gatherOf(a, select, items, ctx, found.islands)
+  return gather && { kind: 'gather', gather }
+}
+
+function plainly(
+  a: Analysis,
+  select: SelectStmt,
+  items: readonly TableItem[],
+  ctx: PlanContext,
+): GatherStep | undefined {
+  const gather = gatherOf(a, select, items, ctx, [])
   return gather && { kind: 'gather', gather }
 }
 
@@ -71,20 +106,46 @@ export function stepBefore(
 function gatherOf(
   a: Analysis,
   select: SelectStmt,
-  items: readonly TableItem[],
+  all: readonly TableItem[],
   ctx: PlanContext,
+  islands: readonly (readonly [Island, readonly Column[]])[],
 ): GatherPlan | undefined {
-  const rows = rowsOfItems(a, select, items, ctx)
+  const above = withIslands(select, islands)
+  const left = relationsOf(above)
+  const kept = all.filter(({ range }) => left.includes(range))
+  const items = [...islands.map(([island, columns]) => islandItem(island, columns)), ...kept]
+  const rows = [...islands.map(([{ sql }]) => sql), ...rowsOfItems(a, select, kept, ctx)]
   const isInline = ctx.around?.isInline === true
-  const query = withGathered({ SelectStmt: select } as Node, items)
+  const query = withGathered(above, items)
   const statement = ctx.around?.statement(query) ?? query
-  const paramCount = Math.max(0, ...paramsOf(statement).keys())
-  const finish = finishOf(statement, items, paramCount, isInline)
-  if (finish === undefined || rows.includes(undefined)) return undefined
+  const finishing = finishOf(statement, items, isInline, islands.length > 0)
+  if (finishing === undefined || rows.includes(undefined)) return undefined
   const { user, home, writes } = a.traits
   const callsHome = (user ?? home) !== undefined || writes
   const atHome = ctx.around !== undefined || callsHome || items.some(({ place }) => place === 'home')
-  return gathering(a, items, rows as string[], { atHome, finish, paramCount, isInline })
+  return gathering(a, items, rows as string[], { atHome, isInline, ...finishing })
+}
+
+/** The query over the rows of islands, which are gathered first. */
+function withIslands(select: SelectStmt, islands: readonly (readonly [Island, readonly Column[]])[]): Node {
+  const levels = islands.map(([island, columns], i) => {
+    const from = { ...gatheredRange(i), alias: { aliasname: ROWS } }
+    return [island.level, island.over(from, columns)] as const
+  })
+  return { SelectStmt: withLevels(select, new Map<object, SelectStmt>(levels)) } as Node
+}
+
+const gatheredRange = (input: number): RangeVar => ({
+  relname: gatheredName(input),
+  inh: true,
+  relpersistence: 'p',
+})
+
+/** An island's rows as those of a table. */
+function islandItem({ tables, names, ranges }: Island, columns: readonly Column[]): TableItem {
+  const name = [...new Set(tables)].join('" and "')
+  const relation: Relation = { oid: 0, schema: '', name, kind: 'sharded', columns }
+  return { relation, place: 'parts', range: ranges[0]!, alias: ROWS, columns, shown: names }
 }
 
 /** The SELECTs that give the items' rows. */
@@ -114,10 +175,10 @@ export function gathering(
   const part = (isRead: (item: TableItem) => boolean) => partOf(rows, items, isText, isRead)
   const restrictions = restrictionsOf(a.occurrences)
   return {
-    inputs: items.map(({ relation, columns }, i) => ({
+    inputs: items.map(({ relation, columns, shown }, i) => ({
       table: relation.name,
       columns: inputs[i]!,
-      names: columns.flatMap(({ name }) => (isOwnName(name) ? [] : name)),
+      names: shown ?? columns.flatMap(({ name }) => (isOwnName(name) ? [] : name)),
       ...(placePart(columns.at(-1)?.name ?? '') === 'shard' ? { tellsShard: true } : {}),
     })),
     part: part(({ place }) => place === 'parts'),
@@ -222,11 +283,18 @@ const SAFE = [
 function finishOf(
   statement: Node,
   items: readonly TableItem[],
-  paramCount: number,
   isInline: boolean,
-): string | undefined {
+  isPartial: boolean,
+): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
   const named = printed(statement)
-  return named === undefined ? undefined : overArrays(named, items, paramCount, isInline)
+  if (named === undefined) return undefined
+  if (isPartial && !isInline) {
+    // Parameters of what shards do need not be left in it.
+    const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
+    return { finish: overArrays(sql, items, params.length), paramCount: params.length, finishParams: params }
+  }
+  const paramCount = Math.max(0, ...paramsOf(statement).keys())
+  return { finish: overArrays(named, items, paramCount, isInline), paramCount }
 }
 
 /** A text that names gathered rows, with their arrays; `paramCount`: parameters ahead of those. */

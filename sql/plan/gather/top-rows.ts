@@ -1,4 +1,5 @@
 import type { Analysis } from '../../analyze/analyze.ts'
+import type { Block } from '../../analyze/block.ts'
 import { columnLabel } from '../../analyze/label.ts'
 import { as, columnName, type Node, type SelectStmt } from '../../parse/ast.ts'
 import type { PlanContext } from '../plan.ts'
@@ -15,14 +16,22 @@ export interface TopRows {
  * Undefined when more than the first may matter.
  */
 export function topRows(a: Analysis, select: SelectStmt, ctx: PlanContext): TopRows | undefined {
-  const { shape, subs, arms } = a.block
   const range = as(select.fromClause?.[0], 'RangeVar')
   const isPlain =
     range !== undefined && select.fromClause?.length === 1 && range.alias?.colnames === undefined
+  return isPlain && a.block.subs.length === 0 ? topRowsOf(a, a.block, select, ctx) : undefined
+}
+
+/** The same of a level whose FROM and WHERE every shard answers for itself. */
+export function topRowsOf(
+  a: Analysis,
+  { shape, arms }: Block,
+  select: SelectStmt,
+  ctx: PlanContext,
+): TopRows | undefined {
   const other =
     shape.distinct ?? shape.group ?? shape.having ?? shape.window ?? shape.setReturning ?? shape.setOperation
-  if (!isPlain || other !== undefined || shape.aggregate !== undefined) return undefined
-  if (subs.length > 0 || arms.length > 0) return undefined
+  if (other !== undefined || shape.aggregate !== undefined || arms.length > 0) return undefined
   if (select.withClause || select.limitOption === 'LIMIT_OPTION_WITH_TIES' || select.limitCount === undefined)
     return undefined
   const sort = (select.sortClause ?? []).map((node) => asItself(node, select))

@@ -1,0 +1,35 @@
+import type { Column } from '../../catalog.ts'
+import type { RangeVar, SelectStmt } from '../../parse/ast.ts'
+import type { PartText } from './gather-plan.ts'
+
+/**
+ * A level of a query of which every shard answers its part: that much is asked of the shards as one query, and its rows are
+ * gathered in the place of those of its tables.
+ */
+export interface Island {
+  /** The level in the query's tree. */
+  readonly level: SelectStmt
+  /** What every shard runs, with the client's parameters. Its columns are named c0, c1, … */
+  readonly sql: string
+  /** The same by itself. */
+  readonly part: PartText
+  readonly columns: readonly KnownColumn[]
+  /** Relations that it reads. */
+  readonly ranges: readonly RangeVar[]
+  /** For EXPLAIN and errors. */
+  readonly names: readonly string[]
+  readonly tables: readonly string[]
+  /** The level over the gathered rows, which are the FROM item `from`. */
+  over(from: RangeVar, columns: readonly Column[]): SelectStmt
+}
+
+/** What is known of a column: all of it, or its collation at most; then a shard tells its type. */
+export type KnownColumn = Column | { readonly collation: string | undefined }
+export const ASKED: KnownColumn = { collation: undefined }
+
+export const isKnown = (column: KnownColumn): column is Column => 'typeOid' in column
+
+/** Alias of the gathered rows in the level that they are for. */
+export const ROWS = 'weft_p'
+
+export const columnNameOf = (n: number): string => `c${n}`
