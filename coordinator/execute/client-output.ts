@@ -125,6 +125,22 @@ export class ClientOutput {
     this.owed = []
   }
 
+  /** Of what `work` says the client hears nothing; its rows go to `kept`. */
+  async unheard(kept: KeptRows, work: () => Promise<void>): Promise<void> {
+    const { owed, held } = this
+    const before = this.kept
+    this.kept = kept
+    this.owed = []
+    this.held = undefined
+    try {
+      await work()
+    } finally {
+      this.kept = before
+      this.owed = owed
+      this.held = held
+    }
+  }
+
   /** The CommandComplete that is held, for who tells it later. */
   takeHeld(): Buffer | undefined {
     const { held } = this

@@ -3,13 +3,14 @@ import { PgError } from '../../errors/pg-error.ts'
 import type { ModifyStep } from '../../sql/plan/gather/gather-plan.ts'
 import type { MemoryAccount } from '../memory/memory-budget.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
-import { columnsOf } from './evaluate.ts'
+import { describedAtHome } from './evaluate.ts'
 import { finishShard, overGathered, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { onShards } from './on-shards.ts'
 import { Places, placeOf } from './places.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from './replies.ts'
 import { RowStream } from './row-stream.ts'
+import { beginWith } from './run-first.ts'
 import { failedLeaves, queryShard, rewrittenPayload, sendPayload, settle } from './send.ts'
 import { settleAll } from './settle-all.ts'
 import type { ShardLine } from './shard-line.ts'
@@ -31,16 +32,24 @@ export async function runModifyGathered(
   step: ModifyStep,
   shards: readonly number[],
 ): Promise<void> {
-  await ctx.needTransaction()
-  await ctx.admit()
+  await beginWith(ctx, step.modify.needsSnapshot === true, BY_SOURCE)
   // What is wrong with the client's text is told as if it had run as it is.
-  const origins = await columnsOf(ctx, exec.asked ?? exec.text, exec.paramTypes)
+  const { columns: origins, paramTypes } = await describedAtHome(
+    ctx,
+    exec.asked ?? exec.text,
+    exec.paramTypes,
+  )
   const account = ctx.memory.account('places of rows')
   try {
-    await changeFound(ctx, exec, step, { shards, origins, account })
+    await changeFound(ctx, { ...exec, paramTypes }, step, { shards, origins, account })
   } finally {
     account.set(0)
   }
+}
+
+const BY_SOURCE = {
+  what: 'MERGE with WHEN NOT MATCHED BY SOURCE over several shards is not supported in a READ COMMITTED transaction',
+  hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ.',
 }
 
 interface Run {
@@ -83,16 +92,24 @@ class Locks {
     return this.locked.count + this.hidden.count
   }
 
-  /** True: all that is not hidden is as it was found, and stays so. */
+  /**
+   * True: all that is not hidden is as it was found, and stays so. Shard after shard, and no further than where a row has
+   * changed: so all who lock do it in one order, and none waits for who waits for it.
+   */
   async take(found: Places): Promise<boolean> {
     const { ctx, locked, hidden, step } = this
     const missing = found.without(hidden).without(locked)
-    if (ctx.hasTransactionSnapshots || missing.count === 0) return true
-    await lock(ctx, this.exec, step, missing, locked)
-    const missed = missing.without(locked)
-    const there = await placesBy(ctx, step.modify.look, missed, false)
-    hidden.addAll(there)
-    return missed.without(there).count === 0
+    for (const shard of ctx.hasTransactionSnapshots ? [] : missing.shards) {
+      const asked = missing.on(shard)
+      locked.addAll(await lock(ctx, this.exec, step, asked))
+      const missed = asked.without(locked)
+      if (missed.count === 0) continue
+      const there = await placesBy(ctx, step.modify.look, missed, false)
+      // Where one has changed none was locked, hidden or not.
+      if (missed.without(there).count > 0) return false
+      hidden.addAll(there)
+    }
+    return true
   }
 }
 
@@ -115,16 +132,15 @@ async function find(
   return places
 }
 
-/** Adds to `locked` what could be. */
+/** Those that could be locked. */
 async function lock(
   ctx: ExecContext,
   exec: Execution,
   { modify }: ModifyStep,
-  missing: Places,
-  locked: Places,
-): Promise<void> {
+  asked: Places,
+): Promise<Places> {
   try {
-    locked.addAll(await placesBy(ctx, `${modify.look} FOR ${modify.strength}`, missing, true))
+    return await placesBy(ctx, modify.lock, asked, true)
   } catch (error) {
     throw error instanceof PgError && error.code === READ_ONLY ? readOnly(exec) : error
   }
@@ -172,26 +188,35 @@ async function write(
   const options = { writes: true, taints, unsettles: taints, pins }
   const answering = step.gather.atHome ? HOME : shards[0]!
   const places = meant.count === 0 ? [answering] : meant.shards
-  const ends: readonly ExecEnd[] = await onShards(ctx, places, (line) => {
+  const { slots } = await ctx.catalog()
+  const everywhere = step.modify.isEverywhere === true ? shards : places
+  const ends: readonly ExecEnd[] = await onShards(ctx, everywhere, (line) => {
     const consumer = new RowForwarder(ctx.out, state)
-    sendPayload(ctx, line, writePayload(line, exec, step, rows, meant), options, consumer)
+    const owned = step.modify.ownsKeys ? [slotsOf(slots, line.shard), String(line.shard === shards[0])] : []
+    sendPayload(ctx, line, writePayload(line, exec, step, { rows, meant, owned }), options, consumer)
     return consumer.ended
   })
   ctx.out.hold(tagWithCount(ends[0]!.tag, total(ends)))
+}
+
+/** Those of a shard, as int8[]. */
+function slotsOf(slots: Uint16Array, shard: number): string {
+  const own: number[] = []
+  for (const [slot, owner] of slots.entries()) if (owner === shard) own.push(slot)
+  return `{${own.join(',')}}`
 }
 
 function writePayload(
   line: ShardLine,
   exec: Execution,
   { modify }: ModifyStep,
-  rows: GatheredRows,
-  meant: Places,
+  { rows, meant, owned }: Found & { readonly owned: readonly string[] },
 ): Buffer {
   const gathered = rows.params(0, modify.writeInputs)
-  const here = meant.arrays(line.shard)
+  const texts = modify.needsSnapshot ? owned : [...meant.arrays(line.shard), ...owned]
   return rewrittenPayload(line, exec, modify.write, modify.writeParams, {
-    values: [...gathered, ...here],
-    formats: [...gathered.map(() => BINARY), ...here.map(() => TEXT)],
+    values: [...gathered, ...texts],
+    formats: [...gathered.map(() => BINARY), ...texts.map(() => TEXT)],
     resultFormats: exec.bind?.resultFormats ?? [],
     describes: exec.wantsRowDescription,
   })

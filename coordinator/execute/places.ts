@@ -32,6 +32,13 @@ export class Places {
     return this.byShard.get(place.shard)?.has(keyOf(place)) === true
   }
 
+  /** Those of a shard. */
+  on(shard: number): Places {
+    const own = new Places()
+    for (const place of this.byShard.get(shard)?.values() ?? []) own.add(place)
+    return own
+  }
+
   without(others: Places): Places {
     const left = new Places()
     for (const places of this.byShard.values())

@@ -40,8 +40,7 @@ export class RowLocks {
     for (let at = 0; taken.length < wanted && at < left.length; ) {
       const some = left.slice(at, at + wanted - taken.length)
       at += some.length
-      await this.lock(some)
-      if (await this.haveChanged(some)) return undefined
+      if (!(await this.lock(some))) return undefined
       taken.push(...some.filter((row) => this.isLocked(row)))
     }
     return taken
@@ -63,18 +62,24 @@ export class RowLocks {
     return places.every((place, i) => place === undefined || holds(this.tables[i]!, place))
   }
 
-  private async lock(rows: readonly FoundRow[]): Promise<void> {
+  /** False: some have changed. */
+  private async lock(rows: readonly FoundRow[]): Promise<boolean> {
     const waits = this.tables.some(({ strength }) => !/ (?:NOWAIT|SKIP LOCKED)$/.test(strength))
     if (waits && this.plan.isOrdered) return this.lockInOrder(rows)
     for (const [i, table] of this.tables.entries()) {
       const places = new Places()
       for (const row of rows) addTo(places, row.places[i])
-      await this.lockAll(table, places.without(table.locked), waits)
+      const missing = places.without(table.locked)
+      // Two who lock the same rows meet on the first shard, and on none after one whose rows are to be looked for again.
+      const parts = waits ? missing.shards.map((shard) => missing.on(shard)) : [missing]
+      const text = waits ? `${table.whole}${table.keyOrder}` : table.look
+      for (const part of parts) if (!(await this.lockAll(table, part, text))) return false
     }
+    return true
   }
 
   /** One after the other, as Postgres does: who locks the same rows in the same order never waits for who waits for it. */
-  private async lockInOrder(rows: readonly FoundRow[]): Promise<void> {
+  private async lockInOrder(rows: readonly FoundRow[]): Promise<boolean> {
     let batch = new Places()
     let of: Table | undefined
     for (const row of rows) {
@@ -82,41 +87,29 @@ export class RowLocks {
         const place = row.places[i]
         if (place === undefined || table.locked.has(place)) continue
         if (of !== undefined && (of !== table || batch.shards[0] !== place.shard)) {
-          await this.lockAll(of, batch, true)
+          if (!(await this.lockAll(of, batch, `${of.whole}${of.order}`))) return false
           batch = new Places()
         }
         of = table
         batch.add(place)
       }
     }
-    if (of !== undefined) await this.lockAll(of, batch, true)
+    return of === undefined || this.lockAll(of, batch, `${of.whole}${of.order}`)
   }
 
-  /** `waits`: shard after shard, so that two who lock the same rows meet on the first. */
-  private async lockAll(table: Table, places: Places, waits: boolean): Promise<void> {
-    if (places.count === 0) return
+  /** False: some have changed. Those that could not be locked and are still as they were are left out from now on. */
+  private async lockAll(table: Table, places: Places, text: string): Promise<boolean> {
+    if (places.count === 0) return true
     this.hasAsked = true
-    const { look, strength, locked } = table
-    const order = this.plan.isOrdered && waits ? table.order : ''
-    const lock = (shards: readonly number[]) =>
-      placesBy(this.ctx, `${look}${order} ${strength}`, places, true, shards)
-    if (!waits) return locked.addAll(await lock(places.shards))
-    for (const shard of places.shards) locked.addAll(await lock([shard]))
-  }
-
-  /** Those that could not be locked and are still as they were are left out from now on. */
-  private async haveChanged(rows: readonly FoundRow[]): Promise<boolean> {
-    let changed = 0
-    for (const [i, table] of this.tables.entries()) {
-      const missed = new Places()
-      for (const row of rows) addTo(missed, row.places[i])
-      const left = missed.without(table.locked)
-      if (left.count === 0) continue
-      const there = await placesBy(this.ctx, table.look, left, false)
-      table.excluded.addAll(there)
-      changed += left.without(there).count
-    }
-    return changed > 0
+    const { look, strength, locked, excluded } = table
+    locked.addAll(await placesBy(this.ctx, `${text} ${strength}`, places, true))
+    const missed = places.without(locked)
+    if (missed.count === 0) return true
+    const there = await placesBy(this.ctx, look, missed, false)
+    const haveChanged = missed.without(there).count > 0
+    // Of the whole, where one has changed, none was locked.
+    if (text === look || !haveChanged) excluded.addAll(there)
+    return !haveChanged
   }
 }
 

@@ -44,9 +44,18 @@ export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstSte
 
 /** Both see one state: where they read more than what has been locked or written, the transaction has to have one. */
 async function begin(ctx: ExecContext, { readsMore }: FirstStep): Promise<void> {
-  const needsSnapshot = readsMore && needsCut(ctx)
-  if (needsSnapshot && ctx.tx.isOpen) throw weftError('not_supported', TWO_STATES)
-  await ctx.needTransaction(needsSnapshot ? { isolation: 'repeatable read' } : undefined)
+  await beginWith(ctx, readsMore, TWO_STATES)
+}
+
+/** Begins a transaction, where it needs one with one snapshot throughout; `refusal`: of the one that is open. */
+export async function beginWith(
+  ctx: ExecContext,
+  needsSnapshot: boolean,
+  refusal: { readonly what: string; readonly hint: string },
+): Promise<void> {
+  const lacksOne = needsSnapshot && needsCut(ctx)
+  if (lacksOne && ctx.tx.isOpen) throw weftError('not_supported', refusal)
+  await ctx.needTransaction(lacksOne ? { isolation: 'repeatable read' } : undefined)
   await ctx.admit()
 }
 
@@ -152,14 +161,7 @@ async function rowsOf(
     maxRows: 0,
     portal: undefined,
   }
-  const before = ctx.out.kept
-  ctx.out.kept = kept
-  try {
-    await instead(ctx, alone, sql, false)
-  } finally {
-    ctx.out.kept = before
-  }
-  ctx.out.dropHeld()
+  await ctx.out.unheard(kept, () => instead(ctx, alone, sql, false))
   if (kept.failure !== undefined) throw kept.failure
   return kept
     .take(0)

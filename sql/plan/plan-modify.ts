@@ -4,6 +4,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import type { WriteTarget } from '../analyze/builder.ts'
 import { unlikeBecause } from '../analyze/traits.ts'
+import { planMergeGathered } from './gather/plan-merge.ts'
 import { planModifyGathered } from './gather/plan-modify-gathered.ts'
 import type { ForwardPlan, KeyValue, Plan, PlanContext } from './plan.ts'
 import {
@@ -58,7 +59,8 @@ export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
 
 /** Rows of several places are needed: no shard can run it as it is. */
 function apart(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext): Plan | undefined {
-  const onSeveral = planModifyGathered(a, target, text, ctx)
+  const plan = target.verb === 'MERGE' ? planMergeGathered : planModifyGathered
+  const onSeveral = plan(a, target, text, ctx)
   if (onSeveral === undefined) return undefined
   const common = commonFields(a, target.verb, target.node.returningClause !== undefined)
   const generic = common.generic && a.literalCount === 0
@@ -74,9 +76,12 @@ function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
   const asWritten = commonFields(a, tag, target.node.returningClause !== undefined)
   const restrictions = restrictionsOf(a.occurrences)
   if (tag === 'MERGE') {
-    const error = mergeError(a, target)
+    const error = mergeError(target)
     if (error) return refused(a, tag, error)
-    if (!restrictions) return refused(a, tag, notYet('MERGE', mergeHint(target)))
+    const isOfOneKey = restrictions !== undefined && isSingle(restrictions)
+    const merged = isOfOneKey && restrictions.length === 1 ? undefined : mergedApart(a, target, text, ctx)
+    if (merged !== undefined) return merged
+    if (!isOfOneKey) return refused(a, tag, notYet('MERGE', mergeHint(target)))
   }
   if (restrictions && isSingle(restrictions)) {
     return { ...forwardTo(asWritten, keysRoute(a, restrictions)), paramsToDescribe: paramsToDescribe(a, ctx) }
@@ -117,12 +122,20 @@ function describedSet(a: Analysis, { paramTypes }: PlanContext, { source }: KeyV
   return a.params.get(source.number) === 1 ? [] : [source.number]
 }
 
+/** From rows that are the same everywhere. */
+function mergedApart(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext): Plan | undefined {
+  const plan = apart(a, target, text, ctx)
+  const restrictions = restrictionsOf(a.occurrences)
+  if (plan?.kind !== 'forward' || restrictions === undefined) return plan
+  return { ...plan, route: { kind: 'keys', restrictions }, paramsToDescribe: paramsToDescribe(a, ctx) }
+}
+
 function mergeHint(target: WriteTarget): string {
   const key = target.relation?.key?.column ?? 'key'
   return `Restrict "${key}" to one value in ON and in the source query, or use INSERT … ON CONFLICT.`
 }
 
-function mergeError(a: Analysis, target: WriteTarget): PgError | undefined {
+function mergeError(target: WriteTarget): PgError | undefined {
   const { relation } = target
   for (const node of (target.node as Pg.MergeStmt).mergeWhenClauses ?? []) {
     const clause = 'MergeWhenClause' in node ? node.MergeWhenClause : undefined
@@ -139,7 +152,7 @@ function mergeError(a: Analysis, target: WriteTarget): PgError | undefined {
       )
     }
   }
-  return isSingle(restrictionsOf(a.occurrences) ?? []) ? undefined : notYet('MERGE', mergeHint(target))
+  return undefined
 }
 
 /** Every copy must come out the same. */

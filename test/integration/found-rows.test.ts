@@ -127,3 +127,14 @@ test('a statement that is cancelled while it waits leaves no lock', async () => 
   const { rowCount } = await watching.query('SELECT * FROM lamps WHERE id <= 24 FOR UPDATE NOWAIT')
   expect(rowCount).toBe(ROWS)
 })
+
+test('MERGE beside others: every row that joins counts once for each, and none waits for who waits for it', async () => {
+  const merge = `MERGE INTO lamps USING (SELECT i AS id FROM generate_series(13, 30) i) v ON v.id = lamps.id
+    WHEN MATCHED THEN UPDATE SET hits = hits + 1`
+  const rounds = async (client: pg.Client) => {
+    for (let round = 0; round < 10; round++) await client.query(merge)
+  }
+  await Promise.all(clients.map(rounds))
+  const { rows } = await clients[0]!.query('SELECT id, hits FROM lamps WHERE hits <> 0 ORDER BY id')
+  expect(rows).toEqual(Array.from({ length: ROWS - 12 }, (_, i) => ({ id: i + 13, hits: 50 })))
+})

@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['locks', 'first'], 2)
+runTwinScripts(['locks', 'first', 'merge'], 2)

@@ -4,6 +4,7 @@ import {
   as,
   type CommonTableExpr,
   kindOf,
+  type MergeStmt,
   type Node,
   type RangeVar,
   relationsOf,
@@ -28,11 +29,9 @@ export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement): Plan {
   const isRefused = plan.kind === 'refused'
   const isSometimes = plan.kind === 'forward' && plan.onSeveral.kind === 'refuse' && mayBeSeveral(plan.route)
   if (!isRefused && !isSometimes) return plan
-  if (!(a.traits.locksRows || a.targets.some(({ nested }) => nested)) || isGatheredName(stmt.text))
-    return plan
+  if (!hasFirst(a) || isGatheredName(stmt.text)) return plan
   const onSeveral = planFirst(stmt.node, hasCollations(a))
-  if (onSeveral === undefined || (showsMore(a, stmt.text) && onSeveral.writes?.others.length !== 0))
-    return plan
+  if (onSeveral === undefined || isShown(a, stmt.text, onSeveral)) return plan
   if (plan.kind === 'forward') {
     return {
       ...plan,
@@ -62,8 +61,12 @@ function hasCollations({ occurrences, references, locals }: Analysis): boolean {
   )
 }
 
+const hasFirst = ({ traits, targets }: Analysis): boolean =>
+  traits.locksRows || targets.some(({ nested, verb }) => nested || verb === 'MERGE')
+
 /** Code that its writes or calls run may look at tables, and would see what was run first. */
-function showsMore({ catalog, traits }: Analysis, text: string): boolean {
+function isShown({ catalog, traits }: Analysis, text: string, { writes }: FirstStep): boolean {
+  if (writes === undefined || writes.others.length === 0) return false
   const { reaches, dynamic } = EFFECT
   return traits.user !== undefined || (ofStatement(catalog, text) & (reaches | dynamic)) !== 0
 }
@@ -76,10 +79,30 @@ function returnsRows(statement: Node): boolean {
 /** Undefined: no query in it can be run first. */
 function planFirst(statement: Node, collates: boolean): FirstStep | undefined {
   const tree = structuredClone(statement)
+  const merge = as(tree, 'MergeStmt')
+  if (merge !== undefined) mergeFromQuery(merge)
   const levels = levelsIn(tree)
-  const wanted = levels.find(isFirst)
+  const wanted = levels.find(isFirst) ?? sourceOf(merge, levels)
   const step = wanted && stepOf(tree, levels, wanted)
   return step && { ...step, collates: collates || /\bCOLLATE\b/i.test(step.sql) }
+}
+
+/** A table that is its source becomes a query of it. In place. */
+function mergeFromQuery(merge: MergeStmt): void {
+  const range = as(merge.sourceRelation, 'RangeVar')
+  if (range === undefined) return
+  const { alias = { aliasname: range.relname ?? '' }, ...table } = range
+  const select = as(selectOf('SELECT * FROM t'), 'SelectStmt')!
+  const subquery = { SelectStmt: { ...select, fromClause: [{ RangeVar: table } as Node] } } as Node
+  merge.sourceRelation = { RangeSubselect: { subquery, alias } } as Node
+}
+
+/** Rows that are not the same everywhere. */
+function sourceOf(merge: MergeStmt | undefined, levels: readonly Level[]): Level | undefined {
+  const source = as(merge?.sourceRelation, 'RangeSubselect')?.subquery
+  if (source === undefined || relationsOf(source).every(({ relname }) => relname === GIVEN_ROWS))
+    return undefined
+  return levels.find(({ query }) => query === source)
 }
 
 type Step = Omit<FirstStep, 'collates'>

@@ -53,8 +53,8 @@ export interface GatherPlan {
 }
 
 /**
- * UPDATE or DELETE of rows that are found by what is gathered: `gather` finishes with the places of the rows that are meant,
- * each as shard, tableoid, ctid.
+ * UPDATE, DELETE or MERGE of rows that are found by what is gathered: `gather` finishes with the places of the rows that are
+ * meant, each as `PLACE_PARTS` says.
  */
 export interface ModifyPlan {
   /**
@@ -64,9 +64,16 @@ export interface ModifyPlan {
   readonly write: string
   readonly writeParams: readonly number[]
   readonly writeInputs: number
-  /** Gives those of the places $1 oid[] and $2 tid[] that have a row; with FOR and the strength it locks them. */
+  /** Gives those of the places $1 oid[], $2 tid[], $3 int8[] that have their row still. */
   readonly look: string
-  readonly strength: 'UPDATE' | 'NO KEY UPDATE'
+  /** Locks those, or none when one has changed. */
+  readonly lock: string
+  /** It is run on every shard, places or not: it inserts. */
+  readonly isEverywhere?: true
+  /** After that its parameters are the slots of the shard as int8[], and whether it is the first. */
+  readonly ownsKeys?: true
+  /** What it changes is told by no place, so it takes none: its transaction has to have one snapshot. */
+  readonly needsSnapshot?: true
 }
 
 /**
@@ -85,8 +92,11 @@ export interface LockPlan {
 export interface LockedTable {
   /** Gives those of the places $1 oid[], $2 tid[], $3 int8[] that have their row still; with `strength` it locks them. */
   readonly look: string
-  /** For who locks them in the order given. */
+  /** The same for who may have to wait: of all, or none. */
+  readonly whole: string
+  /** For who locks them in the order given, and in one of their own. */
   readonly order: string
+  readonly keyOrder: string
   /** From FOR on. */
   readonly strength: string
   /** Rows that others have locked are left out. */

@@ -56,6 +56,21 @@ export function isAt({ alias }: TableItem, param: number): string {
 /** Nothing else is made of its type. */
 export const xminOf = (alias: string): string => `CAST(CAST(${alias}.xmin AS text) AS bigint)`
 
+/**
+ * The same for who locks and may have to wait: all of them or, where one has changed, none, in the order that comes after.
+ * What changes while it waits it has locked all the same. So those who lock the same rows wait for each other one way only.
+ */
+export function wholeOf(item: TableItem): string {
+  const all = `(SELECT pg_catalog.count(*) FROM (${lookOf(item)}) AS l) = pg_catalog.cardinality(CAST($1 AS oid[]))`
+  return `${lookOf(item)} AND ${all}`
+}
+
+/** Of a row's key, which it keeps; without one, of its place. */
+export function keyOrderOf({ alias, relation }: TableItem): string {
+  const key = relation.primaryKey?.map((column) => `${quoteName(alias)}.${quoteName(column)}`) ?? []
+  return ` ORDER BY ${key.length > 0 ? key.join(', ') : '1, 2'}`
+}
+
 /** In the order of the places that `lookOf` is asked for. */
 export function orderOf({ alias }: TableItem): string {
   return ` ORDER BY pg_catalog.array_position(CAST($2 AS tid[]), ${quoteName(alias)}.ctid)`

@@ -21,7 +21,7 @@ import {
   type ViewsStep,
 } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
-import { hasPlaces, lookOf, orderOf, placesOf, withPlaces } from './places.ts'
+import { hasPlaces, keyOrderOf, lookOf, orderOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import {
   gathering,
   hasTwins,
@@ -163,7 +163,9 @@ function stepOf(
   const tables = locked.map(
     ({ item, strength, skips }): LockedTable => ({
       look: lookOf(item),
+      whole: wholeOf(item),
       order: orderOf(item),
+      keyOrder: keyOrderOf(item),
       strength,
       skips,
     }),

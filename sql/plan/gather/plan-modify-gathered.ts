@@ -26,7 +26,7 @@ import {
   type ViewsStep,
 } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
-import { hasPlaces, isAt, lookOf, placesOf, withPlaces } from './places.ts'
+import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import {
   allOf,
   gathering,
@@ -110,7 +110,7 @@ interface Modify {
 }
 
 /** `SET (a, b) = (SELECT …)` has its subquery once for each column: all of them are to be the first one. */
-function withOneSource(written: UpdateStmt & DeleteStmt): UpdateStmt & DeleteStmt {
+export function withOneSource<T extends { targetList?: Node[] }>(written: T): T {
   const statement = structuredClone(written)
   let source: Node | undefined
   for (const node of statement.targetList ?? []) {
@@ -162,9 +162,9 @@ function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): Mo
   const atHome = all.some(({ place }) => place === 'home')
   const finishing = { ...find, finishFrom: early.length, atHome, isInline: false }
   const gather = gathering(a, all, rows as string[], finishing)
-  const strength = modify.verb === 'DELETE' ? 'UPDATE' : 'NO KEY UPDATE'
+  const lock = `${wholeOf(meant)}${keyOrderOf(meant)} FOR ${modify.verb === 'DELETE' ? 'UPDATE' : 'NO KEY UPDATE'}`
   const look = lookOf(meant)
-  return { kind: 'gather-modify', gather, modify: { ...write, look, strength } }
+  return { kind: 'gather-modify', gather, modify: { ...write, look, lock } }
 }
 
 /** With the columns by which its rows are found, and their places. */

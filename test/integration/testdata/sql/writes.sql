@@ -549,10 +549,8 @@ MERGE INTO accounts a USING (SELECT 3333 AS id, 'merged' AS owner) v ON a.id = v
 
 MERGE INTO accounts a USING (SELECT 3333 AS id, 'merged' AS owner) v ON a.id = v.id AND a.id = 3333 WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (id, owner) VALUES (3333, v.owner);
 
--- refused
 MERGE INTO accounts a USING staging s ON a.id = s.id WHEN MATCHED THEN UPDATE SET owner = s.owner;
 
--- refused
 MERGE INTO accounts a USING entries e ON a.id = e.account_id WHEN MATCHED THEN UPDATE SET balance = 1;
 
 -- refused

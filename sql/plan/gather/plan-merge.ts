@@ -1,0 +1,233 @@
+import type * as Pg from '@pgsql/types'
+import type { Analysis } from '../../analyze/analyze.ts'
+import type { WriteTarget } from '../../analyze/builder.ts'
+import { insertColumns } from '../../analyze/modify.ts'
+import { unstableBecause } from '../../analyze/traits.ts'
+import type { Relation } from '../../catalog.ts'
+import { slotExpression } from '../../hash/slot-expression.ts'
+import { as, type MergeStmt, type Node, relationsOf, type SelectStmt, walk } from '../../parse/ast.ts'
+import { parseStatements } from '../../parse/parse.ts'
+import { printed, printedExpression } from '../../print/printed.ts'
+import { analyzeAlone } from '../analyze-alone.ts'
+import { edited, rewritten } from '../edited-text.ts'
+import type { PlanContext } from '../plan.ts'
+import { type GatherPlan, isGatheredName, type ModifyPlan, type ModifyStep, ownName } from './gather-plan.ts'
+import { mentioned, type TableItem, tableItems } from './inputs.ts'
+import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
+import { allOf, gathering, isGatherable, overArrays, rowsOf, withGathered } from './plan-gather.ts'
+import { withOneSource } from './plan-modify-gathered.ts'
+
+/**
+ * MERGE into a sharded table from rows that are the same everywhere. Rows of the target that join them are gathered, with
+ * their places; those that a clause changes are locked; then every shard runs the statement over its own part: of the
+ * target the rows that were found, of the source for INSERT those that join nothing anywhere and belong there. Undefined:
+ * it has no exact meaning this way, or is not known well enough.
+ */
+export function planMergeGathered(
+  a: Analysis,
+  target: WriteTarget,
+  text: string,
+  ctx: PlanContext,
+): ModifyStep | undefined {
+  const merge = withSources(target.node as MergeStmt)
+  if (a.targets.length > 1 || isGatheredName(text) || merge.withClause !== undefined) return undefined
+  if (target.relation?.rowSecurity || relationsOf(merge.sourceRelation).length > 0) return undefined
+  const wide = analyzeAlone(a, text, everythingOf(merge), ctx)
+  if (!isGatherable(wide) || wide.traits.writes || wide.traits.timeLiteral !== undefined) return undefined
+  if (unstableBecause(wide.traits) !== undefined) return undefined
+  const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
+  // Other tables would be read in subqueries.
+  const [item, ...others] = found?.kind === 'items' ? found.items : []
+  if (item === undefined || others.length > 0 || item.range !== merge.relation) return undefined
+  if (item.place !== 'parts' || !hasPlaces(item, ctx.outside)) return undefined
+  return stepOf(wide, merge, item)
+}
+
+type Clause = Pg.MergeWhenClause
+
+function clausesOf(merge: MergeStmt, kind: string): Clause[] {
+  const all = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
+  return all.filter(({ matchKind }) => matchKind === `MERGE_WHEN_${kind}`)
+}
+
+/** The target is told by its identity, which it keeps. */
+function withSources(written: MergeStmt): MergeStmt {
+  const { relation, ...rest } = written
+  const merge = structuredClone(rest)
+  const mergeWhenClauses = (merge.mergeWhenClauses ?? []).map(
+    (node) => ({ MergeWhenClause: withOneSource(as(node, 'MergeWhenClause')!) }) as Node,
+  )
+  return { ...merge, mergeWhenClauses, ...(relation && { relation }) }
+}
+
+const fromOf = (merge: MergeStmt): Node[] => [{ RangeVar: merge.relation! } as Node, merge.sourceRelation!]
+
+/** The statement's tables as a SELECT has them, and all that it computes. */
+function everythingOf(merge: MergeStmt): SelectStmt {
+  const outputs: Node[] = (merge.returningClause?.exprs ?? []).flatMap(
+    (node) => as(node, 'ResTarget')?.val ?? [],
+  )
+  for (const node of merge.mergeWhenClauses ?? []) {
+    const clause = as(node, 'MergeWhenClause')!
+    const values = (clause.targetList ?? []).flatMap((target) => as(target, 'ResTarget')?.val ?? [])
+    outputs.push(...[clause.condition ?? [], values, clause.values ?? []].flat())
+  }
+  const targetList = outputs
+    .filter((val) => as(val, 'SetToDefault') === undefined)
+    .map((val) => ({ ResTarget: { val } }) as Node)
+  return selectOf(targetList, fromOf(merge), [merge.joinCondition!])
+}
+
+function selectOf(targetList: Node[], fromClause: Node[], conditions: Node[]): SelectStmt {
+  const whereClause = allOf(conditions)
+  const base = { fromClause, whereClause, limitOption: 'LIMIT_OPTION_DEFAULT', op: 'SETOP_NONE' } as const
+  return targetList.length === 0 ? base : { targetList, ...base }
+}
+
+const nodeOf = (sql: string): SelectStmt => as(parseStatements(sql)[0]!.node, 'SelectStmt')!
+const expressionOf = (sql: string): Node => as(nodeOf(`SELECT ${sql}`).targetList![0], 'ResTarget')!.val!
+
+function exists(from: Node, condition: Node): Node {
+  const subselect = { SelectStmt: selectOf([], [from], [condition]) } as Node
+  return { SubLink: { subLinkType: 'EXISTS_SUBLINK', subselect } } as Node
+}
+
+/** Of the only item. */
+const PLACED = 0
+
+function stepOf(a: Analysis, merge: MergeStmt, item: TableItem): ModifyStep | undefined {
+  const condition = merge.joinCondition!
+  const bySource = clausesOf(merge, 'NOT_MATCHED_BY_SOURCE').length > 0
+  const inserts = clausesOf(merge, 'NOT_MATCHED_BY_TARGET').some(
+    (clause) => clause.commandType === 'CMD_INSERT',
+  )
+  const placed = withPlaces(narrowed(item, merge), PLACED)
+  const rows = hasSubqueries(condition)
+    ? undefined
+    : rowsOf(placed, [exists(merge.sourceRelation!, condition)], undefined)
+  const find = findOf(merge, placed)
+  const write = writeOf(merge, item.relation, placed, { inserts, bySource })
+  if (rows === undefined || find === undefined || write === undefined) return undefined
+  const gather = gathering(a, [placed], [rows], { ...find, atHome: false, isInline: false })
+  const deletes = (merge.mergeWhenClauses ?? []).some(
+    (node) => as(node, 'MergeWhenClause')?.commandType === 'CMD_DELETE',
+  )
+  const modify: ModifyPlan = {
+    ...write,
+    look: lookOf(item),
+    lock: `${wholeOf(item)}${keyOrderOf(item)} FOR ${deletes ? 'UPDATE' : 'NO KEY UPDATE'}`,
+    ...(inserts || bySource ? { isEverywhere: true } : {}),
+    ...(inserts ? { ownsKeys: true } : {}),
+    ...(bySource ? { needsSnapshot: true } : {}),
+  }
+  return { kind: 'gather-modify', gather, modify }
+}
+
+function hasSubqueries(part: unknown): boolean {
+  let has = false
+  walk(part, (kind) => {
+    if (kind === 'SubLink') has = true
+  })
+  return has
+}
+
+/** With the columns that say whether a row joins, and which clause it is about. */
+function narrowed(item: TableItem, merge: MergeStmt): TableItem {
+  const conditions = clausesOf(merge, 'MATCHED').flatMap((clause) => clause.condition ?? [])
+  const parts = [merge.joinCondition!, ...conditions]
+  const { columns, all } = mentioned(selectOf([], fromOf(merge), parts))
+  const named = item.relation.columns.filter(({ name }) => all || columns.has(name))
+  return { ...item, columns: named.length > 0 ? named : item.relation.columns.slice(0, 1) }
+}
+
+/** The places of rows that a clause changes. */
+function findOf(
+  merge: MergeStmt,
+  placed: TableItem,
+): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
+  const places = placesOf(placed.alias, PLACED).join(', ')
+  const { targetList, distinctClause } = nodeOf(`SELECT DISTINCT ${places}`)
+  const changes = changesOf(clausesOf(merge, 'MATCHED'))
+  const select = {
+    ...selectOf(targetList!, fromOf(merge), [merge.joinCondition!, changes]),
+    distinctClause: distinctClause!,
+  }
+  const named = printed(withGathered({ SelectStmt: select } as Node, [placed]))
+  if (named === undefined) return undefined
+  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
+  return { finish: overArrays(sql, [placed], params.length), paramCount: params.length, finishParams: params }
+}
+
+/** The first clause whose condition holds is the one that counts. */
+function changesOf(clauses: readonly Clause[]): Node {
+  const args = clauses.map(({ condition, commandType }) => ({
+    CaseWhen: {
+      expr: condition ?? expressionOf('true'),
+      result: expressionOf(commandType === 'CMD_NOTHING' ? 'false' : 'true'),
+    },
+  }))
+  const defresult = expressionOf('false')
+  return args.length === 0 ? defresult : ({ CaseExpr: { args, defresult } } as unknown as Node)
+}
+
+/** Marks in the text, which become conditions with parameters. */
+const HERE = `${ownName('here')}()`
+const OWN_SLOTS = `${ownName('slots')}()`
+const IS_FIRST = `${ownName('first')}()`
+
+function writeOf(
+  merge: MergeStmt,
+  relation: Relation,
+  placed: TableItem,
+  { inserts, bySource }: { readonly inserts: boolean; readonly bySource: boolean },
+): Pick<ModifyPlan, 'write' | 'writeParams' | 'writeInputs'> | undefined {
+  const clauses = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
+  // It is another one than the target, which stays.
+  const gathered = structuredClone(merge.relation!)
+  const joins = { ...placed, range: gathered }
+  const known = exists({ RangeVar: gathered } as Node, merge.joinCondition!)
+  const parts = clauses.map((clause) => ownClauses(clause, relation))
+  if (parts.includes(undefined)) return undefined
+  const nothing: Clause = {
+    matchKind: 'MERGE_WHEN_NOT_MATCHED_BY_TARGET',
+    commandType: 'CMD_NOTHING',
+    override: 'OVERRIDING_NOT_SET',
+  }
+  const all = [...(inserts ? [{ ...nothing, condition: known }] : []), ...(parts as Clause[][]).flat()]
+  const statement = {
+    ...merge,
+    joinCondition: allOf(bySource ? [merge.joinCondition!] : [merge.joinCondition!, expressionOf(HERE)]),
+    mergeWhenClauses: all.map((clause) => ({ MergeWhenClause: clause }) as Node),
+  }
+  const items = inserts ? [joins] : []
+  const named = printed(withGathered({ MergeStmt: statement } as Node, items))
+  if (named === undefined) return undefined
+  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
+  const at = params.length + items.flatMap(({ columns }) => columns).length + 1
+  const owned = bySource ? at : at + 3
+  const write = overArrays(sql, items, params.length)
+    .replace(HERE, () => isAt(placed, at))
+    .replaceAll(OWN_SLOTS, () => `CAST($${owned} AS bigint[])`)
+    .replaceAll(IS_FIRST, () => `CAST($${owned + 1} AS boolean)`)
+  return { write, writeParams: params, writeInputs: items.length }
+}
+
+/** An INSERT where its row belongs, and nothing elsewhere; undefined: where that is cannot be told. */
+function ownClauses(clause: Clause, relation: Relation): Clause[] | undefined {
+  if (clause.commandType !== 'CMD_INSERT') return [clause]
+  const cols = clause.targetList
+  const columns = insertColumns(relation, cols ? { cols } : {}, clause.values?.length)
+  const value = clause.values?.[columns?.indexOf(relation.key!.column) ?? -1]
+  if (value === undefined || as(value, 'SetToDefault') !== undefined || hasSubqueries(value)) return undefined
+  const text = printedExpression(value)
+  if (text === undefined) return undefined
+  const { declared, type } = relation.columns[relation.key!.index]!
+  const key = `CAST(${text} AS ${declared ?? type})`
+  const slot = slotExpression(relation.key!.type, key)
+  // One shard says that there has to be a key.
+  const isOwn = expressionOf(`${slot} = ANY (${OWN_SLOTS}) OR (${IS_FIRST} AND ${key} IS NULL)`)
+  const { condition } = clause
+  const { targetList: _, values: __, ...rest } = clause
+  const nothing: Clause = { ...rest, commandType: 'CMD_NOTHING', override: 'OVERRIDING_NOT_SET' }
+  return [{ ...clause, condition: condition === undefined ? isOwn : allOf([condition, isOwn]) }, nothing]
+}

@@ -1,0 +1,130 @@
+-- # tables
+CREATE TABLE stock (id bigint PRIMARY KEY, name text, n int DEFAULT 1, at timestamptz DEFAULT '2024-05-06', note varchar(8)) WITH (shard_key = 'id');
+
+CREATE TABLE words (w varchar(6) PRIMARY KEY, n int) WITH (shard_key = 'w');
+
+CREATE TABLE feed (k int PRIMARY KEY, stock_id bigint, n int, name text) WITH (shard_key = 'k', colocate_with = 'none');
+
+CREATE TABLE loc (id int PRIMARY KEY, n int, name text);
+
+CREATE TABLE seq (id int PRIMARY KEY, s serial) WITH (shard_key = 'id');
+
+CREATE TABLE cur (code text PRIMARY KEY, rate numeric) WITH (reference);
+
+INSERT INTO stock (id, name, n) SELECT i, 's' || i, i % 5 FROM generate_series(1, 40) i;
+
+INSERT INTO feed SELECT i, i * 3, i % 7, 'f' || i FROM generate_series(1, 30) i;
+
+INSERT INTO loc SELECT i, i, 'l' || i FROM generate_series(31, 50) i;
+
+INSERT INTO words VALUES ('a', 1), ('b', 2);
+
+INSERT INTO cur VALUES ('a', 1), ('zz', 2);
+
+-- # from constants
+MERGE INTO stock s USING (VALUES (1, 10), (2, 20), (100, 1), (101, 2)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = s.n + v.n WHEN NOT MATCHED THEN INSERT (id, name, n) VALUES (v.id, 'new', v.n);
+
+SELECT * FROM stock WHERE id IN (1, 2, 100, 101);
+
+MERGE INTO stock s USING (VALUES (1, 10), (2, 20), (100, 1), (102, 2)) v (id, n) ON s.id = v.id WHEN MATCHED AND s.n > 20 THEN DELETE WHEN MATCHED AND v.n = 10 THEN DO NOTHING WHEN MATCHED THEN UPDATE SET n = 0, note = 'zero' WHEN NOT MATCHED AND v.n > 5 THEN INSERT VALUES (v.id, 'big') WHEN NOT MATCHED THEN INSERT (id, note) VALUES (v.id, 'small') RETURNING merge_action(), s.*, v.n;
+
+MERGE INTO stock USING (SELECT i AS id FROM generate_series(35, 45) i) v ON v.id = stock.id WHEN NOT MATCHED THEN INSERT (id, name) VALUES (id, 'gap') RETURNING merge_action(), stock.id, name;
+
+MERGE INTO stock USING (SELECT i AS id FROM generate_series(38, 43) i) v ON v.id = stock.id WHEN MATCHED THEN DELETE RETURNING stock.id, v.id;
+
+MERGE INTO stock s USING (VALUES (1), (1)) v (id) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = 5;
+
+MERGE INTO stock s USING (VALUES (1), (2), (1)) v (id) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = 5;
+
+MERGE INTO stock s USING (VALUES (7, 1), (8, 2)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET (n, name) = (SELECT v.n, 'multi') RETURNING s.id, s.n, s.name;
+
+MERGE INTO words USING (VALUES ('a'), ('c'), ('dd')) v (w) ON v.w = words.w WHEN MATCHED THEN UPDATE SET n = words.n + 1 WHEN NOT MATCHED THEN INSERT VALUES (v.w, 1) RETURNING merge_action(), words.*;
+
+MERGE INTO words USING (VALUES ('a'), ('much too long')) v (w) ON v.w = words.w WHEN NOT MATCHED THEN INSERT VALUES (v.w, 1);
+
+MERGE INTO stock s USING (VALUES (500::bigint), (NULL)) v (id) ON s.id = v.id WHEN NOT MATCHED THEN INSERT (id) VALUES (v.id);
+
+MERGE INTO stock s USING (VALUES (500), (501)) v (id) ON s.n = v.id WHEN NOT MATCHED THEN INSERT (id) VALUES (v.id + 100) RETURNING s.id, v.id;
+
+MERGE INTO stock s USING (VALUES (3), (4)) v (n) ON s.n = v.n WHEN MATCHED THEN UPDATE SET note = 'by n' RETURNING s.id, s.note;
+
+-- params: 5::int8 | 7::int4 | p
+MERGE INTO stock s USING (VALUES ($1::int8, $2::int), ($1 + 1000, $2 + 1)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = v.n, name = $3 WHEN NOT MATCHED THEN INSERT (id, n, name) VALUES (v.id, v.n, $3) RETURNING merge_action(), s.id, s.n, s.name;
+
+SELECT * FROM stock;
+
+TABLE words;
+
+-- # from tables
+MERGE INTO stock s USING feed f ON s.id = f.stock_id WHEN MATCHED THEN UPDATE SET n = f.n, name = f.name WHEN NOT MATCHED THEN INSERT (id, n, name) VALUES (f.stock_id, f.n, f.name);
+
+SELECT * FROM stock;
+
+MERGE INTO stock AS s USING (SELECT stock_id, count(*) AS c FROM feed WHERE n < 4 GROUP BY stock_id) f ON s.id = f.stock_id WHEN MATCHED AND f.c > 0 AND s.n > 1 THEN DELETE WHEN MATCHED THEN UPDATE SET note = 'seen' RETURNING merge_action(), s.id, f.*;
+
+MERGE INTO stock USING loc ON stock.id = loc.id WHEN MATCHED THEN UPDATE SET n = loc.n WHEN NOT MATCHED AND loc.id % 2 = 0 THEN INSERT (id, name) VALUES (loc.id, loc.name) WHEN NOT MATCHED THEN DO NOTHING RETURNING merge_action(), stock.id, loc.id;
+
+MERGE INTO loc USING stock ON loc.id = stock.id WHEN MATCHED THEN UPDATE SET name = stock.name WHEN NOT MATCHED THEN INSERT VALUES (stock.id, stock.n, 'from');
+
+TABLE loc;
+
+WITH top AS (SELECT stock_id, n FROM feed ORDER BY n DESC, k LIMIT 4) MERGE INTO stock s USING top ON top.stock_id = s.id WHEN MATCHED THEN UPDATE SET n = 1000 + top.n RETURNING s.id, s.n;
+
+MERGE INTO stock s USING (SELECT id FROM stock WHERE n > 1000) o ON o.id = s.id WHEN MATCHED THEN UPDATE SET note = 'own' RETURNING s.id, s.note;
+
+SELECT * FROM stock;
+
+-- # rows that nothing joins
+MERGE INTO stock s USING (VALUES (1, 1), (3, 3), (900, 9)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = v.n WHEN NOT MATCHED THEN INSERT (id, n) VALUES (v.id, v.n) WHEN NOT MATCHED BY SOURCE AND s.id > 30 THEN DELETE WHEN NOT MATCHED BY SOURCE AND s.n > 3 THEN UPDATE SET note = 'none' RETURNING merge_action(), s.*, v.*;
+
+SELECT * FROM stock;
+
+BEGIN;
+
+-- refused
+MERGE INTO stock s USING (VALUES (1, 1), (3, 3)) v (id, n) ON s.id = v.id WHEN NOT MATCHED BY SOURCE THEN DELETE;
+
+ROLLBACK;
+
+-- # in transactions
+BEGIN;
+
+INSERT INTO stock (id, n) VALUES (2000, 1);
+
+MERGE INTO stock s USING (VALUES (2000, 5), (2001, 6)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = s.n + v.n WHEN NOT MATCHED THEN INSERT (id, n) VALUES (v.id, v.n) RETURNING merge_action(), s.id, s.n;
+
+MERGE INTO stock s USING (VALUES (2000, 5), (2001, 6)) v (id, n) ON s.id = v.id WHEN MATCHED THEN DELETE RETURNING s.id;
+
+COMMIT;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+MERGE INTO stock s USING feed f ON s.id = f.stock_id WHEN MATCHED THEN UPDATE SET n = -f.n WHEN NOT MATCHED THEN INSERT (id, n) VALUES (f.stock_id, f.n) WHEN NOT MATCHED BY SOURCE THEN DELETE;
+
+SELECT * FROM stock;
+
+ROLLBACK;
+
+SELECT count(*), sum(n) FROM stock;
+
+-- # what is wrong, and what has no exact meaning this way
+MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET nothing = v.n;
+
+MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = 1 / (v.n - v.n);
+
+-- refused
+MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET id = v.n;
+
+-- refused
+MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN NOT MATCHED THEN INSERT (n) VALUES (v.n);
+
+-- refused
+MERGE INTO seq s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN NOT MATCHED THEN INSERT (id) VALUES (v.id);
+
+-- refused
+MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = random();
+
+-- refused
+MERGE INTO cur USING feed ON cur.code = feed.name WHEN NOT MATCHED THEN INSERT VALUES (feed.name, 1);
+
+SELECT count(*), sum(n) FROM stock;
