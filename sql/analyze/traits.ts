@@ -46,6 +46,8 @@ export interface Traits {
   defaults: boolean
   currentOf: boolean
   sample: boolean
+  /** … by a method that does not choose among the rows of a shard as among those of the whole table. */
+  sampleOfWhole: boolean
   /** A string literal that is a time when it is read as one: 'now', 'today' and so on. */
   timeLiteral: string | undefined
   stringLiteral: boolean
@@ -82,6 +84,7 @@ export function noTraits(): Traits {
     defaults: false,
     currentOf: false,
     sample: false,
+    sampleOfWhole: false,
     timeLiteral: undefined,
     stringLiteral: false,
     offsetLiteral: false,
@@ -145,6 +148,7 @@ function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
       return
     case 'RangeTableSample':
       t.sample = true
+      if (!samplesRowByRow(body as Pg.RangeTableSample)) t.sampleOfWhole = true
       t.orderSensitive ??= 'TABLESAMPLE'
       return
     case 'WindowDef':
@@ -256,4 +260,10 @@ const EXPORT = {
 export function isOpaque(schema: string | undefined, name: string, catalog: Catalog): boolean {
   if (schema === 'pg_catalog') return false
   return schema !== undefined || catalog.isUserFunction(name)
+}
+
+/** Row by row, or page by page: the samples of the shards together are a sample of the table. */
+function samplesRowByRow({ method }: Pg.RangeTableSample): boolean {
+  const { schema, name } = qualified(method)
+  return (schema === undefined || schema === 'pg_catalog') && (name === 'bernoulli' || name === 'system')
 }

@@ -142,7 +142,7 @@ export function scatterObstacle(a: Analysis): string | undefined {
   if (traits.server !== undefined) return traits.server
   if (traits.systemColumn !== undefined) return traits.systemColumn
   if (traits.currentOf) return 'WHERE CURRENT OF'
-  if (traits.sample) return 'TABLESAMPLE'
+  if (traits.sample && (traits.sampleOfWhole || a.references.length > 0)) return 'TABLESAMPLE'
   return undefined
 }
 

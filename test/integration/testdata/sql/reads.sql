@@ -935,8 +935,17 @@ SELECT id, now() = now() FROM customers;
 
 SELECT id, current_setting('TimeZone') FROM customers;
 
--- refused
+-- # samples: each shard's part of it
 SELECT id FROM customers TABLESAMPLE SYSTEM (100);
+
+SELECT count(*) FROM customers TABLESAMPLE BERNOULLI (100) REPEATABLE (3);
+
+SELECT count(*) FROM customers TABLESAMPLE BERNOULLI (0);
+
+SELECT count(*) FROM customers TABLESAMPLE BERNOULLI (101);
+
+-- refused
+SELECT count(*) FROM customers TABLESAMPLE own_method (1);
 
 SELECT id FROM customers WHERE id = 1 FOR UPDATE;
 
