@@ -17,7 +17,7 @@ export function sizesOf(scale: number): Sizes {
 
 /** Creates and fills the tables; with `sharded` they are declared so, and nothing else differs. */
 export async function load(set: DataSet, target: Target, sizes: Sizes, sharded: boolean): Promise<void> {
-  const statements = set === 'accounts' ? accountStatements(sizes, sharded) : tpcbStatements(sizes, sharded)
+  const statements = STATEMENTS[set](sizes, sharded)
   await withClient(target, async (client) => {
     for (const statement of statements) await client.query(statement)
   })
@@ -62,6 +62,35 @@ function tpcbStatements({ branches }: Sizes, sharded: boolean): string[] {
     `INSERT INTO tpcb_tellers SELECT b, n, 0, '' ${each(tellersPerBranch)}`,
     `INSERT INTO tpcb_accounts SELECT b, n, 0, '' ${each(accountsPerBranch)}`,
   ]
+}
+
+/** As many measures as accounts, a detail of each, and labels for a tenth of them that are sharded by something else. */
+function measureStatements({ accounts }: Sizes, sharded: boolean): string[] {
+  const distribute = (table: string, key: string, more = ''): string[] =>
+    sharded ? [`SELECT create_distributed_table('${table}', '${key}'${more})`] : []
+  const apart = `, colocate_with => 'none'`
+  return [
+    'CREATE TABLE measures (id int PRIMARY KEY, grp int, val int, ref int, filler char(40))',
+    ...distribute('measures', 'id'),
+    'CREATE TABLE details (id int PRIMARY KEY, n int)',
+    ...distribute('details', 'id', `, colocate_with => 'measures'`),
+    'CREATE TABLE copies (id int PRIMARY KEY, grp int, val int)',
+    ...distribute('copies', 'id', `, colocate_with => 'measures'`),
+    'CREATE TABLE labels (code int PRIMARY KEY, label int)',
+    ...distribute('labels', 'code', apart),
+    ...ranges(accounts, accountsPerScale).flatMap(([from, to]) => [
+      `INSERT INTO measures SELECT g, g % 100, g::bigint * 7919 % 1000003, g % ${accounts / 10}, ''
+        FROM generate_series(${from}, ${to}) g`,
+      `INSERT INTO details SELECT g, g % 7 FROM generate_series(${from}, ${to}) g`,
+    ]),
+    `INSERT INTO labels SELECT g, g % 50 FROM generate_series(0, ${accounts / 10 - 1}) g`,
+  ]
+}
+
+const STATEMENTS: Readonly<Record<DataSet, (sizes: Sizes, sharded: boolean) => string[]>> = {
+  accounts: accountStatements,
+  tpcb: tpcbStatements,
+  measures: measureStatements,
 }
 
 function ranges(total: number, step: number): [number, number][] {

@@ -3,7 +3,7 @@
 export type Mode = 'simple' | 'prepared'
 
 /** Tables that belong together and are loaded together. */
-export type DataSet = 'accounts' | 'tpcb'
+export type DataSet = 'accounts' | 'tpcb' | 'measures'
 
 /** What scripts need to know of the loaded tables. */
 export interface Keys {
@@ -86,7 +86,29 @@ END;
     clients: [8],
     script: () => 'SELECT count(*), sum(abalance) FROM pgbench_accounts;\n',
   },
+  overMeasures(
+    'GROUP BY of 100 groups',
+    'SELECT grp, count(*), sum(val), avg(val) FROM measures GROUP BY grp',
+  ),
+  overMeasures('ORDER BY LIMIT 10', 'SELECT id, val FROM measures ORDER BY val LIMIT 10'),
+  overMeasures(
+    'colocated join, grouped',
+    'SELECT grp, count(*), sum(n) FROM measures m JOIN details d ON d.id = m.id GROUP BY grp',
+  ),
+  overMeasures(
+    'join off the key, of a tenth',
+    'SELECT label, count(*), sum(val) FROM measures m JOIN labels l ON l.code = m.ref GROUP BY label',
+  ),
+  overMeasures(
+    'INSERT SELECT, colocated',
+    'TRUNCATE copies;\nINSERT INTO copies SELECT id, grp, val FROM measures',
+  ),
 ]
+
+/** Reads of whole tables, one at a time: what counts is how long one takes. */
+function overMeasures(name: string, sql: string): Line {
+  return { name, data: 'measures', modes: ['simple'], clients: [1], script: () => `${sql};\n` }
+}
 
 /** Above every aid: a pair travels as one integer, a * pairBase + b. */
 const pairBase = 1_000_000_000
