@@ -22,9 +22,9 @@ import { runReaching } from './reach.ts'
 import { runSetting } from './setting.ts'
 import { runTransactionControl } from './transaction-control.ts'
 
-/** EXPLAIN is of no use to who wants locks. */
+/** EXPLAIN is of no use to who wants locks; what is refused says why itself. */
 const locksAll = (plan: Plan): boolean =>
-  plan.kind === 'explain' || (plan.kind === 'forward' && plan.locksCopies === true)
+  plan.kind === 'explain' || plan.kind === 'refused' || (plan.kind === 'forward' && plan.locksCopies === true)
 
 /** A cursor's query runs when it is fetched from. */
 function leavesOf({ state }: ExecContext, plan: Plan): Effects {

@@ -78,10 +78,8 @@ function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
   if (tag === 'MERGE') {
     const error = mergeError(target)
     if (error) return refused(a, tag, error)
-    const isOfOneKey = restrictions !== undefined && isSingle(restrictions)
-    const merged = isOfOneKey && restrictions.length === 1 ? undefined : mergedApart(a, target, text, ctx)
-    if (merged !== undefined) return merged
-    if (!isOfOneKey) return refused(a, tag, notYet('MERGE', mergeHint(target)))
+    if (!restrictions || !isSingle(restrictions))
+      return mergedApart(a, target, text, ctx) ?? refused(a, tag, notYet('MERGE', mergeHint(target)))
   }
   if (restrictions && isSingle(restrictions)) {
     return { ...forwardTo(asWritten, keysRoute(a, restrictions)), paramsToDescribe: paramsToDescribe(a, ctx) }

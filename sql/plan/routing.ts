@@ -61,7 +61,8 @@ function lockedInPart(a: Analysis): PgError | undefined {
   return unsupported(
     `locking rows of reference table "${table.name}" by this statement is not supported in a transaction: its copies could ` +
       'not be locked alike',
-    'Lock them by a SELECT … FOR UPDATE of their own, without local tables, random() and functions of your own; ' +
+    'Lock them by a SELECT … FOR UPDATE of their own: no cursor, no part of another statement, without local tables, ' +
+      'random() and functions of your own; ' +
       'or FOR NO KEY UPDATE, where no sharded table is in it.',
   )
 }

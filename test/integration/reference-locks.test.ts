@@ -179,19 +179,31 @@ test('a queue: each takes what is free, and removes it', async () => {
 test.each([
   ['SELECT * FROM lands FOR UPDATE SKIP LOCKED', 'sharded table "towns" refers to it'],
   ['SELECT * FROM towns JOIN lands ON land = code WHERE id = 1 FOR UPDATE', 'one copy only would be locked'],
-  [
-    'SELECT * FROM towns JOIN lands l ON land = code WHERE id = 1 FOR SHARE OF l',
-    'one copy only would be locked',
-  ],
 ])('refused: %s', async (sql, message) => {
   await expect(worlds[0]!.holder.query(sql)).rejects.toMatchObject({
     code: '0A000',
     message: expect.stringContaining(message),
   })
+  // In a transaction for the same reason.
+  await worlds[0]!.holder.query('BEGIN')
+  await expect(worlds[0]!.holder.query(sql)).rejects.toMatchObject({
+    message: expect.stringContaining(message),
+  })
+  await worlds[0]!.holder.query('ROLLBACK')
   const { rows } = await worlds[0]!.holder.query(
     'SELECT id FROM towns t JOIN lands ON land = code WHERE id = 1 FOR UPDATE OF t',
   )
   expect(rows).toEqual([{ id: '1' }])
+})
+
+test('rows of a reference table that are read beside those of a sharded one meet the others on home', async () => {
+  const { holder, other } = worlds[0]!
+  await holder.query('BEGIN')
+  await holder.query('SELECT * FROM towns JOIN lands l ON land = code WHERE id = 1 FOR SHARE OF l')
+  const locks = "SELECT code FROM lands WHERE code = 'fr' FOR NO KEY UPDATE NOWAIT"
+  await expect(other.query(locks)).rejects.toMatchObject({ code: '55P03' })
+  await holder.query('ROLLBACK')
+  expect((await other.query(locks)).rows).toEqual([{ code: 'fr' }])
 })
 
 describe('locks that the checks of foreign keys could not meet on their shards', () => {

@@ -62,7 +62,8 @@ function hasCollations({ occurrences, references, locals }: Analysis): boolean {
 }
 
 const hasFirst = ({ traits, targets }: Analysis): boolean =>
-  traits.locksRows || targets.some(({ nested, verb }) => nested || verb === 'MERGE')
+  traits.locksRows ||
+  targets.some(({ nested, verb, relation }) => nested || (verb === 'MERGE' && relation?.kind !== 'reference'))
 
 /** Code that its writes or calls run may look at tables, and would see what was run first. */
 function isShown({ catalog, traits }: Analysis, text: string, { writes }: FirstStep): boolean {
