@@ -42,6 +42,19 @@ async function total(): Promise<number> {
   return Number((await client.query<{ n: string }>('SELECT sum(amount) AS n FROM account')).rows[0]!.n)
 }
 
+/** Parts of the total, each made in another way: of partial values, of the rows of a join, of rows that are gathered. */
+const WHOLE: readonly string[] = [
+  'SELECT id % 7 AS g, sum(amount) AS n FROM account GROUP BY 1',
+  'SELECT id % 3 AS g, sum(amount) AS n, count(DISTINCT id % 5) FROM account GROUP BY 1 HAVING count(*) > 0 ORDER BY 2',
+  'SELECT a.id % 5 AS g, sum(b.amount) AS n FROM account a JOIN account b ON a.id = b.id GROUP BY 1',
+  'SELECT amount AS n FROM account WHERE id < 0 UNION ALL SELECT sum(amount) FROM account',
+  'SELECT a.id, b.amount AS n FROM account a JOIN account b ON a.id = b.id ORDER BY b.amount, a.id',
+  'SELECT max(a.amount) AS n FROM account a, account b WHERE a.id = b.id + 0 GROUP BY b.id',
+  'SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY amount) * 0 + sum(amount) AS n FROM account',
+  `WITH g AS (SELECT id % 4 AS k, sum(amount) AS n FROM account GROUP BY 1)
+    SELECT x.k, x.n FROM g x JOIN g y ON x.k = y.k AND x.n = y.n`,
+]
+
 const change = (by: number): Promise<unknown> =>
   client.query('UPDATE account SET amount = amount + $1 WHERE id = $2', [by, accounts.on(1, QUIET)])
 
@@ -63,6 +76,17 @@ describe('the total of all accounts, while money moves between shards', () => {
       const all = await rows()
       expect(all).toHaveLength(ROWS)
       expect(totalOf(all)).toBe(TOTAL)
+    })
+  })
+
+  it.each(WHOLE)('%s: exact each time, with weft.pushdown = off as well', async (sql) => {
+    const whole = `SELECT sum(n)::int AS n FROM (${sql}) AS parts`
+    const general = await accounts.connect()
+    await general.query('SET weft.pushdown = off')
+    await readWhile(transfers, READS / 6, async () => {
+      for (const reader of [client, general]) expect((await reader.query(whole)).rows).toEqual([{ n: TOTAL }])
+      const { rows: parts } = await client.query<{ n: string }>(sql)
+      expect(parts.reduce((sum, { n }) => sum + Number(n), 0)).toBe(TOTAL)
     })
   })
 

@@ -182,6 +182,28 @@ SELECT g, count(*), sum(x) FROM empty GROUP BY ROLLUP (g);
 
 SELECT (region, item), count(*) FROM sales GROUP BY (region, item) ORDER BY 1;
 
+-- # parameters
+-- params: 3::int4 | north::text
+SELECT region, count(*), sum(qty + $1) FROM sales WHERE region <> $2 GROUP BY region ORDER BY region;
+
+-- params: 3 | 2
+SELECT qty % 3, sum(price) * $1 FROM sales WHERE tiny > $2 GROUP BY 1 ORDER BY 1;
+
+-- params: 4::int4 | 1::int8
+SELECT qty % $1 AS k, count(*) FROM sales GROUP BY qty % $1 HAVING count(*) > $2 ORDER BY k;
+
+-- params: month
+SELECT date_trunc($1, at), count(*) FROM sales GROUP BY date_trunc($1, at) ORDER BY 1;
+
+-- params: 2 | 1
+SELECT region, avg(price) FROM sales GROUP BY region ORDER BY region LIMIT $1 OFFSET $2;
+
+-- params: 5::int4
+SELECT s.id, l.line FROM sales s JOIN lines l ON l.shop = s.shop AND l.sale = s.id WHERE l.n > 2 ORDER BY s.id, l.line LIMIT $1;
+
+-- params: item1 | item2
+SELECT item FROM sales WHERE item = $1 UNION SELECT sku FROM lines WHERE sku <> $2 ORDER BY 1;
+
 -- # no rows
 SELECT count(*), count(x), sum(x), avg(x), min(t), max(g), variance(x), stddev_pop(x), bool_and(g > 1), bit_or(g), count(DISTINCT g) FROM empty;
 
