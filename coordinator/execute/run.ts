@@ -16,7 +16,7 @@ import { runForward, runOnOne } from './forward.ts'
 import { runInsert } from './insert.ts'
 import { runInsertSelect } from './insert-select.ts'
 import { deferNotification, notificationOf } from './notify.ts'
-import { needsOneTime } from './one-time.ts'
+import { needsOneTime, timesOf } from './one-time.ts'
 import { fetchRows } from './open-portal.ts'
 import { runReaching } from './reach.ts'
 import { runSetting } from './setting.ts'
@@ -65,7 +65,8 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
     const asked = planOnHeld(ctx, exec)
     if (asked !== undefined) return ctx.runPrepared(exec, asked)
   }
-  if (plan.times !== undefined && needsOneTime(ctx, exec)) return ctx.runTimed(exec, plan.times)
+  const times = timesOf(ctx, exec)
+  if (times !== undefined && needsOneTime(ctx, exec)) return ctx.runTimed(exec, times)
   ctx.state.sequences = sequencesOf(ctx, plan)
   const reach = reachOf(ctx, plan)
   if (reach === undefined || plan.kind === 'ddl') return runPortal(ctx, exec)

@@ -1,13 +1,13 @@
 import type { PgError } from '../../errors/pg-error.ts'
-import type { Clock } from '../analyze/time-calls.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
 import type { FirstStep } from './first/first-step.ts'
 import type { GatherContext, GatheredStep, GatherStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
 import type { SessionEffects } from './session-effects.ts'
+import type { TimePlace, TimeWord } from './times/time-place.ts'
 
-export type { SessionEffects }
+export type { SessionEffects, TimePlace, TimeWord }
 
 /** A value that picks a slot; it is read from each execution's own text or parameters. */
 export type ValueSource =
@@ -47,17 +47,6 @@ export type Route =
    */
   | { readonly kind: 'keys'; readonly restrictions: readonly KeyRestriction[]; readonly spread?: PgError }
   | { readonly kind: 'all' }
-
-/** Where a time is put into a text (sql/plan/times): in bytes from a literal on, which holds for all of a fingerprint. */
-export interface TimePlace {
-  /** Number of the literal before it; -1: none. */
-  readonly literal: number
-  /** From that literal's end, or from where the text begins. */
-  readonly skip: number
-  readonly length: number
-  /** What comes there: text, and times. */
-  readonly parts: readonly (string | { readonly clock: Clock })[]
-}
 
 export interface ShardedName {
   readonly table: string
@@ -103,6 +92,7 @@ export interface PlanCommon {
   readonly sharded?: readonly ShardedName[] | undefined
   /** Where it tells a time that must be one for all shards and statements of the transaction. */
   readonly times?: readonly TimePlace[]
+  readonly timeWords?: readonly TimeWord[]
 }
 
 /** Runs on one shard, forwarded byte for byte. With `keys` that name several shards: see `onSeveral`. */

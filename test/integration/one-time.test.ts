@@ -106,6 +106,45 @@ describe('as in Postgres', () => {
     }
   })
 
+  test.each([
+    ["UPDATE s SET at = 'now', soon = 'tomorrow', d = 'today', l = 'yesterday', v = 'now'", undefined],
+    [
+      "UPDATE s SET at = E' NOW ', soon = 'tomorrow'::timestamptz, d = date 'today', l = 'yesterday', v = 'now'",
+      [],
+    ],
+    [
+      "UPDATE s SET (at, soon, d, l, v) = (timestamptz 'now', 'tomorrow', 'today', 'yesterday', 'now') WHERE k > $1",
+      [0],
+    ],
+    [
+      `INSERT INTO s (k, at, soon, d, l, v) VALUES ${KEYS.map((k) => `(${k}, 'now', 'tomorrow', 'today', 'yesterday', 'now')`)}
+       ON CONFLICT (k) DO UPDATE SET at = 'now', soon = 'tomorrow', d = 'today', l = 'yesterday', v = 'now'`,
+      undefined,
+    ],
+    [
+      `INSERT INTO s (k, at, soon, d, l, v) SELECT k, 'now', 'tomorrow', 'today', 'yesterday', 'now' FROM u`,
+      undefined,
+    ],
+  ] as const)('words that are read as a time: %s', async (sql, values) => {
+    if (sql.includes('FROM u')) await weft.query(`INSERT INTO u SELECT generate_series(1, 12)`)
+    else await fill()
+    // A plan of this fingerprint is there.
+    await weft
+      .query(sql.replaceAll(/'( ?now ?|today|tomorrow|yesterday)'/gi, "'2020-01-01'"), values?.slice())
+      .catch(() => {})
+    if (sql.includes('FROM u')) await weft.query('TRUNCATE s')
+    await weft.query('BEGIN')
+    await weft.query(sql, values?.slice())
+    const wrong = `at <> now() OR soon <> CURRENT_DATE + 1 OR d <> CURRENT_DATE OR l <> CURRENT_DATE - 1 OR v <> 'now'`
+    expect(await rows(`SELECT * FROM s WHERE ${wrong}`)).toEqual([])
+    await weft.query('ROLLBACK')
+    await weft.query(sql, values?.slice())
+    expect(
+      await rows('SELECT count(*)::int, count(DISTINCT at)::int, count(DISTINCT l)::int FROM s'),
+    ).toEqual([[12, 1, 1]])
+    expect(await rows("SELECT count(DISTINCT 'now'::timestamptz)::int FROM s")).toEqual([[1]])
+  })
+
   test('DDL keeps its text', async () => {
     await weft.query('BEGIN; CREATE TABLE fresh (k int, at timestamptz DEFAULT now())')
     await weft.query('CREATE VIEW later AS SELECT now()')

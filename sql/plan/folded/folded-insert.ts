@@ -7,7 +7,7 @@ import type { Code } from '../../code/code-graph.ts'
 import type { Lexed } from '../../lex/lexed.ts'
 import { type OffsetMap, offsetMap } from '../../lex/split.ts'
 import { TOKENS_MAX } from '../../parse/flatten.ts'
-import type { InsertPlan, InsertRow, Plan, TimePlace } from '../plan.ts'
+import type { InsertPlan, InsertRow, Plan, TimePlace, TimeWord } from '../plan.ts'
 import { findKeyword, nextToken } from '../text-scan.ts'
 import { type PlainRow, type PlainRows, plainRows } from './plain-rows.ts'
 
@@ -116,7 +116,13 @@ export class FoldedInsert {
     const { params, paramUses } = this.lexed
     const paramCount = params.subarray(0, paramUses).reduce((max, number) => Math.max(max, number), 0)
     // Times are told by their place in this very text.
-    const common = { generic: plan.generic && times === undefined, paramCount, ...(times && { times }) }
+    const words = plan.timeWords && { timeWords: this.words(plan.timeWords, short.lexed) }
+    const common = {
+      generic: plan.generic && times === undefined,
+      paramCount,
+      ...(times && { times }),
+      ...words,
+    }
     if (plan.kind === 'insert') return this.insert(plan, common)
     if (plan.kind !== 'forward' || plan.sentAs !== undefined || plan.paramsToDescribe.length > 0)
       return undefined
@@ -198,6 +204,31 @@ export class FoldedInsert {
 
   private literals({ first, count }: PlainRow): readonly number[] {
     return this.found.ids.slice(first, first + count).filter((id) => id >= 0)
+  }
+
+  /** Literals of the short text that may be words, as those of the whole text that are like them. */
+  private words(words: readonly TimeWord[], short: Lexed): readonly TimeWord[] {
+    const { kept, like, found, lexed } = this
+    const moved: TimeWord[] = []
+    const ofKept = new Map<Kept, { value: number; word: TimeWord }[]>()
+    const last = kept.at(-1)!
+    for (const word of words) {
+      const one = kept.findLast(({ literal }) => literal <= word.literal)
+      const id = one && this.literals(one.row)[word.literal - one.literal]
+      if (id !== undefined)
+        ofKept.set(one!, [
+          ...(ofKept.get(one!) ?? []),
+          { value: found.ids.indexOf(id, one!.row.first) - one!.row.first, word },
+        ])
+      // Behind the rows.
+      else if (one === last)
+        moved.push({ ...word, literal: word.literal + lexed.literalCount - short.literalCount })
+      else moved.push(word)
+    }
+    for (const row of found.rows)
+      for (const { value, word } of ofKept.get(like[row.shape]!) ?? [])
+        moved.push({ ...word, literal: found.ids[row.first + value]! })
+    return moved.sort((a, b) => a.literal - b.literal)
   }
 
   /** What tells a time, by its place in the whole text; undefined where that is not known. */

@@ -10,6 +10,7 @@ import { nextToken, quoteName } from '../text-scan.ts'
 import { timedDefault } from './default-value.ts'
 import { endsOfTargets } from './select-arms.ts'
 import type { TextPlace, TimePart } from './text-place.ts'
+import { writtenTable } from './time-words.ts'
 
 interface Timed {
   readonly column: Column
@@ -24,7 +25,7 @@ export function defaultPlaces(stmt: ParsedStatement, catalog: Catalog, ctx: Plan
   walk(stmt.node, (kind, body) => {
     if (kind !== 'InsertStmt' && kind !== 'UpdateStmt' && kind !== 'MergeStmt') return
     const { relation } = body as { relation?: Pg.RangeVar }
-    const table = written(relation ?? {}, catalog, ctx)
+    const table = writtenTable(relation ?? {}, catalog, ctx)
     const timed = (table?.columns ?? []).flatMap((column) => timedOf(column, catalog))
     if (table === undefined || timed.length === 0) return
     if (kind === 'InsertStmt') places.push(...ofInsert(stmt.text, body as Pg.InsertStmt, table, timed))
@@ -37,16 +38,6 @@ export function defaultPlaces(stmt: ParsedStatement, catalog: Catalog, ctx: Plan
 function timedOf(column: Column, catalog: Catalog): readonly Timed[] {
   const parts = timedDefault(column, catalog)
   return parts === undefined ? [] : [{ column, parts }]
-}
-
-/** Of other tables the columns are not known. */
-function written(range: Pg.RangeVar, catalog: Catalog, ctx: PlanContext): Relation | undefined {
-  const { schemaname, relname = '' } = range
-  const isTemporary =
-    schemaname === undefined ? ctx.tempTables.has(relname.toLowerCase()) : schemaname.startsWith('pg_temp')
-  if (isTemporary) return undefined
-  const relation = catalog.resolve(schemaname, relname, ctx.searchPath)
-  return relation?.kind === 'sharded' || relation?.kind === 'reference' ? relation : undefined
 }
 
 /** `SET c = DEFAULT`. */

@@ -12,6 +12,7 @@ import { addedPlaces } from './added-columns.ts'
 import { callPlaces } from './call-places.ts'
 import { defaultPlaces } from './default-places.ts'
 import { inOrder, type TextPlace } from './text-place.ts'
+import { mayHaveTimeWords, timeWordsOf, writtenTable } from './time-words.ts'
 
 /** What tells a time while it runs. Other DDL keeps its text; what PREPARE names is timed when it is executed. */
 const KINDS: ReadonlySet<string> = new Set([
@@ -29,8 +30,22 @@ export function withTimes(
 ): Plan {
   if (plan.kind === 'refused' || !KINDS.has(stmt.kind) || makesMaterializedView(stmt.node)) return plan
   const places = placesIn(stmt, catalog, ctx)
-  if (places.length === 0) return plan
-  return { ...plan, times: anchored(inOrder(places), stmt.text, literals) }
+  const timed =
+    places.length === 0 ? plan : { ...plan, times: anchored(inOrder(places), stmt.text, literals) }
+  return withWords(timed, stmt, literals, catalog, ctx)
+}
+
+function withWords(
+  plan: Plan,
+  stmt: ParsedStatement,
+  literals: readonly LiteralRange[],
+  catalog: Catalog,
+  ctx: PlanContext,
+): Plan {
+  if (stmt.kind === 'AlterTableStmt' || (!plan.generic && !mayHaveTimeWords(stmt.text))) return plan
+  const byStart = new Map(literals.map(({ start }, i) => [start, i]))
+  const timeWords = timeWordsOf(stmt, byStart, (range) => writtenTable(range, catalog, ctx))
+  return timeWords.length === 0 ? plan : { ...plan, timeWords }
 }
 
 function placesIn(stmt: ParsedStatement, catalog: Catalog, ctx: PlanContext): TextPlace[] {
