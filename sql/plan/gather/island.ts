@@ -1,6 +1,6 @@
 import type { Column } from '../../catalog.ts'
 import type { RangeVar, SelectStmt } from '../../parse/ast.ts'
-import type { PartText } from './gather-plan.ts'
+import { ownName, type PartText } from './gather-plan.ts'
 
 /**
  * A level of a query of which every shard answers its part: that much is asked of the shards as one query, and its rows are
@@ -9,7 +9,7 @@ import type { PartText } from './gather-plan.ts'
 export interface Island {
   /** The level in the query's tree. */
   readonly level: SelectStmt
-  /** What every shard runs, with the client's parameters. Its columns are named c0, c1, … */
+  /** What every shard runs, with the client's parameters. Its columns are named by `columnNameOf`. */
   readonly sql: string
   /** The same by itself. */
   readonly part: PartText
@@ -32,4 +32,5 @@ export const isKnown = (column: KnownColumn): column is Column => 'typeOid' in c
 /** Alias of the gathered rows in the level that they are for. */
 export const ROWS = 'weft_p'
 
-export const columnNameOf = (n: number): string => `c${n}`
+/** No column of the client's, whose names the part's own ORDER BY would take for these. */
+export const columnNameOf = (n: number): string => ownName(`c${n}`)

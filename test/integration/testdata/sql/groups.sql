@@ -260,6 +260,14 @@ SELECT rank() OVER (ORDER BY s.price DESC, l.line), s.id, l.line FROM sales s JO
 
 SELECT DISTINCT s.region, l.sku FROM sales s JOIN lines l ON l.shop = s.shop AND l.sale = s.id ORDER BY 1, 2;
 
+CREATE TABLE named (shop int PRIMARY KEY, c0 int, c1 int) WITH (shard_key = 'shop', colocate_with = 'sales');
+
+INSERT INTO named SELECT i, 100 - i, i % 3 FROM generate_series(0, 12) i;
+
+SELECT c1, line, sale FROM named JOIN lines USING (shop) ORDER BY c0 DESC, sale, line LIMIT 5;
+
+SELECT c1 AS c0, max(c0), count(*) FROM named GROUP BY c1 ORDER BY c0;
+
 -- # subqueries and WITH
 SELECT * FROM (SELECT region, sum(qty) AS q FROM sales GROUP BY region) g WHERE q > 10 ORDER BY q;
 
