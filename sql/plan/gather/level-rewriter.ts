@@ -149,6 +149,8 @@ export class LevelRewriter {
   /** Over groups that are made smaller by its arguments: of those every value is there once for each shard. */
   private distinct(call: FuncCall): Node {
     if (call.agg_order || call.agg_within_group || call.func_variadic) throw new NotMovable()
+    // No column tells whether there was a row at all: shards without any give one of the other aggregates.
+    if (call.args?.every((arg) => as(arg, 'A_Const') !== undefined)) throw new NotMovable()
     const args = (call.args ?? []).map((arg) => (as(arg, 'A_Const') ? arg : rowColumn(this.move(arg))))
     const filter = call.agg_filter && { agg_filter: rowColumn(this.move(call.agg_filter)) }
     return { FuncCall: { ...call, ...filter, args } } as Node

@@ -424,3 +424,14 @@ SELECT region, count(*) FROM sales GROUP BY region ORDER BY qty;
 SELECT sum(1 / (id - 3)) FROM sales GROUP BY region;
 
 SELECT region, count(*) FROM sales GROUP BY region HAVING qty > 1;
+
+-- # a constant, once, of no rows
+SELECT min(DISTINCT ''), count(*), min('') FROM empty;
+
+SELECT min(DISTINCT 1 + 1), count(DISTINCT 'x'), count(DISTINCT k), count(*) FROM empty;
+
+SELECT min(DISTINCT 'x') FILTER (WHERE g = 1), count(*) FROM empty;
+
+SELECT g, min(DISTINCT 'x'), count(*) FROM empty GROUP BY g;
+
+SELECT min(DISTINCT 'x') FILTER (WHERE qty > 1000), count(*), count(DISTINCT 7) FILTER (WHERE qty > 2) FROM sales;
