@@ -15,6 +15,7 @@ import { printed } from '../../print/printed.ts'
 import { edited, rewritten } from '../edited-text.ts'
 import type { PlanContext } from '../plan.ts'
 import { failsNever } from './fails-never.ts'
+import type { PartText } from './gather-plan.ts'
 import { groupKeys, isWhollyGrouped, overKeys } from './group-clause.ts'
 import type { TableItem } from './inputs.ts'
 import { columnNameOf, type Island, isKnown, type KnownColumn } from './island.ts'
@@ -225,7 +226,7 @@ function made(
   return {
     level,
     sql,
-    part: rewritten(sql, edited(sql, 0, sql.length, [])),
+    part: textOf(sql),
     columns: moved.map(({ column }) => column),
     ranges,
     names: targetsOf({ targetList: moved.map(({ node }) => ({ ResTarget: { val: node } }) as Node) }).map(
@@ -247,4 +248,10 @@ function isLastingPart({ a, ctx: { paramTypes } }: Around, part: SelectStmt): bo
   return [...paramsOf({ SelectStmt: part }).keys()].every(
     (n) => (paramTypes[n - 1] ?? 0) !== 0 || a.params.get(n) === 1,
   )
+}
+
+/** Plans are data: what else is known of a text that was put together stays behind. */
+function textOf(text: string): PartText {
+  const { sql, params } = rewritten(text, edited(text, 0, text.length, []))
+  return { sql, params }
 }
