@@ -1,7 +1,7 @@
 /** CPU of splitting COPY data by key: `node --experimental-strip-types bench/micro/copy.ts`, or through esbuild. */
 import { evenSlots, slotTable } from '../../cluster/slots.ts'
-import { CopyInExecutor } from '../../coordinator/execute/copy-in.ts'
-import type { ShardRunner } from '../../coordinator/execute/shard-runner.ts'
+import { CopyInExecutor } from '../../coordinator/execute/copy/copy-in.ts'
+import type { ShardRunner } from '../../coordinator/execute/shards/shard-runner.ts'
 import type { Catalog, Relation } from '../../sql/catalog.ts'
 import type { CopyPlan } from '../../sql/plan/plan.ts'
 

@@ -1,5 +1,5 @@
 /** What a statement costs before its route is known: lex, plan cache, slot. Bundle it with esbuild and run it with Node. */
-import { PlanCache } from '../../coordinator/execute/plan-cache.ts'
+import { PlanCache } from '../../coordinator/execute/plans/plan-cache.ts'
 import { slotForLiteral } from '../../sql/hash/key-value.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'

@@ -1,10 +1,10 @@
 import { describe, parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import type { Column } from '../../sql/catalog.ts'
 import type { PartText } from '../../sql/plan/gather/gather-plan.ts'
+import { judgedText } from './answers/evaluate.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
-import { judgedText } from './evaluate.ts'
-import { Collector } from './replies.ts'
-import { failedLeaves, queryShard, sendPayload, settle } from './send.ts'
+import { Collector } from './shards/replies.ts'
+import { failedLeaves, queryShard, sendPayload, settle } from './shards/send.ts'
 
 const ASIDE = { writes: false, looks: false }
 

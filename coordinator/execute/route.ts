@@ -4,8 +4,8 @@ import type { Catalog, Relation } from '../../sql/catalog.ts'
 import type { KeyContext } from '../../sql/hash/key-value.ts'
 import type { KeyRestriction, KeyValue, Route } from '../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
-import { type KeySlots, NO_MATCH, NULL_KEY } from './key-slots.ts'
-import { evaluateSlot } from './server-slot.ts'
+import { type KeySlots, NO_MATCH, NULL_KEY } from './plans/key-slots.ts'
+import { evaluateSlot } from './shards/server-slot.ts'
 
 /** `routeNow` could not tell without asking Postgres, or the route is not a single shard. */
 export const NOT_ONE = -1

@@ -6,7 +6,7 @@ import { ParserError } from '../../sql/parse/parse.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import { testCatalog } from '../../test/helpers/catalog.ts'
 import { RelationLocked } from '../catalog/locked-relations.ts'
-import { Planner } from '../execute/planner.ts'
+import { Planner } from '../execute/plans/planner.ts'
 import { arrivedError, arrivedPlan, sentError, sentPlan } from './requests.ts'
 
 beforeAll(() => loadModule())

@@ -6,7 +6,7 @@ import { ParserError } from '../../sql/parse/parse.ts'
 import type { InsertRow, KeyValue, Plan } from '../../sql/plan/plan.ts'
 import type { CatalogParts } from '../catalog/catalog-value.ts'
 import { RelationLocked } from '../catalog/locked-relations.ts'
-import type { PlanScope } from '../execute/planner.ts'
+import type { PlanScope } from '../execute/plans/planner.ts'
 
 /** Where a statement is in its text. */
 export interface StatementPlace {

@@ -8,8 +8,8 @@ import { weftError } from '../../errors/catalog.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import { partsOf } from '../catalog/catalog-value.ts'
-import { type LongTexts, NoThread } from '../execute/long-texts.ts'
-import type { PlanScope } from '../execute/planner.ts'
+import { type LongTexts, NoThread } from '../execute/plans/long-texts.ts'
+import type { PlanScope } from '../execute/plans/planner.ts'
 import { type Answer, arrivedError, arrivedPlan, type Request, type StatementPlace } from './requests.ts'
 
 /** So long nobody needs it: its memory is given back. */

@@ -4,7 +4,7 @@ import { invariant } from '../../errors/pg-error.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import { useParser } from '../../sql/parse/parser.ts'
 import { makeCatalog } from '../catalog/catalog-value.ts'
-import { Planner, type Statement } from '../execute/planner.ts'
+import { Planner, type Statement } from '../execute/plans/planner.ts'
 import { ParserSupply } from '../parser/parser-supply.ts'
 import { type Answer, type Request, sentError, sentPlan } from './requests.ts'
 

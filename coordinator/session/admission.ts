@@ -1,7 +1,7 @@
 import { weftError } from '../../errors/catalog.ts'
-import { openSnapshot } from '../execute/open-snapshot.ts'
-import type { TxnTickets } from '../execute/tickets.ts'
-import type { TransactionModes } from '../execute/transaction.ts'
+import { openSnapshot } from '../execute/transaction/open-snapshot.ts'
+import type { TxnTickets } from '../execute/transaction/tickets.ts'
+import type { TransactionModes } from '../execute/transaction/transaction.ts'
 import type { ClientSession } from './client-session.ts'
 
 /** A session's turn to hold backends on several shards, and the snapshot that its transaction is to have throughout. */

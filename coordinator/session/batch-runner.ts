@@ -9,7 +9,7 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import type { ParseMessage } from '../../protocol/wire/frontend-messages.ts'
 import { endsTransaction } from '../../sql/plan/utility/transaction.ts'
-import { refuseTooLong, type Statement } from '../execute/planner.ts'
+import { refuseTooLong, type Statement } from '../execute/plans/planner.ts'
 import type { Batch, Op } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import { describeStatement } from './describe.ts'

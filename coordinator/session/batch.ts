@@ -15,8 +15,8 @@ import {
   type Target,
 } from '../../protocol/wire/frontend-messages.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
-import type { Planner, PlanScope } from '../execute/planner.ts'
-import type { ShardLine } from '../execute/shard-line.ts'
+import type { Planner, PlanScope } from '../execute/plans/planner.ts'
+import type { ShardLine } from '../execute/shards/shard-line.ts'
 import { Prepared } from './prepared.ts'
 
 interface Framed {

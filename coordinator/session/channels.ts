@@ -1,8 +1,8 @@
 import { shardsBesideHome } from '../execute/context.ts'
 import { quoteName } from '../execute/quote.ts'
-import { settle, simpleQuery } from '../execute/send.ts'
-import { settleAll } from '../execute/settle-all.ts'
-import type { ShardLine } from '../execute/shard-line.ts'
+import { settle, simpleQuery } from '../execute/shards/send.ts'
+import { settleAll } from '../execute/shards/settle-all.ts'
+import type { ShardLine } from '../execute/shards/shard-line.ts'
 import type { ClientSession } from './client-session.ts'
 
 /**

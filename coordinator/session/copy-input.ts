@@ -1,7 +1,7 @@
 import { PgError } from '../../errors/pg-error.ts'
 import { errorResponse } from '../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
-import type { ClientOutput } from '../execute/client-output.ts'
+import type { ClientOutput } from '../execute/answers/client-output.ts'
 import type { CopyFeed } from '../execute/context.ts'
 import { COPY_MESSAGES, STRAY_IN_COPY } from './client-messages.ts'
 import type { InputValve } from './input-valve.ts'

@@ -11,13 +11,13 @@ import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import type { CustomUse } from '../../sql/code/custom-settings.ts'
 import type { Lexed } from '../../sql/lex/lexed.ts'
 import type { ForwardPlan } from '../../sql/plan/plan.ts'
+import { RowTypesStream } from '../execute/answers/row-types.ts'
 import { HOME } from '../execute/context.ts'
-import { customUseOf } from '../execute/custom-use.ts'
-import { StatementKeys } from '../execute/key-slots.ts'
+import { customUseOf } from '../execute/plans/custom-use.ts'
+import { StatementKeys } from '../execute/plans/key-slots.ts'
 import { NOT_ONE, routeNow } from '../execute/route.ts'
-import { RowTypesStream } from '../execute/row-types.ts'
-import { mayRunAgain } from '../execute/run-again.ts'
-import { needing, type ReplyConsumer, type ShardLine } from '../execute/shard-line.ts'
+import { mayRunAgain } from '../execute/shards/run-again.ts'
+import { needing, type ReplyConsumer, type ShardLine } from '../execute/shards/shard-line.ts'
 import { execSettings } from '../settings/exec-settings.ts'
 import { type Batch, directBatch } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
@@ -157,7 +157,8 @@ export class DirectPath implements ReplyConsumer {
     return times !== undefined && this.session.tx.kind !== 'none'
   }
 
-  /** In a backend that is the session's already: it may have to be asked another way (execute/asked-settings.ts). */
+  /** In a backend that is the session's already: it may have to be asked another way
+  // (execute/settings/asked-settings.ts). */
   private asksOnHeld({ effects }: ForwardPlan): boolean {
     const { tx, state } = this.session
     return effects.custom?.inText === true && (tx.joined.length > 0 || state.kept.size > 0)

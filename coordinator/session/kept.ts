@@ -2,7 +2,7 @@
 import { CLAIMED_FROM_BYTES } from '../../protocol/wire/frames.ts'
 import { parseBind, rewriteBindStatement } from '../../protocol/wire/frontend-messages.ts'
 import type { BoundNames } from '../execute/context.ts'
-import { LONG_TEXT_BYTES } from '../execute/parse-turns.ts'
+import { LONG_TEXT_BYTES } from '../execute/plans/parse-turns.ts'
 import type { MemoryAccount } from '../memory/memory-budget.ts'
 import type { Portal, Prepared } from './prepared.ts'
 

@@ -2,7 +2,7 @@
 import type { AgentLink, ClientSessionInfo, SignalVerb } from '../../protocol/agent-link.ts'
 import type { Known } from '../../sql/plan/known.ts'
 import { type Execution, HOME } from '../execute/context.ts'
-import { queryShard } from '../execute/send.ts'
+import { queryShard } from '../execute/shards/send.ts'
 import type { ClientSession } from './client-session.ts'
 import { cursorRows, preparedRows } from './own-lists.ts'
 

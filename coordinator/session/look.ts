@@ -1,6 +1,6 @@
 import { CONNECTION_MARK } from '../../protocol/agent-link.ts'
-import { queryShard } from '../execute/send.ts'
-import type { ShardLine } from '../execute/shard-line.ts'
+import { queryShard } from '../execute/shards/send.ts'
+import type { ShardLine } from '../execute/shards/shard-line.ts'
 import type { Found } from '../settings/found.ts'
 import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT } from '../settings/time-limits.ts'
 import type { ClientSession } from './client-session.ts'

@@ -1,5 +1,5 @@
-import type { ClientOutput } from '../execute/client-output.ts'
-import type { Transaction } from '../execute/transaction.ts'
+import type { ClientOutput } from '../execute/answers/client-output.ts'
+import type { Transaction } from '../execute/transaction/transaction.ts'
 import type { MemoryAccount } from '../memory/memory-budget.ts'
 
 /** What belongs to no statement, on its way to the client: it gets it between transactions. */

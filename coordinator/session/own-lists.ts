@@ -1,8 +1,8 @@
 /** What Postgres lists of a session's own, which no one backend has: its prepared statements, and its portals. */
 import { parseRowDescription } from '../../protocol/wire/backend-messages.ts'
+import { linesWithCursors } from '../execute/answers/open-portal.ts'
 import type { Execution } from '../execute/context.ts'
-import { linesWithCursors } from '../execute/open-portal.ts'
-import { queryShard } from '../execute/send.ts'
+import { queryShard } from '../execute/shards/send.ts'
 import type { ClientSession } from './client-session.ts'
 import { UNNAMED } from './portal-runner.ts'
 import type { Portal, Prepared } from './prepared.ts'

@@ -7,8 +7,8 @@ import { ANY_MAP_VERSION } from '../../protocol/agent-link.ts'
 import { parse, SYNC } from '../../protocol/wire/frontend-messages.ts'
 import { ParserError } from '../../sql/parse/parse.ts'
 import { HOME } from '../execute/context.ts'
-import { Collector } from '../execute/replies.ts'
-import { sendPayload } from '../execute/send.ts'
+import { Collector } from '../execute/shards/replies.ts'
+import { sendPayload } from '../execute/shards/send.ts'
 import type { ClientSession } from './client-session.ts'
 
 /** Of a longer one nobody wants to see where it is wrong twice. */

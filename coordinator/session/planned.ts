@@ -1,6 +1,6 @@
 import { PgError } from '../../errors/pg-error.ts'
 import type { EmptyPlan, Plan } from '../../sql/plan/plan.ts'
-import type { PlanScope, Statement } from '../execute/planner.ts'
+import type { PlanScope, Statement } from '../execute/plans/planner.ts'
 import type { ClientSession } from './client-session.ts'
 import type { Prepared } from './prepared.ts'
 

@@ -4,8 +4,8 @@ import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
-import type { OpenPortal } from '../execute/open-portal.ts'
-import type { Planner, PlanScope } from '../execute/planner.ts'
+import type { OpenPortal } from '../execute/answers/open-portal.ts'
+import type { Planner, PlanScope } from '../execute/plans/planner.ts'
 import { conformingText, type ReadText } from './written-strings.ts'
 
 /** What Postgres says of a prepared statement: its parameters and its rows. */

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net'
 import type { BackendIdentity } from '../../protocol/agent-link.ts'
 import { NO_CUSTOM_USE } from '../../sql/code/custom-settings.ts'
 import type { BoundNames, CoordinatorNode, SessionState } from '../execute/context.ts'
-import { DrawnValues } from '../execute/drawn-values.ts'
-import type { Planner } from '../execute/planner.ts'
+import type { Planner } from '../execute/plans/planner.ts'
+import { DrawnValues } from '../execute/transaction/drawn-values.ts'
 
 /** What the listener knows of a client that has authenticated. */
 export interface SessionOptions {

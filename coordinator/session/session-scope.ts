@@ -1,6 +1,6 @@
 import type { Catalog } from '../../sql/catalog.ts'
 import type { CatalogSource, SessionState } from '../execute/context.ts'
-import { type Planner, type PlanScope, planVersion } from '../execute/planner.ts'
+import { type Planner, type PlanScope, planVersion } from '../execute/plans/planner.ts'
 
 /** Under what a session's statements are planned: the catalog, its search path, its temporary tables. */
 export class SessionScope {

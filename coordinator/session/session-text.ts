@@ -1,6 +1,6 @@
 import { PgError } from '../../errors/pg-error.ts'
-import type { ClientOutput } from '../execute/client-output.ts'
-import { InboundText, OutboundText } from '../execute/client-text.ts'
+import type { ClientOutput } from '../execute/answers/client-output.ts'
+import { InboundText, OutboundText } from '../execute/answers/client-text.ts'
 import type { TextEncoding } from '../settings/text-encoding.ts'
 import type { Prepared } from './prepared.ts'
 

@@ -1,5 +1,5 @@
 import type { PgError } from '../../errors/pg-error.ts'
-import type { ShardLine } from '../execute/shard-line.ts'
+import type { ShardLine } from '../execute/shards/shard-line.ts'
 
 /** A session's lines to the shards, each opened when it is first used. */
 export class ShardLines {

@@ -4,7 +4,7 @@ import type { Lexed } from '../../sql/lex/lexed.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import { RelationLocked } from '../catalog/locked-relations.ts'
 import type { CoordinatorNode, Execution } from '../execute/context.ts'
-import { StatementKeys } from '../execute/key-slots.ts'
+import { StatementKeys } from '../execute/plans/key-slots.ts'
 
 /** Postgres saw one statement of a longer text: its error positions count from there. */
 export function moved(error: unknown, text: string, start: number): unknown {

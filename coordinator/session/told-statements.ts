@@ -1,5 +1,5 @@
 import type { Plan } from '../../sql/plan/plan.ts'
-import type { PlanScope } from '../execute/planner.ts'
+import type { PlanScope } from '../execute/plans/planner.ts'
 import type { Prepared } from './prepared.ts'
 
 const STATEMENTS_MAX = 100

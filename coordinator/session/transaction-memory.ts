@@ -1,4 +1,4 @@
-import type { Transaction } from '../execute/transaction.ts'
+import type { Transaction } from '../execute/transaction/transaction.ts'
 import type { MemoryAccount } from '../memory/memory-budget.ts'
 
 const NOTIFICATION_BYTES = 64

@@ -1,8 +1,8 @@
 import type { Catalog } from '../../sql/catalog.ts'
 import { loadCatalog, rowsOfEach } from '../catalog/load.ts'
 import { type ExecContext, HOME } from '../execute/context.ts'
-import { needsNoMap } from '../execute/map-change.ts'
-import { SessionRunner } from '../execute/session-runner.ts'
+import { SessionRunner } from '../execute/shards/session-runner.ts'
+import { needsNoMap } from '../execute/transaction/map-change.ts'
 
 /** Definitions are printed, and read here, as under the default. */
 async function begin(runner: SessionRunner, session: ExecContext) {

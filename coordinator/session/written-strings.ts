@@ -17,7 +17,7 @@ import {
   type Stop,
 } from '../../sql/lex/backslashes.ts'
 import { isOff } from '../../sql/plan/utility/refuse-setting.ts'
-import type { ClientOutput } from '../execute/client-output.ts'
+import type { ClientOutput } from '../execute/answers/client-output.ts'
 import type { SessionSettings } from '../settings/settings.ts'
 
 export interface ReadText {

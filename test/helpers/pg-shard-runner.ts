@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { CopyInStream, QueryResult, ShardRunner } from '../../coordinator/execute/shard-runner.ts'
+import type { CopyInStream, QueryResult, ShardRunner } from '../../coordinator/execute/shards/shard-runner.ts'
 import { PgError } from '../../errors/pg-error.ts'
 
 /** What node-postgres' connection has beyond its types, as far as COPY needs it. */

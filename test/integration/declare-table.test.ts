@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { declareTable } from '../../coordinator/execute/declare.ts'
+import { declareTable } from '../../coordinator/execute/declare/declare.ts'
 import type { Declaration } from '../../sql/plan/plan.ts'
 import { PgShardRunner } from '../helpers/pg-shard-runner.ts'
 import { hasPostgres15 } from '../helpers/postgres.ts'

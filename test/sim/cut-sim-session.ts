@@ -1,4 +1,4 @@
-import { Causal } from '../../coordinator/execute/causal.ts'
+import { Causal } from '../../coordinator/execute/transaction/causal.ts'
 import type { SimCoordinator } from './cut-sim-coordinator.ts'
 import type { SimLink } from './cut-sim-link.ts'
 import type { Tx, World } from './cut-sim-world.ts'

@@ -1,0 +1,196 @@
+import { weftError } from '../../../errors/catalog.ts'
+import { PgError } from '../../../errors/pg-error.ts'
+import { commandComplete, rowDescription } from '../../../protocol/wire/backend-messages.ts'
+import { NOTHING_BOUND, rebound } from '../../../protocol/wire/frontend-messages.ts'
+import type { CursorPlan } from '../../../sql/plan/plan.ts'
+import { declaredQueryAt, severalShards } from '../../../sql/plan/utility/cursor.ts'
+import { type ExecContext, type Execution, HOME } from '../context.ts'
+import { runOnOne } from '../forward.ts'
+import { runGathered } from '../gather/outside.ts'
+import { quoteName } from '../quote.ts'
+import { resolveShards } from '../route.ts'
+import { noteScatter } from '../scatter.ts'
+import { ForwardState, RowForwarder, tagWithCount } from '../shards/replies.ts'
+import { failedLeaves, sendRewritten, settle } from '../shards/send.ts'
+import { columnsOf } from './evaluate.ts'
+import { bindOnSeveral, findCursor, linesWithCursors, OpenPortal } from './open-portal.ts'
+
+/** DECLARE, FETCH, MOVE and CLOSE: they follow the shards on which the cursor was opened. */
+export async function runCursor(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+  switch (plan.verb) {
+    case 'declare':
+      return declare(ctx, exec, plan)
+    case 'fetch':
+      return fetch(ctx, exec, plan)
+    case 'close':
+      return closeOne(ctx, exec, plan.name)
+    case 'close-all':
+      return closeAll(ctx, exec)
+  }
+}
+
+async function declare(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+  const { name, hold = false } = plan
+  const { state } = ctx
+  if (isBoundOnly(ctx, name)) throw alreadyExists(name)
+  if (plan.gather !== undefined && ctx.node.shardCount > 1) return declareGathered(ctx, exec, plan)
+  const [shard, ...more] = await resolveShards(ctx, plan.route ?? { kind: 'home' }, exec)
+  if (more.length > 0) return declareOnSeveral(ctx, exec, plan, [shard!, ...more])
+  if (hold && shard !== HOME) throw weftError('not_supported', HELD)
+  await runOnOne(ctx, exec, shard!)
+  state.cursors.set(
+    name,
+    new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(shard!)], holds: hold }),
+  )
+}
+
+/** Home has it, over the rows that were gathered when it was declared. */
+async function declareGathered(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+  const { name, hold = false } = plan
+  if (!hold) mustBeFree(ctx, name)
+  noteScatter(ctx, plan.sharded, { length: ctx.node.shardCount })
+  await runGathered(ctx, exec, plan)
+  const { state } = ctx
+  const cursor = new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(HOME)], holds: hold })
+  cursor.origins = await columnsOf(ctx, exec.text.slice(declaredQueryAt(exec.text)), exec.paramTypes)
+  cursor.written = exec.text
+  state.cursors.set(name, cursor)
+}
+
+/** No backend has what the client has bound under this name, or not any more. */
+function isBoundOnly({ state }: ExecContext, name: string): boolean {
+  return state.bound.has(name) && !state.cursors.has(name)
+}
+
+/** To Postgres a cursor is a portal: what can be bound on several shards can be declared on them. */
+async function declareOnSeveral(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: CursorPlan,
+  shards: readonly number[],
+): Promise<void> {
+  const { state } = ctx
+  if (plan.forwardOnly !== true) throw severalShards()
+  mustBeFree(ctx, plan.name)
+  noteScatter(ctx, plan.sharded, shards)
+  const portal = new OpenPortal(plan.name, state.portalsMade++)
+  const text = exec.text.slice(declaredQueryAt(exec.text))
+  const bound = { ...exec, text, frame: undefined, ref: undefined, bind: asText(exec.bind) }
+  await bindOnSeveral(ctx, bound, portal, shards)
+  state.cursors.set(plan.name, portal)
+  ctx.out.hold(commandComplete('DECLARE CURSOR'))
+}
+
+function mustBeFree({ tx, state }: ExecContext, name: string): void {
+  if (tx.kind !== 'explicit') {
+    throw new PgError({ code: '25P01', message: 'DECLARE CURSOR can only be used in transaction blocks' })
+  }
+  if (state.cursors.has(name)) throw alreadyExists(name)
+}
+
+const alreadyExists = (name: string) =>
+  new PgError({ code: '42P03', message: `cursor "${name}" already exists` })
+
+/** The same parameters; how its rows are to come is said when they are fetched. */
+function asText(bound: Execution['bind']): NonNullable<Execution['bind']> {
+  return rebound(bound ?? NOTHING_BOUND, {})
+}
+
+async function fetch(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+  const { name } = plan
+  if (isBoundOnly(ctx, name)) return fetchNothing(ctx, exec, plan)
+  const cursor = ctx.state.cursors.get(name)
+  if (cursor?.isOnSeveral === true) return fetchOnSeveral(ctx, exec, plan, cursor)
+  const shard = cursor?.lines[0]?.shard ?? (await shardOfUnknown(ctx, name))
+  return runOnOne(ctx, exec, shard, cursor?.origins)
+}
+
+/** Forward of the end of a portal there is no more. */
+async function fetchNothing(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+  const { name, count, tag } = plan
+  const statement = ctx.state.bound.spent(name)
+  if (count === undefined || statement === undefined) throw weftError('not_supported', NOT_IN_BACKENDS)
+  await ctx.admit()
+  const columns = await columnsOf(ctx, statement.text, statement.paramTypes)
+  if (columns.length === 0) throw new PgError({ code: '55000', message: `portal "${name}" cannot be run` })
+  if (exec.wantsRowDescription && tag === 'FETCH') ctx.out.push(rowDescription(columns))
+  ctx.out.hold(commandComplete(`${tag} 0`))
+}
+
+/** Code may have opened it, on any backend that the session has. */
+async function shardOfUnknown(ctx: ExecContext, name: string): Promise<number> {
+  const [line, ...more] = linesWithCursors(ctx)
+  if (more.length === 0) return line?.shard ?? HOME
+  return (await findCursor(ctx, name))?.lines[0]?.shard ?? HOME
+}
+
+/** Forward only: what the first shard has left, then the next. */
+async function fetchOnSeveral(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: CursorPlan,
+  cursor: OpenPortal,
+): Promise<void> {
+  if (plan.count === undefined) throw weftError('not_supported', FORWARD_ONLY)
+  await ctx.admit()
+  const state = new ForwardState(exec.wantsRowDescription)
+  const wanted = plan.count === 'all' ? Number.POSITIVE_INFINITY : plan.count
+  for (let count = 0; ; cursor.at++) {
+    const line = cursor.lines[cursor.at]!
+    const much = plan.count === 'all' ? 'ALL' : `FORWARD ${wanted - count}`
+    const forwarder = new RowForwarder(ctx.out, state)
+    sendRewritten(ctx, line, exec, `${plan.tag} ${much} FROM ${quoteName(cursor.name)}`, [], forwarder)
+    const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+    count += end.count ?? 0
+    if (count >= wanted || cursor.at === cursor.lines.length - 1) {
+      return ctx.out.hold(tagWithCount(end.tag, count))
+    }
+  }
+}
+
+async function closeOne(ctx: ExecContext, exec: Execution, name: string): Promise<void> {
+  const { state } = ctx
+  const cursor = state.cursors.get(name)
+  if (isBoundOnly(ctx, name)) ctx.out.hold(commandComplete('CLOSE CURSOR'))
+  else if (cursor === undefined) await runOnOne(ctx, exec, await shardOfUnknown(ctx, name))
+  else
+    await onEach(
+      ctx,
+      exec,
+      cursor.lines.map((line) => line.shard),
+    )
+  state.cursors.delete(name)
+  state.bound.delete(name)
+}
+
+async function closeAll(ctx: ExecContext, exec: Execution): Promise<void> {
+  const { cursors, bound } = ctx.state
+  const shards = new Set(linesWithCursors(ctx).map((line) => line.shard))
+  for (const { lines } of cursors.values()) for (const line of lines) shards.add(line.shard)
+  await onEach(ctx, exec, shards.size === 0 ? [HOME] : [...shards])
+  cursors.clear()
+  bound.clear()
+}
+
+/** The same statement on one shard after the other; the last one's answer is told. */
+async function onEach(ctx: ExecContext, exec: Execution, shards: readonly number[]): Promise<void> {
+  for (const shard of shards) {
+    ctx.out.dropHeld()
+    await runOnOne(ctx, exec, shard)
+  }
+}
+
+const HELD = {
+  what: 'a WITH HOLD cursor is only supported on the home shard (local and reference tables)',
+  hint: 'Use a cursor without WITH HOLD inside a transaction.',
+}
+
+const FORWARD_ONLY = {
+  what: 'this kind of FETCH or MOVE on a cursor over several shards is not supported',
+  hint: 'Fetch forward: NEXT, FORWARD, FORWARD n, ALL.',
+}
+
+const NOT_IN_BACKENDS = {
+  what: 'this FETCH or MOVE on a portal that has run to its end, or that no single statement of Postgres stands for, is not supported',
+  hint: 'Ask for its rows by Execute, or declare a cursor.',
+}

@@ -1,0 +1,334 @@
+import { weftError } from '../../../errors/catalog.ts'
+import { invariant, PgError } from '../../../errors/pg-error.ts'
+import type { Catalog, ShardKey } from '../../../sql/catalog.ts'
+import { BINARY_HEADER, BINARY_TRAILER } from '../../../sql/copy/binary-rows.ts'
+import { lineContext } from '../../../sql/copy/copy-errors.ts'
+import { type CopyFormat, ROW_BYTES_MAX, rowReader } from '../../../sql/copy/copy-format.ts'
+import { fieldWriter } from '../../../sql/copy/field-writer.ts'
+import type { RowReader } from '../../../sql/copy/row-reader.ts'
+import {
+  type KeyContext,
+  NO_MATCH,
+  slotForBinary,
+  slotForTextBytes,
+  UNSURE,
+} from '../../../sql/hash/key-value.ts'
+import type { CopyPlan } from '../../../sql/plan/plan.ts'
+import { quoteLiteral } from '../../settings/settings-sql.ts'
+import { HeldRows } from '../answers/held-rows.ts'
+import { culpritOf, fetchFills, fetchSlots } from '../shards/ask-home.ts'
+import { CopiesInTurn, type InTurnOptions } from '../shards/copies-in-turn.ts'
+import { type CopyTarget, ShardCopies } from '../shards/shard-copies.ts'
+import type { ShardRunner } from '../shards/shard-runner.ts'
+import { CopyLines, withClientLine } from './copy-lines.ts'
+import { copyStatement, copyTable } from './copy-statement.ts'
+
+const HOME = 0
+const LF = 0x0a
+const ASK = -9
+/** Of a row that has no key: any will do. */
+const FOR_ALL = 0
+
+/**
+ * COPY FROM STDIN into a sharded or reference table: rows are cut from the client's bytes and given, as they are, to
+ * the COPY of the shard that owns their key, or of every copy in turn. Rows whose shard, or whose defaults, only the home
+ * shard can tell are held until it was asked, many at a time; its own COPY has to end for that, and goes on in another.
+ */
+export class CopyInExecutor {
+  private readonly plan: CopyPlan
+  private readonly catalog: Catalog
+  private readonly runner: ShardRunner
+  private readonly lines: readonly CopyLines[]
+  private readonly held = new HeldRows()
+  private readonly key: ShardKey | undefined
+  private context: KeyContext = {}
+  private readonly copies: CopyTarget
+  private reader: RowReader | undefined
+  private writeFields: ((values: readonly (string | null)[]) => Buffer) | undefined
+  /** What is added to every row, when that is the same for all. */
+  private sameFields: Buffer | undefined
+  private tail: Promise<void> | undefined
+  private started = false
+
+  /** `inTurn`: for the copies of a reference table. */
+  constructor(
+    plan: CopyPlan,
+    catalog: Catalog,
+    runner: ShardRunner,
+    inTurn: Pick<InTurnOptions, 'account' | 'onHome'> = {},
+  ) {
+    this.plan = plan
+    this.catalog = catalog
+    this.runner = runner
+    this.key = plan.table.key
+    this.lines = Array.from({ length: runner.shardCount }, () => new CopyLines())
+    const sql = copyStatement(plan, 'FROM STDIN', 'none')
+    const around = plan.format === 'binary' ? { header: BINARY_HEADER, trailer: BINARY_TRAILER } : {}
+    const explain = (shard: number, error: unknown) =>
+      withClientLine(error, this.lines[this.toCopies ? HOME : shard]!)
+    this.copies = this.toCopies
+      ? new CopiesInTurn(runner, sql, {
+          ...around,
+          ...inTurn,
+          explain,
+          onBatch: () => this.lines[HOME]!.reset(),
+        })
+      : new ShardCopies(runner, sql, { ...around, explain })
+  }
+
+  /** Payloads of CopyData, cut anywhere. A promise: wait before the next; the bytes may change once this returned. */
+  write(data: Buffer): void | Promise<void> {
+    if (this.started && this.tail === undefined) return this.follow(this.take(data))
+    const own = Buffer.from(data)
+    const before = this.tail ?? this.start()
+    return this.follow(before.then(() => this.take(own)))
+  }
+
+  /** The client has sent everything. Returns the number of rows. */
+  async finish(): Promise<number> {
+    await (this.tail ?? (this.started ? undefined : this.start()))
+    if (this.reader !== undefined) {
+      this.reader.finish()
+      await this.drain()
+      await this.sendHeld()
+    }
+    // Not a single row: Postgres still says what is wrong with the statement.
+    await this.copies.openIfUnused(HOME)
+    const rows = await this.copies.finish()
+    if (this.toCopies) return rows[HOME]!
+    return rows.reduce((sum, n) => sum + n, 0)
+  }
+
+  /** After an error, or when the client gave up: leaves no COPY open. */
+  async abort(): Promise<void> {
+    await this.tail?.catch(() => {})
+    await this.copies.fail('COPY was given up')
+  }
+
+  private get toCopies(): boolean {
+    return this.plan.table.kind === 'reference'
+  }
+
+  /** While something is waited for, writes queue up behind it. */
+  private follow(wait: void | Promise<void>): void | Promise<void> {
+    if (wait === undefined) return
+    const tail: Promise<void> = wait.then(() => {
+      if (this.tail === tail) this.tail = undefined
+    })
+    this.tail = tail
+    return tail
+  }
+
+  private async start(): Promise<void> {
+    const same = this.isSameForAll ? this.plan.fill.map(({ expression }) => `, (${expression})::text`) : []
+    const whole = this.toCopies ? looksAtWhole(this.plan) : 'true'
+    const { rows } = await this.runner.query(
+      HOME,
+      `SELECT current_setting('client_encoding'), current_setting('server_version_num'), current_setting('TimeZone'),
+        ${whole}${same.join('')}`,
+    )
+    const [encoding, version, zone, looks, ...values] = rows[0]!
+    if (this.copies instanceof CopiesInTurn) this.copies.mayCut = looks === 'f'
+    this.started = true
+    if (encoding !== 'UTF8' && encoding !== 'SQL_ASCII') {
+      throw weftError('not_supported', {
+        what: `COPY into ${this.plan.table.kind} table "${this.plan.table.name}" with client_encoding ${encoding}`,
+        hint: "Send the data as UTF8: SET client_encoding = 'UTF8'.",
+      })
+    }
+    const typmod = this.key?.typmod
+    this.context = { ...(zone === 'UTC' ? { zone } : {}), ...(typmod === undefined ? {} : { typmod }) }
+    const format = formatOf(this.plan, Number(version))
+    this.reader = rowReader(format)
+    if (this.plan.fill.length > 0) this.writeFields = fieldWriter(format, this.fillColumns())
+    if (this.isSameForAll) this.sameFields = this.writeFields?.(values)
+  }
+
+  /** A row of the binary format would have to be changed where it begins. */
+  private get isSameForAll(): boolean {
+    const { fill, format } = this.plan
+    if (this.key === undefined || format === 'binary' || fill.length === 0) return false
+    return fill.every((f) => f.once !== undefined && !f.isKey)
+  }
+
+  private fillColumns() {
+    return this.plan.fill.map(({ column }) => {
+      const known = this.plan.table.columns.find((c) => c.name === column)
+      invariant(known !== undefined, `column ${column} is one of the table`)
+      return { column, typeOid: known.typeOid }
+    })
+  }
+
+  private take(data: Buffer): void | Promise<void> {
+    this.reader!.push(data)
+    return this.drain()
+  }
+
+  private drain(): void | Promise<void> {
+    const reader = this.reader!
+    while (reader.next()) {
+      const slot = this.slotOf(reader)
+      if (slot >= 0) this.send(this.toCopies ? HOME : this.catalog.slots[slot]!, reader)
+      else {
+        this.held.add(reader, slot, this.keyOf(reader))
+        if (this.held.isFull) {
+          reader.detach()
+          return this.sendHeld().then(() => this.drain())
+        }
+      }
+    }
+    return this.copies.room()
+  }
+
+  /** A slot; ASK when the row must be held: for its defaults, or because its key is UNSURE. */
+  private slotOf(reader: RowReader): number {
+    if (this.writeFields !== undefined && this.sameFields === undefined) return ASK
+    if (this.key === undefined) return FOR_ALL
+    if (reader.keyIsNull) throw this.nullKey(reader.line)
+    return this.hash(reader)
+  }
+
+  private hash(reader: RowReader): number {
+    const { type } = this.key!
+    const { buffer, keyStart, keyEnd } = reader
+    if (this.plan.format === 'binary') {
+      return slotForBinary(type, 0, buffer, keyStart, keyEnd - keyStart, this.context)
+    }
+    if (!reader.keyEscaped)
+      return slotForTextBytes(type, buffer, keyStart, keyEnd, 'unknown', false, this.context)
+    const text = reader.keyText()
+    return slotForTextBytes(type, text, 0, text.length, 'unknown', false, this.context)
+  }
+
+  private keyOf(reader: RowReader): Buffer | null {
+    return this.plan.keyIndex < 0 || reader.keyIsNull ? null : Buffer.from(reader.keyText())
+  }
+
+  private send(shard: number, reader: RowReader): void {
+    this.copies.append(shard, reader.buffer, reader.rowStart, reader.rowEnd)
+    if (this.sameFields !== undefined) this.copies.append(shard, this.sameFields, 0, this.sameFields.length)
+    if (this.plan.format !== 'binary') this.copies.appendByte(shard, LF)
+    this.countLines(shard, reader.line, reader.innerLf, reader.innerCr)
+  }
+
+  /** On the first line that a shard sees it counts carriage returns, on the others line feeds (as in `sql/copy`). */
+  private countLines(shard: number, line: number, innerLf: number, innerCr: number): void {
+    const lines = this.lines[shard]!
+    lines.add(line, 1 + (lines.isEmpty ? innerCr : innerLf))
+  }
+
+  /** Asks home for what the held rows lack, and sends them. */
+  private async sendHeld(): Promise<void> {
+    const { held } = this
+    if (held.count === 0) return
+    // A backend in the middle of a COPY answers nothing else.
+    await this.copies.end(HOME)
+    // Copies of a reference table tell by themselves when a batch has ended.
+    if (!this.toCopies) this.lines[HOME]!.reset()
+    const asks = this.writeFields !== undefined && this.sameFields === undefined
+    const fills = asks ? await fetchFills(this.runner, this.plan.fill, held.count) : []
+    const shards = this.key === undefined ? undefined : await this.heldShards(fills)
+    for (let row = 0; row < held.count; row++) {
+      const added = this.sameFields ?? this.writeFields?.(fills[row]!)
+      this.sendHeldRow(row, shards?.[row] ?? HOME, added)
+    }
+    held.clear()
+    await this.copies.room()
+  }
+
+  private sendHeldRow(row: number, shard: number, added: Buffer | undefined): void {
+    const { held, copies } = this
+    const start = row === 0 ? 0 : held.ends[row - 1]!
+    if (this.plan.format === 'binary' && added !== undefined) {
+      // The row begins with the number of its fields.
+      held.data.writeInt16BE(this.plan.columns.length + this.plan.fill.length, start)
+    }
+    copies.append(shard, held.data, start, held.ends[row]!)
+    if (added !== undefined) copies.append(shard, added, 0, added.length)
+    if (this.plan.format !== 'binary') copies.appendByte(shard, LF)
+    this.countLines(shard, held.lines[row]!, held.innerLf[row]!, held.innerCr[row]!)
+  }
+
+  /** The shard of every held row. */
+  private async heldShards(fills: readonly (readonly (string | null)[])[]): Promise<readonly number[]> {
+    const { held } = this
+    const keyFill = this.plan.fill.findIndex((f) => f.isKey)
+    const slots = held.slots.map((slot, row) => {
+      if (keyFill >= 0) {
+        const text = fills[row]![keyFill]!
+        held.keys[row] = text === null ? null : Buffer.from(text)
+      }
+      return slot === ASK ? this.heldSlot(row, keyFill >= 0) : slot
+    })
+    const unsure = slots.flatMap((slot, row) => (slot === UNSURE || slot === NO_MATCH ? [row] : []))
+    if (unsure.length > 0) {
+      const answers = await this.askSlots(unsure, keyFill >= 0)
+      for (const [i, row] of unsure.entries()) slots[row] = answers[i]!
+    }
+    return slots.map((slot) => this.catalog.slots[slot]!)
+  }
+
+  private heldSlot(row: number, isText: boolean): number {
+    const key = this.held.keys[row]!
+    if (key === null) throw this.nullKey(this.held.lines[row]!)
+    const { type } = this.key!
+    if (this.plan.format === 'binary' && !isText) {
+      return slotForBinary(type, 0, key, 0, key.length, this.context)
+    }
+    return slotForTextBytes(type, key, 0, key.length, 'unknown', false, this.context)
+  }
+
+  private async askSlots(rows: readonly number[], isText: boolean): Promise<readonly number[]> {
+    const { held } = this
+    if (this.plan.format === 'binary' && !isText) throw this.unreadable(held.lines[rows[0]!]!)
+    const texts = rows.map((row) => held.keys[row]!.toString())
+    try {
+      return await fetchSlots(this.runner, this.key!, texts)
+    } catch (error) {
+      const culprit = culpritOf(error, texts)
+      if (!(error instanceof PgError) || culprit < 0) throw error
+      const line = lineContext(this.plan.table.name, held.lines[rows[culprit]!]!)
+      const where = `${line}, column ${this.key!.column}: "${texts[culprit]}"`
+      throw new PgError({ ...error.fields, where, position: undefined }, { cause: error })
+    }
+  }
+
+  private nullKey(line: number): PgError {
+    const error = weftError('key_null', { table: this.plan.table.name, column: this.key!.column })
+    return new PgError({ ...error.fields, where: lineContext(this.plan.table.name, line) })
+  }
+
+  private unreadable(line: number): PgError {
+    const error = weftError('not_supported', {
+      what: `a binary value of the shard key "${this.key!.column}" cannot be read`,
+      hint: 'Use the text or csv format.',
+    })
+    return new PgError({ ...error.fields, where: lineContext(this.plan.table.name, line) })
+  }
+}
+
+/** Whether something looks at all rows of a COPY: triggers do, and checks of rows that refer to others of the table. */
+function looksAtWhole(plan: CopyPlan): string {
+  const table = `${quoteLiteral(copyTable(plan))}::regclass`
+  return `(EXISTS (SELECT FROM pg_trigger WHERE tgrelid = ${table} AND NOT tgisinternal)
+    OR EXISTS (SELECT FROM pg_constraint WHERE conrelid = ${table} AND confrelid = ${table}))`
+}
+
+function formatOf(plan: CopyPlan, serverVersion: number): CopyFormat {
+  return {
+    format: plan.format,
+    table: plan.table.name,
+    columns: plan.columns,
+    delimiter: plan.delimiter,
+    nullText: plan.nullText,
+    quote: plan.quote,
+    escape: plan.escape,
+    header: plan.header,
+    keyIndex: plan.keyIndex,
+    keyForceNull: plan.forceNull.includes(plan.keyIndex),
+    keyForceNotNull: plan.forceNotNull.includes(plan.keyIndex),
+    countFields: plan.fill.length > 0,
+    csvEndMarker: serverVersion < 180000,
+    rowBytesMax: ROW_BYTES_MAX,
+  }
+}

@@ -1,0 +1,52 @@
+import { PgError } from '../../../errors/pg-error.ts'
+
+/** Rows a shard may lag behind what was sent to it, at most, for its line numbers to be translated. */
+const LINES_MAX = 1 << 18
+
+/** Which line of the client's data each line sent to one shard was; the last LINES_MAX of them. */
+export class CopyLines {
+  private lines = new Uint32Array(1024)
+  private count = 0
+
+  /** A row that Postgres counts as `lineCount` lines and that ends on line `clientLine` of the client's data. */
+  add(clientLine: number, lineCount: number): void {
+    for (let i = 0; i < lineCount; i++) {
+      if (this.count >= this.lines.length && this.lines.length < LINES_MAX) this.grow()
+      this.lines[this.count++ & (this.lines.length - 1)] = clientLine
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.count === 0
+  }
+
+  /** The shard's next COPY counts from one again. */
+  reset(): void {
+    this.count = 0
+  }
+
+  lookup(shardLine: number): number | undefined {
+    if (shardLine < 1 || shardLine > this.count || this.count - shardLine >= this.lines.length)
+      return undefined
+    return this.lines[(shardLine - 1) & (this.lines.length - 1)]
+  }
+
+  private grow(): void {
+    const larger = new Uint32Array(this.lines.length * 2)
+    larger.set(this.lines)
+    this.lines = larger
+  }
+}
+
+/** A shard's error with the line number that the client can find: its own data's. */
+export function withClientLine(error: unknown, lines: CopyLines): unknown {
+  if (!(error instanceof PgError) || error.fields.where === undefined) return error
+  const where = error.fields.where.replace(
+    /^(COPY .*?, line )(\d+)/m,
+    (all, before: string, line: string) => {
+      const clientLine = lines.lookup(Number(line))
+      return clientLine === undefined ? all : `${before}${clientLine}`
+    },
+  )
+  return new PgError({ ...error.fields, where }, { cause: error })
+}

@@ -1,0 +1,38 @@
+import { BEGUN } from '../../../sql/plan/begun-text.ts'
+import type { CopyPlan } from '../../../sql/plan/plan.ts'
+import { quoteName, quoteNames } from '../quote.ts'
+
+/** The COPY that a shard gets: the client's options, with the header that this shard is to read or write. */
+export function copyStatement(
+  plan: CopyPlan,
+  direction: 'FROM STDIN' | 'TO STDOUT',
+  header: CopyPlan['header'],
+): string {
+  const all = copyColumns(plan)
+  const list = all === '' ? '' : ` (${all})`
+  return `COPY ${copyTable(plan)}${list} ${direction} ${optionsWith(plan, header)}`.trimEnd()
+}
+
+/** The same for COPY TO as a query, which tells when it has begun (sql/plan/begun-text.ts). */
+export function begunCopy(plan: CopyPlan, header: CopyPlan['header']): string {
+  const select = `SELECT ${copyColumns(plan)} FROM ${copyTable(plan)} WHERE ${BEGUN}`
+  return `COPY (${select}) TO STDOUT ${optionsWith(plan, header)}`.trimEnd()
+}
+
+export function copyTable({ table }: CopyPlan): string {
+  return `${quoteName(table.schema)}.${quoteName(table.name)}`
+}
+
+export function copyColumns({ columns, fill }: CopyPlan): string {
+  return quoteNames([...columns, ...fill.map((f) => f.column)])
+}
+
+function optionsWith({ optionsSql }: CopyPlan, header: CopyPlan['header']): string {
+  return header === 'none' ? optionsSql : withHeader(optionsSql, header === 'match' ? 'match' : 'true')
+}
+
+function withHeader(optionsSql: string, value: string): string {
+  const opening = /^WITH \(/
+  if (opening.test(optionsSql)) return optionsSql.replace(opening, `WITH (HEADER ${value}, `)
+  return `WITH (HEADER ${value}) ${optionsSql}`
+}

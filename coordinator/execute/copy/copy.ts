@@ -1,0 +1,152 @@
+import { PgError } from '../../../errors/pg-error.ts'
+import {
+  COPY_DONE,
+  commandComplete,
+  copyData,
+  copyInResponse,
+  copyOutResponse,
+} from '../../../protocol/wire/backend-messages.ts'
+import { MSG } from '../../../protocol/wire/frames.ts'
+import { lineContext } from '../../../sql/copy/copy-errors.ts'
+import type { CopyPlan } from '../../../sql/plan/plan.ts'
+import type { TimePart } from '../../../sql/plan/times/text-place.ts'
+import { timeSql } from '../../../sql/plan/times/time-text.ts'
+import { readsConsistently } from '../../settings/consistent-reads.ts'
+import type { CopyFeed, ExecContext, Execution } from '../context.ts'
+import { noteScatter } from '../scatter.ts'
+import { SessionRunner } from '../shards/session-runner.ts'
+import { needsNoMap } from '../transaction/map-change.ts'
+import { CopyInExecutor } from './copy-in.ts'
+import { copyOut } from './copy-out.ts'
+import { copyUnderCut } from './copy-under-cut.ts'
+
+/** COPY of a sharded or reference table from or to the client. */
+export async function runCopy(ctx: ExecContext, _exec: Execution, plan: CopyPlan): Promise<void> {
+  if (plan.direction === 'out') return runCopyOut(ctx, plan)
+  await ctx.needTransaction()
+  const rows = await runCopyIn(ctx, plan)
+  ctx.out.hold(commandComplete(`COPY ${rows}`))
+}
+
+function formatOf(plan: CopyPlan): { format: number; columnFormats: number[] } {
+  const format = plan.format === 'binary' ? 1 : 0
+  return { format, columnFormats: plan.columns.map(() => format) }
+}
+
+async function runCopyIn(ctx: ExecContext, plan: CopyPlan): Promise<number> {
+  const executor = new CopyInExecutor(withTime(ctx, plan), await ctx.catalog(), new SessionRunner(ctx), {
+    account: ctx.memory.account('rows of COPY'),
+    // A table's lock on home keeps it as it was planned.
+    onHome: () => needsNoMap(ctx),
+  })
+  const feed = new ClientFeed(executor, plan.table.name)
+  ctx.state.copyOpened = true
+  ctx.out.push(copyInResponse(formatOf(plan)))
+  ctx.out.flush()
+  ctx.readCopy(feed)
+  try {
+    return await feed.rows
+  } catch (error) {
+    await executor.abort()
+    throw error
+  }
+}
+
+/** Defaults that tell a time are told the transaction's. */
+function withTime({ tx, times }: ExecContext, plan: CopyPlan): CopyPlan {
+  const us = { transaction: tx.begunUs, statement: times.messageUs }
+  const say = (part: TimePart) => (typeof part === 'string' ? part : timeSql(us[part.clock]))
+  const fill = plan.fill.map((f) =>
+    f.once === undefined ? f : { ...f, expression: f.once.map(say).join('') },
+  )
+  return { ...plan, fill }
+}
+
+/** The client's COPY messages, as data for the executor; the first error ends it, later data is ignored. */
+class ClientFeed implements CopyFeed {
+  private readonly executor: CopyInExecutor
+  private readonly table: string
+  isOpen = true
+  readonly rows: Promise<number>
+  private resolve!: (rows: number) => void
+  private reject!: (error: unknown) => void
+
+  constructor(executor: CopyInExecutor, table: string) {
+    this.executor = executor
+    this.table = table
+    this.rows = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+
+  message(type: number, buffer: Buffer, start: number, end: number): void | Promise<void> {
+    switch (type) {
+      case MSG.copyData:
+        return this.write(buffer.subarray(start + 5, end))
+      case MSG.copyDone:
+        this.isOpen = false
+        this.executor.finish().then(this.resolve, this.reject)
+        return
+      case MSG.copyFail: {
+        const why = buffer.toString('utf8', start + 5, end - 1)
+        return this.fail(new PgError({ code: '57014', message: `COPY from stdin failed: ${why}` }))
+      }
+      default:
+        // Flush and Sync mean nothing here.
+        return
+    }
+  }
+
+  flush(): void {}
+
+  refuse(error: PgError, line?: number): void {
+    const where = line === undefined ? undefined : lineContext(this.table, line)
+    this.fail(where === undefined ? error : new PgError({ ...error.fields, where }, { cause: error }))
+  }
+
+  private write(data: Buffer): void | Promise<void> {
+    try {
+      return this.executor.write(data)?.catch((error: unknown) => this.fail(error))
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  private fail(error: unknown): void {
+    this.isOpen = false
+    this.reject(error)
+  }
+}
+
+/** Whether it has to be given one snapshot of all shards: its transaction has none yet. */
+async function isUnderCut(ctx: ExecContext, plan: CopyPlan): Promise<boolean> {
+  const isOnOne = plan.table.kind !== 'sharded' || ctx.node.shardCount === 1
+  if (isOnOne || !readsConsistently(ctx.settings)) {
+    await ctx.admit()
+    return false
+  }
+  await ctx.needTransaction()
+  return !ctx.hasTransactionSnapshots
+}
+
+async function runCopyOut(ctx: ExecContext, plan: CopyPlan): Promise<void> {
+  const { kind, name: table, key } = plan.table
+  if (kind === 'sharded') noteScatter(ctx, [{ table, key: key!.column }], { length: ctx.node.shardCount })
+  const underCut = (await isUnderCut(ctx, plan)) ? copyUnderCut(ctx, plan) : undefined
+  const { out } = ctx
+  let opened = false
+  const open = () => {
+    if (!opened) out.push(copyOutResponse(formatOf(plan)))
+    opened = true
+  }
+  const onData = (data: Buffer) => {
+    open()
+    out.push(copyData(data))
+    return out.room()
+  }
+  const rows = await copyOut(plan, await ctx.catalog(), new SessionRunner(ctx), onData, underCut)
+  open()
+  out.push(COPY_DONE)
+  out.hold(commandComplete(`COPY ${rows}`))
+}

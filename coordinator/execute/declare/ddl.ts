@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto'
+import { buildVerifier, DEFAULT_ITERATIONS } from '../../../protocol/scram/verifier.ts'
+import { commandComplete, noticeResponse } from '../../../protocol/wire/backend-messages.ts'
+import type { DdlPlan, Declaration } from '../../../sql/plan/plan.ts'
+import { type ExecContext, type Execution, HOME, shardsBesideHome } from '../context.ts'
+import { type Collected, tagWithCount } from '../shards/replies.ts'
+import { commitsOf, endOfWrite, queryShard, settle, simpleQuery } from '../shards/send.ts'
+import { SessionRunner } from '../shards/session-runner.ts'
+import { settleAll } from '../shards/settle-all.ts'
+import { needsNoMap } from '../transaction/map-change.ts'
+import { declareTable } from './declare.ts'
+import { runReaching } from './reach.ts'
+import { mayChangeColumns, schemaChanged } from './schema-changed.ts'
+import { wouldDo } from './would-do.ts'
+
+/** What can have settings of its own: `ALTER … SET`. */
+const DEFAULTS_OF: ReadonlySet<string> = new Set(['ALTER ROLE', 'ALTER DATABASE'])
+
+/** DDL and other utility statements: on the home shard, or on every shard in one transaction. */
+export async function runDdl(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise<void> {
+  try {
+    await change(ctx, exec, plan)
+  } finally {
+    if (mayChangeColumns(plan)) await noteChange(ctx)
+  }
+}
+
+async function noteChange(ctx: ExecContext): Promise<void> {
+  if (!ctx.tx.isOpen) return schemaChanged(ctx)
+  ctx.node.schema.epoch++
+  ctx.tx.ranDdl = true
+}
+
+async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise<void> {
+  const checked = plan.uncheckedSql !== undefined && !ctx.tx.isOpen
+  if (checked) await wouldDo(ctx, exec.text)
+  const homeSql = checked ? plan.uncheckedSql : withVerifier(plan.homeSql ?? exec.text, plan)
+  if (plan.outsideTransaction && !ctx.tx.isOpen) return runOutsideTransaction(ctx, plan, homeSql)
+  const alone =
+    plan.where === 'home' &&
+    plan.declare === undefined &&
+    plan.tidySql === undefined &&
+    !plan.changesMap &&
+    plan.reach === undefined
+  if (alone) await ctx.admit()
+  else await ctx.needTransaction()
+  const home = await reaching(ctx, plan, () => runOnHome(ctx, plan, homeSql))
+  if (plan.tidySql !== undefined) await runOn(ctx, plan, HOME, plan.tidySql)
+  // A declaration looks at other tables too.
+  if (plan.declare === undefined) needsNoMap(ctx)
+  if (plan.where === 'all') await runOnOthers(ctx, plan, plan.othersSql ?? homeSql)
+  if (plan.declare !== undefined) await declare(ctx, plan.declare)
+  if (plan.changesMap) markMapChanged(ctx)
+  if (DEFAULTS_OF.has(plan.tag)) ctx.tx.defaultsChanged = true
+  ctx.out.hold(home.tag === '' || checked ? commandComplete(plan.tag) : tagWithCount(home.tag, home.count))
+}
+
+/** What follows on home is Weft's own. */
+function reaching<T>(ctx: ExecContext, plan: DdlPlan, work: () => Promise<T>): Promise<T> {
+  return plan.reach === undefined ? work() : runReaching(ctx, plan, plan.reach, work)
+}
+
+/**
+ * Declares a table inside the running transaction. `mayWait`: where foreign keys stand in the way that a local table's
+ * declaration would clear, it is carried out together with that.
+ */
+export async function declare(ctx: ExecContext, declaration: Declaration, mayWait = false): Promise<void> {
+  await ctx.needTransaction()
+  const { waitsFor } = await declareTable(declaration, new SessionRunner(ctx), await ctx.catalog(), {
+    searchPath: ctx.searchPath(),
+    mayWait,
+  })
+  if (waitsFor === undefined) markMapChanged(ctx)
+  else ctx.out.aside(waitingNotice(declaration.table, waitsFor))
+}
+
+function waitingNotice(table: string, partner: string): Buffer {
+  return noticeResponse({
+    severity: 'WARNING',
+    severityRaw: 'WARNING',
+    code: '01000',
+    message: `table "${table}" stays local until ${partner} is distributed, too`,
+    detail: 'A foreign key between them could not be checked otherwise.',
+    hint: `Declare ${partner} next: both are then distributed together. undistribute_table('${table}') takes this back.`,
+  })
+}
+
+function markMapChanged(ctx: ExecContext): void {
+  ctx.tx.mapChanged = true
+  ctx.tx.catalogDirty = true
+}
+
+function optionsOf(plan: DdlPlan) {
+  const { taintsBackend: taints, pins } = plan.effects
+  const { maintenance } = plan
+  const writes = plan.access === 'write'
+  return { writes, maintenance, commits: commitsOf(plan, false), taints, unsettles: taints, pins }
+}
+
+/** Notices and parameter changes of the home shard speak for all, those ahead of an error included. */
+async function runOnHome(ctx: ExecContext, plan: DdlPlan, sql: string): Promise<Collected> {
+  const line = ctx.line(HOME)
+  const end = await endOfWrite(ctx, line, simpleQuery(ctx, line, sql, optionsOf(plan)))
+  // What it had to say was said when it was checked.
+  if (sql !== plan.uncheckedSql) for (const aside of end.asides) ctx.out.aside(aside)
+  return settle(ctx, line, end)
+}
+
+/**
+ * What others run in place of the statement may find nothing to do there (the object is of a local table): then home alone
+ * has written, and commits alone. COMMIT looks whether they did.
+ */
+async function runOn(ctx: ExecContext, plan: DdlPlan, shard: number, sql: string): Promise<Collected> {
+  const line = ctx.line(shard)
+  const options = optionsOf(plan)
+  const writes = options.writes && (plan.othersSql === undefined || !ctx.tx.isOpen)
+  const run = simpleQuery(ctx, line, sql, { ...options, writes })
+  return settle(ctx, line, await endOfWrite(ctx, line, run))
+}
+
+async function runOnOthers(ctx: ExecContext, plan: DdlPlan, sql: string): Promise<void> {
+  await settleAll((await othersOf(ctx, plan)).map((shard) => runOn(ctx, plan, shard, sql)))
+}
+
+async function othersOf(ctx: ExecContext, { othersOnlyWith }: DdlPlan): Promise<number[]> {
+  const others = shardsBesideHome(ctx.node.shardCount)
+  if (othersOnlyWith === undefined) return others
+  const sql = 'SELECT pg_catalog.to_regclass($1) IS NOT NULL'
+  const options = { writes: false, looks: false }
+  const looks = others.map((shard) => queryShard(ctx, ctx.line(shard), sql, [othersOnlyWith], options))
+  const answers = await settleAll(looks)
+  return others.filter((_, i) => answers[i]!.rows[0]?.[0]?.toString() === 't')
+}
+
+/** VACUUM, CREATE INDEX CONCURRENTLY and their kin cannot be atomic over shards: one after the other, home first. */
+async function runOutsideTransaction(ctx: ExecContext, plan: DdlPlan, homeSql: string): Promise<void> {
+  const home = await runOnHome(ctx, plan, homeSql)
+  needsNoMap(ctx)
+  const others = plan.where === 'all' ? await othersOf(ctx, plan) : []
+  for (const shard of others) await runOn(ctx, plan, shard, plan.othersSql ?? homeSql)
+  ctx.out.hold(commandComplete(home.tag))
+}
+
+/** One verifier, so that a client's SCRAM keys open every shard. */
+function withVerifier(sql: string, plan: DdlPlan): string {
+  const { password } = plan
+  if (password === undefined || /^(SCRAM-SHA-256\$|md5[0-9a-f]{32}$)/.test(password.value)) return sql
+  const verifier = buildVerifier(password.value, randomBytes(16), DEFAULT_ITERATIONS)
+  return `${sql.slice(0, password.start)}'${verifier}'${sql.slice(password.end)}`
+}

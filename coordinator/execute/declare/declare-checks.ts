@@ -1,0 +1,185 @@
+import { weftError } from '../../../errors/catalog.ts'
+import { PgError } from '../../../errors/pg-error.ts'
+import type { KeyType } from '../../../sql/catalog.ts'
+import type { ColumnFacts, ForeignKeyFacts, ForeignKeySide, Spread, TableFacts } from './declare-facts.ts'
+
+const keyTypes: ReadonlyMap<number, KeyType> = new Map([
+  [21, 'int2'],
+  [23, 'int4'],
+  [20, 'int8'],
+  [25, 'text'],
+  [1043, 'varchar'],
+  [2950, 'uuid'],
+  [1082, 'date'],
+  [1114, 'timestamp'],
+  [1184, 'timestamptz'],
+  [16, 'bool'],
+  [1700, 'numeric'],
+  [17, 'bytea'],
+])
+
+/** Types in one family hash equal values to the same slot; the number is that of the family's default group. */
+const families: Readonly<Record<KeyType, number>> = {
+  int2: 1,
+  int4: 1,
+  int8: 1,
+  text: 2,
+  varchar: 2,
+  uuid: 3,
+  date: 4,
+  timestamp: 5,
+  timestamptz: 6,
+  bool: 7,
+  numeric: 8,
+  bytea: 9,
+}
+
+export const defaultColocation = (type: KeyType): number => families[type]
+
+export const sameFamily = (a: KeyType, b: KeyType): boolean => families[a] === families[b]
+
+const refuse = (what: string, hint?: string): never => {
+  throw weftError('not_supported', hint === undefined ? { what } : { what, hint })
+}
+
+export const keyTypeOf = (typeOid: number): KeyType | undefined => keyTypes.get(typeOid)
+
+/** Only ordinary tables that the session's role owns can be declared. */
+export function checkOrdinary(t: TableFacts): void {
+  if (!t.owned) throw new PgError({ code: '42501', message: `must be owner of table ${t.name}` })
+  if (t.relkind === 'p' || (t.relkind === 'r' && t.inherits)) {
+    refuse(
+      `table "${t.name}" is partitioned or part of an inheritance tree: such tables cannot be sharded yet`,
+      'Shard an ordinary table; its shards already divide the rows.',
+    )
+  }
+  if (t.relkind !== 'r') throw new PgError({ code: '42809', message: `"${t.name}" is not an ordinary table` })
+  if (t.persistence === 't') refuse(`temporary table "${t.name}" cannot be distributed`)
+  if (t.persistence === 'u') {
+    refuse(
+      `unlogged table "${t.name}" cannot be distributed: a crash would empty it on one shard only`,
+      `Run ALTER TABLE ${t.qualified} SET LOGGED first.`,
+    )
+  }
+  if (['pg_catalog', 'information_schema', 'weft'].includes(t.schema)) refuse(`"${t.name}" is a system table`)
+  if (t.typed) refuse(`table "${t.name}" is typed (CREATE TABLE … OF): such tables cannot be distributed`)
+  if (t.rules)
+    refuse(`table "${t.name}" has rules: such tables cannot be distributed`, 'Use triggers instead.')
+}
+
+export interface CheckedKey {
+  readonly attnum: number
+  readonly column: string
+  readonly type: KeyType
+}
+
+/** The shard key: an existing column of a type that hashes the same everywhere. */
+export function checkKey(t: TableFacts, column: string): CheckedKey {
+  const key: ColumnFacts | undefined = t.columns.find((c) => c.name === column)
+  if (key === undefined) {
+    throw new PgError({ code: '42703', message: `column "${column}" of relation "${t.name}" does not exist` })
+  }
+  const type = keyTypes.get(key.typeOid)
+  if (type === undefined) {
+    throw weftError('not_supported', {
+      what: `column "${column}" of type ${key.type} cannot be a shard key`,
+      hint: `Supported types: ${[...keyTypes.values()].join(', ')}.`,
+    })
+  }
+  if (!key.deterministic) {
+    refuse(
+      `column "${column}" has a nondeterministic collation: it cannot be a shard key`,
+      'Equal values must have equal bytes.',
+    )
+  }
+  if (key.generated) refuse(`generated column "${column}" cannot be a shard key`)
+  return { attnum: key.attnum, column, type }
+}
+
+/** What holds for all rows can only be enforced where rows that could break it are on one shard. */
+export function checkUniques(t: TableFacts, key: CheckedKey): void {
+  for (const unique of t.uniques) {
+    if (unique.columns.includes(key.attnum)) continue
+    refuse(
+      `unique constraint or index "${unique.name}" does not contain the shard key "${key.column}"`,
+      'Rows of different shards cannot be compared. Add the shard key to it, or drop it.',
+    )
+  }
+}
+
+/** Triggers see one row on its own shard; a trigger for a whole statement would run once on every shard. */
+export function checkTriggers(t: TableFacts): void {
+  for (const trigger of t.triggers) {
+    if (trigger.perRow && !trigger.transitionTables) continue
+    refuse(
+      `trigger "${trigger.name}" is for whole statements: it would see each shard's rows alone`,
+      'Only row triggers (FOR EACH ROW) without transition tables work on a sharded table.',
+    )
+  }
+}
+
+/** How the table on one side of a foreign key is going to be spread. */
+export type SpreadOf = (side: ForeignKeySide) => Spread
+
+/** Every foreign key from or to the table must be checkable inside each shard. */
+export function checkForeignKeys(keys: readonly ForeignKeyFacts[], spreadOf: SpreadOf): void {
+  for (const key of keys) {
+    const from = spreadOf(key.from)
+    const to = spreadOf(key.to)
+    checkPair(key, from, to)
+    if (from.kind === 'sharded') checkActions(key, from.keyAttnum, to)
+  }
+}
+
+function checkPair(key: ForeignKeyFacts, from: Spread, to: Spread): void {
+  if (to.kind === 'reference' || (to.kind === 'local' && from.kind === 'local')) return
+  const what = `foreign key "${key.name}" from ${from.kind} table ${key.from.table} to ${to.kind} table ${key.to.table}`
+  if (from.kind === 'sharded' && to.kind === 'sharded') {
+    if (from.colocation !== to.colocation) {
+      refuse(
+        `${what} would cross shards: the tables are not colocated`,
+        'Shard both by keys of the same type.',
+      )
+    }
+    const matches = key.fromColumns.some((c, i) => c === from.keyAttnum && key.toColumns[i] === to.keyAttnum)
+    if (matches) return
+    refuse(`${what} would cross shards: it does not pair the two shard keys`, 'Add the shard keys to it.')
+  }
+  const hint =
+    to.kind === 'sharded'
+      ? 'Drop the foreign key, declare both tables, and add it again.'
+      : `Declare ${key.to.table} first: as a reference table, or sharded by the same key. ` +
+        'Or drop the foreign key, declare both tables, and add it again.'
+  refuse(`${what} cannot be checked: a shard does not have all rows of ${key.to.table}`, hint)
+}
+
+/** The local table because of which the key cannot be checked, if there is one: declaring that one too may help. */
+export function missingPartner(key: ForeignKeyFacts, spreadOf: SpreadOf): ForeignKeySide | undefined {
+  const [from, to] = [spreadOf(key.from).kind, spreadOf(key.to).kind]
+  if (to === 'local' && from !== 'local') return key.to
+  return from === 'local' && to === 'sharded' ? key.from : undefined
+}
+
+/** An action must not change a shard key: the row would be on the wrong shard. */
+function checkActions(key: ForeignKeyFacts, keyAttnum: number, to: Spread): void {
+  const sets = (action: string): boolean => action === 'n' || action === 'd'
+  const deleted = key.deleteSets.length > 0 ? key.deleteSets : key.fromColumns
+  const byDelete = sets(key.onDelete) && deleted.includes(keyAttnum)
+  const byUpdate =
+    (sets(key.onUpdate) || (key.onUpdate === 'c' && to.kind === 'reference')) &&
+    key.fromColumns.includes(keyAttnum)
+  if (!byDelete && !byUpdate) return
+  refuse(
+    `foreign key "${key.name}" of ${key.from.table} would change the shard key when its parent row changes`,
+    'Use NO ACTION, RESTRICT or (for deletes) CASCADE.',
+  )
+}
+
+/** An old snapshot doesn't see the rows committed since: they would stay behind. */
+export function checkSnapshot(t: TableFacts): void {
+  if (t.isolation === 'read committed' || t.isolation === 'read uncommitted' || t.blank) return
+  refuse(
+    `a table with rows cannot be distributed in a ${t.isolation.toUpperCase()} transaction`,
+    'Use a READ COMMITTED transaction.',
+  )
+}

@@ -1,0 +1,69 @@
+import { PgError } from '../../../errors/pg-error.ts'
+import { commandComplete, dataRow } from '../../../protocol/wire/backend-messages.ts'
+import type { Declaration, DeclarePlan } from '../../../sql/plan/plan.ts'
+import type { ExecContext, Execution } from '../context.ts'
+import { voidColumn } from '../settings/setting.ts'
+import { declare } from './ddl.ts'
+
+/** `SELECT create_distributed_table(…)` and its kin. */
+export async function runDeclareFunction(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: DeclarePlan,
+): Promise<void> {
+  await declare(ctx, declarationOf(exec, plan), true)
+  if (exec.wantsRowDescription) ctx.out.push(declareRowDescription(plan))
+  ctx.out.push(dataRow(['']))
+  ctx.out.hold(commandComplete('SELECT 1'))
+}
+
+/** Its one column, of type void. */
+export function declareRowDescription(plan: DeclarePlan): Buffer {
+  return voidColumn(plan.function)
+}
+
+function declarationOf(exec: Execution, plan: DeclarePlan): Declaration {
+  const argument = (name: string): string | undefined => {
+    const arg = plan.args[name]
+    if (arg === undefined) return undefined
+    const value = arg.kind === 'text' ? arg.value : exec.keys.paramText(arg.number)
+    return value ?? undefined
+  }
+  const required = (name: string): string => {
+    const value = argument(name)
+    if (value !== undefined) return value
+    throw new PgError({
+      code: '22023',
+      message: `${plan.function}: argument "${name}" must be given and not be null`,
+    })
+  }
+  const { schema, table } = splitName(required('table_name'))
+  const named = schema === undefined ? { table } : { schema, table }
+  switch (plan.function) {
+    case 'create_reference_table':
+      return { kind: 'reference', ...named }
+    case 'undistribute_table':
+      return { kind: 'undistribute', ...named }
+    default: {
+      const colocateWith = argument('colocate_with')
+      const keyColumn = required('distribution_column')
+      if (colocateWith === undefined || colocateWith === 'default')
+        return { kind: 'sharded', ...named, keyColumn }
+      return { kind: 'sharded', ...named, keyColumn, colocateWith }
+    }
+  }
+}
+
+/** A `regclass` text: `t`, `s.t`, `"S"."T"`; unquoted parts fold to lower case. */
+export function splitName(text: string): { schema: string | undefined; table: string } {
+  const parts: string[] = []
+  const pattern = /\s*(?:"((?:[^"]|"")*)"|([^".\s]+))\s*(\.|$)/y
+  for (;;) {
+    const match = pattern.exec(text)
+    if (match === null) throw new PgError({ code: '42602', message: 'invalid name syntax' })
+    parts.push(match[1]?.replaceAll('""', '"') ?? match[2]!.toLowerCase())
+    if (match[3] === '') break
+  }
+  if (parts.length > 2) throw new PgError({ code: '42601', message: `improper relation name: ${text}` })
+  return parts.length === 2 ? { schema: parts[0], table: parts[1]! } : { schema: undefined, table: parts[0]! }
+}

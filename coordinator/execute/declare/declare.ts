@@ -1,0 +1,266 @@
+import { slotRanges } from '../../../cluster/slots.ts'
+import { weftError } from '../../../errors/catalog.ts'
+import { PgError } from '../../../errors/pg-error.ts'
+import type { Catalog, KeyType } from '../../../sql/catalog.ts'
+import { addSlotGuard, dropSlotGuard } from '../../../sql/install/slot-guard.ts'
+import type { Declaration } from '../../../sql/plan/plan.ts'
+import { quoteName } from '../quote.ts'
+import { withPortableSettings } from '../settings/portable-settings.ts'
+import type { ShardRunner } from '../shards/shard-runner.ts'
+import type { CheckedKey } from './declare-checks.ts'
+import * as checks from './declare-checks.ts'
+import { readFacts, type Spread, type TableFacts } from './declare-facts.ts'
+import { findTogether, groupParam, type Member, shardedMember, withoutKeysBetween } from './declare-group.ts'
+import { copyToAll, type MovedTable, moveBack, moveOut } from './move-rows.ts'
+import { createElsewhere, dropElsewhere, finishElsewhere, onEveryShard, quietly } from './table-elsewhere.ts'
+
+const HOME = 0
+
+/**
+ * Makes a table sharded or a reference table, or takes it back, inside the session's transaction: either all shards
+ * have it with the commit, or nothing changed. The caller raises the map version. The table is locked against
+ * everybody, first on home; its rows are those that were committed before, and the transaction's own.
+ */
+export async function declareTable(
+  declaration: Declaration,
+  runner: ShardRunner,
+  catalog: Catalog,
+  session: { readonly searchPath: readonly string[]; readonly mayWait?: boolean },
+): Promise<Declared> {
+  const oid = await findTable(runner, declaration, session.searchPath)
+  const group = declaration.kind === 'sharded' ? await findGroup(runner, declaration.colocateWith) : undefined
+  // Changes of the map go one after the other; taken before the table's lock, so that two of them can't deadlock.
+  await runner.query(HOME, 'SELECT weft.lock_map()', [], 'write')
+  return withPortableSettings(runner, async () => {
+    const table = await lockedFacts(runner, oid)
+    if (declaration.kind === 'undistribute') return undistribute(runner, oid, table)
+    if (table.spread.kind !== 'local') return alreadyDeclared(declaration, table)
+    const member = memberOf(oid, table, declaration, group)
+    const together = await findTogether(runner, member, lockedFacts)
+    if (together.kind === 'ready') return makeAll(runner, together.members, catalog.slots)
+    if (session.mayWait !== true) checks.checkForeignKeys(table.foreignKeys, together.spreadOf)
+    return wait(runner, member, together.partner)
+  })
+}
+
+/** What became of a declaration; `waitsFor`: it is kept, and carried out with that of this table. */
+export interface Declared {
+  readonly waitsFor?: string
+}
+
+function memberOf(
+  oid: string,
+  table: TableFacts,
+  declaration: Exclude<Declaration, { kind: 'undistribute' }>,
+  group: Group | undefined,
+): Member {
+  if (declaration.kind === 'reference') return { oid, table, next: { kind: 'reference' } }
+  const key = checks.checkKey(table, declaration.keyColumn)
+  return shardedMember(oid, table, key, chooseColocation(group, key))
+}
+
+async function wait(runner: ShardRunner, member: Member, partner: string): Promise<Declared> {
+  const { oid, next } = member
+  const params =
+    next.kind === 'sharded' ? [oid, String(next.keyAttnum), String(next.colocation)] : [oid, null, null]
+  await runner.query(HOME, 'SELECT weft.wait_for_partner($1::oid, $2::int, $3::int)', params, 'write')
+  return { waitsFor: partner }
+}
+
+/** All tables of a group in one transaction; between them no foreign key stands in the way meanwhile. */
+async function makeAll(
+  runner: ShardRunner,
+  members: readonly Member[],
+  slots: Uint16Array,
+): Promise<Declared> {
+  await withoutKeysBetween(runner, members, async () => {
+    for (const member of members) await makeOne(runner, member, slots)
+  })
+  return {}
+}
+
+function makeOne(runner: ShardRunner, { oid, table, next, key }: Member, slots: Uint16Array): Promise<void> {
+  if (next.kind === 'sharded' && key !== undefined) {
+    return makeSharded(runner, oid, table, { key, colocation: groupParam(next) }, slots)
+  }
+  return makeReference(runner, oid, table)
+}
+
+/** The table's OID on home, by name; temporary tables come first, as in Postgres. */
+async function findTable(
+  runner: ShardRunner,
+  declaration: Declaration,
+  searchPath: readonly string[],
+): Promise<string> {
+  const { schema, table } = declaration
+  const name = schema === undefined ? quoteName(table) : `${quoteName(schema)}.${quoteName(table)}`
+  const { rows } = await runner.query(HOME, 'SELECT to_regclass($1)::oid', [name])
+  const oid = rows[0]?.[0]
+  if (typeof oid === 'string') return oid
+  throw new PgError({
+    code: '42P01',
+    message: `relation "${schema === undefined ? table : `${schema}.${table}`}" does not exist`,
+    detail: schema === undefined ? `The search path is ${searchPath.join(', ') || 'empty'}.` : undefined,
+  })
+}
+
+/** Checks before the lock, so that it can't be used against other people's tables, and reads again under it. */
+async function lockedFacts(runner: ShardRunner, oid: string): Promise<TableFacts> {
+  const before = await readFacts(runner, oid)
+  if (before !== undefined) {
+    checks.checkOrdinary(before)
+    await runner.query(HOME, `LOCK TABLE ${before.qualified} IN ACCESS EXCLUSIVE MODE`, [], 'write')
+  }
+  const table = await readFacts(runner, oid)
+  if (table === undefined || table.qualified !== before?.qualified) {
+    throw new PgError({ code: '40001', message: 'the table was renamed or dropped by another transaction' })
+  }
+  checks.checkOrdinary(table)
+  return table
+}
+
+function alreadyDeclared(declaration: Declaration, table: TableFacts): Declared {
+  if (declaration.kind !== 'undistribute' && declaration.ifNotExists === true) return {}
+  throw new PgError({
+    code: '42P07',
+    message: `table "${table.name}" is already distributed`,
+    hint: 'undistribute_table(…) makes it a local table again.',
+  })
+}
+
+const movedTable = (table: TableFacts): MovedTable => ({
+  name: table.qualified,
+  columns: table.columns.filter((c) => !c.generated).map((c) => c.name),
+  encoding: table.encoding,
+})
+
+async function makeSharded(
+  runner: ShardRunner,
+  oid: string,
+  table: TableFacts,
+  { key, colocation }: { readonly key: CheckedKey; readonly colocation: string | null },
+  slots: Uint16Array,
+): Promise<void> {
+  checks.checkUniques(table, key)
+  checks.checkTriggers(table)
+  checks.checkSnapshot(table)
+  // What a dump or LIKE brought along is some other table's.
+  await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
+  await createElsewhere(runner, oid, table)
+  if (!table.blank) {
+    await quietly(runner, oid, table, 'delete', async () => {
+      await checkNoNullKeys(runner, table, key)
+      await moveOut(runner, movedTable(table), key, slots)
+    })
+  }
+  const params = [oid, String(key.attnum), key.type, colocation]
+  await runner.query(HOME, 'SELECT weft.declare_sharded($1::oid, $2, $3, $4)', params, 'write')
+  await finishElsewhere(runner, oid)
+  await guard(runner, table, key, slots)
+}
+
+/** On every shard; it reads the rows that are there, so that none has been misplaced on the way. */
+async function guard(
+  runner: ShardRunner,
+  table: TableFacts,
+  key: CheckedKey,
+  slots: Uint16Array,
+): Promise<void> {
+  const guarded = { name: table.qualified, keyColumn: quoteName(key.column), keyType: key.type }
+  const ranges = slotRanges(slots)
+  await onEveryShard(runner, (shard) => {
+    const owned = ranges.filter((range) => range.shard === shard)
+    return addSlotGuard(guarded, owned)
+  })
+}
+
+async function makeReference(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
+  checks.checkSnapshot(table)
+  await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
+  await createElsewhere(runner, oid, table)
+  if (!table.blank) await quietly(runner, oid, table, 'nothing', () => copyToAll(runner, movedTable(table)))
+  await runner.query(HOME, 'SELECT weft.declare_reference($1::oid)', [oid], 'write')
+  await finishElsewhere(runner, oid)
+}
+
+async function undistribute(runner: ShardRunner, oid: string, table: TableFacts): Promise<Declared> {
+  const { kind } = table.spread
+  if (kind === 'local') {
+    if (await stopsWaiting(runner, oid)) return {}
+    throw new PgError({ code: '55000', message: `table "${table.name}" is not distributed` })
+  }
+  const local: Spread = { kind: 'local' }
+  checks.checkForeignKeys(table.foreignKeys, (side) => (side.self ? local : side.spread))
+  checks.checkSnapshot({ ...table, blank: false })
+  for (let shard = HOME + 1; shard < runner.shardCount; shard++) {
+    await runner.query(shard, `LOCK TABLE ${table.qualified} IN ACCESS EXCLUSIVE MODE`, [], 'write')
+  }
+  if (kind === 'sharded') {
+    await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
+    await quietly(runner, oid, table, 'insert', () => moveBack(runner, movedTable(table)))
+  }
+  await dropElsewhere(runner, oid, table)
+  await runner.query(HOME, 'SELECT weft.undeclare($1::oid)', [oid], 'write')
+  return {}
+}
+
+/** A declaration that waits for its partner is taken back. */
+async function stopsWaiting(runner: ShardRunner, oid: string): Promise<boolean> {
+  const waits = await runner.query(HOME, 'SELECT FROM weft.waiting w WHERE w.relid = $1::oid', [oid])
+  if (waits.rows.length === 0) return false
+  await runner.query(HOME, 'SELECT weft.undeclare($1::oid)', [oid], 'write')
+  return true
+}
+
+/** What `colocate_with` asks for; undefined is the default group of the key's type. */
+type Group =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'of'; readonly table: string; readonly number: number; readonly keyType: KeyType }
+
+async function findGroup(runner: ShardRunner, colocateWith: string | undefined): Promise<Group | undefined> {
+  if (colocateWith === undefined || colocateWith === 'default') return undefined
+  if (colocateWith === 'none') return { kind: 'new' }
+  const { rows } = await runner.query(
+    HOME,
+    `SELECT r.colocation, r.key_type FROM weft.relation r WHERE r.relid = to_regclass($1) AND r.kind = 'sharded'`,
+    [colocateWith],
+  )
+  const [number, keyType] = rows[0] ?? (await waitingGroup(runner, colocateWith))
+  if (typeof number === 'string' && typeof keyType === 'string') {
+    return { kind: 'of', table: colocateWith, number: Number(number), keyType: keyType as KeyType }
+  }
+  throw new PgError({ code: '42809', message: `colocate_with: "${colocateWith}" is not a sharded table` })
+}
+
+/** Of a table that waits to be sharded. */
+async function waitingGroup(runner: ShardRunner, table: string): Promise<readonly (string | null)[]> {
+  const { rows } = await runner.query(
+    HOME,
+    `SELECT w.colocation, a.atttypid FROM weft.waiting w
+     JOIN pg_attribute a ON a.attrelid = w.relid AND a.attnum = w.key_attnum WHERE w.relid = to_regclass($1)`,
+    [table],
+  )
+  const [number = null, typeOid = null] = rows[0] ?? []
+  const type = checks.keyTypeOf(Number(typeOid))
+  return type === undefined ? [] : [number ?? String(checks.defaultColocation(type)), type]
+}
+
+/** The group's number; undefined for a new one. */
+function chooseColocation(group: Group | undefined, key: CheckedKey): number | undefined {
+  if (group === undefined) return checks.defaultColocation(key.type)
+  if (group.kind === 'new') return undefined
+  if (checks.sameFamily(key.type, group.keyType)) return group.number
+  throw weftError('not_supported', {
+    what:
+      `column "${key.column}" (${key.type}) cannot be colocated with ${group.table}, ` +
+      `whose shard key is ${group.keyType}`,
+    hint: 'Colocated tables need shard keys of the same type.',
+  })
+}
+
+async function checkNoNullKeys(runner: ShardRunner, table: TableFacts, key: CheckedKey): Promise<void> {
+  const column = quoteName(key.column)
+  const sql = `SELECT FROM ${table.qualified} WHERE ${column} IS NULL LIMIT 1`
+  const { rows } = await runner.query(HOME, sql)
+  if (rows.length > 0) throw weftError('key_null', { table: table.name, column: key.column })
+}

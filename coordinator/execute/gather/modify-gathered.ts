@@ -1,0 +1,226 @@
+import { weftError } from '../../../errors/catalog.ts'
+import { PgError } from '../../../errors/pg-error.ts'
+import type { ModifyStep } from '../../../sql/plan/gather/gather-plan.ts'
+import type { MemoryAccount } from '../../memory/memory-budget.ts'
+import { describedAtHome } from '../answers/evaluate.ts'
+import { RowStream } from '../answers/row-stream.ts'
+import { type ExecContext, type Execution, HOME } from '../context.ts'
+import { onShards } from '../shards/on-shards.ts'
+import { type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from '../shards/replies.ts'
+import { failedLeaves, queryShard, rewrittenPayload, sendPayload, settle } from '../shards/send.ts'
+import { settleAll } from '../shards/settle-all.ts'
+import type { ShardLine } from '../shards/shard-line.ts'
+import { finishShard, overGathered, withGathered } from './gather.ts'
+import type { GatheredRows } from './gathered-rows.ts'
+import { Places, placeOf } from './places.ts'
+import { beginWith } from './run-first.ts'
+
+/** Of a place in memory, roughly. */
+const PLACE_BYTES = 256
+/** How often rows that others change in the meantime are looked for again. */
+export const ROUNDS_MAX = 100
+
+/**
+ * UPDATE and DELETE of rows that are found by what is gathered (docs/decisions/0031-rows-found-by-gathering.md). All that is
+ * read is of one moment, since when the rows that it means have not changed: rows that were found are locked, and where one
+ * has changed in between, all is looked for again. A transaction with a snapshot of its own needs no locks: Postgres tells
+ * when a row has changed since.
+ */
+export async function runModifyGathered(
+  ctx: ExecContext,
+  exec: Execution,
+  step: ModifyStep,
+  shards: readonly number[],
+): Promise<void> {
+  await beginWith(ctx, step.modify.needsSnapshot === true, BY_SOURCE)
+  // What is wrong with the client's text is told as if it had run as it is.
+  const { columns: origins, paramTypes } = await describedAtHome(
+    ctx,
+    exec.asked ?? exec.text,
+    exec.paramTypes,
+  )
+  const account = ctx.memory.account('places of rows')
+  try {
+    await changeFound(ctx, { ...exec, paramTypes }, step, { shards, origins, account })
+  } finally {
+    account.set(0)
+  }
+}
+
+const BY_SOURCE = {
+  what: 'MERGE with WHEN NOT MATCHED BY SOURCE over several shards is not supported in a READ COMMITTED transaction',
+  hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ.',
+}
+
+interface Run {
+  readonly shards: readonly number[]
+  readonly origins: ForwardState['origins']
+  readonly account: MemoryAccount
+}
+
+async function changeFound(ctx: ExecContext, exec: Execution, step: ModifyStep, run: Run): Promise<void> {
+  const locks = new Locks(ctx, exec, step)
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    run.account.set(locks.count * PLACE_BYTES)
+    const isDone = await withGathered(ctx, exec, step.gather, run.shards, async (rows) => {
+      const found = await find(ctx, exec, step, rows, run.account)
+      if (!(await locks.take(found))) return false
+      await write(ctx, exec, step, run, { rows, meant: found.without(locks.hidden) })
+      return true
+    })
+    if (isDone) return
+  }
+  throw weftError('rows_changed', { verb: exec.plan.tag })
+}
+
+/** What a statement has locked of what it has found. */
+class Locks {
+  private readonly ctx: ExecContext
+  private readonly exec: Execution
+  private readonly step: ModifyStep
+  private readonly locked = new Places()
+  /** Policies of UPDATE hide them: Postgres would not change them either. */
+  readonly hidden = new Places()
+
+  constructor(ctx: ExecContext, exec: Execution, step: ModifyStep) {
+    this.ctx = ctx
+    this.exec = exec
+    this.step = step
+  }
+
+  get count(): number {
+    return this.locked.count + this.hidden.count
+  }
+
+  /**
+   * True: all that is not hidden is as it was found, and stays so. Shard after shard, and no further than where a row has
+   * changed: so all who lock do it in one order, and none waits for who waits for it.
+   */
+  async take(found: Places): Promise<boolean> {
+    const { ctx, locked, hidden, step } = this
+    const missing = found.without(hidden).without(locked)
+    for (const shard of ctx.hasTransactionSnapshots ? [] : missing.shards) {
+      const asked = missing.on(shard)
+      locked.addAll(await lock(ctx, this.exec, step, asked))
+      const missed = asked.without(locked)
+      if (missed.count === 0) continue
+      const there = await placesBy(ctx, step.modify.look, missed, false)
+      // Where one has changed none was locked, hidden or not.
+      if (missed.without(there).count > 0) return false
+      hidden.addAll(there)
+    }
+    return true
+  }
+}
+
+/** The places of the rows that are meant. */
+async function find(
+  ctx: ExecContext,
+  exec: Execution,
+  { gather }: ModifyStep,
+  rows: GatheredRows,
+  account: MemoryAccount,
+): Promise<Places> {
+  const line = ctx.line(finishShard(ctx, gather))
+  const places = new Places()
+  const stream = new RowStream(async (row) => {
+    account.add(PLACE_BYTES)
+    places.add(placeOf(row)!)
+  })
+  sendPayload(ctx, line, overGathered(line, exec, gather, gather.finish, rows, []), { writes: false }, stream)
+  settle(ctx, line, await failedLeaves(ctx, line, stream.ended))
+  return places
+}
+
+/** Those that could be locked. */
+async function lock(
+  ctx: ExecContext,
+  exec: Execution,
+  { modify }: ModifyStep,
+  asked: Places,
+): Promise<Places> {
+  try {
+    return await placesBy(ctx, modify.lock, asked, true)
+  } catch (error) {
+    throw error instanceof PgError && error.code === READ_ONLY ? readOnly(exec) : error
+  }
+}
+
+const READ_ONLY = '25006'
+const readOnly = ({ plan }: Execution): PgError =>
+  new PgError({ code: READ_ONLY, message: `cannot execute ${plan.tag} in a read-only transaction` })
+
+/** Runs a text on the shards of places, which gives those that it has found. */
+export async function placesBy(
+  ctx: ExecContext,
+  sql: string,
+  asked: Places,
+  writes: boolean,
+  shards: readonly number[] = asked.shards,
+): Promise<Places> {
+  const found = new Places()
+  const one = async (shard: number): Promise<void> => {
+    const { rows } = await queryShard(ctx, ctx.line(shard), sql, asked.arrays(shard), { writes })
+    for (const [oid, tid, xmin] of rows)
+      found.add({ shard, oid: String(oid), tid: String(tid), xmin: String(xmin) })
+  }
+  await settleAll(shards.map(one))
+  return found
+}
+
+interface Found {
+  readonly rows: GatheredRows
+  readonly meant: Places
+}
+
+/** Where there are none, one shard answers. */
+async function write(
+  ctx: ExecContext,
+  exec: Execution,
+  step: ModifyStep,
+  { shards, origins }: Run,
+  { rows, meant }: Found,
+): Promise<void> {
+  const state = new ForwardState(exec.wantsRowDescription)
+  state.describesLate = true
+  state.origins = origins
+  const { taintsBackend: taints, pins } = exec.plan.effects
+  const options = { writes: true, taints, unsettles: taints, pins }
+  const answering = step.gather.atHome ? HOME : shards[0]!
+  const places = meant.count === 0 ? [answering] : meant.shards
+  const { slots } = await ctx.catalog()
+  const everywhere = step.modify.isEverywhere === true ? shards : places
+  const ends: readonly ExecEnd[] = await onShards(ctx, everywhere, (line) => {
+    const consumer = new RowForwarder(ctx.out, state)
+    const owned = step.modify.ownsKeys ? [slotsOf(slots, line.shard), String(line.shard === shards[0])] : []
+    sendPayload(ctx, line, writePayload(line, exec, step, { rows, meant, owned }), options, consumer)
+    return consumer.ended
+  })
+  ctx.out.hold(tagWithCount(ends[0]!.tag, total(ends)))
+}
+
+/** Those of a shard, as int8[]. */
+function slotsOf(slots: Uint16Array, shard: number): string {
+  const own: number[] = []
+  for (const [slot, owner] of slots.entries()) if (owner === shard) own.push(slot)
+  return `{${own.join(',')}}`
+}
+
+function writePayload(
+  line: ShardLine,
+  exec: Execution,
+  { modify }: ModifyStep,
+  { rows, meant, owned }: Found & { readonly owned: readonly string[] },
+): Buffer {
+  const gathered = rows.params(0, modify.writeInputs)
+  const texts = modify.needsSnapshot ? owned : [...meant.arrays(line.shard), ...owned]
+  return rewrittenPayload(line, exec, modify.write, modify.writeParams, {
+    values: [...gathered, ...texts],
+    formats: [...gathered.map(() => BINARY), ...texts.map(() => TEXT)],
+    resultFormats: exec.bind?.resultFormats ?? [],
+    describes: exec.wantsRowDescription,
+  })
+}
+
+const TEXT = 0
+const BINARY = 1

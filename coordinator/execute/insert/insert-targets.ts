@@ -1,0 +1,258 @@
+/** Where the rows of an INSERT … SELECT go. */
+import { weftError } from '../../../errors/catalog.ts'
+import { PgError } from '../../../errors/pg-error.ts'
+import type { InsertSelectPlan } from '../../../sql/plan/plan.ts'
+import { quoteText } from '../../../sql/plan/text-scan.ts'
+import type { MemoryAccount } from '../../memory/memory-budget.ts'
+import { type ExecContext, type Execution, HOME, shardsBesideHome } from '../context.ts'
+import { quoteName, quoteNames } from '../quote.ts'
+import { ForwardState, RowForwarder } from '../shards/replies.ts'
+import { failedLeaves, ownPayload, sendPayload, settle } from '../shards/send.ts'
+import { SessionRunner } from '../shards/session-runner.ts'
+import { settleAll } from '../shards/settle-all.ts'
+import type { CopyInStream } from '../shards/shard-runner.ts'
+
+export type Row = readonly (string | null)[]
+
+/** Rows that go to one shard together. */
+const BATCH_ROWS = 500
+const VALUE_BYTES = 32
+/** ON CONFLICT DO UPDATE refuses to touch a row twice, which only one statement can see: all in memory, for a shard. */
+const UPDATED_ROWS_MAX = 100_000
+
+export interface Target {
+  /** Pays for the rows that it keeps. */
+  readonly memory: MemoryAccount
+  /** Takes rows for a shard; resolves when there is room for more. */
+  add(shard: number, row: Row): void | Promise<void>
+  /** Writes what can be written; nothing is under way on any shard afterwards. */
+  settle(): Promise<void>
+  /** Rows written, by shard. */
+  finish(): Promise<readonly number[]>
+  abandon(): Promise<void>
+}
+
+function tableSql(plan: InsertSelectPlan, columns: readonly string[], alias?: string): string {
+  const { schema, name } = plan.table
+  const as = alias === undefined ? '' : ` AS ${quoteName(alias)}`
+  return `${quoteName(schema)}.${quoteName(name)}${as} (${quoteNames(columns)})`
+}
+
+const noneYet = (ctx: ExecContext): number[] => Array.from({ length: ctx.node.shardCount }, () => 0)
+
+const memoryOf = ({ memory }: ExecContext): MemoryAccount => memory.account('rows of an INSERT … SELECT')
+
+export class CopyTarget implements Target {
+  readonly memory: MemoryAccount
+  private readonly runner: SessionRunner
+  private readonly streams = new Map<number, CopyInStream>()
+  private readonly sql: string
+  private readonly held = new Map<number, string[]>()
+  /** The home shard runs the query on the same connection: its rows wait until that is over. */
+  private readonly homeLines: KeptLines
+  /** Of a reference table, beside home's: they get the same rows when home has them (on-copies.ts). */
+  private readonly copies: readonly number[]
+  private readonly counts: number[]
+
+  constructor(ctx: ExecContext, plan: InsertSelectPlan, columns: readonly string[]) {
+    this.runner = new SessionRunner(ctx)
+    this.copies = plan.table.kind === 'reference' ? shardsBesideHome(ctx.node.shardCount) : []
+    this.sql = `COPY ${tableSql(plan, columns)} FROM STDIN`
+    this.counts = noneYet(ctx)
+    this.memory = memoryOf(ctx)
+    this.homeLines = new KeptLines(this.memory)
+  }
+
+  async add(shard: number, row: Row): Promise<void> {
+    if (shard !== HOME && this.copies.length > 0) return
+    const text = copyLine(row)
+    if (shard === HOME) return this.homeLines.add(text)
+    const held = this.held.get(shard) ?? []
+    this.held.set(shard, held)
+    held.push(text)
+    if (held.length >= BATCH_ROWS) await this.send(shard, textOf(held))
+  }
+
+  private async send(shard: number, lines: Buffer): Promise<void> {
+    const stream = this.streams.get(shard) ?? (await this.runner.copyIn(shard, this.sql))
+    this.streams.set(shard, stream)
+    await asOfInsert(async () => stream.write(lines))
+  }
+
+  async settle(): Promise<void> {
+    const lines = this.homeLines.take()
+    for (const chunk of lines) await this.send(HOME, chunk)
+    if (this.copies.length > 0) await this.end()
+    for (const shard of this.copies) for (const chunk of lines) await this.send(shard, chunk)
+    for (const [shard, rows] of this.held) if (rows.length > 0) await this.send(shard, textOf(rows))
+    await this.end()
+    this.memory.set(0)
+  }
+
+  private async end(): Promise<void> {
+    const streams = [...this.streams]
+    const ends = await asOfInsert(() => settleAll(streams.map(([, stream]) => stream.end())))
+    this.streams.clear()
+    for (const [i, [shard]] of streams.entries()) this.counts[shard]! += ends[i]!.rows
+  }
+
+  async finish(): Promise<readonly number[]> {
+    await this.settle()
+    return this.counts
+  }
+
+  async abandon(): Promise<void> {
+    await Promise.allSettled([...this.streams.values()].map((stream) => stream.fail('the query failed')))
+  }
+}
+
+/** Lines of COPY that wait, in pieces. */
+class KeptLines {
+  private readonly account: MemoryAccount
+  private chunks: Buffer[] = []
+  private readonly lines: string[] = []
+
+  constructor(account: MemoryAccount) {
+    this.account = account
+  }
+
+  /** Throws 53200. */
+  add(line: string): void {
+    this.account.add(Buffer.byteLength(line))
+    this.lines.push(line)
+    if (this.lines.length >= BATCH_ROWS) this.chunks.push(textOf(this.lines))
+  }
+
+  take(): readonly Buffer[] {
+    const { chunks, lines } = this
+    this.chunks = []
+    return lines.length === 0 ? chunks : [...chunks, textOf(lines)]
+  }
+}
+
+/** Takes the lines out of their list. */
+function textOf(lines: string[]): Buffer {
+  return Buffer.from(lines.splice(0).join(''))
+}
+
+/** The client knows of no COPY. */
+async function asOfInsert<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof PgError) || error.fields.where === undefined) throw error
+    const where = error.fields.where.replace(/(^|\n)COPY [^\n]*, line \d[\s\S]*$/, '')
+    throw new PgError({ ...error.fields, where: where === '' ? undefined : where }, { cause: error })
+  }
+}
+
+/** One line of COPY's text format. */
+function copyLine(row: Row): string {
+  return `${row.map((value) => (value === null ? '\\N' : escapeCopy(value))).join('\t')}\n`
+}
+
+const COPY_ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' }
+
+function escapeCopy(value: string): string {
+  return /[\\\t\n\r]/.test(value) ? value.replace(/[\\\t\n\r]/g, (c) => COPY_ESCAPES[c]!) : value
+}
+
+/** With ON CONFLICT, RETURNING or policies: INSERT statements of many rows. */
+export class InsertTarget implements Target {
+  readonly memory: MemoryAccount
+  private readonly ctx: ExecContext
+  private readonly plan: InsertSelectPlan
+  private readonly head: string
+  private readonly rows = new Map<number, Row[]>()
+  private readonly state: ForwardState
+  /** A source without rows: what RETURNING's columns are is said even so. */
+  private readonly nothing: string
+  private readonly updates: boolean
+  private readonly resultFormats: readonly number[]
+  private sentAny = false
+  private readonly counts: number[]
+
+  constructor(ctx: ExecContext, exec: Execution, plan: InsertSelectPlan, columns: readonly string[]) {
+    if (/\$\d/.test(plan.tailSql)) throw weftError('not_supported', TAIL_PARAMS)
+    this.ctx = ctx
+    this.plan = plan
+    this.counts = noneYet(ctx)
+    this.memory = memoryOf(ctx)
+    const overriding = plan.overriding === true ? ' OVERRIDING SYSTEM VALUE' : ''
+    this.head = `INSERT INTO ${tableSql(plan, columns, plan.alias)}${overriding} `
+    const names = quoteNames(columns)
+    this.nothing = `SELECT ${names} FROM ${quoteName(plan.table.schema)}.${quoteName(plan.table.name)} WHERE false`
+    this.updates = /\bCONFLICT\b/i.test(plan.tailSql) && /\bUPDATE\b/i.test(plan.tailSql)
+    this.resultFormats = exec.bind?.resultFormats ?? []
+    this.state = new ForwardState(exec.wantsRowDescription)
+  }
+
+  /** Copies of a reference table get theirs when home has all. */
+  add(shard: number, row: Row): void | Promise<void> {
+    const rows = this.rows.get(shard) ?? []
+    this.rows.set(shard, rows)
+    this.memory.add(bytesOf(row))
+    rows.push(row)
+    if (this.updates) {
+      if (rows.length > UPDATED_ROWS_MAX) throw weftError('not_supported', TOO_MANY)
+    } else if (rows.length >= BATCH_ROWS && shard !== HOME && this.plan.table.kind !== 'reference')
+      return this.send(shard, rows)
+  }
+
+  private async send(shard: number, rows: Row[]): Promise<void> {
+    this.sentAny = true
+    const sent = rows.splice(0)
+    const values = sent.map((row) => `(${row.map(literal).join(', ')})`)
+    await this.run(shard, `VALUES ${values.join(', ')}`)
+    this.memory.sub(sent.reduce((sum, row) => sum + bytesOf(row), 0))
+  }
+
+  private async run(shard: number, source: string): Promise<void> {
+    const { ctx, plan } = this
+    const speaks = plan.table.kind !== 'reference' || shard === HOME
+    const forwarder = new RowForwarder(ctx.out, speaks ? this.state : new ForwardState(false), speaks)
+    const line = ctx.line(shard)
+    const payload = ownPayload(`${this.head}${source} ${plan.tailSql}`, [], this.resultFormats)
+    sendPayload(ctx, line, payload, { writes: true }, forwarder)
+    const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+    this.counts[shard]! += end.count ?? 0
+  }
+
+  /** What updates rows on conflict waits for all. */
+  async settle(): Promise<void> {
+    if (!this.updates) await this.sendAll()
+  }
+
+  private async sendAll(): Promise<void> {
+    for (const [shard, rows] of this.rows) {
+      while (rows.length > 0) await this.send(shard, this.updates ? rows : rows.splice(0, BATCH_ROWS))
+    }
+  }
+
+  async finish(): Promise<readonly number[]> {
+    await this.sendAll()
+    if (this.plan.hasReturning && !this.sentAny) await this.run(HOME, this.nothing)
+    return this.counts
+  }
+
+  async abandon(): Promise<void> {}
+}
+
+const TOO_MANY = {
+  what: `INSERT … SELECT … ON CONFLICT DO UPDATE of more than ${UPDATED_ROWS_MAX} rows for one shard is not supported`,
+  hint: 'Insert fewer rows at a time.',
+}
+
+const TAIL_PARAMS = {
+  what: 'parameters after the query of an INSERT … SELECT into a sharded table are not supported',
+  hint: 'Write the values of ON CONFLICT and RETURNING into the statement.',
+}
+
+/** About what it takes: two bytes a character at worst, and what is around each value. */
+function bytesOf(row: Row): number {
+  return row.reduce((sum, value) => sum + VALUE_BYTES + 2 * (value?.length ?? 0), VALUE_BYTES)
+}
+
+function literal(value: string | null): string {
+  return value === null ? 'NULL' : quoteText(value)
+}

@@ -1,0 +1,179 @@
+import { loadModule } from 'libpg-query'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { Lexed } from '../../../sql/lex/lexed.ts'
+import { lexStatement } from '../../../sql/lex/scan.ts'
+import { parseStatements } from '../../../sql/parse/parse.ts'
+import { currentParser, useParser } from '../../../sql/parse/parser.ts'
+import type { Plan } from '../../../sql/plan/plan.ts'
+import { timedText } from '../../../sql/plan/times/timed-text.ts'
+import { testCatalog } from '../../../test/helpers/catalog.ts'
+import { Planner, type Statement } from './planner.ts'
+
+beforeAll(() => loadModule())
+
+const catalog = testCatalog()
+const newPlanner = () => new Planner({ entriesMax: 100, textBytesMax: 1 << 20 })
+
+/** As many rows as make a text long. */
+function rows(row: (i: number) => string, count = 2500): string {
+  return Array.from({ length: count }, (_, i) => `(${row(i)})`).join(', ')
+}
+
+function planOf(statement: (planner: Planner) => Statement, types: readonly number[]): Plan {
+  const planner = newPlanner()
+  const scope = planner.privateScope(catalog, ['public'], new Set())
+  return planner.plan(scope, statement(planner), types).plan
+}
+
+/** A plan whose times are said by the text that they make. */
+function told(text: string, { times, generic, ...plan }: Plan): object {
+  if (times === undefined) return plan
+  const sql = Buffer.from(text)
+  const lexed = new Lexed()
+  lexStatement(sql, 0, sql.length, lexed)
+  return { ...plan, times: timedText(text, sql, lexed, times, (clock) => `<${clock}>`).sql }
+}
+
+/** Compares with the plan of the whole text, and says whether the parser had to see that. */
+function compare(text: string, types: readonly number[] = []): { parsed: boolean } {
+  const parser = currentParser()
+  const parse = vi.fn((sql: string) => parser.parse(sql))
+  useParser({ parse, scan: (sql) => parser.scan(sql) })
+  const short = planOf((planner) => planner.parse(text)[0]!, types)
+  useParser(parser)
+  const whole = planOf(() => parseStatements(text)[0]!, types)
+  expect(told(text, short)).toEqual(told(text, whole))
+  return { parsed: parse.mock.calls.some(([sql]) => sql.length > text.length / 2) }
+}
+
+/** By what they are about: what is ahead of the rows, one of the rows, what follows them. */
+const FOLDED: readonly (readonly [string, string, (i: number) => string, string])[] = [
+  ['a null key', 'items VALUES', (i) => (i === 9 ? "NULL, 'a'" : `${i}, 'a'`), ''],
+  ['literals', 'items VALUES', (i) => `${i}, ${i * 2}, 'name ${i}', ${i}.5, 1e${i % 9}, NULL`, ''],
+  [
+    'other sorts of rows between',
+    'items (customer_id, order_id, sku) VALUES',
+    (i) => `${i}, ${i % 3 ? -i : i}, ${i % 7 ? `'it''s ${i}'` : 'null'}`,
+    '',
+  ],
+  ['times that are left out', 'orders (customer_id, id) VALUES', (i) => `${i}, ${i}`, ''],
+  [
+    'times that are said',
+    'orders VALUES',
+    (i) => `${i}, ${i}, 1, ${i % 2}, 'x', ${i % 5 ? 'default' : `'2024-01-02'`}`,
+    '',
+  ],
+  ['a sequence', 'orders (customer_id, created_at) VALUES', (i) => `${i}, '2024-02-03'`, ''],
+  [
+    'a sequence, said',
+    'orders (id, customer_id, created_at) VALUES',
+    (i) => `${i % 2 ? 'DEFAULT' : i}, ${i}, '2024-02-03'`,
+    '',
+  ],
+  ['an identity', 'ledger (account) VALUES', (i) => `-${i}`, ''],
+  ['an identity, overridden', 'ledger (account, id) OVERRIDING SYSTEM VALUE VALUES', (i) => `${i}, ${i}`, ''],
+  [
+    'what follows',
+    'items (customer_id, order_id, sku) VALUES',
+    (i) => `${i},${i} , 'é${i}'`,
+    ` ON CONFLICT (customer_id) DO UPDATE SET sku = 'ü' || EXCLUDED.sku RETURNING *, 'x' AS "ü"`,
+  ],
+  [
+    'what follows, with a time',
+    'orders (customer_id, id) VALUES',
+    (i) => `${i}, ${i}`,
+    ` RETURNING now(), 'é'`,
+  ],
+  [
+    'characters of two units',
+    'events (title, tenant, at) VALUES',
+    (i) => `'𝄞 ${i}', 't${i}', '2024-01-01'`,
+    '',
+  ],
+  [
+    'casts',
+    'events (tenant, id, at) VALUES',
+    (i) => `'t${i}'::text, ${i}::bigint, '2024-01-01'::pg_catalog.date`,
+    '',
+  ],
+  [
+    'keys that are expressions',
+    'users (name, id) VALUES',
+    (i) => `'${i}', '00000000-0000-0000-0000-0000000${10_000 + i}'::text`,
+    '',
+  ],
+  ['a key that is drawn', 'users (name, age) VALUES', (i) => `'${i}', 5`, ''],
+  [
+    'a key that is drawn from a sequence',
+    'tickets (subject, id) VALUES',
+    (i) => `'${i}', ${i % 3 ? i : 'DEFAULT'}`,
+    '',
+  ],
+  [
+    'times in strings',
+    'orders (customer_id, created_at) VALUES',
+    (i) => `${i}, ${i % 400 ? "'2024-01-01'" : "'now'"}`,
+    '',
+  ],
+  ['an own type modifier', 'codes VALUES', (i) => `'c${i}', 'm'`, ''],
+  [
+    'what looks at tables',
+    'items (customer_id, order_id) VALUES',
+    (i) => `${i}, ${i}`,
+    ' RETURNING my_total(order_id)',
+  ],
+  ['a reference table', 'countries VALUES', (i) => `'c${i}', 'name', ${i}`, ''],
+  ['a reference table with defaults', 'rates (code, rate) VALUES', (i) => `'c${i}', ${i}`, ''],
+  ['a local table', 'settings VALUES', (i) => `'s${i}', 'v'`, ''],
+  ['a table that is not known', 'elsewhere.t VALUES', (i) => `'s${i}', 'v'`, ''],
+  ['names in quotes', '"items" ("customer_id", "sku") VALUES', (i) => `${i}, 'VALUES (1)'`, ''],
+]
+
+describe('planner: long INSERT', () => {
+  it.each(FOLDED)('planner: long INSERT: %s: the plan of its whole text', (_, head, row, tail) => {
+    expect(compare(`INSERT INTO ${head} ${rows(row)}${tail}`).parsed).toBe(false)
+  })
+
+  it('planner: long INSERT: parameters: the plan of its whole text', () => {
+    const text = `INSERT INTO orders (customer_id, note, qty) VALUES ${rows((i) => `$${3 * i + 1}, $${3 * i + 2}, $${3 * i + 3}::int`)}`
+    expect(compare(text).parsed).toBe(false)
+    expect(compare(text, [20, 25]).parsed).toBe(false)
+    const twice = `INSERT INTO items (customer_id, order_id) VALUES ${rows((i) => `$${i + 2}, $1`)}`
+    expect(compare(twice).parsed).toBe(false)
+  })
+
+  it.each([
+    ['expressions', `INSERT INTO items (customer_id, sku) VALUES ${rows((i) => `${i}, lower('${i}')`)}`],
+    ['comments', `INSERT INTO items (customer_id, sku) VALUES ${rows((i) => `${i}, /* x */ '${i}'`)}`],
+    [
+      'rows of other lengths',
+      `INSERT INTO items (customer_id, sku) VALUES ${rows((i) => (i === 9 ? '1' : `${i}, 'a'`))}`,
+    ],
+    [
+      'a query over the rows',
+      `INSERT INTO items (customer_id) VALUES ${rows((i) => `${i}`, 5000)} ORDER BY 1 LIMIT 3`,
+    ],
+    ['columns that are not there', `INSERT INTO items (customer_id, no) VALUES ${rows((i) => `${i}, 'a'`)}`],
+    ['SELECT', `SELECT * FROM (VALUES ${rows((i) => `${i}, 'a'`)}) v`],
+  ])('planner: long INSERT: %s: the plan of its whole text', (_, text) => {
+    expect(compare(text).parsed).toBe(true)
+  })
+
+  it('planner: long INSERT: a syntax error after the rows: at its place', () => {
+    const text = `INSERT INTO items VALUES ${rows((i) => `${i}, 1`)} RETURNING from`
+    expect(() => newPlanner().parse(text)).toThrow('syntax error at or near "from"')
+    try {
+      newPlanner().parse(text)
+    } catch (error) {
+      expect(error).toMatchObject({ fields: { position: text.lastIndexOf('from') + 1 } })
+    }
+  })
+
+  it('planner: long INSERT: several statements, a semicolon', () => {
+    const text = `INSERT INTO items (customer_id, sku) VALUES ${rows((i) => `${i}, 'a'`)}`
+    expect(newPlanner().parse(`${text}; SELECT 1`)).toEqual(parseStatements(`${text}; SELECT 1`))
+    const [statement] = newPlanner().parse(`${text};\n`)
+    expect(statement).toMatchObject({ text, start: 0, end: text.length, kind: 'InsertStmt' })
+    expect(statement!.folded).toBeDefined()
+  })
+})
