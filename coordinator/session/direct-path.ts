@@ -157,8 +157,7 @@ export class DirectPath implements ReplyConsumer {
     return times !== undefined && this.session.tx.kind !== 'none'
   }
 
-  /** In a backend that is the session's already: it may have to be asked another way
-  // (execute/settings/asked-settings.ts). */
+  /** In a backend that is the session's already: it may have to be asked another way (`settings/asked-settings.ts`). */
   private asksOnHeld({ effects }: ForwardPlan): boolean {
     const { tx, state } = this.session
     return effects.custom?.inText === true && (tx.joined.length > 0 || state.kept.size > 0)
