@@ -47,7 +47,7 @@ export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): T
   )
     return undefined
   const all = names.all || names.rows.some(isRow)
-  const items = tables.map((table) => itemOf(table, all ? undefined : names.columns))
+  const items = tables.map((table) => itemOf(table, all ? undefined : names))
   return { kind: 'items', items }
 }
 
@@ -87,6 +87,10 @@ const aliasOf = (range: RangeVar): string => range.alias?.aliasname ?? range.rel
 interface Mentioned {
   /** Whatever may be a column. */
   readonly columns: ReadonlySet<string>
+  /** … without a table in front. */
+  readonly bare: ReadonlySet<string>
+  /** … by the name that stands in front. */
+  readonly qualified: ReadonlyMap<string, ReadonlySet<string>>
   /** `*` somewhere, or columns by their place. */
   readonly all: boolean
   /** Names without a table in front: a table's would be a whole row, whose type no gathered row has. */
@@ -103,6 +107,8 @@ const OF_ROWS = new Set(
 
 export function mentioned(select: SelectStmt): Mentioned {
   const columns = new Set<string>()
+  const bare = new Set<string>()
+  const qualified = new Map<string, Set<string>>()
   const queries = new Set<string>()
   const ofRows = new Set<object>()
   const alone = new Map<object, string>()
@@ -119,7 +125,12 @@ export function mentioned(select: SelectStmt): Mentioned {
       const name = as(fields?.at(-1), 'String')?.sval
       if (name === undefined) return
       columns.add(name)
-      if (fields?.length !== 1) return
+      const table = as(fields?.at(-2), 'String')?.sval
+      if (table !== undefined) {
+        qualified.set(table, (qualified.get(table) ?? new Set()).add(name))
+        return
+      }
+      bare.add(name)
       if (ofRows.has(body)) rows.push(name)
       else alone.set(body, name)
     }
@@ -127,9 +138,12 @@ export function mentioned(select: SelectStmt): Mentioned {
     const join = body as JoinExpr
     // An alias of a join names its columns by their place, or all of them as a row.
     if (join.isNatural || join.alias !== undefined) all = true
-    for (const name of strings(join.usingClause)) columns.add(name)
+    for (const name of strings(join.usingClause)) {
+      columns.add(name)
+      bare.add(name)
+    }
   })
-  return { columns, all, alone, rows, queries }
+  return { columns, bare, qualified, all, alone, rows, queries }
 }
 
 function isOfRows({ funcname }: FuncCall): boolean {
@@ -138,9 +152,11 @@ function isOfRows({ funcname }: FuncCall): boolean {
 }
 
 /** `names`: undefined for all columns. */
-function itemOf(table: Source & { range: RangeVar }, names: ReadonlySet<string> | undefined): TableItem {
+function itemOf(table: Source & { range: RangeVar }, names: Mentioned | undefined): TableItem {
   const { relation } = table
-  const wanted = relation.columns.filter(({ name }) => names === undefined || names.has(name))
+  const own = names?.qualified.get(aliasOf(table.range))
+  const isWanted = (name: string) => names === undefined || names.bare.has(name) || own?.has(name) === true
+  const wanted = relation.columns.filter(({ name }) => isWanted(name))
   // To count rows takes one column.
   const least = relation.columns.slice(relation.key?.index ?? 0).slice(0, 1)
   return { ...table, alias: aliasOf(table.range), columns: wanted.length > 0 ? wanted : least }

@@ -516,6 +516,11 @@ SELECT a.id, s.id FROM accounts a JOIN secrets s ON s.id = a.id ORDER BY 1;
 
 SELECT a.id, s.v FROM accounts a JOIN secrets s ON s.id = a.id ORDER BY 1;
 
+-- the right to a column of the name in another table is not asked for
+SELECT s.id, o.v FROM secrets s JOIN (SELECT b.id, b.v FROM of_owner b) o ON o.id = s.id + 0 ORDER BY 1, 2;
+
+SELECT s.id, (SELECT count(*) FROM accounts a WHERE a.id > s.id) FROM secrets s ORDER BY 1;
+
 RESET ROLE;
 
 REVOKE SELECT ON of_owner FROM gather_reader;
@@ -686,7 +691,6 @@ INSERT INTO staged VALUES (1000, 'of the session', 3);
 
 INSERT INTO keyed SELECT * FROM staged;
 
--- refused
 WITH s AS (SELECT * FROM staged) INSERT INTO keyed SELECT id + 1, v, w FROM s;
 
 INSERT INTO keyed SELECT *, 4 FROM staged;
