@@ -176,7 +176,7 @@ export interface PrepareOptions {
   readonly probe?: boolean
   /**
    * It does not prepare: what is deferred is done, and it stays open. Its own commit is going to be the decision
-   * (`commitLast`). Only in a READ COMMITTED transaction.
+   * (`commitLast`). Where it cannot be (code made it READ ONLY, or gave it one snapshot) it prepares all the same.
    */
   readonly last?: boolean
   /** Another participant's commit is the decision: it can be seen there before this coordinator knows of it. */
@@ -185,7 +185,7 @@ export interface PrepareOptions {
 
 export interface PrepareReply {
   readonly prepareTs: Timestamp
-  /** With `last`: its `pg_current_xact_id()`. */
+  /** With `last`: its `pg_current_xact_id()`; none when it has prepared. */
   readonly xid?: string
 }
 

@@ -433,15 +433,29 @@ describe('commit: the last participant', () => {
     ])
   })
 
-  test.each([
-    ['it fails before it is to commit', failed(0)],
-    ['it is lost before it is to commit: nothing of it is left', prepareLost(0)],
-  ])('%s: the others are rolled back', (_, event) => {
+  test('it fails before it is to commit: the others are rolled back', () => {
     const c = new Commit([0, 1], [], 0)
-    expect(c.on(prepared(1), event)).toEqual(['rollback-prepared 1'])
-    expect(c.on(applied(1))).toEqual([
-      `answer aborted ${event.kind === 'prepare-lost' ? lost.code : refused.code}`,
-    ])
+    expect(c.on(prepared(1), failed(0))).toEqual(['rollback-prepared 1'])
+    expect(c.on(applied(1))).toEqual([`answer aborted ${refused.code}`])
+  })
+
+  test('it is lost before it is to commit: it may have prepared, as one that cannot be the last does', () => {
+    const c = new Commit([0, 1], [], 0)
+    expect(c.on(prepared(1), prepareLost(0))).toEqual(['rollback-prepared 0', 'rollback-prepared 1'])
+    expect(c.on(applied(1), applyFailed(0, 'gone'))).toEqual([`answer aborted ${lost.code}`, 'drop'])
+    const late = new Commit([0, 1], [], 0)
+    expect(late.on(failed(1))).toEqual(['cancel-prepare 0'])
+    expect(late.on(prepareLost(0))).toEqual(['rollback-prepared 0'])
+  })
+
+  test('it cannot be: it has prepared like the others, and the log is written', () => {
+    const notLast = { ...prepared(0, 40), notLast: true }
+    const c = new Commit([0, 1], [], 0)
+    expect(c.on(prepared(1, 30), notLast)).toEqual(['write-decision 40 [0,1] #1'])
+    expect(c.on(created)).toEqual(['commit-prepared 0 40', 'commit-prepared 1 40'])
+    const late = new Commit([0, 1], [], 0)
+    late.on(failed(1))
+    expect(late.on(notLast)).toEqual(['rollback-prepared 0'])
   })
 
   test('another refuses: it is ended, also when it is ready later than that', () => {
@@ -454,7 +468,7 @@ describe('commit: the last participant', () => {
 
   test('it did not commit: aborted; recovery was first: its tombstone is taken away', () => {
     const c = decidingLast()
-    expect(c.on(lastRefused())).toEqual(['rollback 0', 'rollback-prepared 1', 'rollback-prepared 2'])
+    expect(c.on(lastRefused())).toEqual(['rollback-prepared 1', 'rollback-prepared 2'])
     expect(c.on(applied(1), applied(2))).toEqual([`answer aborted ${refused.code}`])
     const fenced = decidingLast()
     fenced.on(lastRefused(true))

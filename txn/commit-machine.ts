@@ -131,7 +131,10 @@ function onVote(state: CommitState, event: VoteEvent, above: Timestamp): CommitS
 function voteWhilePreparing(state: CommitState, event: VoteEvent, above: Timestamp): CommitStep {
   switch (event.kind) {
     case 'prepared':
-      return decideWhenReady(answered(state, event.shard, 'prepared', event.prepareTs), above)
+      return decideWhenReady(
+        answered(withoutLast(state, event), event.shard, 'prepared', event.prepareTs),
+        above,
+      )
     case 'released':
       return decideWhenReady(answered(state, event.shard, 'released'), above)
     case 'reader-wrote':
@@ -142,10 +145,11 @@ function voteWhilePreparing(state: CommitState, event: VoteEvent, above: Timesta
     case 'prepare-failed':
       return abort(answered(state, event.shard, 'refused'), event.error)
     case 'prepare-lost':
-      // What does not prepare is gone with its session.
-      if (event.shard === state.last) return abort(answered(state, event.shard, 'refused'), event.error)
       // It may turn out prepared: `prepared` makes `abort` roll it back there as well.
-      return abort({ ...answered(state, event.shard, 'prepared'), tombstone: true }, event.error)
+      return abort(
+        { ...answered(withoutLast(state, event), event.shard, 'prepared'), tombstone: true },
+        event.error,
+      )
     case 'release-failed':
       return abort(answered(state, event.shard, 'refused'), event.error, [
         { kind: 'rollback', shard: event.shard },
@@ -153,6 +157,12 @@ function voteWhilePreparing(state: CommitState, event: VoteEvent, above: Timesta
     default:
       return assertNever(event)
   }
+}
+
+/** Who prepared is not the last, nor is one of whom that is not known. */
+function withoutLast(state: CommitState, event: VoteEvent): CommitState {
+  const hasPrepared = event.kind === 'prepare-lost' || (event.kind === 'prepared' && event.notLast === true)
+  return hasPrepared && event.shard === state.last ? { ...state, last: undefined } : state
 }
 
 function decideWhenReady(state: CommitState, above: Timestamp): CommitStep {
@@ -198,7 +208,7 @@ function voteAfterAbort(state: CommitState, event: VoteEvent): CommitStep {
   switch (event.kind) {
     case 'prepared':
     case 'prepare-lost':
-      if (shard === state.last)
+      if (shard === withoutLast(state, event).last)
         return finishWhenSettled(answered(state, shard, 'refused'), [{ kind: 'rollback', shard }])
       return {
         state: {
@@ -248,7 +258,7 @@ function onLog(state: CommitState, event: LogEvent): CommitStep {
     case 'log-unknown':
       return askAgain({ ...state, fateUnknown: true })
     case 'last-refused':
-      return abort({ ...state, tombstone: event.tombstone }, event.error)
+      return abort({ ...marked(state, state.last!, 'refused'), tombstone: event.tombstone }, event.error)
     default:
       return assertNever(event)
   }

@@ -7,7 +7,7 @@ export interface CommitState {
   readonly txnId: string
   readonly phase: 'preparing' | 'deciding' | 'committing' | 'aborting' | 'done'
   readonly members: readonly Member[]
-  /** The participant whose own commit is the decision; it never prepares. Undefined: the log is written by itself. */
+  /** The participant whose own commit is the decision; it does not prepare. Undefined: the log is written by itself. */
   readonly last: number | undefined
   /** Of the current phase: members whose answer is awaited. */
   readonly waiting: number
@@ -44,7 +44,13 @@ export type MemberStatus =
   | 'left'
 
 export type CommitEvent =
-  | { readonly kind: 'prepared'; readonly shard: number; readonly prepareTs: Timestamp }
+  /** `notLast`: it was to be the last participant and cannot; it has prepared, as the others do. */
+  | {
+      readonly kind: 'prepared'
+      readonly shard: number
+      readonly prepareTs: Timestamp
+      readonly notLast?: boolean
+    }
   /** Certainly not prepared. */
   | { readonly kind: 'prepare-failed'; readonly shard: number; readonly error: PgError }
   /** Prepared, or not, or later. */

@@ -28,6 +28,7 @@ class FakeShard implements AgentSession {
   /** One for each COMMIT/ROLLBACK PREPARED that fails, before they succeed. */
   applyErrors: PgError[] = []
   applyHangs = false
+  isLast = true
   readonly holdsBackend = false
   private cancelled: (() => void) | undefined
 
@@ -47,7 +48,9 @@ class FakeShard implements AgentSession {
       throw weftError('query_canceled', {})
     }
     if (this.prepareError !== undefined) throw this.prepareError
-    return last === true ? { prepareTs: this.prepareTs, xid: '77' } : { prepareTs: this.prepareTs }
+    return last === true && this.isLast
+      ? { prepareTs: this.prepareTs, xid: '77' }
+      : { prepareTs: this.prepareTs }
   }
   async commitPrepared(_gid: string, commitTs: Timestamp): Promise<void> {
     await this.apply(`commit ${commitTs & 0xffffn}`)
@@ -403,6 +406,14 @@ describe('commit driver: the last participant', () => {
     expect(p.three.calls).toEqual(['prepare', 'commit 12'])
   })
 
+  test('its agent says that it cannot be: it has prepared, and the log is written', async () => {
+    const w = withLast()
+    w.three.isLast = false
+    expect(codeOf(await w.commit())).toBe('committed')
+    expect(w.three.calls).toEqual(['prepare last', 'commit 12'])
+    expect(w.log.creates).toBe(1)
+  })
+
   test('a cut while it decides: what its other shards hold is not untold', async () => {
     const w = withLast()
     const seen: unknown[] = []
@@ -425,7 +436,7 @@ describe('commit driver: the last participant', () => {
     const w = withLast()
     w.three.applyErrors.push(new PgError({ code: '40001', message: 'could not serialize' }))
     expect(codeOf(await w.commit())).toBe('aborted 40001')
-    expect(w.three.calls.slice(2)).toEqual(['rollback'])
+    expect(w.three.calls.slice(2)).toEqual([])
     expect(w.one.calls).toEqual(['prepare following', 'fixed 12', 'rollback'])
   })
 

@@ -1,6 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { assertNever, invariant, PgError } from '../../errors/pg-error.ts'
-import type { AgentSession, PrepareOptions, Timestamp } from '../../protocol/agent-link.ts'
+import type { AgentSession, PrepareOptions, PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
 import {
   applyFailure,
   type CommitEffect,
@@ -264,7 +264,7 @@ export class RunningCommit {
       .then(
         (reply) => {
           if (reply.xid !== undefined) this.lastXid = reply.xid
-          this.onPrepared(shard, reply.prepareTs)
+          this.onPrepared(shard, reply)
         },
         (error: unknown) => this.onPrepareError(shard, error),
       )
@@ -283,7 +283,7 @@ export class RunningCommit {
     return reset()
   }
 
-  private onPrepared(shard: number, prepareTs: Timestamp): void {
+  private onPrepared(shard: number, { prepareTs, xid }: PrepareReply): void {
     try {
       this.driver.clock.observe(prepareTs)
     } catch (error) {
@@ -291,7 +291,8 @@ export class RunningCommit {
       // Its clock is not to be believed: no decision may rest on it.
       this.on({ kind: 'give-up', error })
     }
-    this.on({ kind: 'prepared', shard, prepareTs })
+    const notLast = xid === undefined && shard === this.within?.shard
+    this.on({ kind: 'prepared', shard, prepareTs, notLast })
   }
 
   private onPrepareError(shard: number, error: unknown): void {

@@ -69,7 +69,8 @@ function throwKnown({ code, fields: { routine } }: PgError): void {
 }
 
 const DO_DEFERRED_SQL =
-  'SET CONSTRAINTS ALL IMMEDIATE; SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text'
+  'SET CONSTRAINTS ALL IMMEDIATE; SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text, ' +
+  "pg_catalog.current_setting('transaction_read_only'), pg_catalog.current_setting('transaction_isolation')"
 const DURABLY_SQL =
   "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) " +
   "WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.<>) 'remote_apply'"
@@ -103,16 +104,18 @@ export class TwoPhase {
 
   /**
    * The place of PREPARE for the participant whose own commit is the decision: what would fail at COMMIT does so now, and
-   * the gate knows it as it knows what is prepared. Nothing of it is durable.
+   * the gate knows it as it knows what is prepared. Nothing of it is durable. Undefined, and still open: it cannot write the
+   * record, or would not see what happens to the registration. Only Postgres knows what code made of the transaction.
    */
-  async prepareLast(backend: Backend, gid: string): Promise<Required<PrepareReply>> {
+  async prepareLast(backend: Backend, gid: string): Promise<Required<PrepareReply> | undefined> {
     if (backend.status === STATUS.idle) throw this.refused('there is no transaction on it')
     backend.cancelAsked = false
     try {
       const { error, rows } = await backend.command(DO_DEFERRED_SQL)
       if (error !== undefined)
         throw error.code === IN_FAILED_TRANSACTION ? this.refused(FAILED_BEFORE) : error
-      const xid = rows.at(-1)?.[0]
+      const [xid, isReadOnly, isolation] = rows.at(-1) ?? []
+      if (isReadOnly !== 'off' || isolation !== 'read committed') return undefined
       if (typeof xid !== 'string') throw this.refused('it has no transaction id')
       return { prepareTs: await this.timestamp(gid, true), xid }
     } catch (error) {
@@ -124,6 +127,7 @@ export class TwoPhase {
   /**
    * Creates the decision record and commits. A resolved reply with an error is certain (Postgres answers only when it is
    * over); whoever loses the connection instead knows nothing, and the gate goes on waiting for the transaction's end.
+   * After an error the transaction may still be open.
    */
   async commitLast(backend: Backend, last: LastTransaction, commitTs: Timestamp, sql: string): Promise<void> {
     const { gate, failpoints, shard } = this.host
@@ -142,9 +146,6 @@ export class TwoPhase {
       if (failpoints.armed) await failpoints.hit('agent-after-commit-last')
       if (reply.notices.some((notice) => notice.routine === SYNC_REP_ROUTINE))
         throw weftError('backend_lost', { shard, why: 'a synchronous standby did not confirm its commit' })
-    } catch (error) {
-      await this.rollback(backend)
-      throw error
     } finally {
       gate.leave('decided')
     }

@@ -312,7 +312,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     if (backend === undefined) throw this.takeLost()
     this.phase = PHASE.preparing
     try {
-      if (options?.last === true) return await this.last.prepare(backend, gid)
+      const last = options?.last === true ? await this.last.prepare(backend, gid) : undefined
+      if (last !== undefined) return last
       const reply = await this.host.twoPhase.prepare(backend, gid, options)
       if (options?.follows !== true) this.host.gate.own(gid, this.link)
       this.prepared = preparedBy(backend, gid)

@@ -15,15 +15,19 @@ export class LastCommit {
     return this.transaction?.gid === gid
   }
 
-  async prepare(backend: Backend, gid: string): Promise<PrepareReply> {
+  /** Undefined: its commit cannot be the decision. */
+  async prepare(backend: Backend, gid: string): Promise<PrepareReply | undefined> {
     const reply = await this.twoPhase.prepareLast(backend, gid)
-    this.transaction = { gid, xid: reply.xid }
+    if (reply !== undefined) this.transaction = { gid, xid: reply.xid }
     return reply
   }
 
   async commit(backend: Backend, commitTs: Timestamp, sql: string): Promise<void> {
     try {
       await this.twoPhase.commitLast(backend, this.transaction!, commitTs, sql)
+    } catch (error) {
+      await this.twoPhase.rollback(backend)
+      throw error
     } finally {
       this.ends(backend.isDead)
     }

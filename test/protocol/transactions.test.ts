@@ -1,5 +1,6 @@
-import { beforeAll, describe, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { createTwins, useTestCluster } from '../helpers/cluster.ts'
+import { connectTo } from '../helpers/postgres.ts'
 import { compare, on, type Step } from '../helpers/wire-script.ts'
 
 const cluster = useTestCluster()
@@ -55,6 +56,20 @@ const onTables: Readonly<Record<string, readonly Step[]>> = {
     'END',
     'BEGIN TRANSACTION',
     'ABORT',
+  ],
+  'made READ ONLY by code, after it wrote': [
+    "INSERT INTO t SELECT i, 'a' FROM generate_series(1, 9) i",
+    "BEGIN; UPDATE t SET v = 'b'",
+    "SELECT set_config('transaction_read_only', 'on', true)",
+    "UPDATE t SET v = 'c'",
+    'ROLLBACK',
+    "BEGIN; UPDATE t SET v = 'd'; DO $$BEGIN SET TRANSACTION READ ONLY; END$$",
+    'COMMIT',
+    'SELECT min(v), count(*) FROM t',
+    'BEGIN; DO $$BEGIN SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; END$$',
+    "UPDATE t SET v = 'e'",
+    'COMMIT',
+    'SELECT max(v), count(*) FROM t',
   ],
   'failed blocks': [
     'BEGIN',
@@ -415,4 +430,25 @@ describe('settings', () => {
   test.each(Object.entries(settings))('%s', async (_name, script) => {
     await compare(cluster.current, script)
   })
+})
+
+test('a COMMIT whose decision cannot be recorded: nothing of it, and the session keeps what it has', async () => {
+  const { weft, weftUrl } = cluster.current
+  const [home, client] = [await connectTo(weft.shards[0]!.url), await connectTo(weftUrl)]
+  try {
+    await client.query("CREATE TABLE kept (id int PRIMARY KEY, v int) WITH (shard_key = 'id')")
+    await client.query('INSERT INTO kept SELECT i, 0 FROM generate_series(1, 9) i')
+    await client.query('CREATE TEMP TABLE mine AS SELECT 1 AS x')
+    await client.query(
+      "BEGIN; SET LOCAL lock_timeout = '10ms'; UPDATE kept SET v = 1; INSERT INTO mine VALUES (2)",
+    )
+    await home.query('BEGIN; LOCK TABLE weft.txn_log IN SHARE MODE')
+    await expect(client.query('COMMIT')).rejects.toMatchObject({ code: '55P03' })
+    await home.query('ROLLBACK')
+    expect((await client.query('SELECT x FROM mine')).rows).toEqual([{ x: 1 }])
+    await client.query('BEGIN; UPDATE kept SET v = v + 2; INSERT INTO mine VALUES (3); COMMIT')
+    expect((await client.query('SELECT sum(v)::int FROM kept')).rows).toEqual([{ sum: 18 }])
+  } finally {
+    await Promise.all([home.end(), client.end()])
+  }
 })
