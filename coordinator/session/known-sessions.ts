@@ -1,10 +1,12 @@
 /** What this coordinator can learn about the sessions of all of them, in the forms that functions of schema weft take. */
 import type { AgentLink, ClientSessionInfo, SignalVerb } from '../../protocol/agent-link.ts'
 import type { Known } from '../../sql/plan/known.ts'
+import { isSumOfTables } from '../../sql/plan/sums-of-tables.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { queryShard } from '../execute/shards/send.ts'
 import type { ClientSession } from './client-session.ts'
 import { cursorRows, preparedRows } from './own-lists.ts'
+import { sumsJson } from './sums-of-tables.ts'
 
 type View = 'pg_stat_activity' | 'pg_locks'
 type Row = Readonly<Record<string, unknown>>
@@ -30,8 +32,9 @@ export class KnownSessions {
     this.session = session
   }
 
-  /** The value as JSON, or as a number. `exec`: the statement, as its client wrote it. */
-  async value(known: Known, exec: Execution): Promise<string> {
+  /** The value as JSON, or as a number. `exec`: as its client wrote it; `relation`: it is about this one only. */
+  async value(known: Known, exec: Execution, relation?: string): Promise<string> {
+    if (isSumOfTables(known)) return sumsJson(this.session, known, relation)
     switch (known) {
       case 'pid':
         return String(this.session.sessionId)

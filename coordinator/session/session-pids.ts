@@ -42,8 +42,8 @@ export async function runSessionPids(
 async function withKnown(known: KnownSessions, exec: Execution, { places }: SessionPidsPlan) {
   const { text } = exec
   const edits: { start: number; end: number; text: string }[] = []
-  for (const { start, end, head, known: what, tail } of places) {
-    const value = what === undefined ? '' : await known.value(what, exec)
+  for (const { start, end, head, known: what, relation, tail } of places) {
+    const value = what === undefined ? '' : await known.value(what, exec, relation)
     const sql = what === undefined || what === 'pid' ? value : `${quoteText(value)}::pg_catalog.jsonb`
     edits.push({ start, end, text: head + sql + tail })
   }

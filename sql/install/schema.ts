@@ -3,11 +3,12 @@ import { BEGUN_CODE, LATCH_CLASS } from '../plan/begun-text.ts'
 import { mapFunctions } from './map-functions.ts'
 import { sequenceFunctions } from './sequence-functions.ts'
 import { sessionFunctions, sessionPid } from './session-functions.ts'
+import { sumsFunctions } from './sums-functions.ts'
 import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 7
+export const INSTALL_VERSION = 8
 
 export interface InstallOptions {
   readonly shard: number
@@ -25,7 +26,15 @@ const isHome = (options: InstallOptions): boolean => options.shard === 0
 export function installSql(options: InstallOptions): string {
   const parts = [opening, everyShard, sessionPid, timeFunctions, sequenceFunctions, agentRow(options.shard)]
   if (isHome(options))
-    parts.push(homeTables, slotRows(options.slots), mapFunctions, homeViews, sessionFunctions, homeGrants)
+    parts.push(
+      homeTables,
+      slotRows(options.slots),
+      mapFunctions,
+      homeViews,
+      sessionFunctions,
+      sumsFunctions,
+      homeGrants,
+    )
   parts.push(
     grants,
     `INSERT INTO weft.installed (version) VALUES (${INSTALL_VERSION}) ON CONFLICT DO NOTHING;`,

@@ -1,4 +1,6 @@
-/** What a coordinator knows of sessions, and puts into statements that ask about backends. */
+import type { SumOfTables } from './sums-of-tables.ts'
+
+/** What a coordinator knows of sessions and tables, and puts into statements that ask about them. */
 export type Known =
   | 'pid'
   | 'drawn'
@@ -9,3 +11,4 @@ export type Known =
   | 'transactions'
   | 'pg_prepared_statements'
   | 'pg_cursors'
+  | SumOfTables

@@ -46,7 +46,9 @@ export function planStatement(
   try {
     const error = errorOfBackends(stmt, catalog)
     if (error) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
-    return planSessionPids(stmt, plain) ?? withTimes(plain(), stmt, literals, catalog, ctx)
+    return (
+      planSessionPids(stmt, plain, isSharded(catalog)) ?? withTimes(plain(), stmt, literals, catalog, ctx)
+    )
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     throw error
@@ -121,7 +123,10 @@ function plannedSelect(a: Analysis, stmt: ParsedStatement, ctx: PlanContext): Pl
 function asDescribed(plan: Plan, text: string, catalog: Catalog): Plan {
   if (plan.kind !== 'forward' || plan.route.kind !== 'home') return plan
   const dumped = dumpText(text)
-  const isSharded = catalog.distributed.some(({ kind }) => kind === 'sharded')
-  const sentAs = (isSharded ? withoutOwnConstraints(dumped ?? text) : undefined) ?? dumped
+  const sentAs = (isSharded(catalog) ? withoutOwnConstraints(dumped ?? text) : undefined) ?? dumped
   return sentAs === undefined ? plan : { ...plan, ...{ sentAs, generic: false } }
+}
+
+function isSharded({ distributed }: Catalog): boolean {
+  return distributed.some(({ kind }) => kind === 'sharded')
 }

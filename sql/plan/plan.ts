@@ -354,6 +354,8 @@ export interface SessionPidsPlan extends PlanCommon {
     readonly end: number
     readonly head: string
     readonly known: Known | undefined
+    /** What is known of this one is enough. */
+    readonly relation?: string | undefined
     readonly tail: string
   }[]
 }
