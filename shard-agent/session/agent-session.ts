@@ -124,12 +124,6 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   proceed(): void {
-    if (this.lost !== undefined) {
-      const error = this.lost
-      this.lost = undefined
-      this.refused(error)
-      return
-    }
     const { request } = this
     if (request?.seen === undefined || request.access === 'commit') return this.begin()
     if (this.host.gate.preparedCount === 0) return this.begin()
@@ -139,7 +133,9 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   private begin(): void {
-    if (this.backend !== undefined) this.runOn(this.backend)
+    // Also while it was held or waited: on another backend it would be no part of its transaction.
+    if (this.lost !== undefined) this.refused(this.takeLost())
+    else if (this.backend !== undefined) this.runOn(this.backend)
     else {
       this.phase = PHASE.queued
       this.host.pool.acquire(this.pool, this)
@@ -247,8 +243,10 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     this.prepared = undefined
     if (this.phase !== PHASE.concluding) this.last.ends(false)
     if (!running) {
-      // While a command of ours runs its promise rejects, and there is no exec to be told.
-      if (this.phase === PHASE.idle && hadState) this.lost = error
+      // While a command of ours runs its promise rejects.
+      const hasCommand =
+        this.phase === PHASE.guarded || this.phase === PHASE.preparing || this.phase === PHASE.concluding
+      if (hadState && !hasCommand) this.lost = error
       return
     }
     this.execEnded(true)

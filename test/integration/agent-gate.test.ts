@@ -415,4 +415,22 @@ describe('agent gate', () => {
     await s.session.commitPrepared('weft:other:c-0-2:0', prepareTs)
     expect(await read).toBe('1')
   })
+
+  test('a backend that dies while its next statement waits: that is no part of its transaction, and does not run', async () => {
+    const s = open()
+    await s.query('INSERT INTO gated VALUES (8)', { begin: ['BEGIN'], access: 'write' })
+    const { prepareTs } = await s.session.prepare('weft:other:c-0-3:0')
+    const writer = open()
+    await writer.query('INSERT INTO gated VALUES (1) /* dies */', { begin: ['BEGIN'], access: 'write' })
+    const next = writer.query('INSERT INTO gated VALUES (2)', { access: 'write', seen: prepareTs })
+    await query(
+      server.url,
+      `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+       WHERE query LIKE '%/* dies */' AND pid <> pg_backend_pid()`,
+    )
+    await expect.poll(() => writer.session.holdsBackend).toBe(false)
+    await s.session.commitPrepared('weft:other:c-0-3:0', prepareTs)
+    expect((await next).error?.code).toBe('57P01')
+    expect(await open().value('SELECT string_agg(a::text, $$ $$) FROM gated')).toBe('8')
+  })
 })
