@@ -10,6 +10,7 @@ import { run } from '../execute/run.ts'
 import { queryShard } from '../execute/shards/send.ts'
 import type { ClientSession } from './client-session.ts'
 import { describeStatement } from './describe.ts'
+import { argumentValues, embedded, placed } from './execute-arguments.ts'
 import { planned } from './planned.ts'
 import { Prepared, surrounded } from './prepared.ts'
 import { runSessionPids } from './session-pids.ts'
@@ -67,37 +68,6 @@ async function prepare(
   session.prepared.set(plan.name, statement)
 }
 
-/** Postgres' error positions, moved from a text of ours to the client's; -1: to nowhere. */
-async function placed<T>(work: Promise<T>, move: (position: number) => number): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    if (!(error instanceof PgError) || error.fields.position === undefined) throw error
-    const position = move(error.fields.position)
-    throw new PgError({ ...error.fields, position: position < 0 ? undefined : position }, { cause: error })
-  }
-}
-
-/** A text of ours with parts of the client's in it, and where an error position in it is in the client's. */
-function embedded(text: string, parts: readonly string[], wrap: (part: string, i: number) => string) {
-  let sql = 'SELECT '
-  let from = 0
-  const places: { readonly start: number; readonly end: number; readonly at: number }[] = []
-  for (const [i, part] of parts.entries()) {
-    const wrapped = wrap(part, i)
-    const start = sql.length + (i > 0 ? 2 : 0) + wrapped.indexOf(part)
-    const at = text.indexOf(part, from)
-    if (at >= 0) from = at + part.length
-    places.push({ start, end: start + part.length, at })
-    sql += `${i > 0 ? ', ' : ''}${wrapped}`
-  }
-  const move = (position: number): number => {
-    const place = places.find(({ start, end }) => position > start - 2 && position <= end + 1)
-    return place === undefined || place.at < 0 ? -1 : Math.max(position - place.start, 1) + place.at
-  }
-  return { sql, move }
-}
-
 async function typeOids(
   session: ClientSession,
   text: string,
@@ -134,26 +104,6 @@ async function execute(
   const values = await argumentValues(session, outer.text, args, described.paramTypes)
   const statement = await surrounded(session.planner, named, plan)
   await run(session, await boundExecution(session, statement, scope, values, outer))
-}
-
-/** Arguments are expressions: Postgres evaluates them, each as the parameter's type. */
-async function argumentValues(
-  session: ClientSession,
-  text: string,
-  args: readonly string[],
-  types: readonly number[],
-): Promise<readonly (string | null)[]> {
-  if (args.length === 0) return []
-  const names = await typeNames(session, types)
-  const { sql, move } = embedded(text, args, (arg, i) => `CAST((${arg}) AS ${names[i]})`)
-  const answer = await placed(queryShard(session, session.line(HOME), sql, [], { writes: false }), move)
-  return answer.rows[0]!.map((value) => value?.toString('utf8') ?? null)
-}
-
-async function typeNames(session: ClientSession, types: readonly number[]): Promise<readonly string[]> {
-  const sql = `SELECT ${types.map((oid) => `pg_catalog.format_type(${oid}, -1)`).join(', ')}`
-  const answer = await queryShard(session, session.line(HOME), sql, [], { writes: false })
-  return answer.rows[0]!.map((name) => name!.toString('utf8'))
 }
 
 async function boundExecution(

@@ -90,6 +90,28 @@ const notify: Readonly<Record<string, readonly Step[]>> = {
 }
 
 const prepared: Readonly<Record<string, readonly Step[]>> = {
+  'what is given to EXECUTE is assigned to its parameters': [
+    'PREPARE n (int) AS SELECT $1',
+    'EXECUTE n(true::text)',
+    'EXECUTE n( true )',
+    "EXECUTE n('2020-01-01'::date)",
+    'EXECUTE n(1.5)',
+    "EXECUTE n(('7'))",
+    "EXECUTE n(E'\\x37')",
+    'EXECUTE n($$7$$)',
+    "EXECUTE n('7' || '8')",
+    'EXECUTE n(true::date)',
+    'EXECUTE n(1 / 0)',
+    'PREPARE m (text, date, int[], json) AS SELECT $1, $2, $3, $4',
+    "EXECUTE m(1, now(), ARRAY[1, 2.5], '{}')",
+    "EXECUTE m(false, '2020-01-01', '{3}', NULL)",
+    "EXECUTE m('a', 'now'::text, '{3}', NULL)",
+    "EXECUTE m('a', NULL, ARRAY['1'::text], NULL)",
+    "EXECUTE m('a', NULL, NULL, '{}'::text)",
+    "EXECUTE m('a', true, NULL, NULL)",
+    "EXECUTE m('a', NULL, 1, NULL)",
+    'DEALLOCATE n; DEALLOCATE m',
+  ],
   'PREPARE and EXECUTE': [
     'PREPARE one AS SELECT $1::int + 1 AS n',
     'EXECUTE one(41)',
