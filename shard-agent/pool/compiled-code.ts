@@ -1,6 +1,7 @@
 /**
  * Under which search path a backend has compiled PL/pgSQL. The types in declarations (`v t%ROWTYPE`) are looked up then,
- * once, and nothing makes Postgres forget, not even DISCARD ALL (docs/decisions/0009-what-plans-mean.md). PURE.
+ * once, strings are read by `standard_conforming_strings`, and nothing makes Postgres forget, not even DISCARD ALL
+ * (docs/decisions/0009-what-plans-mean.md). PURE.
  */
 import type { Settings } from '../../protocol/agent-link.ts'
 

@@ -24,7 +24,7 @@ describe('effects of a text', () => {
     ['SELECT lastval()', readsSequences],
     ['PERFORM setseed(0.5)', seeds],
     ["EXECUTE 'x'", ANY_EFFECTS],
-    ["SELECT U&'\\0061'", ANY_EFFECTS],
+    ["SELECT U&'\\0061'", ANY_EFFECTS | EFFECT.compiles],
     ["EXECUTE 'SELECT pg_cancel_backend($1)'", ANY_EFFECTS | backends],
     ['NEW.by := pg_backend_pid()', backends],
   ])('effects: %s', (text, effects) => {

@@ -116,6 +116,11 @@ const SET = /(?<![\p{L}\p{N}_$])set(?![\p{L}\p{N}_$])/iu
 const OTHER_SETS =
   /\bupdate\s+(?:only\s+)?(?!(?:then|else|loop|begin)\b)(?:[\p{L}\p{N}_$"]+\s*\.\s*)?[\p{L}\p{N}_$"]+(?:\s*\*)?(?:\s+(?:as\s+)?(?!set\b)[\p{L}\p{N}_$"]+)?\s+set\b|\bupdate\s+set\b|\bon\s+(?:delete|update)\s+set\b/giu
 
+/** Types are looked up by the search path of the first call, and what a backslash is is read by its settings. */
+function staysAsCompiled(text: string, words: ReadonlySet<string>): boolean {
+  return text.includes('\\') || (!words.has(OWN_PATH) && declaresByName(text))
+}
+
 /** `query`: no statements but SELECTs and what views and expressions are made of, as Postgres prints it. */
 export type Language = 'query' | 'sql' | 'plpgsql' | (string & {})
 
@@ -127,7 +132,7 @@ export function effectsOfText(language: Language, text: string, words = wordsOf(
   for (const word of words) effects |= effectsOfCall(word)
   if (leavesForGood(folded, text, words)) effects |= EFFECT.lasts
   if (folded === 'query') return effects
-  if (folded === 'plpgsql' && !words.has(OWN_PATH) && declaresByName(text)) effects |= EFFECT.compiles
+  if (folded === 'plpgsql' && staysAsCompiled(text, words)) effects |= EFFECT.compiles
   for (const word of words) effects |= effectsOfStatement(word)
   if (definesShared(text, words)) effects |= EFFECT.defines
   if (words.has('set') && SET.test(text.replace(OTHER_SETS, ' '))) effects |= EFFECT.settings
