@@ -557,7 +557,6 @@ SELECT * FROM tmp JOIN l ON l.id = tmp.id;
 
 SELECT * FROM tmp JOIN tx ON tx.id = tmp.id;
 
--- refused
 INSERT INTO tx (id, v) SELECT id + 500, v FROM tmp RETURNING id, v;
 
 CREATE TEMP TABLE tx (id int);
