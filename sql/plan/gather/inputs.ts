@@ -32,7 +32,7 @@ export type TableItems =
 /** Every relation of the query; undefined: what is read, or what a name means, is not certain here. */
 export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): TableItems | undefined {
   const names = mentioned(select)
-  const sources = sourcesOf(a, select, names.queries, ctx)
+  const sources = sourcesOf(a, select, ctx)
   if (sources?.kind !== 'sources') return sources
   const tables = [...sources.byRange].map(([range, source]) => ({ range, ...source }))
   const isColumn = (name: string) =>
@@ -97,8 +97,6 @@ interface Mentioned {
   readonly alone: ReadonlyMap<object, string>
   /** Those that go into functions which look at a row's columns only. */
   readonly rows: readonly string[]
-  /** WITH queries. */
-  readonly queries: ReadonlySet<string>
 }
 
 const OF_ROWS = new Set(
@@ -109,14 +107,12 @@ export function mentioned(select: SelectStmt): Mentioned {
   const columns = new Set<string>()
   const bare = new Set<string>()
   const qualified = new Map<string, Set<string>>()
-  const queries = new Set<string>()
   const ofRows = new Set<object>()
   const alone = new Map<object, string>()
   const rows: string[] = []
   let all = false
   walk({ SelectStmt: select }, (kind, body) => {
     if (kind === 'A_Star') all = true
-    if (kind === 'CommonTableExpr') queries.add((body as { ctename?: string }).ctename ?? '')
     if (kind === 'RangeVar' && (body as RangeVar).alias?.colnames) all = true
     if (kind === 'FuncCall' && isOfRows(body as FuncCall))
       for (const arg of (body as FuncCall).args ?? []) ofRows.add(as(arg, 'ColumnRef') ?? {})
@@ -143,7 +139,7 @@ export function mentioned(select: SelectStmt): Mentioned {
       bare.add(name)
     }
   })
-  return { columns, bare, qualified, all, alone, rows, queries }
+  return { columns, bare, qualified, all, alone, rows }
 }
 
 function isOfRows({ funcname }: FuncCall): boolean {

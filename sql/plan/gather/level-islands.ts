@@ -219,7 +219,7 @@ function made(
 ): Island | undefined {
   const { moved } = rewriter
   const ranges = relationsOf({ SelectStmt: part })
-  if (!around.isTop && !moved.every(({ node }) => failsNever(node))) return undefined
+  if (!around.isTop && !moved.every(({ node }) => failsNever(node, names.scope))) return undefined
   if (moved.length === 0 || !isOnShards(ranges, around) || !isLastingPart(around, part)) return undefined
   const sql = printed({ SelectStmt: part } as Node)
   if (sql === undefined) return undefined

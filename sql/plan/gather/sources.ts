@@ -4,6 +4,7 @@ import { type RangeVar, relationsOf, type SelectStmt, writtenName } from '../../
 import { parseStatements } from '../../parse/parse.ts'
 import type { PlanContext } from '../plan.ts'
 import { placeError, scatterError } from '../routing.ts'
+import { relationsUsed } from '../utility/relations.ts'
 
 /** What a FROM item's name stands for. */
 export interface Source {
@@ -23,24 +24,17 @@ export interface NamedView {
   readonly definition: string
 }
 
-/** `queries`: names of WITH queries. Undefined: a name may mean one of two things, or what cannot be gathered. */
-export function sourcesOf(
-  a: Analysis,
-  select: SelectStmt,
-  queries: ReadonlySet<string>,
-  ctx: PlanContext,
-): Sources | undefined {
+/** Undefined: something that it reads cannot be gathered. */
+export function sourcesOf(a: Analysis, select: SelectStmt, ctx: PlanContext): Sources | undefined {
   const byRange = new Map<RangeVar, Source>()
   const unknown = new Set<string>()
   const views: NamedView[] = []
-  for (const range of relationsOf({ SelectStmt: select })) {
+  // A WITH query may have a table's name, and read that table.
+  const used = new Set(relationsUsed({ SelectStmt: select }))
+  for (const range of relationsOf({ SelectStmt: select }).filter((one) => used.has(one))) {
     const relation = isTemporary(range, ctx)
       ? undefined
       : a.catalog.resolve(range.schemaname, range.relname ?? '', ctx.searchPath)
-    if (range.schemaname === undefined && queries.has(range.relname ?? '')) {
-      if (relation !== undefined || a.locals.includes(range.relname ?? '')) return undefined
-      continue
-    }
     const place = placeOf(range, relation, a.catalog)
     if (place === undefined && relation?.kind === 'view') {
       const view = ctx.outside?.get(writtenName(range))

@@ -303,6 +303,31 @@ SELECT c, count(*) FROM (SELECT upper(co) AS c FROM sales) s GROUP BY c ORDER BY
 
 SELECT l, pg_typeof(l)::text, count(*) FROM (SELECT lim AS l FROM sales) s GROUP BY l ORDER BY l;
 
+-- # what a subquery computes for rows that nobody asks for does not fail
+SELECT * FROM (SELECT DISTINCT qty * 500000000 AS x, qty FROM sales) s WHERE qty < 4 ORDER BY qty;
+
+SELECT * FROM (SELECT qty, sum(qty * 500000000) AS x FROM sales GROUP BY qty) s WHERE qty < 4 ORDER BY qty;
+
+SELECT region FROM (SELECT region, sum(id * 2000000000) FROM sales GROUP BY region) s ORDER BY region;
+
+SELECT * FROM (SELECT region, sum(region::numeric) FROM sales GROUP BY region) s WHERE region < 'a';
+
+SELECT * FROM (SELECT region, sum(rate::numeric(5,4)), max(rate * qty) FROM sales GROUP BY region) s WHERE region < 'a';
+
+-- # WITH queries that have tables' names
+WITH sales AS (SELECT * FROM sales WHERE qty > 3) SELECT region, count(*) FROM sales GROUP BY region ORDER BY region;
+
+WITH sales AS (SELECT * FROM lines), l AS (SELECT * FROM sales) SELECT sku, sum(n) FROM l GROUP BY sku ORDER BY sku;
+
+WITH regions AS (SELECT region, sum(qty) AS q FROM sales GROUP BY region) SELECT r.region, r.q, x.label FROM regions r JOIN groups.regions x USING (region) ORDER BY 1;
+
+WITH others AS (SELECT DISTINCT region FROM sales) SELECT o.region, x.c FROM others o
+  JOIN (WITH others AS (SELECT region, count(*) AS c FROM others GROUP BY region) SELECT * FROM others) x USING (region) ORDER BY 1;
+
+SELECT region, (WITH sales AS (SELECT max(n) AS m FROM others) SELECT m FROM sales) FROM sales GROUP BY region ORDER BY region;
+
+WITH RECURSIVE others (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM others WHERE n < 3) SELECT n, count(*) FROM others JOIN lines l USING (n) GROUP BY n ORDER BY n;
+
 -- # DISTINCT and set operations
 SELECT DISTINCT region FROM sales ORDER BY region;
 
