@@ -100,6 +100,8 @@ const groups: Making = (level, select, names, around) => {
   if (shape.setReturning !== undefined || shape.distinctOn) return undefined
   if (!isGrouping && (shape.having || shape.window || !(shape.distinct || isReduced(level, around))))
     return undefined
+  // For each row there is another: of two rows that are alike in the rest neither goes.
+  if (!isGrouping && isUnsteady(around.a, select.targetList)) return undefined
   const rewriter = new LevelRewriter(names, around.a.catalog, 'groups')
   const grouping = isGrouping ? groupKeys(select, names) : undefined
   if (isGrouping && grouping === undefined) return undefined
@@ -145,6 +147,11 @@ const rows: Making = (level, select, names, around) => {
 function isReduced({ block: { shape } }: Level, { isSet }: Around): boolean {
   const { limit, group, aggregate, having, window, setReturning } = shape
   return isSet && (limit ?? group ?? aggregate ?? having ?? window ?? setReturning) === undefined
+}
+
+function isUnsteady({ catalog }: Analysis, expressions: unknown): boolean {
+  const traits = traitsOf(expressions, catalog)
+  return unstableBecause(traits, false) !== undefined || traits.writes
 }
 
 const isPlainOrAsked = (column: KnownColumn): boolean => !isKnown(column) || isPlainColumn(column)

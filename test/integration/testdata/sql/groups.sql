@@ -383,6 +383,12 @@ SELECT region, plus(count(*)::int), pg_catalog.sum(qty) FROM sales GROUP BY regi
 DROP AGGREGATE sum(text);
 
 -- # volatile, and times
+SELECT count(*) FROM (SELECT DISTINCT region, random() FROM sales) x;
+
+SELECT count(*) FROM (SELECT region, random() FROM sales UNION SELECT region, 2 FROM others) x;
+
+SELECT count(*) FROM (SELECT DISTINCT region, now() FROM sales) x;
+
 SELECT region, count(*), random() BETWEEN 0 AND 1 FROM sales GROUP BY region ORDER BY region;
 
 SELECT region, count(*) FROM sales WHERE random() >= 0 GROUP BY region ORDER BY region;
