@@ -18,7 +18,7 @@ const CASTS: Readonly<Record<string, ReadonlySet<NumberType> | undefined>> = {
 
 /**
  * An expression that gives a value for every row. Postgres may compute what is in a subquery for those rows only that
- * conditions around it leave, or not at all; `1 / x` must not fail for the others, nor a product that is no integer any more.
+ * conditions around it leave, or not at all; `1 / x` must not fail for the others, nor a product that is too large.
  */
 export function failsNever(expression: Node, scope: Scope): boolean {
   let never = true
