@@ -146,7 +146,8 @@ export class LinkSession implements AgentSession {
     if (!this.openOn?.isOpen) return Promise.reject(this.link.unreachable())
     return new Promise((resolve, reject) => {
       const prepared = (reply: PrepareReply): void => {
-        if (options.last !== true) this.preparedGid = gid
+        // One that was to be the last and cannot has prepared.
+        if (reply.xid === undefined) this.preparedGid = gid
         resolve(reply)
       }
       const requestId = this.await({ prepared, reject })

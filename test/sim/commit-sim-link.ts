@@ -147,12 +147,13 @@ export class SimSession implements AgentSession {
 
   prepare(gid: string, { last = false }: PrepareOptions = {}): Promise<PrepareReply> {
     const { openOn, shard, host } = this
-    if (last) host.lastIs(shard)
-    this.isLast = last
+    // Code may have made it READ ONLY, say: then it prepares.
+    this.isLast = last && !host.world.rng.chance(0.1)
+    if (this.isLast) host.lastIs(shard)
     host.preparing(gid)
     if (!openOn.isOpen(0)) return Promise.reject(this.link.unreachable())
     const answer = this.link.request(openOn, async (agent) => {
-      const reply = last
+      const reply = this.isLast
         ? await agent.prepareLast(gid, openOn)
         : await agent.prepare(gid, () => this.isCancelled)
       host.prepared(shard, reply.prepareTs)
