@@ -18,7 +18,14 @@ interface Dev {
   readonly shards: readonly string[]
 }
 
-const cases: readonly { readonly at: FailpointName; readonly after: 'committed' | 'aborted' }[] = [
+interface Case {
+  readonly at: FailpointName
+  readonly after: 'committed' | 'aborted'
+  /** READ COMMITTED: shard 0's own commit is the decision. Default: both shards prepare. */
+  readonly level?: string
+}
+
+const cases: readonly Case[] = [
   { at: 'during-prepare', after: 'aborted' },
   // The decision is not written.
   { at: 'after-prepare', after: 'aborted' },
@@ -27,6 +34,12 @@ const cases: readonly { readonly at: FailpointName; readonly after: 'committed' 
   { at: 'between-commits', after: 'committed' },
   { at: 'agent-after-prepare', after: 'aborted' },
   { at: 'agent-after-commit-prepared', after: 'committed' },
+  ...[
+    { at: 'after-prepare', after: 'aborted' } as const,
+    { at: 'agent-before-commit-last', after: 'aborted' } as const,
+    { at: 'agent-after-commit-last', after: 'committed' } as const,
+    { at: 'after-decision', after: 'committed' } as const,
+  ].map((each) => ({ ...each, level: 'READ COMMITTED' })),
 ]
 
 /** The `postgres` log, whose server dies with everything else. */
@@ -83,10 +96,10 @@ describe('weft dev is killed in the middle of a commit', () => {
 
   test.each(cases)(
     '$at: started again on the same data: $after on both shards, and nothing is left',
-    async ({ at, after }) => {
+    async ({ at, after, level = 'REPEATABLE READ' }) => {
       const before = await dev(`${at}:kill`)
       const [had = 0, hadToo = 0] = await balances(before.shards)
-      const sql = `BEGIN; UPDATE account SET balance = balance - 10 WHERE id = ${ids[0]};
+      const sql = `BEGIN ISOLATION LEVEL ${level}; UPDATE account SET balance = balance - 10 WHERE id = ${ids[0]};
         UPDATE account SET balance = balance + 10 WHERE id = ${ids[1]}; COMMIT`
       await expect(query(before.url, sql)).rejects.not.toMatchObject({ severity: expect.anything() })
       expect((await before.weft.finished).signal).toBe('SIGKILL')
