@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { FailpointName } from '../../txn/failpoints.ts'
 import { codeOf } from '../helpers/accounts.ts'
 import { query } from '../helpers/postgres.ts'
 import { type ProcessCluster, startProcessCluster, until } from '../helpers/process-cluster.ts'
@@ -49,8 +50,14 @@ async function read(client: pg.Client, id: number): Promise<number> {
   return rows[0]!.n
 }
 
-async function setBoth(client: pg.Client, [x, y]: readonly [number, number], n: number): Promise<void> {
-  await client.query('BEGIN')
+/** In REPEATABLE READ both shards prepare; in READ COMMITTED shard 0's own commit is the decision. */
+async function setBoth(
+  client: pg.Client,
+  [x, y]: readonly [number, number],
+  n: number,
+  level = 'READ COMMITTED',
+): Promise<void> {
+  await client.query(`BEGIN ISOLATION LEVEL ${level}`)
   for (const id of [x, y]) await client.query('UPDATE counter SET n = $1 WHERE id = $2', [n, id])
   await client.query('COMMIT')
 }
@@ -63,7 +70,10 @@ async function token(client: pg.Client): Promise<string> {
 const adopt = (client: pg.Client, value: string): Promise<unknown> =>
   client.query(`SET weft.causal_token = '${value}'`)
 
-describe('a transaction that one shard has committed and the other not yet', () => {
+describe.each<{ how: string; level: string; at: FailpointName }>([
+  { how: 'shard 0 decided by that', level: 'READ COMMITTED', at: 'after-decision' },
+  { how: 'both had prepared', level: 'REPEATABLE READ', at: 'between-commits' },
+])('a transaction that one shard has committed and the other not yet, $how', ({ level, at: point }) => {
   interface HalfDone {
     /** The counter that shows it, and the one that does not yet. */
     readonly new: number
@@ -78,9 +88,9 @@ describe('a transaction that one shard has committed and the other not yet', () 
   async function halfDone(): Promise<HalfDone> {
     const pair = newPair()
     const [writer, stranger] = [await connect(0), await connect(1)]
-    await cluster.coordinator.arm('between-commits', 'hold')
-    const work = setBoth(writer, pair, 1)
-    await cluster.coordinator.held('between-commits')
+    await cluster.coordinator.arm(point, 'hold')
+    const work = setBoth(writer, pair, 1, level)
+    await cluster.coordinator.held(point)
     const seen = (): Promise<number[]> =>
       Promise.all(
         cluster.postgres.map(async ({ url }, shard) => {
@@ -188,7 +198,7 @@ describe('read your writes, monotonic reads', () => {
     const writer = await connect(0)
     const agent = cluster.agents[shard]!
     await agent.arm('agent-before-commit-prepared', 'hold')
-    const told = setBoth(writer, pair, 1)
+    const told = setBoth(writer, pair, 1, shard === 0 ? 'REPEATABLE READ' : 'READ COMMITTED')
     told.catch(() => {})
     await agent.held('agent-before-commit-prepared')
     const other = cluster.postgres[1 - shard]!.url
