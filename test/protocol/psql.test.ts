@@ -48,7 +48,10 @@ async function same(script: string, args: readonly string[] = []): Promise<Said>
 /** A table's on three shards is more than on one. */
 function sizesAside(text: string): string {
   if (!/\d (?:bytes|[kM]B)/.test(text)) return text
-  return text.replace(/\d+ (?:bytes|[kM]B)/g, 'SIZE').replace(/ +/g, ' ').replace(/-+/g, '-')
+  return text
+    .replace(/\d+ (?:bytes|[kM]B)/g, 'SIZE')
+    .replace(/ +/g, ' ')
+    .replace(/-+/g, '-')
 }
 
 const schema = `
