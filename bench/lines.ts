@@ -20,6 +20,8 @@ export interface Line {
   readonly data: DataSet
   readonly modes: readonly Mode[]
   readonly clients: readonly number[]
+  /** Whatever clients are asked for. */
+  readonly isOneAtATime?: boolean
   readonly script: (keys: Keys) => string
 }
 
@@ -107,7 +109,8 @@ END;
 
 /** Reads of whole tables, one at a time: what counts is how long one takes. */
 function overMeasures(name: string, sql: string): Line {
-  return { name, data: 'measures', modes: ['simple'], clients: [1], script: () => `${sql};\n` }
+  const alone = { clients: [1], isOneAtATime: true }
+  return { name, data: 'measures', modes: ['simple'], ...alone, script: () => `${sql};\n` }
 }
 
 /** Above every aid: a pair travels as one integer, a * pairBase + b. */
@@ -141,7 +144,7 @@ export function selectCases(only: RegExp | undefined, clients: readonly number[]
   return lines
     .flatMap((line) =>
       line.modes.flatMap((mode) =>
-        (clients ?? line.clients).map((count) => ({
+        (line.isOneAtATime === true ? line.clients : (clients ?? line.clients)).map((count) => ({
           label: `${line.name}, ${mode}, ${count} clients`,
           line,
           mode,
