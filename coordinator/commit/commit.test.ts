@@ -384,7 +384,7 @@ describe('commit driver: the last participant', () => {
     const sql = (record: DecisionRecord, xid: string) =>
       `${record.decision} [${record.participants}] in ${xid}`
     Object.assign(w.log, { within: { shard: 3, sql } })
-    const request = { participants: [w.one, w.two, three], readers: [], mayBeLast: () => mayBeLast }
+    const request = { participants: [w.one, w.two, three], readers: [], mayBeLast }
     return { ...w, three, commit: () => w.driver.commit(request) }
   }
 
@@ -401,7 +401,7 @@ describe('commit driver: the last participant', () => {
     expect(codeOf(await w.commit())).toBe('committed')
     expect(w.three.calls).toEqual(['prepare', 'commit 12'])
     const p = withLast()
-    const request = { participants: [p.one, p.three], readers: [], mayBeLast: () => true, probe: true }
+    const request = { participants: [p.one, p.three], readers: [], mayBeLast: true, probe: true }
     expect(codeOf(await p.driver.commit(request))).toBe('committed')
     expect(p.three.calls).toEqual(['prepare', 'commit 12'])
   })

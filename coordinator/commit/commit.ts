@@ -33,8 +33,8 @@ export interface CommitRequest {
   readonly seen?: Timestamp
   readonly participants: readonly CommitParticipant[]
   readonly readers: readonly CommitReader[]
-  /** Its commit may be the decision (DESIGN 4), if the log lies there: READ COMMITTED, and not read only by now. */
-  readonly mayBeLast?: (shard: number) => boolean
+  /** The commit of the shard where the log lies may be the decision (0033): READ COMMITTED, and not read only by now. */
+  readonly mayBeLast?: boolean
   /** Told once when all have prepared and the decision is asked for: it may need no backend any more. */
   readonly allPrepared?: () => void
 }

@@ -26,17 +26,13 @@ const askAgainMsMax = 500
 
 type EffectOf<Kind extends CommitEffect['kind']> = Extract<CommitEffect, { kind: Kind }>
 
-function againDelayMs(attempt: number): number {
-  return Math.min(askAgainMsMax, againAfterMs * 2 ** Math.min(attempt, 10))
-}
-
 function decides({ kind }: CommitEffect): boolean {
   return kind === 'write-decision' || kind === 'commit-last'
 }
 
 /** The probe is of no use where it was not there before the commit: SERIALIZABLE goes by PREPARE everywhere. */
 function isLast({ participants, probe, mayBeLast }: CommitRequest, shard: number): boolean {
-  if (probe === true || participants.length < 2 || mayBeLast?.(shard) !== true) return false
+  if (probe === true || participants.length < 2 || mayBeLast !== true) return false
   return participants.some((member) => member.shard === shard)
 }
 
@@ -322,24 +318,41 @@ export class RunningCommit {
     participants: readonly number[],
     attempt: number,
   ): Promise<void> {
-    const { txnId } = this
-    const writer = `${txnId}#${attempt}`
-    const record = { version: 1, txnId, decision: 'commit', commitTs, participants, writer } as const
+    const record = this.commitRecord(commitTs, participants, attempt)
     if (attempt === 1) return this.onLogAnswer(this.driver.log.create(record))
+    return this.askAgain(attempt, () => this.driver.log.create(record))
+  }
+
+  private commitRecord(
+    commitTs: Timestamp,
+    participants: readonly number[],
+    attempt: number,
+  ): DecisionRecord {
+    const { txnId } = this
+    return {
+      version: 1,
+      txnId,
+      decision: 'commit',
+      commitTs,
+      participants,
+      writer: `${txnId}#${attempt}`,
+    }
+  }
+
+  private askAgain(attempt: number, ask: () => Promise<CreateResult>): Promise<void> {
     this.driver.counters.askedAgain++
-    return this.driver.timers.after(againDelayMs(attempt)).then(() => {
+    const delayMs = Math.min(askAgainMsMax, againAfterMs * 2 ** Math.min(attempt, 10))
+    return this.driver.timers.after(delayMs).then(() => {
       if (this.state.phase !== 'deciding') return
-      return this.onLogAnswer(this.driver.log.create(record))
+      return this.onLogAnswer(ask())
     })
   }
 
   private commitLast({ shard, commitTs, participants }: EffectOf<'commit-last'>): Promise<void> {
-    const { txnId, lastXid } = this
-    const writer = `${txnId}#1`
-    const record = { version: 1, txnId, decision: 'commit', commitTs, participants, writer } as const
+    const record = this.commitRecord(commitTs, participants, 1)
     for (const each of participants) this.session(each).timestampFixed(this.gid(each), commitTs)
     return this.session(shard)
-      .commitLast(this.gid(shard), commitTs, this.within!.sql(record, lastXid))
+      .commitLast(this.gid(shard), commitTs, this.within!.sql(record, this.lastXid))
       .then(
         () => this.on({ kind: 'log-created' }),
         (error: unknown) => this.on(lastFailure(error)),
@@ -350,11 +363,7 @@ export class RunningCommit {
     const { txnId } = this
     const writer = `${txnId}#${attempt}`
     const record = { version: 1, txnId, decision: 'abort', commitTs: 0n, participants: [], writer } as const
-    this.driver.counters.askedAgain++
-    return this.driver.timers.after(againDelayMs(attempt)).then(() => {
-      if (this.state.phase !== 'deciding') return
-      return this.onLogAnswer(this.driver.log.create(record).then(whatIsThere(record)))
-    })
+    return this.askAgain(attempt, () => this.driver.log.create(record).then(whatIsThere(record)))
   }
 
   private onLogAnswer(answer: Promise<CreateResult>): Promise<void> {

@@ -1,7 +1,7 @@
 /** What this coordinator can learn about the sessions of all of them, in the forms that functions of schema weft take. */
 import type { AgentLink, ClientSessionInfo, SignalVerb } from '../../protocol/agent-link.ts'
 import type { Known } from '../../sql/plan/known.ts'
-import { isSumOfTables } from '../../sql/plan/sums-of-tables.ts'
+import { isSumOfTables, type SumOfTables } from '../../sql/plan/sums-of-tables.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { queryShard } from '../execute/shards/send.ts'
 import type { ClientSession } from './client-session.ts'
@@ -27,6 +27,7 @@ export class KnownSessions {
   /** Those that the session may signal. */
   readonly signallable = new Map<number, ClientSessionInfo>()
   private readonly session: ClientSession
+  private readonly asked = new Map<string, Promise<string>>()
 
   constructor(session: ClientSession) {
     this.session = session
@@ -34,7 +35,7 @@ export class KnownSessions {
 
   /** The value as JSON, or as a number. `exec`: as its client wrote it; `relation`: it is about this one only. */
   async value(known: Known, exec: Execution, relation?: string): Promise<string> {
-    if (isSumOfTables(known)) return sumsJson(this.session, known, relation)
+    if (isSumOfTables(known)) return this.sums(known, relation)
     switch (known) {
       case 'pid':
         return String(this.session.sessionId)
@@ -55,6 +56,14 @@ export class KnownSessions {
       case 'pg_locks':
         return JSON.stringify((await this.sessionsOn(this.home, known)).flatMap(({ rows }) => rows))
     }
+  }
+
+  /** All shards are asked once for what a statement names several times. */
+  private sums(sum: SumOfTables, relation: string | undefined): Promise<string> {
+    const name = `${sum} ${relation ?? ''}`
+    const asked = this.asked.get(name) ?? sumsJson(this.session, sum, relation)
+    this.asked.set(name, asked)
+    return asked
   }
 
   /** Signals those that a statement named, and that its session may signal. */

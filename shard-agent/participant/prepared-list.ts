@@ -1,4 +1,5 @@
 import type { Gid } from '../../txn/gid.ts'
+import { stringConstant } from '../../txn/string-constant.ts'
 
 /** The beginning of the gids of probes (probe.ts). */
 export const PROBE_GID_PREFIX = 'weft-probe:'
@@ -28,7 +29,7 @@ export async function listPrepared(admin: Admin): Promise<readonly PreparedRow[]
 
 export async function isStillPrepared(admin: Admin, gid: Gid): Promise<boolean> {
   const rows = await admin.query(
-    `SELECT 1 FROM pg_prepared_xacts WHERE gid = ${quote(gid)} AND database = current_database()`,
+    `SELECT 1 FROM pg_prepared_xacts WHERE gid = ${stringConstant(gid)} AND database = current_database()`,
   )
   return rows.length > 0
 }
@@ -55,9 +56,9 @@ export function applyDecision(
 
 async function applyNow(admin: Admin, row: PreparedRow, decision: 'commit' | 'abort'): Promise<boolean> {
   const verb = decision === 'commit' ? 'COMMIT' : 'ROLLBACK'
-  const command = `${verb} PREPARED ${quote(row.gid)}`
+  const command = `${verb} PREPARED ${stringConstant(row.gid)}`
   const [me] = await admin.query(
-    `SELECT current_setting('is_superuser') = 'on' OR session_user = ${quote(row.owner)} AS may`,
+    `SELECT current_setting('is_superuser') = 'on' OR session_user = ${stringConstant(row.owner)} AS may`,
   )
   try {
     if (me?.may === true) {
@@ -75,11 +76,6 @@ async function applyNow(admin: Admin, row: PreparedRow, decision: 'commit' | 'ab
     if (codeOf(error) === '42704') return false
     throw error
   }
-}
-
-/** Right whatever standard_conforming_strings says. */
-function quote(text: string): string {
-  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
 }
 
 function codeOf(error: unknown): unknown {

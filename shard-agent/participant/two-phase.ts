@@ -59,7 +59,8 @@ const NOT_SUPPORTED = '0A000'
 const TEMPORARY = {
   what: 'a transaction that changes several shards and touches temporary objects of its session is not supported',
   hint:
-    'Use READ COMMITTED, with the log on shard 0, or temporary tables in a transaction of their own. Before something is dropped or changed on which temporary objects ' +
+    'Use READ COMMITTED, with the log on shard 0, or temporary tables in a transaction of their own. Before something is ' +
+    'dropped or changed on which temporary objects ' +
     'depend, drop those by a statement of their own, as DISCARD TEMP does.',
 }
 
@@ -132,10 +133,7 @@ export class TwoPhase {
   async commitLast(backend: Backend, last: LastTransaction, commitTs: Timestamp, sql: string): Promise<void> {
     const { gate, failpoints, shard } = this.host
     const { gid } = last
-    gate.decided(gid, 'commit', commitTs)
-    if (!this.observes(commitTs)) await this.observeLater(commitTs)
-    if (!this.isCovered(commitTs)) await this.host.clock.cover?.(commitTs)
-    await gate.enterDecided(gid, commitTs)
+    await this.enterDecided(gid, commitTs)
     try {
       if (failpoints.armed) await failpoints.hit('agent-before-commit-last')
       // Others act on the decision at once: a server that crashes must not have forgotten it.
@@ -250,10 +248,7 @@ export class TwoPhase {
   async commitPrepared(backend: Backend | undefined, gid: string, commitTs: Timestamp): Promise<void> {
     const { gate, committed, failpoints } = this.host
     if (backend === undefined && committed.wasCommitted(gid)) return
-    gate.decided(gid, 'commit', commitTs)
-    if (!this.observes(commitTs)) await this.observeLater(commitTs)
-    if (!this.isCovered(commitTs)) await this.host.clock.cover?.(commitTs)
-    await gate.enterDecided(gid, commitTs)
+    await this.enterDecided(gid, commitTs)
     try {
       if (failpoints.armed) await failpoints.hit('agent-before-commit-prepared')
       await this.conclude(backend, gid, 'COMMIT PREPARED')
@@ -279,16 +274,25 @@ export class TwoPhase {
   async resolve(row: PreparedRow, how: 'commit' | 'abort', commitTs: Timestamp): Promise<boolean> {
     const { gate, pool } = this.host
     const apply = () => withInternal(pool, (run) => applyDecision(adminOf(run), row, how))
-    gate.decided(row.gid, how, commitTs)
-    if (how === 'abort') return await apply()
-    if (!this.observes(commitTs)) await this.observeLater(commitTs)
-    if (!this.isCovered(commitTs)) await this.host.clock.cover?.(commitTs)
-    await gate.enterDecided(row.gid, commitTs)
+    if (how === 'abort') {
+      gate.decided(row.gid, 'abort', commitTs)
+      return await apply()
+    }
+    await this.enterDecided(row.gid, commitTs)
     try {
       return await apply()
     } finally {
       gate.leave('decided')
     }
+  }
+
+  /** Under the gate from then on, until it is left: known as decided, and below what a crash would forget. */
+  private async enterDecided(gid: string, commitTs: Timestamp): Promise<void> {
+    const { gate, clock } = this.host
+    gate.decided(gid, 'commit', commitTs)
+    if (!this.observes(commitTs)) await this.observeLater(commitTs)
+    if (!this.isCovered(commitTs)) await clock.cover?.(commitTs)
+    await gate.enterDecided(gid, commitTs)
   }
 
   private observes(ts: Timestamp): boolean {

@@ -125,9 +125,8 @@ export class SimCoordinator {
     const readerMembers = readers.map(sessionOf)
     if (!this.isServing || [...members, ...readerMembers].includes(undefined)) return false
     began(txn)
-    const mayBeLast = world.rng.chance(0.5)
     const request = {
-      mayBeLast: () => mayBeLast,
+      mayBeLast: world.rng.chance(0.5),
       participants: members.map((session) => participantOf(session as SimSession)),
       readers: readerMembers.map((session) => readerOf(session as SimSession)),
     }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { InvariantError, PgError } from '../../errors/pg-error.ts'
 import { decodeRecord, encodeRecord } from '../decision.ts'
 import { incarnationOf } from '../gid.ts'
+import { stringConstant } from '../string-constant.ts'
 import { CreateGroups, DropQueue } from './grouping.ts'
 import {
   connectLog,
@@ -281,13 +282,8 @@ function decideSql(secret: Buffer, record: DecisionRecord, xid: string): string 
   const message = [xid, ...fields].join(' ')
   const digest = (text: string | Buffer): Buffer => createHash('sha256').update(secret).update(text).digest()
   const proof = digest(digest(message)).toString('hex')
-  const [txn, incarnation, participants, text] = fields.map((field) => escaped(field))
+  const [txn, incarnation, participants, text] = fields.map(stringConstant)
   return `SELECT weft.txn_decide(${text}, ${txn}, ${incarnation}, ${participants}, '${proof}')`
-}
-
-/** A string constant in any setting of standard_conforming_strings. */
-function escaped(text: string): string {
-  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
 }
 
 const created: CreateResult = { kind: 'created' }

@@ -151,7 +151,7 @@ async function commitAcross(
   tx.committing = [...writers, ...readers]
   const result = await node.commits.commit({
     probe,
-    mayBeLast: () => tx.isolation === 'read committed' && tx.modes.readOnly !== true,
+    mayBeLast: tx.isolation === 'read committed' && tx.modes.readOnly !== true,
     seen: ctx.causal.token,
     allPrepared: () => {
       isEarly = leavesEarly(ctx)

@@ -21,6 +21,7 @@ import type { TableItem } from './inputs.ts'
 import { columnNameOf, type Island, isKnown, type KnownColumn } from './island.ts'
 import { isPlainColumn, LevelNames } from './level-names.ts'
 import { LevelRewriter, labelsOf, type Moved, NotMovable } from './level-rewriter.ts'
+import { hasSubqueries } from './made-nodes.ts'
 import { topRowsOf } from './top-rows.ts'
 
 /** What is known of the statement that a level is in. */
@@ -163,14 +164,6 @@ function hasColumns(node: Node | undefined): boolean {
   walk(node, (kind, body) => {
     if (kind === 'ColumnRef' || (kind === 'FuncCall' && (body as { agg_star?: boolean }).agg_star))
       found = true
-  })
-  return found
-}
-
-function hasSubqueries(nodes: readonly Node[] | undefined): boolean {
-  let found = false
-  walk(nodes, (kind) => {
-    if (kind === 'SubLink') found = true
   })
   return found
 }

@@ -13,10 +13,10 @@ import {
   type ResTarget,
   type SelectStmt,
 } from '../../parse/ast.ts'
-import { parseStatements } from '../../parse/parse.ts'
 import { isClosed } from './closed.ts'
 import { ASKED, columnNameOf, type KnownColumn, ROWS } from './island.ts'
 import type { LevelNames } from './level-names.ts'
+import { expressionNode } from './made-nodes.ts'
 import { type PartialForm, partialForm } from './partials.ts'
 
 /** What shards compute in the place of a level, in the order of the gathered columns. */
@@ -182,9 +182,4 @@ export const labelsOf = (select: SelectStmt): ReadonlySet<string> =>
 export function rowColumn(n: number): Node {
   const fields = [ROWS, columnNameOf(n)].map((sval) => ({ String: { sval } }))
   return { ColumnRef: { fields } as ColumnRef } as Node
-}
-
-function expressionNode(text: string): Node {
-  const select = as(parseStatements(`SELECT ${text}`)[0]!.node, 'SelectStmt')!
-  return as(select.targetList![0], 'ResTarget')!.val!
 }

@@ -286,19 +286,33 @@ function finishOf(
   isInline: boolean,
   isPartial: boolean,
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
+  // Parameters of what shards do need not be left in it.
+  if (isPartial && !isInline) return finishAlone(statement, items)
   const named = printed(statement)
   if (named === undefined) return undefined
-  if (isPartial && !isInline) {
-    // Parameters of what shards do need not be left in it.
-    const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
-    return { finish: overArrays(sql, items, params.length), paramCount: params.length, finishParams: params }
-  }
   const paramCount = Math.max(0, ...paramsOf(statement).keys())
   return { finish: overArrays(named, items, paramCount, isInline), paramCount }
 }
 
+/** The same, with those of the client's parameters that it has. */
+export function finishAlone(
+  statement: Node,
+  items: readonly TableItem[],
+): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
+  const over = overGathered(statement, items)
+  return over && { finish: over.sql, paramCount: over.params.length, finishParams: over.params }
+}
+
+/** A statement that names gathered rows as a text: its parameters are some of the client's, after them come the arrays. */
+export function overGathered(statement: Node, items: readonly TableItem[]): PartText | undefined {
+  const named = printed(statement)
+  if (named === undefined) return undefined
+  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
+  return { sql: overArrays(sql, items, params.length), params }
+}
+
 /** A text that names gathered rows, with their arrays; `paramCount`: parameters ahead of those. */
-export function overArrays(
+function overArrays(
   named: string,
   items: readonly TableItem[],
   paramCount: number,

@@ -1,10 +1,8 @@
 import type * as Pg from '@pgsql/types'
 import type { Analysis } from '../../analyze/analyze.ts'
 import { as, conjuncts, type Node, type RangeVar, type SelectStmt, strings, walk } from '../../parse/ast.ts'
-import { parseStatements } from '../../parse/parse.ts'
-import { printed, printedExpression } from '../../print/printed.ts'
+import { printedExpression } from '../../print/printed.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
-import { edited, rewritten } from '../edited-text.ts'
 import type { PlanContext } from '../plan.ts'
 import { quoteName } from '../text-scan.ts'
 import { conditionsByItem } from './conditions.ts'
@@ -21,13 +19,14 @@ import {
   type ViewsStep,
 } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
+import { hasSubqueries, selectNode } from './made-nodes.ts'
 import { hasPlaces, keyOrderOf, lookOf, orderOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import {
+  finishAlone,
   gathering,
   hasTwins,
   isGatherable,
   namesSchemas,
-  overArrays,
   rowsOf,
   stepBefore,
   withGathered,
@@ -183,10 +182,8 @@ const MOST = 2n ** 60n
 function withExtra(top: TopRows | undefined): TopRows | undefined {
   const count = top && printedExpression(top.count)
   if (count === undefined) return undefined
-  return { ...top!, count: nodeOf(`SELECT LIMIT LEAST(${count}, ${MOST}) + ${EXTRA}`).limitCount! }
+  return { ...top!, count: selectNode(`SELECT LIMIT LEAST(${count}, ${MOST}) + ${EXTRA}`).limitCount! }
 }
-
-const nodeOf = (sql: string): SelectStmt => as(parseStatements(sql)[0]!.node, 'SelectStmt')!
 
 /** The rows of the query; in columns after its own the places of what they are made of, and what LIMIT and OFFSET say. */
 function findOf(
@@ -205,12 +202,9 @@ function findOf(
   const found = {
     ...base,
     ...limits.clauses,
-    targetList: [...(select.targetList ?? []), ...(nodeOf(`SELECT ${told.join(', ')}`).targetList ?? [])],
+    targetList: [...(select.targetList ?? []), ...(selectNode(`SELECT ${told.join(', ')}`).targetList ?? [])],
   }
-  const named = printed(withGathered({ SelectStmt: found } as Node, items))
-  if (named === undefined) return undefined
-  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
-  return { finish: overArrays(sql, items, params.length), paramCount: params.length, finishParams: params }
+  return finishAlone(withGathered({ SelectStmt: found } as Node, items), items)
 }
 
 interface Limits {
@@ -223,6 +217,7 @@ function limitsOf({ limitCount, limitOffset, limitOption }: SelectStmt): Limits 
   const [count, offset] = [limitCount, limitOffset].map((part) => part && asBigint(part))
   const isTies = limitOption === 'LIMIT_OPTION_WITH_TIES'
   if ((limitCount && count === undefined) || (limitOffset && offset === undefined)) return undefined
+  // What they read would have to be gathered in each place.
   if (hasSubqueries([limitCount, limitOffset])) return undefined
   if (isTies)
     return offset === undefined
@@ -234,7 +229,7 @@ function limitsOf({ limitCount, limitOffset, limitOption }: SelectStmt): Limits 
     count &&
     `LIMIT CASE WHEN ${count} < 0 THEN ${count} ELSE LEAST(${count}, ${MOST}) + LEAST(${skipped}, ${MOST}) + ${EXTRA} END`
   const after = offset && `OFFSET LEAST(${skipped}, 0)`
-  const { limitCount: most, limitOffset: least } = nodeOf(`SELECT ${first ?? ''} ${after ?? ''}`)
+  const { limitCount: most, limitOffset: least } = selectNode(`SELECT ${first ?? ''} ${after ?? ''}`)
   const told = (value: string | undefined, name: string) =>
     value === undefined ? [] : [`CAST(${value} AS text) AS ${name}`]
   return {
@@ -245,15 +240,6 @@ function limitsOf({ limitCount, limitOffset, limitOption }: SelectStmt): Limits 
     },
     columns: [...told(count, LIMIT_COLUMN), ...told(offset && skipped, OFFSET_COLUMN)],
   }
-}
-
-/** What they read would have to be gathered in each place. */
-function hasSubqueries(parts: unknown): boolean {
-  let has = false
-  walk(parts, (kind) => {
-    if (kind === 'SubLink') has = true
-  })
-  return has
 }
 
 function asBigint(part: Node): string | undefined {

@@ -5,16 +5,23 @@ import { insertColumns } from '../../analyze/modify.ts'
 import { unstableBecause } from '../../analyze/traits.ts'
 import type { Relation } from '../../catalog.ts'
 import { slotExpression } from '../../hash/slot-expression.ts'
-import { as, type MergeStmt, type Node, relationsOf, type SelectStmt, walk } from '../../parse/ast.ts'
-import { parseStatements } from '../../parse/parse.ts'
-import { printed, printedExpression } from '../../print/printed.ts'
+import { as, type MergeStmt, type Node, relationsOf, type SelectStmt } from '../../parse/ast.ts'
+import { printedExpression } from '../../print/printed.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
-import { edited, rewritten } from '../edited-text.ts'
 import type { PlanContext } from '../plan.ts'
 import { type GatherPlan, isGatheredName, type ModifyPlan, type ModifyStep, ownName } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
+import { expressionNode, hasSubqueries, selectNode } from './made-nodes.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
-import { allOf, gathering, isGatherable, overArrays, rowsOf, withGathered } from './plan-gather.ts'
+import {
+  allOf,
+  finishAlone,
+  gathering,
+  isGatherable,
+  overGathered,
+  rowsOf,
+  withGathered,
+} from './plan-gather.ts'
 import { withOneSource } from './plan-modify-gathered.ts'
 
 /**
@@ -84,9 +91,6 @@ function selectOf(targetList: Node[], fromClause: Node[], conditions: Node[]): S
   return targetList.length === 0 ? base : { targetList, ...base }
 }
 
-const nodeOf = (sql: string): SelectStmt => as(parseStatements(sql)[0]!.node, 'SelectStmt')!
-const expressionOf = (sql: string): Node => as(nodeOf(`SELECT ${sql}`).targetList![0], 'ResTarget')!.val!
-
 function exists(from: Node, condition: Node): Node {
   const subselect = { SelectStmt: selectOf([], [from], [condition]) } as Node
   return { SubLink: { subLinkType: 'EXISTS_SUBLINK', subselect } } as Node
@@ -123,14 +127,6 @@ function stepOf(a: Analysis, merge: MergeStmt, item: TableItem): ModifyStep | un
   return { kind: 'gather-modify', gather, modify }
 }
 
-function hasSubqueries(part: unknown): boolean {
-  let has = false
-  walk(part, (kind) => {
-    if (kind === 'SubLink') has = true
-  })
-  return has
-}
-
 /** With the columns that say whether a row joins, and which clause it is about. */
 function narrowed(item: TableItem, merge: MergeStmt): TableItem {
   const conditions = clausesOf(merge, 'MATCHED').flatMap((clause) => clause.condition ?? [])
@@ -146,27 +142,24 @@ function findOf(
   placed: TableItem,
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
   const places = placesOf(placed.alias, PLACED).join(', ')
-  const { targetList, distinctClause } = nodeOf(`SELECT DISTINCT ${places}`)
+  const { targetList, distinctClause } = selectNode(`SELECT DISTINCT ${places}`)
   const changes = changesOf(clausesOf(merge, 'MATCHED'))
   const select = {
     ...selectOf(targetList!, fromOf(merge), [merge.joinCondition!, changes]),
     distinctClause: distinctClause!,
   }
-  const named = printed(withGathered({ SelectStmt: select } as Node, [placed]))
-  if (named === undefined) return undefined
-  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
-  return { finish: overArrays(sql, [placed], params.length), paramCount: params.length, finishParams: params }
+  return finishAlone(withGathered({ SelectStmt: select } as Node, [placed]), [placed])
 }
 
 /** The first clause whose condition holds is the one that counts. */
 function changesOf(clauses: readonly Clause[]): Node {
   const args = clauses.map(({ condition, commandType }) => ({
     CaseWhen: {
-      expr: condition ?? expressionOf('true'),
-      result: expressionOf(commandType === 'CMD_NOTHING' ? 'false' : 'true'),
+      expr: condition ?? expressionNode('true'),
+      result: expressionNode(commandType === 'CMD_NOTHING' ? 'false' : 'true'),
     },
   }))
-  const defresult = expressionOf('false')
+  const defresult = expressionNode('false')
   return args.length === 0 ? defresult : ({ CaseExpr: { args, defresult } } as unknown as Node)
 }
 
@@ -196,16 +189,16 @@ function writeOf(
   const all = [...(inserts ? [{ ...nothing, condition: known }] : []), ...(parts as Clause[][]).flat()]
   const statement = {
     ...merge,
-    joinCondition: allOf(bySource ? [merge.joinCondition!] : [merge.joinCondition!, expressionOf(HERE)]),
+    joinCondition: allOf(bySource ? [merge.joinCondition!] : [merge.joinCondition!, expressionNode(HERE)]),
     mergeWhenClauses: all.map((clause) => ({ MergeWhenClause: clause }) as Node),
   }
   const items = inserts ? [joins] : []
-  const named = printed(withGathered({ MergeStmt: statement } as Node, items))
-  if (named === undefined) return undefined
-  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
+  const over = overGathered(withGathered({ MergeStmt: statement } as Node, items), items)
+  if (over === undefined) return undefined
+  const { sql, params } = over
   const at = params.length + items.flatMap(({ columns }) => columns).length + 1
   const owned = bySource ? at : at + 3
-  const write = overArrays(sql, items, params.length)
+  const write = sql
     .replace(HERE, () => isAt(placed, at))
     .replaceAll(OWN_SLOTS, () => `CAST($${owned} AS bigint[])`)
     .replaceAll(IS_FIRST, () => `CAST($${owned + 1} AS boolean)`)
@@ -225,7 +218,7 @@ function ownClauses(clause: Clause, relation: Relation): Clause[] | undefined {
   const key = `CAST(${text} AS ${declared ?? type})`
   const slot = slotExpression(relation.key!.type, key)
   // One shard says that there has to be a key.
-  const isOwn = expressionOf(`${slot} = ANY (${OWN_SLOTS}) OR (${IS_FIRST} AND ${key} IS NULL)`)
+  const isOwn = expressionNode(`${slot} = ANY (${OWN_SLOTS}) OR (${IS_FIRST} AND ${key} IS NULL)`)
   const { condition } = clause
   const { targetList: _, values: __, ...rest } = clause
   const nothing: Clause = { ...rest, commandType: 'CMD_NOTHING', override: 'OVERRIDING_NOT_SET' }

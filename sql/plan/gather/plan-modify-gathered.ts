@@ -11,10 +11,7 @@ import {
   type SelectStmt,
   type UpdateStmt,
 } from '../../parse/ast.ts'
-import { parseStatements } from '../../parse/parse.ts'
-import { printed } from '../../print/printed.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
-import { edited, rewritten } from '../edited-text.ts'
 import type { PlanContext } from '../plan.ts'
 import { conditionsByItem } from './conditions.ts'
 import {
@@ -26,14 +23,16 @@ import {
   type ViewsStep,
 } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
+import { selectNode } from './made-nodes.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import {
   allOf,
+  finishAlone,
   gathering,
   hasTwins,
   isGatherable,
   namesSchemas,
-  overArrays,
+  overGathered,
   rowsOf,
   stepBefore,
   withGathered,
@@ -179,28 +178,22 @@ function placedTarget(
   return narrow && withPlaces(narrow, PLACED)
 }
 
-const nodeOf = (sql: string): SelectStmt => as(parseStatements(sql)[0]!.node, 'SelectStmt')!
-
 /** The places of the rows that are meant. */
 function findOf(
   statement: UpdateStmt & DeleteStmt,
   items: readonly TableItem[],
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
   const places = placesOf(items.at(-1)!.alias, PLACED).join(', ')
-  const { targetList, distinctClause } = nodeOf(`SELECT DISTINCT ${places}`)
+  const { targetList, distinctClause } = selectNode(`SELECT DISTINCT ${places}`)
   const select = { ...selectOf(statement, targetList!), distinctClause: distinctClause! }
-  const named = printed(withGathered({ SelectStmt: select } as Node, items))
-  if (named === undefined) return undefined
-  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
-  const finish = overArrays(sql, items, params.length)
-  return { finish, paramCount: params.length, finishParams: params }
+  return finishAlone(withGathered({ SelectStmt: select } as Node, items), items)
 }
 
 /** The statement with a mark where it says which rows; conditions that join nothing have done their work. */
 function written({ verb, statement }: Modify): Node {
   const joins = (statement.fromClause ?? statement.usingClause) !== undefined
   const conditions = joins ? conjuncts(statement.whereClause) : []
-  const whereClause = allOf([...conditions, nodeOf(`SELECT WHERE ${HERE}`).whereClause!])
+  const whereClause = allOf([...conditions, selectNode(`SELECT WHERE ${HERE}`).whereClause!])
   return {
     [verb === 'UPDATE' ? 'UpdateStmt' : 'DeleteStmt']: { ...statement, whereClause },
   } as unknown as Node
@@ -215,11 +208,10 @@ function writeOf(
   others: readonly TableItem[],
   meant: TableItem,
 ): Pick<ModifyPlan, 'write' | 'writeParams' | 'writeInputs'> | undefined {
-  const named = printed(withGathered(written(modify), others))
-  if (named === undefined) return undefined
-  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
+  const over = overGathered(withGathered(written(modify), others), others)
+  if (over === undefined) return undefined
+  const { sql, params } = over
   const arrays = others.reduce((count, { columns }) => count + columns.length, 0)
   const here = isAt(meant, params.length + arrays + 1)
-  const write = overArrays(sql, others, params.length).replace(HERE, () => here)
-  return { write, writeParams: params, writeInputs: others.length }
+  return { write: sql.replace(HERE, () => here), writeParams: params, writeInputs: others.length }
 }

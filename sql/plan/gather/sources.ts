@@ -5,6 +5,7 @@ import { parseStatements } from '../../parse/parse.ts'
 import type { PlanContext } from '../plan.ts'
 import { placeError, scatterError } from '../routing.ts'
 import { relationsUsed } from '../utility/relations.ts'
+import { isTemporary, nameOf } from '../utility/scope.ts'
 
 /** What a FROM item's name stands for. */
 export interface Source {
@@ -32,7 +33,7 @@ export function sourcesOf(a: Analysis, select: SelectStmt, ctx: PlanContext): So
   // A WITH query may have a table's name, and read that table.
   const used = new Set(relationsUsed({ SelectStmt: select }))
   for (const range of relationsOf({ SelectStmt: select }).filter((one) => used.has(one))) {
-    const relation = isTemporary(range, ctx)
+    const relation = isTemporary({ ctx }, nameOf(range))
       ? undefined
       : a.catalog.resolve(range.schemaname, range.relname ?? '', ctx.searchPath)
     const place = placeOf(range, relation, a.catalog)
@@ -56,14 +57,10 @@ export function sourcesOf(a: Analysis, select: SelectStmt, ctx: PlanContext): So
 export function undescribed(a: Analysis, query: SelectStmt, ctx: PlanContext): string[] {
   const names = relationsOf({ SelectStmt: query }).filter((range) => {
     const relation = a.catalog.resolve(range.schemaname, range.relname ?? '', ctx.searchPath)
-    const isLocal = relation === undefined || relation.kind === 'local' || isTemporary(range, ctx)
+    const isLocal = relation === undefined || relation.kind === 'local' || isTemporary({ ctx }, nameOf(range))
     return isLocal && a.locals.includes(range.relname ?? '')
   })
   return [...new Set(names.map(writtenName))]
-}
-
-function isTemporary({ schemaname, relname = '' }: RangeVar, { tempTables }: PlanContext): boolean {
-  return schemaname === undefined ? tempTables.has(relname.toLowerCase()) : schemaname.startsWith('pg_temp')
 }
 
 const isDescribed = ({ kind }: Relation): boolean => kind === 'sharded' || kind === 'reference'

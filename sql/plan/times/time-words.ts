@@ -10,6 +10,7 @@ import type { Lexed } from '../../lex/lexed.ts'
 import { as, assignedItem, at, type Node, strings, type TypeName, walk } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import type { PlanContext, TimePlace, TimeWord } from '../plan.ts'
+import { nameOf, resolve } from '../utility/scope.ts'
 import { type TimePart, timeOf } from './text-place.ts'
 
 const TYPES: ReadonlySet<string> = new Set(['date', 'time', 'timetz', 'timestamp', 'timestamptz'])
@@ -111,10 +112,6 @@ function partsOf(word: string, type: string): readonly TimePart[] {
 
 /** Of other tables the columns are not known. */
 export function writtenTable(range: Pg.RangeVar, catalog: Catalog, ctx: PlanContext): Relation | undefined {
-  const { schemaname, relname = '' } = range
-  const isTemporary =
-    schemaname === undefined ? ctx.tempTables.has(relname.toLowerCase()) : schemaname.startsWith('pg_temp')
-  if (isTemporary) return undefined
-  const relation = catalog.resolve(schemaname, relname, ctx.searchPath)
+  const relation = resolve({ catalog, ctx }, nameOf(range))
   return relation?.kind === 'sharded' || relation?.kind === 'reference' ? relation : undefined
 }

@@ -38,13 +38,13 @@ export function quoted(name: Name): string {
   return name.schema === undefined ? own : `${quoteName(name.schema)}.${own}`
 }
 
-export function isTemporary(scope: Scope, { schema, name }: Name): boolean {
+export function isTemporary(scope: Pick<Scope, 'ctx'>, { schema, name }: Name): boolean {
   if (schema !== undefined) return schema.startsWith('pg_temp')
   return scope.ctx.tempTables.has(name.toLowerCase())
 }
 
 /** The relation a name means; undefined for temporary ones and those Weft knows nothing of (both are local). */
-export function resolve(scope: Scope, name: Name): Relation | undefined {
+export function resolve(scope: Pick<Scope, 'catalog' | 'ctx'>, name: Name): Relation | undefined {
   if (isTemporary(scope, name)) return undefined
   return scope.catalog.resolve(name.schema, name.name, scope.ctx.searchPath)
 }
