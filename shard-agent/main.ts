@@ -23,6 +23,7 @@ import { Gate, type HeldListener } from './gate/gate.ts'
 import { type AgentRecord, MARK_SQL, Ownership } from './gate/ownership.ts'
 import { clientSessions, type SessionView } from './participant/client-sessions.ts'
 import { CommittedTransactions } from './participant/committed.ts'
+import { Notifications, type NotificationsHost } from './participant/notifications.ts'
 import { type Admin, listPrepared } from './participant/prepared-list.ts'
 import { ProbeKeeper } from './participant/probe.ts'
 import { Recovery } from './participant/recovery.ts'
@@ -71,6 +72,7 @@ class ShardAgent implements Agent, LinkHost {
   readonly gate = new Gate()
   readonly versions: MapVersions
   readonly probe: ProbeKeeper
+  readonly notifications: Notifications
   twoPhase!: TwoPhase
   recovery: Recovery | undefined
   isUp = false
@@ -113,8 +115,11 @@ class ShardAgent implements Agent, LinkHost {
       markSql: `${MARK_SQL};${NEVER_IDLES_OUT}`,
       log,
       onDown: (error) => this.down(error.message),
+      onTold: () => this.notifications.due(),
     })
-    this.probe = new ProbeKeeper({ shard, log, withInternal: (work) => withInternal(this.pool, work) })
+    const own: NotificationsHost = { shard, log, withInternal: (work) => withInternal(this.pool, work) }
+    this.probe = new ProbeKeeper(own)
+    this.notifications = new Notifications(own)
     this.versions = new MapVersions(
       {
         shard,
@@ -131,12 +136,22 @@ class ShardAgent implements Agent, LinkHost {
       const record = await this.ownership.acquire()
       this.versions.current = record.mapVersion
       const clock = await this.startClock(record)
-      const { shard, pool, gate, committed, probe } = this
+      const { shard, pool, gate, committed, probe, notifications } = this
       const { log, failpoints = noFailpoints } = this.options
       // The clock begins above all that was applied here before.
       gate.start(clock, clock.peek?.() ?? clock.now())
       for (const gid of await this.preparedBefore()) gate.prepared(gid, 0n)
-      this.twoPhase = new TwoPhase({ shard, pool, gate, clock, committed, log, failpoints, probe })
+      this.twoPhase = new TwoPhase({
+        shard,
+        pool,
+        gate,
+        clock,
+        committed,
+        log,
+        failpoints,
+        probe,
+        notifications,
+      })
       this.recovery = this.makeRecovery()
       // Not waited for: the log may be out of reach, and what is in doubt keeps only its own rows locked.
       void this.recovery.start()
@@ -144,6 +159,7 @@ class ShardAgent implements Agent, LinkHost {
       await this.waitForTheTime()
       if (!this.ownership.isHeld) throw weftError('shard_unreachable', { shard, why: 'lost while starting' })
       this.isUp = true
+      this.notifications.due()
       this.options.log.info(
         { shard, generation: Number(record.generation), postgres: describeAddress(this.options.postgres) },
         'agent: serving',
@@ -201,6 +217,7 @@ class ShardAgent implements Agent, LinkHost {
       onResolved: (gid, how) => {
         if (how === 'commit') this.committed.committed(gid)
         this.gate.concluded(gid)
+        this.notifications.resolved(gid)
         log.info({ shard, gid, how }, 'recovery: resolved')
       },
       knownPrepared: () => this.gate.preparedGids(),
@@ -357,6 +374,7 @@ class ShardAgent implements Agent, LinkHost {
     this.recovering = undefined
     this.pool.up()
     void this.recovery?.scan()
+    this.notifications.due()
     this.options.log.info({ shard: this.shard }, 'agent: up')
     this.tell((events) => events.up(this.shard))
   }
@@ -401,6 +419,7 @@ class ShardAgent implements Agent, LinkHost {
     for (const link of [...this.links]) await link.close()
     await this.recovery?.stop()
     this.twoPhase?.stop()
+    await this.notifications.stop()
     await this.probe.stop()
     await this.pool.close(STOP_GRACE_MS)
     this.gate.stop()

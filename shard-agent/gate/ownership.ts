@@ -82,6 +82,7 @@ export class Ownership {
         sessionOf: () => undefined,
         markSql: '',
         release: () => {},
+        told: () => {},
         died: () => this.onDied(backend),
         closing: () => this.onDied(backend),
         closed: () => this.onClosed(),

@@ -12,6 +12,7 @@ import { type RunSql, withInternal } from '../pool/internal-work.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { CommittedTransactions } from './committed.ts'
 import { FlushGroups } from './flush-groups.ts'
+import type { Notifications } from './notifications.ts'
 import { type Admin, applyDecision, listPrepared, type PreparedRow } from './prepared-list.ts'
 import { type ProbeKeeper, USE_PROBE_SQL } from './probe.ts'
 
@@ -42,6 +43,7 @@ export interface TwoPhaseHost {
   readonly log: AgentLog
   readonly failpoints: Failpoints
   readonly probe: ProbeKeeper
+  readonly notifications: Notifications
 }
 
 /** Who refuses to prepare what has notified, or listens. */
@@ -49,8 +51,8 @@ const NOTIFY_ROUTINE = 'AtPrepare_Notify'
 const NOTIFIED = {
   what: 'a transaction over several shards in which code (a trigger, a function) notifies or listens is not supported',
   hint:
-    'Notify from the client in the same transaction, by NOTIFY or SELECT pg_notify(…): that is sent when it commits. Or write on one ' +
-    'shard only. Code on local tables may notify in a READ COMMITTED transaction, if the log is on shard 0.',
+    'Call weft.notify(channel, payload) there, in place of NOTIFY and pg_notify. Or notify from the client in the same transaction, by ' +
+    'NOTIFY or SELECT pg_notify(…). Both are sent when it commits.',
 }
 
 /** Of Postgres' refusals: temporary objects, and exported snapshots, which no client of Weft's has. */
@@ -146,6 +148,7 @@ export class TwoPhase {
         throw weftError('backend_lost', { shard, why: 'a synchronous standby did not confirm its commit' })
     } finally {
       gate.leave('decided')
+      if (backend.asides.takeTells()) this.host.notifications.due()
     }
   }
 
@@ -199,6 +202,7 @@ export class TwoPhase {
       await this.takeBack(backend, gid)
       throw this.refused('a synchronous standby did not confirm it')
     }
+    this.host.notifications.prepared(gid, backend.asides)
     // Crash here: prepared, and nobody knows. The coordinator takes it for lost; recovery finds it.
     if (failpoints.armed) await failpoints.hit('agent-after-prepare')
     try {
@@ -254,6 +258,7 @@ export class TwoPhase {
       await this.conclude(backend, gid, 'COMMIT PREPARED')
       committed.committed(gid)
       gate.concluded(gid)
+      this.host.notifications.concluded(gid)
       // Crash here: committed, and the record is still in the log, unconfirmed by this shard.
       if (failpoints.armed) await failpoints.hit('agent-after-commit-prepared')
     } catch (error) {
@@ -268,6 +273,7 @@ export class TwoPhase {
     this.host.gate.decided(gid, 'abort')
     await this.conclude(backend, gid, 'ROLLBACK PREPARED')
     this.host.gate.concluded(gid)
+    this.host.notifications.concluded(gid)
   }
 
   /** Recovery's way: false when it is not prepared any more. */

@@ -25,6 +25,8 @@ export interface BackendHome {
   /** Nobody's and clean: it may serve somebody else. */
   release(backend: Backend): void
   died(backend: Backend): void
+  /** A transaction that has called `weft.notify` is over, or its connection is lost: there may be something to tell. */
+  told(backend: Backend): void
   /** `close` was called, and later: the connection is gone. */
   closing(backend: Backend): void
   closed(backend: Backend): void

@@ -18,6 +18,7 @@ import {
 } from '../../protocol/wire/backend-messages.ts'
 import { MSG, STATUS } from '../../protocol/wire/frames.ts'
 import { query, TERMINATE } from '../../protocol/wire/frontend-messages.ts'
+import { Asides } from './asides.ts'
 import { type BackendHome, MODE } from './backend-home.ts'
 import type { BackendOwner } from './backend-owner.ts'
 import { Cancels } from './cancel.ts'
@@ -30,7 +31,6 @@ import { fatalError } from './fatal-error.ts'
 import { GatePass } from './gate-pass.ts'
 import { HeldNames } from './held-names.ts'
 import { KeptPlans } from './kept-plans.ts'
-import { fromSession } from './notification.ts'
 import { Prelude } from './prelude.ts'
 import { EXAMINE, ReplyScanner, ruleTable, type ScanDriver } from './reply-scanner.ts'
 import { SequenceSeat } from './sequence-seat.ts'
@@ -60,6 +60,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   readonly plans = new KeptPlans()
   readonly names = new HeldNames()
   readonly seat = new SequenceSeat()
+  readonly asides: Asides
   private readonly prelude = new Prelude(this.plans, this.seat)
   /** When it was last given back, by `performance.now`. */
   idleSinceMs = 0
@@ -81,6 +82,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     this.home = home
     this.channel = login.channel
     this.pid = login.pid
+    this.asides = new Asides(login.pid)
     this.cancels = new Cancels(home.address, login.pid, login.secret)
     this.parameters = login.parameters
     this.known = new KnownStatements(home.preparedMax)
@@ -258,11 +260,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
       this.fatal = fatalError(chunk, start, end, this.home.shard)
       return false
     }
-    if (type === MSG.notificationResponse) {
-      // Of no statement: it may come with the replies to anything, and is never left out with them.
-      this.owner?.sink.async(fromSession(chunk.subarray(start, end), this.pid, this.owner.knownAs))
-      return false
-    }
+    if (this.asides.take(type, chunk, start, end, this.owner)) return false
     if (this.mode === MODE.exec) return this.exec.message(type, chunk, start, end)
     const isAsync = type === MSG.parameterStatus || type === MSG.noticeResponse
     if (isAsync && this.mode !== MODE.prelude) this.asyncMessage(type, chunk, start, end)
@@ -324,6 +322,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     this.mode = MODE.idle
     this.scanner.table = COLLECT
     this.pass.end()
+    if (this.asides.tells && this.status === STATUS.idle) this.home.told(this)
     if (this.status !== STATUS.idle || pin) {
       this.pinned ||= pin
       owner.execEnded(false)
@@ -438,6 +437,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
       mode === MODE.exec || mode === MODE.prelude || (mode === MODE.waiting && owner !== undefined)
     this.exec.endCut()
     this.slot.fail(error)
+    if (this.asides.tells) this.home.told(this)
     this.home.died(this)
     owner?.backendLost(error, running, mode === MODE.exec && this.exec.mayHaveCommitted)
   }

@@ -15,7 +15,6 @@ import { CutExec } from './cut-exec.ts'
 import { errorCode, isOutdatedPlan } from './error-scan.ts'
 import {
   AHEAD_TABLE,
-  BEGINS_MASK,
   DROP_TABLE,
   isAside,
   PAYLOAD_TABLES,
@@ -182,7 +181,7 @@ export class ExecRun {
     if (cut === undefined || !cut.isBound || this.withdrawal !== undefined) return void begun?.()
     this.cut = undefined
     this.begun = begun
-    this.swallow = this.request.swallow | SWALLOW_BIND | (begun === undefined ? 0 : BEGINS_MASK)
+    this.swallow = this.request.swallow | SWALLOW_BIND
     this.payloadReplies()
     this.host.channel.write(cut.runMessages)
   }

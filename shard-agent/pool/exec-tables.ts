@@ -7,21 +7,17 @@ export const DROP_TABLE = ruleTable(DROP, { E: EXAMINE, A: EXAMINE })
 export const SWALLOW_BIND = 3
 export const SWALLOW_ALL = 7
 export const SPLIT_MASK = 8
-export const BEGINS_MASK = 16
-/**
- * By swallow mask; SPLIT_MASK is for split writes, which have to see completions, BEGINS_MASK for what says when it has
- * begun.
- */
-export const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 32 }, (_, mask) =>
+/** By swallow mask; SPLIT_MASK is for split writes, which have to see completions. */
+export const PAYLOAD_TABLES: readonly RuleTable[] = Array.from({ length: 16 }, (_, mask) =>
   ruleTable(PASS, {
     E: EXAMINE,
     G: EXAMINE,
     A: EXAMINE,
+    N: EXAMINE,
     1: mask & 1 ? DROP : PASS,
     2: mask & 2 ? DROP : PASS,
     n: mask & 4 ? DROP : PASS,
     ...(mask & SPLIT_MASK ? { C: EXAMINE, I: EXAMINE, s: EXAMINE } : {}),
-    ...(mask & BEGINS_MASK ? { N: EXAMINE } : {}),
   }),
 )
 

@@ -31,6 +31,8 @@ export interface PoolSetup {
   readonly log: AgentLog
   /** Postgres could not be reached: the pool refuses everything until `up`. */
   onDown(error: PgError): void
+  /** See BackendHome. */
+  onTold(): void
 }
 
 export class Pool {
@@ -254,6 +256,7 @@ export class Pool {
       preparedMax: options.preparedMax,
       release: (backend) => this.release(pool, backend),
       died: (backend) => this.died(pool, backend),
+      told: (backend) => this.told(backend),
       closing: (backend) => this.closing(pool, backend),
       sessionOf: (backendPid) => this.sessionOf(backendPid),
       closed: () => this.closed(pool),
@@ -272,6 +275,10 @@ export class Pool {
       for (const { pid, owner } of pool.all) if (pid === backendPid) return owner?.knownAs
     }
     return undefined
+  }
+
+  private told({ asides }: Backend): void {
+    if (asides.takeTells()) this.setup.onTold()
   }
 
   private died(pool: IdentityPool, backend: Backend): void {

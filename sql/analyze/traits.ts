@@ -198,6 +198,11 @@ const OWN_HINT = 'Use create_distributed_table, create_reference_table or undist
 function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   const { schema, name } = qualified(call.funcname)
   if (schema === 'weft' && isAboutSessions(name)) return noteAboutSessions(t, name)
+  if (schema === 'weft' && name === 'notify') {
+    t.user ??= `${schema}.${name}()`
+    t.writes = true
+    return
+  }
   if (schema === 'weft' && (isNamesake(name) || name === ASKED_SETTING)) return
   if (schema === 'weft')
     throw weftError('not_supported', { what: `${schema}.${name}() is Weft's own`, hint: OWN_HINT })

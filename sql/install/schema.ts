@@ -1,6 +1,7 @@
 import { ASKED_SETTING } from '../code/custom-settings.ts'
 import { BEGUN_CODE, LATCH_CLASS } from '../plan/begun-text.ts'
 import { mapFunctions } from './map-functions.ts'
+import { notificationFunctions } from './notification-functions.ts'
 import { sequenceFunctions } from './sequence-functions.ts'
 import { sessionFunctions, sessionPid } from './session-functions.ts'
 import { sumsFunctions } from './sums-functions.ts'
@@ -8,7 +9,7 @@ import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 8
+export const INSTALL_VERSION = 9
 
 export interface InstallOptions {
   readonly shard: number
@@ -24,7 +25,8 @@ const isHome = (options: InstallOptions): boolean => options.shard === 0
  * date schema `weft` in a shard. Running it twice, or twice at once, changes nothing.
  */
 export function installSql(options: InstallOptions): string {
-  const parts = [opening, everyShard, sessionPid, timeFunctions, sequenceFunctions, agentRow(options.shard)]
+  const parts = [opening, everyShard, sessionPid, timeFunctions, sequenceFunctions, notificationFunctions]
+  parts.push(agentRow(options.shard))
   if (isHome(options))
     parts.push(
       homeTables,

@@ -76,7 +76,7 @@ test('a transaction over several shards whose code notifies: refused, with what 
   ])
   const text = lines.join('\n')
   expect(text).toMatch(/C=0A000 M=a transaction over several shards in which code .* notifies or listens/)
-  expect(text).toContain('H=Notify from the client')
+  expect(text).toContain('H=Call weft.notify(channel, payload) there')
   expect(text).toContain('DataRow "0"')
 })
 
@@ -101,6 +101,53 @@ test('code that notifies on the home shard, in a transaction over several: heard
     await say(writer, "BEGIN; UPDATE quiet SET v = 1; INSERT INTO jobs (what) VALUES ('done'); COMMIT")
     expect(await payloads(listener, 1)).toEqual([expect.stringContaining('done')])
     expect(await say(writer, 'SELECT sum(v) FROM quiet')).toContain('DataRow "9"')
+  } finally {
+    for (const client of [listener, writer]) client.end()
+  }
+})
+
+const KEEPS = `CREATE FUNCTION keeps() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM weft.notify('kept', new.k || ' is ' || new.v); RETURN NULL; END $$`
+
+test('weft.notify in triggers, in transactions over several shards: heard once, when they commit, in order', async () => {
+  const { weft } = cluster.current
+  for (const sql of [
+    "CREATE TABLE told (k int PRIMARY KEY, v int) WITH (shard_key = 'k')",
+    KEEPS,
+    'CREATE TRIGGER keeps AFTER INSERT OR UPDATE ON told FOR EACH ROW EXECUTE FUNCTION keeps()',
+  ])
+    await query(cluster.current.weftUrl, sql)
+  const [listener, writer] = [await WireClient.connect(weft), await WireClient.connect(weft)]
+  const isWhole = (said: string): boolean => !said.includes('ErrorResponse')
+  try {
+    await say(listener, 'LISTEN kept')
+    expect(await say(writer, 'INSERT INTO told SELECT i, 0 FROM generate_series(1, 9) i')).not.toMatch(
+      /Error|Notice/,
+    )
+    expect((await payloads(listener, 9)).filter((text) => text.includes(' is 0'))).toHaveLength(9)
+    for (const isolation of ['READ COMMITTED', 'SERIALIZABLE']) {
+      await say(writer, 'BEGIN; UPDATE told SET v = 1; ROLLBACK')
+      await say(writer, `BEGIN ISOLATION LEVEL ${isolation}`)
+      await say(writer, 'SAVEPOINT s; UPDATE told SET v = 2 WHERE k < 5; ROLLBACK TO s')
+      for (const v of [3, 4, 5, 3]) expect(isWhole(await say(writer, `UPDATE told SET v = ${v}`))).toBe(true)
+      expect(await say(writer, 'COMMIT')).toContain('COMMIT')
+      const heard = await payloads(listener, 27)
+      // What is told twice in one transaction is heard once.
+      for (const k of rows) {
+        const ofRow = heard.map((text) => new RegExp(`\\b${k} is (.)`).exec(text)?.[1]).filter(Boolean)
+        expect(ofRow).toEqual(['3', '4', '5'])
+      }
+    }
+    // By itself, on one shard, and where nothing may be written.
+    await say(writer, 'UPDATE told SET v = 6 WHERE k = 3')
+    expect(await payloads(listener, 1)).toEqual([expect.stringContaining('3 is 6')])
+    await say(writer, "BEGIN READ ONLY; SELECT weft.notify('kept', 'read only'); COMMIT")
+    expect(await payloads(listener, 1)).toEqual([expect.stringContaining('read only')])
+    await say(writer, "SELECT weft.notify('kept')")
+    expect(await payloads(listener, 1)).toHaveLength(1)
+    await say(writer, "SELECT weft.notify('kept', 'of ' || k) FROM told WHERE k < 4")
+    expect(await payloads(listener, 3)).toHaveLength(3)
+    expect(await say(writer, "SELECT weft.notify('')")).toContain('C=22023 M=channel name cannot be empty')
   } finally {
     for (const client of [listener, writer]) client.end()
   }
