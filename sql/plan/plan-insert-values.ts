@@ -55,9 +55,14 @@ export function planInsertValues(insert: Insert): Plan {
   const reason = severalError(insert, rows, keyAt)
   if (reason) return refused(a, 'INSERT', reason)
   const looks = looksAtTables(insert)
+  const common = insertCommon(a, node)
+  const isGeneric = common.generic && relation.kind === 'sharded' && rows.length === 1 && !looks
+  // Batches hardly come twice with as many rows.
+  const generic = isGeneric && (keyAt < 0 || isDefault(rows[0]![keyAt]) || keys[0] !== undefined)
   return {
-    ...insertCommon(a, node),
-    generic: false,
+    ...common,
+    generic,
+    ...(generic && a.literalCount > 0 ? { literalEnds: a.literals.ends } : {}),
     paramsToDescribe: describedKeys(insert, keys),
     kind: 'insert',
     table: relation,

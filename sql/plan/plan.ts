@@ -184,6 +184,11 @@ export interface InsertPlan extends PlanCommon {
   readonly tailStart: number
   /** OVERRIDING must be added because an ALWAYS identity column is filled. */
   readonly overridingAt?: number
+  /**
+   * Of a plan that holds for other literals too: where those of the planned text end, from which all ranges are told in
+   * another (sql/plan/insert-elsewhere.ts).
+   */
+  readonly literalEnds?: readonly number[]
 }
 
 /**

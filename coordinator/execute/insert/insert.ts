@@ -1,4 +1,5 @@
 import { BEGUN } from '../../../sql/plan/begun-text.ts'
+import { insertElsewhere } from '../../../sql/plan/insert-elsewhere.ts'
 import { buildInsert, type SplicedValues } from '../../../sql/plan/insert-text.ts'
 import type { InsertPlan, InsertRow } from '../../../sql/plan/plan.ts'
 import { evaluateExpressions, evaluateFills } from '../answers/evaluate.ts'
@@ -22,7 +23,8 @@ import { nextTurn } from '../transaction/turn.ts'
 const ROWS_A_TURN = 2048
 
 /** INSERT … VALUES whose rows may belong to several shards, or need values that only the home shard can give. */
-export async function runInsert(ctx: ExecContext, exec: Execution, plan: InsertPlan): Promise<void> {
+export async function runInsert(ctx: ExecContext, exec: Execution, planned: InsertPlan): Promise<void> {
+  const plan = placed(exec, planned)
   const values = await splicedValues(ctx, exec, plan)
   const groups = await groupRows(ctx, exec, plan, values)
   const asWritten = plan.fill.length === 0 && values.keys.every((key) => key === undefined)
@@ -31,6 +33,11 @@ export async function runInsert(ctx: ExecContext, exec: Execution, plan: InsertP
   if (groups.size > 1) await ctx.needTransaction()
   else await ctx.admit()
   await insertGroups(ctx, exec, plan, values, groups)
+}
+
+/** Planned for another text, it may be, with other literals. */
+function placed({ text, keys }: Execution, plan: InsertPlan): InsertPlan {
+  return plan.literalEnds === undefined ? plan : insertElsewhere(plan, keys.literalEnds(text))
 }
 
 /** The shard on which the statement as written inserts all that it would insert; undefined: there is none. */

@@ -11,6 +11,7 @@ import {
 } from '../../../sql/hash/key-value.ts'
 import type { Lexed } from '../../../sql/lex/lexed.ts'
 import { LITERAL } from '../../../sql/lex/lexed.ts'
+import { offsetMap } from '../../../sql/lex/split.ts'
 import type { KeyValue } from '../../../sql/plan/plan.ts'
 
 export { NO_MATCH, NULL_KEY, UNSURE } from '../../../sql/hash/key-value.ts'
@@ -39,6 +40,8 @@ export interface KeySlots {
   literalSql(value: KeyValue): string | undefined
   /** Text of a text-format parameter, null for NULL. */
   paramText(number: number): string | null
+  /** Where the literals of the text end. */
+  literalEnds(text: string): readonly number[]
 }
 
 const NO_PARAMS: readonly number[] = []
@@ -120,6 +123,13 @@ export class StatementKeys implements KeySlots {
     const start = lexed.starts[source.index]! - (lexed.kinds[source.index] === LITERAL.national ? 1 : 0)
     const text = this.sql.toString('utf8', start, lexed.ends[source.index]!)
     return source.negate ? `(-${text})` : text
+  }
+
+  literalEnds(text: string): readonly number[] {
+    const { lexed } = this
+    if (lexed === undefined || lexed.literalCount === 0) return []
+    const map = offsetMap(text)
+    return Array.from(lexed.ends.subarray(0, lexed.literalCount), (end) => map.toUtf16(end - lexed.start))
   }
 
   paramText(number: number): string | null {
