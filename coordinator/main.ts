@@ -9,7 +9,7 @@ import { installSql } from '../sql/install/schema.ts'
 import { guardMissing, shardedTablesSql } from '../sql/install/slot-guard.ts'
 import { useParser } from '../sql/parse/parser.ts'
 import { Encodings } from './catalog/encoding-tables.ts'
-import { InternalConnection } from './catalog/internal-connection.ts'
+import { type ConnectedAs, InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
 import { TypeNumbers } from './catalog/type-numbers.ts'
 import type { CommitDriver, CommitPhase } from './commit/commit.ts'
@@ -17,6 +17,7 @@ import { DeadlockDetector } from './commit/deadlock-detector.ts'
 import { type CutCounters, CutDriver } from './cuts/cut-driver.ts'
 import { type CoordinatorNode, HOME, type Logger, type NodeLimits } from './execute/context.ts'
 import { Planner } from './execute/plans/planner.ts'
+import { SequenceDraws } from './execute/sequences/sequence-draws.ts'
 import { TxnTickets } from './execute/transaction/tickets.ts'
 import type { AuthRule } from './listener/auth-rules.ts'
 import type { RoleLogin } from './listener/authenticate.ts'
@@ -91,6 +92,8 @@ const NODE_LIMITS: NodeLimits = { fenceTimeoutMs: 10_000, frameBytesMax: 256 << 
 const PLAN_CACHE = { entriesMax: 5_000, textBytesMax: 32 << 20 }
 /** A third of the transactions' share is kept for single statements; half of that may go to those over several shards. */
 const STATEMENTS_SHARE = 6
+/** Their numbers come again when all have been given; none is in use for long. */
+const CONNECTIONS_MAX = 1 << 20
 /** Until the agents have told how many they allow. */
 const TRANSACTIONS_AT_FIRST = 4
 const untold: Patience = { waiting: () => {} }
@@ -256,6 +259,7 @@ function makeNode(
   const pins = new TxnTickets(TRANSACTIONS_AT_FIRST, divide)
   const { links, log } = options
   const schema = { epoch: 0 }
+  const connect = connectsHome(links)
   for (const link of links) {
     link.subscribe({
       mapVersion: (_shard, version) => {
@@ -287,18 +291,22 @@ function makeNode(
     pins,
     commits: options.commits,
     cuts: new CutDriver({ links, clock: options.commits.clock, commits: options.commits }),
+    draws: new SequenceDraws(connect),
     schema,
     log,
     limits,
     memory: budgetOf(options),
-    encodings: encodingsOf(links),
+    encodings: new Encodings(connect),
   }
 }
 
 /** Each connection has a number of its own, below those of sessions. */
-function encodingsOf(links: readonly AgentLink[]): Encodings {
-  let connections = links.length
-  return new Encodings(() => new InternalConnection(links[HOME]!, ++connections))
+function connectsHome(links: readonly AgentLink[]): (as?: ConnectedAs) => InternalConnection {
+  let connections = 0
+  return (as) => {
+    const number = links.length + 1 + (connections++ % CONNECTIONS_MAX)
+    return new InternalConnection(links[HOME]!, number, as)
+  }
 }
 
 function budgetOf({ memory, log }: CoordinatorOptions): MemoryBudget {

@@ -99,8 +99,9 @@ export interface Catalog {
   /** Every sharded and reference table. */
   readonly distributed: readonly Relation[]
   /**
-   * True when any schema has a sharded or reference table or a view of this name: a new relation of that name may
-   * shadow it. Absent: only `distributed` and `resolve` are looked at.
+   * True when any schema has a sharded or reference table or a view of this name, or a sequence that their defaults draw
+   * from: a new relation of that name may shadow it, and plans say the name. Absent: only `distributed` and `resolve` are
+   * looked at.
    */
   hasName?(name: string): boolean
   /** Schemas with an operator `=` of the user's that may be meant where a key is compared. Absent: none. */

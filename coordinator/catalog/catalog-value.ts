@@ -1,6 +1,7 @@
 import type { Catalog, Relation } from '../../sql/catalog.ts'
 import { type CodePiece, codeGraph } from '../../sql/code/code-graph.ts'
 import type { Procedures } from '../../sql/ends-transaction.ts'
+import { drawnSequences } from './drawn-sequences.ts'
 import { partialTables, tablesInFunctions } from './function-bodies.ts'
 import { RelationLocked } from './locked-relations.ts'
 
@@ -59,7 +60,10 @@ function catalogOf(parts: CatalogParts): Catalog {
     return undefined
   }
   // Local tables of any name resolve as an unknown one does; only these can be shadowed.
-  const plannedNames = new Set(parts.relations.filter((r) => r.kind !== 'local').map((r) => r.name))
+  const plannedNames = new Set([
+    ...parts.relations.filter((r) => r.kind !== 'local').map((r) => r.name),
+    ...drawnSequences(parts.relations),
+  ])
   const locked = parts.relations.filter((r) => r.kind === 'view' && r.lockedBy !== undefined)
   const lockedViews = new Map(locked.map((r) => [r.name, r]))
   const inFunctions = tablesInFunctions(parts.functionBodies, parts.relations)

@@ -4,8 +4,10 @@ import {
   type AgentLink,
   type AgentSession,
   ANY_MAP_VERSION,
+  type BackendIdentity,
   type ExecRequest,
   type ReplySink,
+  type Settings,
 } from '../../protocol/agent-link.ts'
 import { parseDataRow, parseErrorFields } from '../../protocol/wire/backend-messages.ts'
 import { FrameReader, MSG } from '../../protocol/wire/frames.ts'
@@ -21,9 +23,18 @@ interface Answer {
   readonly ends: readonly number[]
 }
 
-/** Statements of Weft's own on one shard, as its administrator, one after the other. */
+/** Other than the administrator's. */
+export interface ConnectedAs {
+  readonly identity: BackendIdentity
+  readonly settings: Settings
+  /** See ExecRequest. */
+  readonly sequences?: number
+}
+
+/** Statements of Weft's own on one shard, as its administrator or whom it is told, one after the other. */
 export class InternalConnection implements ReplySink {
   private readonly session: AgentSession
+  private readonly as: ConnectedAs
   private readonly shard: number
   private queue: Promise<unknown> = Promise.resolve()
   private running: { resolve(answer: Answer): void; reject(error: Error): void } | undefined
@@ -32,9 +43,10 @@ export class InternalConnection implements ReplySink {
   private ends: number[] = []
   private error: PgError | undefined
 
-  constructor(link: AgentLink, sessionId: number) {
+  constructor(link: AgentLink, sessionId: number, as: ConnectedAs = ADMINISTRATOR) {
     this.shard = link.shard
-    this.session = link.open(sessionId, { kind: 'internal' }, this)
+    this.as = as
+    this.session = link.open(sessionId, as.identity, this)
   }
 
   /** Runs a simple Query; rows of all its statements, as text. Rejects with the first error. */
@@ -66,7 +78,8 @@ export class InternalConnection implements ReplySink {
       this.error = undefined
       const request: ExecRequest = {
         mapVersion: ANY_MAP_VERSION,
-        settings: NO_SETTINGS,
+        settings: this.as.settings,
+        sequences: this.as.sequences,
         payload: query(sql),
         access: 'read',
         pin: false,
@@ -115,4 +128,4 @@ export class InternalConnection implements ReplySink {
   }
 }
 
-const NO_SETTINGS = { id: 0, sql: '' }
+const ADMINISTRATOR: ConnectedAs = { identity: { kind: 'internal' }, settings: { id: 0, sql: '' } }

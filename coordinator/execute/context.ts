@@ -1,5 +1,5 @@
 import type { PgError } from '../../errors/pg-error.ts'
-import type { AgentLink, Settings, StatementRef } from '../../protocol/agent-link.ts'
+import type { AgentLink, BackendIdentity, Settings, StatementRef } from '../../protocol/agent-link.ts'
 import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import type { CustomUse } from '../../sql/code/custom-settings.ts'
@@ -17,6 +17,7 @@ import type { ClientOutput } from './answers/client-output.ts'
 import type { OpenPortal } from './answers/open-portal.ts'
 import type { LineNumbers } from './answers/row-types.ts'
 import type { KeySlots } from './plans/key-slots.ts'
+import type { SequenceDraws } from './sequences/sequence-draws.ts'
 import type { ShardLine } from './shards/shard-line.ts'
 import type { Causal } from './transaction/causal.ts'
 import type { DrawnValues } from './transaction/drawn-values.ts'
@@ -61,6 +62,7 @@ export interface CoordinatorNode {
   readonly pins: TxnTickets
   readonly commits: CommitDriver
   readonly cuts: CutDriver
+  readonly draws: SequenceDraws
   /** Rises with every DDL statement that runs here, and when its transaction ends: descriptions may be outdated. */
   readonly schema: { epoch: number }
   readonly log: Logger
@@ -183,6 +185,8 @@ export interface ExecContext {
   readonly state: SessionState
   /** Id of the session on every link. */
   readonly sessionId: number
+  /** As whom it logs in to the shards. */
+  readonly identity: BackendIdentity
   line(shard: number): ShardLine
   /** Map version that the statement under way was planned on. */
   planVersion: number
@@ -198,6 +202,8 @@ export interface ExecContext {
    * false for what takes none in Postgres either, SET and SHOW.
    */
   admit(looks?: boolean): Promise<void>
+  /** Waits for work that is no exec of the session's, until that is done or the statement is to end. */
+  untilCancelled<T>(work: Promise<T>): Promise<T>
   /** Waits until a statement by itself may hold backends on several shards; call the answer when it does no longer. */
   admitStatement(): Promise<() => void>
   /** Transactions have one snapshot from their first statement on: REPEATABLE READ, SERIALIZABLE. */

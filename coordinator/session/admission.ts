@@ -51,6 +51,16 @@ export class Admission {
     return () => this.leave()
   }
 
+  /** Whatever becomes of the work, nobody waits for it then. */
+  async untilCancelled<T>(work: Promise<T>): Promise<T> {
+    if (this.refusal !== undefined) throw this.refusal
+    try {
+      return await Promise.race([work, new Promise<never>((_, reject) => (this.abandonWait = reject))])
+    } finally {
+      this.abandonWait = undefined
+    }
+  }
+
   private async takeTicket(): Promise<void> {
     const { tx, node } = this.session
     await this.waitFor(node.tickets)

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
-import type { Settings } from '../../protocol/agent-link.ts'
+import type { BackendIdentity, Settings } from '../../protocol/agent-link.ts'
 import { backendKeyData, errorResponse, readyForQuery } from '../../protocol/wire/backend-messages.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import type { Catalog } from '../../sql/catalog.ts'
@@ -115,6 +115,10 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.loop.copy.read(feed)
   }
 
+  get identity(): BackendIdentity {
+    return identityOf(this.options)
+  }
+
   line(shard: number): ShardLine {
     return this.lines.get(shard)
   }
@@ -123,7 +127,7 @@ export class ClientSession implements ExecContext, WatchedSession {
     const { typeNumbers } = this.node.catalogs
     const link = this.node.links[shard]!
     const line = new ShardLine(link, this.settings.effective(), this, typeNumbers)
-    line.session = link.open(this.sessionId, identityOf(this.options), line)
+    line.session = link.open(this.sessionId, this.identity, line)
     return line
   }
 
@@ -153,6 +157,10 @@ export class ClientSession implements ExecContext, WatchedSession {
 
   admit(looks = true): Promise<void> {
     return this.admission.admit(looks)
+  }
+
+  untilCancelled<T>(work: Promise<T>): Promise<T> {
+    return this.admission.untilCancelled(work)
   }
 
   admitStatement(): Promise<() => void> {

@@ -102,6 +102,11 @@ export class SessionSettings {
     return this.get('role') ?? this.get('session_authorization') ?? this.user
   }
 
+  /** As whom statements run, and nothing else that the session has set. */
+  identity(): Settings {
+    return this.interner.intern(this.identityAssignments())
+  }
+
   /** SET name = value; null for SET name TO DEFAULT. */
   set(name: string, value: string | null): void {
     this.touch(name)
@@ -253,11 +258,14 @@ export class SessionSettings {
       if (value === undefined || isIdentity(name) || isKeptHere(name, value)) continue
       ;(afterIdentity && this.hasIdentity ? after : before).push({ name, value })
     }
-    const identity = IDENTITY.flatMap((name) => {
+    return [...before, ...this.identityAssignments(), ...after]
+  }
+
+  private identityAssignments(): readonly Assignment[] {
+    return IDENTITY.flatMap((name) => {
       const value = this.get(name)
       return value === undefined ? [] : [{ name, value }]
     })
-    return [...before, ...identity, ...after]
   }
 
   private get hasIdentity(): boolean {

@@ -73,6 +73,33 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
   RAISE;
 END $weft$;`
 
-export const sequenceFunctions = `${state + forgotten + reads}
+/**
+ * Values for others, as many as there are: the rest hears from Postgres itself why there are no more, as does who may not
+ * draw, or would have to wait. None is given before it is certain that no crash of the server gives it again: the session
+ * that has it may commit elsewhere, while who drew before, and wrote that ahead, has not yet.
+ */
+const draws = `
+CREATE OR REPLACE FUNCTION weft.draw(sequences regclass[], wanted int) RETURNS SETOF bigint[]
+LANGUAGE plpgsql SET search_path = pg_catalog SET lock_timeout = '100ms' AS $weft$
+DECLARE
+  seq regclass;
+  drawn bigint[];
+BEGIN
+  BEGIN
+    FOR i IN 1..wanted LOOP
+      drawn := '{}';
+      FOREACH seq IN ARRAY sequences LOOP
+        drawn := drawn || nextval(seq);
+      END LOOP;
+      RETURN NEXT drawn;
+    END LOOP;
+  EXCEPTION WHEN OTHERS THEN NULL;
+  END;
+  IF pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn() THEN
+    PERFORM pg_current_xact_id();
+  END IF;
+END $weft$;`
+
+export const sequenceFunctions = `${state + forgotten + reads + draws}
 GRANT EXECUTE ON FUNCTION weft.sequence_state(), weft.sequences_lost(text), weft.currval(regclass, jsonb),
-  weft.lastval(jsonb) TO PUBLIC;`
+  weft.lastval(jsonb), weft.draw(regclass[], int) TO PUBLIC;`

@@ -1,6 +1,6 @@
 /**
- * The plan of an INSERT for a text that differs from the planned one in its literals only: all between them is alike, so each
- * place is as far behind the same literal. PURE.
+ * The plan of an INSERT for a text that differs from the planned one in its literals only: all between them is alike, so
+ * each place is as far behind the same literal. PURE.
  */
 import type { InsertPlan, InsertRow } from './plan.ts'
 

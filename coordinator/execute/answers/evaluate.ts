@@ -1,3 +1,4 @@
+import { PgError } from '../../../errors/pg-error.ts'
 import { SEQUENCES } from '../../../protocol/agent-link.ts'
 import { type ColumnDescription, parseParameterDescription } from '../../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
@@ -7,6 +8,7 @@ import { renumberParams } from '../../../sql/plan/insert-text.ts'
 import type { InsertPlan } from '../../../sql/plan/plan.ts'
 import { copiedQuery } from '../../../sql/plan/utility/copy.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
+import { drawBeside } from '../sequences/draw-beside.ts'
 import { Collector } from '../shards/replies.ts'
 import { failedLeaves, queryShard, sendPayload, sendRewritten, settle } from '../shards/send.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
@@ -63,6 +65,8 @@ class Described extends Collector {
   }
 }
 
+const READ_ONLY = '25006'
+
 type Texts = readonly (string | null)[]
 
 /**
@@ -75,25 +79,39 @@ export async function evaluateFills(
   rows: InsertPlan['rows'],
 ): Promise<readonly Texts[]> {
   if (fill.length === 0) return []
-  await ctx.admit()
+  const expressions = fill.map((f) => f.expression)
   const lists = fill.map((f, i) => {
     const wanted = rows.map((row) => f.appended || row.defaults.some((d) => d.fill === i))
     return wanted.every((is) => is) ? undefined : `'{${wanted.join(',')}}'::bool[]`
   })
+  const beside = lists.every((list) => list === undefined)
+    ? await drawBeside(ctx, expressions, rows.length)
+    : undefined
+  if (beside !== undefined) return beside
+  await ctx.admit()
   const columns = fill.map((f, i) => {
     const text = `(${f.expression})::text`
     return lists[i] === undefined ? text : `CASE WHEN (${lists[i]})[weft_row] THEN ${text} END`
   })
   const { drawn } = ctx.state
-  const expressions = fill.map((f) => f.expression)
   const sequences = drawn.maskFor(expressions)
   const isKnown = sequences === SEQUENCES.uses
   const asked = isKnown ? [...columns, ...drawn.oidsOf(expressions)] : columns
   const sql = `SELECT ${asked.join(', ')} FROM generate_series(1, ${rows.length}) AS weft_row`
-  const answer = await queryShard(ctx, ctx.line(HOME), sql, [], { writes: true, sequences })
+  const drawing = queryShard(ctx, ctx.line(HOME), sql, [], { writes: true, sequences })
+  const answer = await drawing.catch((error: unknown) => {
+    throw asOfInsert(error)
+  })
   const texts = answer.rows.map((row) => row.map((value) => value?.toString('utf8') ?? null))
   if (isKnown) drawn.note(expressions, texts)
   return texts
+}
+
+/** What may not write is refused as a whole, before it draws. */
+function asOfInsert(error: unknown): unknown {
+  if (!(error instanceof PgError) || error.code !== READ_ONLY) return error
+  const message = 'cannot execute INSERT in a read-only transaction'
+  return new PgError({ ...error.fields, message }, { cause: error })
 }
 
 /**
