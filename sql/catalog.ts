@@ -80,6 +80,10 @@ export interface Relation {
   readonly rowSecurity?: true
   /** Views only: `pg_get_viewdef`. */
   readonly definition?: string
+  /** Views only: triggers, rules or defaults of its own have a say in what is written through it. */
+  readonly hasOwnCode?: true
+  /** A view as the target of a write: the table under it, and which of its columns the view does not show. */
+  readonly through?: { readonly table: Relation; readonly hidden: readonly Column[] }
   /**
    * Somebody's transaction has locked this relation (or that one, under a view), so its definition could not be read:
    * `resolve` throws.

@@ -202,6 +202,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     primaryKey,
     referredBy,
     rowSecurity,
+    hasOwnCode,
   ] = row
   const base = {
     oid: Number(oid),
@@ -213,7 +214,10 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(rowSecurity == null ? {} : { rowSecurity: true as const }),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }
-  if (relkind === 'v') return { ...base, kind: 'view', definition: definition ?? '' }
+  if (relkind === 'v') {
+    const own = hasOwnCode == null ? {} : { hasOwnCode: true as const }
+    return { ...base, kind: 'view', definition: definition ?? '', ...own }
+  }
   if (declared !== 'sharded') return { ...base, kind: (declared ?? 'local') as RelationKind }
   const index = base.columns.findIndex((c) => c.attnum === Number(keyAttnum))
   const key = base.columns[index]

@@ -10,7 +10,8 @@ const viewRule = `(SELECT rule.oid FROM pg_rewrite rule WHERE rule.ev_class = c.
 /**
  * oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition, and, where the
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
- * a sharded one that refers to it; whether policies say what is written to a distributed one.
+ * a sharded one that refers to it; whether policies say what is written to a distributed one; whether a view has triggers,
+ * rules or defaults of its own.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -25,7 +26,9 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
          (SELECT min(child.relname) FROM pg_constraint f JOIN pg_class child ON child.oid = f.conrelid
           JOIN weft.relation s ON s.relid = f.conrelid AND s.kind = 'sharded'
           WHERE f.confrelid = c.oid AND f.contype = 'f') END,
-       CASE WHEN r.relid IS NOT NULL AND c.relrowsecurity THEN true END
+       CASE WHEN r.relid IS NOT NULL AND c.relrowsecurity THEN true END,
+       CASE WHEN c.relkind = 'v' AND (c.relhastriggers OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid)
+         OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')) THEN true END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid

@@ -9,6 +9,7 @@ import { columnOf, constantSet, factsOf } from './conditions.ts'
 import { columnKey, type Fact } from './facts.ts'
 import { buildFrom, buildView, join, leafTree, tableItem } from './from.ts'
 import { beside, relationColumns, renamed, tableSpace } from './spaces.ts'
+import { writtenThrough } from './written-view.ts'
 
 /** Builds the block of a data-modifying WITH query. */
 export function buildCteModify(b: Builder, cte: CommonTableExpr, parent: Scope): Block {
@@ -51,7 +52,8 @@ function buildTarget(
   const range: RangeVar = node.relation ?? {}
   // The target of a write is never a WITH query.
   const resolved = resolveRelation(b, range, { ...scope, ctes: new Map() })
-  const relation = resolved.kind === 'relation' ? resolved.relation : undefined
+  const named = resolved.kind === 'relation' ? resolved.relation : undefined
+  const relation = named?.kind === 'view' ? (writtenThrough(named, b.catalog) ?? named) : named
   const target = targetItem(b, range, relation, resolved, scope)
   b.targets.push({ verb, relation, node, nested, overDistributed: target.overDistributed })
   return { relation, ...target }

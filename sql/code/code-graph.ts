@@ -208,15 +208,16 @@ class Graph {
   reachedFrom(text: string): readonly CodePiece[] {
     if (this.all.length === 0) return []
     const reached = new Set<Known>()
-    const texts = [{ text, words: wordsOf(text) }]
-    for (const { text, words } of texts) {
-      const writes = WRITES.test(text)
+    const texts = [{ text, words: wordsOf(text), writes: WRITES.test(text) }]
+    for (const { text, words, writes } of texts) {
       for (const known of this.all) {
         const { kind, name, text: its } = known.piece
         if (reached.has(known) || (kind === 'write' && !writes)) continue
         if (kind !== 'any' && !mayName(text, words, name)) continue
         reached.add(known)
-        if (its !== undefined) texts.push({ text: its, words: known.words })
+        // What a view that is written names is written.
+        if (its !== undefined)
+          texts.push({ text: its, words: known.words, writes: kind === 'write' || WRITES.test(its) })
       }
     }
     return [...reached].map(({ piece }) => piece)

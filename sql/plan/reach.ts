@@ -40,7 +40,7 @@ function movesRows(plan: Plan): boolean {
 }
 
 function shardedOf({ occurrences }: Analysis): readonly Relation[] {
-  return occurrences.map(({ relation }) => relation).filter(({ kind }) => kind === 'sharded')
+  return occurrences.map(({ relation }) => underlying(relation)).filter(({ kind }) => kind === 'sharded')
 }
 
 /** Triggers draw where their rows are. */
@@ -61,10 +61,14 @@ function withTarget(reach: Reach, plan: Plan, a: Analysis, text: string): Reach 
   if (!isPlain || target?.relation?.kind !== 'sharded' || more.length > 0) return reach
   const { relation, verb, node } = target
   const found = a.occurrences.filter(({ column }) => column !== undefined).length
-  if (found > (verb === 'INSERT' ? 0 : 1) || keptTables(a.catalog, text).includes(relation)) return reach
+  if (found > (verb === 'INSERT' ? 0 : 1) || keptTables(a.catalog, text).includes(underlying(relation)))
+    return reach
   const upserts = verb === 'MERGE' || 'onConflictClause' in node
   const changes = upserts || verb === 'UPDATE'
-  return { ...reach, target: { table: tableName(relation), changes, removes: upserts || verb === 'DELETE' } }
+  return {
+    ...reach,
+    target: { table: tableName(underlying(relation)), changes, removes: upserts || verb === 'DELETE' },
+  }
 }
 
 function reachOf(a: Analysis, text: string): Reach {
@@ -84,7 +88,10 @@ export function reachFrom(
   onCopies: boolean,
 ): Reach {
   const kept = own.length === 0 ? [] : keptTables(catalog, text)
-  return { tables: [...new Set([...own, ...kept].map(tableName))], onCopies }
+  return { tables: [...new Set([...own.map(underlying), ...kept].map(tableName))], onCopies }
 }
+
+/** The table that a write through a view is about. */
+const underlying = (relation: Relation): Relation => relation.through?.table ?? relation
 
 export const tableName = ({ schema, name }: Relation): string => `${schema}.${name}`

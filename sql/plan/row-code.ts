@@ -41,7 +41,8 @@ export function keptTables(catalog: Catalog, text: string): Sharded {
 
 /** A trigger of the table reads or changes the table itself otherwise: which rows were the statement's nobody could tell. */
 export function ownTableError(catalog: Catalog, targets: readonly Pick<WriteTarget, 'relation' | 'verb'>[]) {
-  for (const { relation, verb } of targets) {
+  for (const { relation: named, verb } of targets) {
+    const relation = named?.through?.table ?? named
     if (relation?.kind !== 'sharded') continue
     for (const piece of triggerFunctions(catalog, relation, verb)) {
       if (!speaksOf(piece.text ?? '', relation) || reachedByKey(catalog, piece, [relation]) !== undefined)

@@ -13,6 +13,7 @@ import { as, assignedItem, columnName, kindOf, type Node } from '../parse/ast.ts
 import { parseStatements } from '../parse/parse.ts'
 import type { KeyValue } from './plan.ts'
 import { unsupported } from './routing.ts'
+import { timedDefault } from './times/default-value.ts'
 
 /** What a write may not do to a sharded or reference table, wherever it runs. */
 
@@ -51,14 +52,29 @@ function nestedTargetError(target: WriteTarget): PgError | undefined {
 export function targetError(a: Analysis, target: WriteTarget, setsKey = false): PgError | undefined {
   const { relation, verb } = target
   if (!relation) return undefined
-  if (relation.kind === 'view') {
-    if (!target.overDistributed) return undefined
-    return unsupported(
-      `${verb} through view "${relation.name}" of a sharded or reference table is not supported`,
-      'Write the table itself.',
-    )
-  }
+  if (relation.kind === 'view') return target.overDistributed ? throughView(target) : undefined
+  if (relation.through !== undefined && verb === 'INSERT' && !isWhole(relation, a.catalog))
+    return throughView(target)
   return (setsKey ? undefined : keyUpdateError(target)) ?? defaultError(a.catalog, target)
+}
+
+/** Of what Postgres would refuse too, or what is not known well enough. */
+export function throughView({ relation, verb }: WriteTarget): PgError {
+  return unsupported(
+    `${verb} through view "${relation?.name}" of a sharded or reference table is not supported here`,
+    'Write the table itself.',
+  )
+}
+
+/** Rows that are inserted through the view have their key from it, and no default that Weft would have to see to. */
+function isWhole({ kind, key, through }: Relation, catalog: Catalog): boolean {
+  if (key !== undefined && key.index < 0) return false
+  return !through!.hidden.some(
+    (column) =>
+      column.usesSequence ||
+      timedDefault(column, catalog) !== undefined ||
+      (kind === 'reference' && hasUnstableDefault(column, catalog)),
+  )
 }
 
 /** Lists of SET assignments, those of ON CONFLICT and MERGE among them. */

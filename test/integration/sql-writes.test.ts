@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['writes'], 2)
+runTwinScripts(['writes', 'views'], 2)

@@ -36,7 +36,7 @@ export async function runInsertSelect(
   const columns = [...plan.columns, ...plan.fill.map((fill) => fill.column)]
   const keyAt = plan.keyIndex >= 0 ? plan.keyIndex : plan.columns.length + plan.fill.findIndex((f) => f.isKey)
   const target: Target =
-    plan.tailSql.trim() === '' && plan.table.rowSecurity === undefined
+    plan.tailSql.trim() === '' && plan.table.rowSecurity === undefined && plan.table.through === undefined
       ? new CopyTarget(ctx, plan, columns)
       : new InsertTarget(ctx, exec, plan, columns)
   const router = new Router(ctx, plan, columns, keyAt, target)

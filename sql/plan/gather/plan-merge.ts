@@ -38,6 +38,7 @@ export function planMergeGathered(
 ): ModifyStep | undefined {
   const merge = withSources(target.node as MergeStmt)
   if (a.targets.length > 1 || isGatheredName(text) || merge.withClause !== undefined) return undefined
+  if (target.relation?.through !== undefined) return undefined
   if (target.relation?.rowSecurity || relationsOf(merge.sourceRelation).length > 0) return undefined
   const wide = analyzeAlone(a, text, everythingOf(merge), ctx)
   if (!isGatherable(wide) || wide.traits.writes || wide.traits.timeLiteral !== undefined) return undefined

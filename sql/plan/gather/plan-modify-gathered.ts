@@ -51,6 +51,8 @@ export function planModifyGathered(
   ctx: PlanContext,
 ): ModifyStep | OutsideStep | ViewsStep | undefined {
   if (a.targets.length > 1 || isGatheredName(text) || target.verb === 'MERGE') return undefined
+  // A view's rows have no places.
+  if (target.relation?.through !== undefined) return undefined
   const statement = withOneSource(target.node as UpdateStmt & DeleteStmt)
   const wide = analyzeAlone(a, text, everythingOf(statement), ctx)
   if (!isGatherable(wide) || wide.traits.writes || wide.traits.timeLiteral !== undefined) return undefined

@@ -2,9 +2,11 @@
  * Literals that are read as a time of the transaction where they stand: 'now', 'today', 'tomorrow', 'yesterday'. Which ones
  * a statement has is told when it runs: plans are shared by texts that differ in their literals. PURE.
  */
+
 import type * as Pg from '@pgsql/types'
 import { insertColumns } from '../../analyze/modify.ts'
 import { shortName } from '../../analyze/value-types.ts'
+import { writtenThrough } from '../../analyze/written-view.ts'
 import type { Catalog, Relation } from '../../catalog.ts'
 import type { Lexed } from '../../lex/lexed.ts'
 import { as, assignedItem, at, type Node, strings, type TypeName, walk } from '../../parse/ast.ts'
@@ -112,6 +114,7 @@ function partsOf(word: string, type: string): readonly TimePart[] {
 
 /** Of other tables the columns are not known. */
 export function writtenTable(range: Pg.RangeVar, catalog: Catalog, ctx: PlanContext): Relation | undefined {
-  const relation = resolve({ catalog, ctx }, nameOf(range))
+  const named = resolve({ catalog, ctx }, nameOf(range))
+  const relation = named?.kind === 'view' ? writtenThrough(named, catalog) : named
   return relation?.kind === 'sharded' || relation?.kind === 'reference' ? relation : undefined
 }
