@@ -182,12 +182,15 @@ export const catalog = {
     message: (p) => `statement of ${p.bytes} bytes is too long: ${p.max} bytes are allowed`,
     hint: () => 'Load data with COPY, or send the values as parameters.',
   }),
-  gathers_too_much: kind<{ table: string; max: number }>({
+  gathers_too_much: kind<{ table: string; key: string | undefined; max: number }>({
     sqlstate: '54000',
     retry: 'no',
     message: (p) =>
       `the rows of "${p.table}" and others that this query needs from several shards are over ${p.max} bytes (weft.max_gathered)`,
-    hint: () => 'Restrict the rows, name fewer columns than *, or join and group by the shard key.',
+    hint: ({ table, key }) => {
+      const which = key === undefined ? '' : `: "${table}" is sharded by "${key}"`
+      return `Restrict the rows, name fewer columns than *, or join and group by the shard key${which}.`
+    },
   }),
   scatters: kind<{ shards: number; tables: readonly { table: string; key: string }[] }>({
     sqlstate: '54000',

@@ -7,11 +7,11 @@ import { replacedPlan } from '../../sql/plan/replaced-plan.ts'
 import { runAggregate } from './answers/aggregate.ts'
 import { bindOnSeveral, fetchRows, type OpenPortal } from './answers/open-portal.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from './context.ts'
-import { runGather } from './gather/gather.ts'
 import { runLockGathered } from './gather/lock-gathered.ts'
 import { runModifyGathered } from './gather/modify-gathered.ts'
 import { again } from './gather/outside.ts'
 import { runFirst } from './gather/run-first.ts'
+import { runGatherStep } from './gather/spread.ts'
 import { mustKeepKey } from './plans/keep-key.ts'
 import { resolveShards } from './route.ts'
 import { noteScatter } from './scatter.ts'
@@ -77,7 +77,7 @@ async function runOnEach(
     case 'aggregate':
       return runAggregate(ctx, exec, several.aggregate, shards)
     case 'gather':
-      return runGather(ctx, exec, several.gather, shards)
+      return runGatherStep(ctx, exec, several, shards)
     case 'gather-modify':
       return runModifyGathered(ctx, exec, several, shards)
     case 'gather-lock':

@@ -1,5 +1,13 @@
 import { isOff } from '../../sql/plan/utility/refuse-setting.ts'
-import { PUSHDOWN, SCATTER, type Scatter, scatterValue } from '../../sql/plan/utility/several-settings.ts'
+import {
+  PUSHDOWN,
+  SCATTER,
+  type Scatter,
+  SPREAD,
+  type Spreading,
+  scatterValue,
+  spreadValue,
+} from '../../sql/plan/utility/several-settings.ts'
 
 export interface ValuesInForce {
   inForce(name: string): string | undefined
@@ -14,4 +22,9 @@ export function pushesDown(settings: ValuesInForce): boolean {
 /** What is to be done with a statement that goes to several shards. */
 export function scatterOf(settings: ValuesInForce): Scatter {
   return scatterValue(settings.inForce(SCATTER) ?? '') ?? 'allow'
+}
+
+/** Where rows are given to all shards for joins off the key. */
+export function spreadsOf(settings: ValuesInForce): Spreading {
+  return spreadValue(settings.inForce(SPREAD) ?? '') ?? 'auto'
 }

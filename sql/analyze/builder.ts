@@ -79,6 +79,7 @@ export function resolveRelation(b: Builder, range: RangeVar, scope: Scope): Reso
   if (range.schemaname?.startsWith('pg_temp')) return { kind: 'local', name, relation: undefined }
   const relation = b.catalog.resolve(range.schemaname, name, scope.inView ? [] : b.ctx.searchPath)
   if (!relation || relation.kind === 'local') return { kind: 'local', name, relation }
+  if (b.ctx.spread?.has(range)) return { kind: 'relation', relation: { ...relation, kind: 'reference' } }
   return { kind: 'relation', relation }
 }
 

@@ -3,8 +3,9 @@ import type { Analysis } from '../analyze/analyze.ts'
 import type { SelectStmt } from '../parse/ast.ts'
 import { planAggregate } from './aggregate.ts'
 import { isGathered } from './gather/gather-plan.ts'
-import { planGather, planGatherOrViews } from './gather/plan-gather.ts'
+import { planGather } from './gather/plan-gather.ts'
 import { planLock } from './gather/plan-lock.ts'
+import { planSpread } from './gather/plan-spread.ts'
 import type { ForwardPlan, KeyRestriction, Plan, PlanContext, Route } from './plan.ts'
 import {
   commonFields,
@@ -120,7 +121,7 @@ function severally(
 function gatherStep(a: Analysis, text: string, ctx: PlanContext): OnSeveral | undefined {
   const select = a.block.node as SelectStmt
   if (ctx.around === undefined && select.lockingClause) return planLock(a, select, text, ctx)
-  return ctx.around === undefined ? planGatherOrViews(a, text, ctx) : planGather(a, text, ctx)
+  return ctx.around === undefined ? planSpread(a, text, ctx) : planGather(a, text, ctx)
 }
 
 /** Sharded rows that are needed on the home shard: no shard can run it as it is, not even one alone. */

@@ -53,6 +53,7 @@ const WHOLE: readonly string[] = [
   'SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY amount) * 0 + sum(amount) AS n FROM account',
   `WITH g AS (SELECT id % 4 AS k, sum(amount) AS n FROM account GROUP BY 1)
     SELECT x.k, x.n FROM g x JOIN g y ON x.k = y.k AND x.n = y.n`,
+  'SELECT a.id % 5 AS g, sum(a.amount + abs(a.amount - b.amount)) AS n FROM account a JOIN account b ON a.id = b.id + 0 GROUP BY 1',
 ]
 
 const change = (by: number): Promise<unknown> =>
@@ -79,16 +80,22 @@ describe('the total of all accounts, while money moves between shards', () => {
     })
   })
 
-  it.each(WHOLE)('%s: exact each time, with weft.pushdown = off as well', async (sql) => {
-    const whole = `SELECT sum(n)::int AS n FROM (${sql}) AS parts`
-    const general = await accounts.connect()
-    await general.query('SET weft.pushdown = off')
-    await readWhile(transfers, READS / 6, async () => {
-      for (const reader of [client, general]) expect((await reader.query(whole)).rows).toEqual([{ n: TOTAL }])
-      const { rows: parts } = await client.query<{ n: string }>(sql)
-      expect(parts.reduce((sum, { n }) => sum + Number(n), 0)).toBe(TOTAL)
-    })
-  })
+  it.each(WHOLE)(
+    '%s: exact each time, with weft.pushdown = off and weft.spread = always as well',
+    async (sql) => {
+      const whole = `SELECT sum(n)::int AS n FROM (${sql}) AS parts`
+      const general = await accounts.connect()
+      await general.query('SET weft.pushdown = off')
+      const spreading = await accounts.connect()
+      await spreading.query('SET weft.spread = always')
+      await readWhile(transfers, READS / 6, async () => {
+        for (const reader of [client, general, spreading])
+          expect((await reader.query(whole)).rows).toEqual([{ n: TOTAL }])
+        const { rows: parts } = await client.query<{ n: string }>(sql)
+        expect(parts.reduce((sum, { n }) => sum + Number(n), 0)).toBe(TOTAL)
+      })
+    },
+  )
 
   it('several readers at once, which share cuts: exact each time', async () => {
     const readers = [client, await accounts.connect(), await accounts.connect(), await accounts.connect()]

@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['groups'])
+runTwinScripts(['groups', 'spread'])

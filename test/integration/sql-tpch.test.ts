@@ -52,5 +52,8 @@ test.each(queries)('%s', async (name) => {
   const sql = text(`queries/${name}`)
   const expected = await answer(plain, sql)
   expect(expected.rows.length).toBeGreaterThan(0)
-  expect(await answer(weft, sql)).toEqual(expected)
+  for (const spread of ['auto', 'always']) {
+    await weft.query(`SET weft.spread = ${spread}`)
+    expect([spread, await answer(weft, sql)]).toEqual([spread, expected])
+  }
 })

@@ -1,13 +1,19 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { commandComplete, dataRow } from '../../../protocol/wire/backend-messages.ts'
-import { type GatherPlan, type PartText, withExtra } from '../../../sql/plan/gather/gather-plan.ts'
+import {
+  type GatherInput,
+  type GatherPlan,
+  type PartText,
+  withExtra,
+} from '../../../sql/plan/gather/gather-plan.ts'
 import type { ExplainPlan, ForwardPlan, InsertPlan, InsertSelectPlan } from '../../../sql/plan/plan.ts'
 import { explainWords } from '../../../sql/plan/utility/explain.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { runOnOne, withViews } from '../forward.ts'
-import { finishShard, overGathered, roomFor, withGathered } from '../gather/gather.ts'
+import { finishShard, overGathered, partOver, roomFor, withGathered } from '../gather/gather.ts'
 import type { GatheredRows } from '../gather/gathered-rows.ts'
 import { again } from '../gather/outside.ts'
+import { type ChosenWay, chosenWay, withSpread } from '../gather/spread.ts'
 import { onlyShard } from '../insert/insert.ts'
 import { resolveShards } from '../route.ts'
 import { textColumn } from '../settings/setting.ts'
@@ -33,27 +39,60 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   if (onSeveral.kind === 'gather-views') return ctx.runPrepared(exec, withViews(plan, onSeveral))
   if (plan.format !== 'text') throw weftError('not_supported', FORMAT)
   if (plan.analyze && inner.access === 'write') throw weftError('not_supported', ANALYZE)
+  const spreads = onSeveral.kind === 'gather' ? onSeveral.spreads : undefined
+  const chosen = await chosenWay(ctx, exec, spreads, shards.length)
   await admit(ctx, plan)
+  say(ctx, exec, await spreadLines(ctx, exec, plan, inner, shards, chosen))
+}
+
+/** Rows that are spread are there for ANALYZE only. */
+async function spreadLines(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: ExplainPlan,
+  inner: ForwardPlan,
+  shards: readonly number[],
+  chosen: ChosenWay | undefined,
+): Promise<readonly string[]> {
+  if (chosen === undefined) return severalLines(ctx, exec, plan, inner, shards)
+  const { way, movedRows, stayingRows } = chosen
+  const table = way.spread.inputs.map(inputText).join(', ')
+  const why = `about ${movedRows} rows to where about ${stayingRows} are`
+  const over = async (spread: GatheredRows): Promise<readonly string[]> => {
+    const onSeveral = { kind: 'gather', gather: way.gather } as const
+    const [head, ...lines] = await severalLines(ctx, exec, plan, { ...inner, onSeveral }, shards, spread)
+    return [head!, `  Spread: ${table}, ${why}`, ...lines]
+  }
+  return plan.analyze ? withSpread(ctx, exec, way, shards, over) : over(roomFor(ctx, way.spread))
+}
+
+async function severalLines(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: ExplainPlan,
+  inner: ForwardPlan,
+  shards: readonly number[],
+  spread?: GatheredRows,
+): Promise<readonly string[]> {
+  const { onSeveral } = inner
   const lines = [headline(inner, shards)]
   const gather = 'gather' in onSeveral ? withExtra(onSeveral.gather, 0) : undefined
-  if (gather !== undefined) lines.push(gatheredLine(gather))
+  if (gather !== undefined) lines.push(`  Gathered: ${gather.inputs.map(inputText).join(', ')}`)
   for (const shard of shards) {
     lines.push(`  ->  Shard ${shard}`)
-    const rows = await explainOn(ctx, exec, shard, inner, shard === shards[0])
+    const rows = await explainOn(ctx, exec, shard, inner, shard === shards[0], spread)
     lines.push(...rows.map((row) => `        ${row}`))
   }
   if (gather !== undefined) {
-    const { shard, rows } = await explainFinish(ctx, exec, plan, gather, shards)
+    const { shard, rows } = await explainFinish(ctx, exec, plan, gather, shards, spread)
     const isQuery = onSeveral.kind !== 'gather-modify'
     const what = isQuery ? 'The query over them' : 'The places of the rows that are meant'
     lines.push(`  ->  ${what}, on shard ${shard}`, ...rows.map((row) => `        ${row}`))
   }
-  say(ctx, exec, lines)
+  return lines
 }
 
-function gatheredLine({ inputs }: GatherPlan): string {
-  return `  Gathered: ${inputs.map(({ table, names }) => `${table} (${names.join(', ')})`).join(', ')}`
-}
+const inputText = ({ table, names }: GatherInput): string => `${table} (${names.join(', ')})`
 
 /** Without ANALYZE over no rows: Postgres does not look at how many there are. */
 async function explainFinish(
@@ -62,6 +101,7 @@ async function explainFinish(
   plan: ExplainPlan,
   gather: GatherPlan,
   shards: readonly number[],
+  spread: GatheredRows | undefined,
 ) {
   const line = ctx.line(finishShard(ctx, gather))
   const sql = `${explainWords(exec.text)} ${gather.finish}`
@@ -71,7 +111,7 @@ async function explainFinish(
     return settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
   }
   const end = plan.analyze
-    ? await withGathered(ctx, exec, gather, shards, explain)
+    ? await withGathered(ctx, exec, gather, shards, explain, spread)
     : await explain(roomFor(ctx, gather))
   return { shard: line.shard, rows: end.rows.map((row) => row[0]?.toString('utf8') ?? '') }
 }
@@ -123,12 +163,17 @@ async function explainOn(
   shard: number,
   inner: ForwardPlan,
   isFirst: boolean,
+  spread: GatheredRows | undefined,
 ): Promise<readonly string[]> {
   const line = ctx.line(shard)
   const collector = new Collector()
   const part = partOf(inner, isFirst)
-  if (part !== undefined) {
-    sendRewritten(ctx, line, exec, `${explainWords(exec.text)} ${part.sql}`, part.params, collector, [])
+  const sql = `${explainWords(exec.text)} ${part?.sql}`
+  if (part !== undefined && spread !== undefined) {
+    const payload = partOver(line, exec, { ...part, sql }, spread, [])
+    sendPayload(ctx, line, payload, { writes: false }, collector)
+  } else if (part !== undefined) {
+    sendRewritten(ctx, line, exec, sql, part.params, collector, [])
   } else {
     sendAsWritten(ctx, line, { ...exec, maxRows: 0, portal: undefined }, collector)
   }

@@ -2,7 +2,7 @@ import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { bind, describe, execute, parse, SYNC } from '../../../protocol/wire/frontend-messages.ts'
-import { type GatherPlan, VALUES_NAMES } from '../../../sql/plan/gather/gather-plan.ts'
+import { type GatherPlan, type PartText, VALUES_NAMES } from '../../../sql/plan/gather/gather-plan.ts'
 import { GATHERED_BYTES_MAX, gatheredSize, MAX_GATHERED } from '../../../sql/plan/utility/gathered-size.ts'
 import type { ClientOutput } from '../answers/client-output.ts'
 import { judgedText, judgeOnHome } from '../answers/evaluate.ts'
@@ -19,7 +19,7 @@ import {
   sendRewritten,
   settle,
 } from '../shards/send.ts'
-import type { ShardLine } from '../shards/shard-line.ts'
+import type { ReplyConsumer, ShardLine } from '../shards/shard-line.ts'
 import { GatheredRows } from './gathered-rows.ts'
 
 /**
@@ -32,32 +32,37 @@ export async function runGather(
   plan: GatherPlan,
   shards: readonly number[],
 ): Promise<void> {
-  await withGathered(ctx, exec, plan, shards, (rows) => finish(ctx, exec, plan, rows))
+  await withGathered(ctx, exec, plan, shards, (rows) => finishGathered(ctx, exec, plan, rows))
 }
 
-/** Gathers, and hands the arrays of all columns to `use`. */
+/** Gathers, and hands the arrays of all columns to `use`. `spread`: rows that every shard is given for that. */
 export async function withGathered<T>(
   ctx: ExecContext,
   exec: Execution,
   plan: GatherPlan,
   shards: readonly number[],
   use: (rows: GatheredRows) => Promise<T>,
+  spread?: GatheredRows,
 ): Promise<T> {
-  const rows = roomFor(ctx, plan)
+  const rows = roomFor(ctx, plan, spread?.bytes)
   const owners = plan.route === undefined ? shards : await resolveShards(ctx, plan.route, exec)
   const sources = plan.atHome ? [HOME, ...owners.filter((shard) => shard !== HOME)] : owners
   try {
-    await gather(ctx, asReading(exec), plan, sources, rows)
+    await gatherRows(ctx, asReading(exec), plan, sources, rows, spread)
     return await use(rows)
   } finally {
     rows.release()
   }
 }
 
-/** For the rows that a plan gathers. */
-export function roomFor({ memory, settings }: ExecContext, { inputs }: GatherPlan): GatheredRows {
+/** For the rows that a plan gathers; `beside`: bytes of others that are kept for the same statement. */
+export function roomFor(
+  { memory, settings }: ExecContext,
+  { inputs }: Pick<GatherPlan, 'inputs'>,
+  beside = 0,
+): GatheredRows {
   const bytesMax = gatheredSize(settings.inForce(MAX_GATHERED) ?? '') ?? GATHERED_BYTES_MAX
-  return new GatheredRows(inputs, memory.account('gathered rows'), bytesMax)
+  return new GatheredRows(inputs, memory.account('gathered rows'), bytesMax, beside)
 }
 
 /** Where the query is run. */
@@ -72,25 +77,51 @@ export function asReading(exec: Execution): Execution {
 
 const BINARY = 1
 
-async function gather(
+export async function gatherRows(
   ctx: ExecContext,
   exec: Execution,
-  plan: GatherPlan,
+  plan: Pick<GatherPlan, 'inputs' | 'part' | 'first'>,
   shards: readonly number[],
   rows: GatheredRows,
+  spread?: GatheredRows,
 ): Promise<void> {
   const formats = [BINARY, ...plan.inputs.flatMap(({ columns }) => columns.map(({ format }) => format))]
   try {
     await readOnShards(ctx, shards, (line, i) => {
       const { sql, params } = i === 0 ? plan.first : plan.part
       const consumer = new RowsConsumer(rows)
-      sendRewritten(ctx, line, exec, sql, params, consumer, formats)
+      if (spread === undefined) sendRewritten(ctx, line, exec, sql, params, consumer, formats)
+      else sendOver(ctx, line, exec, partOver(line, exec, { sql, params }, spread, formats), consumer)
       return consumer.ended
     })
   } catch (error) {
     throw await ofPart(ctx, exec, error)
   }
   if (rows.refusal !== undefined) throw rows.refusal
+}
+
+/** What shards run over rows that are spread: those are its last parameters. */
+export function partOver(
+  line: ShardLine,
+  exec: Execution,
+  { sql, params }: PartText,
+  spread: GatheredRows,
+  resultFormats: readonly number[],
+): Buffer {
+  const values = spread.params()
+  const formats = values.map(() => BINARY)
+  return rewrittenPayload(line, exec, sql, params, { values, formats, resultFormats, describes: true })
+}
+
+function sendOver(
+  ctx: ExecContext,
+  line: ShardLine,
+  { plan }: Execution,
+  payload: Buffer,
+  consumer: ReplyConsumer,
+): void {
+  const taints = plan.effects.taintsBackend
+  sendPayload(ctx, line, payload, { writes: false, taints, unsettles: taints }, consumer)
 }
 
 /** What is wrong with the client's own text is told with its place there. */
@@ -129,7 +160,7 @@ class RowsConsumer extends FrameConsumer<ExecEnd> {
  * The client's own text is parsed and described first: what is wrong with it is told as if it had run as it is, and its
  * columns are said to be those of its tables. What fails after that is a matter of running it.
  */
-async function finish(
+export async function finishGathered(
   ctx: ExecContext,
   exec: Execution,
   plan: GatherPlan,

@@ -16,9 +16,11 @@ export class GatheredRows {
   private readonly before: readonly number[]
   private readonly account: MemoryAccount
   private readonly bytesMax: number
+  private readonly beside: number
 
-  /** `bytesMax`: what `weft.max_gathered` allows. */
-  constructor(inputs: readonly GatherInput[], account: MemoryAccount, bytesMax: number) {
+  /** `bytesMax`: what `weft.max_gathered` allows, of which others have `beside`. */
+  constructor(inputs: readonly GatherInput[], account: MemoryAccount, bytesMax: number, beside = 0) {
+    this.beside = beside
     this.inputs = inputs
     this.account = account
     this.bytesMax = bytesMax
@@ -30,6 +32,10 @@ export class GatheredRows {
     }
     this.before = before
     this.columns = inputs.map((input) => input.columns.map(({ elementOid }) => new ArrayParam(elementOid)))
+  }
+
+  get bytes(): number {
+    return this.account.bytes
   }
 
   /** A DataRow's body; `shard`: where it came from. */
@@ -59,9 +65,10 @@ export class GatheredRows {
 
   private pay(bytes: number, input: number): void {
     this.refusal = this.account.offer(bytes)
-    if (this.account.bytes > this.bytesMax)
+    if (this.account.bytes + this.beside > this.bytesMax)
       this.refusal = weftError('gathers_too_much', {
         table: this.inputs[input]!.table,
+        key: this.inputs[input]!.key,
         max: this.bytesMax,
       })
   }

@@ -13,6 +13,8 @@ export interface PartText {
 export interface GatherInput {
   /** Name for errors. */
   readonly table: string
+  /** Column that it is sharded by. */
+  readonly key?: string
   readonly columns: readonly Transport[]
   readonly names: readonly string[]
   /** The last column is the number of the shard that a row came from, which is not in the row. */
@@ -130,6 +132,8 @@ export interface ToldContext {
 export interface GatherContext extends ToldContext {
   /** What is planned is the query of another statement, which runs on the home shard. */
   readonly around?: Around
+  /** FROM items of which every shard is given all rows: there they are what a reference table is. */
+  readonly spread?: ReadonlySet<object>
 }
 
 export interface Around {
@@ -138,7 +142,26 @@ export interface Around {
   readonly isInline?: boolean
 }
 
-export type GatherStep = { readonly kind: 'gather'; readonly gather: GatherPlan } | OutsideStep
+export type GatherStep =
+  | { readonly kind: 'gather'; readonly gather: GatherPlan; readonly spreads?: Spreads }
+  | OutsideStep
+
+/** Other ways to the same answer: rows of some tables are gathered first, and given to every shard for its part of a join. */
+export interface Spreads {
+  /** Whose EXPLAIN tells how many rows each sharded table gives: an arm for each, whose one column is its number. */
+  readonly sizes: PartText
+  readonly ways: readonly SpreadWay[]
+}
+
+export interface SpreadWay {
+  /** Gives the rows that are spread. */
+  readonly spread: Pick<GatherPlan, 'inputs' | 'part' | 'first'>
+  /** After them: its `part` and `first` have arrays of those rows as their last parameters. */
+  readonly gather: GatherPlan
+  /** Numbers of the tables in `Spreads.sizes`: those that are spread, and those whose rows stay where they are. */
+  readonly moves: readonly number[]
+  readonly stays: readonly number[]
+}
 
 export interface ModifyStep {
   readonly kind: 'gather-modify'

@@ -2,7 +2,7 @@ import { as, columnName, type Node, type SelectStmt, walk } from '../../parse/as
 import { keptItems, type TableItem } from './inputs.ts'
 
 /** Types that nothing is equal of: json, xml, point, polygon and the like. */
-const UNEQUAL: ReadonlySet<number> = new Set([114, 142, 600, 601, 602, 603, 604, 628, 718])
+export const UNEQUAL: ReadonlySet<number> = new Set([114, 142, 600, 601, 602, 603, 604, 628, 718])
 
 /**
  * Who groups by a table's primary key may use its other columns as they are. Gathered rows have no key, so those are grouped

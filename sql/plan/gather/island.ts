@@ -11,7 +11,7 @@ export interface Island {
   readonly level: SelectStmt
   /** What every shard runs, with the client's parameters. Its columns are named by `columnNameOf`. */
   readonly sql: string
-  /** The same by itself. */
+  /** The same by itself, and over the tables themselves where `sql` names rows that are spread. */
   readonly part: PartText
   readonly columns: readonly KnownColumn[]
   /** Relations that it reads. */

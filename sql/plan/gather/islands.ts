@@ -15,6 +15,7 @@ export function islandsOf(
   items: readonly TableItem[],
   ctx: PlanContext,
 ): Island[] {
+  const spread = items.filter(({ range }) => ctx.spread?.has(range))
   return ctx.pushdown === false ? [] : visit(select, false, true)
 
   function visit(level: SelectStmt, isSet: boolean, isTop: boolean): Island[] {
@@ -25,7 +26,7 @@ export function islandsOf(
       return [...arms, ...below({ ...level, larg: {}, rarg: {} })]
     }
     const known = a.levels.get(level)
-    const island = known && islandOf(known, level, { a, items, ctx, isSet, isTop })
+    const island = known && islandOf(known, level, { a, items, ctx, isSet, isTop, spread })
     return island === undefined ? below(level) : [island, ...insideSubqueries(level, island)]
   }
 

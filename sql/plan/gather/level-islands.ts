@@ -22,6 +22,7 @@ import { columnNameOf, type Island, isKnown, type KnownColumn } from './island.t
 import { isPlainColumn, LevelNames } from './level-names.ts'
 import { LevelRewriter, labelsOf, type Moved, NotMovable } from './level-rewriter.ts'
 import { hasSubqueries } from './made-nodes.ts'
+import { withGathered } from './over-gathered.ts'
 import { topRowsOf } from './top-rows.ts'
 
 /** What is known of the statement that a level is in. */
@@ -33,6 +34,8 @@ export interface Around {
   readonly isSet: boolean
   /** No condition of another level takes rows of it away before its values are computed. */
   readonly isTop: boolean
+  /** Those that every shard is given all rows of: it has arrays of them in the place of the tables. */
+  readonly spread: readonly TableItem[]
 }
 
 type Making = (level: Level, select: SelectStmt, names: LevelNames, around: Around) => Island | undefined
@@ -124,8 +127,9 @@ const groups: Making = (level, select, names, around) => {
 /** The rows of a join, of those columns that are needed above it. */
 const rows: Making = (level, select, names, around) => {
   const { shape } = level.block
+  const isOfOne = names.all.length < 2 && !isSpread(relationsOf(select.whereClause), around)
   // For one table there is as good a way that takes less.
-  if (names.all.length < 2 || isReduced(level, around)) return undefined
+  if (isOfOne || isReduced(level, around)) return undefined
   if (shape.group && !isWhollyGrouped(select, names)) return undefined
   const rewriter = new LevelRewriter(names, around.a.catalog, 'columns')
   const over = (from: RangeVar): SelectStmt => ({
@@ -136,6 +140,9 @@ const rows: Making = (level, select, names, around) => {
   const top = hasSubqueries(select.sortClause)
     ? undefined
     : topRowsOf(around.a, level.block, select, around.ctx)
+  // A join may have more rows than its tables have together.
+  const multiplies = isSpread(relationsOf(select.fromClause), around)
+  if (multiplies && top === undefined) return undefined
   const limits = top && {
     limitCount: top.count,
     limitOption: 'LIMIT_OPTION_COUNT' as const,
@@ -143,6 +150,9 @@ const rows: Making = (level, select, names, around) => {
   }
   return made(select, partOf(bare(select), rewriter.moved, limits ?? {}), rewriter, names, around, over)
 }
+
+const isSpread = (ranges: readonly RangeVar[], { spread }: Around): boolean =>
+  spread.some(({ range }) => ranges.includes(range))
 
 /** Of its rows those that are alike may be made one. */
 function isReduced({ block: { shape } }: Level, { isSet }: Around): boolean {
@@ -221,12 +231,15 @@ function made(
   const ranges = relationsOf({ SelectStmt: part })
   if (!around.isTop && !moved.every(({ node }) => failsNever(node, names.scope))) return undefined
   if (moved.length === 0 || !isOnShards(ranges, around) || !isLastingPart(around, part)) return undefined
-  const sql = printed({ SelectStmt: part } as Node)
-  if (sql === undefined) return undefined
+  const written = printed({ SelectStmt: part } as Node)
+  const sql = isSpread(ranges, around)
+    ? printed(withGathered({ SelectStmt: part } as Node, around.spread))
+    : written
+  if (sql === undefined || written === undefined) return undefined
   return {
     level,
     sql,
-    part: textOf(sql),
+    part: textOf(written),
     columns: moved.map(({ column }) => column),
     ranges,
     names: targetsOf({ targetList: moved.map(({ node }) => ({ ResTarget: { val: node } }) as Node) }).map(

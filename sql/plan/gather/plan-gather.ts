@@ -21,7 +21,6 @@ import { keysRoute, restrictionsOf } from '../routing.ts'
 import { quoteName } from '../text-scan.ts'
 import { conditionsByItem } from './conditions.ts'
 import {
-  GATHERED_NAMES,
   type GatherPlan,
   type GatherStep,
   gatheredName,
@@ -33,12 +32,11 @@ import {
   UNSAFE_ROW,
   type ViewPlace,
   type ViewsStep,
-  valuesName,
 } from './gather-plan.ts'
-import { groupByWholeKeys } from './group-by-key.ts'
 import { type TableItem, type TableItems, tableItems } from './inputs.ts'
 import { type Island, ROWS } from './island.ts'
 import { islandsOf, typed, withLevels } from './islands.ts'
+import { finishAlone, overArrays, withGathered } from './over-gathered.ts'
 import { xminOf } from './places.ts'
 import { type TopRows, topRows } from './top-rows.ts'
 import { transportOf } from './transport.ts'
@@ -103,7 +101,7 @@ export function stepBefore(
   return places.includes(undefined) ? undefined : { kind: 'gather-views', places: places as ViewPlace[] }
 }
 
-function gatherOf(
+export function gatherOf(
   a: Analysis,
   select: SelectStmt,
   all: readonly TableItem[],
@@ -127,7 +125,10 @@ function gatherOf(
 }
 
 /** The query over the rows of islands, which are gathered first. */
-function withIslands(select: SelectStmt, islands: readonly (readonly [Island, readonly Column[]])[]): Node {
+export function withIslands(
+  select: SelectStmt,
+  islands: readonly (readonly [Island, readonly Column[]])[],
+): Node {
   const levels = islands.map(([island, columns], i) => {
     const from = { ...gatheredRange(i), alias: { aliasname: ROWS } }
     return [island.level, island.over(from, columns)] as const
@@ -177,6 +178,7 @@ export function gathering(
   return {
     inputs: items.map(({ relation, columns, shown }, i) => ({
       table: relation.name,
+      ...(relation.key && { key: relation.key.column }),
       columns: inputs[i]!,
       names: shown ?? columns.flatMap(({ name }) => (isOwnName(name) ? [] : name)),
       ...(placePart(columns.at(-1)?.name ?? '') === 'shard' ? { tellsShard: true } : {}),
@@ -294,59 +296,6 @@ function finishOf(
   return { finish: overArrays(named, items, paramCount, isInline), paramCount }
 }
 
-/** The same, with those of the client's parameters that it has. */
-export function finishAlone(
-  statement: Node,
-  items: readonly TableItem[],
-): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
-  const over = overGathered(statement, items)
-  return over && { finish: over.sql, paramCount: over.params.length, finishParams: over.params }
-}
-
-/** A statement that names gathered rows as a text: its parameters are some of the client's, after them come the arrays. */
-export function overGathered(statement: Node, items: readonly TableItem[]): PartText | undefined {
-  const named = printed(statement)
-  if (named === undefined) return undefined
-  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
-  return { sql: overArrays(sql, items, params.length), params }
-}
-
-/** A text that names gathered rows, with their arrays; `paramCount`: parameters ahead of those. */
-function overArrays(
-  named: string,
-  items: readonly TableItem[],
-  paramCount: number,
-  isInline = false,
-): string {
-  let column = 0
-  const place = () => (isInline ? valuesName(column++) : `$${paramCount + ++column}`)
-  const sources = items.map(({ columns }) => gatheredRows(columns, isInline, columns.map(place)))
-  return named.replace(GATHERED_NAMES, (_, input) => sources[Number(input)]!)
-}
-
-/** The statement, with names of gathered rows in the place of tables. */
-export function withGathered(statement: Node, items: readonly TableItem[]): Node {
-  const places = items.map(({ range }) => range)
-  const tree = structuredClone(statement)
-  const originals = relationsOf(statement)
-  const copies: TableItem[] = []
-  for (const [i, range] of relationsOf(tree).entries()) {
-    const input = places.indexOf(originals[i]!)
-    if (input < 0) continue
-    copies.push({ ...items[input]!, range })
-    delete range.schemaname
-    delete range.catalogname
-    range.alias ??= { aliasname: items[input]!.alias }
-    range.relname = gatheredName(input)
-    range.inh = true
-  }
-  walk(tree, (kind, body) => {
-    if (kind === 'ColumnRef') unqualify(body as { fields?: Node[] })
-  })
-  groupByWholeKeys(tree, copies)
-  return tree
-}
-
 /** Two of one name are told apart by their schemas, which the gathered rows do not have. */
 export function hasTwins(items: readonly TableItem[]): boolean {
   return new Set(items.map(({ alias }) => alias)).size < items.length
@@ -358,22 +307,4 @@ export function namesSchemas(select: SelectStmt): boolean {
     if (kind === 'ColumnRef' && ((body as { fields?: Node[] }).fields?.length ?? 0) >= 3) found = true
   })
   return found
-}
-
-/** `database.schema.table.column`: the gathered rows have no schema. */
-function unqualify(ref: { fields?: Node[] }): void {
-  if ((ref.fields?.length ?? 0) >= 3) ref.fields = ref.fields!.slice(-2)
-}
-
-/** The gathered rows of an item, as a FROM item; `places`: where the array of each column comes. */
-function gatheredRows(columns: readonly Column[], asText: boolean, places: readonly string[]): string {
-  const outputs = columns.map(({ name, type, declared, collation }, i) => {
-    const value = `CAST(c${i} AS ${declared ?? castType(type)})`
-    return `${collation === undefined ? value : `${value} COLLATE ${collation}`} AS ${quoteName(name)}`
-  })
-  const arrays = columns.map(
-    (column, i) => `pg_catalog.unnest(CAST(${places[i]} AS ${transportOf(column, asText).arrayType}))`,
-  )
-  const names = columns.map((_, i) => `c${i}`)
-  return `(SELECT ${outputs.join(', ')} FROM ROWS FROM (${arrays.join(', ')}) AS u (${names.join(', ')}))`
 }

@@ -20,17 +20,9 @@ import {
 } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
 import { hasSubqueries, selectNode } from './made-nodes.ts'
+import { finishAlone, withGathered } from './over-gathered.ts'
 import { hasPlaces, keyOrderOf, lookOf, orderOf, placesOf, wholeOf, withPlaces } from './places.ts'
-import {
-  finishAlone,
-  gathering,
-  hasTwins,
-  isGatherable,
-  namesSchemas,
-  rowsOf,
-  stepBefore,
-  withGathered,
-} from './plan-gather.ts'
+import { gathering, hasTwins, isGatherable, namesSchemas, rowsOf, stepBefore } from './plan-gather.ts'
 import { type TopRows, topRows } from './top-rows.ts'
 
 /**

@@ -12,16 +12,9 @@ import type { PlanContext } from '../plan.ts'
 import { type GatherPlan, isGatheredName, type ModifyPlan, type ModifyStep, ownName } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
 import { expressionNode, hasSubqueries, selectNode } from './made-nodes.ts'
+import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
-import {
-  allOf,
-  finishAlone,
-  gathering,
-  isGatherable,
-  overGathered,
-  rowsOf,
-  withGathered,
-} from './plan-gather.ts'
+import { allOf, gathering, isGatherable, rowsOf } from './plan-gather.ts'
 import { withOneSource } from './plan-modify-gathered.ts'
 
 /**

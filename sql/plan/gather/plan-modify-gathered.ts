@@ -24,19 +24,9 @@ import {
 } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
 import { selectNode } from './made-nodes.ts'
+import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
-import {
-  allOf,
-  finishAlone,
-  gathering,
-  hasTwins,
-  isGatherable,
-  namesSchemas,
-  overGathered,
-  rowsOf,
-  stepBefore,
-  withGathered,
-} from './plan-gather.ts'
+import { allOf, gathering, hasTwins, isGatherable, namesSchemas, rowsOf, stepBefore } from './plan-gather.ts'
 
 /**
  * UPDATE and DELETE whose rows no shard can find by itself: by subqueries or joins that are not on the shard key, or with

@@ -1,5 +1,5 @@
 import { BEGUN } from '../begun-text.ts'
-import { isGathered } from '../gather/gather-plan.ts'
+import { type GatherPlan, isGathered } from '../gather/gather-plan.ts'
 import { buildInsert } from '../insert-text.ts'
 import type { ForwardPlan, InsertPlan, KeyRestriction, KeyValue, Plan, Route } from '../plan.ts'
 
@@ -69,10 +69,11 @@ function forwardLines(plan: ForwardPlan): string[] {
   if (onSeveral.kind === 'refuse') lines.push(`why: ${onSeveral.error.message}`)
   if (onSeveral.kind === 'gather-outside') lines.push(`asks: ${onSeveral.relations.join(', ')}`)
   if (onSeveral.kind === 'gather') {
-    const { part, first, finish } = onSeveral.gather
-    lines.push(`part: ${part.sql}`)
-    if (first.sql !== part.sql) lines.push(`first: ${first.sql}`)
-    lines.push(`finish: ${finish.replace(/\s+/g, ' ').replace(ROWS, '<rows>')}`)
+    lines.push(...gatherLines(onSeveral.gather, (sql) => sql))
+    for (const { spread, gather, moves, stays } of onSeveral.spreads?.ways ?? []) {
+      lines.push(`or ${moves.join()} spread to ${stays.join()}: ${spread.part.sql}`)
+      lines.push(...gatherLines(gather, shown).map((line) => `  ${line}`))
+    }
   }
   if (onSeveral.kind === 'aggregate') {
     const { partialSql, partialParams, combineSql } = onSeveral.aggregate
@@ -80,6 +81,13 @@ function forwardLines(plan: ForwardPlan): string[] {
     lines.push(`combine: ${combineSql}`)
   }
   return lines
+}
+
+const shown = (sql: string): string => sql.replace(/\s+/g, ' ').replace(ROWS, '<rows>')
+
+function gatherLines({ part, first, finish }: GatherPlan, print: (sql: string) => string): string[] {
+  const onFirst = first.sql === part.sql ? [] : [`first: ${print(first.sql)}`]
+  return [`part: ${print(part.sql)}`, ...onFirst, `finish: ${shown(finish)}`]
 }
 
 function printRoute(route: Route): string {
