@@ -58,6 +58,7 @@ interface Placing {
   readonly definition?: string
   readonly schema?: string
   readonly typmod?: number
+  readonly primaryKey?: readonly string[]
 }
 
 function relation(name: string, text: string, placing: Placing): Relation {
@@ -68,9 +69,10 @@ function relation(name: string, text: string, placing: Placing): Relation {
     const { kind = 'local', definition } = placing
     return { ...base, kind, ...(definition === undefined ? {} : { definition }) }
   }
-  const { typmod } = placing
+  const { typmod, primaryKey } = placing
   const key = { column: placing.key, index, type: placing.type!, ...(typmod === undefined ? {} : { typmod }) }
-  return { ...base, kind: 'sharded', key, colocation: placing.colocation! }
+  const keys = primaryKey === undefined ? {} : { primaryKey }
+  return { ...base, kind: 'sharded', key, colocation: placing.colocation!, ...keys }
 }
 
 const ORDERS = `
@@ -98,6 +100,7 @@ const RELATIONS: readonly Relation[] = [
     key: 'id',
     type: 'int8',
     colocation: 1,
+    primaryKey: ['id'],
   }),
   relation('ledger', 'account bigint not null\nid bigint identity always\nowner integer', {
     key: 'account',

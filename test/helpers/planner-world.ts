@@ -19,7 +19,7 @@ const TABLES = `
     created_at timestamptz DEFAULT '2024-05-06');
   CREATE TABLE items (customer_id bigint NOT NULL, order_id bigint NOT NULL, sku text, price double precision,
     weight real, span interval);
-  CREATE TABLE customers (id bigint NOT NULL, name text, region text, parent bigint);
+  CREATE TABLE customers (id bigint PRIMARY KEY, name text, region text, parent bigint);
   CREATE TABLE users (id uuid NOT NULL, name text, age smallint);
   CREATE TABLE countries (code text NOT NULL, name text, id integer);
   CREATE VIEW order_view AS SELECT customer_id, id, amount AS total FROM public.orders WHERE qty > 0;

@@ -9,8 +9,8 @@ interface PlanNode {
 const TOGETHER: ReadonlySet<string> = new Set(['Append', 'Gather', 'Gather Merge'])
 
 /**
- * Rows that the planner expects of each arm of a UNION ALL whose arms give their number as their one column, from what EXPLAIN
- * (VERBOSE, FORMAT JSON) says of it. An arm that is not there has none.
+ * Rows that the planner expects of each arm of a UNION ALL whose arms give their number as their one column, from what
+ * EXPLAIN (VERBOSE, FORMAT JSON) says of it. An arm that is not there has none.
  */
 export function estimatedRows(explained: string): number[] {
   const rows: number[] = []

@@ -146,7 +146,7 @@ export type GatherStep =
   | { readonly kind: 'gather'; readonly gather: GatherPlan; readonly spreads?: Spreads }
   | OutsideStep
 
-/** Other ways to the same answer: rows of some tables are gathered first, and given to every shard for its part of a join. */
+/** Other ways to the answer: rows of some tables are gathered first, and given to every shard for its part of a join. */
 export interface Spreads {
   /** Whose EXPLAIN tells how many rows each sharded table gives: an arm for each, whose one column is its number. */
   readonly sizes: PartText

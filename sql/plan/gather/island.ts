@@ -1,6 +1,7 @@
 import type { Column } from '../../catalog.ts'
 import type { RangeVar, SelectStmt } from '../../parse/ast.ts'
 import { ownName, type PartText } from './gather-plan.ts'
+import type { TableItem } from './inputs.ts'
 
 /**
  * A level of a query of which every shard answers its part: that much is asked of the shards as one query, and its rows are
@@ -19,6 +20,8 @@ export interface Island {
   /** For EXPLAIN and errors. */
   readonly names: readonly string[]
   readonly tables: readonly string[]
+  /** It has a row for each row of the join, with these tables among others that are spread. */
+  readonly joins?: readonly TableItem[]
   /** The level over the gathered rows, which are the FROM item `from`. */
   over(from: RangeVar, columns: readonly Column[]): SelectStmt
 }

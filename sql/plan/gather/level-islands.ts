@@ -19,6 +19,7 @@ import type { PartText } from './gather-plan.ts'
 import { groupKeys, isWhollyGrouped, overKeys } from './group-clause.ts'
 import type { TableItem } from './inputs.ts'
 import { columnNameOf, type Island, isKnown, type KnownColumn } from './island.ts'
+import { joinsOnce } from './joins-once.ts'
 import { isPlainColumn, LevelNames } from './level-names.ts'
 import { LevelRewriter, labelsOf, type Moved, NotMovable } from './level-rewriter.ts'
 import { hasSubqueries } from './made-nodes.ts'
@@ -141,14 +142,22 @@ const rows: Making = (level, select, names, around) => {
     ? undefined
     : topRowsOf(around.a, level.block, select, around.ctx)
   // A join may have more rows than its tables have together.
-  const multiplies = isSpread(relationsOf(select.fromClause), around)
-  if (multiplies && top === undefined) return undefined
+  const joined = around.spread.filter((item) => names.all.includes(item))
+  if (top === undefined && !joinsOnce(joined, select, names)) return undefined
   const limits = top && {
     limitCount: top.count,
     limitOption: 'LIMIT_OPTION_COUNT' as const,
     ...(top.sort.length > 0 && { sortClause: [...top.sort] }),
   }
-  return made(select, partOf(bare(select), rewriter.moved, limits ?? {}), rewriter, names, around, over)
+  const island = made(
+    select,
+    partOf(bare(select), rewriter.moved, limits ?? {}),
+    rewriter,
+    names,
+    around,
+    over,
+  )
+  return island && { ...island, ...(top === undefined && { joins: joined }) }
 }
 
 const isSpread = (ranges: readonly RangeVar[], { spread }: Around): boolean =>

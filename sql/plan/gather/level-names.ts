@@ -41,15 +41,25 @@ export class LevelNames {
     const parts = columnName({ ColumnRef: ref })
     if (parts === undefined || parts.length > 2 || lookUp(this.scope, parts) === undefined) return undefined
     const name = parts.at(-1)!
-    const owners = this.own.filter(({ alias, relation }) => {
-      const isMeant = parts.length === 1 || alias === parts[0]
-      return isMeant && relation.columns.some((column) => column.name === name)
-    })
+    const owners = this.ownersOf(parts)
     const renames = this.own.some(({ range }) => range.alias?.colnames !== undefined)
     if (renames || hasAliasedJoin(this.level.fromClause ?? [])) return undefined
     if (owners.length === 1 && !this.isMerged(name))
       return { column: owners[0]!.relation.columns.find((column) => column.name === name) }
     return owners.every((item) => isPlain(item, name)) ? { column: undefined } : undefined
+  }
+
+  /** The one table whose column it is; undefined: it is not certainly one's. */
+  ownerOf(ref: ColumnRef): TableItem | undefined {
+    if (this.resolve(ref)?.column === undefined) return undefined
+    return this.ownersOf(columnName({ ColumnRef: ref })!)[0]
+  }
+
+  private ownersOf(parts: readonly string[]): readonly TableItem[] {
+    return this.own.filter(({ alias, relation }) => {
+      const isMeant = parts.length === 1 || alias === parts[0]
+      return isMeant && relation.columns.some(({ name }) => name === parts.at(-1))
+    })
   }
 
   /** One of USING may be any side's. */

@@ -98,7 +98,10 @@ function withMoved({ a, text, select, items, ctx }: Query, moved: readonly Table
   return { a: analysis, ctx: own, moved, islands, covered }
 }
 
-/** What is moved is in islands; with its rows there goes its primary key, by which it could be grouped without a word of this. */
+/**
+ * What is moved is in islands. Its primary key stays behind: where that was grouped by, all of its columns are, and have to
+ * be such as can be.
+ */
 function isWhole({ islands, moved }: Candidate): boolean {
   const inside = new Set<RangeVar>(islands.flatMap(({ ranges }) => ranges))
   return moved.every(
@@ -112,6 +115,10 @@ function wayOf(query: Query, { a, ctx, moved, islands }: Candidate): SpreadWay |
   if (told.kind !== 'known' || told.islands.length < islands.length) return undefined
   const above = relationsOf(withIslands(select, told.islands))
   if (moved.some(({ range }) => above.includes(range))) return undefined
+  const conditions = conditionsByItem(query.a, select, items, query.ctx)
+  // Nothing is won by a join of which as many rows come back as there are without it.
+  if (islands.some(({ joins = [] }) => joins.length > 0 && !joins.some((item) => conditions.has(item))))
+    return undefined
   const left = items.filter((item) => !moved.includes(item))
   const gather = gatherOf(a, select, left, ctx, told.islands)
   const spread = spreadRows(query, moved)

@@ -84,6 +84,26 @@ SELECT count(*), sum(n.x) FROM sales s LEFT JOIN nobody n ON n.customer = s.cust
 
 SELECT count(*), max(s.qty) FROM nobody n JOIN sales s ON n.customer = s.customer GROUP BY n.customer;
 
+-- # rows of a join that has one row at most for each that stays
+SET weft.spread = 'always';
+
+SELECT s.id, c.town, c.since FROM sales s JOIN customers c ON c.name = s.customer WHERE c.rating = 3;
+
+SELECT s.*, c.* FROM sales s LEFT JOIN customers c ON c.name = s.customer AND c.rating = 3 WHERE s.qty > 8 OR c.town IS NULL;
+
+SELECT s.id, c.name, v.minutes FROM sales s LEFT JOIN visits v ON v.at = s.id JOIN customers c ON c.name = v.customer AND c.rating > 2 ORDER BY 1 DESC;
+
+SELECT s.id, a.town, b.town FROM sales s, customers a, customers b WHERE a.name = s.customer AND b.name = 'c' || a.rating AND b.town <> 'west' ORDER BY s.price;
+
+SELECT s.id, s.lim, c.lim, c.tags, c.nc || '!' FROM customers c JOIN sales s ON s.customer = c.name WHERE c.nc = 'X' ORDER BY c.nc, s.id LIMIT 12;
+
+SELECT json_agg(x ORDER BY x.id) FROM (SELECT s.id, c.town FROM sales s JOIN customers c ON c.name = s.customer WHERE c.rating < 2) x;
+
+SELECT x.town, lag(x.qty) OVER (PARTITION BY x.town ORDER BY x.id) FROM (SELECT s.id, s.qty, c.town FROM sales s JOIN customers c ON c.name = s.customer AND c.rating = 1) x
+  ORDER BY x.id;
+
+SELECT count(*) FROM (SELECT s.id FROM sales s JOIN customers c ON c.name = s.customer WHERE c.rating = 0 UNION SELECT v.shop FROM visits v) u;
+
 -- # three tables and more
 SET weft.spread = 'always';
 
