@@ -291,7 +291,7 @@ function makeNode(
     pins,
     commits: options.commits,
     cuts: new CutDriver({ links, clock: options.commits.clock, commits: options.commits }),
-    draws: new SequenceDraws(connect),
+    draws: new SequenceDraws(connect, schema),
     schema,
     log,
     limits,

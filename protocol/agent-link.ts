@@ -149,6 +149,8 @@ export const SEQUENCES = {
   forgets: 4,
   /** It draws for the session, which has the values by itself: those left in the backend are nobody's. */
   uses: 8,
+  /** It may set a sequence, or change one: no matter of the agent's. */
+  sets: 64,
 } as const
 
 /** Where a session's replies go. All calls come in order; `data` with `ready !== 0` or `failed` ends an exec. */

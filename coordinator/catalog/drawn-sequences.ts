@@ -1,6 +1,6 @@
 import type { Relation } from '../../sql/catalog.ts'
 
-const DRAWN = /\bnextval\('((?:[^']|'')*)'/g
+const DRAWN = /nextval\('((?:[^']|'')*)'/g
 const LAST_NAME = /(?:"((?:[^"]|"")+)"|([^."]+))$/
 
 /** Names of the sequences that defaults of these draw from, without schemas: plans have them in what fills the columns. */

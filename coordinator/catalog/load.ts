@@ -179,7 +179,7 @@ function toColumn(row: Row): NumberedColumn {
     const quoted = `'${sequence!.replaceAll("'", "''")}'`
     return {
       ...base,
-      default: backslashesSpelt(`nextval(${quoted}::regclass)`),
+      default: backslashesSpelt(`weft.identity_nextval(${quoted}::regclass)`),
       identity: identity === 'a' ? 'always' : 'by default',
     }
   }

@@ -1,4 +1,5 @@
 import { assertNever } from '../../errors/pg-error.ts'
+import { SEQUENCES } from '../../protocol/agent-link.ts'
 import { EMPTY_QUERY_RESPONSE } from '../../protocol/wire/backend-messages.ts'
 import type { Effects } from '../../sql/code/effects.ts'
 import type { Reach } from '../../sql/code/overreach.ts'
@@ -69,8 +70,15 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   if (times !== undefined && needsOneTime(ctx, exec)) return ctx.runTimed(exec, times)
   ctx.state.sequences = sequencesOf(ctx, plan)
   const reach = reachOf(ctx, plan)
-  if (reach === undefined || plan.kind === 'ddl') return runPortal(ctx, exec)
-  return runReaching(ctx, plan, reach, () => runPortal(ctx, exec))
+  const work =
+    reach === undefined || plan.kind === 'ddl'
+      ? runPortal(ctx, exec)
+      : runReaching(ctx, plan, reach, () => runPortal(ctx, exec))
+  return setsSequences(ctx, plan) ? work.finally(() => ctx.node.draws.forget()) : work
+}
+
+function setsSequences({ state }: ExecContext, { kind }: Plan): boolean {
+  return kind === 'ddl' || (state.sequences & SEQUENCES.sets) !== 0
 }
 
 /** A cursor's query runs when it is fetched from. */

@@ -1,6 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
-import { SWALLOW_PARSE_COMPLETE } from '../../protocol/agent-link.ts'
+import { SEQUENCES, SWALLOW_PARSE_COMPLETE } from '../../protocol/agent-link.ts'
 import {
   errorResponse,
   PARSE_COMPLETE,
@@ -312,6 +312,7 @@ function isDirect(plan: ForwardPlan): boolean {
     !effects.pins &&
     !effects.mayUnpin &&
     !effects.taintsBackend &&
+    (effects.sequences & SEQUENCES.sets) === 0 &&
     !plan.outsideTransaction &&
     plan.maintenance !== true &&
     plan.locksCopies !== true &&

@@ -3,9 +3,11 @@ import {
   PUSHDOWN,
   SCATTER,
   type Scatter,
+  SEQUENCE_BLOCK,
   SPREAD,
   type Spreading,
   scatterValue,
+  sequenceBlock,
   spreadValue,
 } from '../../sql/plan/utility/several-settings.ts'
 
@@ -17,6 +19,11 @@ export interface ValuesInForce {
 export function pushesDown(settings: ValuesInForce): boolean {
   const value = settings.inForce(PUSHDOWN)
   return value === undefined || !isOff(value)
+}
+
+/** How many values of a sequence may be drawn at a time. */
+export function sequenceBlockOf(settings: ValuesInForce): number {
+  return sequenceBlock(settings.inForce(SEQUENCE_BLOCK) ?? '') ?? 1
 }
 
 /** What is to be done with a statement that goes to several shards. */

@@ -29,12 +29,14 @@ export const EFFECT = {
   lasts: 1024,
   /** Makes or changes what every shard must have alike: roles, privileges, types, functions, extensions and their kin. */
   defines: 2048,
+  /** Sets sequences, or changes them. */
+  sets: 4096,
 } as const
 
 export type Effects = number
 export const NO_EFFECTS: Effects = 0
 /** Of a text that nobody can look into. That it speaks of backends is not supposed: most code does not. */
-export const ANY_EFFECTS: Effects = 191 | EFFECT.defines
+export const ANY_EFFECTS: Effects = 191 | EFFECT.defines | EFFECT.sets
 /** No more can be known of a text. */
 export const ALL_EFFECTS: Effects =
   ANY_EFFECTS | EFFECT.backends | EFFECT.compiles | EFFECT.names | EFFECT.lasts
@@ -48,7 +50,8 @@ export const STATE_EFFECTS: Effects =
 /** Functions of Postgres' own. */
 const CALLS: ReadonlyMap<string, Effects> = new Map([
   ...each('set_config', EFFECT.settings),
-  ...each('nextval setval', EFFECT.advances),
+  ...each('nextval', EFFECT.advances),
+  ...each('setval', EFFECT.advances | EFFECT.sets),
   ...each('currval lastval', EFFECT.readsSequences),
   ...each('setseed', EFFECT.seeds),
   ...each(
@@ -70,6 +73,7 @@ const STATEMENTS: ReadonlyMap<string, Effects> = new Map([
   ...each('temp temporary listen unlisten prepare deallocate hold discard load', EFFECT.objects),
   ...each('seed', EFFECT.seeds),
   ...each('execute', ANY_EFFECTS),
+  ...each('restart sequence increment', EFFECT.sets),
   // Defaults may draw, of tables that are made later too.
   ...each('insert merge copy default', EFFECT.advances),
 ])

@@ -74,32 +74,53 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
 END $weft$;`
 
 /**
+ * As Postgres draws for an identity column: who may insert needs no privilege on the sequence. The columns that are inserted
+ * are looked at by the INSERT itself.
+ */
+const identities = `
+CREATE OR REPLACE FUNCTION weft.identity_nextval(seq regclass) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $weft$
+DECLARE
+  who name := coalesce(nullif(current_setting('role'), 'none'), session_user);
+  owner oid := (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = seq AND deptype = 'i'
+    AND refclassid = 'pg_class'::regclass AND refobjsubid > 0);
+BEGIN
+  IF has_any_column_privilege(who, owner, 'INSERT') THEN
+    RETURN nextval(seq);
+  END IF;
+  RAISE EXCEPTION 'permission denied for table %', (SELECT relname FROM pg_class WHERE oid = owner)
+    USING ERRCODE = '42501';
+END $weft$;`
+
+/**
  * Values for others, as many as there are: the rest hears from Postgres itself why there are no more, as does who may not
  * draw, or would have to wait. None is given before it is certain that no crash of the server gives it again: the session
- * that has it may commit elsewhere, while who drew before, and wrote that ahead, has not yet.
+ * that has it may commit elsewhere, while who drew before, and wrote that ahead, has not yet. A commit waits for the log if
+ * its transaction has written something there.
  */
 const draws = `
-CREATE OR REPLACE FUNCTION weft.draw(sequences regclass[], wanted int) RETURNS SETOF bigint[]
+CREATE OR REPLACE FUNCTION weft.draw(sequences regclass[], are_identities bool[], wanted int) RETURNS SETOF bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog SET lock_timeout = '100ms' AS $weft$
 DECLARE
-  seq regclass;
   drawn bigint[];
 BEGIN
   BEGIN
     FOR i IN 1..wanted LOOP
       drawn := '{}';
-      FOREACH seq IN ARRAY sequences LOOP
-        drawn := drawn || nextval(seq);
+      FOR n IN 1..cardinality(sequences) LOOP
+        drawn := drawn ||
+          CASE WHEN are_identities[n] THEN weft.identity_nextval(sequences[n]) ELSE nextval(sequences[n]) END;
       END LOOP;
       RETURN NEXT drawn;
     END LOOP;
   EXCEPTION WHEN OTHERS THEN NULL;
   END;
   IF pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn() THEN
-    PERFORM pg_current_xact_id();
+    PERFORM pg_logical_emit_message(true, 'weft', '');
   END IF;
 END $weft$;`
 
-export const sequenceFunctions = `${state + forgotten + reads + draws}
+export const sequenceFunctions = `${state + forgotten + reads + identities + draws}
 GRANT EXECUTE ON FUNCTION weft.sequence_state(), weft.sequences_lost(text), weft.currval(regclass, jsonb),
-  weft.lastval(jsonb), weft.draw(regclass[], int) TO PUBLIC;`
+  weft.lastval(jsonb), weft.identity_nextval(regclass),
+  weft.draw(regclass[], bool[], int) TO PUBLIC;`

@@ -2,7 +2,7 @@ import { ANY_EFFECTS, EFFECT, type Effects, effectsOfText, NO_EFFECTS } from '..
 import type { Plan } from './plan.ts'
 
 /** What a plan may do with sequences, as shard agents are told (SEQUENCES of protocol/agent-link.ts). */
-const SEQUENCE = { draws: 1, reads: 2, readsInCode: 16 } as const
+const SEQUENCE = { draws: 1, reads: 2, readsInCode: 16, sets: 64 } as const
 
 /** The plan with what it may draw, and ask for. `named`: effects of the code that its text names. */
 export function withSequences(plan: Plan, text: string, named: Effects): Plan {
@@ -13,18 +13,24 @@ export function withSequences(plan: Plan, text: string, named: Effects): Plan {
   if ((all & EFFECT.advances) !== 0 || mayUseDefaults(plan, text)) sequences |= SEQUENCE.draws
   if ((all & EFFECT.readsSequences) !== 0) sequences |= SEQUENCE.reads
   if ((inCode & EFFECT.readsSequences) !== 0 || ASKS_POSTGRES.test(text)) sequences |= SEQUENCE.readsInCode
+  if ((all & EFFECT.sets) !== 0) sequences |= SEQUENCE.sets
   return sequences === 0 ? plan : { ...plan, effects: { ...plan.effects, sequences } }
 }
 
 /** Not the functions of schema weft that take their place where they can (session-pids.ts). */
 const ASKS_POSTGRES = /(?<!weft\s*\.\s*)\b(?:currval|lastval)\s*\(/i
 
+/**
+ * DDL that runs a query, or gives rows new columns. No other: what would go ahead of LOCK TABLE on behalf of sequences takes
+ * the snapshot, which is to come after the lock.
+ */
+const COMPUTES = /\b(?:AS|INTO|MATERIALIZED)\b|^ALTER (?:FOREIGN )?TABLE$/
+
 const FROM_DEFAULTS: ReadonlySet<string> = new Set(['INSERT', 'MERGE', 'COPY'])
 
 /** Of a local table: nobody keeps account of its defaults. Those of others are drawn by the coordinator. */
 function mayUseDefaults(plan: Plan, text: string): boolean {
-  // What would go ahead of LOCK TABLE on behalf of sequences takes the snapshot, which is to come after the lock.
-  if (plan.kind === 'ddl') return plan.tag !== 'LOCK TABLE'
+  if (plan.kind === 'ddl') return COMPUTES.test(plan.tag)
   if (plan.kind === 'copy') return plan.fill.some(({ expression }) => /nextval/i.test(expression))
   const isHome = plan.kind === 'forward' && plan.route.kind === 'home'
   return isHome && (FROM_DEFAULTS.has(plan.tag) || /\bdefault\b|\b(insert|merge)\s+into\b/i.test(text))

@@ -108,8 +108,8 @@ describe.each([18, 15] as const)('load catalog from Postgres %i', (version) => {
       ['n', 'bigint', "(nextval('app.numbers'::regclass) + 1)", true, undefined],
       ['feeling', 'app.mood', "'ok'::app.mood", false, undefined],
       ['by_text', 'bigint', "nextval((('app.'::text || 'numbers'::text))::regclass)", true, undefined],
-      ['Iden', 'integer', 'nextval(\'public."orders_Iden_seq"\'::regclass)', true, 'always'],
-      ['d', 'smallint', "nextval('public.orders_d_seq'::regclass)", true, 'by default'],
+      ['Iden', 'integer', 'weft.identity_nextval(\'public."orders_Iden_seq"\'::regclass)', true, 'always'],
+      ['d', 'smallint', "weft.identity_nextval('public.orders_d_seq'::regclass)", true, 'by default'],
     ])
     expect(orders.columns.map((c) => c.generated)).toEqual([
       false,

@@ -1,5 +1,6 @@
 import { SEQUENCES } from '../../../protocol/agent-link.ts'
 import type { TextRow } from '../../catalog/internal-connection.ts'
+import { sequenceBlockOf } from '../../settings/several-shards.ts'
 import { type ExecContext, HOME } from '../context.ts'
 import { DRAWS } from '../transaction/drawn-values.ts'
 
@@ -12,12 +13,15 @@ export async function drawBeside(
   expressions: readonly string[],
   rows: number,
 ): Promise<readonly TextRow[] | undefined> {
-  const sequences = expressions.flatMap((expression) => DRAWS.exec(expression)?.[1] ?? [])
+  const sequences = expressions.flatMap((expression) => {
+    const name = DRAWS.exec(expression)?.[1]
+    return name === undefined ? [] : [{ name, isIdentity: expression.startsWith('weft.') }]
+  })
   if (sequences.length < expressions.length || mustDrawItself(ctx, expressions)) return undefined
   const who = { identity: ctx.identity, settings: ctx.settings.identity() }
-  const drawn = ctx.node.draws.draw(who, sequences, rows)
+  const drawn = ctx.node.draws.draw(who, sequences, rows, sequenceBlockOf(ctx.settings))
   // Whatever the reason, the session hears it from Postgres when it draws by itself.
-  const texts = await ctx.untilCancelled(drawn.catch(() => undefined))
+  const texts = drawn instanceof Promise ? await ctx.untilCancelled(drawn.catch(() => undefined)) : drawn
   if (texts !== undefined) ctx.state.drawn.note(expressions, texts)
   return texts
 }

@@ -1,9 +1,12 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { type BackendIdentity, SEQUENCES, type Settings } from '../../../protocol/agent-link.ts'
 import type { ConnectedAs, InternalConnection, TextRow } from '../../catalog/internal-connection.ts'
+import { KeptBlock } from './kept-block.ts'
 
 /** Of one request to the home shard, about. */
 const ROUND_ROWS = 10_000
+/** Of sequences and roles with values ahead: when there are more, all begin anew. */
+const BLOCKS_MAX = 1000
 
 /** With whose privileges a sequence is drawn from. */
 export interface Drawer {
@@ -12,8 +15,17 @@ export interface Drawer {
   readonly settings: Settings
 }
 
+export interface DrawnSequence {
+  /** Quoted as in a string. */
+  readonly name: string
+  /** Of an identity column, for which nobody needs a privilege on it. */
+  readonly isIdentity: boolean
+}
+
 interface Wanted {
   readonly rows: number
+  /** So many are drawn at a time, for those who come later; 1: none, and none that was drawn ahead will do. */
+  readonly block: number
   resolve(rows: readonly TextRow[]): void
   reject(error: Error): void
 }
@@ -21,39 +33,54 @@ interface Wanted {
 /**
  * Draws from sequences for all sessions of a node, beside their transactions. While one request is on its way to the home
  * shard those who come wait, and the next one draws for all of them: every value is drawn after it was asked for, as by a
- * statement of the session's own. (docs/decisions/0040-draws-in-one-request.md)
+ * statement of the session's own; but those drawn ahead for who does not mind. (docs/decisions/0040-draws-in-one-request.md)
  */
 export class SequenceDraws {
   private readonly connect: (as: ConnectedAs) => InternalConnection
+  private readonly schema: { readonly epoch: number }
   private readonly groups = new Map<string, Group>()
+  private forgotten = 0
 
-  /** `connect`: to the home shard. */
-  constructor(connect: (as: ConnectedAs) => InternalConnection) {
+  /** `connect`: to the home shard. `schema`: what was drawn ahead in an earlier epoch is nobody's any more. */
+  constructor(connect: (as: ConnectedAs) => InternalConnection, schema: { readonly epoch: number }) {
     this.connect = connect
+    this.schema = schema
   }
 
   /**
-   * One row of texts for each that is wanted: a value of each sequence (names, quoted as in a string), then the numbers of
-   * the sequences. Rejects when there is nothing to be had this way: whoever asked draws by itself, and hears why.
+   * One row of texts for each that is wanted: a value of each sequence, then the numbers of the sequences. Rejects when
+   * there is nothing to be had this way: whoever asked draws by itself, and hears why.
    */
   draw(
     { identity, settings }: Drawer,
-    sequences: readonly string[],
+    sequences: readonly DrawnSequence[],
     rows: number,
-  ): Promise<readonly TextRow[]> {
+    block: number,
+  ): readonly TextRow[] | Promise<readonly TextRow[]> {
     const user = identity.kind === 'client' ? identity.user : ''
     const key = JSON.stringify([user, settings.sql, sequences])
-    let group = this.groups.get(key)
-    if (group === undefined) {
-      const as = { identity, settings, sequences: SEQUENCES.uses }
-      group = new Group(
-        drawSql(sequences),
-        () => this.connect(as),
-        () => this.groups.delete(key),
-      )
-      this.groups.set(key, group)
-    }
-    return group.draw(rows)
+    return (this.groups.get(key) ?? this.made(key, { identity, settings }, sequences)).draw(rows, block)
+  }
+
+  /** A sequence may have been set: whatever is drawn from now on comes after that. */
+  forget(): void {
+    this.forgotten++
+  }
+
+  private made(key: string, who: Drawer, sequences: readonly DrawnSequence[]): Group {
+    if (this.groups.size >= BLOCKS_MAX) this.dropIdle()
+    const group = new Group(
+      drawSql(sequences),
+      () => this.connect({ ...who, sequences: SEQUENCES.uses }),
+      () => `${this.schema.epoch} ${this.forgotten}`,
+      () => this.groups.delete(key),
+    )
+    this.groups.set(key, group)
+    return group
+  }
+
+  private dropIdle(): void {
+    for (const [key, group] of this.groups) if (!group.isRunning) this.groups.delete(key)
   }
 }
 
@@ -63,17 +90,27 @@ class Group {
   private readonly connect: () => InternalConnection
   private readonly onIdle: () => void
   private readonly waiting: Wanted[] = []
-  private isRunning = false
+  private readonly ahead: KeptBlock
+  isRunning = false
 
-  constructor(sql: (rows: number) => string, connect: () => InternalConnection, onIdle: () => void) {
+  constructor(
+    sql: (rows: number) => string,
+    connect: () => InternalConnection,
+    ageNow: () => string,
+    onIdle: () => void,
+  ) {
     this.sql = sql
     this.connect = connect
+    this.ahead = new KeptBlock(ageNow)
     this.onIdle = onIdle
   }
 
-  draw(rows: number): Promise<readonly TextRow[]> {
+  draw(rows: number, asked: number): readonly TextRow[] | Promise<readonly TextRow[]> {
+    const block = Math.max(asked, this.ahead.cache)
+    const own = block > 1 && this.waiting.length === 0 ? this.ahead.take(rows) : undefined
+    if (own !== undefined) return own
     const drawn = new Promise<readonly TextRow[]>((resolve, reject) =>
-      this.waiting.push({ rows, resolve, reject }),
+      this.waiting.push({ rows, block, resolve, reject }),
     )
     if (!this.isRunning) void this.run()
     return drawn
@@ -85,13 +122,16 @@ class Group {
     let connection: InternalConnection | undefined
     try {
       connection = this.connect()
-      while (this.waiting.length > 0) await this.round(connection, this.nextRound())
+      while (this.waiting.length > 0) {
+        await this.round(connection, this.nextRound())
+        this.serveAhead()
+      }
     } catch (error) {
       for (const wanted of this.waiting.splice(0)) wanted.reject(error as Error)
     } finally {
       connection?.close()
       this.isRunning = false
-      this.onIdle()
+      if (!this.ahead.isWorthKeeping) this.onIdle()
     }
   }
 
@@ -104,30 +144,53 @@ class Group {
   }
 
   private async round(connection: InternalConnection, round: readonly Wanted[]): Promise<void> {
+    const wanted = round.reduce((sum, { rows }) => sum + rows, 0)
+    const block = Math.max(...round.map((one) => one.block))
+    const age = this.ahead.begin()
     try {
-      const { rows } = await connection.query(this.sql(round.reduce((sum, wanted) => sum + wanted.rows, 0)))
-      let at = 0
-      for (const { rows: count, resolve, reject } of round) {
-        const own = rows.slice(at, at + count)
-        at += count
-        if (own.length === count) resolve(own.map(valuesIn))
-        else reject(NONE_LEFT)
-      }
+      const { rows } = await connection.query(this.sql(block > 1 ? Math.max(wanted, block) : wanted))
+      share(round, rows.map(valuesIn))
+      this.ahead.keep(rows.slice(wanted).map(valuesIn), Number(rows[0]?.at(-1) ?? 1), age)
     } catch (error) {
-      for (const wanted of round) wanted.reject(error as Error)
+      for (const { reject } of round) reject(error as Error)
     }
+  }
+
+  private serveAhead(): void {
+    for (;;) {
+      const first = this.waiting[0]
+      if (first === undefined || first.block === 1) return
+      const own = this.ahead.take(first.rows)
+      if (own === undefined) return
+      this.waiting.shift()
+      first.resolve(own)
+    }
+  }
+}
+
+function share(round: readonly Wanted[], rows: readonly TextRow[]): void {
+  let at = 0
+  for (const { rows: count, resolve, reject } of round) {
+    const own = rows.slice(at, at + count)
+    at += count
+    if (own.length === count) resolve(own)
+    else reject(NONE_LEFT)
   }
 }
 
 const NONE_LEFT = weftError('internal', { what: 'a sequence has given fewer values than were wanted' })
 
-function drawSql(sequences: readonly string[]): (rows: number) => string {
-  const names = sequences.map((name) => `'${name}'::regclass`)
-  const numbers = names.map((name) => `, ${name}::oid`).join('')
-  return (rows) => `SELECT weft.draw(ARRAY[${names.join(', ')}], ${rows})${numbers}`
+/** Rows of the values, the numbers of the sequences, and how many values these give to a session at a time (CACHE). */
+function drawSql(sequences: readonly DrawnSequence[]): (rows: number) => string {
+  const names = sequences.map(({ name }) => `'${name}'::regclass`)
+  const identities = `'{${sequences.map(({ isIdentity }) => isIdentity).join(',')}}'`
+  const numbers = names.map((name) => `${name}::oid`).join(', ')
+  const cache = `(SELECT min(seqcache) FROM pg_catalog.pg_sequence WHERE seqrelid IN (${numbers}))`
+  return (rows) =>
+    `SELECT weft.draw(ARRAY[${names.join(', ')}], ${identities}, ${rows}), ${numbers}, ${cache}`
 }
 
-/** `{1,2}`, and the rest as it is. */
-function valuesIn([values, ...numbers]: TextRow): TextRow {
-  return [...values!.slice(1, -1).split(','), ...numbers]
+/** `{1,2}`, the numbers as they are, and not the last. */
+function valuesIn([values, ...more]: TextRow): TextRow {
+  return [...values!.slice(1, -1).split(','), ...more.slice(0, -1)]
 }

@@ -12,4 +12,5 @@ export async function discardSequences(ctx: ExecContext): Promise<void> {
     settle(ctx, line, await simpleQuery(ctx, line, 'DISCARD SEQUENCES', options))
   await settleAll([...drawn.lines].map(discard))
   drawn.forget()
+  ctx.node.draws.forget()
 }

@@ -11,9 +11,9 @@ import type { SettingPlan } from '../../../sql/plan/plan.ts'
 import { quoteText } from '../../../sql/plan/text-scan.ts'
 import { GATHERED_BYTES_MAX, MAX_GATHERED } from '../../../sql/plan/utility/gathered-size.ts'
 import { refuseSetting } from '../../../sql/plan/utility/refuse-setting.ts'
-import { PUSHDOWN, SCATTER, SPREAD } from '../../../sql/plan/utility/several-settings.ts'
+import { PUSHDOWN, SCATTER, SEQUENCE_BLOCK, SPREAD } from '../../../sql/plan/utility/several-settings.ts'
 import { CONSISTENT_READS, readsConsistently } from '../../settings/consistent-reads.ts'
-import { pushesDown, scatterOf, spreadsOf } from '../../settings/several-shards.ts'
+import { pushesDown, scatterOf, sequenceBlockOf, spreadsOf } from '../../settings/several-shards.ts'
 import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT, keepBackends } from '../../settings/time-limits.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { queryShard, settle, simpleQuery } from '../shards/send.ts'
@@ -244,6 +244,8 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
       return pushesDown(ctx.settings) ? 'on' : 'off'
     case SCATTER:
       return scatterOf(ctx.settings)
+    case SEQUENCE_BLOCK:
+      return String(sequenceBlockOf(ctx.settings))
     case SPREAD:
       return spreadsOf(ctx.settings)
     case 'weft.transaction':

@@ -6,7 +6,7 @@ import { SEQUENCES } from '../../../protocol/agent-link.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 
 /** A default that draws from one sequence and does nothing else; 1: the sequence, quoted as in a string. */
-export const DRAWS = /^nextval\('((?:[^']|'')*)'::regclass\)$/
+export const DRAWS = /^(?:weft\.identity_)?nextval\('((?:[^']|'')*)'::regclass\)$/
 
 type Row = readonly (string | null)[]
 

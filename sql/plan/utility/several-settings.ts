@@ -7,8 +7,12 @@ export const PUSHDOWN = 'weft.pushdown'
 /** Whether rows are given to all shards for joins off the key: where that moves less, wherever it can be, or not at all. */
 export const SPREAD = 'weft.spread'
 
+/** How many values a coordinator draws from a sequence at a time for the columns of sharded and reference tables. */
+export const SEQUENCE_BLOCK = 'weft.sequence_block'
+const SEQUENCE_BLOCK_MAX = 10_000
+
 /** What a role or a database may have a default for (ALTER ROLE … SET): the coordinator reads it when a session begins. */
-export const WEFT_DEFAULTS = [SCATTER, PUSHDOWN, SPREAD, MAX_GATHERED] as const
+export const WEFT_DEFAULTS = [SCATTER, PUSHDOWN, SPREAD, MAX_GATHERED, SEQUENCE_BLOCK] as const
 
 export const SCATTER_VALUES = ['allow', 'notice', 'refuse'] as const
 export type Scatter = (typeof SCATTER_VALUES)[number]
@@ -25,6 +29,12 @@ function oneOf<T extends string>(values: readonly T[], text: string): T | undefi
   return values.find((value) => value === word)
 }
 
+/** Undefined: no value of it. */
+export function sequenceBlock(text: string): number | undefined {
+  const value = /^\s*\d+\s*$/.test(text) ? Number(text) : 0
+  return value >= 1 && value <= SEQUENCE_BLOCK_MAX ? value : undefined
+}
+
 /** The error for a value that such a setting cannot have. */
 export function refuseSeveral(name: string, value: string): PgError | undefined {
   if (name === SCATTER && scatterValue(value) === undefined)
@@ -33,6 +43,8 @@ export function refuseSeveral(name: string, value: string): PgError | undefined 
     return invalid(name, value, `Available values: ${SPREAD_VALUES.join(', ')}.`)
   if (name === MAX_GATHERED && gatheredSize(value) === undefined)
     return invalid(name, value, 'Say a size of 256MB at most, as in 64MB.')
+  if (name === SEQUENCE_BLOCK && sequenceBlock(value) === undefined)
+    return invalid(name, value, `Say a number from 1 to ${SEQUENCE_BLOCK_MAX}.`)
   return undefined
 }
 

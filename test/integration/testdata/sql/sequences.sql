@@ -196,6 +196,12 @@ INSERT INTO notes (k, v) VALUES (1, 'no right to draw') RETURNING id;
 
 INSERT INTO notes (k, id, v) VALUES (1, -1, 'nothing is drawn') RETURNING id;
 
+INSERT INTO always (k, v) VALUES ('x', 'an identity needs no right') RETURNING v;
+
+INSERT INTO always (k, v) VALUES ('y', 'two'), ('z', 'of them') RETURNING v;
+
+INSERT INTO always (k, v) SELECT 'w', 'of a query';
+
 RESET ROLE;
 
 GRANT USAGE ON SEQUENCE notes_id_seq TO sequences_user;

@@ -1,0 +1,58 @@
+/** Sequences through two coordinators. */
+import type pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { connectTo } from '../helpers/postgres.ts'
+import { startTwoCoordinators, type TwoCoordinators } from '../helpers/two-coordinators.ts'
+
+let cluster: TwoCoordinators
+/** Of each coordinator. */
+let clients: pg.Client[][] = []
+
+beforeAll(async () => {
+  cluster = await startTwoCoordinators()
+  clients = await Promise.all(
+    cluster.urls.map((url) => Promise.all(Array.from({ length: 8 }, () => connectTo(url)))),
+  )
+  await clients[0]![0]!.query("CREATE TABLE t (k int, id bigserial, v text) WITH (shard_key = 'k')")
+})
+afterAll(async () => {
+  await Promise.all(clients.flat().map((client) => client.end()))
+  await cluster.stop()
+})
+
+const INSERT = 'INSERT INTO t (k) VALUES ($1), ($1 + 1) RETURNING id::int'
+
+test('no value is given twice: one by one, in blocks, while the sequence is set ahead', async () => {
+  const all = clients.flat()
+  await Promise.all(all.map((client, i) => client.query(`SET weft.sequence_block = ${i % 2 === 0 ? 1 : 16}`)))
+  const drawn = await Promise.all(
+    all.map(async (client, i) => {
+      const own: number[] = []
+      for (let n = 0; n < 10; n++) {
+        const { rows } = await client.query(INSERT, [n])
+        own.push(...rows.map(({ id }) => id as number))
+        if (i === 0 && n % 3 === 0)
+          await client.query("SELECT setval('t_id_seq', (SELECT last_value + 1000 FROM t_id_seq))")
+      }
+      return own
+    }),
+  )
+  const values = drawn.flat()
+  expect(new Set(values).size).toBe(all.length * 20)
+  const { rows } = await all[0]!.query('SELECT count(*)::int AS n, count(DISTINCT id)::int AS ids FROM t')
+  expect(rows).toEqual([{ n: values.length, ids: values.length }])
+})
+
+test('what one coordinator sets the other follows at once', async () => {
+  const [[a], [b]] = clients as [pg.Client[], pg.Client[]]
+  for (const [setter, drawer, value] of [
+    [a, b, 100_000],
+    [b, a, 50_000],
+    [a, b, 10],
+  ] as const) {
+    await drawer!.query('RESET weft.sequence_block')
+    await setter!.query('SELECT setval($1, $2)', ['t_id_seq', value])
+    const { rows } = await drawer!.query(INSERT, [1])
+    expect(rows).toEqual([{ id: value + 1 }, { id: value + 2 }])
+  }
+})
