@@ -1,3 +1,4 @@
+import { PgError } from '../../../errors/pg-error.ts'
 import type { GatherStep, PartText, Spreads, SpreadWay } from '../../../sql/plan/gather/gather-plan.ts'
 import { readsConsistently } from '../../settings/consistent-reads.ts'
 import { spreadsOf } from '../../settings/several-shards.ts'
@@ -99,7 +100,7 @@ function bestWay(
   return isWanted || saved(best) > ROUND ? best : undefined
 }
 
-/** How many rows each table gives on the home shard, as Postgres' planner thinks. What is wrong is told when it is read. */
+/** How many rows each table gives at home, as Postgres' planner thinks. What may not be read is told when it is. */
 async function sizesOf(
   ctx: ExecContext,
   exec: Execution,
@@ -108,7 +109,8 @@ async function sizesOf(
   try {
     return estimatedRows(await explained(ctx, exec, sizes))
   } catch (error) {
-    if (ctx.tx.isOpen) throw error
+    const isOfText = error instanceof PgError && error.fields.code.startsWith('42')
+    if (ctx.tx.isOpen || !isOfText) throw error
     return undefined
   }
 }

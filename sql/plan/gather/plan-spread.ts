@@ -18,7 +18,7 @@ import { gathering, gatherOf, planGatherOrViews, rowsOf, withIslands } from './p
  */
 export function planSpread(a: Analysis, text: string, ctx: PlanContext): GatherStep | ViewsStep | undefined {
   const step = planGatherOrViews(a, text, ctx)
-  if (step?.kind !== 'gather' || ctx.pushdown === false || TELLS_ISOLATION.test(text)) return step
+  if (step?.kind !== 'gather' || ctx.pushdown === false || isOfIsolation(a, text)) return step
   const select = a.block.node as SelectStmt
   const found = tableItems(a, select, ctx)
   if (found?.kind !== 'items') return step
@@ -34,7 +34,14 @@ export function planSpread(a: Analysis, text: string, ctx: PlanContext): GatherS
   return sizes === undefined ? step : { ...step, spreads: { sizes, ways: made } }
 }
 
-/** By itself such a statement is a transaction with one snapshot, and would say so. */
+/**
+ * By itself such a statement is a transaction with one snapshot: it would say so, and what code of users writes there could
+ * fail for it.
+ */
+function isOfIsolation({ traits }: Analysis, text: string): boolean {
+  return traits.user !== undefined || traits.writes || TELLS_ISOLATION.test(text)
+}
+
 const TELLS_ISOLATION = /transaction_isolation|current_setting|pg_settings|transaction_read_only/i
 
 interface Query {
@@ -51,7 +58,7 @@ interface Candidate {
   readonly ctx: PlanContext
   readonly moved: readonly TableItem[]
   readonly islands: readonly Island[]
-  /** Sharded tables whose rows no island leaves on their shards to travel. */
+  /** Sharded tables that are in islands, so that their rows stay where they are. */
   readonly covered: readonly TableItem[]
 }
 
