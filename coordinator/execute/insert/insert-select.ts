@@ -16,7 +16,7 @@ import { agreedCount } from '../shards/agreed.ts'
 import { failedLeaves, sendPayload, sendRewritten, settle } from '../shards/send.ts'
 import { slotOfText } from '../shards/server-slot.ts'
 import { failedOf } from '../shards/settle-all.ts'
-import { CopyTarget, InsertTarget, type Row, type Target } from './insert-targets.ts'
+import { CopyingTarget, InsertTarget, type Row, type Target } from './insert-targets.ts'
 import { moveSelected } from './moved-select.ts'
 
 /**
@@ -37,7 +37,7 @@ export async function runInsertSelect(
   const keyAt = plan.keyIndex >= 0 ? plan.keyIndex : plan.columns.length + plan.fill.findIndex((f) => f.isKey)
   const target: Target =
     plan.tailSql.trim() === '' && plan.table.rowSecurity === undefined && plan.table.through === undefined
-      ? new CopyTarget(ctx, plan, columns)
+      ? new CopyingTarget(ctx, plan, columns)
       : new InsertTarget(ctx, exec, plan, columns)
   const router = new Router(ctx, plan, columns, keyAt, target)
   const moved = readSource(ctx, exec, plan, router).then(() => router.finish())
@@ -148,7 +148,7 @@ class Router {
   }
 
   get insertsOwn(): boolean {
-    return this.plan.table.kind === 'sharded' && this.target instanceof CopyTarget
+    return this.plan.table.kind === 'sharded' && this.target instanceof CopyingTarget
   }
 
   async insertingOwn(select: string): Promise<string> {

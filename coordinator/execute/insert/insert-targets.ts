@@ -9,8 +9,7 @@ import { quoteName, quoteNames } from '../quote.ts'
 import { ForwardState, RowForwarder } from '../shards/replies.ts'
 import { failedLeaves, ownPayload, sendPayload, settle } from '../shards/send.ts'
 import { SessionRunner } from '../shards/session-runner.ts'
-import { settleAll } from '../shards/settle-all.ts'
-import type { CopyInStream } from '../shards/shard-runner.ts'
+import { ShardCopies } from '../shards/shard-copies.ts'
 
 export type Row = readonly (string | null)[]
 
@@ -42,67 +41,51 @@ const noneYet = (ctx: ExecContext): number[] => Array.from({ length: ctx.node.sh
 
 const memoryOf = ({ memory }: ExecContext): MemoryAccount => memory.account('rows of an INSERT … SELECT')
 
-export class CopyTarget implements Target {
+/** By COPY, which says nothing of single rows. */
+export class CopyingTarget implements Target {
   readonly memory: MemoryAccount
-  private readonly runner: SessionRunner
-  private readonly streams = new Map<number, CopyInStream>()
-  private readonly sql: string
-  private readonly held = new Map<number, string[]>()
+  private readonly written: ShardCopies
   /** The home shard runs the query on the same connection: its rows wait until that is over. */
   private readonly homeLines: KeptLines
   /** Of a reference table, beside home's: they get the same rows when home has them (on-copies.ts). */
   private readonly copies: readonly number[]
-  private readonly counts: number[]
 
   constructor(ctx: ExecContext, plan: InsertSelectPlan, columns: readonly string[]) {
-    this.runner = new SessionRunner(ctx)
     this.copies = plan.table.kind === 'reference' ? shardsBesideHome(ctx.node.shardCount) : []
-    this.sql = `COPY ${tableSql(plan, columns)} FROM STDIN`
-    this.counts = noneYet(ctx)
+    const sql = `COPY ${tableSql(plan, columns)} FROM STDIN`
+    this.written = new ShardCopies(new SessionRunner(ctx), sql, { explain: (_, error) => ofInsert(error) })
     this.memory = memoryOf(ctx)
     this.homeLines = new KeptLines(this.memory)
   }
 
-  async add(shard: number, row: Row): Promise<void> {
+  add(shard: number, row: Row): void | Promise<void> {
     if (shard !== HOME && this.copies.length > 0) return
     const text = copyLine(row)
     if (shard === HOME) return this.homeLines.add(text)
-    const held = this.held.get(shard) ?? []
-    this.held.set(shard, held)
-    held.push(text)
-    if (held.length >= BATCH_ROWS) await this.send(shard, textOf(held))
+    this.write(shard, Buffer.from(text))
+    return this.written.room()
   }
 
-  private async send(shard: number, lines: Buffer): Promise<void> {
-    const stream = this.streams.get(shard) ?? (await this.runner.copyIn(shard, this.sql))
-    this.streams.set(shard, stream)
-    await asOfInsert(async () => stream.write(lines))
+  private write(shard: number, lines: Buffer): void {
+    this.written.append(shard, lines, 0, lines.length)
   }
 
   async settle(): Promise<void> {
     const lines = this.homeLines.take()
-    for (const chunk of lines) await this.send(HOME, chunk)
-    if (this.copies.length > 0) await this.end()
-    for (const shard of this.copies) for (const chunk of lines) await this.send(shard, chunk)
-    for (const [shard, rows] of this.held) if (rows.length > 0) await this.send(shard, textOf(rows))
-    await this.end()
+    for (const chunk of lines) this.write(HOME, chunk)
+    if (this.copies.length > 0) await this.written.end(HOME)
+    for (const shard of this.copies) for (const chunk of lines) this.write(shard, chunk)
+    await this.written.finish()
     this.memory.set(0)
-  }
-
-  private async end(): Promise<void> {
-    const streams = [...this.streams]
-    const ends = await asOfInsert(() => settleAll(streams.map(([, stream]) => stream.end())))
-    this.streams.clear()
-    for (const [i, [shard]] of streams.entries()) this.counts[shard]! += ends[i]!.rows
   }
 
   async finish(): Promise<readonly number[]> {
     await this.settle()
-    return this.counts
+    return this.written.finish()
   }
 
-  async abandon(): Promise<void> {
-    await Promise.allSettled([...this.streams.values()].map((stream) => stream.fail('the query failed')))
+  abandon(): Promise<void> {
+    return this.written.fail('the query failed')
   }
 }
 
@@ -136,14 +119,10 @@ function textOf(lines: string[]): Buffer {
 }
 
 /** The client knows of no COPY. */
-async function asOfInsert<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (!(error instanceof PgError) || error.fields.where === undefined) throw error
-    const where = error.fields.where.replace(/(^|\n)COPY [^\n]*, line \d[\s\S]*$/, '')
-    throw new PgError({ ...error.fields, where: where === '' ? undefined : where }, { cause: error })
-  }
+function ofInsert(error: unknown): unknown {
+  if (!(error instanceof PgError) || error.fields.where === undefined) return error
+  const where = error.fields.where.replace(/(^|\n)COPY [^\n]*, line \d[\s\S]*$/, '')
+  return new PgError({ ...error.fields, where: where === '' ? undefined : where }, { cause: error })
 }
 
 /** One line of COPY's text format. */
