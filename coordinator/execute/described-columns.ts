@@ -4,7 +4,7 @@ import type { PartText } from '../../sql/plan/gather/gather-plan.ts'
 import { judgedText } from './answers/evaluate.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { Collector } from './shards/replies.ts'
-import { failedLeaves, queryShard, sendPayload, settle } from './shards/send.ts'
+import { queryShard, sendPayload, settled } from './shards/send.ts'
 
 const ASIDE = { writes: false, looks: false }
 
@@ -21,7 +21,7 @@ export async function describedColumns(
   const judged = parse('', judgedText(exec), line.typesHere(exec.paramTypes))
   const asked = [judged, parse('', sql, types), describe('S', ''), SYNC]
   sendPayload(ctx, line, Buffer.concat(asked), ASIDE, collector)
-  const { columns } = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  const { columns } = await settled(ctx, line, collector.ended)
   const list = (numbers: readonly number[]) => `{${numbers.join(',')}}`
   const oids = columns.map(({ typeOid }) => typeOid)
   const typmods = columns.map(({ typmod }) => typmod)

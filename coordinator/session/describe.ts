@@ -15,7 +15,7 @@ import { HOME } from '../execute/context.ts'
 import { declareRowDescription } from '../execute/declare/declare-function.ts'
 import { textColumn } from '../execute/settings/setting.ts'
 import { ExecFailed, REPLY_FRAME_BYTES_MAX } from '../execute/shards/replies.ts'
-import { failedLeaves, sendPayload, settle } from '../execute/shards/send.ts'
+import { sendPayload, settled } from '../execute/shards/send.ts'
 import type { ReplyConsumer, ShardLine } from '../execute/shards/shard-line.ts'
 import type { ClientSession } from './client-session.ts'
 import { planned } from './planned.ts'
@@ -57,7 +57,7 @@ export async function describeStatement(
   const end = await slow.untilCurrent(async () => {
     const consumer = new DescribeConsumer()
     sendPayload(session, line, payload, { writes: false, joins: line.joined }, consumer)
-    return settle(session, line, await failedLeaves(session, line, consumer.ended))
+    return await settled(session, line, consumer.ended)
   })
   const cursor = plan.kind === 'cursor' ? session.state.cursors.get(plan.name) : undefined
   say(cursor, end.described)
@@ -150,7 +150,7 @@ export async function describeCursor(session: ClientSession, portal: OpenPortal)
   const consumer = new DescribeConsumer()
   const payload = Buffer.concat([describe('P', name), SYNC])
   sendPayload(session, line!, payload, { writes: false, looks: false }, consumer)
-  const end = settle(session, line!, await failedLeaves(session, line!, consumer.ended))
+  const end = await settled(session, line!, consumer.ended)
   say(portal, end.described)
   return end.described.rowDescription ?? NO_DATA
 }

@@ -4,7 +4,7 @@ import type { ExecContext, Execution } from '../context.ts'
 import { preferredShard } from '../route.ts'
 import { readOnShards } from '../shards/on-shards.ts'
 import { type Collected, Collector, ForwardState, RowForwarder, tagWithCount } from '../shards/replies.ts'
-import { failedLeaves, queryShard, sendPayload, sendRewritten, settle } from '../shards/send.ts'
+import { queryShard, sendPayload, sendRewritten, settled } from '../shards/send.ts'
 
 /** Type names of the partial values Weft's aggregates give; others are asked for. */
 const TYPE_NAMES: Readonly<Record<number, string>> = {
@@ -41,7 +41,7 @@ export async function runAggregate(
   const line = ctx.line(preferredShard(ctx))
   const forwarder = new RowForwarder(ctx.out, new ForwardState(exec.wantsRowDescription))
   sendPayload(ctx, line, payload, { writes: false }, forwarder)
-  const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+  const end = await settled(ctx, line, forwarder.ended)
   ctx.out.hold(tagWithCount(end.tag, end.count))
 }
 

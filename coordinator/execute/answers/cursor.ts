@@ -11,7 +11,7 @@ import { quoteName } from '../quote.ts'
 import { resolveShards } from '../route.ts'
 import { noteScatter } from '../scatter.ts'
 import { ForwardState, RowForwarder, tagWithCount } from '../shards/replies.ts'
-import { failedLeaves, sendRewritten, settle } from '../shards/send.ts'
+import { sendRewritten, settled } from '../shards/send.ts'
 import { columnsOf } from './evaluate.ts'
 import { bindOnSeveral, findCursor, linesWithCursors, OpenPortal } from './open-portal.ts'
 
@@ -140,7 +140,7 @@ async function fetchOnSeveral(
     const much = plan.count === 'all' ? 'ALL' : `FORWARD ${wanted - count}`
     const forwarder = new RowForwarder(ctx.out, state)
     sendRewritten(ctx, line, exec, `${plan.tag} ${much} FROM ${quoteName(cursor.name)}`, [], forwarder)
-    const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+    const end = await settled(ctx, line, forwarder.ended)
     count += end.count ?? 0
     if (count >= wanted || cursor.at === cursor.lines.length - 1) {
       return ctx.out.hold(tagWithCount(end.tag, count))

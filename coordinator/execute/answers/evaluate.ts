@@ -10,7 +10,7 @@ import { copiedQuery } from '../../../sql/plan/utility/copy.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { drawBeside } from '../sequences/draw-beside.ts'
 import { Collector } from '../shards/replies.ts'
-import { failedLeaves, queryShard, sendPayload, sendRewritten, settle } from '../shards/send.ts'
+import { queryShard, sendPayload, sendRewritten, settled } from '../shards/send.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 
 /**
@@ -23,7 +23,7 @@ export async function judgeOnHome(ctx: ExecContext, exec: Execution): Promise<vo
   const collector = new Collector()
   const payload = Buffer.concat([parse('', judgedText(exec), line.typesHere(exec.paramTypes)), SYNC])
   sendPayload(ctx, line, payload, { writes: false }, collector)
-  settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  await settled(ctx, line, collector.ended)
 }
 
 /** Of a COPY its query, at its place in the client's text, as if all around it were white space. */
@@ -52,7 +52,7 @@ export async function describedAtHome(
   const consumer = new Described()
   const payload = Buffer.concat([parse('', text, paramTypes), describe('S', ''), SYNC])
   sendPayload(ctx, line, payload, { writes: false, looks: false }, consumer)
-  const { columns } = settle(ctx, line, await failedLeaves(ctx, line, consumer.ended))
+  const { columns } = await settled(ctx, line, consumer.ended)
   return { columns, paramTypes: consumer.paramTypes }
 }
 
@@ -132,7 +132,7 @@ export async function evaluateExpressions(
   const line = ctx.line(HOME)
   const collector = new Collector()
   sendRewritten(ctx, line, exec, sql, params, collector, [])
-  const end = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  const end = await settled(ctx, line, collector.ended)
   const texts = end.rows[0]!.map((value) => value?.toString('utf8') ?? null)
   let next = 0
   return expressions.map((expression) => (expression === undefined ? undefined : texts[next++]!))

@@ -19,7 +19,7 @@ import { resolveShards } from '../route.ts'
 import { textColumn } from '../settings/setting.ts'
 import { needsCut } from '../shards/on-shards.ts'
 import { Collector } from '../shards/replies.ts'
-import { failedLeaves, sendAsWritten, sendPayload, sendRewritten, settle } from '../shards/send.ts'
+import { sendAsWritten, sendPayload, sendRewritten, settled } from '../shards/send.ts'
 
 type Insert = InsertPlan | InsertSelectPlan
 
@@ -108,7 +108,7 @@ async function explainFinish(
   const explain = async (rows: GatheredRows) => {
     const collector = new Collector()
     sendPayload(ctx, line, overGathered(line, exec, gather, sql, rows, []), { writes: false }, collector)
-    return settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+    return await settled(ctx, line, collector.ended)
   }
   const end = plan.analyze
     ? await withGathered(ctx, exec, gather, shards, explain, spread)
@@ -177,7 +177,7 @@ async function explainOn(
   } else {
     sendAsWritten(ctx, line, { ...exec, maxRows: 0, portal: undefined }, collector)
   }
-  const end = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  const end = await settled(ctx, line, collector.ended)
   return end.rows.map((row) => row[0]?.toString('utf8') ?? '')
 }
 
@@ -217,7 +217,7 @@ async function explainInsert(ctx: ExecContext, exec: Execution, inner: Insert): 
   const collector = new Collector()
   await ctx.admit()
   sendAsWritten(ctx, ctx.line(HOME), exec, collector)
-  const end = settle(ctx, ctx.line(HOME), await failedLeaves(ctx, ctx.line(HOME), collector.ended))
+  const end = await settled(ctx, ctx.line(HOME), collector.ended)
   const rows = end.rows.map((row) => `  ${row[0]?.toString('utf8') ?? ''}`)
   const what = inner.table.kind === 'reference' ? 'every shard' : 'the shards that own the rows'
   say(ctx, exec, [`Weft Insert on ${what} (${inner.table.name})`, ...rows])

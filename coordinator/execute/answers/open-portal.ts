@@ -3,7 +3,7 @@ import { close, execute, SYNC } from '../../../protocol/wire/frontend-messages.t
 import type { ExecContext, Execution } from '../context.ts'
 import { readOnShards } from '../shards/on-shards.ts'
 import { ForwardState, RowForwarder, tagWithCount } from '../shards/replies.ts'
-import { failedLeaves, queryShard, sendAsWritten, sendPayload, settle } from '../shards/send.ts'
+import { queryShard, sendAsWritten, sendPayload, settled } from '../shards/send.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import type { KeptRows } from './kept-rows.ts'
 
@@ -82,7 +82,7 @@ export async function fetchRows(ctx: ExecContext, exec: Execution, portal: OpenP
     const forwarder = new RowForwarder(ctx.out, new ForwardState(true))
     const payload = Buffer.concat([execute(portal.name, maxRows === 0 ? 0 : maxRows - count), SYNC])
     sendPayload(ctx, line, payload, { writes: plan.access === 'write' }, forwarder)
-    const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+    const end = await settled(ctx, line, forwarder.ended)
     if (forwarder.suspended) return
     count += end.count ?? 0
     if (portal.at < portal.lines.length - 1) continue
@@ -101,7 +101,7 @@ export async function closeOnShards(
     if (!line.session.holdsBackend) continue
     const forwarder = new RowForwarder(ctx.out, new ForwardState(false))
     sendPayload(ctx, line, payload, { writes: false, looks: false }, forwarder)
-    settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+    await settled(ctx, line, forwarder.ended)
   }
 }
 

@@ -13,7 +13,7 @@ import { again, unknownOutside } from '../gather/outside.ts'
 import { resolveShards, shardOf } from '../route.ts'
 import { noteScatter } from '../scatter.ts'
 import { agreedCount } from '../shards/agreed.ts'
-import { failedLeaves, sendPayload, sendRewritten, settle } from '../shards/send.ts'
+import { sendPayload, sendRewritten, settled } from '../shards/send.ts'
 import { slotOfText } from '../shards/server-slot.ts'
 import { failedOf } from '../shards/settle-all.ts'
 import { CopyingTarget, InsertTarget, type Row, type Target } from './insert-targets.ts'
@@ -78,7 +78,7 @@ async function readHome(
   const stream = new RowStream((row) => (router.insertsOwn ? router.addOther(row) : router.add(row)))
   const line = ctx.line(HOME)
   sendRewritten(ctx, line, exec, sql, params, stream, [])
-  settle(ctx, line, await failedLeaves(ctx, line, stream.ended))
+  await settled(ctx, line, stream.ended)
 }
 
 async function readGathered(
@@ -95,7 +95,7 @@ async function readGathered(
     const stream = new RowStream((row) => router.add(row))
     const line = ctx.line(HOME)
     sendPayload(ctx, line, overGathered(line, exec, gather, sql, rows, []), { writes: true }, stream)
-    settle(ctx, line, await failedLeaves(ctx, line, stream.ended))
+    await settled(ctx, line, stream.ended)
   })
 }
 

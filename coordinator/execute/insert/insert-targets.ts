@@ -7,7 +7,7 @@ import type { MemoryAccount } from '../../memory/memory-budget.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from '../context.ts'
 import { quoteName, quoteNames } from '../quote.ts'
 import { ForwardState, RowForwarder } from '../shards/replies.ts'
-import { failedLeaves, ownPayload, sendPayload, settle } from '../shards/send.ts'
+import { ownPayload, sendPayload, settled } from '../shards/send.ts'
 import { SessionRunner } from '../shards/session-runner.ts'
 import { ShardCopies } from '../shards/shard-copies.ts'
 
@@ -193,7 +193,7 @@ export class InsertTarget implements Target {
     const line = ctx.line(shard)
     const payload = ownPayload(`${this.head}${source} ${plan.tailSql}`, [], this.resultFormats)
     sendPayload(ctx, line, payload, { writes: true }, forwarder)
-    const end = settle(ctx, line, await failedLeaves(ctx, line, forwarder.ended))
+    const end = await settled(ctx, line, forwarder.ended)
     this.counts[shard]! += end.count ?? 0
   }
 

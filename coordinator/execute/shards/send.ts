@@ -230,7 +230,7 @@ export async function queryShard(
 ): Promise<Collected> {
   const collector = new Collector()
   sendPayload(ctx, line, ownPayload(sql, params), options, collector)
-  return settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  return settled(ctx, line, collector.ended)
 }
 
 /** Runs a simple Query (several statements allowed) and collects its answer; the error is in the result. */
@@ -275,6 +275,15 @@ export async function unknownIfSent<T>(ended: Promise<T>): Promise<T> {
     if (!(error instanceof ExecFailed) || !error.sent) throw error
     throw weftError('commit_unknown', { shard: error.shard, why: error.message }, error)
   }
+}
+
+/** What an exec on a line came to, noted in the transaction. Rejects with its error. */
+export async function settled<T extends { readonly status: number; readonly error?: Error }>(
+  ctx: ExecContext,
+  line: ShardLine,
+  ended: Promise<T>,
+): Promise<T> {
+  return settle(ctx, line, await failedLeaves(ctx, line, ended))
 }
 
 /** Notes what an exec's end means for the transaction, and throws its error. */

@@ -18,7 +18,7 @@ import type { KeyValue } from '../../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { NULL_KEY } from '../plans/key-slots.ts'
 import { Collector } from './replies.ts'
-import { failedLeaves, queryShard, sendPayload, settle } from './send.ts'
+import { queryShard, sendPayload, settled } from './send.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /**
@@ -50,7 +50,7 @@ export async function evaluateSlot(
       ])
   const collector = new Collector()
   sendPayload(ctx, line, payload, { writes: false }, collector)
-  const end = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  const end = await settled(ctx, line, collector.ended)
   const slot = end.rows[0]?.[0]
   return slot === null || slot === undefined ? NULL_KEY : Number(slot.toString())
 }

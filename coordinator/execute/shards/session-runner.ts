@@ -4,7 +4,7 @@ import { FrameReader, MSG } from '../../../protocol/wire/frames.ts'
 import { COPY_DONE, copyData, copyFail, query } from '../../../protocol/wire/frontend-messages.ts'
 import type { ExecContext } from '../context.ts'
 import { Collector, type ExecEnd, ExecFailed, REPLY_FRAME_BYTES_MAX } from './replies.ts'
-import { failedLeaves, ownPayload, sendPayload, settle } from './send.ts'
+import { ownPayload, sendPayload, settled } from './send.ts'
 import type { ReplyConsumer, ShardLine } from './shard-line.ts'
 import type { CopyInStream, QueryResult, ShardRunner } from './shard-runner.ts'
 
@@ -29,7 +29,7 @@ export class SessionRunner implements ShardRunner {
     const line = this.ctx.line(shard)
     const collector = new Collector()
     sendPayload(this.ctx, line, ownPayload(sql, params), { writes: access === 'write' }, collector)
-    const end = settle(this.ctx, line, await failedLeaves(this.ctx, line, collector.ended))
+    const end = await settled(this.ctx, line, collector.ended)
     return {
       columns: end.columns.map((c) => ({ name: c.name, typeOid: c.typeOid })),
       rows: end.rows.map((row) => row.map((value) => value?.toString('utf8') ?? null)),
@@ -53,7 +53,7 @@ export class SessionRunner implements ShardRunner {
     const line = this.ctx.line(shard)
     const copy = new CopyOutConsumer(onData)
     sendPayload(this.ctx, line, query(sql), { writes: false }, copy)
-    const end = settle(this.ctx, line, await failedLeaves(this.ctx, line, copy.ended))
+    const end = await settled(this.ctx, line, copy.ended)
     return { columns: [], rows: [], tag: end.tag }
   }
 }
@@ -79,7 +79,7 @@ class CopyInConsumer implements ReplyConsumer, CopyInStream {
   }
 
   private async finished(): Promise<{ rows: number }> {
-    const end = settle(this.ctx, this.line, await failedLeaves(this.ctx, this.line, this.collector.ended))
+    const end = await settled(this.ctx, this.line, this.collector.ended)
     return { rows: end.count ?? 0 }
   }
 
