@@ -45,6 +45,14 @@ export const catalog = {
     retry: 'unknown',
     message: (p) => `connection to shard ${p.shard} was lost while the statement ran: ${p.why}`,
   }),
+  state_lost: kind<{ shard: number }>({
+    sqlstate: '57P01',
+    retry: 'unknown',
+    severity: 'FATAL',
+    message: (p) => `terminating connection: the session's own connection to shard ${p.shard} was lost`,
+    detail: () => 'Its temporary tables, session advisory locks, channels or held cursors were there.',
+    hint: () => 'Reconnect.',
+  }),
   pool_timeout: kind<{ shard: number; waitedMs: number; max: number }>({
     sqlstate: '53300',
     retry: 'safe',

@@ -168,6 +168,8 @@ export interface ReplySink {
   drained(): void
   /** An exec with `cut` waits for its cut now. May be said again when a cut came to nothing. */
   ready?(): void
+  /** The backend that the session held has died while nothing ran: what it was pinned for is gone. */
+  released?(): void
 }
 
 export interface PrepareOptions {
@@ -220,6 +222,8 @@ export interface AgentSession {
   timestampFixed(gid: string, commitTs: Timestamp): void
   /** Rolls back when in a transaction, releases the backend (after DISCARD ALL when pinned); the session stays usable. */
   reset(): Promise<void>
+  /** As `reset`, but a pinned backend stays with the session, and what it has there. */
+  rollBack(): Promise<void>
   /**
    * Gives a pinned backend back that was looked at: nothing of the session is left in it but, perhaps, settings. Nothing
    * when it is in a transaction.

@@ -74,8 +74,10 @@ class FakeShard implements AgentSession {
     this.calls.push('cancel')
     this.cancelled?.()
   }
-  async reset(): Promise<void> {
-    this.calls.push('reset')
+  async reset(): Promise<void> {}
+
+  async rollBack(): Promise<void> {
+    this.calls.push('roll back')
   }
   exec(): void {}
   giveBack(): void {}
@@ -271,7 +273,7 @@ describe('commit driver', () => {
     }
     const readers = [{ shard: 3, session: reader, release }]
     expect(codeOf(await w.driver.commit({ participants: [w.one], readers }))).toBe('aborted 57P01')
-    expect(reader.calls).toEqual(['reset'])
+    expect(reader.calls).toEqual(['roll back'])
     expect(w.one.calls).toEqual(['prepare', 'rollback'])
   })
 })
@@ -281,7 +283,7 @@ describe('commit driver: the log', () => {
     const w = world()
     await w.log.close()
     expect(codeOf(await w.commit())).toBe('aborted 08006')
-    expect([w.one.calls, w.two.calls]).toEqual([['reset'], ['reset']])
+    expect([w.one.calls, w.two.calls]).toEqual([['roll back'], ['roll back']])
   })
 
   test('certainly unavailable: aborted', async () => {

@@ -235,7 +235,7 @@ export class CommitDriver {
   private async refuse(request: CommitRequest, why: string): Promise<Outcome> {
     this.counters.aborted++
     const sessions = [...request.participants, ...request.readers].map((member) => member.session)
-    await Promise.allSettled(sessions.map((session) => session.reset()))
+    await Promise.allSettled(sessions.map((session) => session.rollBack()))
     return { outcome: 'aborted', error: weftError('log_unavailable', { why }) }
   }
 }

@@ -273,10 +273,9 @@ export class RunningCommit {
 
   private rollback(shard: number): Promise<void> {
     const session = this.session(shard)
-    const reset = (): Promise<void> => session.reset().catch(() => {})
-    // It keeps what the client's session has on the backend.
-    if (shard === this.within?.shard) return session.rollbackPrepared(this.gid(shard)).catch(reset)
-    return reset()
+    const rollBack = (): Promise<void> => session.rollBack().catch(() => {})
+    if (shard === this.within?.shard) return session.rollbackPrepared(this.gid(shard)).catch(rollBack)
+    return rollBack()
   }
 
   private onPrepared(shard: number, { prepareTs, xid }: PrepareReply): void {

@@ -22,6 +22,7 @@ import {
   readCredit,
   readDataEnd,
   readFailed,
+  type SessionRequest,
   writeBytes,
   writeOpen,
   writeRequest,
@@ -214,12 +215,21 @@ export class LinkSession implements AgentSession {
     })
   }
 
+  rollBack(): Promise<void> {
+    this.lost = undefined
+    this.preparedGid = undefined
+    if (!this.openOn?.isOpen) return Promise.resolve()
+    return new Promise((resolve) =>
+      this.request(KIND.rollBack, '', { done: resolve, reject: () => resolve() }),
+    )
+  }
+
   giveBack(): void {
     this.holdsBackend = false
     if (this.openOn?.isOpen) writeSignal(this.openOn.writer(), KIND.giveBack, this.wireId)
   }
 
-  private request(kind: typeof KIND.rollbackPrepared | typeof KIND.reset, gid: string, waiter: Waiter): void {
+  private request(kind: SessionRequest, gid: string, waiter: Waiter): void {
     writeRequest(this.openOn!.writer(), kind, this.wireId, this.await(waiter), gid)
   }
 
@@ -271,7 +281,7 @@ export class LinkSession implements AgentSession {
         return
       case KIND.released:
         // What is under way tells by its own end.
-        if (this.run !== RUN.running && this.requests === 0) this.holdsBackend = false
+        if (this.run !== RUN.running && this.requests === 0) this.released()
         return
       case KIND.credit:
         this.credit(readCredit(bodyOf(chunk, start, end)))
@@ -279,6 +289,11 @@ export class LinkSession implements AgentSession {
       default:
         throw muxViolation(`a frame of kind ${kind} from an agent`)
     }
+  }
+
+  private released(): void {
+    this.holdsBackend = false
+    this.tell((sink) => sink.released?.())
   }
 
   /** As `tell`, without a closure for every frame. */
@@ -325,7 +340,8 @@ export class LinkSession implements AgentSession {
   /** Answers what is to be told once every session knows that its backend is gone. */
   connectionLost(connection: MuxConnection, error: PgError): (() => void) | undefined {
     if (this.openOn !== connection) return undefined
-    const hadState = this.holdsBackend && this.preparedGid === undefined
+    const held = this.holdsBackend
+    const hadState = held && this.preparedGid === undefined
     this.openOn = undefined
     this.holdsBackend = false
     this.preparedGid = undefined
@@ -336,7 +352,7 @@ export class LinkSession implements AgentSession {
     }
     // While a request is under way its promise rejects, and there is no exec to be told.
     if (hadState && this.requests === 0) this.lost = error
-    return undefined
+    return held ? () => this.released() : undefined
   }
 }
 

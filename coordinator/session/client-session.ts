@@ -15,7 +15,7 @@ import { ShardLine } from '../execute/shards/shard-line.ts'
 import { Causal } from '../execute/transaction/causal.ts'
 import { Transaction, type TransactionModes } from '../execute/transaction/transaction.ts'
 import type { SessionMemory } from '../memory/memory-budget.ts'
-import { DefaultIsolation, isTransactionLong } from '../settings/isolation.ts'
+import { isTransactionLong, TransactionDefaults } from '../settings/isolation.ts'
 import { type SessionSettings, sessionSettings } from '../settings/session-settings.ts'
 import { TimeLimits } from '../settings/time-limits.ts'
 import { Admission } from './admission.ts'
@@ -43,7 +43,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly times = new SessionTimes()
   readonly timers: SessionTimers
   readonly settings: SessionSettings
-  readonly isolation: DefaultIsolation
+  readonly txDefaults: TransactionDefaults
   readonly causal: Causal
   readonly out: ClientOutput
   readonly state: SessionState
@@ -75,9 +75,9 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.memory = options.node.memory.session()
     this.prepared = new PreparedStatements(this.memory.account('prepared statements'))
     this.settings = sessionSettings(options.user, options.parameters, this.memory.account('settings'))
-    this.isolation = new DefaultIsolation(this.settings)
+    this.txDefaults = new TransactionDefaults(this.settings)
     this.timers = new SessionTimers(this, new TimeLimits(this.settings))
-    this.tx = new Transaction(this.timers, this.isolation, this.times)
+    this.tx = new Transaction(this.timers, this.txDefaults, this.times)
     this.causal = new Causal(this.tx, this.node.commits, this.settings)
     this.out = new ClientOutput(options.socket)
     this.text = new SessionText(this.out, this.prepared, this.node.encodings)
@@ -227,6 +227,18 @@ export class ClientSession implements ExecContext, WatchedSession {
     } catch (error) {
       this.fatal(asPgError(error))
     }
+  }
+
+  /** What the session had on a backend is gone: it ends, once what is under way has its answer. */
+  released(line: ShardLine): void {
+    if (line.hasLostState && !this.loop.isBusy) this.endIfLost()
+  }
+
+  /** Whether it was ended, as what it had is gone. */
+  endIfLost(): boolean {
+    const lost = this.state.kept.size === 0 ? undefined : this.slow.pins.lost()
+    if (lost !== undefined) this.fatal(lost)
+    return lost !== undefined
   }
 
   /** This node stops: the client is told, as Postgres tells on shutdown. */

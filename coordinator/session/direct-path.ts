@@ -23,7 +23,7 @@ import { type Batch, directBatch } from './batch.ts'
 import type { ClientSession } from './client-session.ts'
 import type { MessageLoop } from './message-loop.ts'
 import type { Prepared } from './prepared.ts'
-import { endsSession } from './session-timers.ts'
+import { endsSession, survived } from './session-timers.ts'
 import type { SlowPath } from './slow-path.ts'
 
 const BEGIN_ANSWER = Buffer.concat([
@@ -268,9 +268,9 @@ export class DirectPath implements ReplyConsumer {
       tx.lost = false
       return this.loop.runSlowly(direct)
     }
-    if (endsSession(told)) return session.fatal(told)
+    if (endsSession(told) || this.slow.pins.lost() !== undefined) return session.fatal(told)
     if (tx.kind === 'explicit') tx.failed = true
-    session.out.push(errorResponse(told.fields))
+    session.out.push(errorResponse(survived(told).fields))
     session.out.ready(session.statusByte())
     this.loop.idle()
   }

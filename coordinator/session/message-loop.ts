@@ -113,6 +113,7 @@ export class MessageLoop {
     if (this.messages.areKept && !this.slow.batches.keepsMessage) this.messages.dealtWith()
     this.copy.end()
     this.session.notifications.release()
+    if (this.session.state.kept.size > 0 && this.session.endIfLost()) return
     this.goOn()
   }
 

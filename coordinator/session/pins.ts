@@ -1,4 +1,5 @@
 import { weftError } from '../../errors/catalog.ts'
+import type { PgError } from '../../errors/pg-error.ts'
 import { ANY_NAME, isAmong } from '../../sql/code/custom-settings.ts'
 import { EFFECT, NO_EFFECTS } from '../../sql/code/effects.ts'
 import { HOME } from '../execute/context.ts'
@@ -91,6 +92,7 @@ export class Pins {
 
   private async lookAtLine(line: ShardLine, names: Iterable<string>): Promise<readonly string[]> {
     const { session } = this
+    if (line.hasLostState) throw stateLost(line)
     if (!line.session.holdsBackend) {
       await this.letGo(line, 'clean')
       if (line.shard === HOME && !session.tx.isOpen) await this.channels.follow([])
@@ -193,10 +195,16 @@ export class Pins {
   }
 
   private async letGo(line: ShardLine, how: 'clean' | 'looked at' | 'unseen'): Promise<void> {
-    line.kept = false
+    line.letGo()
     this.session.state.kept.delete(line)
     if (how === 'looked at') line.session.giveBack()
     else if (how === 'unseen') await line.session.reset()
+  }
+
+  /** As in Postgres a session ends with what it has; undefined: all is there. */
+  lost(): PgError | undefined {
+    for (const line of this.session.state.kept) if (line.hasLostState) return stateLost(line)
+    return undefined
   }
 
   /** Gives the place back. */
@@ -205,4 +213,8 @@ export class Pins {
     this.hasTicket = false
     this.session.node.pins.release()
   }
+}
+
+function stateLost({ shard }: ShardLine): PgError {
+  return weftError('state_lost', { shard })
 }

@@ -2,7 +2,7 @@ import { WEFT_DEFAULTS } from '../../sql/plan/utility/several-settings.ts'
 import { HOME } from '../execute/context.ts'
 import { queryShard } from '../execute/shards/send.ts'
 import { needsNoMap } from '../execute/transaction/map-change.ts'
-import { DEFAULT_ISOLATION } from '../settings/isolation.ts'
+import { TRANSACTION_DEFAULTS } from '../settings/isolation.ts'
 import { NOTED, REPORTED, SHOW_SQL } from '../settings/reported.ts'
 import { parseSearchPath } from '../settings/search-path.ts'
 import { pushesDown } from '../settings/several-shards.ts'
@@ -28,7 +28,7 @@ export class SessionParameters {
     const shown = await this.read()
     const noted = new Map(NOTED.map((name, i) => [name, shown[REPORTED.length + i]]))
     for (const name of TIME_LIMITS) this.session.timers.limits.noteDefault(name, noted.get(name))
-    this.session.isolation.note(noted.get(DEFAULT_ISOLATION))
+    for (const name of TRANSACTION_DEFAULTS) this.session.txDefaults.note(name, noted.get(name))
     for (const name of WEFT_DEFAULTS) this.session.settings.noteDefault(name, noted.get(name))
     this.refresh()
     for (const message of this.session.out.parameters.take()) this.session.out.push(message)

@@ -134,6 +134,12 @@ export function endsSession(error: PgError): boolean {
   return error === TERMINATED || error.code === IDLE_TOO_LONG.code || error.code === '25P04'
 }
 
+/** The end of a connection to a shard is none of the client's: drivers close theirs on FATAL. */
+export function survived(error: PgError): PgError {
+  if (error.severity === 'ERROR') return error
+  return new PgError({ ...error.fields, severity: 'ERROR' }, { cause: error })
+}
+
 /** By pg_terminate_backend(). */
 export const TERMINATED = new PgError({
   severity: 'FATAL',

@@ -29,7 +29,7 @@ import { asPostgresTells } from './parser-error.ts'
 import { Pins } from './pins.ts'
 import { Reruns } from './reruns.ts'
 import { SessionParameters } from './session-parameters.ts'
-import { endsSession } from './session-timers.ts'
+import { endsSession, survived } from './session-timers.ts'
 import { endsFailure, moved, rollsBack, simpleExecution, worded } from './simple-statement.ts'
 import { TransactionMemory } from './transaction-memory.ts'
 import { loadUncommitted } from './uncommitted-catalog.ts'
@@ -305,7 +305,7 @@ export class SlowPath {
     const { session } = this
     session.out.releaseHeld()
     if (session.tx.kind === 'explicit') session.tx.failed = true
-    session.out.push(errorResponse(error.fields))
+    session.out.push(errorResponse(survived(error).fields))
   }
 
   /**
@@ -316,12 +316,12 @@ export class SlowPath {
     const { session } = this
     const told = worded(session.node.log, await asPostgresTells(session, error))
     const said = read === undefined ? told : read.back(told)
-    if (endsSession(said)) return session.fatal(said)
+    if (endsSession(said) || this.pins.lost() !== undefined) return session.fatal(said)
     session.out.dropHeld()
     session.out.dropOwed()
     if (session.tx.kind === 'explicit') session.tx.failed = true
     if (session.tx.kind === 'implicit') await rollbackTransaction(session)
-    session.out.push(errorResponse(said.fields))
+    session.out.push(errorResponse(survived(said).fields))
     if (session.tx.isOpen) return
     this.endTransaction()
     // What the statement left before it failed, locks for one, is there.

@@ -1,3 +1,4 @@
+import { isOn } from '../../sql/plan/utility/refuse-setting.ts'
 import type { SessionSettings } from './settings.ts'
 
 export type Isolation = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable'
@@ -9,30 +10,54 @@ export function isTransactionLong(isolation: Isolation): boolean {
   return isolation === 'repeatable read' || isolation === 'serializable'
 }
 
-/** What a session's transactions have for isolation unless they say otherwise. */
-export class DefaultIsolation {
+/** The modes of a transaction that says nothing about them. */
+export interface DefaultModes {
+  readonly isolation: Isolation
+  readonly readOnly: boolean
+  readonly deferrable: boolean
+}
+
+export const TRANSACTION_DEFAULTS = [
+  DEFAULT_ISOLATION,
+  'default_transaction_read_only',
+  'default_transaction_deferrable',
+] as const
+
+/** What a session's transactions have for modes unless they say otherwise. */
+export class TransactionDefaults {
   private readonly settings: SessionSettings
   /** Of the role, the database or the server. */
-  private fallback: Isolation = 'read committed'
-  private known: { readonly settings: unknown; readonly isolation: Isolation } | undefined
+  private readonly fallback = new Map<string, string>()
+  private known: { readonly settings: unknown; readonly modes: DefaultModes } | undefined
 
   constructor(settings: SessionSettings) {
     this.settings = settings
   }
 
   /** What the home shard showed when the session began. */
-  note(shown: string | undefined): void {
-    this.fallback = isolationNamed(shown) ?? this.fallback
+  note(name: (typeof TRANSACTION_DEFAULTS)[number], shown: string | undefined): void {
+    if (shown !== undefined) this.fallback.set(name, shown)
     this.known = undefined
   }
 
-  get current(): Isolation {
+  get current(): DefaultModes {
     const settings = this.settings.effective()
-    if (this.known?.settings === settings) return this.known.isolation
-    const isolation = isolationNamed(this.settings.get(DEFAULT_ISOLATION)) ?? this.fallback
-    this.known = { settings, isolation }
-    return isolation
+    if (this.known?.settings === settings) return this.known.modes
+    const [isolation, readOnly, deferrable] = TRANSACTION_DEFAULTS.map(
+      (name) => this.settings.get(name) ?? this.fallback.get(name),
+    )
+    const modes = {
+      isolation: isolationNamed(isolation) ?? 'read committed',
+      readOnly: isOn(readOnly ?? ''),
+      deferrable: isOn(deferrable ?? ''),
+    }
+    this.known = { settings, modes }
+    return modes
   }
+}
+
+export function areSameModes(a: DefaultModes, b: DefaultModes): boolean {
+  return a.isolation === b.isolation && a.readOnly === b.readOnly && a.deferrable === b.deferrable
 }
 
 function isolationNamed(name: string | undefined): Isolation | undefined {

@@ -1,6 +1,6 @@
 import type { SettingPlan } from '../../sql/plan/plan.ts'
 import { WEFT_DEFAULTS } from '../../sql/plan/utility/several-settings.ts'
-import { DEFAULT_ISOLATION } from './isolation.ts'
+import { TRANSACTION_DEFAULTS } from './isolation.ts'
 import { IDLE_SESSION_TIMEOUT, TIME_LIMITS } from './time-limits.ts'
 
 /** Parameters a server reports at start and on change (GUC_REPORT), over the supported versions. */
@@ -27,7 +27,7 @@ const NAMES: ReadonlySet<string> = new Set(REPORTED.map((name) => name.toLowerCa
 const IDLE_DEFAULT = `(SELECT reset_val FROM pg_catalog.pg_settings WHERE name = '${IDLE_SESSION_TIMEOUT}')`
 
 /** What a session is told of beside the reported parameters, in this order after them. */
-export const NOTED = [...TIME_LIMITS, DEFAULT_ISOLATION, ...WEFT_DEFAULTS] as const
+export const NOTED = [...TIME_LIMITS, ...TRANSACTION_DEFAULTS, ...WEFT_DEFAULTS] as const
 
 export const SHOW_SQL = `SELECT ${[...REPORTED, ...NOTED]
   .map((name) =>

@@ -46,6 +46,7 @@ export const KIND = {
   giveBack: 31,
   commitLast: 34,
   timestampFixed: 35,
+  rollBack: 36,
 
   // Agent to coordinator
   event: 40,

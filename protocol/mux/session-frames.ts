@@ -262,9 +262,11 @@ export function readCredit(body: FrameBody): number {
 
 // Requests with an answer
 
+export type SessionRequest = typeof KIND.rollbackPrepared | typeof KIND.reset | typeof KIND.rollBack
+
 export function writeRequest(
   out: FrameWriter,
-  kind: typeof KIND.rollbackPrepared | typeof KIND.reset,
+  kind: SessionRequest,
   session: number,
   requestId: number,
   gid: string,

@@ -26,9 +26,6 @@ import { asPgError } from './as-pg-error.ts'
 import type { PayloadBudget } from './payload-budget.ts'
 import { ServerSession, type SessionsHost } from './server-session.ts'
 
-/** How often backends that are held and idle are looked at: no more of them than the pool has connections. */
-const RELEASE_CHECK_MS = 250
-
 export interface ServerLinkOptions {
   readonly cluster: string
   readonly shard: number
@@ -49,10 +46,8 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
   private readonly connection: MuxConnection
   private readonly sessions = new Map<number, ServerSession>()
   readonly unread = new Set<ServerSession>()
-  readonly holding = new Set<ServerSession>()
   private readonly definitions = new ReceivedDefinitions()
   private readonly helloTimer: NodeJS.Timeout
-  private readonly releaseTimer: NodeJS.Timeout
   private link: AgentLink | undefined
   private toldAppliedTs = 0n
 
@@ -62,15 +57,10 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
     const { clock, limits } = options
     const firstFrameBytesMax = HELLO_BYTES_MAX
     this.connection = new MuxConnection(socket, { clock, limits, owner: this, firstFrameBytesMax })
-    this.releaseTimer = setInterval(() => this.tellReleased(), RELEASE_CHECK_MS)
     this.helloTimer = setTimeout(
       () => this.close(muxViolation(`no hello within ${limits.helloTimeoutMs} ms`)),
       limits.helloTimeoutMs,
     )
-  }
-
-  private tellReleased(): void {
-    for (const session of this.holding) session.tellIfReleased()
   }
 
   get payloads(): PayloadBudget {
@@ -119,11 +109,9 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
     else if (error?.code === '57P01') log.info(fields, 'mux: coordinator gone')
     else if (error?.cause === undefined) log.warn(fields, 'mux: coordinator lost')
     else log.error({ ...fields, err: error.cause }, 'mux: coordinator dropped because of a bug')
-    clearInterval(this.releaseTimer)
     for (const session of this.sessions.values()) session.gone()
     this.sessions.clear()
     this.unread.clear()
-    this.holding.clear()
     // Its sessions end with it: the agent rolls back and settles what they leave in doubt.
     void this.link?.close()
     this.options.closed()
@@ -212,7 +200,6 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
     const session = this.sessions.get(id)
     if (session === undefined) return
     this.unread.delete(session)
-    this.holding.delete(session)
     this.sessions.delete(id)
   }
 }

@@ -26,8 +26,6 @@ import type { PayloadBudget } from './payload-budget.ts'
 export interface SessionsHost {
   /** Those whose backends are not read because the connection to the coordinator is slow. */
   readonly unread: Set<ServerSession>
-  /** Those of which the coordinator believes that they hold a backend. */
-  readonly holding: Set<ServerSession>
   readonly payloads: PayloadBudget
   /** The coordinator hears of what was applied before it hears of replies that may show it. */
   tellApplied(): void
@@ -44,7 +42,6 @@ export class ServerSession implements ReplySink {
   private isPaused = false
   private isHeld = false
   private isClosed = false
-  private toldHolds = false
   /** COPY bytes taken and not yet given back as credit. */
   private owedBytes = 0
   private waitsForDrain = false
@@ -126,6 +123,7 @@ export class ServerSession implements ReplySink {
     }
     const { requestId, gid } = readRequest(body)
     if (kind === KIND.rollbackPrepared) this.reply(requestId, this.agent.rollbackPrepared(gid))
+    else if (kind === KIND.rollBack) this.reply(requestId, this.agent.rollBack())
     else this.reply(requestId, this.agent.reset())
   }
 
@@ -153,21 +151,12 @@ export class ServerSession implements ReplySink {
     writeRefused(this.connection.writer(), this.id, requestId, this.holds, asPgError(error))
   }
 
-  /** Whether the session has a backend, for a frame that tells so. */
   private get holds(): boolean {
-    const holds = this.agent.holdsBackend
-    if (holds !== this.toldHolds) {
-      this.toldHolds = holds
-      if (holds) this.host.holding.add(this)
-      else this.host.holding.delete(this)
-    }
-    return holds
+    return this.agent.holdsBackend
   }
 
-  /** Tells of a backend that died while nothing ran: the agent says so only when it is asked to run something. */
-  tellIfReleased(): void {
-    if (this.isRunning || this.isSilent || this.holds) return
-    writeSignal(this.connection.writer(), KIND.released, this.id)
+  released(): void {
+    if (!this.isRunning && !this.isSilent) writeSignal(this.connection.writer(), KIND.released, this.id)
   }
 
   private get isSilent(): boolean {

@@ -247,6 +247,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       const hasCommand =
         this.phase === PHASE.guarded || this.phase === PHASE.preparing || this.phase === PHASE.concluding
       if (hadState && !hasCommand) this.lost = error
+      this.sink.released?.()
       return
     }
     this.execEnded(true)
@@ -401,6 +402,19 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     const backend = this.backend
     this.backend = undefined
     await backend?.handBack()
+    this.last.ends(false)
+  }
+
+  async rollBack(): Promise<void> {
+    if (this.backend?.isPinned !== true) return this.reset()
+    while (this.phase !== PHASE.idle) await this.endOfPhase()
+    this.lost = undefined
+    this.prepared = undefined
+    const { backend } = this
+    if (backend !== undefined) {
+      await this.host.twoPhase.rollback(backend).catch(() => {})
+      await this.letGo(backend)
+    }
     this.last.ends(false)
   }
 

@@ -53,6 +53,10 @@ export class DirectSession implements AgentSession {
     await this.run(`${sql}; COMMIT`)
   }
   timestampFixed(): void {}
+  rollBack(): Promise<void> {
+    return this.reset()
+  }
+
   async reset(): Promise<void> {
     await this.run('ROLLBACK')
   }

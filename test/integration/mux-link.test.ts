@@ -76,6 +76,10 @@ class FakeSession implements AgentSession {
   rollbackPrepared(gid: string): Promise<void> {
     return this.call(`rollback ${gid}`)
   }
+  rollBack(): Promise<void> {
+    return this.call('rollBack')
+  }
+
   reset(): Promise<void> {
     return this.call('reset')
   }

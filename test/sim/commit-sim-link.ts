@@ -208,6 +208,8 @@ export class SimSession implements AgentSession {
   }
 
   async reset(): Promise<void> {}
+
+  async rollBack(): Promise<void> {}
   giveBack(): void {}
   exec(): void {}
   copyData(): boolean {

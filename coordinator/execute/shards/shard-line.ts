@@ -33,6 +33,8 @@ export interface LineOwner {
   /** Execs of all lines that may have written: what they did is not undone by running the statement again. */
   writes: number
   async(chunk: Buffer): void
+  /** A backend of the session has died while nothing ran on it. */
+  released(line: ShardLine): void
 }
 
 /**
@@ -55,6 +57,10 @@ export class ShardLine implements ReplySink {
   touched = false
   /** The session keeps its backend: something of the session is there, or may be until it has been looked at. */
   kept = false
+  /** An exec has ended on the backend that is kept: what is there is the session's. */
+  private keeps = false
+  /** The backend that was kept was gone when the next exec began. */
+  private isLost = false
   /** What the backend was made to fit when the last transaction, or statement by itself, began on it. */
   base: Settings | undefined
   /** The running exec waits for a cut. */
@@ -106,6 +112,8 @@ export class ShardLine implements ReplySink {
     if (this.status !== STATUS.inTransaction && this.status !== STATUS.failed && this.request.asItIs !== true)
       this.base = this.request.settings
     this.status = 0
+    // It would begin on another backend, which knows nothing of it.
+    if (this.keeps && !this.session.holdsBackend) this.isLost = true
     this.consumer = consumer
     this.looks = looks
     const { request, owner } = this
@@ -144,6 +152,7 @@ export class ShardLine implements ReplySink {
     if (ready !== 0) {
       this.status = ready
       if (this.request.access !== 'read') this.owner.writes++
+      if (this.request.pin) this.keeps = true
       this.consumer = undefined
       this.over()
       // Nobody will make room for a COPY that is over.
@@ -202,6 +211,22 @@ export class ShardLine implements ReplySink {
 
   async(chunk: Buffer): void {
     this.owner.async(chunk)
+  }
+
+  /** What the session had on its backend is gone with it. */
+  get hasLostState(): boolean {
+    return this.kept && this.keeps && (this.isLost || !this.session.holdsBackend)
+  }
+
+  released(): void {
+    this.owner.released(this)
+  }
+
+  /** The session has nothing there any more. */
+  letGo(): void {
+    this.kept = false
+    this.keeps = false
+    this.isLost = false
   }
 
   drained(): void {

@@ -1,7 +1,12 @@
 import { weftError } from '../../../errors/catalog.ts'
 import type { PgError } from '../../../errors/pg-error.ts'
 import { STATUS } from '../../../protocol/wire/frames.ts'
-import { type Isolation, isTransactionLong } from '../../settings/isolation.ts'
+import {
+  areSameModes,
+  type DefaultModes,
+  type Isolation,
+  isTransactionLong,
+} from '../../settings/isolation.ts'
 import { KEEP_WHILE_IDLE } from '../../settings/time-limits.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 
@@ -95,15 +100,15 @@ export class Transaction {
   /** What the replay takes, about. */
   replayBytes = 0
   private readonly clock: TransactionClock
-  private readonly defaults: { readonly current: Isolation }
-  private begunWith: Isolation = 'read committed'
+  private readonly defaults: { readonly current: DefaultModes }
+  private begunWith: DefaultModes = { isolation: 'read committed', readOnly: false, deferrable: false }
   private readonly times: { readonly messageUs: number }
   /** The time that is `now()` on every shard, microseconds. */
   begunUs = 0
 
   constructor(
     clock: TransactionClock,
-    defaults: { readonly current: Isolation },
+    defaults: { readonly current: DefaultModes },
     times: { readonly messageUs: number },
   ) {
     this.clock = clock
@@ -113,13 +118,13 @@ export class Transaction {
 
   /** What it has; without one open, what the next one has. */
   get isolation(): Isolation {
-    if (!this.isOpen) return this.defaults.current
-    return this.modes.isolation ?? this.begunWith
+    if (!this.isOpen) return this.defaults.current.isolation
+    return this.modes.isolation ?? this.begunWith.isolation
   }
 
   /** What AND CHAIN hands on: also what was the default when it began. */
   get chained(): TransactionModes {
-    return { ...this.modes, isolation: this.isolation }
+    return { ...this.begunWith, ...this.modes }
   }
 
   get isOpen(): boolean {
@@ -163,7 +168,7 @@ export class Transaction {
       return
     }
     if (!this.takesSnapshot) this.refuseTornSnapshot(line.shard)
-    const begun = this.modesAtBegin ?? this.modes
+    const begun = this.modesOfBegin()
     const modes = modesSql(this.waitsItself ? { ...begun, deferrable: false } : begun)
     const keep = this.clock.keepsIdle ? [KEEP_WHILE_IDLE] : NOTHING
     const begin = modes === '' ? BEGIN : [`BEGIN ${modes}`]
@@ -171,6 +176,12 @@ export class Transaction {
     line.request.begin = isPlain ? begin : [...begin, ...keep, ...this.replay.map((r) => r.sql)]
     line.joined = true
     this.joined.push(line)
+  }
+
+  /** What is the default by now counts for the next transaction. */
+  private modesOfBegin(): TransactionModes {
+    const said = this.modesAtBegin ?? this.modes
+    return areSameModes(this.begunWith, this.defaults.current) ? said : { ...this.begunWith, ...said }
   }
 
   /** It is as if the shard had never joined: it will, with its snapshot. */
