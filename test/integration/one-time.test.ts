@@ -145,6 +145,44 @@ describe('as in Postgres', () => {
     expect(await rows("SELECT count(DISTINCT 'now'::timestamptz)::int FROM s")).toEqual([[1]])
   })
 
+  test.each([
+    `at = 'now'`,
+    `'now' = at`,
+    `s.at >= 'now' AND NOT s.at < 'now'`,
+    `at IN ('2020-01-01', 'now')`,
+    `at BETWEEN 'now' AND 'now'`,
+    `at IS NOT DISTINCT FROM 'now'`,
+    `d = 'today' AND d > 'yesterday' AND d < 'tomorrow'`,
+    `at::date = 'today'`,
+    `date_trunc('day', at) < 'now' AND soon = 'tomorrow'`,
+    `coalesce(at, 'now') = now() AND greatest(at, 'now') = now()`,
+    `at = (SELECT max(at) FROM s i WHERE i.at = 'now' AND i.k < s.k + 99)`,
+    `EXISTS (SELECT FROM r WHERE r.at = 'now' AND s.at = 'now')`,
+    `k IN (SELECT k FROM u WHERE "At" = 'now')`,
+    `v IS DISTINCT FROM 'now' AND at = 'now'`,
+  ])('what is compared with a time: %s', async (condition) => {
+    await weft.query('BEGIN')
+    await fill()
+    await weft.query('INSERT INTO u (k) SELECT generate_series(1, 12)')
+    await weft.query('INSERT INTO r (k) VALUES (1)')
+    expect(await rows(`SELECT count(*)::int FROM s WHERE ${condition}`)).toEqual([[12]])
+    expect(await rows(`SELECT k FROM s WHERE NOT coalesce(${condition}, false)`)).toEqual([])
+    expect((await weft.query(`UPDATE s SET v = 'a' WHERE ${condition}`)).rowCount).toBe(12)
+    await weft.query('ROLLBACK')
+  })
+
+  test('in MERGE: what it writes and what it compares', async () => {
+    await fill()
+    await weft.query('BEGIN')
+    await weft.query(
+      `MERGE INTO s USING (SELECT generate_series(7, 18) AS k) n ON s.k = n.k
+       WHEN MATCHED AND s.at < 'now' THEN UPDATE SET at = 'now', d = 'tomorrow', v = 'now'
+       WHEN NOT MATCHED THEN INSERT (k, at, l, v) VALUES (n.k, 'now', 'today', 'now')`,
+    )
+    expect(await rows(`SELECT count(*)::int FROM s WHERE at = now() AND v = 'now'`)).toEqual([[12]])
+    await weft.query('ROLLBACK')
+  })
+
   test('DDL keeps its text', async () => {
     await weft.query('BEGIN; CREATE TABLE fresh (k int, at timestamptz DEFAULT now())')
     await weft.query('CREATE VIEW later AS SELECT now()')

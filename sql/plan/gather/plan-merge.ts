@@ -16,6 +16,7 @@ import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import { allOf, gathering, isGatherable, rowsOf } from './plan-gather.ts'
 import { withOneSource } from './plan-modify-gathered.ts'
+import { readsTimes } from './unread-times.ts'
 
 /**
  * MERGE into a sharded table from rows that are the same everywhere. Rows of the target that join them are gathered, with
@@ -34,7 +35,7 @@ export function planMergeGathered(
   if (target.relation?.through !== undefined) return undefined
   if (target.relation?.rowSecurity || relationsOf(merge.sourceRelation).length > 0) return undefined
   const wide = analyzeAlone(a, text, everythingOf(merge), ctx)
-  if (!isGatherable(wide) || wide.traits.writes || wide.traits.timeLiteral !== undefined) return undefined
+  if (!isGatherable(wide) || wide.traits.writes || readsTimes(wide, target, ctx)) return undefined
   if (unstableBecause(wide.traits) !== undefined) return undefined
   const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
   // Other tables would be read in subqueries.

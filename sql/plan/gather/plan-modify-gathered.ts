@@ -27,6 +27,7 @@ import { selectNode } from './made-nodes.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import { allOf, gathering, hasTwins, isGatherable, namesSchemas, rowsOf, stepBefore } from './plan-gather.ts'
+import { readsTimes } from './unread-times.ts'
 
 /**
  * UPDATE and DELETE whose rows no shard can find by itself: by subqueries or joins that are not on the shard key, or with
@@ -45,7 +46,7 @@ export function planModifyGathered(
   if (target.relation?.through !== undefined) return undefined
   const statement = withOneSource(target.node as UpdateStmt & DeleteStmt)
   const wide = analyzeAlone(a, text, everythingOf(statement), ctx)
-  if (!isGatherable(wide) || wide.traits.writes || wide.traits.timeLiteral !== undefined) return undefined
+  if (!isGatherable(wide) || wide.traits.writes || readsTimes(wide, target, ctx)) return undefined
   if (unstableBecause(wide.traits, false) !== undefined) return undefined
   const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
   if (found?.kind !== 'items') return found && stepBefore(found, text)
