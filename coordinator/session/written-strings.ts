@@ -2,7 +2,6 @@
  * What a client writes while its `standard_conforming_strings` is off becomes a text that means the same under either
  * setting, before anybody else reads it: it can be kept, planned and run under any.
  */
-import { weftError } from '../../errors/catalog.ts'
 import { PgError, type PgErrorFields } from '../../errors/pg-error.ts'
 import { noticeResponse } from '../../protocol/wire/backend-messages.ts'
 import {
@@ -163,13 +162,6 @@ function refusal(sql: Buffer, at: number, why: Stop, serverVersion: number): PgE
         message: `unterminated quoted string at or near "${rest}"`,
         position,
       })
-    }
-    case 'disputed': {
-      const { fields } = weftError('not_supported', {
-        what: 'a string continued after a comment, while standard_conforming_strings is off,',
-        hint: 'Write the string in one piece.',
-      })
-      return new PgError({ ...fields, position })
     }
   }
 }

@@ -19,7 +19,6 @@ import {
 
 const APOSTROPHE = 0x27
 const BACKSLASH = 0x5c
-const DISPUTED = -2
 
 /** A string in plain quotes that has a backslash. Offsets in bytes. */
 export interface BackslashString {
@@ -31,7 +30,7 @@ export interface BackslashString {
 }
 
 /** Why a text cannot be read to its end. */
-export type Stop = 'unicode' | 'unterminated' | 'disputed'
+export type Stop = 'unicode' | 'unterminated'
 
 export interface FoundStrings {
   readonly strings: readonly BackslashString[]
@@ -125,7 +124,6 @@ class Scan implements FoundStrings {
       else if (sql[p] === APOSTROPHE && sql[p + 1] === APOSTROPHE) p++
       else if (sql[p] === APOSTROPHE) {
         const next = continuation(sql, p + 1, sql.length)
-        if (next === DISPUTED) return this.stopped(quote, 'disputed')
         if (next < 0) return p + 1
         p = next
       }

@@ -1,5 +1,6 @@
 import { loadModule, type ScanToken, scanSync } from 'libpg-query'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { flattened } from '../parse/flatten.ts'
 import { countParams, quickVerb, statementCount } from './inspect.ts'
 import { Lexed, LITERAL } from './lexed.ts'
 import { literalContent } from './literal.ts'
@@ -42,7 +43,7 @@ const TOKENS_OF_KIND: Readonly<Record<number, readonly number[]>> = {
 /** What Postgres' own scanner says, or undefined when it refuses the text. */
 function scanned(text: string): ScanToken[] | undefined {
   try {
-    return scanSync(text).tokens
+    return scanSync(flattened(text)).tokens
   } catch {
     return undefined
   }
@@ -128,19 +129,16 @@ describe('lex: against the scanner of Postgres', () => {
   })
 
   test('lex: a text that libpg-query and Postgres read differently, or a strange one: not ok', () => {
-    for (const text of [
-      '$1abc',
-      '$99999',
-      '\\x',
-      '$',
-      '{',
-      "'a' -- x\n 'b'",
-      "'a'\n-- x\n'b'",
-      "e'a' --\n'b'",
-      '\0',
-    ]) {
+    for (const text of ['$1abc', '$99999', '\\x', '$', '{', '\0']) {
       lex(`select ${text}`)
       expect(lexed.ok, text).toBe(false)
+    }
+  })
+
+  test('lex: comments between the parts of a string', () => {
+    for (const text of ["'a' -- x\n 'b'", "'a'\n-- x\n'b'", "e'a' --\n'b'", "'a' -- 'x\n--\n\n'b'"]) {
+      lex(`select ${text}, 1`)
+      expect([lexed.ok, lexed.literalCount], text).toEqual([true, 2])
     }
   })
 

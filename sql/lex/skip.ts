@@ -39,7 +39,7 @@ export function skipString(buf: Uint8Array, quote: number, end: number): number 
       continue
     }
     const next = continuation(buf, p + 1, end)
-    if (next < 0) return next === NONE ? p + 1 : -1
+    if (next < 0) return p + 1
     p = next + 1
   }
 }
@@ -57,7 +57,7 @@ export function skipEscapeString(buf: Uint8Array, quote: number, end: number): n
       p += 2
     } else {
       const next = continuation(buf, p + 1, end)
-      if (next < 0) return next === NONE ? p + 1 : -1
+      if (next < 0) return p + 1
       p = next + 1
     }
   }
@@ -71,30 +71,27 @@ export function skipBitString(buf: Uint8Array, quote: number, end: number): numb
     while (p < end && buf[p] !== APOSTROPHE) p++
     if (p >= end) return -1
     const next = continuation(buf, p + 1, end)
-    if (next < 0) return next === NONE ? p + 1 : -1
+    if (next < 0) return p + 1
     p = next + 1
   }
 }
 
 const NONE = -1
-const DISPUTED = -2
 
 /**
- * A string goes on in the next pair of quotes when only white space with at least one newline stands between.
- * Returns the place of the opening quote of the next part, or NONE. Postgres allows `--` comments there too, but
- * libpg-query calls that a syntax error (seen): DISPUTED, nobody may rely on where such a literal ends.
+ * A string goes on in the next pair of quotes when only white space with at least one newline, and `--` comments, stand
+ * between. Returns the place of the opening quote of the next part, or NONE. (libpg-query takes no comments there:
+ * sql/parse/flatten.ts.)
  */
 export function continuation(buf: Uint8Array, p: number, end: number): number {
   let newline = false
-  let comment = false
   while (p < end) {
     const c = buf[p]!
-    if (c === APOSTROPHE) return !newline ? NONE : comment ? DISPUTED : p
+    if (c === APOSTROPHE) return newline ? p : NONE
     if (isSpace(c)) {
       if (isNewline(c)) newline = true
       p++
     } else if (c === DASH && p + 1 < end && buf[p + 1] === DASH) {
-      comment = true
       p = skipLineComment(buf, p, end)
     } else {
       return NONE

@@ -27,6 +27,16 @@ describe('flattened', () => {
     expect(Buffer.byteLength(flat)).toBe(Buffer.byteLength(`select 1 ${nested} as "ü"`))
   })
 
+  it.each([
+    ["select 'a' -- x\n 'b'", "select 'a'     \n 'b'"],
+    ["select 'a'\n--x 'y'\n\t--\n'b' --z", "select 'a'\n       \n\t  \n'b' --z"],
+    ["select e'a\\'' --\n'b', 'it''s'\n--\n'c' ", "select e'a\\''   \n'b', 'it''s'\n  \n'c' "],
+    ["select 'a' --x", "select 'a' --x"],
+    ["select 'a' as \"'\" --x\n, 'b'", "select 'a' as \"'\" --x\n, 'b'"],
+  ])('flattened: comments between the parts of a string: %s', (sql, flat) => {
+    expect(flattened(sql)).toBe(flat)
+  })
+
   it('flattened: comments in a row: one', () => {
     expect(flattened(`select 1${'/**//*a*/'.repeat(200)}`)).toMatch(/^select 1\/\* +\*\/$/)
   })

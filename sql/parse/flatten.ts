@@ -15,6 +15,9 @@ const OPERATOR_RUN_MAX = 256
 /** A syntax tree takes some hundred bytes per token, and a microsecond or two. */
 export const TOKENS_MAX = 500_000
 
+/** Postgres' scanner goes on with a string behind such a comment; libpg-query's calls that a syntax error. */
+const COMMENT_AFTER_STRING = /'\s*--/
+
 /** Of an empty comment. */
 const EMPTY_BYTES = 4
 
@@ -24,14 +27,16 @@ const SLASH = 0x2f
 const DASH = 0x2d
 const QUOTE = 0x27
 const COLON = 0x3a
+const BACKSLASH = 0x5c
 const AMPERSAND = 0x26
 
 /**
- * The same text for the parser, byte for byte, but for the insides of comments, which are blank. Throws 54000 for
+ * The same text for the parser, byte for byte, but for the insides of comments, and comments inside of strings, which are
+ * blank. Throws 54000 for
  * more tokens than the node wants to parse at a time, 54001 for runs that no operator can be.
  */
 export function flattened(sql: string): string {
-  if (sql.length <= SHORT_BYTES) return sql
+  if (sql.length <= SHORT_BYTES && !COMMENT_AFTER_STRING.test(sql)) return sql
   return new Flattening(sql).text()
 }
 
@@ -117,7 +122,7 @@ class Flattening {
     const { length } = bytes
     switch (kind) {
       case chars.QUOTE:
-        return skip.skipString(bytes, p, length)
+        return this.string(p, skip.skipString(bytes, p, length), false)
       case chars.DOUBLE_QUOTE:
         return skip.skipQuotedIdentifier(bytes, p, length)
       case chars.DOLLAR:
@@ -132,10 +137,36 @@ class Flattening {
     }
   }
 
+  /** Takes the comments away that stand between its parts. */
+  private string(quote: number, end: number, escapes: boolean): number {
+    const { bytes } = this
+    for (let p = quote + 1; p < end - 1; p++) {
+      if (escapes && bytes[p] === BACKSLASH) p++
+      else if (bytes[p] !== QUOTE) continue
+      else if (bytes[p + 1] === QUOTE) p++
+      else {
+        const next = skip.continuation(bytes, p + 1, end)
+        if (next < 0) break
+        this.blank(p + 1, next)
+        p = next
+      }
+    }
+    return end
+  }
+
+  private blank(start: number, end: number): void {
+    for (let i = start; i < end; i++) {
+      if (chars.isSpace(this.bytes[i]!)) continue
+      this.bytes[i] = SPACE
+      this.changed = true
+    }
+  }
+
   private prefixed(p: number): number {
     const { bytes } = this
     const letter = bytes[p]! | 0x20
-    if (bytes[p + 1] === QUOTE && letter === 0x65) return skip.skipEscapeString(bytes, p + 1, bytes.length)
+    if (bytes[p + 1] === QUOTE && letter === 0x65)
+      return this.string(p + 1, skip.skipEscapeString(bytes, p + 1, bytes.length), true)
     // The quote of any other kind begins the next token, as does that of U&'…' and U&"…".
     if (bytes[p + 1] === QUOTE || (bytes[p + 1] === AMPERSAND && letter === 0x75)) return p + 1
     return skip.skipIdentifier(bytes, p + 1, bytes.length)

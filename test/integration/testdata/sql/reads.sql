@@ -179,6 +179,15 @@ SELECT * FROM events WHERE kind = 'Läuft';
 
 SELECT * FROM events WHERE kind = U&'L\00e4uft';
 
+SELECT id FROM events WHERE kind = 'cl' -- in two
+  'ick';
+
+SELECT id FROM events WHERE kind IN ('bu'
+ -- one 'more'
+
+ -- two
+ 'y', 'x');
+
 SELECT * FROM events WHERE kind = E'L\u00e4uft' AND id < 10;
 
 SELECT * FROM events WHERE kind = $$click$$ AND id = 5;
