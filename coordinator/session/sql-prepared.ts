@@ -6,6 +6,7 @@ import { quoteText } from '../../sql/plan/text-scan.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { StatementKeys } from '../execute/plans/key-slots.ts'
 import type { PlanScope } from '../execute/plans/planner.ts'
+import { quoteName } from '../execute/quote.ts'
 import { run } from '../execute/run.ts'
 import { queryShard } from '../execute/shards/send.ts'
 import type { ClientSession } from './client-session.ts'
@@ -24,7 +25,7 @@ export async function runPrepared(
   plan: PreparedPlan | SessionPidsPlan,
 ): Promise<void> {
   if (plan.kind === 'session-pids') return runSessionPids(session, exec, plan)
-  const { prepared, out } = session
+  const { out } = session
   switch (plan.verb) {
     case 'prepare':
       await prepare(session, slow, exec, plan)
@@ -32,12 +33,44 @@ export async function runPrepared(
     case 'execute':
       return execute(session, slow, exec, plan)
     case 'deallocate':
-      if (!prepared.delete(plan.name)) throw missing(plan.name)
+      if (!(await deallocate(session, plan.name))) throw missing(plan.name)
       return out.hold(commandComplete('DEALLOCATE'))
     case 'deallocate-all':
-      prepared.clear()
+      await deallocate(session, null)
       return out.hold(commandComplete('DEALLOCATE ALL'))
   }
+}
+
+const OF_CODE =
+  'SELECT name, statement FROM pg_catalog.pg_prepared_statements WHERE from_sql AND ($1::text IS NULL OR name = $1::text)'
+const BESIDE = { writes: false, looks: false }
+
+/** What code has prepared on the backend that the session keeps, by that name or by any; there it is for code. */
+async function ofCode(session: ClientSession, name: string | null): Promise<readonly (readonly string[])[]> {
+  const line = session.line(HOME)
+  if (!line.kept) return []
+  const { rows } = await queryShard(session, line, OF_CODE, [name], BESIDE)
+  return rows.map((row) => row.map((value) => value!.toString()))
+}
+
+/** One of code's becomes the session's too: there it would be run over one shard's rows, whatever its tables are. */
+async function adopt(session: ClientSession, slow: SlowPath, name: string): Promise<void> {
+  const [found] = session.prepared.has(name) ? [] : await ofCode(session, name)
+  if (found === undefined) return
+  const text = found[1]!
+  const [statement] = await session.planner.statements(text)
+  const { plan } = await session.planner.planned(await slow.scope(), statement!, [])
+  if (plan.kind === 'prepared') await prepare(session, slow, { text, frame: undefined }, plan)
+}
+
+/** Answers whether there was any. */
+async function deallocate(session: ClientSession, name: string | null): Promise<boolean> {
+  const found = await ofCode(session, name)
+  for (const [known] of found)
+    await queryShard(session, session.line(HOME), `DEALLOCATE ${quoteName(known!)}`, [], BESIDE)
+  if (name !== null) return session.prepared.delete(name) || found.length > 0
+  session.prepared.clear()
+  return true
 }
 
 function missing(name: string): PgError {
@@ -47,7 +80,7 @@ function missing(name: string): PgError {
 async function prepare(
   session: ClientSession,
   slow: SlowPath,
-  { text, frame }: Execution,
+  { text, frame }: Pick<Execution, 'text' | 'frame'>,
   plan: PreparedPlan,
 ): Promise<void> {
   if (session.prepared.has(plan.name)) {
@@ -86,6 +119,7 @@ async function execute(
   outer: Execution,
   plan: PreparedPlan,
 ): Promise<void> {
+  await adopt(session, slow, plan.name)
   const named = session.prepared.get(plan.name)
   if (named === undefined) throw missing(plan.name)
   await session.admit()
@@ -104,6 +138,9 @@ async function execute(
   const values = await argumentValues(session, outer.text, args, described.paramTypes)
   const statement = await surrounded(session.planner, named, plan)
   await run(session, await boundExecution(session, statement, scope, values, outer))
+  if (plan.answer === undefined) return
+  session.out.takeHeld()
+  session.out.hold(commandComplete(plan.answer))
 }
 
 async function boundExecution(

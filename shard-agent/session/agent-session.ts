@@ -20,13 +20,11 @@ import type { KeptValues, SequenceSeat } from '../pool/sequence-seat.ts'
 import { LastCommit } from './last-commit.ts'
 import type { VersionedSession } from './map-version.ts'
 import { PHASE } from './phase.ts'
+import { PhaseEnd } from './phase-end.ts'
 import { type PreparedTransaction, preparedBy } from './prepared-transaction.ts'
 import { mayCommit, refusalOfCommit } from './serializable-guard.ts'
 import { nobody, type SessionHost } from './session-host.ts'
 import { SettledWait } from './settled-wait.ts'
-
-/** How often a statement is told to end while its session waits for that. */
-const ABORT_AGAIN_MS = 500
 
 export class PooledSession implements AgentSession, PoolUser, BackendOwner, VersionedSession, CutStatement {
   sink: ReplySink
@@ -53,7 +51,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   /** Decision not carried out. */
   prepared: PreparedTransaction | undefined
   private readonly last: LastCommit
-  private endWaiters: (() => void)[] = []
+  private readonly phaseEnd = new PhaseEnd()
   private readonly settling: SettledWait
   /** The running exec has its tables' locks, and keeps them until those on other shards are as far. */
   private waitsForCut = false
@@ -212,7 +210,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       await this.letGo(backend)
       this.execEnded(false)
       this.sink.data(Buffer.concat([errorResponse(error.fields), READY_IDLE]), STATUS.idle)
-      this.wakeEndWaiters()
+      this.phaseEnd.wake()
     }
   }
 
@@ -223,7 +221,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       this.phase = PHASE.idle
       this.request = undefined
       this.sink.failed(error, false)
-      this.wakeEndWaiters()
+      this.phaseEnd.wake()
     })
   }
 
@@ -234,7 +232,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     this.isMakingWay = false
     if (released) this.backend = undefined
     this.host.versions.execEnded(this)
-    if (this.endWaiters.length > 0) this.wakeEndWaiters()
+    this.phaseEnd.wake()
   }
 
   backendLost(error: PgError, running: boolean, sent: boolean): void {
@@ -387,7 +385,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
 
   private phaseOver(): void {
     this.phase = PHASE.idle
-    this.wakeEndWaiters()
+    this.phaseEnd.wake()
     const { next } = this
     this.next = undefined
     if (next !== undefined && !this.isClosed) this.exec(next)
@@ -431,20 +429,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
       this.cancel()
     else if (this.phase === PHASE.running) this.backend!.abort()
     else if (this.phase === PHASE.preparing && this.isClosed) this.backend?.cancel()
-    await new Promise<void>((resolve) => {
-      // A cancel request can come too early to hit anything.
-      const again = setTimeout(resolve, ABORT_AGAIN_MS)
-      this.endWaiters.push(() => {
-        clearTimeout(again)
-        resolve()
-      })
-    })
-  }
-
-  private wakeEndWaiters(): void {
-    const waiting = this.endWaiters
-    this.endWaiters = []
-    for (const resolve of waiting) resolve()
+    await this.phaseEnd.awaited()
   }
 
   close(): void {

@@ -22,7 +22,7 @@ DECLARE
   what text := CASE verb WHEN 'cancel' THEN 'cancel query' ELSE 'terminate process' END;
 BEGIN
   IF may IS NULL THEN
-    RAISE WARNING 'PID % is not a PostgreSQL server process', pid;
+    RAISE WARNING 'PID % is not a PostgreSQL backend process', pid;
     RETURN false;
   ELSIF may = 'super' THEN
     RAISE EXCEPTION 'permission denied to %', what USING ERRCODE = '42501', DETAIL = format(

@@ -32,6 +32,7 @@ describe('flattened', () => {
     ["select 'a'\n--x 'y'\n\t--\n'b' --z", "select 'a'\n       \n\t  \n'b' --z"],
     ["select e'a\\'' --\n'b', 'it''s'\n--\n'c' ", "select e'a\\''   \n'b', 'it''s'\n  \n'c' "],
     ["select 'a' --x", "select 'a' --x"],
+    ["select 'a' -- x\n'b' ! /*", "select 'a' -- x\n'b' ! /*"],
     ["select 'a' as \"'\" --x\n, 'b'", "select 'a' as \"'\" --x\n, 'b'"],
   ])('flattened: comments between the parts of a string: %s', (sql, flat) => {
     expect(flattened(sql)).toBe(flat)

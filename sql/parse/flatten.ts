@@ -36,8 +36,17 @@ const AMPERSAND = 0x26
  * more tokens than the node wants to parse at a time, 54001 for runs that no operator can be.
  */
 export function flattened(sql: string): string {
-  if (sql.length <= SHORT_BYTES && !COMMENT_AFTER_STRING.test(sql)) return sql
-  return new Flattening(sql).text()
+  if (sql.length > SHORT_BYTES) return new Flattening(sql).text()
+  return COMMENT_AFTER_STRING.test(sql) ? joined(sql) : sql
+}
+
+/** What is wrong with a short text the parser tells, as other things may be wrong with it first. */
+function joined(sql: string): string {
+  try {
+    return new Flattening(sql).text()
+  } catch {
+    return sql
+  }
 }
 
 class Flattening {

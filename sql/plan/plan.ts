@@ -377,6 +377,8 @@ export interface PreparedPlan extends PlanCommon {
   readonly args?: readonly string[]
   /** EXECUTE inside EXPLAIN or CREATE TABLE … AS: the text around it, in which the prepared statement takes its place. */
   readonly around?: { readonly before: string; readonly after: string }
+  /** EXECUTE: what Postgres answers where it answers what is run in its place with something else. */
+  readonly answer?: string
 }
 
 /** DECLARE … CURSOR, FETCH, MOVE, CLOSE: they follow the shard where the cursor was opened. */

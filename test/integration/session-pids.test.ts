@@ -133,7 +133,7 @@ describe('pg_cancel_backend', () => {
     for (const nobody of [999, pid]) {
       expect(await value(client, `SELECT pg_cancel_backend(${nobody})`)).toBe(false)
       expect(await value(client, `SELECT pg_terminate_backend(${nobody})`)).toBe(false)
-      const warning = `WARNING 01000 PID ${nobody} is not a PostgreSQL server process`
+      const warning = `WARNING 01000 PID ${nobody} is not a PostgreSQL backend process`
       expect(notices.splice(0)).toEqual([warning, warning])
     }
     expect(await value(client, 'SELECT pg_cancel_backend(NULL)')).toBe(null)

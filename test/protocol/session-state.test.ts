@@ -79,7 +79,12 @@ const states: Readonly<Record<string, State>> = {
     code: "EXECUTE 'DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT 5'",
     look: 'FETCH ABSOLUTE 1 FROM c',
   },
-  // What code has prepared is there for code.
+  'a prepared statement for the session': {
+    make: "DO $$ BEGIN EXECUTE 'PREPARE own AS SELECT 6'; END $$",
+    code: "EXECUTE 'PREPARE own AS SELECT 6'",
+    look: 'EXECUTE own',
+  },
+  // What code has prepared is there for code, too.
   'a prepared statement': {
     make: "DO $$ BEGIN EXECUTE 'PREPARE ps AS SELECT 6'; END $$",
     code: "EXECUTE 'PREPARE ps AS SELECT 6'",

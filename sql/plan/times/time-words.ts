@@ -85,6 +85,8 @@ export function hasUnreadWords(root: Node, written: Written): boolean {
 
 const typeOf = ({ columns }: Relation, name: string): string =>
   shortName(columns.find((column) => column.name === name)?.type ?? '')
+    // What a view computes.
+    .replace(/^unknown$/, '')
     .replace(/^time without time zone$/, 'time')
     .replace(/^time with time zone$/, 'timetz')
 

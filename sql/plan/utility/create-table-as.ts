@@ -37,7 +37,7 @@ function planInto(
   // What a materialized view keeps is its query.
   const inner = planQuery(scope, source.query, tag === VIEW_TAG ? undefined : source)
   if (inner.kind === 'refused') return inner
-  if (inner.kind === 'prepared') return planFromExecute(tag, into, inner)
+  if (inner.kind === 'prepared') return planFromExecute(tag, into, inner, ifNotExists)
   if (inner.kind === 'forward' && isGathered(inner.onSeveral) && tag !== VIEW_TAG)
     return planGathered(scope, tag, into, inner)
   if (inner.kind !== 'forward' || (inner.route.kind !== 'home' && inner.route.kind !== 'any')) {
@@ -84,7 +84,12 @@ function makesTemporary(into: IntoClause | undefined): boolean {
 }
 
 /** What it makes is planned when the prepared statement is there; that the session keeps its backend is known before. */
-function planFromExecute(tag: string, into: IntoClause | undefined, inner: PreparedPlan): Plan {
+function planFromExecute(
+  tag: string,
+  into: IntoClause | undefined,
+  inner: PreparedPlan,
+  ifNotExists: boolean,
+): Plan {
   if (hasOurs(into?.options)) {
     return refuse(
       tag,
@@ -93,7 +98,8 @@ function planFromExecute(tag: string, into: IntoClause | undefined, inner: Prepa
     )
   }
   const effects = makesTemporary(into) ? PINS : inner.effects
-  return { ...inner, tag, returnsRows: false, effects }
+  const runsNothing = into?.skipData === true && !ifNotExists
+  return { ...inner, tag, returnsRows: false, effects, ...(runsNothing && { answer: 'SELECT 0' }) }
 }
 
 function planDeclared(

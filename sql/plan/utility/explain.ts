@@ -14,7 +14,10 @@ export function planExplain(scope: Scope, stmt: ExplainStmt): Plan {
   const isCursor = query !== undefined && 'DeclareCursorStmt' in query
   const inner = planQuery(scope, isCursor ? query.DeclareCursorStmt.query : query)
   if (inner.kind === 'refused') return inner
-  if (inner.kind === 'prepared') return { ...inner, tag: 'EXPLAIN', returnsRows: true }
+  if (inner.kind === 'prepared') {
+    const { answer: _, ...executed } = inner
+    return { ...executed, tag: 'EXPLAIN', returnsRows: true }
+  }
   let analyze = false
   let format = 'text'
   for (const node of stmt.options ?? []) {

@@ -264,6 +264,16 @@ CREATE TABLE made5 AS EXECUTE q;
 
 EXPLAIN (COSTS off) EXECUTE q;
 
+PREPARE nothing AS SELECT 1 AS a;
+
+CREATE TABLE made7 AS EXECUTE nothing WITH NO DATA;
+
+CREATE TEMP TABLE made8 AS EXECUTE nothing WITH NO DATA;
+
+SELECT count(*) FROM made7, made8;
+
+EXPLAIN (COSTS off) CREATE TABLE made9 AS EXECUTE nothing WITH NO DATA;
+
 -- # notices ahead of errors
 CREATE FUNCTION tells() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'told'; RAISE EXCEPTION 'failed'; END $$;
 
