@@ -75,10 +75,19 @@ END $weft$;`
 
 /**
  * As Postgres draws for an identity column: who may insert needs no privilege on the sequence. The columns that are inserted
- * are looked at by the INSERT itself.
+ * are looked at by the INSERT itself. Who has the privilege draws without the help of Weft's administrator, who may have
+ * none.
  */
 const identities = `
 CREATE OR REPLACE FUNCTION weft.identity_nextval(seq regclass) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog AS $weft$
+BEGIN
+  IF has_sequence_privilege(seq, 'USAGE, UPDATE') THEN
+    RETURN nextval(seq);
+  END IF;
+  RETURN weft.inserters_nextval(seq);
+END $weft$;
+CREATE OR REPLACE FUNCTION weft.inserters_nextval(seq regclass) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $weft$
 DECLARE
   who name := coalesce(nullif(current_setting('role'), 'none'), session_user);
@@ -122,5 +131,5 @@ END $weft$;`
 
 export const sequenceFunctions = `${state + forgotten + reads + identities + draws}
 GRANT EXECUTE ON FUNCTION weft.sequence_state(), weft.sequences_lost(text), weft.currval(regclass, jsonb),
-  weft.lastval(jsonb), weft.identity_nextval(regclass),
+  weft.lastval(jsonb), weft.identity_nextval(regclass), weft.inserters_nextval(regclass),
   weft.draw(regclass[], bool[], int) TO PUBLIC;`

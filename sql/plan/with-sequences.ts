@@ -31,7 +31,8 @@ const FROM_DEFAULTS: ReadonlySet<string> = new Set(['INSERT', 'MERGE', 'COPY'])
 /** Of a local table: nobody keeps account of its defaults. Those of others are drawn by the coordinator. */
 function mayUseDefaults(plan: Plan, text: string): boolean {
   if (plan.kind === 'ddl') return COMPUTES.test(plan.tag)
-  if (plan.kind === 'copy') return plan.fill.some(({ expression }) => /nextval/i.test(expression))
+  if (plan.kind === 'copy' || plan.kind === 'insert-select')
+    return plan.fill.some(({ expression }) => /nextval/i.test(expression))
   const isHome = plan.kind === 'forward' && plan.route.kind === 'home'
   return isHome && (FROM_DEFAULTS.has(plan.tag) || /\bdefault\b|\b(insert|merge)\s+into\b/i.test(text))
 }

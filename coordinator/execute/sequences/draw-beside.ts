@@ -28,10 +28,11 @@ export async function drawBeside(
 
 /**
  * What the session has drawn is in a backend of its own; or its transaction may have made or changed the sequence, which
- * nobody else sees then, or has to wait for.
+ * nobody else sees then, or has to wait for. One that may not write is to draw nothing.
  */
 function mustDrawItself({ tx, state }: ExecContext, expressions: readonly string[]): boolean {
   if (state.drawn.maskFor(expressions) !== SEQUENCES.uses) return true
+  if (tx.isOpen && tx.modes.readOnly === true) return true
   return (
     tx.isOpen && (tx.ranDdl || tx.mapChanged || tx.joined.some(({ shard, wrote }) => shard === HOME && wrote))
   )

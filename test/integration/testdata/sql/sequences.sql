@@ -225,3 +225,24 @@ RESET ROLE;
 DROP OWNED BY sequences_user;
 
 DROP ROLE sequences_user;
+
+-- # what the session has drawn last
+INSERT INTO notes (k, v) VALUES (1, 'drawn by the coordinator') RETURNING id;
+
+INSERT INTO keyed (v) SELECT 'of a query' FROM generate_series(1, 3);
+
+SELECT lastval(), currval('keyed_id_seq');
+
+INSERT INTO always (k, v) VALUES ('x', 'after it');
+
+SELECT lastval(), currval('always_id_seq');
+
+COPY keyed (v) FROM STDIN;
+copied
+\.
+
+SELECT lastval(), currval('keyed_id_seq');
+
+INSERT INTO notes (k, v) VALUES (1, 'after it'), (2, 'after it');
+
+SELECT lastval(), currval('notes_id_seq');
