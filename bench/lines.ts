@@ -1,5 +1,7 @@
 /** The lines of the table: what is measured, with which clients, on which tables. A new line is one more entry here. */
 
+import type { CopyIn } from './copy-in.ts'
+
 export type Mode = 'simple' | 'prepared'
 
 /** Tables that belong together and are loaded together. */
@@ -23,6 +25,8 @@ export interface Line {
   /** Whatever clients are asked for. */
   readonly isOneAtATime?: boolean
   readonly script: (keys: Keys) => string
+  /** Runs this in place of the script, of as many rows as there are accounts: rows are counted. */
+  readonly copyIn?: CopyIn
 }
 
 export const tellersPerBranch = 10
@@ -105,6 +109,10 @@ END;
     'INSERT SELECT, colocated',
     'TRUNCATE copies;\nINSERT INTO copies SELECT id, grp, val FROM measures',
   ),
+  {
+    ...overMeasures('COPY in, rows', ''),
+    copyIn: { table: 'copies', row: (n) => `${n}\t${n % 100}\t${(n * 7919) % 1_000_003}` },
+  },
 ]
 
 /** Reads of whole tables, one at a time: what counts is how long one takes. */

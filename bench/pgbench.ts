@@ -138,7 +138,7 @@ function number(pattern: RegExp, text: string): number | undefined {
 }
 
 /** User and system time that a process has used so far; undefined where there is no /proc. */
-function cpuSeconds(pid: number | undefined): number | undefined {
+export function cpuSeconds(pid: number | undefined): number | undefined {
   if (pid === undefined) return undefined
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')

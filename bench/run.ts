@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runCopyIn } from './copy-in.ts'
 import type { Case, Keys } from './lines.ts'
 import { type RunOptions, type RunResult, runPgbench } from './pgbench.ts'
 import { commitPhases, readMetrics } from './steps.ts'
@@ -93,6 +94,12 @@ export async function measure(
   system: System,
   length: RunOptions['length'],
 ): Promise<RunResult> {
+  const { copyIn } = row.line
+  if (copyIn !== undefined) {
+    const { pgbench, dir, signal, keys } = bench
+    const { target, pid } = system
+    return runCopyIn({ pgbench, dir, signal, target, pid, length, copyIn, rows: keys.accounts })
+  }
   const scriptFile = join(bench.dir, `${row.line.name.replace(/\W+/g, '-')}.sql`)
   writeFileSync(scriptFile, row.line.script(bench.keys))
   const { pgbench, signal } = bench
