@@ -88,6 +88,12 @@ export const catalog = {
     detail: (p) => `The rows that the ${p.verb} is about kept changing while they were to be locked.`,
     hint: () => 'Run the transaction again.',
   }),
+  rows_moved: kind<Record<never, never>>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: () => 'could not serialize access: rows were moved to another shard due to concurrent update',
+    hint: () => 'Run the transaction again.',
+  }),
   run_again: kind<Record<never, never>>({
     sqlstate: '40001',
     retry: 'safe',

@@ -185,6 +185,8 @@ export interface PrepareOptions {
   readonly last?: boolean
   /** Another participant's commit is the decision: it can be seen there before this coordinator knows of it. */
   readonly follows?: boolean
+  /** Rows have left this shard, or come to it, by a change of their shard key (`moved`). */
+  readonly moves?: boolean
 }
 
 export interface PrepareReply {
@@ -306,6 +308,11 @@ export type ControlRequest =
   | { readonly kind: 'renew' }
   /** Objects may have other columns now: the other coordinators are told (`schemaChanged`) before the answer. */
   | { readonly kind: 'schema' }
+  /**
+   * The highest timestamp of a commit here by which rows changed their shard. Whoever waited for such a row where it was has
+   * found it gone, and one with a snapshot from before does not see it where it is.
+   */
+  | { readonly kind: 'moved' }
   /** Which sessions, of all coordinators, wait on this shard for which others. `now`: waits that began just now too. */
   | { readonly kind: 'waits'; readonly now?: boolean }
   /** The client sessions of all coordinators, and what Postgres' view shows of their backends on this shard. */
@@ -354,6 +361,8 @@ export interface CutAnswer {
 export type ControlReply =
   | { readonly kind: 'ok' }
   | { readonly kind: 'status'; readonly status: AgentStatus }
+  /** A Timestamp in decimal; 0: none. */
+  | { readonly kind: 'moved'; readonly ts: string }
   | { readonly kind: 'waits'; readonly edges: readonly WaitEdge[] }
   | { readonly kind: 'sessions'; readonly sessions: readonly ClientSessionInfo[] }
   | CutAnswer

@@ -35,6 +35,8 @@ export interface CommitRequest {
   readonly readers: readonly CommitReader[]
   /** The commit of the shard where the log lies may be the decision (0033): READ COMMITTED, and not read only by now. */
   readonly mayBeLast?: boolean
+  /** It has moved rows from shard to shard. */
+  readonly moves?: boolean
   /** Told once when all have prepared and the decision is asked for: it may need no backend any more. */
   readonly allPrepared?: () => void
 }

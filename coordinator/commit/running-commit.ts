@@ -267,8 +267,9 @@ export class RunningCommit {
   }
 
   private prepareOptions(shard: number): PrepareOptions {
-    if (this.within === undefined) return { probe: this.request.probe ?? false }
-    return this.within.shard === shard ? { last: true } : { follows: true }
+    const { probe = false, moves = false } = this.request
+    if (this.within === undefined) return { probe, moves }
+    return this.within.shard === shard ? { last: true, moves } : { follows: true, moves }
   }
 
   private rollback(shard: number): Promise<void> {

@@ -32,8 +32,8 @@ export interface CutRequest {
 }
 
 export interface PendingCut {
-  /** Resolves when the cut was taken: the statements run. Rejects with the client's error. */
-  readonly taken: Promise<void>
+  /** Resolves when the cut was taken, with its timestamp: the statements run. Rejects with the client's error. */
+  readonly taken: Promise<Timestamp>
   /** The session wants it no longer; `taken` stays pending. */
   leave(): void
 }
@@ -41,7 +41,7 @@ export interface PendingCut {
 interface Reader {
   readonly sessionId: number
   readonly joinedMs: number
-  readonly resolve: () => void
+  readonly resolve: (ts: Timestamp) => void
   readonly reject: (error: Error) => void
 }
 
@@ -87,7 +87,7 @@ export class CutDriver {
   join(request: CutRequest): PendingCut {
     const id = ++this.lastReader
     const now = this.now()
-    const taken = new Promise<void>((resolve, reject) => {
+    const taken = new Promise<Timestamp>((resolve, reject) => {
       this.readers.set(id, { sessionId: request.sessionId, joinedMs: now.ms, resolve, reject })
     })
     taken.catch(() => {})
@@ -147,7 +147,7 @@ export class CutDriver {
       }
       case 'taken':
         this.counters.taken++
-        for (const reader of effect.readers) this.took(reader)
+        for (const reader of effect.readers) this.took(reader, effect.ts)
         return
       case 'failed':
         return this.failed(effect)
@@ -196,13 +196,13 @@ export class CutDriver {
     return left
   }
 
-  private took(id: number): void {
+  private took(id: number, ts: Timestamp): void {
     const reader = this.readers.get(id)
     if (reader === undefined) return
     this.readers.delete(id)
     this.counters.readers++
     this.onCut(performance.now() - reader.joinedMs)
-    reader.resolve()
+    reader.resolve(ts)
   }
 
   private failed({ reader: id, how, shard, why }: Extract<CutEffect, { kind: 'failed' }>): void {

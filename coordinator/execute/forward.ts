@@ -12,7 +12,7 @@ import { runModifyGathered } from './gather/modify-gathered.ts'
 import { again } from './gather/outside.ts'
 import { runFirst } from './gather/run-first.ts'
 import { runGatherStep } from './gather/spread.ts'
-import { mustKeepKey } from './plans/keep-key.ts'
+import { keepsShard } from './plans/keep-key.ts'
 import { resolveShards } from './route.ts'
 import { noteScatter } from './scatter.ts'
 import { agreedCount } from './shards/agreed.ts'
@@ -29,10 +29,17 @@ import { needsNoMap } from './transaction/map-change.ts'
 /** Runs a statement that is forwarded as written to the shard or shards of its route. */
 export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
   if (plan.locksCopies && ctx.tx.isOpen) return exec.bindsOnly === true ? undefined : lockCopies(ctx, exec)
-  if (plan.setsKey !== undefined) await mustKeepKey(ctx, exec, plan, plan.setsKey)
+  if (plan.setsKey !== undefined && !(await keepsShard(ctx, exec, plan, plan.setsKey)))
+    return runMoving(ctx, exec, plan)
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
   await runSeverally(ctx, exec, plan, shards)
+}
+
+/** The rows of one key get one of another shard: that is planned when it happens. */
+async function runMoving(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
+  const moving = await again(ctx, exec, plan, { movesKey: true })
+  await runSeverally(ctx, { ...exec, plan: moving }, moving, await resolveShards(ctx, moving.route, exec))
 }
 
 async function runSeverally(

@@ -7,6 +7,7 @@ import type { FrameBody } from './values.ts'
 const PROBE = 1
 const LAST = 2
 const FOLLOWS = 4
+const MOVES = 8
 
 export function writePrepare(
   out: FrameWriter,
@@ -15,11 +16,11 @@ export function writePrepare(
   gid: string,
   options: PrepareOptions,
 ): void {
-  const { probe = false, last = false, follows = false } = options
+  const { probe = false, last = false, follows = false, moves = false } = options
   out.begin(KIND.prepare, session, 5 + textBytesMax(gid))
   out
     .u32(requestId)
-    .u8((probe ? PROBE : 0) | (last ? LAST : 0) | (follows ? FOLLOWS : 0))
+    .u8((probe ? PROBE : 0) | (last ? LAST : 0) | (follows ? FOLLOWS : 0) | (moves ? MOVES : 0))
     .text(gid)
     .end()
 }
@@ -31,10 +32,11 @@ export function readPrepare(body: FrameBody): {
 } {
   const requestId = body.uint32()
   const mask = body.byte()
-  if (mask > (PROBE | LAST | FOLLOWS)) throw muxViolation(`prepare options ${mask}`)
+  if (mask > (PROBE | LAST | FOLLOWS | MOVES)) throw muxViolation(`prepare options ${mask}`)
   const gid = body.text()
   body.finish()
-  const options = { probe: (mask & PROBE) > 0, last: (mask & LAST) > 0, follows: (mask & FOLLOWS) > 0 }
+  const has = (bit: number) => (mask & bit) > 0
+  const options = { probe: has(PROBE), last: has(LAST), follows: has(FOLLOWS), moves: has(MOVES) }
   return { requestId, options, gid }
 }
 

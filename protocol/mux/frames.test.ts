@@ -329,7 +329,11 @@ const samples: Readonly<Record<string, Sample>> = {
     body: cat(u32(2), Buffer.from([5]), text('weft_1')),
     write: (out) => commit.writePrepare(out, 77, 2, 'weft_1', { probe: true, follows: true }),
     read: (body) => commit.readPrepare(bodyOf(body)),
-    value: { requestId: 2, options: { probe: true, last: false, follows: true }, gid: 'weft_1' },
+    value: {
+      requestId: 2,
+      options: { probe: true, last: false, follows: true, moves: false },
+      gid: 'weft_1',
+    },
   },
   commitPrepared: {
     kind: KIND.commitPrepared,

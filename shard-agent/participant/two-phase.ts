@@ -12,6 +12,7 @@ import { type RunSql, withInternal } from '../pool/internal-work.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { CommittedTransactions } from './committed.ts'
 import { FlushGroups } from './flush-groups.ts'
+import { MovedRows } from './moved-rows.ts'
 import type { Notifications } from './notifications.ts'
 import { type Admin, applyDecision, listPrepared, type PreparedRow } from './prepared-list.ts'
 import { type ProbeKeeper, USE_PROBE_SQL } from './probe.ts'
@@ -81,11 +82,17 @@ const DURABLY_SQL =
 export class TwoPhase {
   private readonly host: TwoPhaseHost
   private readonly flushes = new FlushGroups(FLUSH_PATIENCE_MS)
+  private readonly moves = new MovedRows()
   private stopped = false
 
   constructor(host: TwoPhaseHost) {
     this.host = host
     host.gate.onCut = (isActive) => this.flushes.hurry(isActive)
+  }
+
+  /** See the request `moved`. */
+  get movedTs(): Timestamp {
+    return this.moves.highest
   }
 
   /** PREPARE TRANSACTION. A rejection means that nothing is prepared, unless its code says that it is unknown. */
@@ -94,7 +101,15 @@ export class TwoPhase {
     backend.cancelAsked = false
     if (this.host.failpoints.armed) await this.host.failpoints.hit('agent-before-prepare')
     const sql = `PREPARE TRANSACTION ${literal(gid)}`
-    if (options.probe !== true) return this.prepareBy(sql, backend, gid)
+    const reply =
+      options.probe === true
+        ? await this.prepareProbed(sql, backend, gid)
+        : await this.prepareBy(sql, backend, gid)
+    this.moves.prepared(gid, options.moves === true)
+    return reply
+  }
+
+  private async prepareProbed(sql: string, backend: Backend, gid: string): Promise<PrepareReply> {
     const { probe } = this.host
     try {
       // The probe is there before the row is, and until what has a row is prepared: from then on it is asked for.
@@ -110,7 +125,11 @@ export class TwoPhase {
    * the gate knows it as it knows what is prepared. Nothing of it is durable. Undefined, and still open: it cannot write the
    * record, or would not see what happens to the registration. Only Postgres knows what code made of the transaction.
    */
-  async prepareLast(backend: Backend, gid: string): Promise<Required<PrepareReply> | undefined> {
+  async prepareLast(
+    backend: Backend,
+    gid: string,
+    moves: boolean,
+  ): Promise<Required<PrepareReply> | undefined> {
     if (backend.status === STATUS.idle) throw this.refused('there is no transaction on it')
     backend.cancelAsked = false
     try {
@@ -120,7 +139,9 @@ export class TwoPhase {
       const [xid, isReadOnly, isolation] = rows.at(-1) ?? []
       if (isReadOnly !== 'off' || isolation !== 'read committed') return undefined
       if (typeof xid !== 'string') throw this.refused('it has no transaction id')
-      return { prepareTs: await this.timestamp(gid, true), xid }
+      const prepareTs = await this.timestamp(gid, true)
+      this.moves.prepared(gid, moves)
+      return { prepareTs, xid }
     } catch (error) {
       await this.rollback(backend)
       throw error
@@ -159,6 +180,7 @@ export class TwoPhase {
 
   /** It ended with an answer, or before it was to commit. */
   lastOver({ gid }: LastTransaction): void {
+    this.moves.over(gid)
     this.host.gate.concluded(gid)
   }
 
@@ -270,6 +292,7 @@ export class TwoPhase {
   }
 
   async rollbackPrepared(backend: Backend | undefined, gid: string): Promise<void> {
+    this.moves.over(gid)
     this.host.gate.decided(gid, 'abort')
     await this.conclude(backend, gid, 'ROLLBACK PREPARED')
     this.host.gate.concluded(gid)
@@ -281,6 +304,7 @@ export class TwoPhase {
     const { gate, pool } = this.host
     const apply = () => withInternal(pool, (run) => applyDecision(adminOf(run), row, how))
     if (how === 'abort') {
+      this.moves.over(row.gid)
       gate.decided(row.gid, 'abort', commitTs)
       return await apply()
     }
@@ -299,6 +323,8 @@ export class TwoPhase {
     if (!this.observes(commitTs)) await this.observeLater(commitTs)
     if (!this.isCovered(commitTs)) await clock.cover?.(commitTs)
     await gate.enterDecided(gid, commitTs)
+    // Ahead of the commit: whoever has waited for a row of it asks afterwards.
+    this.moves.commits(gid, commitTs)
   }
 
   private observes(ts: Timestamp): boolean {

@@ -309,7 +309,8 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     if (backend === undefined) throw this.takeLost()
     this.phase = PHASE.preparing
     try {
-      const last = options?.last === true ? await this.last.prepare(backend, gid) : undefined
+      const last =
+        options?.last === true ? await this.last.prepare(backend, gid, options.moves === true) : undefined
       if (last !== undefined) return last
       const reply = await this.host.twoPhase.prepare(backend, gid, options)
       if (options?.follows !== true) this.host.gate.own(gid, this.link)

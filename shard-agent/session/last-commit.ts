@@ -16,8 +16,8 @@ export class LastCommit {
   }
 
   /** Undefined: its commit cannot be the decision. */
-  async prepare(backend: Backend, gid: string): Promise<PrepareReply | undefined> {
-    const reply = await this.twoPhase.prepareLast(backend, gid)
+  async prepare(backend: Backend, gid: string, moves: boolean): Promise<PrepareReply | undefined> {
+    const reply = await this.twoPhase.prepareLast(backend, gid, moves)
     if (reply !== undefined) this.transaction = { gid, xid: reply.xid }
     return reply
   }

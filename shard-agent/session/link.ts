@@ -122,6 +122,8 @@ export class DirectLink implements AgentLink {
       case 'schema':
         this.host.schemaChanged(this)
         return { kind: 'ok' }
+      case 'moved':
+        return { kind: 'moved', ts: String(this.host.twoPhase.movedTs) }
       case 'waits':
         return { kind: 'waits', edges: await this.host.waits(request.now === true) }
       case 'sessions':

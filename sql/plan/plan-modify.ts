@@ -1,5 +1,4 @@
 import type * as Pg from '@pgsql/types'
-import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import type { WriteTarget } from '../analyze/builder.ts'
@@ -21,16 +20,17 @@ import {
   scatterError,
   unsupported,
 } from './routing.ts'
-import { keySetTo, nestedError, omittedColumns, targetError } from './writes.ts'
+import { keySetTo, keyUpdate, movesRows, nestedError, omittedColumns, targetError } from './writes.ts'
 
 /** UPDATE, DELETE and MERGE. */
 export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
   const target = a.targets.find((t) => !t.nested)!
   const tag = target.verb
-  const setsTo = keySetTo(a, target)
+  const moves = movesRows(target)
   const mixed = mixError(a)
-  const error = placeError(a) ?? targetError(a, target, setsTo !== undefined) ?? nestedError(a)
-  const isApart = mixed !== undefined && error === undefined && setsTo === undefined
+  const error = placeError(a) ?? targetError(a, target, moves) ?? nestedError(a)
+  if (moves && error === undefined) return planMoving(a, target, text, ctx)
+  const isApart = mixed !== undefined && error === undefined
   const planned = isApart ? apart(a, target, text, ctx) : undefined
   if (planned !== undefined) return planned
   if (mixed ?? error) return refused(a, tag, (mixed ?? error)!)
@@ -38,9 +38,7 @@ export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
   const common = commonFields(a, tag, returningClause !== undefined)
   switch (target.relation?.kind) {
     case 'sharded':
-      return setsTo === undefined
-        ? planSharded(a, target, text, ctx)
-        : planKeySet(a, target, text, ctx, setsTo)
+      return planSharded(a, target, text, ctx)
     case 'reference': {
       const reason = referenceError(a, target)
       if (reason) return refused(a, tag, reason)
@@ -99,19 +97,29 @@ function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
   return { ...described, kind: 'forward', route: keysRoute(a, restrictions), onSeveral }
 }
 
-/** `SET k = 5 … WHERE k = 5`, as ORMs write it: the rows of one key, to which the same is given again. */
-function planKeySet(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext, value: KeyValue): Plan {
-  const table = target.relation!
-  const { column } = table.key!
+/** An UPDATE of the shard key: its rows are found where they are, and move where their new key belongs. */
+function planMoving(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext): Plan {
+  const kept = ctx.movesKey === true ? undefined : planKeySet(a, target, text, ctx)
+  const plan = kept ?? apart(a, target, text, ctx)
+  if (plan?.kind !== 'forward' || kept !== undefined) return plan ?? refused(a, 'UPDATE', keyUpdate(target))
+  const restrictions = restrictionsOf(a.occurrences)
+  if (restrictions === undefined || !isSingle(restrictions)) return plan
+  // It reads one shard, and writes on that and another.
+  const { sharded: _, ...own } = plan
+  return { ...own, paramsToDescribe: paramsToDescribe(a, ctx) }
+}
+
+/** `SET k = 5 … WHERE k = 5`, as ORMs write it: the rows of one key, which most often is given to them again. */
+function planKeySet(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext): Plan | undefined {
+  const value = keySetTo(a, target)
   const restrictions = restrictionsOf(a.occurrences) ?? []
+  if (value === undefined || mixError(a) !== undefined) return undefined
+  if (restrictions.length !== 1 || !isSingle(restrictions)) return undefined
   const plan = planSharded(a, target, text, ctx)
-  if (plan.kind !== 'forward' || restrictions.length !== 1 || !isSingle(restrictions)) {
-    return plan.kind === 'refused'
-      ? plan
-      : refused(a, 'UPDATE', weftError('key_update', { table: table.name, column }))
-  }
+  if (plan.kind !== 'forward') return undefined
   const described = describedSet(a, ctx, value).filter((param) => !plan.paramsToDescribe.includes(param))
-  return { ...plan, setsKey: { table, value }, paramsToDescribe: [...plan.paramsToDescribe, ...described] }
+  const paramsToDescribe = [...plan.paramsToDescribe, ...described]
+  return { ...plan, setsKey: { table: target.relation!, value }, paramsToDescribe }
 }
 
 /** A parameter has the column's type, unless it is used elsewhere too. */

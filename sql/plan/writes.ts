@@ -115,12 +115,24 @@ export function keySetTo(a: Analysis, target: WriteTarget): KeyValue | undefined
   return value && acceptsCasts(key.type, { values: [value], direct: undefined }) ? value.value : undefined
 }
 
+/** It gives rows of a sharded table another key, perhaps. */
+function setsKey(target: WriteTarget): boolean {
+  const column = target.relation?.key?.column
+  if (column === undefined) return false
+  return assignments(target).some((t) => t.name === column && !keepsKey(target, column, t.val))
+}
+
+/** An UPDATE that is all of its statement, and may have its rows belong to other shards. */
+export function movesRows(target: WriteTarget): boolean {
+  return target.verb === 'UPDATE' && !target.nested && setsKey(target)
+}
+
 function keyUpdateError(target: WriteTarget): PgError | undefined {
-  const { relation } = target
-  const column = relation?.key?.column
-  if (!relation || column === undefined) return undefined
-  const moves = assignments(target).some((t) => t.name === column && !keepsKey(target, column, t.val))
-  return moves ? weftError('key_update', { table: relation.name, column }) : undefined
+  return setsKey(target) ? keyUpdate(target) : undefined
+}
+
+export function keyUpdate({ relation }: WriteTarget): PgError {
+  return weftError('key_update', { table: relation?.name ?? '', column: relation?.key?.column ?? '' })
 }
 
 /** SET x = DEFAULT runs on the shards: a sequence there repeats values, and copies must not come out differently. */

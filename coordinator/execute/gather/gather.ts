@@ -60,9 +60,10 @@ export function roomFor(
   { memory, settings }: ExecContext,
   { inputs }: Pick<GatherPlan, 'inputs'>,
   beside = 0,
+  account = memory.account('gathered rows'),
 ): GatheredRows {
   const bytesMax = gatheredSize(settings.inForce(MAX_GATHERED) ?? '') ?? GATHERED_BYTES_MAX
-  return new GatheredRows(inputs, memory.account('gathered rows'), bytesMax, beside)
+  return new GatheredRows(inputs, account, bytesMax, beside)
 }
 
 /** Where the query is run. */

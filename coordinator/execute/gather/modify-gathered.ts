@@ -1,6 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
-import type { ModifyStep } from '../../../sql/plan/gather/gather-plan.ts'
+import type { ModifyStep, MovePlan } from '../../../sql/plan/gather/gather-plan.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
 import { describedAtHome } from '../answers/evaluate.ts'
 import { RowStream } from '../answers/row-stream.ts'
@@ -12,6 +12,7 @@ import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import { finishShard, overGathered, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
+import { deleteLeaving, insertArriving, sortRows } from './move-rows.ts'
 import { Places, placeOf } from './places.ts'
 import { beginWith } from './run-first.ts'
 
@@ -65,7 +66,7 @@ async function changeFound(ctx: ExecContext, exec: Execution, step: ModifyStep, 
     const isDone = await withGathered(ctx, exec, step.gather, run.shards, async (rows) => {
       const found = await find(ctx, exec, step, rows, run.account)
       if (!(await locks.take(found))) return false
-      await write(ctx, exec, step, run, { rows, meant: found.without(locks.hidden) })
+      await change(ctx, exec, step, run, { rows, meant: found.without(locks.hidden) })
       return true
     })
     if (isDone) return
@@ -173,30 +174,76 @@ interface Found {
   readonly meant: Places
 }
 
+async function change(
+  ctx: ExecContext,
+  exec: Execution,
+  step: ModifyStep,
+  run: Run,
+  found: Found,
+): Promise<void> {
+  const state = new ForwardState(exec.wantsRowDescription)
+  state.describesLate = true
+  state.origins = run.origins
+  const { modify } = step
+  const ends =
+    modify.move === undefined
+      ? await write(ctx, exec, step, run, found, state)
+      : await changeAndMove(ctx, exec, step, modify.move, run, found, state)
+  ctx.out.hold(tagWithCount(ends[0]!.tag, total(ends)))
+}
+
+/** Rows whose new key belongs to another shard go there; the others are changed where they are. */
+async function changeAndMove(
+  ctx: ExecContext,
+  exec: Execution,
+  step: ModifyStep,
+  move: MovePlan,
+  run: Run,
+  { rows, meant }: Found,
+  state: ForwardState,
+): Promise<readonly ExecEnd[]> {
+  const account = ctx.memory.account('rows that move to another shard')
+  const moving = { move, rows, account }
+  try {
+    const { staying, leaving, arriving } = await sortRows(ctx, exec, moving, meant)
+    const referred = leaving.count > 0 ? await deleteLeaving(ctx, exec, moving, leaving) : undefined
+    if (referred !== undefined) {
+      const isOpen = (shard: number): boolean => !referred.shards.has(shard)
+      const rest = new Map([...arriving].filter(([shard]) => isOpen(shard)))
+      await insertArriving(ctx, exec, moving, rest, () => new RowForwarder(ctx.out, state, false))
+      throw referred.error
+    }
+    // Who may not update is told so, where no row stays too.
+    const there = leaving.count > 0 ? { ...run, shards: leaving.shards } : run
+    const changed = await write(ctx, exec, step, there, { rows, meant: staying }, state)
+    const forwarding = () => new RowForwarder(ctx.out, state)
+    return [...changed, ...(await insertArriving(ctx, exec, moving, arriving, forwarding))]
+  } finally {
+    account.set(0)
+  }
+}
+
 /** Where there are none, one shard answers. */
 async function write(
   ctx: ExecContext,
   exec: Execution,
   step: ModifyStep,
-  { shards, origins }: Run,
+  { shards }: Run,
   { rows, meant }: Found,
-): Promise<void> {
-  const state = new ForwardState(exec.wantsRowDescription)
-  state.describesLate = true
-  state.origins = origins
+  state: ForwardState,
+): Promise<readonly ExecEnd[]> {
   const { taintsBackend: taints, pins } = exec.plan.effects
   const options = { writes: true, taints, unsettles: taints, pins }
   const answering = step.gather.atHome ? HOME : shards[0]!
   const places = meant.count === 0 ? [answering] : meant.shards
   const { slots } = await ctx.catalog()
   const everywhere = step.modify.isEverywhere === true ? shards : places
-  const ends: readonly ExecEnd[] = await onShards(ctx, everywhere, (line) => {
+  return onShards(ctx, everywhere, (line) => {
     const consumer = new RowForwarder(ctx.out, state)
     const owned = step.modify.ownsKeys ? [slotsOf(slots, line.shard), String(line.shard === shards[0])] : []
     sendPayload(ctx, line, writePayload(line, exec, step, { rows, meant, owned }), options, consumer)
     return consumer.ended
   })
-  ctx.out.hold(tagWithCount(ends[0]!.tag, total(ends)))
 }
 
 /** Those of a shard, as int8[]. */

@@ -38,24 +38,35 @@ function stepOf(plan: Plan): OutsideStep | undefined {
 /**
  * A plan of the same kind, made with what home tells of the relations that the catalog does not describe (local and
  * temporary tables, of which nobody is told when they change, views, Postgres' own), and of what shards would compute.
+ * `ahead`: what is known of it by now.
  */
-export async function again<P extends Plan>(ctx: ExecContext, exec: Execution, plan: P): Promise<P> {
+export async function again<P extends Plan>(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: P,
+  ahead: ToldContext = {},
+): Promise<P> {
   const kept = known.get(plan)
   if (kept !== undefined) return kept as P
   if (!ctx.tx.isOpen && ctx.hasTransactionSnapshots) await ctx.needTransaction()
   await ctx.admit()
-  let told: ToldContext = { outside: NOTHING, described: new Map() }
-  let made: Plan = plan
-  for (let step = stepOf(plan), turn = 0; step !== undefined; step = stepOf(made), turn++) {
+  let told: ToldContext = { outside: NOTHING, described: new Map(), ...ahead }
+  let made: Plan = ahead.movesKey === true ? await planned(ctx, exec, plan, ahead) : plan
+  for (let step = stepOf(made), turn = 0; step !== undefined; step = stepOf(made), turn++) {
     if (turn === TURNS_MAX) throw unknownOutside()
     told = await toldMore(ctx, exec, step, told)
-    made = await ctx.planText(exec.text, exec.paramTypes, told)
-    if (made.kind === 'refused') throw made.error
-    if (made.kind !== plan.kind) throw unknownOutside()
+    made = await planned(ctx, exec, plan, told)
   }
   const isOfText = plan.generic && !made.generic
   if (told.outside?.size === 0 && !isOfText) known.set(plan, made)
   return made as P
+}
+
+async function planned(ctx: ExecContext, exec: Execution, plan: Plan, told: ToldContext): Promise<Plan> {
+  const made = await ctx.planText(exec.text, exec.paramTypes, told)
+  if (made.kind === 'refused') throw made.error
+  if (made.kind !== plan.kind) throw unknownOutside()
+  return made
 }
 
 /** Names, then what shards would compute of what is named. */
@@ -75,7 +86,7 @@ async function toldMore(
   }
   const described = new Map(before.described)
   for (const part of parts) described.set(part.sql, await describedColumns(ctx, exec, part))
-  return { outside, described }
+  return { ...before, outside, described }
 }
 
 /** Runs the DECLARE of a cursor by gathering. */

@@ -1,20 +1,21 @@
-import { weftError } from '../../../errors/catalog.ts'
 import type { ForwardPlan } from '../../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from '../context.ts'
 import { slotOf } from '../route.ts'
 
-/** What an UPDATE gives to the rows of one key is the same key, or one of the same slot: they stay where they belong. */
-export async function mustKeepKey(
+/** What an UPDATE gives to the rows of one key is the same key, or another of the same shard: they stay where they are. */
+export async function keepsShard(
   ctx: ExecContext,
   exec: Execution,
   { route }: ForwardPlan,
   { table, value }: NonNullable<ForwardPlan['setsKey']>,
-): Promise<void> {
+): Promise<boolean> {
   const key = table.key!
   const [where] = route.kind === 'keys' ? (route.restrictions[0]?.values ?? []) : []
   const at = where === undefined ? undefined : await slotOf(ctx, key.type, where, exec)
   // Nothing is found by a key that nothing can equal.
-  if (at !== undefined && at < 0) return
+  if (at !== undefined && at < 0) return true
   const to = await slotOf(ctx, key.type, value, exec, { typmod: key.typmod ?? -1 })
-  if (at !== to) throw weftError('key_update', { table: table.name, column: key.column })
+  if (at === undefined || to < 0) return false
+  const { slots } = await ctx.catalog()
+  return slots[at] === slots[to]
 }

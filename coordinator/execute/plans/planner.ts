@@ -28,6 +28,7 @@ export interface PlanScope {
   readonly pushdown?: boolean
   readonly outside?: Outside
   readonly described?: Described
+  readonly movesKey?: true
 }
 
 /** Without a `node` it has been parsed elsewhere. `folded`: its syntax tree is that of a shorter text. */
@@ -183,11 +184,12 @@ export class Planner {
   }
 
   private made(scope: PlanScope, stmt: Statement, paramTypes: readonly number[], lexed: Lexed): Plan {
-    const { catalog, searchPath, tempTables, outside, described, pushdown = true } = scope
+    const { catalog, searchPath, tempTables, outside, described, movesKey, pushdown = true } = scope
     const context: PlanContext = {
       ...{ searchPath, tempTables, paramTypes, pushdown },
       ...(outside && { outside }),
       ...(described && { described }),
+      ...(movesKey && { movesKey }),
     }
     const { node, folded, text } = stmt
     if (node === undefined) return this.made(scope, this.whole(text), paramTypes, lexed)

@@ -6,6 +6,8 @@ import type { ShardLine } from './shard-line.ts'
  * ends before, or there is no cut to be had, the others are called off.
  */
 export class CutWait {
+  /** That of the cut, when it was taken. */
+  ts = 0n
   /** Why there was no cut. */
   error: Error | undefined
   /** The line whose exec ended before its time. */
@@ -32,7 +34,10 @@ export class CutWait {
     const shards = this.lines.map(({ shard }) => shard)
     this.pending = this.cuts.join({ sessionId: this.sessionId, shards, above: this.above })
     this.pending.taken.then(
-      () => this.over(),
+      (ts) => {
+        this.ts = ts
+        this.over()
+      },
       (error: Error) => {
         this.error = error
         this.callOff()

@@ -1,3 +1,5 @@
+import { weftError } from '../../../errors/catalog.ts'
+import type { Timestamp } from '../../../protocol/agent-link.ts'
 import { readsConsistently } from '../../settings/consistent-reads.ts'
 import type { ExecContext } from '../context.ts'
 import { CutWait } from './cut-wait.ts'
@@ -67,7 +69,20 @@ export async function onShardsUnderCut<T extends ExecEnd>(
   send: (line: ShardLine, i: number) => Promise<T>,
 ): Promise<readonly T[]> {
   const wait = new CutWait(ctx.node.cuts, ctx.sessionId, ctx.causal.token, lines)
-  return ended(ctx, lines, lines.map(begun(send, wait)), wait)
+  const ends = await ended(ctx, lines, lines.map(begun(send, wait)), wait)
+  if (lines[0]!.request.access === 'write') await mustHaveMissedNothing(lines, wait.ts)
+  return ends
+}
+
+/**
+ * Who waited for a row that went to another shard meanwhile finds none where it was, and has a snapshot of the other shard
+ * in which it is not there yet. One Postgres goes on with the row as it is by then.
+ */
+async function mustHaveMissedNothing(lines: readonly ShardLine[], cutTs: Timestamp): Promise<void> {
+  const later = lines.filter((line) => line.appliedTs > cutTs)
+  if (later.length === 0) return
+  const moved = await Promise.all(later.map((line) => line.movedTs()))
+  if (moved.some((ts) => ts > cutTs)) throw weftError('rows_moved', {})
 }
 
 /** A line on which nothing could be sent is one that failed: the others, which have begun, are waited for, or called off. */

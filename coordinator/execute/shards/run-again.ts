@@ -9,15 +9,21 @@ import { ExecFailed } from './replies.ts'
 const STALE_MAP = weftError('stale_map', { have: 0, need: 0 }).message
 const RUN_AGAIN = weftError('run_again', {}).message
 const OLD_PLAN = weftError('plan_outdated', {}).fields.routine
-const LAPSED = weftError('cut_lapsed', { shard: 0 }).message
+const LAPSED: ReadonlySet<string> = new Set([
+  weftError('cut_lapsed', { shard: 0 }).message,
+  weftError('rows_moved', {}).message,
+])
 
 export function isStaleMap(error: unknown): boolean {
   return error instanceof PgError && error.code === '40001' && error.message === STALE_MAP
 }
 
-/** It lost its cut before it had begun somewhere: run from the beginning of its transaction, it goes through. */
+/**
+ * It lost its cut before it had begun somewhere, or rows changed their shard while it ran: run from the beginning of its
+ * transaction, it goes through.
+ */
 export function hasLapsed(error: unknown): boolean {
-  return error instanceof PgError && error.code === '40001' && error.message === LAPSED
+  return error instanceof PgError && error.code === '40001' && LAPSED.has(error.message)
 }
 
 function isInTheWay(error: unknown): boolean {

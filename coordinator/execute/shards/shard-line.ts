@@ -6,6 +6,7 @@ import type {
   ReplySink,
   Settings,
   StatementRef,
+  Timestamp,
 } from '../../../protocol/agent-link.ts'
 import { STATUS } from '../../../protocol/wire/frames.ts'
 import { FIRST_USER_OID } from '../../../sql/catalog.ts'
@@ -180,6 +181,17 @@ export class ShardLine implements ReplySink {
     if (this.request.cut === undefined) return
     this.request.cut = undefined
     this.cutWait?.ended(this)
+  }
+
+  /** At least the highest timestamp of a cross-shard commit that its last exec can have seen. */
+  get appliedTs(): Timestamp {
+    return this.link.appliedTs
+  }
+
+  /** See the request `moved`. */
+  async movedTs(): Promise<Timestamp> {
+    const answer = await this.link.control({ kind: 'moved' })
+    return answer.kind === 'moved' ? BigInt(answer.ts) : 0n
   }
 
   ready(): void {

@@ -153,6 +153,7 @@ async function commitAcross(
     probe,
     mayBeLast: tx.isolation === 'read committed' && tx.modes.readOnly !== true,
     seen: ctx.causal.token,
+    moves: tx.movesRows,
     allPrepared: () => {
       isEarly = leavesEarly(ctx)
     },

@@ -84,6 +84,8 @@ export class Transaction {
   lost = false
   /** It ran SET on the backends it has joined: their settings are unknown afterwards. */
   tainted = false
+  /** Rows of it have gone to other shards: who waits for one where it was finds none there. */
+  movesRows = false
   /** It changed a parameter of which clients are told: how its statements end may change it again. */
   setReported = false
   /** It changed the schema, perhaps only of local tables. */
@@ -332,6 +334,7 @@ export class Transaction {
     this.defaultsChanged = false
     this.catalogDirty = false
     this.tainted = false
+    this.movesRows = false
     this.setReported = false
     this.ranDdl = false
     this.committing = NO_LINES

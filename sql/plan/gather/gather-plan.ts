@@ -1,4 +1,4 @@
-import type { Column } from '../../catalog.ts'
+import type { Column, Relation } from '../../catalog.ts'
 import type { Node } from '../../parse/ast.ts'
 import type { ForwardPlan, Route } from '../plan.ts'
 import type { Transport } from './transport.ts'
@@ -76,6 +76,35 @@ export interface ModifyPlan {
   readonly ownsKeys?: true
   /** What it changes is told by no place, so it takes none: its transaction has to have one snapshot. */
   readonly needsSnapshot?: true
+  /** It changes the shard key: what becomes of rows that belong to another shard then. */
+  readonly move?: MovePlan
+}
+
+/** An UPDATE of the shard key, of rows that leave their shard: they are deleted there, and inserted where they belong. */
+export interface MovePlan {
+  readonly table: Relation
+  /**
+   * Gives the new rows of places, where they are: 0 or `UNSAFE_ROW`, all columns that are no generated ones, the slot of
+   * the new key, whether rows of FROM give it others, and the place of the old row (tableoid, ctid, xmin). Parameters: some
+   * of the client's, the columns of some inputs, the places.
+   */
+  readonly compute: string
+  readonly computeParams: readonly number[]
+  /** Those whose rows it has, in order. */
+  readonly computeInputs: readonly number[]
+  /** Of its columns, as in a Bind. */
+  readonly formats: readonly number[]
+  readonly input: GatherInput
+  /** Deletes the old ones: $1 oid[], $2 tid[], $3 int8[]. */
+  readonly delete: string
+  /** Inserts new rows, and returns what the client wants. Parameters: the same, the new rows' columns. */
+  readonly insert: string
+  readonly insertParams: readonly number[]
+  readonly insertInputs: readonly number[]
+  /** Columns that the UPDATE sets. */
+  readonly sets: readonly string[]
+  /** It is about tables that inherit from it, too. */
+  readonly withChildren: boolean
 }
 
 /**
@@ -126,6 +155,8 @@ export interface ToldContext {
   readonly outside?: Outside
   /** Columns of texts that home has described. */
   readonly described?: Described
+  /** What an UPDATE sets the shard key to belongs to another shard than its rows. */
+  readonly movesKey?: true
 }
 
 /** What planning a query by gathering may be told. */

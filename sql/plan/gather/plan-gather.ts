@@ -264,7 +264,7 @@ function partOf(
     const columns = blank.map((none, i) => (i === input ? 's.*' : none)).join(', ')
     return `SELECT ${input}, ${columns} FROM (${sql}) AS s`
   })
-  const unsafe = isText ? [`SELECT ${UNSAFE_ROW}, ${blank.join(', ')} WHERE NOT (${SAFE})`] : []
+  const unsafe = isText ? [`SELECT ${UNSAFE_ROW}, ${blank.join(', ')} WHERE NOT (${SAFE_SETTINGS})`] : []
   const all = [...arms.filter((_, i) => isRead(items[i]!)), ...unsafe].join(' UNION ALL ')
   const { sql, params } = rewritten(all, edited(all, 0, all.length, []))
   return { sql, params }
@@ -274,7 +274,10 @@ function partOf(
 const nulls = (columns: readonly Column[], isTyped: boolean): string =>
   columns.map(({ type }) => (isTyped ? `NULL::${castType(type)}` : 'NULL')).join(', ')
 
-const SAFE = [
+export const nullsOf = (columns: readonly Column[]): string => nulls(columns, true)
+
+/** Texts of values that are gathered lose nothing. */
+export const SAFE_SETTINGS = [
   "pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 >= 1",
   "pg_catalog.current_setting('datestyle') LIKE 'ISO%'",
   "pg_catalog.current_setting('intervalstyle') <> 'sql_standard'",

@@ -13,6 +13,7 @@ import {
 } from '../../parse/ast.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import type { PlanContext } from '../plan.ts'
+import { movesRows } from '../writes.ts'
 import { conditionsByItem } from './conditions.ts'
 import {
   type GatherPlan,
@@ -27,6 +28,7 @@ import { selectNode } from './made-nodes.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import { allOf, gathering, hasTwins, isGatherable, namesSchemas, rowsOf, stepBefore } from './plan-gather.ts'
+import { type Move, moveOf, setsUnstableDefault } from './plan-move.ts'
 import { readsTimes } from './unread-times.ts'
 
 /**
@@ -56,7 +58,9 @@ export function planModifyGathered(
   if (hasTwins(found.items) && namesSchemas(statement as SelectStmt)) return undefined
   if (meant.relation.rowSecurity && isJudgedOtherwise(wide, statement, ctx)) return undefined
   if (choosesAgain(statement)) return undefined
-  const modify = { verb: target.verb, statement }
+  const moves = movesRows(target)
+  if (moves && setsUnstableDefault(statement, meant.relation, a.catalog)) return undefined
+  const modify = { verb: target.verb, statement, moves }
   const [finds, writes] = [selectOf(statement, []), written(modify)].map(rangesIn) as [Ranges, Ranges]
   const others = found.items.filter((item) => !isTarget(item))
   const items = {
@@ -98,6 +102,8 @@ interface Items {
 
 interface Modify {
   readonly verb: WriteTarget['verb']
+  /** It sets the shard key. */
+  readonly moves: boolean
   readonly statement: UpdateStmt & DeleteStmt
 }
 
@@ -151,12 +157,15 @@ function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): Mo
   const find = findOf(modify.statement, [...both, ...found, placed])
   const write = writeOf(modify, [...early, ...both], meant)
   if (rows.includes(undefined) || find === undefined || write === undefined) return undefined
+  const move = modify.moves ? moveOf(movingOf(modify, [...early, ...both], meant)) : undefined
+  if (modify.moves && move === undefined) return undefined
   const atHome = all.some(({ place }) => place === 'home')
   const finishing = { ...find, finishFrom: early.length, atHome, isInline: false }
   const gather = gathering(a, all, rows as string[], finishing)
-  const lock = `${wholeOf(meant)}${keyOrderOf(meant)} FOR ${modify.verb === 'DELETE' ? 'UPDATE' : 'NO KEY UPDATE'}`
+  const isKept = modify.verb !== 'DELETE' && !modify.moves
+  const lock = `${wholeOf(meant)}${keyOrderOf(meant)} FOR ${isKept ? 'NO KEY UPDATE' : 'UPDATE'}`
   const look = lookOf(meant)
-  return { kind: 'gather-modify', gather, modify: { ...write, look, lock } }
+  return { kind: 'gather-modify', gather, modify: { ...write, look, lock, ...(move && { move }) } }
 }
 
 /** With the columns by which its rows are found, and their places. */
@@ -184,13 +193,25 @@ function findOf(
 
 /** The statement with a mark where it says which rows; conditions that join nothing have done their work. */
 function written({ verb, statement }: Modify): Node {
-  const joins = (statement.fromClause ?? statement.usingClause) !== undefined
-  const conditions = joins ? conjuncts(statement.whereClause) : []
-  const whereClause = allOf([...conditions, selectNode(`SELECT WHERE ${HERE}`).whereClause!])
+  const whereClause = atPlaces(statement)
   return {
     [verb === 'UPDATE' ? 'UpdateStmt' : 'DeleteStmt']: { ...statement, whereClause },
   } as unknown as Node
 }
+
+function atPlaces(statement: UpdateStmt & DeleteStmt): Node {
+  const joins = (statement.fromClause ?? statement.usingClause) !== undefined
+  const conditions = joins ? conjuncts(statement.whereClause) : []
+  return allOf([...conditions, selectNode(`SELECT WHERE ${HERE}`).whereClause!])
+}
+
+const movingOf = ({ statement }: Modify, others: readonly TableItem[], meant: TableItem): Move => ({
+  statement,
+  whereClause: atPlaces(statement),
+  here: HERE,
+  others,
+  meant,
+})
 
 /** As the names of gathered rows: a text that has it is not planned this way. */
 const HERE = '__weft_gathered_here()'

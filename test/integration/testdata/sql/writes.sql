@@ -284,7 +284,6 @@ UPDATE accounts SET id = id, owner = upper(owner) WHERE balance < 20 RETURNING i
 
 UPDATE accounts a SET id = a.id WHERE id = 2001;
 
--- refused
 UPDATE accounts a SET id = e.account_id FROM entries e WHERE e.account_id = a.id;
 
 DELETE FROM accounts WHERE id = 2001;
@@ -413,7 +412,6 @@ UPDATE accounts SET balance = -5000;
 
 UPDATE accounts SET owner = NULL WHERE id > 5;
 
--- refused
 UPDATE accounts SET id = 5 WHERE id = 1;
 
 UPDATE accounts SET id = id;
@@ -434,14 +432,11 @@ UPDATE accounts SET id = $1, owner = $2 WHERE id = $1 RETURNING id, owner;
 -- params: 2::int8 | 2::int8
 UPDATE accounts SET id = $2, owner = owner || $2 WHERE id = $1 RETURNING id, owner;
 
--- refused
 -- params: 2::int8 | 5::int8
 UPDATE accounts SET id = $2 WHERE id = $1;
 
--- refused
 UPDATE accounts SET id = 1 WHERE id IN (1, 2);
 
--- refused
 UPDATE accounts SET id = 1;
 
 UPDATE accounts SET nope = 1 WHERE id = 1;

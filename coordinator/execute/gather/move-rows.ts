@@ -1,0 +1,216 @@
+import { weftError } from '../../../errors/catalog.ts'
+import { PgError } from '../../../errors/pg-error.ts'
+import { parseDataRow } from '../../../protocol/wire/backend-messages.ts'
+import { MSG } from '../../../protocol/wire/frames.ts'
+import { type MovePlan, UNSAFE_ROW } from '../../../sql/plan/gather/gather-plan.ts'
+import type { MemoryAccount } from '../../memory/memory-budget.ts'
+import type { ExecContext, Execution } from '../context.ts'
+import { NULL_KEY } from '../plans/key-slots.ts'
+import { shardOf } from '../route.ts'
+import { onShards } from '../shards/on-shards.ts'
+import { type ExecEnd, FrameConsumer, type RowForwarder } from '../shards/replies.ts'
+import { queryShard, rewrittenPayload, sendPayload } from '../shards/send.ts'
+import { settleAll } from '../shards/settle-all.ts'
+import type { ShardLine } from '../shards/shard-line.ts'
+import { roomFor } from './gather.ts'
+import type { GatheredRows } from './gathered-rows.ts'
+import { mustBeMovable, mustNotBeReferred } from './movable.ts'
+import { type Place, Places, placeOf } from './places.ts'
+
+/** An UPDATE of the shard key over rows that were found. */
+export interface Moving {
+  readonly move: MovePlan
+  /** What is gathered beside its target. */
+  readonly rows: GatheredRows
+  readonly account: MemoryAccount
+}
+
+/** Rows by where their new ones belong. */
+export interface Sorted {
+  readonly staying: Places
+  readonly leaving: Places
+  /** By the shard. */
+  readonly arriving: ReadonlyMap<number, GatheredRows>
+}
+
+const TEXT = 0
+const BINARY = 1
+
+/** Computes the new rows of places, where they are; those that belong to other shards are kept. */
+export async function sortRows(
+  ctx: ExecContext,
+  exec: Execution,
+  moving: Moving,
+  meant: Places,
+): Promise<Sorted> {
+  const { move } = moving
+  const gathered = inputsOf(moving, move.computeInputs)
+  const { slots } = await ctx.catalog()
+  const sorter = new Sorter(ctx, moving, slots)
+  await onShards(ctx, meant.shards, (line) => {
+    const consumer = new NewRows(sorter)
+    const texts = meant.arrays(line.shard)
+    const payload = rewrittenPayload(line, exec, move.compute, move.computeParams, {
+      values: [...gathered, ...texts],
+      formats: [...gathered.map(() => BINARY), ...texts.map(() => TEXT)],
+      resultFormats: move.formats,
+      describes: false,
+    })
+    sendPayload(ctx, line, payload, { writes: false }, consumer)
+    return consumer.ended
+  })
+  return sorter
+}
+
+function inputsOf({ rows }: Moving, inputs: readonly number[]): readonly Buffer[] {
+  return inputs.flatMap((input) => rows.params(input, input + 1))
+}
+
+class Sorter implements Sorted {
+  readonly staying = new Places()
+  readonly leaving = new Places()
+  readonly arriving = new Map<number, GatheredRows>()
+  private readonly makeRoom: () => GatheredRows
+  private readonly move: MovePlan
+  private readonly slots: Uint16Array
+
+  constructor(ctx: ExecContext, { move, account }: Moving, slots: Uint16Array) {
+    this.makeRoom = () => roomFor(ctx, { inputs: [move.input] }, 0, account)
+    this.move = move
+    this.slots = slots
+  }
+
+  /** A DataRow's body. Throws why it cannot be taken. */
+  take(buffer: Buffer, bodyStart: number, end: number, shard: number): void {
+    const cells = parseDataRow(buffer, bodyStart, end)
+    const owner = cells[0]!.readInt32BE(0) === UNSAFE_ROW ? shard : this.ownerOf(cells, shard)
+    if (owner === undefined) return
+    const rows = this.arriving.get(owner) ?? this.makeRoom()
+    this.arriving.set(owner, rows)
+    rows.take(buffer, bodyStart, shard)
+    if (rows.refusal !== undefined) throw rows.refusal
+  }
+
+  /** Undefined: it stays. */
+  private ownerOf(cells: readonly (Buffer | null)[], shard: number): number | undefined {
+    const { table, input } = this.move
+    const [slot, isUnsure, oid, tid, xmin] = cells.slice(1 + input.columns.length)
+    const owner = shardOf(table, this.slots, slot == null ? NULL_KEY : slot.readInt32BE(0))
+    const place = placeIn([oid, tid, xmin], shard)
+    // Which of several was taken now counts: it might not be taken again.
+    if (owner === shard && isUnsure![0] === 0) {
+      this.staying.add(place)
+      return undefined
+    }
+    this.leaving.add(place)
+    return owner
+  }
+}
+
+function placeIn(cells: readonly (Buffer | null | undefined)[], shard: number): Place {
+  return placeOf([...cells.map((cell) => cell?.toString('latin1')), String(shard)])!
+}
+
+class NewRows extends FrameConsumer<ExecEnd> {
+  private readonly sorter: Sorter
+
+  constructor(sorter: Sorter) {
+    super()
+    this.sorter = sorter
+  }
+
+  protected frame(line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
+    if (type !== MSG.dataRow || this.error !== undefined) return
+    try {
+      this.sorter.take(buffer, start + HEADER_BYTES, end, line.shard)
+    } catch (error) {
+      if (!(error instanceof PgError)) throw error
+      this.error = error
+      line.session.cancel()
+    }
+  }
+
+  protected result(status: number): ExecEnd {
+    return this.end(status)
+  }
+}
+
+const HEADER_BYTES = 5
+
+/** Why some could not be taken away: others refer to them. */
+export interface Referred {
+  readonly error: PgError
+  /** Where nothing more can be done. */
+  readonly shards: ReadonlySet<number>
+}
+
+/**
+ * Takes rows away from where they are, before anything else is written: no key is in the way that the statement gives to
+ * nobody any more. What Postgres finds out about foreign keys it says last, so that is the answer and not an error yet.
+ */
+export async function deleteLeaving(
+  ctx: ExecContext,
+  exec: Execution,
+  { move }: Moving,
+  leaving: Places,
+): Promise<Referred | undefined> {
+  await mustBeMovable(ctx, move)
+  ctx.tx.movesRows = true
+  const errors = new Map<number, PgError>()
+  const one = async (shard: number): Promise<void> => {
+    const asked = leaving.on(shard)
+    const deleted = await deleteOn(ctx, move, asked, shard)
+    if (deleted instanceof PgError) errors.set(shard, deleted)
+    // Policies hide some, or code was in the way.
+    else if (deleted !== asked.count) throw weftError('rows_changed', { verb: exec.plan.tag })
+  }
+  await settleAll(leaving.shards.map(one))
+  const [first] = errors.values()
+  return first && { error: first, shards: new Set(errors.keys()) }
+}
+
+const FOREIGN_KEY = '23503'
+
+async function deleteOn(
+  ctx: ExecContext,
+  move: MovePlan,
+  asked: Places,
+  shard: number,
+): Promise<number | null | PgError> {
+  try {
+    await mustNotBeReferred(ctx, move, asked)
+    const { count } = await queryShard(ctx, ctx.line(shard), move.delete, asked.arrays(shard), {
+      writes: true,
+    })
+    return count
+  } catch (error) {
+    if (error instanceof PgError && error.code === FOREIGN_KEY) return error
+    throw error
+  }
+}
+
+/** Inserts new rows where they belong; what the client is to have of them is forwarded. */
+export async function insertArriving(
+  ctx: ExecContext,
+  exec: Execution,
+  moving: Moving,
+  arriving: Sorted['arriving'],
+  makeConsumer: () => RowForwarder,
+): Promise<readonly ExecEnd[]> {
+  const { move } = moving
+  const gathered = inputsOf(moving, move.insertInputs)
+  const shards = [...arriving.keys()].sort((a, b) => a - b)
+  const { taintsBackend: taints, pins } = exec.plan.effects
+  return onShards(ctx, shards, (line) => {
+    const consumer = makeConsumer()
+    const values = [...gathered, ...arriving.get(line.shard)!.params()]
+    const payload = rewrittenPayload(line, exec, move.insert, move.insertParams, {
+      values,
+      formats: values.map(() => BINARY),
+      resultFormats: exec.bind?.resultFormats ?? [],
+      describes: exec.wantsRowDescription,
+    })
+    sendPayload(ctx, line, payload, { writes: true, taints, unsettles: taints, pins }, consumer)
+    return consumer.ended
+  })
+}

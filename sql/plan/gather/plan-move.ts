@@ -1,0 +1,277 @@
+import type * as Pg from '@pgsql/types'
+import type { Column, Relation } from '../../catalog.ts'
+import { slotExpression } from '../../hash/slot-expression.ts'
+import {
+  as,
+  columnName,
+  type Node,
+  type RangeVar,
+  relationsOf,
+  type UpdateStmt,
+  walk,
+} from '../../parse/ast.ts'
+import { castType } from '../cast-type.ts'
+import { quoteName } from '../text-scan.ts'
+import { hasUnstableDefault } from '../writes.ts'
+import { gatheredName, type MovePlan, ownName, UNSAFE_ROW } from './gather-plan.ts'
+import type { TableItem } from './inputs.ts'
+import { expressionNode, selectNode } from './made-nodes.ts'
+import { overGathered, withGathered } from './over-gathered.ts'
+import { isAt, xminOf } from './places.ts'
+import { nullsOf, SAFE_SETTINGS, sourceOf } from './plan-gather.ts'
+import { transportOf } from './transport.ts'
+
+export interface Move {
+  /** With a source of its own for each column. */
+  readonly statement: UpdateStmt
+  /** Which rows: joins, and a mark where places come. */
+  readonly whereClause: Node
+  /** The mark. */
+  readonly here: string
+  /** What is gathered beside the target. */
+  readonly others: readonly TableItem[]
+  readonly meant: TableItem
+}
+
+/**
+ * What an UPDATE of the shard key does with rows whose new key belongs to another shard: new rows are computed where the
+ * old ones are, those are deleted, and the new ones inserted where they belong. Undefined: not exactly what UPDATE does.
+ */
+export function moveOf(move: Move): MovePlan | undefined {
+  const { statement, meant } = move
+  const { relation } = meant
+  const columns = relation.columns.filter(({ generated }) => !generated)
+  const values = newValues(statement, relation, columns)
+  if (values === undefined || !returnsNewOnly(statement, relation)) return undefined
+  const compute = computeOf(move, columns, values)
+  const insert = insertOf(move, columns)
+  if (compute === undefined || insert === undefined) return undefined
+  return {
+    table: relation,
+    ...compute,
+    ...insert,
+    input: {
+      table: relation.name,
+      columns: columns.map((column) => transportOf(column)),
+      names: columns.map(({ name }) => name),
+    },
+    delete: `DELETE FROM ${sourceOf(meant)} WHERE ${isAt(meant, 1)}`,
+    sets: (statement.targetList ?? []).map((node) => as(node, 'ResTarget')!.name!),
+    withChildren: meant.range.inh === true,
+  }
+}
+
+/** Of each column of a new row; undefined: a part of a column is set, or what it gets differs from time to time. */
+function newValues(
+  { targetList = [], relation: range }: UpdateStmt,
+  relation: Relation,
+  columns: readonly Column[],
+): readonly Node[] | undefined {
+  const set = new Map<string, Node>()
+  for (const node of targetList) {
+    const { name, val, indirection } = as(node, 'ResTarget')!
+    const value =
+      indirection === undefined
+        ? assignedValue(
+            val!,
+            relation.columns.find((c) => c.name === name),
+          )
+        : undefined
+    if (value === undefined) return undefined
+    set.set(name!, value)
+  }
+  const alias = range!.alias?.aliasname ?? range!.relname!
+  return columns.map(({ name, type }) => {
+    const value = set.get(name)
+    return value === undefined ? columnNode(alias, name) : castNode(value, type)
+  })
+}
+
+function assignedValue(val: Node, column: Column | undefined): Node | undefined {
+  if (as(val, 'SetToDefault') !== undefined)
+    return column?.usesSequence ? undefined : expressionNode(column?.default ?? 'NULL')
+  const assigned = as(val, 'MultiAssignRef')
+  return assigned === undefined ? val : partOf(assigned)
+}
+
+/** `SET (a, b) = (…)` gives one column of a row. */
+function partOf({ source, colno }: Pg.MultiAssignRef): Node | undefined {
+  const row = as(source, 'RowExpr')
+  if (row !== undefined) return row.args?.[colno! - 1]
+  const query = as(source, 'SubLink')?.subselect
+  const count = as(query, 'SelectStmt')?.targetList?.length ?? 0
+  if (query === undefined || count === 0) return undefined
+  const names = Array.from({ length: count }, (_, i) => `c${i + 1}`)
+  const select = selectNode(`SELECT c${colno} FROM (SELECT 1) AS weft_row (${names.join(', ')})`)
+  as(select.fromClause![0], 'RangeSubselect')!.subquery = query
+  return { SubLink: { subLinkType: 'EXPR_SUBLINK', subselect: { SelectStmt: select } } } as Node
+}
+
+const columnNode = (...names: readonly string[]): Node =>
+  ({ ColumnRef: { fields: names.map((sval) => ({ String: { sval } })) } }) as Node
+
+/** To the type alone: lengths are the business of the INSERT, which assigns. */
+function castNode(arg: Node, type: string): Node {
+  const cast = as(expressionNode(`CAST(NULL AS ${castType(type)})`), 'TypeCast')!
+  return { TypeCast: { ...cast, arg } } as Node
+}
+
+/** What RETURNING names is a column of the new row, which is all that the INSERT of it knows. */
+function returnsNewOnly({ returningClause, fromClause, relation }: UpdateStmt, table: Relation): boolean {
+  if (returningClause === undefined) return true
+  if (returningClause.options !== undefined) return false
+  const own = relation!.alias?.aliasname ?? relation!.relname!
+  const others = new Set(own === 'old' ? [] : ['old'])
+  walk(fromClause, (_, body) => {
+    const { alias, relname } = body as RangeVar
+    const name = alias?.aliasname ?? relname
+    if (name !== undefined) others.add(name)
+  })
+  let isNew = true
+  walk(returningClause.exprs, (kind, body) => {
+    if (kind !== 'ColumnRef') return
+    const { fields } = body as Pg.ColumnRef
+    const names = columnName({ ColumnRef: body } as Node)
+    const [first] = fields ?? []
+    const qualifier = (fields?.length ?? 0) > 1 ? as(fields!.at(-2), 'String')?.sval : undefined
+    if (qualifier !== undefined) {
+      if (others.has(qualifier)) isNew = false
+    } else if (fromClause !== undefined) {
+      const isStar = as(first, 'A_Star') !== undefined
+      if (isStar || !table.columns.some(({ name }) => name === names?.[0])) isNew = false
+    } else if (names?.[0] !== undefined && others.has(names[0])) isNew = false
+  })
+  return isNew
+}
+
+const PLACE = ['oid', 'tid', 'xmin'].map(ownName)
+const SLOT = ownName('slot')
+const IS_UNSURE = ownName('unsure')
+
+/**
+ * Of several rows that join it Postgres takes the one that it finds first, too. Where the key of another belongs may not be
+ * the same.
+ */
+function oneOfSeveral(rows: string): string {
+  const [oid, tid] = PLACE
+  const slot = `COALESCE(${SLOT}, -1)`
+  return (
+    `SELECT DISTINCT ON (${oid}, ${tid}) *, pg_catalog.min(${slot}) OVER w <> pg_catalog.max(${slot}) OVER w AS ${IS_UNSURE} ` +
+    `FROM (${rows}) AS r WINDOW w AS (PARTITION BY ${oid}, ${tid})`
+  )
+}
+
+/** The new rows of places, each with the slot of its key, and the place of the old one. */
+function computeOf(
+  { statement, whereClause, here, others, meant }: Move,
+  columns: readonly Column[],
+  values: readonly Node[],
+): Pick<MovePlan, 'compute' | 'computeParams' | 'computeInputs' | 'formats'> | undefined {
+  const { relation, fromClause, withClause } = statement
+  const alias = relation!.alias?.aliasname ?? relation!.relname!
+  const name = quoteName(alias)
+  const places = [`${name}.tableoid`, `${name}.ctid`, xminOf(name)].map(expressionNode)
+  const names = columns.map((_, i) => ownName(`new_${i}`))
+  const targetList = [...values, ...places].map(
+    (val, i) => ({ ResTarget: { val, name: [...names, ...PLACE][i] } }) as Node,
+  )
+  const select = {
+    targetList,
+    fromClause: [{ RangeVar: relation! }, ...(fromClause ?? [])],
+    whereClause,
+    ...(withClause && { withClause }),
+    limitOption: 'LIMIT_OPTION_DEFAULT',
+    op: 'SETOP_NONE',
+  }
+  const read = readIn(select, others)
+  const over = overGathered(withGathered({ SelectStmt: select } as Node, read), read)
+  if (over === undefined) return undefined
+  const arrays = read.reduce((count, item) => count + item.columns.length, 0)
+  const rows = over.sql.replace(here, () => isAt(meant, over.params.length + arrays + 1))
+  const key = meant.relation.key!
+  const { declared, type } = meant.relation.columns[key.index]!
+  const keyName = names[columns.findIndex((column) => column.name === key.column)]!
+  const slot = slotExpression(key.type, `CAST(${keyName} AS ${declared ?? castType(type)})`)
+  const withSlots = `SELECT *, CAST(${slot} AS pg_catalog.int4) AS ${SLOT} FROM (${rows}) AS r`
+  const found =
+    fromClause === undefined
+      ? `SELECT *, false AS ${IS_UNSURE} FROM (${withSlots}) AS r`
+      : oneOfSeveral(withSlots)
+  const outputs = [...names, SLOT, IS_UNSURE, ...PLACE].join(', ')
+  const transports = columns.map((column) => transportOf(column))
+  const isText = transports.some(({ format }) => format === TEXT)
+  const unsafe = isText
+    ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(columns)}, NULL, NULL, NULL, NULL, NULL WHERE NOT (${SAFE_SETTINGS})`
+    : ''
+  return {
+    compute: `SELECT 0, ${outputs} FROM (${found}) AS s${unsafe}`,
+    computeParams: over.params,
+    computeInputs: read.map((item) => others.indexOf(item)),
+    formats: [BINARY, ...transports.map(({ format }) => format), BINARY, BINARY, TEXT, TEXT, TEXT],
+  }
+}
+
+const TEXT = 0
+const BINARY = 1
+
+/** Of rows that come as arrays, after those of the others. */
+function insertOf(
+  { statement, others, meant }: Move,
+  columns: readonly Column[],
+): Pick<MovePlan, 'insert' | 'insertParams' | 'insertInputs'> | undefined {
+  const { relation, returningClause, withClause } = statement
+  const read = readIn([returningClause, withClause], others)
+  const alias = ownName('moved')
+  const range: RangeVar = {
+    relname: gatheredName(read.length),
+    inh: true,
+    relpersistence: 'p',
+    alias: { aliasname: alias },
+  }
+  // Their lengths are looked at when they are assigned.
+  const own: TableItem = {
+    ...meant,
+    range,
+    alias,
+    columns: columns.map(({ declared: _, ...column }) => column),
+  }
+  const select = {
+    targetList: columns.map(({ name }) => ({ ResTarget: { val: columnNode(alias, name) } }) as Node),
+    fromClause: [{ RangeVar: range } as Node],
+    limitOption: 'LIMIT_OPTION_DEFAULT',
+    op: 'SETOP_NONE',
+  }
+  const insert = {
+    relation: { ...relation!, inh: true },
+    cols: columns.map(({ name }) => ({ ResTarget: { name } }) as Node),
+    selectStmt: { SelectStmt: select },
+    override: 'OVERRIDING_SYSTEM_VALUE',
+    ...(returningClause && { returningClause }),
+    ...(withClause && { withClause }),
+  }
+  const node = withGathered({ InsertStmt: insert } as Node, read)
+  const over = overGathered(node, [...read, own])
+  const insertInputs = read.map((item) => others.indexOf(item))
+  return over && { insert: over.sql, insertParams: over.params, insertInputs }
+}
+
+/** Of what is gathered a text takes only what it names: nothing would tell the types of other parameters. */
+function readIn(part: unknown, others: readonly TableItem[]): readonly TableItem[] {
+  const ranges = new Set(relationsOf(part))
+  return others.filter(({ range }) => ranges.has(range))
+}
+
+/** Defaults that come out anew each time: what is computed where a row is, and what it is set to there, would differ. */
+export function setsUnstableDefault(
+  { targetList = [] }: UpdateStmt,
+  relation: Relation,
+  catalog: Parameters<typeof hasUnstableDefault>[1],
+): boolean {
+  return targetList.some((node) => {
+    const { name, val } = as(node, 'ResTarget')!
+    const column = relation.columns.find((one) => one.name === name)
+    return (
+      as(val, 'SetToDefault') !== undefined && column !== undefined && hasUnstableDefault(column, catalog)
+    )
+  })
+}
