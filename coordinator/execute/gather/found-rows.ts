@@ -12,7 +12,7 @@ import {
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
 import type { ExecContext, Execution } from '../context.ts'
 import { Collector, type ExecEnd, FrameConsumer } from '../shards/replies.ts'
-import { failedLeaves, sendPayload, settle } from '../shards/send.ts'
+import { sendPayload, settled } from '../shards/send.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import { finishShard, overGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
@@ -53,7 +53,7 @@ export async function findRows(
   const consumer = new FoundConsumer(find)
   const payload = overGathered(line, exec, gather, gather.finish, gathered, formats, true)
   sendPayload(ctx, line, payload, { writes: false }, consumer)
-  settle(ctx, line, await failedLeaves(ctx, line, consumer.ended))
+  await settled(ctx, line, consumer.ended)
   return consumer.rows
 }
 
@@ -70,7 +70,7 @@ async function ownFormats(
   const own = gather.finishParams!.map((n) => exec.paramTypes[n - 1] ?? 0)
   const payload = Buffer.concat([parse('', gather.finish, line.typesHere(own)), describe('S', ''), SYNC])
   sendPayload(ctx, line, payload, { writes: false }, collector)
-  const { columns } = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  const { columns } = await settled(ctx, line, collector.ended)
   let next = 0
   return columns.map(({ name }) => (isOwnName(name) ? 0 : formats[next++]!))
 }

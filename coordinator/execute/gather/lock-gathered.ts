@@ -8,7 +8,7 @@ import { type LockStep, withExtra } from '../../../sql/plan/gather/gather-plan.t
 import { columnsOf } from '../answers/evaluate.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { Collector } from '../shards/replies.ts'
-import { failedLeaves, sendRewritten, settle } from '../shards/send.ts'
+import { sendRewritten, settled } from '../shards/send.ts'
 import { type FoundRow, findRows } from './found-rows.ts'
 import { asReading, finishShard, withGathered } from './gather.ts'
 import { ROUNDS_MAX } from './modify-gathered.ts'
@@ -51,7 +51,7 @@ async function judgePlan(ctx: ExecContext, exec: Execution): Promise<void> {
   const collector = new Collector()
   const params = Array.from({ length: exec.plan.paramCount }, (_, i) => i + 1)
   sendRewritten(ctx, line, asReading(exec), `EXPLAIN ${exec.asked ?? exec.text}`, params, collector, [])
-  settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  await settled(ctx, line, collector.ended)
 }
 
 function inFormats(

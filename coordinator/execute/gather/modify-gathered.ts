@@ -7,7 +7,7 @@ import { RowStream } from '../answers/row-stream.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { onShards } from '../shards/on-shards.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from '../shards/replies.ts'
-import { failedLeaves, queryShard, rewrittenPayload, sendPayload, settle } from '../shards/send.ts'
+import { queryShard, rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import { finishShard, overGathered, withGathered } from './gather.ts'
@@ -129,7 +129,7 @@ async function find(
     places.add(placeOf(row)!)
   })
   sendPayload(ctx, line, overGathered(line, exec, gather, gather.finish, rows, []), { writes: false }, stream)
-  settle(ctx, line, await failedLeaves(ctx, line, stream.ended))
+  await settled(ctx, line, stream.ended)
   return places
 }
 

@@ -4,7 +4,7 @@ import { readsConsistently } from '../../settings/consistent-reads.ts'
 import { spreadsOf } from '../../settings/several-shards.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { Collector } from '../shards/replies.ts'
-import { failedLeaves, rewrittenPayload, sendPayload, settle } from '../shards/send.ts'
+import { rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
 import { estimatedRows } from './estimated-rows.ts'
 import { asReading, finishGathered, gatherRows, roomFor, runGather, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
@@ -121,6 +121,6 @@ async function explained(ctx: ExecContext, exec: Execution, { sql, params }: Par
   const text = `EXPLAIN (VERBOSE, FORMAT JSON) ${sql}`
   const payload = rewrittenPayload(line, exec, text, params, { resultFormats: [], describes: true })
   sendPayload(ctx, line, payload, { writes: false, looks: false }, collector)
-  const { rows } = settle(ctx, line, await failedLeaves(ctx, line, collector.ended))
+  const { rows } = await settled(ctx, line, collector.ended)
   return rows[0]?.[0]?.toString('utf8') ?? '[]'
 }
