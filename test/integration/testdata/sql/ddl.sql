@@ -209,10 +209,8 @@ CREATE OR REPLACE VIEW tv AS SELECT key, m, nn FROM t WHERE key < 5;
 
 SELECT * FROM tv;
 
--- refused
 UPDATE tv SET m = 5 WHERE key = 4;
 
--- refused
 INSERT INTO tv VALUES (1000, 1);
 
 ALTER VIEW tv RENAME TO tw;

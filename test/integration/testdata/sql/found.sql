@@ -257,9 +257,6 @@ UPDATE acc SET note = oth.label FROM oth WHERE oth.ctid = acc.ctid;
 UPDATE acc SET note = '__weft_gathered_here()' WHERE grp IN (SELECT v FROM oth);
 
 -- refused
-UPDATE acc SET note = 'now'::timestamptz::text WHERE grp IN (SELECT v FROM oth);
-
--- refused
 UPDATE acc SET note = o.label FROM (SELECT * FROM oth LIMIT 5) o WHERE o.acc_id = acc.id;
 
 -- refused
