@@ -61,6 +61,15 @@ export type RelationKind =
   | 'local' /** only on the home shard (also foreign tables, materialized views, sequences) */
   | 'view' /** `definition` holds the SELECT */
 
+export interface WrittenThrough {
+  /** The table under the view. */
+  readonly table: Relation
+  /** Its columns that the view does not show. */
+  readonly hidden: readonly Column[]
+  /** Names by which the view shows the shard key. */
+  readonly keys: readonly string[]
+}
+
 export interface Relation {
   readonly oid: number
   readonly schema: string
@@ -82,8 +91,8 @@ export interface Relation {
   readonly definition?: string
   /** Views only: triggers, rules or defaults of its own have a say in what is written through it. */
   readonly hasOwnCode?: true
-  /** A view as the target of a write: the table under it, and which of its columns the view does not show. */
-  readonly through?: { readonly table: Relation; readonly hidden: readonly Column[] }
+  /** A view as the target of a write. */
+  readonly through?: WrittenThrough
   /**
    * Somebody's transaction has locked this relation (or that one, under a view), so its definition could not be read:
    * `resolve` throws.

@@ -1,7 +1,7 @@
 import type { Block, Leaf, Output, Sub, Tree } from './block.ts'
 import { isIn, isSame } from './build.ts'
 import { asColumn } from './conditions.ts'
-import { type ColumnKey, type Fact, type ValueSet, valuesOf } from './facts.ts'
+import { type ColumnKey, columnKey, type Fact, type ValueSet, valuesOf } from './facts.ts'
 
 /** Each is asked for by what is around it for every column: without a memory the work doubles with every level. */
 const guarantees = new WeakMap<Block, readonly Fact[]>()
@@ -59,7 +59,8 @@ function modifiedKey(block: Block): Fact[] {
 
 export function keyColumn(leaf: Leaf): ColumnKey | undefined {
   if (leaf.kind !== 'sharded' || !leaf.relation.key) return undefined
-  return leaf.columns[leaf.relation.key.index]?.info.key
+  // A view that is written may not show it.
+  return leaf.columns[leaf.relation.key.index]?.info.key ?? columnKey(leaf.id, '')
 }
 
 function armSets(block: Block): Fact[] {

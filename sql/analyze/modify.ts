@@ -9,7 +9,7 @@ import { columnOf, constantSet, factsOf } from './conditions.ts'
 import { columnKey, type Fact } from './facts.ts'
 import { buildFrom, buildView, join, leafTree, tableItem } from './from.ts'
 import { beside, relationColumns, renamed, tableSpace } from './spaces.ts'
-import { writtenThrough } from './written-view.ts'
+import { writtenBy, writtenThrough } from './written-view.ts'
 
 /** Builds the block of a data-modifying WITH query. */
 export function buildCteModify(b: Builder, cte: CommonTableExpr, parent: Scope): Block {
@@ -53,10 +53,20 @@ function buildTarget(
   // The target of a write is never a WITH query.
   const resolved = resolveRelation(b, range, { ...scope, ctes: new Map() })
   const named = resolved.kind === 'relation' ? resolved.relation : undefined
-  const relation = named?.kind === 'view' ? (writtenThrough(named, b.catalog) ?? named) : named
+  const through = named?.kind === 'view' ? writtenThrough(named, b.catalog) : undefined
+  const relation = through === undefined ? named : writtenBy(through, writtenNames(node))
   const target = targetItem(b, range, relation, resolved, scope)
   b.targets.push({ verb, relation, node, nested, overDistributed: target.overDistributed })
   return { relation, ...target }
+}
+
+/** Columns that rows get values for, as far as they are named. */
+function writtenNames(node: WriteTarget['node']): string[] {
+  const { cols, targetList, mergeWhenClauses = [] } = node as Pg.InsertStmt & Pg.UpdateStmt & Pg.MergeStmt
+  const clauses = mergeWhenClauses.map((clause) => as(clause, 'MergeWhenClause')?.targetList)
+  return [cols, targetList, ...clauses].flatMap((list) =>
+    (list ?? []).map((one) => as(one, 'ResTarget')?.name ?? ''),
+  )
 }
 
 function targetItem(

@@ -1,3 +1,4 @@
+import { invariant } from '../../errors/pg-error.ts'
 import type { Relation } from '../catalog.ts'
 import type { Block, Cte, Leaf, Sub, Tree } from './block.ts'
 import { isIn, isSame } from './build.ts'
@@ -322,7 +323,7 @@ function solveLeaf(s: Solver, leaf: Leaf, facts: readonly Fact[], env: Env): Sta
   if (leaf.kind === 'query') return solveQuery(s, leaf, facts, env)
   const { relation } = leaf
   const column = keyColumn(leaf)
-  if (column === undefined) return bad(`table "${relation.name}", whose shard key is not known`)
+  invariant(column !== undefined, 'a sharded table has a key')
   const set = valuesOf(facts, column, (v) => restrictsKey(relation.key!.type, v))
   s.occurrences.push({ relation, set, column, converted: false })
   const colocation = relation.colocation ?? -1

@@ -7,13 +7,15 @@ import { comparable } from './value-types.ts'
 
 export function relationColumns(
   leaf: number,
-  relation: (Pick<Relation, 'columns'> & { readonly key?: Relation['key'] }) | undefined,
+  relation: (Pick<Relation, 'columns'> & Partial<Pick<Relation, 'key' | 'through'>>) | undefined,
 ): NamedColumn[] {
+  const key = relation?.key?.column
   return (relation?.columns ?? []).map((c) => {
-    const info = { key: columnKey(leaf, c.name), type: c.type }
+    const column = key !== undefined && relation?.through?.keys.includes(c.name) ? key : c.name
+    const info = { key: columnKey(leaf, column), type: c.type }
     if (c.collation === undefined) return { name: c.name, info }
     // Equality by another collation may not be that of the bytes; declaring a table refuses such keys.
-    const followed = c.name === relation?.key?.column ? info : { type: c.type }
+    const followed = column === key ? info : { type: c.type }
     return { name: c.name, info: { ...followed, collation: c.collation } }
   })
 }

@@ -27,15 +27,24 @@ export function writtenThrough(view: Relation, catalog: Catalog): Relation | und
   const columns = (select.targetList ?? []).map((target) => shown(as(target, 'ResTarget') ?? {}, table))
   const { oid, schema, name } = view
   const { primaryKey, key, ...rest } = table
+  const keys = keyNames(table, columns)
   return {
     ...rest,
     oid,
     schema,
     name,
     columns: columns.map(({ column }) => column),
-    ...(key === undefined ? {} : { key: shownKey(key, columns) }),
-    through: { table: table.through?.table ?? table, hidden: hiddenOf(table, columns) },
+    ...(key === undefined ? {} : { key: shownKey(key, columns, keys[0]) }),
+    through: { table: table.through?.table ?? table, hidden: hiddenOf(table, columns), keys },
   }
+}
+
+/** Where the view shows the key more than once: by the name that the statement gives it a value by. */
+export function writtenBy(relation: Relation, names: readonly string[]): Relation {
+  const { key, through, columns } = relation
+  const name = through?.keys.find((one) => names.includes(one))
+  if (key === undefined || name === undefined || name === key.column) return relation
+  return { ...relation, key: { ...key, column: name, index: columns.findIndex((c) => c.name === name) } }
 }
 
 /** Which rows it shows, and as what, is told by each row alone. */
@@ -59,9 +68,16 @@ function shown({ name, val }: Pg.ResTarget, table: Relation): Shown {
   return { column: { ...(of ?? COMPUTED), name: own }, of }
 }
 
-function shownKey(key: ShardKey, columns: readonly Shown[]): ShardKey {
-  const index = columns.findIndex(({ of }) => of?.name === key.column)
-  return { ...key, index, column: index < 0 ? HIDDEN : columns[index]!.column.name }
+/** Names by which the shard key is shown. */
+function keyNames({ key, through }: Relation, columns: readonly Shown[]): readonly string[] {
+  const under = through?.keys ?? (key === undefined ? [] : [key.column])
+  return columns
+    .filter(({ of }) => of !== undefined && under.includes(of.name))
+    .map(({ column }) => column.name)
+}
+
+function shownKey(key: ShardKey, columns: readonly Shown[], name: string = HIDDEN): ShardKey {
+  return { ...key, index: columns.findIndex(({ column }) => column.name === name), column: name }
 }
 
 /** Columns of the table that the view does not show. */

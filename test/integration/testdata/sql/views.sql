@@ -27,6 +27,12 @@ CREATE VIEW swapped AS SELECT n AS id, id AS n, upper(name) AS loud, name FROM i
 
 CREATE VIEW keyless AS SELECT name AS id, n FROM item;
 
+CREATE VIEW computed AS SELECT id::bigint AS id, n + 0 AS m, n FROM item;
+
+CREATE VIEW twice AS SELECT id AS a, id AS b, n FROM item;
+
+CREATE VIEW twice_again AS SELECT b AS x, n, a AS y FROM twice;
+
 CREATE VIEW rates AS SELECT code AS c, value FROM rate WHERE value > 0;
 
 CREATE VIEW draws AS SELECT id, v, serial FROM drawn;
@@ -67,6 +73,51 @@ UPDATE swapped SET name = 't' WHERE id = 3;
 UPDATE keyless SET n = 1 WHERE id = 's';
 
 SELECT id, name, n, price, twice FROM item;
+
+-- # the shard key is not shown
+UPDATE keyless SET n = n + 1;
+
+UPDATE computed SET n = n - 1 RETURNING id, m;
+
+UPDATE computed SET n = n + 1 WHERE id = 8;
+
+-- refused
+UPDATE computed SET id = 3 WHERE n = 1;
+
+DELETE FROM keyless WHERE n > 10;
+
+BEGIN;
+
+DELETE FROM computed WHERE m = 1 RETURNING id;
+
+DELETE FROM keyless;
+
+ROLLBACK;
+
+SELECT id, name, n, price, twice FROM item;
+
+-- # the shard key is shown twice
+INSERT INTO twice (b, n) VALUES (800, 1), (801, 2), (802, 3), (803, 4) RETURNING *;
+
+INSERT INTO twice (a, n) VALUES (804, 1), (805, 2), (806, 3);
+
+INSERT INTO twice_again (y, n) VALUES (810, 1), (811, 2), (812, 3), (813, 4) RETURNING *;
+
+INSERT INTO twice_again (x, n) SELECT i, 1 FROM generate_series(820, 830) i;
+
+INSERT INTO twice_again (y, n) SELECT i, 1 FROM generate_series(840, 850) i ON CONFLICT (x) DO NOTHING;
+
+INSERT INTO twice VALUES (860, 860, 1);
+
+UPDATE twice_again SET n = 9 WHERE x = 801 RETURNING *;
+
+UPDATE twice_again SET n = 9 WHERE y IN (802, 803) RETURNING *;
+
+UPDATE twice_again SET y = 802 WHERE x = 802;
+
+UPDATE twice_again t SET n = p.no FROM part p WHERE p.id = t.y AND p.no = 2;
+
+DELETE FROM twice WHERE a > 799 AND b < 900;
 
 -- # insert
 INSERT INTO cheap VALUES (100, 'hundred', 1, 1.5), (101, 'more', 8, 2) RETURNING *;
