@@ -99,7 +99,9 @@ function shardCell(shard: number): Buffer {
 }
 
 const UNSAFE = {
-  what: 'gathering an array, a domain or a type of your own from several shards, with settings by which its text may lose something,',
+  what:
+    'gathering an array, a domain or a type of your own from several shards, ' +
+    'with settings by which its text may lose something, is not supported',
   hint: "SET extra_float_digits = 1, DateStyle = 'ISO' and IntervalStyle = 'postgres'.",
 }
 

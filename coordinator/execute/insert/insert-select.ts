@@ -16,6 +16,7 @@ import { agreedCount } from '../shards/agreed.ts'
 import { sendPayload, sendRewritten, settled } from '../shards/send.ts'
 import { slotOfText } from '../shards/server-slot.ts'
 import { failedOf } from '../shards/settle-all.ts'
+import { requireExactTexts } from './exact-texts.ts'
 import { CopyingTarget, InsertTarget, type Row, type Target } from './insert-targets.ts'
 import { moveSelected } from './moved-select.ts'
 
@@ -33,6 +34,7 @@ export async function runInsertSelect(
   await judgeOnHome(ctx, exec)
   const isWhole = asPlanned.source?.kind !== 'gather-outside'
   const plan = isWhole ? asPlanned : await again(ctx, exec, asPlanned)
+  await requireExactTexts(ctx, plan)
   const columns = [...plan.columns, ...plan.fill.map((fill) => fill.column)]
   const keyAt = plan.keyIndex >= 0 ? plan.keyIndex : plan.columns.length + plan.fill.findIndex((f) => f.isKey)
   const target: Target =

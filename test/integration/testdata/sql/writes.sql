@@ -801,3 +801,27 @@ INSERT INTO places VALUES ('s1', 'again'), ('s4', 'new') ON CONFLICT (code) DO U
 INSERT INTO places VALUES ($1, (SELECT max(name) FROM places WHERE n < $2), $2) RETURNING *;
 
 SELECT * FROM places;
+
+-- # digits of floating-point numbers that are written on other shards
+CREATE TABLE measured (id int PRIMARY KEY, f8 float8, f4 float4[], n numeric, p point) WITH (shard_key = 'id', colocate_with = 'none');
+
+INSERT INTO measured SELECT i, i / 7.0, ARRAY[i / 3.0], i / 7.0, point(i / 7.0, 0) FROM generate_series(1, 20) i;
+
+INSERT INTO measured (id, f8) SELECT id + 100, f8 FROM measured;
+
+SET extra_float_digits = 0;
+
+-- refused
+INSERT INTO measured (id, f8) SELECT id + 200, f8 FROM measured;
+
+-- refused
+INSERT INTO measured (id, f4) SELECT i, ARRAY[i / 3.0] FROM generate_series(201, 220) i;
+
+-- refused
+INSERT INTO measured (id, p) SELECT id + 300, p FROM measured ON CONFLICT (id) DO NOTHING;
+
+INSERT INTO measured (id, n) SELECT id + 400, n FROM measured;
+
+RESET extra_float_digits;
+
+SELECT * FROM measured;

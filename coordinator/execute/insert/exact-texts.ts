@@ -1,0 +1,28 @@
+/** Rows of an INSERT … SELECT go to their shards as texts. Those of floating-point numbers may be short of digits. */
+import { weftError } from '../../../errors/catalog.ts'
+import type { InsertSelectPlan } from '../../../sql/plan/plan.ts'
+import { type ExecContext, HOME } from '../context.ts'
+import { queryShard } from '../shards/send.ts'
+
+/** float4, float8, what is made of these, and arrays of them. */
+const OF_FLOATS: ReadonlySet<number> = new Set([
+  600, 601, 602, 603, 604, 628, 700, 701, 718, 629, 719, 1017, 1018, 1019, 1020, 1021, 1022, 1027,
+])
+/** Types of users may be made of anything. */
+const USERS_FROM = 16384
+
+const mayRound = ({ typeOid }: { readonly typeOid: number }): boolean =>
+  OF_FLOATS.has(typeOid) || typeOid >= USERS_FROM
+
+/** Throws where the session's settings round what is written. */
+export async function requireExactTexts(ctx: ExecContext, plan: InsertSelectPlan): Promise<void> {
+  const column = plan.table.columns.find((one) => plan.columns.includes(one.name) && mayRound(one))
+  if (column === undefined) return
+  // Roles and databases may have it set too.
+  const { rows } = await queryShard(ctx, ctx.line(HOME), 'SHOW extra_float_digits', [], { writes: false })
+  if (Number(rows[0]?.[0]) < 1)
+    throw weftError('not_supported', {
+      what: `INSERT … SELECT that may round "${column.name}", with extra_float_digits below 1, is not supported`,
+      hint: 'SET extra_float_digits = 1.',
+    })
+}
