@@ -81,6 +81,8 @@ export interface Relation {
   readonly key?: ShardKey
   /** Sharded tables only: tables with the same number have equal keys on equal shards. */
   readonly colocation?: number
+  /** Of what is partitioned, and of partitions: the number of the table that all of them are parts of. */
+  readonly root?: number
   /** Columns of the primary key of sharded and reference tables that have one. */
   readonly primaryKey?: readonly string[]
   /** Reference tables only: a sharded table with a foreign key to it. */

@@ -203,6 +203,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     referredBy,
     rowSecurity,
     hasOwnCode,
+    root,
   ] = row
   const base = {
     oid: Number(oid),
@@ -212,6 +213,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(lockedBy == null ? {} : { lockedBy: Number(lockedBy) }),
     ...(referredBy == null ? {} : { referredBy }),
     ...(rowSecurity == null ? {} : { rowSecurity: true as const }),
+    ...(root == null ? {} : { root: Number(root) }),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }
   if (relkind === 'v') {

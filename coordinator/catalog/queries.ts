@@ -11,7 +11,7 @@ const viewRule = `(SELECT rule.oid FROM pg_rewrite rule WHERE rule.ev_class = c.
  * oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition, and, where the
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
  * a sharded one that refers to it; whether policies say what is written to a distributed one; whether a view has triggers,
- * rules or defaults of its own.
+ * rules or defaults of its own; of what is partitioned, and of partitions, the whole.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -28,7 +28,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
           WHERE f.confrelid = c.oid AND f.contype = 'f') END,
        CASE WHEN r.relid IS NOT NULL AND c.relrowsecurity THEN true END,
        CASE WHEN c.relkind = 'v' AND (c.relhastriggers OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid)
-         OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')) THEN true END
+         OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')) THEN true END,
+       CASE WHEN r.relid IS NOT NULL THEN pg_partition_root(c.oid)::oid END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid
@@ -54,7 +55,8 @@ SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypi
            AND dep.refclassid = 'pg_class'::regclass),
        a.attgenerated, a.attidentity,
        CASE WHEN a.attidentity <> '' THEN
-         pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname) END,
+         coalesce(pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname),
+           pg_get_serial_sequence(pg_partition_root(c.oid)::text, a.attname)) END,
        a.atttypmod,
        CASE WHEN a.attcollation NOT IN (0, 'pg_catalog."default"'::regcollation) THEN
          a.attcollation::regcollation::text END,

@@ -17,8 +17,9 @@ const said = (
   allowed = NOTHING as typeof ORDERS,
   before: Uses = {},
   linked: [string, string][] = [],
+  partitions: [string, string][] = [],
 ) => {
-  const found = overreach({ before, after, linked }, kinds, allowed)
+  const found = overreach({ before, after, linked, partitions }, kinds, allowed)
   return found && `${found.did} ${found.table}`
 }
 
@@ -64,4 +65,30 @@ test('checks and actions of foreign keys stay with the rows', () => {
 test('on all copies of a reference table at once each part is changed', () => {
   expect(said({ 's.ref': [write, 0, 1, 0, 0], 's.orders': [write, 1, 0, 4, 0] }, COPIES)).toBe(undefined)
   expect(said({ 's.ref': [write, 0, 1, 0, 0], 's.orders': [read, 1, 0, 0, 0] }, COPIES)).toBe('read s.orders')
+})
+
+test('rows of what is partitioned are those of its partitions', () => {
+  const parts: [string, string][] = [
+    ['s.orders', 's.lines'],
+    ['s.orders', 's.log'],
+  ]
+  const all: Uses = {
+    's.orders': [read, 0, 0, 0, 0],
+    's.lines': [read, 1, 0, 0, 0],
+    's.log': [read, 1, 0, 0, 0],
+  }
+  expect(said(all, ORDERS, {}, [], parts)).toBe(undefined)
+  expect(said(all, NOTHING, {}, [], parts)).toBe('read s.lines')
+  // A partition's bounds are checked; its siblings are not its own.
+  const lines = { tables: ['s.lines'], onCopies: false }
+  expect(said({ ...all, 's.log': [0, 0, 0, 0, 0] }, lines, {}, [], parts)).toBe(undefined)
+  expect(said(all, lines, {}, [], parts)).toBe('read s.log')
+  expect(said({ 's.orders': [more, 0, 0, 0, 0] }, lines, {}, [], parts)).toBe('changed s.orders')
+  const target = { ...ORDERS, target: { table: 's.orders', changes: false, removes: false } }
+  expect(said({ 's.orders': [write, 0, 0, 0, 0], 's.log': [write, 0, 1, 0, 0] }, target, {}, [], parts)).toBe(
+    undefined,
+  )
+  expect(
+    said({ 's.orders': [write, 0, 0, 0, 0], 's.log': [write | read, 1, 1, 0, 0] }, target, {}, [], parts),
+  ).toBe('read s.log')
 })

@@ -19,6 +19,8 @@ export interface Looked {
   readonly after: Uses
   /** Pairs of tables between which there are foreign keys: their checks and actions stay with the rows. */
   readonly linked: readonly (readonly [string, string])[]
+  /** Pairs of what is partitioned and each partition of it: who names the one has the rows of the other. */
+  readonly partitions: readonly (readonly [whole: string, part: string])[]
 }
 
 /** What code may do where its statement runs, and nothing is amiss. */
@@ -54,17 +56,21 @@ export function overreach(
   allowed: Reach,
 ): Overreach | undefined {
   const linked = linkedTables(looked, [...allowed.tables, ...(allowed.onCopies ? kinds.keys() : [])])
-  const own = new Set(allowed.tables)
+  const own = withPartitions(looked, allowed.tables)
+  const targets = withPartitions(looked, allowed.target === undefined ? [] : [allowed.target.table])
+  const wholes = new Set(looked.partitions.map(([whole]) => whole))
   for (const [table, after] of Object.entries(looked.after)) {
     const kind = kinds.get(table)
-    const target = allowed.target?.table === table ? allowed.target : undefined
+    const target = targets.has(table) ? asTarget(allowed.target, table) : undefined
     if (kind === undefined || (own.has(table) && target === undefined)) continue
     const use = difference(looked.before[table] ?? UNUSED, after)
-    const did = target
-      ? ofTarget(use, target, linked.has(table))
-      : kind === 'sharded'
-        ? ofSharded(use, linked.has(table), allowed.onCopies)
-        : ofReference(use, kind === 'reference' && allowed.onCopies)
+    const did = wholes.has(table)
+      ? ofWhole(use)
+      : target
+        ? ofTarget(use, target, linked.has(table))
+        : kind === 'sharded'
+          ? ofSharded(use, linked.has(table), allowed.onCopies)
+          : ofReference(use, kind === 'reference' && allowed.onCopies)
     if (did !== undefined) return { table, kind, did }
   }
   return undefined
@@ -99,6 +105,11 @@ function ofSharded(
   return scans > 0 || (newLocks & LOCK.lockRows) !== 0 ? 'read' : undefined
 }
 
+/** Its rows are those of its partitions, which are looked at. Whoever checks a partition's bounds reads of it. */
+function ofWhole({ newLocks }: Difference): Overreach['did'] | undefined {
+  return (newLocks & LOCK.more) === 0 ? undefined : 'changed'
+}
+
 /** A write locks its table in another way than who reads it. Actions of foreign keys to itself stay with the rows. */
 function ofTarget(
   { newLocks, use: [, , , updated, deleted] }: Difference,
@@ -115,6 +126,19 @@ function ofReference({ newLocks, use }: Difference, onCopies: boolean): Overreac
   const [, , inserted, updated, deleted] = use
   const isWritten = (newLocks & (LOCK.write | LOCK.more)) !== 0 || inserted + updated + deleted > 0
   return isWritten ? 'changed' : undefined
+}
+
+/** A row that changes its partition is removed from the one it was in. */
+function asTarget(target: Target | undefined, table: string): Target | undefined {
+  if (target === undefined || target.table === table) return target
+  return { table, changes: target.changes, removes: target.removes || target.changes }
+}
+
+function withPartitions({ partitions }: Looked, tables: readonly string[]): ReadonlySet<string> {
+  const found = new Set(tables)
+  // Grows while it is gone through.
+  for (const table of found) for (const [whole, part] of partitions) if (whole === table) found.add(part)
+  return found
 }
 
 /** Those that foreign keys lead to, from the statement's own tables and from what was written. */

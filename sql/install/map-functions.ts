@@ -88,6 +88,28 @@ EXCEPTION WHEN unique_violation THEN
   RAISE EXCEPTION 'table % is already distributed', rel USING ERRCODE = '42P07';
 END $weft$;
 
+-- All partitions of sharded tables, those of partitions too, are sharded as these are. made: one that must be among them.
+CREATE OR REPLACE FUNCTION weft.declare_partitions(made regclass) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+BEGIN
+  PERFORM weft.lock_map();
+  -- Of a table that was dropped, and whose OID has come back.
+  DELETE FROM weft.relation r WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = r.relid);
+  WITH RECURSIVE part AS (
+    SELECT h.inhrelid AS relid, p.attname, r.key_type, r.colocation
+    FROM weft.relation r JOIN pg_inherits h ON h.inhparent = r.relid
+    JOIN pg_attribute p ON p.attrelid = r.relid AND p.attnum = r.key_attnum
+    UNION SELECT h.inhrelid, p.attname, p.key_type, p.colocation FROM part p JOIN pg_inherits h ON h.inhparent = p.relid)
+  INSERT INTO weft.relation (relid, kind, key_attnum, key_type, colocation)
+  SELECT p.relid, 'sharded', a.attnum, p.key_type, p.colocation
+  FROM part p JOIN pg_attribute a ON a.attrelid = p.relid AND a.attname = p.attname
+  ON CONFLICT DO NOTHING;
+  IF made IS NOT NULL AND NOT EXISTS (SELECT FROM weft.relation r WHERE r.relid = made) THEN
+    RAISE EXCEPTION 'relation "%" already exists, and is not a partition of a sharded table', made
+      USING ERRCODE = '0A000', HINT = 'Name a partition that is not there, or leave IF NOT EXISTS out.';
+  END IF;
+END $weft$;
+
 CREATE OR REPLACE FUNCTION weft.declare_reference(rel regclass) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
 BEGIN
@@ -108,7 +130,7 @@ BEGIN
   DELETE FROM weft.waiting w WHERE w.relid = rel;
 END $weft$;`
 
-/** A group of its own is that of its first table in the order in which pg_dump makes them. */
+/** A group of its own is that of its first table in pg_dump's order: a partition comes after its whole. */
 const dumps = `
 CREATE OR REPLACE FUNCTION weft.options_in_dump(rel oid, options text[]) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $weft$
@@ -118,7 +140,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $weft$
         CASE WHEN r.colocation >= ${FIRST_FREE_COLOCATION} THEN 'colocate_with=' || coalesce((
           SELECT CASE WHEN g.relid = rel THEN 'none' ELSE format('%I.%I', n.nspname, c.relname) END
           FROM weft.relation g JOIN pg_class c ON c.oid = g.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-          WHERE g.colocation = r.colocation ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C" LIMIT 1), 'none') END
+          WHERE g.colocation = r.colocation ORDER BY c.relispartition, n.nspname COLLATE "C", c.relname COLLATE "C" LIMIT 1), 'none') END
       ], NULL) END
     FROM weft.relation r LEFT JOIN pg_attribute a ON a.attrelid = r.relid AND a.attnum = r.key_attnum
     WHERE r.relid = rel)

@@ -44,7 +44,8 @@ const identity = `(
     AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i')`
 
 const value = `CASE
-  WHEN a.attidentity <> '' THEN ${identity}
+  -- A partition may have it from its parent.
+  WHEN a.attidentity <> '' THEN coalesce(${identity}, '')
   WHEN a.attgenerated = 's' THEN format(' GENERATED ALWAYS AS (%s) STORED', pg_get_expr(d.adbin, d.adrelid))
   WHEN a.attgenerated = 'v' THEN format(' GENERATED ALWAYS AS (%s) VIRTUAL', pg_get_expr(d.adbin, d.adrelid))
   WHEN d.oid IS NOT NULL THEN format(' DEFAULT %s', pg_get_expr(d.adbin, d.adrelid))
@@ -60,7 +61,7 @@ const toastOptions = `(
   SELECT array_agg('toast.' || x) FROM pg_class tc, unnest(tc.reloptions) x WHERE tc.oid = c.reltoastrelid)`
 
 const table = `
-SELECT format('CREATE TABLE %s (%s)%s%s', c.oid::regclass,
+SELECT format('CREATE TABLE %s (%s)%s%s%s', c.oid::regclass,
   (SELECT string_agg(format('%I %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod),
             ${collation}, ${value}, ${notNull}), ', ' ORDER BY a.attnum)
    FROM pg_attribute a
@@ -68,6 +69,7 @@ SELECT format('CREATE TABLE %s (%s)%s%s', c.oid::regclass,
    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
    LEFT JOIN pg_constraint nn ON nn.conrelid = a.attrelid AND nn.contype = 'n' AND nn.conkey = ARRAY[a.attnum]
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+  ' PARTITION BY ' || pg_get_partkeydef(c.oid),
   CASE WHEN am.amname <> 'heap' THEN format(' USING %I', am.amname) ELSE '' END,
   coalesce(' WITH (' || nullif(concat_ws(', ', ${options('c.reloptions')},
     ${options(toastOptions)}), '') || ')', ''))
@@ -89,10 +91,13 @@ const owner = `
 SELECT format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_get_userbyid(c.relowner))
 FROM pg_class c WHERE c.oid = $1::oid`
 
+/** A foreign key to what is partitioned has parts of its own for the partitions. */
+const isWhole = `NOT EXISTS (SELECT FROM pg_constraint w WHERE w.oid = pg_constraint.conparentid AND w.conrelid = pg_constraint.conrelid)`
+
 const constraints = (kinds: string): string => `
 SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
 FROM pg_constraint
-WHERE conrelid = $1::oid AND ${kinds}
+WHERE conrelid = $1::oid AND ${kinds} AND ${isWhole}
 ORDER BY contype <> 'p', conname`
 
 const indexes = `
@@ -120,12 +125,13 @@ const statistics = `
 SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxrelid = $1::oid ORDER BY stxname`
 
 const triggers = `
-SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal ORDER BY tgname`
+SELECT pg_get_triggerdef(oid) FROM pg_trigger
+WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgparentid = 0 ORDER BY tgname`
 
 const triggerStates = `
 SELECT format('ALTER TABLE %s %s TRIGGER %I', tgrelid::regclass,
   CASE tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, tgname)
-FROM pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgenabled <> 'O' ORDER BY tgname`
+FROM pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgparentid = 0 AND tgenabled <> 'O' ORDER BY tgname`
 
 const policies = `
 SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', p.polname, p.polrelid::regclass,
@@ -219,6 +225,7 @@ SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conna
          obj_description(k.oid, 'pg_constraint'))
 FROM pg_constraint k
 WHERE k.contype = 'f' AND k.conrelid = ANY ($1::oid[]) AND k.confrelid = ANY ($1::oid[]) AND k.conrelid <> k.confrelid
+  AND k.conparentid = 0
 ORDER BY k.oid`
 
 /** User triggers that fire now on $2 (a bit of tgtype): statements that silence and wake them, in two columns. */

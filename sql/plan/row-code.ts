@@ -34,7 +34,8 @@ export function keptTables(catalog: Catalog, text: string): Sharded {
   for (const piece of unproven) {
     const named = sharded.filter((table) => names(piece.text ?? '', table))
     // It names a view, or what calls others.
-    for (const table of named.length === 0 ? sharded : named) kept.delete(table)
+    const unsure = named.length === 0 ? sharded : named.flatMap((table) => familyOf(catalog, table))
+    for (const table of unsure) kept.delete(table)
   }
   return [...kept]
 }
@@ -45,8 +46,8 @@ export function ownTableError(catalog: Catalog, targets: readonly Pick<WriteTarg
     const relation = named?.through?.table ?? named
     if (relation?.kind !== 'sharded') continue
     for (const piece of triggerFunctions(catalog, relation, verb)) {
-      if (!speaksOf(piece.text ?? '', relation) || reachedByKey(catalog, piece, [relation]) !== undefined)
-        continue
+      const speaks = familyOf(catalog, relation).some((table) => speaksOf(piece.text ?? '', table))
+      if (!speaks || reachedByKey(catalog, piece, [relation]) !== undefined) continue
       return unsupported(
         `trigger function ${piece.name}() of sharded table "${relation.name}" names the table itself ` +
           'otherwise than by the shard key of its row: that is not supported',
@@ -66,7 +67,7 @@ export function movedTableError(catalog: Catalog, text: string, sources: Sharded
   const kept = keptTables(catalog, text)
   const code = (catalog.code?.piecesOf(text) ?? []).filter((piece) => !isTrigger(piece))
   const bodies = code.flatMap(({ text }) => text ?? [])
-  for (const table of sources) {
+  for (const table of sources.flatMap((source) => familyOf(catalog, source))) {
     if (kept.includes(table)) continue
     if (!bodies.some((body) => DYNAMIC.test(body) || speaksOf(body, table))) continue
     return unsupported(
@@ -79,6 +80,11 @@ export function movedTableError(catalog: Catalog, text: string, sources: Sharded
 
 function shardedOf({ distributed }: Catalog): Sharded {
   return distributed.filter(({ kind }) => kind === 'sharded')
+}
+
+/** Tables that have rows of it: of a partition its siblings too, as what is partitioned speaks for all of them. */
+function familyOf(catalog: Catalog, table: Relation): Sharded {
+  return table.root === undefined ? [table] : shardedOf(catalog).filter(({ root }) => root === table.root)
 }
 
 // Triggers, as the catalog prints them: the function's name, then CREATE TRIGGER
@@ -103,7 +109,8 @@ function triggerFunctions(
     verb === 'MERGE' ? /INSERT|UPDATE|DELETE/ : verb === 'INSERT' ? /INSERT|UPDATE/ : new RegExp(verb)
   const all = catalog.code?.piecesOf(`insert into ${table.name}`) ?? []
   const fires = ({ text }: CodePiece) => event.test(/(?:BEFORE|AFTER) (.*?) ON /.exec(text ?? '')?.[1] ?? '')
-  const triggers = all.filter((piece) => isTrigger(piece) && piece.name === table.name && fires(piece))
+  const tables = new Set(familyOf(catalog, table).map(({ name }) => name))
+  const triggers = all.filter((piece) => isTrigger(piece) && tables.has(piece.name) && fires(piece))
   const isRun = ({ name }: CodePiece) => triggers.some(({ text }) => text!.startsWith(`${name} `))
   return all.filter((piece) => piece.kind === 'function' && isRun(piece))
 }

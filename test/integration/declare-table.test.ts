@@ -482,11 +482,25 @@ describe.each([18, 15] as const)('declare table on Postgres %i', (version) => {
       'CREATE TABLE t (id int); CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING',
       '0A000 table "t" has rules',
     ],
-    ['partitioned', 'CREATE TABLE t (id int) PARTITION BY RANGE (id)', '0A000 table "t" is partitioned'],
+    [
+      'partition',
+      'CREATE TABLE w (id int) PARTITION BY RANGE (id); CREATE TABLE t PARTITION OF w DEFAULT',
+      '0A000 table "t" is a partition of public.w',
+    ],
+    [
+      'unique constraint of a partition',
+      'CREATE TABLE t (id int, n int) PARTITION BY RANGE (n); CREATE TABLE t1 PARTITION OF t (UNIQUE (n)) DEFAULT',
+      '0A000 unique constraint or index "t1_n_key"',
+    ],
+    [
+      'partitioned, with a foreign key to itself',
+      'CREATE TABLE t (id int PRIMARY KEY, up int REFERENCES t) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t DEFAULT',
+      '0A000',
+    ],
     [
       'inherited',
       'CREATE TABLE t (id int); CREATE TABLE u () INHERITS (t)',
-      '0A000 table "t" is partitioned',
+      '0A000 table "t" is part of an inheritance tree',
     ],
     ['unlogged', 'CREATE UNLOGGED TABLE t (id int)', '0A000 unlogged table "t"'],
     ['view', 'CREATE VIEW t AS SELECT 1 AS id', '42809 "t" is not an ordinary table'],

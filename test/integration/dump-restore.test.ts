@@ -82,7 +82,15 @@ describe.runIf(hasPostgres15)('dump and restore', () => {
   async function restoresTheRest(): Promise<void> {
     for (const server of servers) {
       expect(await query(server.url, REST)).toEqual([
-        { granted: true, column: true, option: true, policies: '1', triggers: '1' },
+        {
+          granted: true,
+          column: true,
+          option: true,
+          policies: '1',
+          triggers: '1',
+          partitions: '4',
+          attached: '2',
+        },
       ])
     }
     expect(await query(url, 'SELECT tableoid::regclass::text, v FROM parted ORDER BY v')).toEqual([
@@ -110,8 +118,12 @@ describe.runIf(hasPostgres15)('dump and restore', () => {
     expect(stdout).not.toMatch(/SCHEMA (pg_)?weft/)
     const options = [...stdout.matchAll(/^CREATE TABLE (\S+) \([^;]*\)\nWITH \((.*)\);$/gm)]
     expect(options.map(([, table, text]) => `${table}: ${text}`)).toEqual([
+      "app.log: shard_key=tenant, colocate_with='none'",
+      "app.a_log: shard_key=tenant, colocate_with='app.log'",
+      "app.a_log_0: shard_key=tenant, colocate_with='app.log'",
       "app.authors: shard_key=id, colocate_with='none'",
       "app.books: shard_key=author, colocate_with='app.authors'",
+      "app.log_rest: shard_key=tenant, colocate_with='app.log'",
       `public."Odd": fillfactor='70', shard_key='Key'`,
       'public.events: shard_key=tenant',
       "public.kinds: reference='true'",
@@ -124,7 +136,9 @@ const REST = `SELECT has_table_privilege('reader', 'numbered', 'SELECT') AS gran
   has_column_privilege('reader', 'numbered', 'n', 'UPDATE') AS column,
   has_table_privilege('reader', 'kinds', 'DELETE WITH GRANT OPTION') AS option,
   (SELECT count(*) FROM pg_policy WHERE polrelid = 'numbered'::regclass) AS policies,
-  (SELECT count(*) FROM pg_trigger WHERE tgrelid = 'numbered'::regclass AND NOT tgisinternal) AS triggers`
+  (SELECT count(*) FROM pg_trigger WHERE tgrelid = 'numbered'::regclass AND NOT tgisinternal) AS triggers,
+  (SELECT count(*) FROM pg_partition_tree('app.log')) AS partitions,
+  (SELECT count(*) FROM pg_inherits WHERE inhparent = 'app.log_v'::regclass) AS attached`
 
 const NAMES = `SELECT format('%I.%I', schemaname, tablename) AS t FROM pg_tables
   WHERE schemaname IN ('app', 'public') ORDER BY 1`
@@ -154,6 +168,13 @@ const SCHEMA = [
   'CREATE TABLE parted_new PARTITION OF parted DEFAULT',
   'CREATE INDEX ON parted (v)',
   `INSERT INTO parted VALUES ('2010-01-01', 1), ('2030-01-01', 2)`,
+  `CREATE TABLE app.log (tenant int, at date, id int GENERATED ALWAYS AS IDENTITY, v text, PRIMARY KEY (tenant, at, id))
+   PARTITION BY RANGE (at) WITH (shard_key = 'tenant', colocate_with = 'none')`,
+  `CREATE TABLE app.a_log PARTITION OF app.log FOR VALUES FROM ('2000-01-01') TO ('2020-01-01') PARTITION BY HASH (tenant)`,
+  'CREATE TABLE app.a_log_0 PARTITION OF app.a_log FOR VALUES WITH (MODULUS 1, REMAINDER 0)',
+  'CREATE TABLE app.log_rest PARTITION OF app.log DEFAULT',
+  'CREATE INDEX log_v ON app.log (v)',
+  `INSERT INTO app.log (tenant, at, v) SELECT g, '2000-01-01'::date + 700 * g, 'v' || g FROM generate_series(1, 40) g`,
   'CREATE ROLE reader',
   'GRANT USAGE ON SCHEMA app TO reader',
   'GRANT SELECT, UPDATE (n) ON numbered TO reader',

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { weftError } from '../../../errors/catalog.ts'
+import { PgError } from '../../../errors/pg-error.ts'
 import { buildVerifier, DEFAULT_ITERATIONS } from '../../../protocol/scram/verifier.ts'
 import { commandComplete, noticeResponse } from '../../../protocol/wire/backend-messages.ts'
+import { SLOT_GUARD } from '../../../sql/install/slot-guard.ts'
 import type { DdlPlan, Declaration } from '../../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from '../context.ts'
 import { type Collected, tagWithCount } from '../shards/replies.ts'
@@ -44,7 +47,7 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
     plan.reach === undefined
   if (alone) await ctx.admit()
   else await ctx.needTransaction()
-  const home = await reaching(ctx, plan, () => runOnHome(ctx, plan, homeSql))
+  const home = await reaching(ctx, plan, () => runOnHome(ctx, plan, homeSql)).catch(rethrowLackingGuard)
   if (plan.tidySql !== undefined) await runOn(ctx, plan, HOME, plan.tidySql)
   // A declaration looks at other tables too.
   if (plan.declare === undefined) needsNoMap(ctx)
@@ -53,6 +56,15 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   if (plan.changesMap) markMapChanged(ctx)
   if (DEFAULTS_OF.has(plan.tag)) ctx.tx.defaultsChanged = true
   ctx.out.hold(home.tag === '' || checked ? commandComplete(plan.tag) : tagWithCount(home.tag, home.count))
+}
+
+/** A table that is not sharded, where it is to be a partition of one that is. */
+function rethrowLackingGuard(error: unknown): never {
+  if (!(error instanceof PgError) || error.code !== '42804' || !error.message.includes(SLOT_GUARD))
+    throw error
+  const what = 'a table that is not sharded cannot be a partition of a sharded one'
+  const hint = 'Shard it first, by the same key: create_distributed_table(…, colocate_with => …).'
+  throw weftError('not_supported', { what, hint }, error)
 }
 
 /** What follows on home is Weft's own. */

@@ -44,16 +44,36 @@ const refuse = (what: string, hint?: string): never => {
 
 export const keyTypeOf = (typeOid: number): KeyType | undefined => keyTypes.get(typeOid)
 
-/** Only ordinary tables that the session's role owns can be declared. */
+/** Only ordinary and partitioned tables that the session's role owns can be declared; partitions are what these are. */
 export function checkOrdinary(t: TableFacts): void {
+  checkShape(t)
+  if (t.partitionOf === null) return
+  refuse(
+    `table "${t.name}" is a partition of ${t.partitionOf}: it is sharded, or not, as that is`,
+    `Name ${t.partitionOf}, or detach the partition first.`,
+  )
+}
+
+export function checkWhole(t: TableFacts): void {
+  if (t.relkind === 'p') refuse(`partitioned table "${t.name}" cannot be a reference table`, 'Shard it.')
+}
+
+/** While the rows of one partition move, those of others would refer to them. */
+export function checkSelfReferences(t: TableFacts): void {
+  const key = t.foreignKeys.find(({ from, to }) => from.self && to.self)
+  if (key === undefined) return
+  refuse(
+    `partitioned table "${t.name}" with foreign key "${key.name}" to itself cannot be distributed with its partitions`,
+    'Drop the foreign key, declare the table, and add it again.',
+  )
+}
+
+export function checkShape(t: TableFacts): void {
   if (!t.owned) throw new PgError({ code: '42501', message: `must be owner of table ${t.name}` })
-  if (t.relkind === 'p' || (t.relkind === 'r' && t.inherits)) {
-    refuse(
-      `table "${t.name}" is partitioned or part of an inheritance tree: such tables cannot be sharded yet`,
-      'Shard an ordinary table; its shards already divide the rows.',
-    )
-  }
-  if (t.relkind !== 'r') throw new PgError({ code: '42809', message: `"${t.name}" is not an ordinary table` })
+  if (t.inherits)
+    refuse(`table "${t.name}" is part of an inheritance tree: such tables cannot be distributed`)
+  if (t.relkind !== 'r' && t.relkind !== 'p')
+    throw new PgError({ code: '42809', message: `"${t.name}" is not an ordinary table` })
   if (t.persistence === 't') refuse(`temporary table "${t.name}" cannot be distributed`)
   if (t.persistence === 'u') {
     refuse(

@@ -61,6 +61,8 @@ export interface TableFacts {
   readonly persistence: string
   readonly owned: boolean
   readonly inherits: boolean
+  /** Of a partition: what it is one of. */
+  readonly partitionOf: string | null
   readonly typed: boolean
   readonly rules: boolean
   readonly forcesRowSecurity: boolean
@@ -117,13 +119,22 @@ const factsSql = `
 SELECT json_build_object('schema', n.nspname, 'name', c.relname, 'qualified', format('%I.%I', n.nspname, c.relname),
   'relkind', c.relkind, 'persistence', c.relpersistence,
   'owned', pg_has_role(current_user, c.relowner, 'USAGE'),
-  'inherits', c.relispartition OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid),
+  'inherits', c.relkind = 'r' AND NOT c.relispartition
+    AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid),
+  'partitionOf', CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = c.oid) END,
   'typed', c.reloftype <> 0, 'rules', EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid),
   'forcesRowSecurity', c.relforcerowsecurity, 'spread', ${spread('r')}, 'columns', ${columns}, 'uniques', ${uniques},
   'foreignKeys', ${foreignKeys}, 'triggers', ${triggers}, 'isolation', current_setting('transaction_isolation'),
-  'blank', c.relkind = 'r' AND pg_relation_size(c.oid) = 0, 'encoding', getdatabaseencoding())
+  'blank', CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) = 0 WHEN 'p' THEN NOT EXISTS (
+    SELECT FROM pg_partition_tree(c.oid) p WHERE p.isleaf AND pg_relation_size(p.relid) > 0) ELSE false END, 'encoding', getdatabaseencoding())
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN weft.relation r ON r.relid = c.oid
 WHERE c.oid = $1::oid`
+
+/** Partitions of a table, theirs before themselves: OID, and the statement that makes it one. */
+export const partitionsSql = `
+SELECT p.relid::oid, format('ALTER TABLE %s ATTACH PARTITION %s %s', p.parentrelid, p.relid, pg_get_expr(c.relpartbound, c.oid))
+FROM pg_partition_tree($1::oid) p JOIN pg_class c ON c.oid = p.relid
+WHERE p.level > 0 ORDER BY p.level DESC, p.relid::oid`
 
 /** What there is to know of a table on the home shard, as of now in this transaction. */
 export async function readFacts(runner: ShardRunner, oid: string): Promise<TableFacts | undefined> {

@@ -1,8 +1,7 @@
-import { slotRanges } from '../../../cluster/slots.ts'
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
 import type { Catalog, KeyType } from '../../../sql/catalog.ts'
-import { addSlotGuard, dropSlotGuard } from '../../../sql/install/slot-guard.ts'
+import { dropSlotGuard } from '../../../sql/install/slot-guard.ts'
 import type { Declaration } from '../../../sql/plan/plan.ts'
 import { quoteName } from '../quote.ts'
 import { withPortableSettings } from '../settings/portable-settings.ts'
@@ -10,9 +9,10 @@ import type { ShardRunner } from '../shards/shard-runner.ts'
 import type { CheckedKey } from './declare-checks.ts'
 import * as checks from './declare-checks.ts'
 import { readFacts, type Spread, type TableFacts } from './declare-facts.ts'
-import { findTogether, groupParam, type Member, shardedMember, withoutKeysBetween } from './declare-group.ts'
-import { copyToAll, type MovedTable, moveBack, moveOut } from './move-rows.ts'
-import { createElsewhere, dropElsewhere, finishElsewhere, onEveryShard, quietly } from './table-elsewhere.ts'
+import { findTogether, type Member, shardedMember, withoutKeysBetween } from './declare-group.ts'
+import { makeSharded, movedTable, type Part, treeOf } from './make-sharded.ts'
+import { copyToAll, moveBack } from './move-rows.ts'
+import { createElsewhere, dropElsewhere, finishElsewhere, quietly } from './table-elsewhere.ts'
 
 const HOME = 0
 
@@ -54,6 +54,7 @@ function memberOf(
   declaration: Exclude<Declaration, { kind: 'undistribute' }>,
   group: Group | undefined,
 ): Member {
+  if (declaration.kind === 'reference') checks.checkWhole(table)
   if (declaration.kind === 'reference') return { oid, table, next: { kind: 'reference' } }
   const key = checks.checkKey(table, declaration.keyColumn)
   return shardedMember(oid, table, key, chooseColocation(group, key))
@@ -80,9 +81,8 @@ async function makeAll(
 }
 
 function makeOne(runner: ShardRunner, { oid, table, next, key }: Member, slots: Uint16Array): Promise<void> {
-  if (next.kind === 'sharded' && key !== undefined) {
-    return makeSharded(runner, oid, table, { key, colocation: groupParam(next) }, slots)
-  }
+  if (next.kind === 'sharded' && key !== undefined)
+    return makeSharded(runner, { oid, table, next, key }, slots)
   return makeReference(runner, oid, table)
 }
 
@@ -128,52 +128,6 @@ function alreadyDeclared(declaration: Declaration, table: TableFacts): Declared 
   })
 }
 
-const movedTable = (table: TableFacts): MovedTable => ({
-  name: table.qualified,
-  columns: table.columns.filter((c) => !c.generated).map((c) => c.name),
-  encoding: table.encoding,
-})
-
-async function makeSharded(
-  runner: ShardRunner,
-  oid: string,
-  table: TableFacts,
-  { key, colocation }: { readonly key: CheckedKey; readonly colocation: string | null },
-  slots: Uint16Array,
-): Promise<void> {
-  checks.checkUniques(table, key)
-  checks.checkTriggers(table)
-  checks.checkSnapshot(table)
-  // What a dump or LIKE brought along is some other table's.
-  await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
-  await createElsewhere(runner, oid, table)
-  if (!table.blank) {
-    await quietly(runner, oid, table, 'delete', async () => {
-      await checkNoNullKeys(runner, table, key)
-      await moveOut(runner, movedTable(table), key, slots)
-    })
-  }
-  const params = [oid, String(key.attnum), key.type, colocation]
-  await runner.query(HOME, 'SELECT weft.declare_sharded($1::oid, $2, $3, $4)', params, 'write')
-  await finishElsewhere(runner, oid)
-  await guard(runner, table, key, slots)
-}
-
-/** On every shard; it reads the rows that are there, so that none has been misplaced on the way. */
-async function guard(
-  runner: ShardRunner,
-  table: TableFacts,
-  key: CheckedKey,
-  slots: Uint16Array,
-): Promise<void> {
-  const guarded = { name: table.qualified, keyColumn: quoteName(key.column), keyType: key.type }
-  const ranges = slotRanges(slots)
-  await onEveryShard(runner, (shard) => {
-    const owned = ranges.filter((range) => range.shard === shard)
-    return addSlotGuard(guarded, owned)
-  })
-}
-
 async function makeReference(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
   checks.checkSnapshot(table)
   await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
@@ -195,13 +149,18 @@ async function undistribute(runner: ShardRunner, oid: string, table: TableFacts)
   for (let shard = HOME + 1; shard < runner.shardCount; shard++) {
     await runner.query(shard, `LOCK TABLE ${table.qualified} IN ACCESS EXCLUSIVE MODE`, [], 'write')
   }
+  const tree = await treeOf(runner, oid, table)
   if (kind === 'sharded') {
     await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
-    await quietly(runner, oid, table, 'insert', () => moveBack(runner, movedTable(table)))
+    for (const part of tree) if (part.table.relkind !== 'p') await bringBack(runner, part)
   }
-  await dropElsewhere(runner, oid, table)
-  await runner.query(HOME, 'SELECT weft.undeclare($1::oid)', [oid], 'write')
+  await dropElsewhere(runner, tree)
+  for (const part of tree) await runner.query(HOME, 'SELECT weft.undeclare($1::oid)', [part.oid], 'write')
   return {}
+}
+
+async function bringBack(runner: ShardRunner, { oid, table }: Part): Promise<void> {
+  await quietly(runner, oid, table, 'insert', () => moveBack(runner, movedTable(table)))
 }
 
 /** A declaration that waits for its partner is taken back. */
@@ -256,11 +215,4 @@ function chooseColocation(group: Group | undefined, key: CheckedKey): number | u
       `whose shard key is ${group.keyType}`,
     hint: 'Colocated tables need shard keys of the same type.',
   })
-}
-
-async function checkNoNullKeys(runner: ShardRunner, table: TableFacts, key: CheckedKey): Promise<void> {
-  const column = quoteName(key.column)
-  const sql = `SELECT FROM ${table.qualified} WHERE ${column} IS NULL LIMIT 1`
-  const { rows } = await runner.query(HOME, sql)
-  if (rows.length > 0) throw weftError('key_null', { table: table.name, column: key.column })
 }

@@ -112,7 +112,7 @@ interface Look {
   readonly kinds: ReadonlyMap<string, Overreach['kind']>
   /** Keeps what is there before the statement, in the transaction. */
   readonly note: string
-  /** What was there, what is there, and the foreign keys. */
+  /** What was there, what is there, the foreign keys, and the partitions. */
   readonly after: string
 }
 
@@ -156,7 +156,7 @@ function makeLook({ distributed }: Catalog): Look {
       ...SHARED.map((name) => [`pg_catalog.${name}`, 'shared'] as const),
     ]),
     note: doBlock(`BEGIN PERFORM pg_catalog.set_config('${NOTED}', ${uses}, true); END`),
-    after: `SELECT pg_catalog.current_setting('${NOTED}', true), ${uses}, ${linksSql(tables)}`,
+    after: `SELECT pg_catalog.current_setting('${NOTED}', true), ${uses}, ${linksSql(tables)}, ${partitionsSql(tables)}`,
   }
 }
 
@@ -188,6 +188,10 @@ const linksSql = (tables: string): string => `(
   SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(a.name, b.name)), '[]')::text FROM pg_catalog.pg_constraint k
   JOIN ${tables} AS a ON a.oid = k.conrelid JOIN ${tables} AS b ON b.oid = k.confrelid WHERE k.contype = 'f')`
 
+const partitionsSql = (tables: string): string => `(
+  SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(a.name, b.name)), '[]')::text FROM pg_catalog.pg_inherits h
+  JOIN ${tables} AS a ON a.oid = h.inhparent JOIN ${tables} AS b ON b.oid = h.inhrelid)`
+
 const OPTIONS = { writes: false, looks: false, asItIs: true }
 
 /** Looking does not make a shard one that the transaction has used. */
@@ -199,10 +203,11 @@ async function note(ctx: ExecContext, line: ShardLine, look: Look): Promise<void
 
 async function lookAfter(ctx: ExecContext, line: ShardLine, look: Look): Promise<Looked> {
   const { rows } = await queryShard(ctx, line, look.after, [], OPTIONS)
-  const [before, after, linked] = rows[0]!.map((value) => value?.toString('utf8') ?? '')
+  const [before, after, linked, partitions] = rows[0]!.map((value) => value?.toString('utf8') ?? '')
   return {
     before: before === '' ? {} : (JSON.parse(before!) as Uses),
     after: JSON.parse(after!) as Uses,
     linked: JSON.parse(linked!) as Looked['linked'],
+    partitions: JSON.parse(partitions!) as Looked['partitions'],
   }
 }

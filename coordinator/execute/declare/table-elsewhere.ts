@@ -19,7 +19,7 @@ async function statements(runner: ShardRunner, queries: readonly string[], oid: 
 }
 
 /** Runs them in order on each other shard, the shards side by side. */
-async function runElsewhere(runner: ShardRunner, sqls: readonly string[]): Promise<void> {
+export async function runElsewhere(runner: ShardRunner, sqls: readonly string[]): Promise<void> {
   const runs = others(runner).map(async (shard) => {
     for (const sql of sqls) await onShard(runner, shard, sql)
   })
@@ -95,11 +95,20 @@ export async function finishElsewhere(runner: ShardRunner, oid: string): Promise
   }
 }
 
-/** Drops the table on all shards but home, with the views over it; anything else that needs it there is an error. */
-export async function dropElsewhere(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
-  const views = (await runner.query(HOME, ddl.viewsQuery, [oid])).rows.map((row) => row[0]!).reverse()
-  const drops = views.map((name) => `DROP VIEW IF EXISTS ${name}`)
-  await runElsewhere(runner, [...drops, `DROP TABLE ${table.qualified}`])
+/**
+ * Drops a table and its partitions on all shards but home, with the views over them; anything else that needs them there is
+ * an error.
+ */
+export async function dropElsewhere(
+  runner: ShardRunner,
+  tree: readonly { readonly oid: string; readonly table: TableFacts }[],
+): Promise<void> {
+  const drops: string[] = []
+  for (const { oid, table } of tree) {
+    const views = (await runner.query(HOME, ddl.viewsQuery, [oid])).rows.map((row) => row[0]!).reverse()
+    drops.push(...views.map((name) => `DROP VIEW IF EXISTS ${name}`), `DROP TABLE ${table.qualified}`)
+  }
+  await runElsewhere(runner, drops)
 }
 
 /**

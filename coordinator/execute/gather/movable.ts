@@ -31,10 +31,11 @@ function notMovable({ table, sets }: MovePlan, why: string): PgError {
 
 /** Why rows of table $1 of which columns $2 are set cannot be deleted and inserted in place of an UPDATE. */
 const OBSTACLES = `
-WITH t AS (SELECT pg_catalog.to_regclass($1) AS oid)
+WITH t AS (SELECT pg_catalog.to_regclass($1) AS oid),
+  tree AS (SELECT oid FROM t UNION SELECT p.relid FROM t, pg_catalog.pg_partition_tree(t.oid) AS p)
 SELECT why FROM (
   SELECT 1 AS n, 'trigger "' || g.tgname || '" would not see an UPDATE' AS why
-  FROM pg_catalog.pg_trigger g JOIN t ON g.tgrelid = t.oid
+  FROM pg_catalog.pg_trigger g JOIN tree ON g.tgrelid = tree.oid
   WHERE NOT g.tgisinternal
     AND g.tgenabled = ANY (CASE pg_catalog.current_setting('session_replication_role')
       WHEN 'replica' THEN '{R,A}'::"char"[] ELSE '{O,A}'::"char"[] END)
@@ -53,14 +54,15 @@ SELECT why FROM (
     pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) IS DISTINCT FROM pg_catalog.pg_get_expr(p.polqual, p.polrelid))
   UNION ALL
   SELECT 4, 'its rows may be those of a table that inherits from it'
-  FROM t WHERE $3::pg_catalog.bool AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = t.oid)
+  FROM t JOIN pg_catalog.pg_class c ON c.oid = t.oid AND c.relkind <> 'p'
+  WHERE $3::pg_catalog.bool AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = t.oid)
   UNION ALL
   SELECT 5, 'foreign key "' || k.conname || '" is not valid for all rows'
-  FROM pg_catalog.pg_constraint k JOIN t ON k.conrelid = t.oid
+  FROM pg_catalog.pg_constraint k JOIN tree ON k.conrelid = tree.oid
   WHERE k.contype = 'f' AND NOT k.convalidated) AS o
 ORDER BY n, why LIMIT 1`
 
-/** Foreign keys to table $1 of which ON DELETE does something else than ON UPDATE. */
+/** Foreign keys to table $1, its partitions, or what it is one of, whose ON DELETE is not like their ON UPDATE. */
 const REFERRING = `
 SELECT n.nspname, c.relname, k.conname,
   pg_catalog.string_agg(pg_catalog.quote_ident(p.attname), ', ' ORDER BY i.n),
@@ -75,7 +77,9 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL pg_catalog.generate_subscripts(k.conkey, 1) AS i (n)
 JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[i.n]
 JOIN pg_catalog.pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = k.confkey[i.n]
-WHERE k.contype = 'f' AND k.confrelid = pg_catalog.to_regclass($1) AND k.conparentid = 0
+LEFT JOIN pg_catalog.pg_constraint w ON w.oid = k.conparentid
+WHERE k.contype = 'f' AND (k.confrelid = pg_catalog.to_regclass($1) AND w.confrelid IS DISTINCT FROM k.confrelid
+    OR k.conparentid = 0 AND k.confrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1))))
   AND (k.confdeltype <> k.confupdtype OR k.confdeltype NOT IN ('a', 'r'))
   AND pg_catalog.current_setting('session_replication_role') <> 'replica'
 GROUP BY k.oid, n.nspname, c.oid

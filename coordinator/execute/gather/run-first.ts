@@ -195,6 +195,8 @@ WITH w AS (SELECT pg_catalog.to_regclass($1) AS oid),
 SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN o ON c.oid = o.oid WHERE c.relkind IN ('v', 'm', 'f'))
   OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r JOIN w ON r.ev_class = w.oid)
   OR EXISTS (SELECT FROM pg_catalog.pg_inherits i, w, o WHERE (i.inhrelid, i.inhparent) IN ((w.oid, o.oid), (o.oid, w.oid)))
+  OR EXISTS (SELECT FROM w, o WHERE w.oid <> o.oid AND (w.oid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(o.oid))
+    OR o.oid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(w.oid))))
   OR EXISTS (SELECT FROM k WHERE is_about AND is_target AND $3 <> 'INSERT'
     AND (conrelid IN (SELECT oid FROM o) OR confdeltype NOT IN ('a', 'r') AND $3 <> 'UPDATE'
       OR confupdtype NOT IN ('a', 'r') AND $3 <> 'DELETE'))

@@ -7,8 +7,9 @@ import type { Plan } from '../plan.ts'
 import { checkConstraints, columnConstraints, type Target, tableConstraint } from './constraints.ts'
 import { atPlace, placeOfRelation } from './objects.ts'
 import { refuseOwnConstraint } from './own-constraint.ts'
+import { checkPartitionCommand } from './partitions.ts'
 import { ddl, ddlWhereItExists, unsupported } from './plans.ts'
-import { nameOf, resolve, resolveDistributed, type Scope } from './scope.ts'
+import { nameOf, quoted, resolve, resolveDistributed, type Scope } from './scope.ts'
 import { hasOurs } from './table-options.ts'
 import { tokensOf, withIfExists } from './text.ts'
 
@@ -17,8 +18,9 @@ export function planAlterTable(scope: Scope, stmt: AlterTableStmt): Plan {
   const name = nameOf(stmt.relation)
   switch (stmt.objtype) {
     case 'OBJECT_INDEX':
-      // Partitioned tables are local, and there is no IF EXISTS for it.
-      if (commandsOf(stmt).some((c) => c.subtype === 'AT_AttachPartition')) return ddl('ALTER INDEX', 'home')
+      // There is no IF EXISTS for it.
+      if (commandsOf(stmt).some((c) => c.subtype === 'AT_AttachPartition'))
+        return ddl('ALTER INDEX', 'all', { othersOnlyWith: quoted(name) })
       return onOthersIfExists(scope, 'ALTER INDEX', stmt.missing_ok)
     case 'OBJECT_SEQUENCE':
       return onOthersIfExists(scope, 'ALTER SEQUENCE', stmt.missing_ok)
@@ -113,10 +115,11 @@ function checkDistributed(scope: Scope, table: Relation, target: Target, command
     }
     case 'AT_AttachPartition':
     case 'AT_DetachPartition':
-    case 'AT_DetachPartitionFinalize':
+      if (table.kind === 'sharded') return checkPartitionCommand(scope, table, command)
+      throw unsupported(`partitions of ${table.kind} table "${table.name}" are not supported`)
     case 'AT_AddInherit':
     case 'AT_DropInherit':
-      throw unsupported(`partitions and children of ${table.kind} table "${table.name}" are not supported`)
+      throw unsupported(`tables that inherit from ${table.kind} table "${table.name}" are not supported`)
     case 'AT_AddOf':
     case 'AT_DropOf':
       throw unsupported(`OF and NOT OF on ${table.kind} table "${table.name}" are not supported`)
@@ -204,7 +207,7 @@ function checkLocal(scope: Scope, target: Target, command: AlterTableCmd): void 
       const other = resolveDistributed(scope, nameOf(range))
       if (other === undefined) break
       throw unsupported(
-        `${other.kind} table "${other.name}" cannot be a partition or inherit from another table`,
+        `${other.kind} table "${other.name}" cannot be a partition of a local table, or inherit from another table`,
       )
     }
   }

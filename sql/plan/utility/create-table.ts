@@ -6,6 +6,7 @@ import type { DdlPlan, Declaration, Plan } from '../plan.ts'
 import { checkConstraints, columnConstraints, type Placed, tableConstraint } from './constraints.ts'
 import { splitName } from './names.ts'
 import { bringsOwnConstraint, constraintsFrom, withoutOwnConstraint } from './own-constraint.ts'
+import { planCreatePartition, shardedParentOf } from './partitions.ts'
 import { ddl, forwardHome, PINS, pgError, unsupported } from './plans.ts'
 import { type Name, nameMatters, nameOf, printed, resolveDistributed, type Scope } from './scope.ts'
 import { type Distribution, distributionOf, hasOurs, withoutOurs } from './table-options.ts'
@@ -24,6 +25,8 @@ export function planCreateTable(scope: Scope, stmt: CreateStmt): Plan {
     if (tidySql !== undefined) return ddl(TAG, 'home', { tidySql }, { effects: PINS })
     return forwardHome(TAG, { effects: PINS })
   }
+  const parent = shardedParentOf(scope, stmt)
+  if (parent !== undefined) return planCreatePartition(scope, stmt, parent, constraintsOf(stmt))
   refuseInheritance(scope, stmt)
   if (distribution === undefined) return createLocal(scope, stmt)
   refuseShapes(stmt, distribution)
@@ -42,28 +45,33 @@ function isTemporaryTable(stmt: CreateStmt): boolean {
   return stmt.relation?.relpersistence === 't' || stmt.relation?.schemaname?.startsWith('pg_temp') === true
 }
 
-/** PARTITION OF and INHERITS: rows of the new table would be rows of its parent, past Weft. */
-function refuseInheritance(scope: Scope, stmt: CreateStmt): void {
+/** Rows of the new table would be rows of its parent, past Weft. */
+export function refuseInheritance(scope: Scope, stmt: CreateStmt): void {
   for (const node of stmt.inhRelations ?? []) {
     const parent = resolveDistributed(scope, nameOf(as(node, 'RangeVar')))
     if (parent === undefined) continue
     throw unsupported(
-      `partitions and children of ${parent.kind} table "${parent.name}" are not supported`,
-      'Shards take the place of partitions.',
+      `tables that inherit from ${parent.kind} table "${parent.name}" are not supported`,
+      parent.kind === 'sharded' ? 'Partitions are: PARTITION BY, and PARTITION OF.' : undefined,
     )
   }
 }
 
 function refuseShapes(stmt: CreateStmt, distribution: Distribution): void {
   const kind = distribution.kind
-  if (stmt.partspec !== undefined) {
+  if (stmt.partspec !== undefined && kind === 'reference') {
     throw unsupported(
-      `PARTITION BY on a ${kind} table is not supported`,
-      'Leave PARTITION BY out, or keep the table local.',
+      'PARTITION BY on a reference table is not supported',
+      'Leave PARTITION BY out, or shard the table.',
     )
   }
   if (stmt.partbound !== undefined || (stmt.inhRelations?.length ?? 0) > 0) {
-    throw unsupported(`a ${kind} table cannot be a partition or inherit from another table`)
+    throw unsupported(
+      `a ${kind} table cannot be a partition of a local table, or inherit from another table`,
+      kind === 'sharded'
+        ? 'Shard the partitioned table itself: its partitions are sharded as it is.'
+        : undefined,
+    )
   }
 }
 

@@ -1,6 +1,7 @@
 import type { CreateSchemaStmt } from '@pgsql/types'
 import { kindOf, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
+import { refuseInheritance } from './create-table.ts'
 import { ddl, refuse } from './plans.ts'
 import { nameOf, placeOfUses, type Scope, usesOf } from './scope.ts'
 import { hasOurs } from './table-options.ts'
@@ -19,6 +20,7 @@ export function planCreateSchema(scope: Scope, stmt: CreateSchemaStmt): Plan {
       'Create the schema first, then the table.',
     )
   }
+  for (const node of elements) if ('CreateStmt' in node) refuseInheritance(scope, node.CreateStmt)
   const { text } = scope.stmt
   const parts = elementRanges(tokensOf(text))
   const head = text.slice(0, parts[0]!.start)

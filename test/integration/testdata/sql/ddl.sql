@@ -307,7 +307,7 @@ INSERT INTO parted VALUES (1, '2024-05-05');
 SELECT * FROM parted;
 
 -- refused
-CREATE TABLE sparted (id int, at date) PARTITION BY RANGE (at) WITH (shard_key = 'id');
+CREATE TABLE sparted (id int, at date) PARTITION BY RANGE (at) WITH (reference);
 
 -- refused
 CREATE TABLE kids () INHERITS (trig);
