@@ -18,6 +18,7 @@ import {
   refused,
   restrictionsOf,
   scatterError,
+  TABLE_ITSELF,
   unsupported,
 } from './routing.ts'
 import { keySetTo, keyUpdate, movesRows, nestedError, omittedColumns, targetError } from './writes.ts'
@@ -136,8 +137,9 @@ function mergedApart(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
   return { ...plan, route: { kind: 'keys', restrictions }, paramsToDescribe: paramsToDescribe(a, ctx) }
 }
 
-function mergeHint(target: WriteTarget): string {
-  const key = target.relation?.key?.column ?? 'key'
+function mergeHint({ relation }: WriteTarget): string {
+  if (relation?.through !== undefined) return TABLE_ITSELF
+  const key = relation?.key?.column ?? 'key'
   return `Restrict "${key}" to one value in ON and in the source query, or use INSERT … ON CONFLICT.`
 }
 

@@ -90,8 +90,12 @@ export function forwardTo(common: PlanCommon, route: Route): ForwardPlan {
   return { ...common, kind: 'forward', route, onSeveral: NEVER_SEVERAL }
 }
 
-/** How to make the statement one for a single shard. */
+/** Rows of a view have no places, by which those of a table are found when what goes with them has been gathered. */
+export const TABLE_ITSELF = 'Write the table itself.'
+
+/** How to make the statement one for a single shard, or to have its rows gathered. */
 export function keyHint(a: Analysis): string {
+  if (a.targets.some(({ relation }) => relation?.through !== undefined)) return TABLE_ITSELF
   const first = a.occurrences.find((o) => o.set === undefined) ?? a.occurrences[0]
   const key = first?.relation.key?.column ?? 'key'
   return `Restrict the shard key "${key}" of "${first?.relation.name}" to one value, as in WHERE ${key} = $1.`

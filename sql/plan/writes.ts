@@ -12,7 +12,7 @@ import type { Catalog, Column, Relation } from '../catalog.ts'
 import { as, assignedItem, columnName, kindOf, type Node } from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
 import type { KeyValue } from './plan.ts'
-import { unsupported } from './routing.ts'
+import { TABLE_ITSELF, unsupported } from './routing.ts'
 import { timedDefault } from './times/default-value.ts'
 
 /** What a write may not do to a sharded or reference table, wherever it runs. */
@@ -62,7 +62,7 @@ export function targetError(a: Analysis, target: WriteTarget, setsKey = false): 
 export function throughView({ relation, verb }: WriteTarget): PgError {
   return unsupported(
     `${verb} through view "${relation?.name}" of a sharded or reference table is not supported here`,
-    'Write the table itself.',
+    TABLE_ITSELF,
   )
 }
 
