@@ -102,6 +102,26 @@ export interface Relation {
   readonly lockedBy?: number
 }
 
+/** A function, or a procedure, that `create_distributed_function` has given a shard key; no other has its name. */
+export interface KeyedFunction {
+  readonly schema: string
+  readonly name: string
+  readonly isProcedure: boolean
+  readonly language: string
+  /** Of a parsed body as Postgres prints it. */
+  readonly body: string
+  /** The key's argument: its name, if it has one; its place in calls, 0-based; which `$n` it is in the body. */
+  readonly argument: string | undefined
+  readonly position: number
+  readonly number: number
+  readonly typeOid: number
+  readonly keyType: KeyType
+  readonly colocation: number
+  /** Names of its own settings (`SET … TO` in its definition); schemas of its search path, if that is one of them. */
+  readonly settings: readonly string[]
+  readonly searchPath: readonly string[]
+}
+
 export interface Catalog {
   readonly version: number
   /** False: some of it was locked. It is read again soon, with the same version. Absent: true. */
@@ -131,6 +151,8 @@ export interface Catalog {
   readonly procedures?: Procedures
   /** What code outside pg_catalog may do to a session. Absent: a function may do anything. */
   readonly code?: Code
+  /** By name. Absent: none. */
+  readonly keyedFunctions?: ReadonlyMap<string, KeyedFunction>
   /** A table that a function of this name may read or write, and sees one shard of. Absent: none. */
   tableInFunction?(name: string): string | undefined
 }

@@ -1,4 +1,4 @@
-import type { Catalog, Relation } from '../../sql/catalog.ts'
+import type { Catalog, KeyedFunction, Relation } from '../../sql/catalog.ts'
 import { type CodePiece, codeGraph } from '../../sql/code/code-graph.ts'
 import type { Procedures } from '../../sql/ends-transaction.ts'
 import { drawnSequences } from './drawn-sequences.ts'
@@ -21,6 +21,7 @@ export interface CatalogParts {
   readonly equalitySchemas?: ReadonlySet<string>
   readonly domainDefaults?: ReadonlyMap<string, string>
   readonly isWhole?: boolean
+  readonly keyedFunctions?: ReadonlyMap<string, KeyedFunction>
 }
 
 /** Who asks for what could not be read waits for its lock, and for the catalog that is read then. */
@@ -79,6 +80,7 @@ function catalogOf(parts: CatalogParts): Catalog {
     ...(parts.unlikeFunctions === undefined ? {} : { unlikeFunctions: parts.unlikeFunctions }),
     hasName: (name) => plannedNames.has(name),
     isUserFunction: (name) => parts.functionBodies.has(name),
+    ...(parts.keyedFunctions === undefined ? {} : { keyedFunctions: parts.keyedFunctions }),
     ...(parts.procedures === undefined ? {} : { procedures: parts.procedures }),
     ...(parts.code === undefined ? {} : { code: codeGraph(parts.code, partialTables(parts.relations)) }),
     tableInFunction: (name) => {

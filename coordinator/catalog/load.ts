@@ -2,7 +2,7 @@ import { slotTable } from '../../cluster/slots.ts'
 import { invariant, PgError } from '../../errors/pg-error.ts'
 import { SetupError } from '../../errors/setup-error.ts'
 import { ALIKE } from '../../sql/analyze/functions.ts'
-import type { Catalog, Column, KeyType, Relation, RelationKind } from '../../sql/catalog.ts'
+import type { Catalog, Column, KeyedFunction, KeyType, Relation, RelationKind } from '../../sql/catalog.ts'
 import type { CodePiece } from '../../sql/code/code-graph.ts'
 import { endsOfProcedures, type Procedure } from '../../sql/ends-transaction.ts'
 import { backslashesSpelt } from '../../sql/lex/backslashes.ts'
@@ -50,6 +50,7 @@ const partsSql = (locked: LockedRelations) => ({
   systemNames: queries.systemNamesSql,
   notImmutable: queries.notImmutableSql,
   functions: queries.functionsSql(locked),
+  keyedFunctions: queries.keyedFunctionsSql(locked),
   domains: queries.domainsSql,
   code: codeSql(locked),
 })
@@ -99,6 +100,7 @@ function fromParts(parts: Parts, shardCount: number, isWhole: boolean): Catalog 
     systemNames: new Set(parts.systemNames.map((r) => r[0]!)),
     unlikeFunctions: unlikeOf(parts.notImmutable),
     ...functionsOf(parts.functions),
+    keyedFunctions: keyedOf(parts.keyedFunctions),
     domainDefaults: new Map(parts.domains.map(([name, expression]) => [name!, expression!])),
     code: parts.code.map(toPiece),
     isWhole,
@@ -118,6 +120,32 @@ function functionsOf(rows: readonly Row[]) {
     if (language != null) procedures.push({ name: name!, language, body: body ?? '' })
   }
   return { functionBodies, procedures: endsOfProcedures(procedures) }
+}
+
+function keyedOf(rows: readonly Row[]): ReadonlyMap<string, KeyedFunction> {
+  return new Map(rows.map((row) => [row[1]!, toKeyed(row)]))
+}
+
+function toKeyed(row: Row): KeyedFunction {
+  const [schema, name, kind, language, body, argument, position, number, typeOid, keyType, colocation] = row
+  const [settings, searchPath] = row
+    .slice(11)
+    .map((list) => (list == null ? [] : (JSON.parse(list) as string[])))
+  return {
+    schema: schema!,
+    name: name!,
+    isProcedure: kind === 'p',
+    language: language!,
+    body: body ?? '',
+    argument: argument ?? undefined,
+    position: Number(position),
+    number: Number(number),
+    typeOid: Number(typeOid),
+    keyType: keyType as KeyType,
+    colocation: Number(colocation),
+    settings: settings!,
+    searchPath: searchPath!,
+  }
 }
 
 function toPiece([kind, name, language, text]: Row): CodePiece {

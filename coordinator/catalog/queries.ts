@@ -118,6 +118,29 @@ WHERE p.pronamespace NOT IN (
   AND NOT (d.objid IS NOT NULL AND (p.prokind = 'f' AND p.provolatile = 'i'
     OR p.prokind = 'a' AND p.proname IN ('min', 'max')))`
 
+/**
+ * Functions with a shard key, the only ones of their name: schema, name, kind, language, body, name of the argument, its
+ * place in calls, its $n in the body, its type, the key's type, colocation, names of the function's settings, schemas in
+ * its search path. SQL functions do not number arguments that go out.
+ */
+export const keyedFunctionsSql = (locked: LockedRelations): string => `
+SELECT n.nspname, p.proname, p.prokind, l.lanname,
+       ${locked.unless(locked.under('pg_proc', 'p.oid'), 'coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)')},
+       nullif(p.proargnames[f.argument], ''),
+       CASE WHEN p.prokind = 'p' THEN f.argument ELSE f.argument - f.out_before END - 1,
+       CASE WHEN l.lanname = 'sql' THEN f.argument - f.out_before ELSE f.argument END,
+       f.type_oid, f.key_type, f.colocation,
+       (SELECT json_agg(split_part(own, '=', 1)) FROM unnest(p.proconfig) AS own),
+       (SELECT json_agg(ns.nspname) FROM unnest(p.proconfig) AS own, pg_namespace ns
+        WHERE own LIKE E'search\\\\_path=%' AND strpos(own, ns.nspname) > 0)
+FROM (SELECT k.*, (SELECT count(*)::int FROM pg_proc o, unnest(o.proargmodes) WITH ORDINALITY AS m(mode, i)
+        WHERE o.oid = k.funcid AND m.mode IN ('o', 't') AND m.i < k.argument) AS out_before FROM weft.function k) AS f
+JOIN pg_proc p ON p.oid = f.funcid
+JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_language l ON l.oid = p.prolang
+WHERE NOT EXISTS (SELECT FROM pg_proc o WHERE o.proname = p.proname AND o.oid <> p.oid AND o.pronamespace NOT IN (
+  'pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'weft'::regnamespace))`
+
 /** Domains with a default: name, expression. */
 export const domainsSql = `
 SELECT t.typname, pg_get_expr(t.typdefaultbin, 'pg_type'::regclass)

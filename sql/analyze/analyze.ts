@@ -33,6 +33,7 @@ export interface Analysis {
   readonly traits: Traits
   readonly literals: Constants
   readonly literalCount: number
+  readonly readsViews: boolean
   /** How often each parameter is used. */
   readonly params: ReadonlyMap<number, number>
   readonly catalog: Catalog
@@ -45,13 +46,7 @@ export function analyze(
   catalog: Catalog,
   ctx: PlanContext,
 ): Analysis {
-  const literals: Constants = {
-    text: stmt.text,
-    byStart: new Map(ranges.map((r, i) => [r.start, i])),
-    ends: ranges.map((r) => r.end),
-    catalog,
-    ctx,
-  }
+  const literals = constantsOf(stmt.text, ranges, catalog, ctx)
   const b: Builder = {
     catalog,
     ctx,
@@ -88,8 +83,24 @@ export function analyze(
     traits,
     literals,
     literalCount: ranges.length,
+    readsViews: b.views.length > 0,
     params: paramsOf(stmt.node),
     catalog,
+  }
+}
+
+export function constantsOf(
+  text: string,
+  ranges: readonly LiteralRange[],
+  catalog: Catalog,
+  ctx: PlanContext,
+): Constants {
+  return {
+    text,
+    byStart: new Map(ranges.map((r, i) => [r.start, i])),
+    ends: ranges.map((r) => r.end),
+    catalog,
+    ctx,
   }
 }
 

@@ -17,8 +17,10 @@ export interface Constants {
   readonly ctx: PlanContext
 }
 
+type InView = Pick<Scope, 'inView'>
+
 /** A literal, a parameter or a keyword, perhaps negated and cast. */
-export function constantOf(node: Node, scope: Scope, constants: Constants): Constant | undefined {
+export function constantOf(node: Node, scope: InView, constants: Constants): Constant | undefined {
   const param = as(node, 'ParamRef')
   if (param) {
     const number = param.number ?? 0
@@ -43,7 +45,7 @@ export function castAs({ value }: Constant, castTo: string): Constant | undefine
 }
 
 /** `+5` and `-7::bigint`; the grammar itself folds the sign into `-5`. */
-function signed(expr: A_Expr | undefined, scope: Scope, constants: Constants): Constant | undefined {
+function signed(expr: A_Expr | undefined, scope: InView, constants: Constants): Constant | undefined {
   const sign = strings(expr?.name)
   if (expr?.kind !== 'AEXPR_OP' || expr.lexpr || !expr.rexpr || sign.length !== 1) return undefined
   const inner = constantOf(expr.rexpr, scope, constants)
@@ -66,7 +68,7 @@ function isNumber(node: Node): boolean {
   return constant?.ival !== undefined || constant?.fval !== undefined
 }
 
-function literalOf(constant: A_Const, scope: Scope, constants: Constants): Constant | undefined {
+function literalOf(constant: A_Const, scope: InView, constants: Constants): Constant | undefined {
   if (constant.isnull) return { value: { source: { kind: 'constant', value: null } }, type: UNKNOWN }
   if (constant.boolval) {
     const value = constant.boolval.boolval ? 'true' : 'false'

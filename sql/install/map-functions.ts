@@ -39,6 +39,7 @@ BEGIN
   -- Dropped tables are forgotten here, before their OIDs can come back as those of other tables.
   DELETE FROM weft.relation r WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = r.relid);
   DELETE FROM weft.waiting w WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relid);
+  DELETE FROM weft.function f WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.oid = f.funcid);
   RETURN next_version;
 END $weft$;`
 
@@ -130,6 +131,22 @@ BEGIN
   DELETE FROM weft.waiting w WHERE w.relid = rel;
 END $weft$;`
 
+// argument: NULL takes the key away.
+const functions = `
+CREATE OR REPLACE FUNCTION weft.declare_function(
+  func regprocedure, argument int, type_oid oid, key_type text, colocation int) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+BEGIN
+  IF NOT pg_has_role(weft.acting_role(), (SELECT p.proowner FROM pg_proc p WHERE p.oid = func), 'USAGE') THEN
+    RAISE EXCEPTION 'must be owner of function %', func USING ERRCODE = '42501';
+  END IF;
+  PERFORM weft.lock_map();
+  DELETE FROM weft.function f WHERE f.funcid = func;
+  IF argument IS NOT NULL THEN
+    INSERT INTO weft.function VALUES (func, argument, type_oid, key_type, colocation);
+  END IF;
+END $weft$;`
+
 /** A group of its own is that of its first table in pg_dump's order: a partition comes after its whole. */
 const dumps = `
 CREATE OR REPLACE FUNCTION weft.options_in_dump(rel oid, options text[]) RETURNS text[]
@@ -146,4 +163,4 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $weft$
     WHERE r.relid = rel)
 $weft$;`
 
-export const mapFunctions = [helpers, version, waiting, declarations, dumps].join('\n')
+export const mapFunctions = [helpers, version, waiting, declarations, functions, dumps].join('\n')

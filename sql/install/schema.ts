@@ -9,7 +9,7 @@ import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 10
+export const INSTALL_VERSION = 11
 
 export interface InstallOptions {
   readonly shard: number
@@ -147,6 +147,14 @@ CREATE TABLE IF NOT EXISTS weft.waiting (
   key_attnum smallint,
   colocation int,
   CHECK ((key_attnum IS NULL) = (colocation IS NULL))
+);
+-- Functions with a shard key: which of all their arguments, from 1.
+CREATE TABLE IF NOT EXISTS weft.function (
+  funcid oid PRIMARY KEY,
+  argument int NOT NULL,
+  type_oid oid NOT NULL,
+  key_type text NOT NULL,
+  colocation int NOT NULL
 );`
 
 function slotRows(ranges: InstallOptions['slots']): string {
@@ -164,4 +172,5 @@ GRANT INSERT ON weft.ssi_probe TO PUBLIC;
 GRANT EXECUTE ON FUNCTION weft.begun(), weft.begun_behind(int), weft.asked_setting(text, text[], text) TO PUBLIC;`
 
 const homeGrants = `
-GRANT SELECT ON weft.meta, weft.slots, weft.relation, weft.waiting, weft.shards, weft.tables, weft.transactions TO PUBLIC;`
+GRANT SELECT ON weft.meta, weft.slots, weft.relation, weft.waiting, weft.function, weft.shards, weft.tables,
+  weft.transactions TO PUBLIC;`

@@ -22,6 +22,13 @@ const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
     'shard_count',
   ],
   create_reference_table: ['table_name'],
+  create_distributed_function: [
+    'function_name',
+    'distribution_arg_name',
+    'colocate_with',
+    'force_delegation',
+  ],
+  undistribute_function: ['function_name'],
   undistribute_table: ['table_name', 'cascade_via_foreign_keys'],
 }
 

@@ -11,6 +11,7 @@ import type { Around } from './gather/gather-plan.ts'
 import { withoutOwnConstraints } from './own-in-catalogs.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { planInsert } from './plan-insert.ts'
+import { planKeyedCall, planKeyedSelect } from './plan-keyed-calls.ts'
 import { planModify } from './plan-modify.ts'
 import { planSelect } from './plan-select.ts'
 import { withReach } from './reach.ts'
@@ -65,6 +66,8 @@ function planAsWritten(
     const select = as(stmt.node, 'SelectStmt')
     if (select) return planSelectStatement(stmt, select, literals, catalog, ctx)
     if (TAGS[stmt.kind] === undefined) {
+      const keyed = planKeyedCall(stmt, literals, catalog, ctx)
+      if (keyed) return keyed
       return planUtility(stmt, catalog, ctx, innerPlanner(literals, catalog, ctx))
     }
     const analysis = analyze(stmt, literals, catalog, ctx)
@@ -107,6 +110,8 @@ function planSelectStatement(
   const special = planDeclareFunction(stmt, select, catalog) ?? planSetConfig(select)
   if (special) return special
   const analysis = analyze(stmt, literals, catalog, ctx)
+  const keyed = planKeyedSelect(analysis, stmt, ctx)
+  if (keyed) return keyed
   const error = functionError(analysis.traits)
   return error
     ? refused('SELECT', error)

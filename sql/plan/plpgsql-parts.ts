@@ -5,7 +5,7 @@ import { nextToken } from './text-scan.ts'
  * parser: what comes out wrong is no SQL, and whoever asks learns nothing of it. PURE.
  */
 
-interface Token {
+export interface Token {
   readonly start: number
   readonly end: number
   /** Of names and keywords in lower case, quoted ones as they are; else as written. */
@@ -42,20 +42,25 @@ export function partsOfBody(body: string): BodyPart[] {
   return fragmentsOf(body).flatMap((tokens) => partOf(body, tokens) ?? [])
 }
 
-function fragmentsOf(body: string): Token[][] {
+/** What stands between semicolons and the words that begin something; a CASE that is an expression stays whole. */
+export function fragmentsOf(body: string): Token[][] {
   const fragments: Token[][] = []
   let current: Token[] = []
   let depth = 0
+  let cases = 0
   for (let found = nextToken(body, 0); found; found = nextToken(body, found.end)) {
     const token = tokenOf(body, found)
     if (token.word === '(' || token.word === '[') depth++
     else if (token.word === ')' || token.word === ']') depth--
-    const ends = depth === 0 && (token.word === ';' || BEGINS.has(token.word))
+    const isName = body.charAt(token.start) === '"'
+    if (!isName && token.word === 'case' && current.length > 0 && current.at(-1)?.word !== 'end') cases++
+    const ends = depth === 0 && cases === 0 && (token.word === ';' || BEGINS.has(token.word))
     if (!ends) current.push(token)
     else {
       fragments.push(current)
       current = []
     }
+    if (!isName && token.word === 'end' && cases > 0) cases--
   }
   return [...fragments, current].filter((tokens) => tokens.length > 0)
 }
@@ -107,7 +112,8 @@ function withoutInto(body: string, tokens: readonly Token[]) {
   const text = (from: number, to: number) =>
     to > from ? body.slice(tokens[from]!.start, tokens[to - 1]!.end) : ''
   const at = tokens.findIndex(
-    ({ word }, i) => word === 'into' && !/^(insert|merge)$/.test(tokens[i - 1]?.word ?? ''),
+    ({ word, start }, i) =>
+      word === 'into' && body.charAt(start) !== '"' && !/^(insert|merge)$/.test(tokens[i - 1]?.word ?? ''),
   )
   if (at < 0) return { sql: text(0, tokens.length), into: [] }
   const into: string[] = []

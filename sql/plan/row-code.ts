@@ -13,11 +13,11 @@ import { nextToken } from './text-scan.ts'
  * `WHERE k = NEW.k`: the rows are on the shard where the function runs, all of them.
  */
 
-type Sharded = readonly Relation[]
+export type Sharded = readonly Relation[]
 
-const DYNAMIC = /\bexecute\b/i
+export const DYNAMIC = /\bexecute\b/i
 /** Where a string ends depends on `standard_conforming_strings` then. */
-const MISREAD = /\\'/
+export const MISREAD = /\\'/
 
 /** Sharded tables that the code a text names can reach in this way only. */
 export function keptTables(catalog: Catalog, text: string): Sharded {
@@ -78,7 +78,7 @@ export function movedTableError(catalog: Catalog, text: string, sources: Sharded
   return undefined
 }
 
-function shardedOf({ distributed }: Catalog): Sharded {
+export function shardedOf({ distributed }: Catalog): Sharded {
   return distributed.filter(({ kind }) => kind === 'sharded')
 }
 
@@ -93,7 +93,7 @@ const isTrigger = ({ kind, text }: CodePiece): boolean =>
   kind === 'write' && /\bCREATE (CONSTRAINT )?TRIGGER\b/.test(text ?? '')
 
 /** The sharded tables whose triggers run the function. */
-function ownersOf(catalog: Catalog, pieces: readonly CodePiece[], { name }: CodePiece): Sharded {
+export function ownersOf(catalog: Catalog, pieces: readonly CodePiece[], { name }: CodePiece): Sharded {
   const tables = pieces
     .filter((piece) => isTrigger(piece) && piece.text!.startsWith(`${name} `))
     .map((piece) => piece.name)
@@ -118,7 +118,7 @@ function triggerFunctions(
 // What a body says
 
 /** The tables it reaches by the key of a row of each of its owners; undefined: perhaps it reaches some otherwise. */
-function reachedByKey(catalog: Catalog, piece: CodePiece, owners: Sharded): Sharded | undefined {
+export function reachedByKey(catalog: Catalog, piece: CodePiece, owners: Sharded): Sharded | undefined {
   if (piece.language !== 'plpgsql' || owners.length === 0) return undefined
   const reached = owners.map((owner) => reachedBy(catalog, piece.text ?? '', owner))
   return reached.includes(undefined) ? undefined : reached.flatMap((tables) => tables ?? [])
@@ -144,7 +144,7 @@ function setsKey({ sets }: BodyPart, { key }: Relation): boolean {
 }
 
 /** Sharded tables, views over them, functions that do; what strings say is said to nobody. */
-function namesAny(catalog: Catalog, { sql }: BodyPart): boolean {
+export function namesAny(catalog: Catalog, { sql }: Pick<BodyPart, 'sql'>): boolean {
   const words = [...wordsOf(withoutStrings(sql))]
   const isView = (word: string) => catalog.hasName?.(word) === true
   return (
@@ -153,7 +153,7 @@ function namesAny(catalog: Catalog, { sql }: BodyPart): boolean {
   )
 }
 
-function names(text: string, { name }: Relation): boolean {
+export function names(text: string, { name }: Relation): boolean {
   const code = withoutStrings(text)
   return mayName(code, wordsOf(code), name)
 }

@@ -1,4 +1,4 @@
-/** Sequences through two coordinators. */
+/** Sequences, and the keys of functions, through two coordinators. */
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectTo } from '../helpers/postgres.ts'
@@ -55,4 +55,19 @@ test('what one coordinator sets the other follows at once', async () => {
     const { rows } = await drawer!.query(INSERT, [1])
     expect(rows).toEqual([{ id: value + 1 }, { id: value + 2 }])
   }
+})
+
+test('a key that one gives a function the other follows, and what replaces its body', async () => {
+  const [[a], [b]] = clients as [pg.Client[], pg.Client[]]
+  const of = (condition: string) =>
+    `CREATE OR REPLACE FUNCTION count_of(p int) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM t WHERE ${condition}'`
+  await a!.query('TRUNCATE t')
+  await a!.query('INSERT INTO t (k, id) SELECT g, g FROM generate_series(1, 9) g')
+  await a!.query(of('k = p'))
+  await expect(b!.query('SELECT count_of(1)')).rejects.toMatchObject({ code: '0A000' })
+  await a!.query("SELECT create_distributed_function('count_of(int)', 'p', 't')")
+  for (let k = 1; k <= 9; k++)
+    expect((await b!.query('SELECT count_of($1)::int AS n', [k])).rows).toEqual([{ n: 1 }])
+  await b!.query(of('k > p'))
+  await expect(a!.query('SELECT count_of(1)')).rejects.toMatchObject({ code: '0A000' })
 })

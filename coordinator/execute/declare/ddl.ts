@@ -97,7 +97,7 @@ function waitingNotice(table: string, partner: string): Buffer {
   })
 }
 
-function markMapChanged(ctx: ExecContext): void {
+export function markMapChanged(ctx: ExecContext): void {
   ctx.tx.mapChanged = true
   ctx.tx.catalogDirty = true
 }

@@ -4,6 +4,7 @@ import type { Declaration, DeclarePlan } from '../../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from '../context.ts'
 import { voidColumn } from '../settings/setting.ts'
 import { declare } from './ddl.ts'
+import { keyFunction, unkeyFunction } from './key-function.ts'
 
 /** `SELECT create_distributed_table(…)` and its kin. */
 export async function runDeclareFunction(
@@ -11,7 +12,15 @@ export async function runDeclareFunction(
   exec: Execution,
   plan: DeclarePlan,
 ): Promise<void> {
-  await declare(ctx, declarationOf(exec, plan), true)
+  const { argument, required } = argumentsOf(exec, plan)
+  if (plan.function === 'create_distributed_function')
+    await keyFunction(ctx, {
+      name: required('function_name'),
+      argument: argument('distribution_arg_name'),
+      colocateWith: argument('colocate_with'),
+    })
+  else if (plan.function === 'undistribute_function') await unkeyFunction(ctx, required('function_name'))
+  else await declare(ctx, declarationOf(exec, plan), true)
   if (exec.wantsRowDescription) ctx.out.push(declareRowDescription(plan))
   ctx.out.push(dataRow(['']))
   ctx.out.hold(commandComplete('SELECT 1'))
@@ -22,7 +31,7 @@ export function declareRowDescription(plan: DeclarePlan): Buffer {
   return voidColumn(plan.function)
 }
 
-function declarationOf(exec: Execution, plan: DeclarePlan): Declaration {
+function argumentsOf(exec: Execution, plan: DeclarePlan) {
   const argument = (name: string): string | undefined => {
     const arg = plan.args[name]
     if (arg === undefined) return undefined
@@ -37,6 +46,11 @@ function declarationOf(exec: Execution, plan: DeclarePlan): Declaration {
       message: `${plan.function}: argument "${name}" must be given and not be null`,
     })
   }
+  return { argument, required }
+}
+
+function declarationOf(exec: Execution, plan: DeclarePlan): Declaration {
+  const { argument, required } = argumentsOf(exec, plan)
   const { schema, table } = splitName(required('table_name'))
   const named = schema === undefined ? { table } : { schema, table }
   switch (plan.function) {

@@ -176,7 +176,10 @@ type Group =
   | { readonly kind: 'new' }
   | { readonly kind: 'of'; readonly table: string; readonly number: number; readonly keyType: KeyType }
 
-async function findGroup(runner: ShardRunner, colocateWith: string | undefined): Promise<Group | undefined> {
+export async function findGroup(
+  runner: ShardRunner,
+  colocateWith: string | undefined,
+): Promise<Group | undefined> {
   if (colocateWith === undefined || colocateWith === 'default') return undefined
   if (colocateWith === 'none') return { kind: 'new' }
   const { rows } = await runner.query(
