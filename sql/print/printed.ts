@@ -9,14 +9,14 @@ import { OFFSET_FIELDS, parseStatements } from '../parse/parse.ts'
  */
 export function printed(node: Node): string | undefined {
   try {
-    const { tree, ties } = withoutTies(node)
+    const { tree, ties } = printable(node)
     // The tree is what libpg-query made, or of its shape.
     const bare = deparseSync({ version: 0, stmts: [{ stmt: tree }] } as unknown as Parameters<
       typeof deparseSync
     >[0])
     const text = ties.reduce(
       (sql, count, i) => sql.replace(`LIMIT ${tiesName(i)}`, () => fetchOf(count)),
-      bare,
+      bare.replace(FIRST_GROUP, 'GROUP BY DISTINCT '),
     )
     const again = parseStatements(text)
     return again.length === 1 && isSame(again[0]!.node, node) ? backslashesSpelt(text) : undefined
@@ -27,22 +27,31 @@ export function printed(node: Node): string | undefined {
 
 const tiesName = (n: number): string => `__weft_ties_${n}__`
 
-/** `FETCH … WITH TIES`, which the printer does not know, as LIMIT of a name, and what the counts are. */
-function withoutTies(node: Node): { readonly tree: Node; readonly ties: readonly string[] } {
+const DISTINCT_GROUPS = '__weft_distinct_groups__'
+const FIRST_GROUP = new RegExp(`GROUP BY\\s+${DISTINCT_GROUPS},\\s*`, 'g')
+
+/**
+ * What the printer does not know as what it knows: `FETCH … WITH TIES` as LIMIT of a name, with what the counts are, and
+ * `GROUP BY DISTINCT` as one more group.
+ */
+function printable(node: Node): { readonly tree: Node; readonly ties: readonly string[] } {
   const ties: string[] = []
-  const isTies = (body: object): body is SelectStmt =>
-    (body as SelectStmt).limitOption === 'LIMIT_OPTION_WITH_TIES'
-  if (!JSON.stringify(node).includes('LIMIT_OPTION_WITH_TIES')) return { tree: node, ties }
+  if (!/"LIMIT_OPTION_WITH_TIES"|"groupDistinct"/.test(JSON.stringify(node))) return { tree: node, ties }
   const tree = structuredClone(node)
   walk(tree, (kind, body) => {
-    if (kind !== 'SelectStmt' || !isTies(body)) return
+    if (kind !== 'SelectStmt') return
+    const select = body as SelectStmt
+    if (select.groupDistinct) select.groupClause = [named(DISTINCT_GROUPS), ...(select.groupClause ?? [])]
+    if (select.limitOption !== 'LIMIT_OPTION_WITH_TIES') return
     const name = tiesName(ties.length)
-    ties.push(countText(body.limitCount!))
-    body.limitOption = 'LIMIT_OPTION_COUNT'
-    body.limitCount = { ColumnRef: { fields: [{ String: { sval: name } }] } }
+    ties.push(countText(select.limitCount!))
+    select.limitOption = 'LIMIT_OPTION_COUNT'
+    select.limitCount = named(name)
   })
   return { tree, ties }
 }
+
+const named = (sval: string): Node => ({ ColumnRef: { fields: [{ String: { sval } }] } })
 
 /** Of a constant or an expression, as FETCH takes it. */
 function countText(count: Node): string {

@@ -87,7 +87,7 @@ const complete: Making = (level, select, names, around) => {
   if (keys === undefined) return undefined
   for (const key of keys) rewriter.key(key)
   const by = rewriter.moved.map((_, i) => place(i + 1))
-  const { groupClause: _, havingClause, windowClause, ...rest } = select
+  const { groupClause: _, groupDistinct: __, havingClause, windowClause, ...rest } = select
   const over = (from: RangeVar): SelectStmt => above(rest, rewriter, from)
   over({})
   const part = partOf(bare(select), rewriter.moved, {

@@ -158,7 +158,6 @@ SELECT region, (SELECT label FROM regions r WHERE r.region = s.region) FROM sale
 
 SELECT region, count(*) FROM sales GROUP BY region ORDER BY count(*) DESC, region FETCH FIRST 2 ROWS WITH TIES;
 
--- refused
 SELECT region, count(*) FROM sales GROUP BY DISTINCT region, region ORDER BY 1;
 
 -- # grouping sets
@@ -169,6 +168,12 @@ SELECT region, ok, count(*), avg(qty), count(DISTINCT item) FROM sales GROUP BY 
 SELECT region, item, max(price) FROM sales GROUP BY GROUPING SETS ((region), (item), ()) ORDER BY region, item, max(price);
 
 SELECT region, item, count(*) FROM sales GROUP BY region, GROUPING SETS ((item), (ok), ()) ORDER BY 1, 2, 3;
+
+SELECT region, item, count(*), sum(qty) FROM sales GROUP BY DISTINCT ROLLUP (region, item), ROLLUP (region) ORDER BY 1, 2, 3;
+
+SELECT shop, region, count(*) FROM sales GROUP BY DISTINCT shop, region, shop ORDER BY 1, 2;
+
+SELECT s.region, o.n, count(*), array_agg(s.id ORDER BY s.id) FROM sales s JOIN others o ON o.n = s.id GROUP BY DISTINCT CUBE (s.region, o.n), GROUPING SETS (s.region, ()) ORDER BY 1, 2, 3;
 
 SELECT qty % 2, tiny, sum(qty) FROM sales GROUP BY ROLLUP (1, (tiny, qty % 2)) ORDER BY 1, 2, 3;
 
