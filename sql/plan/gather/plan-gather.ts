@@ -36,6 +36,7 @@ import {
 import { type TableItem, type TableItems, tableItems } from './inputs.ts'
 import { type Island, ROWS } from './island.ts'
 import { islandsOf, typed, withLevels } from './islands.ts'
+import { neverRead, withoutRows } from './limit-zero.ts'
 import { finishAlone, overArrays, withGathered } from './over-gathered.ts'
 import { xminOf } from './places.ts'
 import { type TopRows, topRows } from './top-rows.ts'
@@ -112,7 +113,15 @@ export function gatherOf(
   const left = relationsOf(above)
   const kept = all.filter(({ range }) => left.includes(range))
   const items = [...islands.map(([island, columns]) => islandItem(island, columns)), ...kept]
-  const rows = [...islands.map(([{ sql }]) => sql), ...rowsOfItems(a, select, kept, ctx)]
+  const never = neverRead(select)
+  const rows = [
+    ...islands.map(([{ sql, ranges }]) =>
+      ranges.every((range) => never.has(range)) ? withoutRows(sql) : sql,
+    ),
+    ...rowsOfItems(a, select, kept, ctx).map((sql, i) =>
+      sql !== undefined && never.has(kept[i]!.range) ? withoutRows(sql) : sql,
+    ),
+  ]
   const isInline = ctx.around?.isInline === true
   const query = withGathered(above, items)
   const statement = ctx.around?.statement(query) ?? query

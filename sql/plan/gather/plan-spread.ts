@@ -9,6 +9,7 @@ import { UNEQUAL } from './group-by-key.ts'
 import { type TableItem, tableItems } from './inputs.ts'
 import type { Island } from './island.ts'
 import { islandsOf, typed } from './islands.ts'
+import { neverRead } from './limit-zero.ts'
 import { overArrays } from './over-gathered.ts'
 import { gathering, gatherOf, planGatherOrViews, rowsOf, withIslands } from './plan-gather.ts'
 
@@ -69,6 +70,7 @@ function candidates(query: Query): Candidate[] {
   const sharded = shardedOf(query)
   if (sharded.length < 2 || sharded.length > TABLES_MAX) return []
   if (query.items.some(({ relation }) => relation.kind === 'view')) return []
+  if (neverRead(query.select).size > 0) return []
   const found = sharded.flatMap((stays) => candidate(query, stays, sharded) ?? [])
   const keyOf = ({ moved }: Candidate) => moved.map((item) => sharded.indexOf(item)).join()
   return found.filter((one, i) => found.findIndex((other) => keyOf(other) === keyOf(one)) === i)

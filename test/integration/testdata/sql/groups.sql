@@ -471,3 +471,24 @@ SELECT min(DISTINCT 'x') FILTER (WHERE g = 1), count(*) FROM empty;
 SELECT g, min(DISTINCT 'x'), count(*) FROM empty GROUP BY g;
 
 SELECT min(DISTINCT 'x') FILTER (WHERE qty > 1000), count(*), count(DISTINCT 7) FILTER (WHERE qty > 2) FROM sales;
+
+-- # of LIMIT 0 nothing is computed
+SELECT DISTINCT 1 / (id - 3) FROM sales LIMIT 0;
+
+SELECT 1 / (id - 3) AS x, count(*) FROM sales GROUP BY 1 ORDER BY 2 LIMIT 0 OFFSET 3;
+
+SELECT region, array_agg(1 / (id - 3)) FROM sales WHERE 1 / (id - 4) > 0 GROUP BY region FETCH FIRST 0 ROWS ONLY;
+
+SELECT s.id, o.n FROM sales s JOIN others o ON 1 / (s.id - 3) = o.n AND 1 / (o.n - 1) > 0 LIMIT 0;
+
+SELECT 1 / (id - 3) FROM sales WHERE 1 / (id - 4) > 0 UNION SELECT 1 / (n - 1) FROM others LIMIT 0;
+
+SELECT s.item, count(*) FROM sales s LEFT JOIN (SELECT DISTINCT 1 / (n - 1) AS x FROM others WHERE 1 / (n - 2) > 0 LIMIT 0) o ON o.x = s.id GROUP BY 1 ORDER BY 1;
+
+WITH w AS (SELECT DISTINCT 1 / (n - 1) AS x FROM others LIMIT 0) SELECT count(*), max(x) FROM w;
+
+SELECT sum(1 / (id - 3)), now() - now() FROM sales LIMIT 0;
+
+SELECT 1 / (id - 3), 'a' AS t FROM sales ORDER BY 1 FETCH FIRST 0 ROWS WITH TIES;
+
+SELECT nothing FROM sales ORDER BY 1 LIMIT 0;
