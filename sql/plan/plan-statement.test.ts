@@ -82,4 +82,17 @@ describe('what planning takes', () => {
   ])('does not double with every level: %#', (sql) => {
     expect(plan(parseStatements(sql)[0]!).kind).toBe('forward')
   })
+
+  it('is a text that grows with the arms of a set operation, not with their square', () => {
+    const lengthOf = (arms: number) => {
+      const sql = Array.from({ length: arms }, () => 'SELECT customer_id, note FROM orders').join(
+        ' UNION ALL ',
+      )
+      const made = plan(parseStatements(`SELECT note, max(customer_id) FROM (${sql}) t GROUP BY note`)[0]!)
+      return made.kind === 'forward' && made.onSeveral.kind === 'gather'
+        ? made.onSeveral.gather.part.sql.length
+        : Number.NaN
+    }
+    expect(lengthOf(200)).toBeLessThan(2.2 * lengthOf(100))
+  })
 })

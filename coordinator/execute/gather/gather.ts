@@ -2,7 +2,12 @@ import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { bind, describe, execute, parse, SYNC } from '../../../protocol/wire/frontend-messages.ts'
-import { type GatherPlan, type PartText, VALUES_NAMES } from '../../../sql/plan/gather/gather-plan.ts'
+import {
+  type GatherInput,
+  type GatherPlan,
+  type PartText,
+  VALUES_NAMES,
+} from '../../../sql/plan/gather/gather-plan.ts'
 import { GATHERED_BYTES_MAX, gatheredSize, MAX_GATHERED } from '../../../sql/plan/utility/gathered-size.ts'
 import type { ClientOutput } from '../answers/client-output.ts'
 import { judgedText, judgeOnHome } from '../answers/evaluate.ts'
@@ -86,7 +91,7 @@ export async function gatherRows(
   rows: GatheredRows,
   spread?: GatheredRows,
 ): Promise<void> {
-  const formats = [BINARY, ...plan.inputs.flatMap(({ columns }) => columns.map(({ format }) => format))]
+  const formats = [BINARY, ...slotFormats(plan.inputs)]
   try {
     await readOnShards(ctx, shards, (line, i) => {
       const { sql, params } = i === 0 ? plan.first : plan.part
@@ -99,6 +104,13 @@ export async function gatherRows(
     throw await ofPart(ctx, exec, error)
   }
   if (rows.refusal !== undefined) throw rows.refusal
+}
+
+function slotFormats(inputs: readonly GatherInput[]): number[] {
+  const formats: number[] = []
+  for (const { columns, slots } of inputs)
+    for (const [i, slot] of slots.entries()) formats[slot] = columns[i]!.format
+  return formats
 }
 
 /** What shards run over rows that are spread: those are its last parameters. */

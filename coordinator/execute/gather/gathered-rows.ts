@@ -12,8 +12,6 @@ export class GatheredRows {
   refusal: PgError | undefined
   private readonly inputs: readonly GatherInput[]
   private readonly columns: readonly (readonly ArrayParam[])[]
-  /** Columns of the inputs before, which are NULL in an input's rows. */
-  private readonly before: readonly number[]
   private readonly account: MemoryAccount
   private readonly bytesMax: number
   private readonly beside: number
@@ -24,13 +22,6 @@ export class GatheredRows {
     this.inputs = inputs
     this.account = account
     this.bytesMax = bytesMax
-    const before: number[] = []
-    let columns = 0
-    for (const input of inputs) {
-      before.push(columns)
-      columns += input.columns.length
-    }
-    this.before = before
     this.columns = inputs.map((input) => input.columns.map(({ elementOid }) => new ArrayParam(elementOid)))
   }
 
@@ -47,15 +38,19 @@ export class GatheredRows {
       this.refusal = weftError('not_supported', UNSAFE)
       return
     }
-    let at = numberAt + 4 + this.before[input]! * CELL_BYTES
+    let at = numberAt + 4
     let grown = 0
+    let next = 0
     const columns = this.columns[input]!
-    const { tellsShard } = this.inputs[input]!
-    for (const column of columns) {
-      if (tellsShard === true && column === columns.at(-1)) {
+    const { slots, tellsShard } = this.inputs[input]!
+    for (const [i, column] of columns.entries()) {
+      if (tellsShard === true && i === columns.length - 1) {
         grown += column.push(shardCell(shard), 0, SHARD_CELL.length)
         break
       }
+      // Those between are NULL.
+      at += (slots[i]! - next) * CELL_BYTES
+      next = slots[i]! + 1
       const end = at + CELL_BYTES + Math.max(0, buffer.readInt32BE(at))
       grown += column.push(buffer, at, end)
       at = end

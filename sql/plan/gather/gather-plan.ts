@@ -16,6 +16,8 @@ export interface GatherInput {
   /** Column that it is sharded by. */
   readonly key?: string
   readonly columns: readonly Transport[]
+  /** Which columns of `part`'s rows they are, from left to right; those between are NULL. */
+  readonly slots: readonly number[]
   readonly names: readonly string[]
   /** The last column is the number of the shard that a row came from, which is not in the row. */
   readonly tellsShard?: boolean
@@ -28,8 +30,8 @@ export interface GatherInput {
 export interface GatherPlan {
   readonly inputs: readonly GatherInput[]
   /**
-   * Runs on every shard. Its rows: number of the input (int4), then the columns of all inputs one after the other, NULL
-   * but for those of its own. `UNSAFE_ROW` in place of the number: the session's settings lose something in a column
+   * Runs on every shard. Its rows: number of the input (int4), then columns that inputs share, NULL but for those of its
+   * own (`slots`). `UNSAFE_ROW` in place of the number: the session's settings lose something in a column
    * sent as text.
    */
   readonly part: PartText

@@ -39,6 +39,7 @@ import { islandsOf, typed, withLevels } from './islands.ts'
 import { neverRead, withoutRows } from './limit-zero.ts'
 import { finishAlone, overArrays, withGathered } from './over-gathered.ts'
 import { xminOf } from './places.ts'
+import { Slots } from './slots.ts'
 import { type TopRows, topRows } from './top-rows.ts'
 import { transportOf } from './transport.ts'
 import { placeOfView } from './view-places.ts'
@@ -181,14 +182,19 @@ export function gathering(
   finishing: Omit<GatherPlan, 'inputs' | 'part' | 'first' | 'route'>,
 ): GatherPlan {
   const inputs = items.map(({ columns }) => columns.map((column) => transportOf(column, finishing.isInline)))
+  const slots = new Slots(
+    items.map(({ columns }) => columns),
+    inputs,
+  )
   const isText = inputs.flat().some(({ format }) => format === 0)
-  const part = (isRead: (item: TableItem) => boolean) => partOf(rows, items, isText, isRead)
+  const part = (isRead: (item: TableItem) => boolean) => partOf(rows, items, slots, isText, isRead)
   const restrictions = restrictionsOf(a.occurrences)
   return {
     inputs: items.map(({ relation, columns, shown }, i) => ({
       table: relation.name,
       ...(relation.key && { key: relation.key.column }),
       columns: inputs[i]!,
+      slots: slots.ofInputs[i]!,
       names: shown ?? columns.flatMap(({ name }) => (isOwnName(name) ? [] : name)),
       ...(placePart(columns.at(-1)?.name ?? '') === 'shard' ? { tellsShard: true } : {}),
     })),
@@ -265,13 +271,20 @@ export function allOf(conditions: readonly Node[]): Node {
 function partOf(
   rows: readonly string[],
   items: readonly TableItem[],
+  slots: Slots,
   isText: boolean,
   isRead: (item: TableItem) => boolean,
 ): PartText {
-  const blank = items.map((item) => nulls(item.columns, isRead(item) || item.place !== 'home'))
+  const blank = blanks(items, slots, isRead)
   const arms = rows.map((sql, input) => {
-    const columns = blank.map((none, i) => (i === input ? 's.*' : none)).join(', ')
-    return `SELECT ${input}, ${columns} FROM (${sql}) AS s`
+    const own = slots.ofInputs[input]!
+    const columns = [...blank]
+    if (own.every((slot, i) => slot === own[0]! + i)) {
+      columns.splice(own[0]!, own.length, 's.*')
+      return `SELECT ${input}, ${columns.join(', ')} FROM (${sql}) AS s`
+    }
+    for (const [i, slot] of own.entries()) columns[slot] = `s.c${i}`
+    return `SELECT ${input}, ${columns.join(', ')} FROM (${sql}) AS s (${own.map((_, i) => `c${i}`).join(', ')})`
   })
   const unsafe = isText ? [`SELECT ${UNSAFE_ROW}, ${blank.join(', ')} WHERE NOT (${SAFE_SETTINGS})`] : []
   const all = [...arms.filter((_, i) => isRead(items[i]!)), ...unsafe].join(' UNION ALL ')
@@ -280,10 +293,19 @@ function partOf(
 }
 
 /** Types of local tables need not be elsewhere. */
-const nulls = (columns: readonly Column[], isTyped: boolean): string =>
-  columns.map(({ type }) => (isTyped ? `NULL::${castType(type)}` : 'NULL')).join(', ')
+function blanks(
+  items: readonly TableItem[],
+  { types, ofInputs }: Slots,
+  isRead: (item: TableItem) => boolean,
+): string[] {
+  const known = new Set(
+    items.flatMap((item, i) => (isRead(item) || item.place !== 'home' ? ofInputs[i]! : [])),
+  )
+  return types.map((type, slot) => (known.has(slot) ? `NULL::${type}` : 'NULL'))
+}
 
-export const nullsOf = (columns: readonly Column[]): string => nulls(columns, true)
+export const nullsOf = (columns: readonly Column[]): string =>
+  columns.map(({ type }) => `NULL::${castType(type)}`).join(', ')
 
 /** Texts of values that are gathered lose nothing. */
 export const SAFE_SETTINGS = [

@@ -53,6 +53,7 @@ export function moveOf(move: Move): MovePlan | undefined {
     input: {
       table: relation.name,
       columns: columns.map((column) => transportOf(column)),
+      slots: columns.map((_, i) => i),
       names: columns.map(({ name }) => name),
     },
     delete: `DELETE FROM ${sourceOf(meant)} WHERE ${isAt(meant, 1)}`,

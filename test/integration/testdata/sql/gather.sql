@@ -269,6 +269,10 @@ WITH RECURSIVE x (n) AS (SELECT n FROM y UNION ALL SELECT n + 1 FROM x WHERE n <
 -- refused
 WITH RECURSIVE a (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM b WHERE n < 3), b (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a WHERE n < 3) SELECT * FROM a;
 
+SELECT * FROM (SELECT id, item, price, code FROM sales WHERE id < 3 UNION ALL SELECT 1, name, weight::numeric, kind FROM items WHERE weight < 1 UNION ALL SELECT k, vc, num, bp FROM things WHERE k < 3) u ORDER BY 1, 2, 3, 4;
+
+SELECT t.mo, t.vc, i.weight, s.code, u.bp, u.k FROM things t, items i, sales s, things u WHERE i.weight = t.k AND s.id = t.i8 AND u.i2 = t.o + 1 AND t.k < 5 ORDER BY t.vc;
+
 -- # in a transaction, with what it wrote
 BEGIN;
 
