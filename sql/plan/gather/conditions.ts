@@ -2,7 +2,7 @@ import type { Analysis } from '../../analyze/analyze.ts'
 import { traitsOf, unstableBecause } from '../../analyze/traits.ts'
 import { as, columnName, conjuncts, type Node, type SelectStmt, walk } from '../../parse/ast.ts'
 import type { PlanContext } from '../plan.ts'
-import { keptItems, type TableItem } from './inputs.ts'
+import { keptItems, rangeOf, type TableItem } from './inputs.ts'
 
 /**
  * Conditions that can be asked of the rows where they are: conjuncts of the WHERE above an item, or of an ON beside it,
@@ -43,7 +43,7 @@ function innerConditions(from: readonly Node[]): (Node | undefined)[] {
 function tablesOnly(from: readonly Node[]): boolean {
   return from.every((node) => {
     const join = as(node, 'JoinExpr')
-    if (join === undefined) return as(node, 'RangeVar') !== undefined
+    if (join === undefined) return rangeOf(node) !== undefined
     return join.jointype === 'JOIN_INNER' && join.alias === undefined && tablesOnly([join.larg!, join.rarg!])
   })
 }

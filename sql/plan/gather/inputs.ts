@@ -1,3 +1,4 @@
+import type { RangeTableSample } from '@pgsql/types'
 import type { Analysis } from '../../analyze/analyze.ts'
 import type { Column } from '../../catalog.ts'
 import {
@@ -19,6 +20,8 @@ import { type Source, type Sources, sourcesOf } from './sources.ts'
 export interface TableItem extends Source {
   readonly range: RangeVar
   readonly alias: string
+  /** Of its rows only these. */
+  readonly sample?: RangeTableSample
   /** Those that the query may mention. */
   readonly columns: readonly Column[]
   /** What they are, where that is not their names. */
@@ -34,7 +37,10 @@ export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): T
   const names = mentioned(select)
   const sources = sourcesOf(a, select, ctx)
   if (sources?.kind !== 'sources') return sources
-  const tables = [...sources.byRange].map(([range, source]) => ({ range, ...source }))
+  const samples = samplesIn(select)
+  const tables = [...sources.byRange].map(([range, source]) =>
+    sampled({ range, ...source }, samples.get(range)),
+  )
   const isColumn = (name: string) =>
     tables.some(({ relation }) => relation.columns.some((column) => column.name === name))
   const isRow = (name: string) => tables.some((table) => aliasOf(table.range) === name) && !isColumn(name)
@@ -49,6 +55,26 @@ export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): T
   const all = names.all || names.rows.some(isRow)
   const items = tables.map((table) => itemOf(table, all ? undefined : names))
   return { kind: 'items', items }
+}
+
+/**
+ * Each shard's sample of its rows is a part of a sample of the table (BERNOULLI takes row by row, SYSTEM page by page). So
+ * samples are taken where the rows are, and gathered like tables.
+ */
+function samplesIn(select: SelectStmt): ReadonlyMap<RangeVar, RangeTableSample> {
+  const samples = new Map<RangeVar, RangeTableSample>()
+  walk({ SelectStmt: select }, (_, body) => {
+    const sample = body as RangeTableSample
+    const range = 'method' in sample ? as(sample.relation, 'RangeVar') : undefined
+    if (range !== undefined) samples.set(range, sample)
+  })
+  return samples
+}
+
+/** By the same seed it is to be the same rows: those of a reference table are home's. */
+function sampled<T extends Source>(table: T, sample: RangeTableSample | undefined): T {
+  if (sample === undefined) return table
+  return { ...table, sample, ...(table.place === 'any' && { place: 'home' }) }
 }
 
 /** A name alone that is a table's, in its level of the query or below; elsewhere it is an output's. */
@@ -161,7 +187,7 @@ function itemOf(table: Source & { range: RangeVar }, names: Mentioned | undefine
 /** Of the levels of the query, those whose FROM has this item where no outer join makes rows of nulls of it. */
 export function keptItems(from: readonly Node[], items: readonly TableItem[]): TableItem[] {
   return from.flatMap((node): TableItem[] => {
-    const range = as(node, 'RangeVar')
+    const range = rangeOf(node)
     if (range !== undefined) return items.filter((item) => item.range === range)
     const join = as(node, 'JoinExpr')
     if (join === undefined || join.alias !== undefined) return []
@@ -170,3 +196,7 @@ export function keptItems(from: readonly Node[], items: readonly TableItem[]): T
     return keptItems([...left, ...right], items)
   })
 }
+
+/** Of a table, or of a sample of it. */
+export const rangeOf = (node: Node): RangeVar | undefined =>
+  as(as(node, 'RangeTableSample')?.relation ?? node, 'RangeVar')

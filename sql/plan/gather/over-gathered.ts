@@ -7,6 +7,7 @@ import { quoteName } from '../text-scan.ts'
 import { GATHERED_NAMES, type GatherPlan, gatheredName, type PartText, valuesName } from './gather-plan.ts'
 import { groupByWholeKeys } from './group-by-key.ts'
 import type { TableItem } from './inputs.ts'
+import { withoutSamples } from './samples.ts'
 import { transportOf } from './transport.ts'
 
 /** The same, with those of the client's parameters that it has. */
@@ -58,6 +59,7 @@ export function withGathered(statement: Node, items: readonly TableItem[]): Node
   walk(tree, (kind, body) => {
     if (kind === 'ColumnRef') unqualify(body as { fields?: Node[] })
   })
+  withoutSamples(tree)
   groupByWholeKeys(tree, copies)
   return tree
 }

@@ -39,6 +39,7 @@ import { islandsOf, typed, withLevels } from './islands.ts'
 import { neverRead, withoutRows } from './limit-zero.ts'
 import { finishAlone, overArrays, withGathered } from './over-gathered.ts'
 import { xminOf } from './places.ts'
+import { isLastingSample } from './samples.ts'
 import { Slots } from './slots.ts'
 import { type TopRows, topRows } from './top-rows.ts'
 import { transportOf } from './transport.ts'
@@ -60,11 +61,13 @@ export function planGatherOrViews(
   ctx: PlanContext,
 ): GatherStep | ViewsStep | undefined {
   const select = a.block.node as SelectStmt
-  if (isGatheredName(text) || !isGatherable(a) || hidesReads(a, text)) return undefined
+  if (isGatheredName(text) || !isGatherable(a, SAMPLES) || hidesReads(a, text)) return undefined
   const found = tableItems(a, select, ctx)
   if (found === undefined) return undefined
   if (found.kind !== 'items') return stepBefore(found, text)
   if (hasTwins(found.items) && namesSchemas(select)) return undefined
+  if (!found.items.every(({ sample }) => sample === undefined || isLastingSample(a, sample, ctx)))
+    return undefined
   return reduced(a, select, found.items, ctx) ?? plainly(a, select, found.items, ctx)
 }
 
@@ -126,7 +129,8 @@ export function gatherOf(
   const isInline = ctx.around?.isInline === true
   const query = withGathered(above, items)
   const statement = ctx.around?.statement(query) ?? query
-  const finishing = finishOf(statement, items, isInline, islands.length > 0)
+  const isPartial = islands.length > 0 || items.some(({ sample }) => sample !== undefined)
+  const finishing = finishOf(statement, items, isInline, isPartial)
   if (finishing === undefined || rows.includes(undefined)) return undefined
   const { user, home, writes } = a.traits
   const callsHome = (user ?? home) !== undefined || writes
@@ -211,14 +215,17 @@ function hidesReads({ catalog, traits }: Analysis, text: string): boolean {
 }
 
 /** Nothing but reading, by what is the same on every shard or runs at home. */
-export function isGatherable({ traits, targets, params }: Analysis): boolean {
+export function isGatherable({ traits, targets, params }: Analysis, samples?: typeof SAMPLES): boolean {
   if (targets.length > 0 || traits.modifies || traits.locksRows) return false
   if (traits.pins || traits.mayUnpin || traits.taints || traits.leaves !== NO_EFFECTS) return false
-  if (traits.currentOf || traits.sample) return false
+  if (traits.currentOf || (samples === undefined ? traits.sample : traits.sampleOfWhole)) return false
   const { server, systemColumn, queryText, viewBegins } = traits
   const strange = server ?? systemColumn ?? queryText ?? viewBegins
   return strange === undefined && params.size < PARAMS_MAX
 }
+
+/** Samples of tables are gathered, too. */
+const SAMPLES = 'samples'
 
 /** Room for those of the gathered columns. */
 const PARAMS_MAX = 30_000
@@ -230,9 +237,12 @@ export function rowsOf(
   top: TopRows | undefined,
 ): string | undefined {
   const text = `SELECT ${columnsOf(item)} FROM ${sourceOf(item)}`
-  if (conditions.length === 0 && top === undefined) return text
+  const { sample } = item
+  if (conditions.length === 0 && top === undefined && sample === undefined) return text
   const base = parseStatements(text)[0]!.node
   const body = as(base, 'SelectStmt')!
+  if (sample !== undefined)
+    body.fromClause = [{ RangeTableSample: { ...sample, relation: body.fromClause![0]! } }]
   if (conditions.length > 0) body.whereClause = allOf(conditions)
   if (top !== undefined) {
     body.limitCount = top.count

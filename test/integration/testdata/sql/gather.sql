@@ -273,6 +273,39 @@ SELECT * FROM (SELECT id, item, price, code FROM sales WHERE id < 3 UNION ALL SE
 
 SELECT t.mo, t.vc, i.weight, s.code, u.bp, u.k FROM things t, items i, sales s, things u WHERE i.weight = t.k AND s.id = t.i8 AND u.i2 = t.o + 1 AND t.k < 5 ORDER BY t.vc;
 
+-- # samples: of each shard's rows
+SELECT item FROM sales TABLESAMPLE SYSTEM (100) GROUP BY item;
+
+SELECT s.id, s.price FROM sales AS s TABLESAMPLE BERNOULLI (100) REPEATABLE (7) WHERE s.id % 5 = 0 ORDER BY s.id DESC LIMIT 4;
+
+SELECT count(*), array_agg(id) FROM sales TABLESAMPLE SYSTEM (0);
+
+SELECT s.id, i.kind, k.label FROM sales s TABLESAMPLE BERNOULLI (100) JOIN items i TABLESAMPLE SYSTEM (100) ON i.name = s.item LEFT JOIN kinds k TABLESAMPLE SYSTEM (100) USING (kind) WHERE s.id < 10 AND i.weight > 0 ORDER BY 1;
+
+SELECT count(*) FROM sales s TABLESAMPLE BERNOULLI (100), kinds;
+
+SELECT id FROM sales WHERE item IN (SELECT name FROM items TABLESAMPLE BERNOULLI (100) WHERE weight > 1) ORDER BY id LIMIT 5;
+
+SELECT count(*) FROM (SELECT id FROM sales TABLESAMPLE BERNOULLI (30) REPEATABLE (1) EXCEPT SELECT id FROM sales TABLESAMPLE BERNOULLI (30) REPEATABLE (1)) d;
+
+SELECT count(*) > 0 FROM kinds a TABLESAMPLE BERNOULLI (100) REPEATABLE (1), items i WHERE i.kind = a.kind;
+
+-- params: 100 | 3 | x
+SELECT s.id FROM sales s TABLESAMPLE BERNOULLI ($1) JOIN items i ON i.name = s.item WHERE s.id < $2 AND i.kind = $3 ORDER BY 1;
+
+SELECT item FROM sales TABLESAMPLE BERNOULLI (101) GROUP BY item;
+
+SELECT item FROM sales TABLESAMPLE BERNOULLI (NULL) GROUP BY item;
+
+-- refused
+SELECT s.item FROM items i, LATERAL (SELECT item FROM sales TABLESAMPLE BERNOULLI (i.weight)) s ORDER BY 1;
+
+-- refused
+SELECT item FROM sales TABLESAMPLE BERNOULLI (random() * 100) GROUP BY item;
+
+-- refused
+SELECT id FROM sales TABLESAMPLE BERNOULLI (100) ORDER BY id FOR UPDATE;
+
 -- # in a transaction, with what it wrote
 BEGIN;
 
@@ -1014,9 +1047,6 @@ SELECT count(*) FROM sales GROUP BY ctid;
 SELECT s FROM sales s ORDER BY id;
 
 SELECT id FROM sales ORDER BY id LIMIT 1 FOR UPDATE;
-
--- refused
-SELECT item FROM sales TABLESAMPLE SYSTEM (100) GROUP BY item;
 
 SELECT 1 FROM sales WHERE nothing = 1 GROUP BY item;
 
