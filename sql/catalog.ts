@@ -83,7 +83,7 @@ export interface Relation {
   readonly colocation?: number
   /** Of what is partitioned, and of partitions: the number of the table that all of them are parts of. */
   readonly root?: number
-  /** Columns of the primary key of sharded and reference tables that have one. */
+  /** Columns of the primary key of sharded and reference tables that have one, in its order. */
   readonly primaryKey?: readonly string[]
   /** Reference tables only: a sharded table with a foreign key to it. */
   readonly referredBy?: string

@@ -19,7 +19,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
        CASE WHEN c.relkind = 'v' THEN ${locked.under('pg_rewrite', viewRule)}
             WHEN r.kind IS NOT NULL THEN ${locked.of('c.oid')} END,
        CASE WHEN r.relid IS NOT NULL THEN
-         (SELECT json_agg(a.attname) FROM pg_constraint p
+         (SELECT json_agg(a.attname ORDER BY array_position(p.conkey, a.attnum)) FROM pg_constraint p
           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.conkey)
           WHERE p.conrelid = c.oid AND p.contype = 'p' AND NOT p.condeferrable) END,
        CASE WHEN r.kind = 'reference' THEN

@@ -122,8 +122,8 @@ function checkColocated(
   }
   const otherKey = other === undefined ? target.key : other.key?.column
   const at = columns.indexOf(target.key ?? '')
-  const referenced = strings(fk.pk_attrs)
   // Without a list the primary key is meant; of one column it must be the shard key.
+  const referenced = fk.pk_attrs === undefined ? (other?.primaryKey ?? []) : strings(fk.pk_attrs)
   const matches =
     referenced.length === 0 ? at >= 0 && columns.length === 1 : at >= 0 && referenced[at] === otherKey
   if (matches) return

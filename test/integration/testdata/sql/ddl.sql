@@ -275,6 +275,17 @@ SELECT count(*) FROM children;
 
 DELETE FROM r WHERE id = 1;
 
+CREATE TABLE grandchildren (parent int, n int, id int, FOREIGN KEY (parent, id) REFERENCES children) WITH (shard_key = 'parent', colocate_with = 'parents');
+
+INSERT INTO grandchildren SELECT parent, 1, id FROM children;
+
+INSERT INTO grandchildren VALUES (1, 2, 555);
+
+DROP TABLE grandchildren;
+
+-- refused
+CREATE TABLE strange (n int, parent int, FOREIGN KEY (n, parent) REFERENCES children) WITH (shard_key = 'parent', colocate_with = 'parents');
+
 -- refused
 ALTER TABLE children ADD FOREIGN KEY (id) REFERENCES parents (id);
 
