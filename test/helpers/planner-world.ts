@@ -263,14 +263,14 @@ async function gathered(
   { inputs, part, first, finish }: GatherPlan,
 ): Promise<Answer> {
   const columns = inputs.map((input) => input.columns.map((): (string | null)[] => []))
-  const before = inputs.map((_, i) => inputs.slice(0, i).reduce((n, input) => n + input.columns.length, 1))
   for (const [i, target] of targets.entries()) {
     const { sql } = i === 0 ? first : part
     const types = { getTypeParser: () => (value: unknown) => value }
     const result = await shards[target]!.query({ text: sql, rowMode: 'array', types } as pg.QueryArrayConfig)
     for (const row of result.rows as (string | null)[][]) {
       const input = Number(row[0])
-      for (const [c, column] of columns[input]!.entries()) column.push(row[before[input]! + c] ?? null)
+      const { slots } = inputs[input]!
+      for (const [c, column] of columns[input]!.entries()) column.push(row[1 + slots[c]!] ?? null)
     }
   }
   return ask(shards[0]!, finish, columns.flat())
