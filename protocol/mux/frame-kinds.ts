@@ -8,7 +8,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 
-export const MUX_VERSION = 6
+export const MUX_VERSION = 7
 
 export const LENGTH_BYTES = 4
 /** Length word included. */
@@ -83,6 +83,11 @@ export function isKnownKind(kind: number): boolean {
 
 const streamed = new Uint8Array(256)
 for (const kind of [KIND.data, KIND.copyData]) streamed[kind] = 1
+
+/** About a session that is open. */
+export function isOfSession(kind: number): boolean {
+  return kind > KIND.open && kind < KIND.event
+}
 
 /** Bytes whose chunking means nothing: a frame that comes in parts is handed out in parts. */
 export function isStreamed(kind: number): boolean {

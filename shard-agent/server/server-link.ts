@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { AgentLink, LinkEvents } from '../../protocol/agent-link.ts'
 import { ReceivedDefinitions } from '../../protocol/mux/definitions.ts'
-import { HELLO_BYTES_MAX, KIND, muxViolation } from '../../protocol/mux/frame-kinds.ts'
+import { HELLO_BYTES_MAX, isOfSession, KIND, muxViolation } from '../../protocol/mux/frame-kinds.ts'
 import {
   bodyOf,
   helloMismatch,
@@ -82,7 +82,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
       session.exec(readExec(bodyOf(chunk, start, end), this.definitions))
     } else if (kind === KIND.copyData) this.session(id).copyData(chunk.subarray(start, end))
     else if (kind === KIND.open) this.open(id, bodyOf(chunk, start, end))
-    else if (kind > KIND.open && kind <= KIND.timestampFixed) {
+    else if (isOfSession(kind)) {
       this.session(id).command(kind, bodyOf(chunk, start, end))
       if (kind === KIND.close) this.forget(id)
     } else this.linkFrame(kind, this.link, bodyOf(chunk, start, end))

@@ -124,7 +124,8 @@ export class ServerSession implements ReplySink {
     const { requestId, gid } = readRequest(body)
     if (kind === KIND.rollbackPrepared) this.reply(requestId, this.agent.rollbackPrepared(gid))
     else if (kind === KIND.rollBack) this.reply(requestId, this.agent.rollBack())
-    else this.reply(requestId, this.agent.reset())
+    else if (kind === KIND.reset) this.reply(requestId, this.agent.reset())
+    else throw muxViolation(`a frame of kind ${kind} about a session`)
   }
 
   private prepare(body: FrameBody): void {

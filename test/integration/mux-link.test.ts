@@ -219,6 +219,7 @@ describe('a link', () => {
     await s.session.commitPrepared('g1', 1n << 62n)
     expect(s.session.holdsBackend).toBe(false)
     await s.session.rollbackPrepared('g2')
+    await s.session.rollBack()
     await s.session.reset()
     const refusal = new PgError({ code: '40001', message: 'no', detail: 'really', position: 3 })
     expect(await s.session.prepare('g4', { last: true })).toEqual({ prepareTs: 77n, xid: '4294967297' })
@@ -234,6 +235,7 @@ describe('a link', () => {
       'prepare g1',
       `commit g1 ${1n << 62n}`,
       'rollback g2',
+      'rollBack',
       'reset',
       'prepare g4 last',
       'fixed g5 9',
