@@ -34,6 +34,7 @@ function sessionOf(out: ClientOutput): ClientSession {
     prepared: new Map(),
     statusByte: () => STATUS.failed,
     notifications: { release() {} },
+    state: { kept: new Set() },
     memory: new MemoryBudget().session(),
     node: { limits: { frameBytesMax: 1 << 20 } },
     fatal(error: Error) {
