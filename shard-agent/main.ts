@@ -23,14 +23,14 @@ import { Gate, type HeldListener } from './gate/gate.ts'
 import { type AgentRecord, MARK_SQL, Ownership } from './gate/ownership.ts'
 import { clientSessions, type SessionView } from './participant/client-sessions.ts'
 import { CommittedTransactions } from './participant/committed.ts'
-import { Notifications, type NotificationsHost } from './participant/notifications.ts'
+import { Notifications } from './participant/notifications.ts'
 import { type Admin, listPrepared } from './participant/prepared-list.ts'
 import { ProbeKeeper } from './participant/probe.ts'
 import { Recovery } from './participant/recovery.ts'
 import { adminOf, TwoPhase } from './participant/two-phase.ts'
 import { findWaits, type WaitingSession } from './participant/waits.ts'
 import { describeAddress } from './pool/address.ts'
-import { withInternal } from './pool/internal-work.ts'
+import { type InternalHost, withInternal } from './pool/internal-work.ts'
 import { Pool } from './pool/pool.ts'
 import { NEVER_IDLES_OUT } from './pool/prelude.ts'
 import { logIn } from './pool/startup.ts'
@@ -117,7 +117,7 @@ class ShardAgent implements Agent, LinkHost {
       onDown: (error) => this.down(error.message),
       onTold: () => this.notifications.due(),
     })
-    const own: NotificationsHost = { shard, log, withInternal: (work) => withInternal(this.pool, work) }
+    const own: InternalHost = { shard, log, withInternal: (work) => withInternal(this.pool, work) }
     this.probe = new ProbeKeeper(own)
     this.notifications = new Notifications(own)
     this.versions = new MapVersions(

@@ -102,6 +102,9 @@ export interface Relation {
   readonly lockedBy?: number
 }
 
+/** The table that a write through a view is about; any other relation itself. */
+export const underlying = (relation: Relation): Relation => relation.through?.table ?? relation
+
 /** A function, or a procedure, that `create_distributed_function` has given a shard key; no other has its name. */
 export interface KeyedFunction {
   readonly schema: string

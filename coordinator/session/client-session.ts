@@ -236,7 +236,7 @@ export class ClientSession implements ExecContext, WatchedSession {
 
   /** Whether it was ended, as what it had is gone. */
   endIfLost(): boolean {
-    const lost = this.state.kept.size === 0 ? undefined : this.slow.pins.lost()
+    const lost = this.slow.pins.lost()
     if (lost !== undefined) this.fatal(lost)
     return lost !== undefined
   }

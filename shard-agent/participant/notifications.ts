@@ -3,22 +3,14 @@
  * when it starts for those that an earlier one saw.
  */
 import { TELL_SQL } from '../../sql/install/notification-functions.ts'
-import type { AgentLog } from '../config.ts'
-import type { RunSql } from '../pool/internal-work.ts'
+import type { InternalHost } from '../pool/internal-work.ts'
 
 const AGAIN_MS = 1_000
 /** Nobody waits for what is told: it is as durable as what it tells of. */
 const SETTINGS_SQL = 'SET synchronous_commit = off'
 
-export interface NotificationsHost {
-  readonly shard: number
-  readonly log: AgentLog
-  /** On a connection of the agent's own. */
-  withInternal<T>(work: (run: RunSql) => Promise<T>): Promise<T>
-}
-
 export class Notifications {
-  private readonly host: NotificationsHost
+  private readonly host: InternalHost
   /** Prepared transactions that have something to tell. */
   private readonly gids = new Set<string>()
   private isDue = false
@@ -26,7 +18,7 @@ export class Notifications {
   private timer: NodeJS.Timeout | undefined
   private isStopped = false
 
-  constructor(host: NotificationsHost) {
+  constructor(host: InternalHost) {
     this.host = host
   }
 

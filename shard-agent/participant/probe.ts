@@ -7,8 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
-import type { AgentLog } from '../config.ts'
-import type { RunSql } from '../pool/internal-work.ts'
+import type { InternalHost, RunSql } from '../pool/internal-work.ts'
 import { applyDecision, PROBE_GID_PREFIX } from './prepared-list.ts'
 import { ProbeMachine, type ProbeStep } from './probe-machine.ts'
 import { adminOf } from './two-phase.ts'
@@ -45,20 +44,13 @@ WHERE p.database = current_database() AND l.locktype = 'relation' AND l.mode = '
 const PROBES_SQL = `SELECT p.gid, p.owner::text AS owner FROM pg_catalog.pg_prepared_xacts p
 WHERE p.database = current_database() AND p.gid LIKE '${PROBE_GID_PREFIX}%'`
 
-export interface ProbeHost {
-  readonly shard: number
-  readonly log: AgentLog
-  /** On a connection of the agent's own, with its default settings. */
-  withInternal<T>(work: (run: RunSql) => Promise<T>): Promise<T>
-}
-
 interface Waiter {
   readonly isMet: () => boolean
   readonly resolve: () => void
 }
 
 export class ProbeKeeper {
-  private readonly host: ProbeHost
+  private readonly host: InternalHost
   private readonly machine = new ProbeMachine()
   private generation = 0n
   private waiters: Waiter[] = []
@@ -70,7 +62,7 @@ export class ProbeKeeper {
   private deletedRows = 0
   private isStopped = false
 
-  constructor(host: ProbeHost) {
+  constructor(host: InternalHost) {
     this.host = host
   }
 

@@ -7,7 +7,7 @@ import { fromSession } from './notification.ts'
 
 export class Asides {
   /** The transaction on it has called `weft.notify`. */
-  tells = false
+  private tells = false
   private readonly pid: number
 
   constructor(backendPid: number) {

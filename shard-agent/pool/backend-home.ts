@@ -26,7 +26,7 @@ export interface BackendHome {
   release(backend: Backend): void
   died(backend: Backend): void
   /** A transaction that has called `weft.notify` is over, or its connection is lost: there may be something to tell. */
-  told(backend: Backend): void
+  told(): void
   /** `close` was called, and later: the connection is gone. */
   closing(backend: Backend): void
   closed(backend: Backend): void

@@ -322,7 +322,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     this.mode = MODE.idle
     this.scanner.table = COLLECT
     this.pass.end()
-    if (this.asides.tells && this.status === STATUS.idle) this.home.told(this)
+    if (this.status === STATUS.idle && this.asides.takeTells()) this.home.told()
     if (this.status !== STATUS.idle || pin) {
       this.pinned ||= pin
       owner.execEnded(false)
@@ -437,7 +437,7 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
       mode === MODE.exec || mode === MODE.prelude || (mode === MODE.waiting && owner !== undefined)
     this.exec.endCut()
     this.slot.fail(error)
-    if (this.asides.tells) this.home.told(this)
+    if (this.asides.takeTells()) this.home.told()
     this.home.died(this)
     owner?.backendLost(error, running, mode === MODE.exec && this.exec.mayHaveCommitted)
   }

@@ -1,5 +1,6 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { ExecRequest, Settings } from '../../protocol/agent-link.ts'
+import type { AgentLog } from '../config.ts'
 import type { Backend } from './backend.ts'
 import type { CommandReply } from './command.ts'
 import type { PoolUser } from './identity-pool.ts'
@@ -25,6 +26,14 @@ const PLAIN_REQUEST = plainRequest({ id: 0, sql: '' })
 
 /** Runs one statement; an error of Postgres rejects. */
 export type RunSql = (sql: string) => Promise<CommandReply>
+
+/** For what works on the shard on the agent's own account. */
+export interface InternalHost {
+  readonly shard: number
+  readonly log: AgentLog
+  /** On a connection of the agent's own, with its default settings. */
+  withInternal<T>(work: (run: RunSql) => Promise<T>): Promise<T>
+}
 
 /** Runs `work` on a connection of the agent's administrative login, with default settings. */
 export async function withInternal<T>(pool: Pool, work: (run: RunSql) => Promise<T>): Promise<T> {

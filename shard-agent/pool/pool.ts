@@ -256,7 +256,7 @@ export class Pool {
       preparedMax: options.preparedMax,
       release: (backend) => this.release(pool, backend),
       died: (backend) => this.died(pool, backend),
-      told: (backend) => this.told(backend),
+      told: () => this.setup.onTold(),
       closing: (backend) => this.closing(pool, backend),
       sessionOf: (backendPid) => this.sessionOf(backendPid),
       closed: () => this.closed(pool),
@@ -275,10 +275,6 @@ export class Pool {
       for (const { pid, owner } of pool.all) if (pid === backendPid) return owner?.knownAs
     }
     return undefined
-  }
-
-  private told({ asides }: Backend): void {
-    if (asides.takeTells()) this.setup.onTold()
   }
 
   private died(pool: IdentityPool, backend: Backend): void {

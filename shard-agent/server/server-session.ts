@@ -132,7 +132,8 @@ export class ServerSession implements ReplySink {
     const { requestId, gid, options } = readPrepare(body)
     this.agent.prepare(gid, options).then(
       (reply) => {
-        if (!this.isSilent) writePrepared(this.connection.writer(), this.id, requestId, this.holds, reply)
+        if (!this.isSilent)
+          writePrepared(this.connection.writer(), this.id, requestId, this.agent.holdsBackend, reply)
       },
       (error: unknown) => this.refused(requestId, error),
     )
@@ -141,7 +142,7 @@ export class ServerSession implements ReplySink {
   private reply(requestId: number, work: Promise<void>): void {
     work.then(
       () => {
-        if (!this.isSilent) writeDone(this.connection.writer(), this.id, requestId, this.holds)
+        if (!this.isSilent) writeDone(this.connection.writer(), this.id, requestId, this.agent.holdsBackend)
       },
       (error: unknown) => this.refused(requestId, error),
     )
@@ -149,11 +150,7 @@ export class ServerSession implements ReplySink {
 
   private refused(requestId: number, error: unknown): void {
     if (this.isSilent) return
-    writeRefused(this.connection.writer(), this.id, requestId, this.holds, asPgError(error))
-  }
-
-  private get holds(): boolean {
-    return this.agent.holdsBackend
+    writeRefused(this.connection.writer(), this.id, requestId, this.agent.holdsBackend, asPgError(error))
   }
 
   released(): void {
@@ -172,7 +169,7 @@ export class ServerSession implements ReplySink {
     const { connection } = this
     if (ready !== 0) {
       this.host.tellApplied()
-      writeDataEnd(connection.writer(), this.id, ready, this.holds, chunk)
+      writeDataEnd(connection.writer(), this.id, ready, this.agent.holdsBackend, chunk)
       return
     }
     writeBytes(connection.writer(), KIND.data, this.id, chunk)
@@ -184,7 +181,7 @@ export class ServerSession implements ReplySink {
 
   failed(error: PgError, sent: boolean): void {
     this.ran()
-    if (!this.isSilent) writeFailed(this.connection.writer(), this.id, error, sent, this.holds)
+    if (!this.isSilent) writeFailed(this.connection.writer(), this.id, error, sent, this.agent.holdsBackend)
   }
 
   async(chunk: Buffer): void {

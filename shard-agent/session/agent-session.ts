@@ -394,26 +394,27 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
 
   // The end
 
-  async reset(): Promise<void> {
-    while (this.phase !== PHASE.idle) await this.endOfPhase()
-    this.lost = undefined
-    this.prepared = undefined
-    const backend = this.backend
-    this.backend = undefined
-    await backend?.handBack()
-    this.last.ends(false)
+  reset(): Promise<void> {
+    return this.endTransaction((backend) => {
+      this.backend = undefined
+      return backend.handBack()
+    })
   }
 
-  async rollBack(): Promise<void> {
+  rollBack(): Promise<void> {
     if (this.backend?.isPinned !== true) return this.reset()
+    return this.endTransaction(async (backend) => {
+      await this.host.twoPhase.rollback(backend).catch(() => {})
+      await this.letGo(backend)
+    })
+  }
+
+  /** Whatever it is doing. `leave`: its backend, where it has one. */
+  private async endTransaction(leave: (backend: Backend) => Promise<void>): Promise<void> {
     while (this.phase !== PHASE.idle) await this.endOfPhase()
     this.lost = undefined
     this.prepared = undefined
-    const { backend } = this
-    if (backend !== undefined) {
-      await this.host.twoPhase.rollback(backend).catch(() => {})
-      await this.letGo(backend)
-    }
+    if (this.backend !== undefined) await leave(this.backend)
     this.last.ends(false)
   }
 

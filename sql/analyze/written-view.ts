@@ -4,8 +4,8 @@
  * says. PURE.
  */
 import type * as Pg from '@pgsql/types'
-import type { Catalog, Column, Relation, ShardKey } from '../catalog.ts'
-import { as, columnName, walk } from '../parse/ast.ts'
+import { type Catalog, type Column, type Relation, type ShardKey, underlying } from '../catalog.ts'
+import { as, columnName, hasSubqueries } from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
 import { traitsOf, unlikeOnShards } from './traits.ts'
 
@@ -35,7 +35,7 @@ export function writtenThrough(view: Relation, catalog: Catalog): Relation | und
     name,
     columns: columns.map(({ column }) => column),
     ...(key === undefined ? {} : { key: shownKey(key, columns, keys[0]) }),
-    through: { table: table.through?.table ?? table, hidden: hiddenOf(table, columns), keys },
+    through: { table: underlying(table), hidden: hiddenOf(table, columns), keys },
   }
 }
 
@@ -49,11 +49,7 @@ export function writtenBy(relation: Relation, names: readonly string[]): Relatio
 
 /** Which rows it shows, and as what, is told by each row alone. */
 function isOfEachRow(select: Pg.SelectStmt, catalog: Catalog): boolean {
-  let hasQuery = false
-  walk(select, (kind) => {
-    if (kind === 'SubLink') hasQuery = true
-  })
-  return !hasQuery && unlikeOnShards(traitsOf(select, catalog)) === undefined
+  return !hasSubqueries(select) && unlikeOnShards(traitsOf(select, catalog)) === undefined
 }
 
 interface Shown {

@@ -25,8 +25,15 @@ const isHome = (options: InstallOptions): boolean => options.shard === 0
  * date schema `weft` in a shard. Running it twice, or twice at once, changes nothing.
  */
 export function installSql(options: InstallOptions): string {
-  const parts = [opening, everyShard, sessionPid, timeFunctions, sequenceFunctions, notificationFunctions]
-  parts.push(agentRow(options.shard))
+  const parts = [
+    opening,
+    everyShard,
+    sessionPid,
+    timeFunctions,
+    sequenceFunctions,
+    notificationFunctions,
+    agentRow(options.shard),
+  ]
   if (isHome(options))
     parts.push(
       homeTables,

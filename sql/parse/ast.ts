@@ -27,6 +27,9 @@ export type WithClause = Pg.WithClause
 export type CommonTableExpr = Pg.CommonTableExpr
 export type SubLink = Pg.SubLink
 
+/** What Postgres calls optimizable: EXPLAIN, cursors and the bodies of functions can have them. */
+export const OPTIMIZABLE = ['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'] as const
+
 export function kindOf(node: Node): NodeKind {
   for (const key in node) return key as NodeKind
   return 'A_Star'
@@ -154,6 +157,14 @@ export function functionsOf(root: unknown): FuncCall[] {
   return found
 }
 
+export function hasSubqueries(part: unknown): boolean {
+  let has = false
+  walk(part, (kind) => {
+    if (kind === 'SubLink') has = true
+  })
+  return has
+}
+
 /** How often each $n is used. */
 export function paramsOf(root: unknown): Map<number, number> {
   const uses = new Map<number, number>()
@@ -172,6 +183,11 @@ export function columnName(node: Node | undefined): readonly string[] | undefine
   const parts = strings(ref.fields)
   return parts.length === (ref.fields?.length ?? 0) ? parts : undefined
 }
+
+/** The column of that name, with what qualifies it. */
+export const columnNode = (...names: readonly string[]): Node => ({
+  ColumnRef: { fields: names.map((sval) => ({ String: { sval } })) },
+})
 
 /** What SET gives to one column: `(a, b) = (…, …)` is said of each. */
 export function assignedItem(value: Node | undefined): Node | undefined {

@@ -32,8 +32,7 @@ const AMPERSAND = 0x26
 
 /**
  * The same text for the parser, byte for byte, but for the insides of comments, and comments inside of strings, which are
- * blank. Throws 54000 for
- * more tokens than the node wants to parse at a time, 54001 for runs that no operator can be.
+ * blank. Throws 54000 for more tokens than the node wants to parse at a time, 54001 for runs that no operator can be.
  */
 export function flattened(sql: string): string {
   if (sql.length > SHORT_BYTES) return new Flattening(sql).text()

@@ -10,20 +10,14 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Catalog } from '../catalog.ts'
 import type { Code } from '../code/code-graph.ts'
 import { EFFECT } from '../code/effects.ts'
-import { as, qualified, walk } from '../parse/ast.ts'
+import { as, OPTIMIZABLE, qualified, walk } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 
 /** What runs code. Statements that define some are not refused: a dump can be restored. */
 const RUN_CODE: ReadonlySet<string> = new Set([
-  ...['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CopyStmt', 'TruncateStmt'],
-  ...[
-    'CallStmt',
-    'ExecuteStmt',
-    'ExplainStmt',
-    'DeclareCursorStmt',
-    'CreateTableAsStmt',
-    'RefreshMatViewStmt',
-  ],
+  ...OPTIMIZABLE,
+  ...['CopyStmt', 'TruncateStmt', 'CallStmt', 'ExecuteStmt', 'ExplainStmt'],
+  ...['DeclareCursorStmt', 'CreateTableAsStmt', 'RefreshMatViewStmt'],
 ])
 
 export function errorOfBackends(stmt: ParsedStatement, { code }: Catalog): PgError | undefined {

@@ -67,6 +67,11 @@ export function rewritten(sql: string, pieces: readonly Piece[]): Rewritten {
   }
 }
 
+/** Numbers the parameters of a text anew, without gaps, in the order in which they first appear. */
+export function renumberParams(sql: string): Rewritten {
+  return rewritten(sql, edited(sql, 0, sql.length, []))
+}
+
 function renumbered({ text, from, isNew }: Piece, params: number[]): Piece[] {
   const pieces: Piece[] = []
   const place = (offset: number): number => (isNew ? from : from + offset)

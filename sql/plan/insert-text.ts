@@ -84,8 +84,3 @@ function beginEdits({ begins }: InsertRow, condition: string): readonly Edit[] {
     { start: end, end, text: `)${cast} END` },
   ]
 }
-
-/** Numbers the parameters of a text anew, without gaps, in the order in which they first appear. */
-export function renumberParams(sql: string): Rewritten {
-  return rewritten(sql, edited(sql, 0, sql.length, []))
-}

@@ -1,7 +1,7 @@
 import { type Analysis, analyze } from '../analyze/analyze.ts'
 import { keyedCalls } from '../analyze/keyed-calls.ts'
-import type { Catalog, KeyedFunction, Relation } from '../catalog.ts'
-import { as, columnName, type InsertStmt, type Node, walk } from '../parse/ast.ts'
+import { type Catalog, type KeyedFunction, type Relation, underlying } from '../catalog.ts'
+import { as, columnName, type InsertStmt, type Node, OPTIMIZABLE, walk } from '../parse/ast.ts'
 import { type ParsedStatement, parseStatements } from '../parse/parse.ts'
 import type { KeyValue } from './plan.ts'
 import { fragmentsOf, partsOfBody } from './plpgsql-parts.ts'
@@ -129,13 +129,7 @@ const setsArgument = (keyed: KeyedFunction) =>
 
 // What one statement reaches
 
-const KINDS: ReadonlySet<string> = new Set([
-  'SelectStmt',
-  'InsertStmt',
-  'UpdateStmt',
-  'DeleteStmt',
-  'MergeStmt',
-])
+const KINDS: ReadonlySet<string> = new Set(OPTIMIZABLE)
 
 function reachOfStatement(catalog: Catalog, keyed: KeyedFunction, written: ParsedStatement): BodyReach {
   if (!KINDS.has(written.kind))
@@ -162,10 +156,7 @@ function reachOfStatement(catalog: Catalog, keyed: KeyedFunction, written: Parse
       `reads or changes "${relation.name}" otherwise than by its key: ${excerpt(written.text)}`,
     )
   }
-  const relations = [
-    ...a.occurrences.map(({ relation }) => relation.through?.table ?? relation),
-    ...a.references,
-  ]
+  const relations = [...a.occurrences.map(({ relation }) => underlying(relation)), ...a.references]
   checkNotCaptured(stmt.node, keyed, relations, isBare, a)
   return { relations, calls: found.calls.map((call) => call.function) }
 }
@@ -190,7 +181,7 @@ function checkTables({ traits, locals, targets, lockedReferences }: Analysis): v
   const locked = lockedReferences[0]?.name
   if (locked !== undefined) throw new Unproven(`locks rows of reference table "${locked}"`)
   for (const { relation: named, verb, node } of targets) {
-    const relation = named?.through?.table ?? named
+    const relation = named && underlying(named)
     if (relation?.kind !== 'sharded') throw new Unproven(`writes "${relation?.name}", which is not sharded`)
     const drawn = verb === 'INSERT' ? drawnColumn(relation, node as InsertStmt) : undefined
     if (drawn !== undefined) throw new Unproven(`draws from the sequence of "${relation.name}"."${drawn}"`)

@@ -1,9 +1,9 @@
 import type { Analysis } from '../analyze/analyze.ts'
-import { as, type InsertStmt, type Node, type SelectStmt } from '../parse/ast.ts'
+import { as, hasSubqueries, type InsertStmt, type Node, type SelectStmt } from '../parse/ast.ts'
 import { analyzeAlone } from './analyze-alone.ts'
 import { planGather } from './gather/plan-gather.ts'
 import type { Plan, PlanContext } from './plan.ts'
-import { hasSubquery, type Insert, insertCommon } from './plan-insert.ts'
+import { type Insert, insertCommon } from './plan-insert.ts'
 import { planInsertSelect } from './plan-insert-select.ts'
 
 /**
@@ -39,7 +39,7 @@ function sourceOf(node: InsertStmt): SelectStmt | undefined {
   const source = as(node.selectStmt, 'SelectStmt')
   // A subquery there would have to read what is gathered, too.
   const tail = [node.onConflictClause, node.returningClause] as unknown as Node
-  if (source === undefined || hasSubquery(tail)) return undefined
+  if (source === undefined || hasSubqueries(tail)) return undefined
   if (node.withClause === undefined) return source
   return source.withClause === undefined ? { ...source, withClause: node.withClause } : undefined
 }

@@ -4,18 +4,11 @@ import { EMPTY_SPACE, type Scope } from '../analyze/block.ts'
 import { constantOf } from '../analyze/constants.ts'
 import { acceptsCasts } from '../analyze/facts.ts'
 import type { Relation } from '../catalog.ts'
-import { as, kindOf, type Node } from '../parse/ast.ts'
+import { as, hasSubqueries, kindOf, type Node } from '../parse/ast.ts'
 import { type RowValue, rowBegins } from './begun-rows.ts'
 import { columnListOf, insertPlaces, type RowPlace, rowPlaces } from './insert-places.ts'
 import type { InsertPlan, InsertRow, KeyValue, Plan } from './plan.ts'
-import {
-  columnsFor,
-  hasSubquery,
-  type Insert,
-  insertCommon,
-  looksAtTables,
-  readsSharded,
-} from './plan-insert.ts'
+import { columnsFor, type Insert, insertCommon, looksAtTables, readsSharded } from './plan-insert.ts'
 import {
   forwardTo,
   isSingle,
@@ -176,7 +169,7 @@ function severalError(
   }
   if (readsSharded(a))
     return notYet('a subquery on a sharded table in INSERT … VALUES', 'Insert one row at a time.')
-  if (keyAt >= 0 && rows.some((row) => hasSubquery(row[keyAt]))) {
+  if (keyAt >= 0 && rows.some((row) => hasSubqueries(row[keyAt]))) {
     const key = relation.key?.column
     return unsupported(
       `a subquery for shard key "${key}" is not supported`,

@@ -3,7 +3,7 @@ import type { Analysis } from '../analyze/analyze.ts'
 import { insertColumns } from '../analyze/modify.ts'
 import { traitsOf, unlikeBecause } from '../analyze/traits.ts'
 import type { Relation } from '../catalog.ts'
-import { as, type InsertStmt, type Node, type SelectStmt, walk } from '../parse/ast.ts'
+import { as, hasSubqueries, type InsertStmt, type SelectStmt, walk } from '../parse/ast.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { planInsertGathered, planMovedGathered } from './plan-insert-gathered.ts'
 import { planInsertSelect, planShardedSelect } from './plan-insert-select.ts'
@@ -61,15 +61,7 @@ function planSharded(insert: Insert): Plan {
 
 /** Subqueries, and functions that Weft cannot look into. */
 export function looksAtTables({ a, node }: Insert): boolean {
-  return a.traits.user !== undefined || hasSubquery(node)
-}
-
-export function hasSubquery(node: Node | InsertStmt | undefined): boolean {
-  let found = false
-  walk(node, (kind) => {
-    if (kind === 'SubLink') found = true
-  })
-  return found
+  return a.traits.user !== undefined || hasSubqueries(node)
 }
 
 /** Rows that are inserted are occurrences too, without a column of their own. */

@@ -1,5 +1,5 @@
 import type { Analysis } from '../analyze/analyze.ts'
-import type { Catalog, Relation } from '../catalog.ts'
+import { type Catalog, type Relation, underlying } from '../catalog.ts'
 import { EFFECT, type Effects } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
 import { isGathered } from './gather/gather-plan.ts'
@@ -90,8 +90,5 @@ export function reachFrom(
   const kept = own.length === 0 ? [] : keptTables(catalog, text)
   return { tables: [...new Set([...own.map(underlying), ...kept].map(tableName))], onCopies }
 }
-
-/** The table that a write through a view is about. */
-const underlying = (relation: Relation): Relation => relation.through?.table ?? relation
 
 export const tableName = ({ schema, name }: Relation): string => `${schema}.${name}`

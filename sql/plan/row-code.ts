@@ -1,6 +1,6 @@
 import { analyze } from '../analyze/analyze.ts'
 import type { WriteTarget } from '../analyze/builder.ts'
-import type { Catalog, Relation } from '../catalog.ts'
+import { type Catalog, type Relation, underlying } from '../catalog.ts'
 import type { CodePiece } from '../code/code-graph.ts'
 import { parseStatements } from '../parse/parse.ts'
 import { mayName, wordsOf } from '../words.ts'
@@ -43,7 +43,7 @@ export function keptTables(catalog: Catalog, text: string): Sharded {
 /** A trigger of the table reads or changes the table itself otherwise: which rows were the statement's nobody could tell. */
 export function ownTableError(catalog: Catalog, targets: readonly Pick<WriteTarget, 'relation' | 'verb'>[]) {
   for (const { relation: named, verb } of targets) {
-    const relation = named?.through?.table ?? named
+    const relation = named && underlying(named)
     if (relation?.kind !== 'sharded') continue
     for (const piece of triggerFunctions(catalog, relation, verb)) {
       const speaks = familyOf(catalog, relation).some((table) => speaksOf(piece.text ?? '', table))

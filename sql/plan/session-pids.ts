@@ -8,7 +8,7 @@
 
 import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
-import { makesMaterializedView, qualified, walk } from '../parse/ast.ts'
+import { makesMaterializedView, OPTIMIZABLE, qualified, walk } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import { backendsInCode } from './code-of-backends.ts'
 import type { Known } from './known.ts'
@@ -52,11 +52,7 @@ const MENTIONED =
   /_size|pg_class|pg_stat|transactions|pg_(?:backend_pid|cancel_backend|terminate_backend|blocking_pids|isolation_test_session_is_blocked|safe_snapshot_blocking_pids|locks|prepared_statements|cursors)|currval|lastval/i
 
 const KINDS: ReadonlySet<string> = new Set([
-  'SelectStmt',
-  'InsertStmt',
-  'UpdateStmt',
-  'DeleteStmt',
-  'MergeStmt',
+  ...OPTIMIZABLE,
   'CopyStmt',
   'CallStmt',
   'ExecuteStmt',

@@ -1,6 +1,6 @@
 import { deparseSync } from 'pgsql-deparser'
 import { backslashesSpelt } from '../lex/backslashes.ts'
-import { type Node, type SelectStmt, walk } from '../parse/ast.ts'
+import { columnNode, type Node, type SelectStmt, walk } from '../parse/ast.ts'
 import { OFFSET_FIELDS, parseStatements } from '../parse/parse.ts'
 
 /**
@@ -41,17 +41,16 @@ function printable(node: Node): { readonly tree: Node; readonly ties: readonly s
   walk(tree, (kind, body) => {
     if (kind !== 'SelectStmt') return
     const select = body as SelectStmt
-    if (select.groupDistinct) select.groupClause = [named(DISTINCT_GROUPS), ...(select.groupClause ?? [])]
+    if (select.groupDistinct)
+      select.groupClause = [columnNode(DISTINCT_GROUPS), ...(select.groupClause ?? [])]
     if (select.limitOption !== 'LIMIT_OPTION_WITH_TIES') return
     const name = tiesName(ties.length)
     ties.push(countText(select.limitCount!))
     select.limitOption = 'LIMIT_OPTION_COUNT'
-    select.limitCount = named(name)
+    select.limitCount = columnNode(name)
   })
   return { tree, ties }
 }
-
-const named = (sval: string): Node => ({ ColumnRef: { fields: [{ String: { sval } }] } })
 
 /** Of a constant or an expression, as FETCH takes it. */
 function countText(count: Node): string {

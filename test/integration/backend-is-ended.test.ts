@@ -58,8 +58,7 @@ describe('a backend that is ended behind the session', () => {
     const session = await accounts.connect()
     const sleeps = session.query(`SELECT pg_sleep(600), amount FROM account WHERE id = ${accounts.on(1)}`)
     const told = toldBy(sleeps)
-    await running(1, 'pg_sleep(600), amount')
-    await endBackend(1, 'pg_sleep(600), amount')
+    await endAsItRuns(1, 'pg_sleep(600), amount')
     expect(await told).toEqual({ severity: 'ERROR', code: '57P01' })
     expect((await session.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
@@ -68,8 +67,7 @@ describe('a backend that is ended behind the session', () => {
     const session = await accounts.connect()
     const sleeps = `SELECT CASE WHEN id = ${accounts.on(2)} THEN pg_sleep(603) END FROM account`
     const told = toldBy(session.query(sleeps))
-    await running(2, 'pg_sleep(603)')
-    await endBackend(2, 'pg_sleep(603)')
+    await endAsItRuns(2, 'pg_sleep(603)')
     expect(await told).toEqual({ severity: 'ERROR', code: '57P01' })
     expect((await session.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
@@ -79,6 +77,11 @@ describe('a backend that is ended behind the session', () => {
 async function running(shard: number, word: string): Promise<void> {
   const sql = `SELECT FROM pg_stat_activity WHERE query LIKE '%${word}%' AND pid <> pg_backend_pid() AND state = 'active'`
   while ((await accounts.direct(shard, sql)).length === 0);
+}
+
+async function endAsItRuns(shard: number, word: string): Promise<void> {
+  await running(shard, word)
+  await endBackend(shard, word)
 }
 
 describe("a backend that holds what is the session's", () => {
@@ -101,8 +104,7 @@ describe("a backend that holds what is the session's", () => {
     const session = await open()
     await session.run('CREATE TEMP TABLE kept_2 (v int)')
     session.client.write(queryMessage('SELECT pg_sleep(601)'))
-    await running(0, 'pg_sleep(601)')
-    await endBackend(0, 'pg_sleep(601)')
+    await endAsItRuns(0, 'pg_sleep(601)')
     expect(await session.end()).toEqual({ severity: 'FATAL', code: '57P01' })
   })
 
@@ -110,8 +112,7 @@ describe("a backend that holds what is the session's", () => {
     const session = await open()
     await session.run('CREATE TEMP TABLE kept_3 (v int)')
     session.client.write(queryMessage('INSERT INTO kept_3 SELECT 1 FROM pg_sleep(602)'))
-    await running(0, 'pg_sleep(602)')
-    await endBackend(0, 'pg_sleep(602)')
+    await endAsItRuns(0, 'pg_sleep(602)')
     expect(await session.end()).toEqual({ severity: 'FATAL', code: '08007' })
   })
 

@@ -4,7 +4,7 @@ import { type ColumnDescription, parseParameterDescription } from '../../../prot
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { describe, parse, SYNC } from '../../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../../sql/catalog.ts'
-import { renumberParams } from '../../../sql/plan/insert-text.ts'
+import { renumberParams } from '../../../sql/plan/edited-text.ts'
 import type { InsertPlan } from '../../../sql/plan/plan.ts'
 import { copiedQuery } from '../../../sql/plan/utility/copy.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'

@@ -10,7 +10,7 @@ import type { ExplainPlan, ForwardPlan, InsertPlan, InsertSelectPlan } from '../
 import { explainWords } from '../../../sql/plan/utility/explain.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { runOnOne, withViews } from '../forward.ts'
-import { finishShard, overGathered, partOver, roomFor, withGathered } from '../gather/gather.ts'
+import { finishShard, overGathered, roomFor, sendPart, withGathered } from '../gather/gather.ts'
 import type { GatheredRows } from '../gather/gathered-rows.ts'
 import { again } from '../gather/outside.ts'
 import { type ChosenWay, chosenWay, withSpread } from '../gather/spread.ts'
@@ -19,7 +19,7 @@ import { resolveShards } from '../route.ts'
 import { textColumn } from '../settings/setting.ts'
 import { needsCut } from '../shards/on-shards.ts'
 import { Collector } from '../shards/replies.ts'
-import { sendAsWritten, sendPayload, sendRewritten, settled } from '../shards/send.ts'
+import { sendAsWritten, sendPayload, settled } from '../shards/send.ts'
 
 type Insert = InsertPlan | InsertSelectPlan
 
@@ -169,14 +169,8 @@ async function explainOn(
   const collector = new Collector()
   const part = partOf(inner, isFirst)
   const sql = `${explainWords(exec.text)} ${part?.sql}`
-  if (part !== undefined && spread !== undefined) {
-    const payload = partOver(line, exec, { ...part, sql }, spread, [])
-    sendPayload(ctx, line, payload, { writes: false }, collector)
-  } else if (part !== undefined) {
-    sendRewritten(ctx, line, exec, sql, part.params, collector, [])
-  } else {
-    sendAsWritten(ctx, line, { ...exec, maxRows: 0, portal: undefined }, collector)
-  }
+  if (part === undefined) sendAsWritten(ctx, line, { ...exec, maxRows: 0, portal: undefined }, collector)
+  else sendPart(ctx, line, exec, { ...part, sql }, spread, collector, [])
   const end = await settled(ctx, line, collector.ended)
   return end.rows.map((row) => row[0]?.toString('utf8') ?? '')
 }

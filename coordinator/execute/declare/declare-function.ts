@@ -12,7 +12,8 @@ export async function runDeclareFunction(
   exec: Execution,
   plan: DeclarePlan,
 ): Promise<void> {
-  const { argument, required } = argumentsOf(exec, plan)
+  const args = argumentsOf(exec, plan)
+  const { argument, required } = args
   if (plan.function === 'create_distributed_function')
     await keyFunction(ctx, {
       name: required('function_name'),
@@ -20,7 +21,7 @@ export async function runDeclareFunction(
       colocateWith: argument('colocate_with'),
     })
   else if (plan.function === 'undistribute_function') await unkeyFunction(ctx, required('function_name'))
-  else await declare(ctx, declarationOf(exec, plan), true)
+  else await declare(ctx, declarationOf(plan, args), true)
   if (exec.wantsRowDescription) ctx.out.push(declareRowDescription(plan))
   ctx.out.push(dataRow(['']))
   ctx.out.hold(commandComplete('SELECT 1'))
@@ -49,8 +50,10 @@ function argumentsOf(exec: Execution, plan: DeclarePlan) {
   return { argument, required }
 }
 
-function declarationOf(exec: Execution, plan: DeclarePlan): Declaration {
-  const { argument, required } = argumentsOf(exec, plan)
+function declarationOf(
+  plan: DeclarePlan,
+  { argument, required }: ReturnType<typeof argumentsOf>,
+): Declaration {
   const { schema, table } = splitName(required('table_name'))
   const named = schema === undefined ? { table } : { schema, table }
   switch (plan.function) {

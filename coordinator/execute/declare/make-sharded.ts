@@ -43,7 +43,7 @@ export async function treeOf(runner: ShardRunner, oid: string, table: TableFacts
 }
 
 /** Only those have rows. */
-export const hasRows = ({ table }: Part): boolean => table.relkind !== 'p' && !table.blank
+const hasRows = ({ table }: Part): boolean => table.relkind !== 'p' && !table.blank
 
 /**
  * Shards a table on home, and its partitions with it. Each is made on the other shards by itself, rows, indexes and all, and

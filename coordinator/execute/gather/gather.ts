@@ -8,6 +8,7 @@ import {
   type PartText,
   VALUES_NAMES,
 } from '../../../sql/plan/gather/gather-plan.ts'
+import { FORMAT } from '../../../sql/plan/gather/transport.ts'
 import { GATHERED_BYTES_MAX, gatheredSize, MAX_GATHERED } from '../../../sql/plan/utility/gathered-size.ts'
 import type { ClientOutput } from '../answers/client-output.ts'
 import { judgedText, judgeOnHome } from '../answers/evaluate.ts'
@@ -81,8 +82,6 @@ export function asReading(exec: Execution): Execution {
   return exec.plan.access === 'read' ? exec : { ...exec, plan: { ...exec.plan, access: 'read' } }
 }
 
-const BINARY = 1
-
 export async function gatherRows(
   ctx: ExecContext,
   exec: Execution,
@@ -91,13 +90,11 @@ export async function gatherRows(
   rows: GatheredRows,
   spread?: GatheredRows,
 ): Promise<void> {
-  const formats = [BINARY, ...slotFormats(plan.inputs)]
+  const formats = [FORMAT.binary, ...slotFormats(plan.inputs)]
   try {
     await readOnShards(ctx, shards, (line, i) => {
-      const { sql, params } = i === 0 ? plan.first : plan.part
       const consumer = new RowsConsumer(rows)
-      if (spread === undefined) sendRewritten(ctx, line, exec, sql, params, consumer, formats)
-      else sendOver(ctx, line, exec, partOver(line, exec, { sql, params }, spread, formats), consumer)
+      sendPart(ctx, line, exec, i === 0 ? plan.first : plan.part, spread, consumer, formats)
       return consumer.ended
     })
   } catch (error) {
@@ -113,27 +110,22 @@ function slotFormats(inputs: readonly GatherInput[]): number[] {
   return formats
 }
 
-/** What shards run over rows that are spread: those are its last parameters. */
-export function partOver(
+/** What a shard runs for its part; rows that are spread, if any, are its last parameters. */
+export function sendPart(
+  ctx: ExecContext,
   line: ShardLine,
   exec: Execution,
   { sql, params }: PartText,
-  spread: GatheredRows,
-  resultFormats: readonly number[],
-): Buffer {
-  const values = spread.params()
-  const formats = values.map(() => BINARY)
-  return rewrittenPayload(line, exec, sql, params, { values, formats, resultFormats, describes: true })
-}
-
-function sendOver(
-  ctx: ExecContext,
-  line: ShardLine,
-  { plan }: Execution,
-  payload: Buffer,
+  spread: GatheredRows | undefined,
   consumer: ReplyConsumer,
+  resultFormats: readonly number[],
 ): void {
-  const taints = plan.effects.taintsBackend
+  if (spread === undefined) return sendRewritten(ctx, line, exec, sql, params, consumer, resultFormats)
+  const values = spread.params()
+  const formats = values.map(() => FORMAT.binary)
+  const beside = { values, formats, resultFormats, describes: true }
+  const payload = rewrittenPayload(line, exec, sql, params, beside)
+  const taints = exec.plan.effects.taintsBackend
   sendPayload(ctx, line, payload, { writes: false, taints, unsettles: taints }, consumer)
 }
 
@@ -246,7 +238,7 @@ export function overGathered(
 ): Buffer {
   const own = plan.finishParams ?? Array.from({ length: plan.paramCount }, (_, i) => i + 1)
   const values = rows.params(plan.finishFrom)
-  const formats = values.map(() => BINARY)
+  const formats = values.map(() => FORMAT.binary)
   return rewrittenPayload(line, exec, sql, own, { values, formats, resultFormats, describes })
 }
 

@@ -1,6 +1,7 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
 import type { ModifyStep, MovePlan } from '../../../sql/plan/gather/gather-plan.ts'
+import { FORMAT } from '../../../sql/plan/gather/transport.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
 import { describedAtHome } from '../answers/evaluate.ts'
 import { RowStream } from '../answers/row-stream.ts'
@@ -263,11 +264,8 @@ function writePayload(
   const texts = modify.needsSnapshot ? owned : [...meant.arrays(line.shard), ...owned]
   return rewrittenPayload(line, exec, modify.write, modify.writeParams, {
     values: [...gathered, ...texts],
-    formats: [...gathered.map(() => BINARY), ...texts.map(() => TEXT)],
+    formats: [...gathered.map(() => FORMAT.binary), ...texts.map(() => FORMAT.text)],
     resultFormats: exec.bind?.resultFormats ?? [],
     describes: exec.wantsRowDescription,
   })
 }
-
-const TEXT = 0
-const BINARY = 1

@@ -13,13 +13,14 @@ const UNLOOKED = { writes: false, looks: false }
  * What is the table's own (checks, unique indexes, foreign keys of its rows) sees no difference.
  */
 export async function mustBeMovable(ctx: ExecContext, move: MovePlan): Promise<void> {
-  const { schema, name } = move.table
-  const table = `${quoteName(schema)}.${quoteName(name)}`
-  const params = [table, textArray(move.sets), String(move.withChildren)]
+  const params = [quotedTable(move), textArray(move.sets), String(move.withChildren)]
   const { rows } = await queryShard(ctx, ctx.line(HOME), OBSTACLES, params, UNLOOKED)
   const [obstacle] = rows
   if (obstacle !== undefined) throw notMovable(move, String(obstacle[0]))
 }
+
+const quotedTable = ({ table: { schema, name } }: MovePlan): string =>
+  `${quoteName(schema)}.${quoteName(name)}`
 
 function notMovable({ table, sets }: MovePlan, why: string): PgError {
   const key = table.key!.column
@@ -85,23 +86,22 @@ WHERE k.contype = 'f' AND (k.confrelid = pg_catalog.to_regclass($1) AND w.confre
 GROUP BY k.oid, n.nspname, c.oid
 ORDER BY k.oid`
 
-/** Rows of one shard that nobody refers to can be deleted, whatever a foreign key would do to who refers to them. */
-export async function mustNotBeReferred(ctx: ExecContext, move: MovePlan, leaving: Places): Promise<void> {
-  const { schema, name } = move.table
-  const table = `${quoteName(schema)}.${quoteName(name)}`
-  for (const shard of leaving.shards) {
-    const line = ctx.line(shard)
-    const { rows: keys } = await queryShard(ctx, line, REFERRING, [table], UNLOOKED)
-    for (const key of keys) await mustNotReferBy(ctx, move, leaving, shard, key.map(String))
-  }
+/** A row of what `REFERRING` says. */
+export type ForeignKey = readonly string[]
+
+/** Foreign keys that would do something else to who refers to a row, were it deleted. */
+export async function foreignKeysTo(ctx: ExecContext, move: MovePlan): Promise<readonly ForeignKey[]> {
+  const { rows } = await queryShard(ctx, ctx.line(HOME), REFERRING, [quotedTable(move)], UNLOOKED)
+  return rows.map((key) => key.map(String))
 }
 
-async function mustNotReferBy(
+/** Rows of a shard that nobody refers to by a foreign key can be deleted, whatever it would do. */
+export async function mustNotBeReferred(
   ctx: ExecContext,
   move: MovePlan,
   leaving: Places,
   shard: number,
-  [schema, table, name, columns, joins, values, isPlain, hasPolicies]: readonly string[],
+  [schema, table, name, columns, joins, values, isPlain, hasPolicies]: ForeignKey,
 ): Promise<void> {
   const because = (): PgError =>
     notMovable(
@@ -109,9 +109,8 @@ async function mustNotReferBy(
       `rows of "${table}" refer to them, and foreign key "${name}" has an ON DELETE of its own`,
     )
   if (hasPolicies === 't') throw because()
-  const target = `${quoteName(move.table.schema)}.${quoteName(move.table.name)}`
   const sql =
-    `SELECT pg_catalog.concat_ws(', ', ${values}) FROM ${target} AS t ` +
+    `SELECT pg_catalog.concat_ws(', ', ${values}) FROM ${quotedTable(move)} AS t ` +
     'WHERE t.ctid = ANY (CAST($2 AS tid[])) AND (t.tableoid, t.ctid) IN ' +
     '(SELECT * FROM ROWS FROM (pg_catalog.unnest(CAST($1 AS oid[])), pg_catalog.unnest(CAST($2 AS tid[])))) ' +
     `AND EXISTS (SELECT FROM ${quoteName(schema!)}.${quoteName(table!)} AS r WHERE ${joins}) LIMIT 1`

@@ -3,6 +3,7 @@ import { PgError } from '../../../errors/pg-error.ts'
 import { parseDataRow } from '../../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { type MovePlan, UNSAFE_ROW } from '../../../sql/plan/gather/gather-plan.ts'
+import { FORMAT } from '../../../sql/plan/gather/transport.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
 import type { ExecContext, Execution } from '../context.ts'
 import { NULL_KEY } from '../plans/key-slots.ts'
@@ -14,7 +15,7 @@ import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import { roomFor } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
-import { mustBeMovable, mustNotBeReferred } from './movable.ts'
+import { type ForeignKey, foreignKeysTo, mustBeMovable, mustNotBeReferred } from './movable.ts'
 import { type Place, Places, placeOf } from './places.ts'
 
 /** An UPDATE of the shard key over rows that were found. */
@@ -33,9 +34,6 @@ export interface Sorted {
   readonly arriving: ReadonlyMap<number, GatheredRows>
 }
 
-const TEXT = 0
-const BINARY = 1
-
 /** Computes the new rows of places, where they are; those that belong to other shards are kept. */
 export async function sortRows(
   ctx: ExecContext,
@@ -52,7 +50,7 @@ export async function sortRows(
     const texts = meant.arrays(line.shard)
     const payload = rewrittenPayload(line, exec, move.compute, move.computeParams, {
       values: [...gathered, ...texts],
-      formats: [...gathered.map(() => BINARY), ...texts.map(() => TEXT)],
+      formats: [...gathered.map(() => FORMAT.binary), ...texts.map(() => FORMAT.text)],
       resultFormats: move.formats,
       describes: false,
     })
@@ -155,11 +153,12 @@ export async function deleteLeaving(
   leaving: Places,
 ): Promise<Referred | undefined> {
   await mustBeMovable(ctx, move)
+  const referring = await foreignKeysTo(ctx, move)
   ctx.tx.movesRows = true
   const errors = new Map<number, PgError>()
   const one = async (shard: number): Promise<void> => {
     const asked = leaving.on(shard)
-    const deleted = await deleteOn(ctx, move, asked, shard)
+    const deleted = await deleteOn(ctx, move, asked, shard, referring)
     if (deleted instanceof PgError) errors.set(shard, deleted)
     // Policies hide some, or code was in the way.
     else if (deleted !== asked.count) throw weftError('rows_changed', { verb: exec.plan.tag })
@@ -176,9 +175,10 @@ async function deleteOn(
   move: MovePlan,
   asked: Places,
   shard: number,
+  referring: readonly ForeignKey[],
 ): Promise<number | null | PgError> {
   try {
-    await mustNotBeReferred(ctx, move, asked)
+    for (const key of referring) await mustNotBeReferred(ctx, move, asked, shard, key)
     const { count } = await queryShard(ctx, ctx.line(shard), move.delete, asked.arrays(shard), {
       writes: true,
     })
@@ -206,7 +206,7 @@ export async function insertArriving(
     const values = [...gathered, ...arriving.get(line.shard)!.params()]
     const payload = rewrittenPayload(line, exec, move.insert, move.insertParams, {
       values,
-      formats: values.map(() => BINARY),
+      formats: values.map(() => FORMAT.binary),
       resultFormats: exec.bind?.resultFormats ?? [],
       describes: exec.wantsRowDescription,
     })

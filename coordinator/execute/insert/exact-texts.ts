@@ -1,5 +1,6 @@
 /** Rows of an INSERT … SELECT go to their shards as texts. Those of floating-point numbers may be short of digits. */
 import { weftError } from '../../../errors/catalog.ts'
+import { FIRST_USER_OID } from '../../../sql/catalog.ts'
 import type { InsertSelectPlan } from '../../../sql/plan/plan.ts'
 import { type ExecContext, HOME } from '../context.ts'
 import { queryShard } from '../shards/send.ts'
@@ -8,11 +9,10 @@ import { queryShard } from '../shards/send.ts'
 const OF_FLOATS: ReadonlySet<number> = new Set([
   600, 601, 602, 603, 604, 628, 700, 701, 718, 629, 719, 1017, 1018, 1019, 1020, 1021, 1022, 1027,
 ])
-/** Types of users may be made of anything. */
-const USERS_FROM = 16384
 
+/** Types of users may be made of anything. */
 const mayRound = ({ typeOid }: { readonly typeOid: number }): boolean =>
-  OF_FLOATS.has(typeOid) || typeOid >= USERS_FROM
+  OF_FLOATS.has(typeOid) || typeOid >= FIRST_USER_OID
 
 /** Throws where the session's settings round what is written. */
 export async function requireExactTexts(ctx: ExecContext, plan: InsertSelectPlan): Promise<void> {

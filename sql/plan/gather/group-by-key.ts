@@ -1,4 +1,4 @@
-import { as, columnName, type Node, type SelectStmt, walk } from '../../parse/ast.ts'
+import { as, columnName, columnNode, type Node, type SelectStmt, walk } from '../../parse/ast.ts'
 import { keptItems, type TableItem } from './inputs.ts'
 
 /** Types that nothing is equal of: json, xml, point, polygon and the like. */
@@ -50,9 +50,7 @@ function rest(
   if (key.length === 0 || range.alias?.colnames !== undefined || !key.every(isBy)) return []
   return columns
     .filter(({ name, typeOid }) => !isBy(name) && !UNEQUAL.has(typeOid))
-    .map(
-      ({ name }) => ({ ColumnRef: { fields: [alias, name].map((sval) => ({ String: { sval } })) } }) as Node,
-    )
+    .map(({ name }) => columnNode(alias, name))
 }
 
 const isOnly = (column: string, level: readonly TableItem[]): boolean =>

@@ -4,6 +4,7 @@ import { traitsOf, unstableBecause } from '../../analyze/traits.ts'
 import type { Column } from '../../catalog.ts'
 import {
   as,
+  hasSubqueries,
   type Node,
   paramsOf,
   type RangeVar,
@@ -12,18 +13,16 @@ import {
   walk,
 } from '../../parse/ast.ts'
 import { printed } from '../../print/printed.ts'
-import { edited, rewritten } from '../edited-text.ts'
 import type { PlanContext } from '../plan.ts'
 import { failsNever } from './fails-never.ts'
-import type { PartText } from './gather-plan.ts'
 import { groupKeys, isWhollyGrouped, overKeys } from './group-clause.ts'
 import type { TableItem } from './inputs.ts'
 import { columnNameOf, type Island, isKnown, type KnownColumn } from './island.ts'
 import { joinsOnce } from './joins-once.ts'
 import { isPlainColumn, LevelNames } from './level-names.ts'
 import { LevelRewriter, labelsOf, type Moved, NotMovable } from './level-rewriter.ts'
-import { hasSubqueries } from './made-nodes.ts'
 import { withGathered } from './over-gathered.ts'
+import { partText } from './part-text.ts'
 import { topRowsOf } from './top-rows.ts'
 
 /** What is known of the statement that a level is in. */
@@ -248,7 +247,7 @@ function made(
   return {
     level,
     sql,
-    part: textOf(written),
+    part: partText(written),
     columns: moved.map(({ column }) => column),
     ranges,
     names: targetsOf({ targetList: moved.map(({ node }) => ({ ResTarget: { val: node } }) as Node) }).map(
@@ -270,10 +269,4 @@ function isLastingPart({ a, ctx: { paramTypes } }: Around, part: SelectStmt): bo
   return [...paramsOf({ SelectStmt: part }).keys()].every(
     (n) => (paramTypes[n - 1] ?? 0) !== 0 || a.params.get(n) === 1,
   )
-}
-
-/** Plans are data: what else is known of a text that was put together stays behind. */
-function textOf(text: string): PartText {
-  const { sql, params } = rewritten(text, edited(text, 0, text.length, []))
-  return { sql, params }
 }

@@ -4,8 +4,8 @@ import { isOpaque } from '../../analyze/traits.ts'
 import type { Catalog } from '../../catalog.ts'
 import {
   as,
-  type ColumnRef,
   columnName,
+  columnNode,
   type FuncCall,
   kindOf,
   type Node,
@@ -179,7 +179,4 @@ export class LevelRewriter {
 export const labelsOf = (select: SelectStmt): ReadonlySet<string> =>
   new Set((select.targetList ?? []).map((node) => columnLabel(as(node, 'ResTarget') as ResTarget)))
 
-export function rowColumn(n: number): Node {
-  const fields = [ROWS, columnNameOf(n)].map((sval) => ({ String: { sval } }))
-  return { ColumnRef: { fields } as ColumnRef } as Node
-}
+export const rowColumn = (n: number): Node => columnNode(ROWS, columnNameOf(n))

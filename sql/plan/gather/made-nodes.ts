@@ -1,16 +1,8 @@
-/** Pieces of syntax trees out of texts of our own, and what is asked of pieces. */
-import { as, type Node, type SelectStmt, walk } from '../../parse/ast.ts'
+/** Pieces of syntax trees out of texts of our own. */
+import { as, type Node, type SelectStmt } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 
 export const selectNode = (sql: string): SelectStmt => as(parseStatements(sql)[0]!.node, 'SelectStmt')!
 
 export const expressionNode = (sql: string): Node =>
   as(selectNode(`SELECT ${sql}`).targetList![0], 'ResTarget')!.val!
-
-export function hasSubqueries(part: unknown): boolean {
-  let has = false
-  walk(part, (kind) => {
-    if (kind === 'SubLink') has = true
-  })
-  return has
-}

@@ -2,11 +2,11 @@ import type { Column } from '../../catalog.ts'
 import { type Node, relationsOf, walk } from '../../parse/ast.ts'
 import { printed } from '../../print/printed.ts'
 import { castType } from '../cast-type.ts'
-import { edited, rewritten } from '../edited-text.ts'
 import { quoteName } from '../text-scan.ts'
 import { GATHERED_NAMES, type GatherPlan, gatheredName, type PartText, valuesName } from './gather-plan.ts'
 import { groupByWholeKeys } from './group-by-key.ts'
 import type { TableItem } from './inputs.ts'
+import { partText } from './part-text.ts'
 import { withoutSamples } from './samples.ts'
 import { transportOf } from './transport.ts'
 
@@ -23,7 +23,7 @@ export function finishAlone(
 export function overGathered(statement: Node, items: readonly TableItem[]): PartText | undefined {
   const named = printed(statement)
   if (named === undefined) return undefined
-  const { sql, params } = rewritten(named, edited(named, 0, named.length, []))
+  const { sql, params } = partText(named)
   return { sql: overArrays(sql, items, params.length), params }
 }
 

@@ -14,7 +14,6 @@ import {
 import { parseStatements } from '../../parse/parse.ts'
 import { printed } from '../../print/printed.ts'
 import { castType } from '../cast-type.ts'
-import { edited, rewritten } from '../edited-text.ts'
 import { ofStatement } from '../of-statement.ts'
 import type { PlanContext } from '../plan.ts'
 import { keysRoute, restrictionsOf } from '../routing.ts'
@@ -38,6 +37,7 @@ import { type Island, ROWS } from './island.ts'
 import { islandsOf, typed, withLevels } from './islands.ts'
 import { neverRead, withoutRows } from './limit-zero.ts'
 import { finishAlone, overArrays, withGathered } from './over-gathered.ts'
+import { partText } from './part-text.ts'
 import { xminOf } from './places.ts'
 import { isLastingSample } from './samples.ts'
 import { Slots } from './slots.ts'
@@ -297,9 +297,7 @@ function partOf(
     return `SELECT ${input}, ${columns.join(', ')} FROM (${sql}) AS s (${own.map((_, i) => `c${i}`).join(', ')})`
   })
   const unsafe = isText ? [`SELECT ${UNSAFE_ROW}, ${blank.join(', ')} WHERE NOT (${SAFE_SETTINGS})`] : []
-  const all = [...arms.filter((_, i) => isRead(items[i]!)), ...unsafe].join(' UNION ALL ')
-  const { sql, params } = rewritten(all, edited(all, 0, all.length, []))
-  return { sql, params }
+  return partText([...arms.filter((_, i) => isRead(items[i]!)), ...unsafe].join(' UNION ALL '))
 }
 
 /** Types of local tables need not be elsewhere. */

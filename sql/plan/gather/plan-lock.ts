@@ -1,6 +1,15 @@
 import type * as Pg from '@pgsql/types'
 import type { Analysis } from '../../analyze/analyze.ts'
-import { as, conjuncts, type Node, type RangeVar, type SelectStmt, strings, walk } from '../../parse/ast.ts'
+import {
+  as,
+  conjuncts,
+  hasSubqueries,
+  type Node,
+  type RangeVar,
+  type SelectStmt,
+  strings,
+  walk,
+} from '../../parse/ast.ts'
 import { printedExpression } from '../../print/printed.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import type { PlanContext } from '../plan.ts'
@@ -19,7 +28,7 @@ import {
   type ViewsStep,
 } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
-import { hasSubqueries, selectNode } from './made-nodes.ts'
+import { selectNode } from './made-nodes.ts'
 import { finishAlone, withGathered } from './over-gathered.ts'
 import { hasPlaces, keyOrderOf, lookOf, orderOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import { gathering, hasTwins, isGatherable, namesSchemas, rowsOf, stepBefore } from './plan-gather.ts'

@@ -5,13 +5,20 @@ import { insertColumns } from '../../analyze/modify.ts'
 import { unstableBecause } from '../../analyze/traits.ts'
 import type { Relation } from '../../catalog.ts'
 import { slotExpression } from '../../hash/slot-expression.ts'
-import { as, type MergeStmt, type Node, relationsOf, type SelectStmt } from '../../parse/ast.ts'
+import {
+  as,
+  hasSubqueries,
+  type MergeStmt,
+  type Node,
+  relationsOf,
+  type SelectStmt,
+} from '../../parse/ast.ts'
 import { printedExpression } from '../../print/printed.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import type { PlanContext } from '../plan.ts'
 import { type GatherPlan, isGatheredName, type ModifyPlan, type ModifyStep, ownName } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
-import { expressionNode, hasSubqueries, selectNode } from './made-nodes.ts'
+import { expressionNode, selectNode } from './made-nodes.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import { allOf, gathering, isGatherable, rowsOf } from './plan-gather.ts'

@@ -4,6 +4,7 @@ import { slotExpression } from '../../hash/slot-expression.ts'
 import {
   as,
   columnName,
+  columnNode,
   type Node,
   type RangeVar,
   relationsOf,
@@ -19,7 +20,7 @@ import { expressionNode, selectNode } from './made-nodes.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
 import { isAt, xminOf } from './places.ts'
 import { nullsOf, SAFE_SETTINGS, sourceOf } from './plan-gather.ts'
-import { transportOf } from './transport.ts'
+import { FORMAT, transportOf } from './transport.ts'
 
 export interface Move {
   /** With a source of its own for each column. */
@@ -107,9 +108,6 @@ function partOf({ source, colno }: Pg.MultiAssignRef): Node | undefined {
   as(select.fromClause![0], 'RangeSubselect')!.subquery = query
   return { SubLink: { subLinkType: 'EXPR_SUBLINK', subselect: { SelectStmt: select } } } as Node
 }
-
-const columnNode = (...names: readonly string[]): Node =>
-  ({ ColumnRef: { fields: names.map((sval) => ({ String: { sval } })) } }) as Node
 
 /** To the type alone: lengths are the business of the INSERT, which assigns. */
 function castNode(arg: Node, type: string): Node {
@@ -200,7 +198,8 @@ function computeOf(
       : oneOfSeveral(withSlots)
   const outputs = [...names, SLOT, IS_UNSURE, ...PLACE].join(', ')
   const transports = columns.map((column) => transportOf(column))
-  const isText = transports.some(({ format }) => format === TEXT)
+  const { text, binary } = FORMAT
+  const isText = transports.some(({ format }) => format === text)
   const unsafe = isText
     ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(columns)}, NULL, NULL, NULL, NULL, NULL WHERE NOT (${SAFE_SETTINGS})`
     : ''
@@ -208,12 +207,9 @@ function computeOf(
     compute: `SELECT 0, ${outputs} FROM (${found}) AS s${unsafe}`,
     computeParams: over.params,
     computeInputs: read.map((item) => others.indexOf(item)),
-    formats: [BINARY, ...transports.map(({ format }) => format), BINARY, BINARY, TEXT, TEXT, TEXT],
+    formats: [binary, ...transports.map(({ format }) => format), binary, binary, text, text, text],
   }
 }
-
-const TEXT = 0
-const BINARY = 1
 
 /** Of rows that come as arrays, after those of the others. */
 function insertOf(

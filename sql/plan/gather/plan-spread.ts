@@ -1,7 +1,6 @@
 import type { Analysis } from '../../analyze/analyze.ts'
 import { type RangeVar, relationsOf, type SelectStmt } from '../../parse/ast.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
-import { edited, rewritten } from '../edited-text.ts'
 import type { PlanContext } from '../plan.ts'
 import { conditionsByItem } from './conditions.ts'
 import type { GatherPlan, GatherStep, PartText, SpreadWay, ViewsStep } from './gather-plan.ts'
@@ -11,6 +10,7 @@ import type { Island } from './island.ts'
 import { islandsOf, typed } from './islands.ts'
 import { neverRead } from './limit-zero.ts'
 import { overArrays } from './over-gathered.ts'
+import { partText } from './part-text.ts'
 import { gathering, gatherOf, planGatherOrViews, rowsOf, withIslands } from './plan-gather.ts'
 
 /**
@@ -171,9 +171,7 @@ function filteredRows(
 function sizesOf(query: Query): PartText | undefined {
   const rows = filteredRows(query, shardedOf(query))
   if (rows === undefined) return undefined
-  const all = rows.map((sql, i) => `SELECT ${i} FROM (${sql}) AS s`).join(' UNION ALL ')
-  const { sql, params } = rewritten(all, edited(all, 0, all.length, []))
-  return { sql, params }
+  return partText(rows.map((sql, i) => `SELECT ${i} FROM (${sql}) AS s`).join(' UNION ALL '))
 }
 
 function distinct(parts: readonly PartText[]): PartText[] {

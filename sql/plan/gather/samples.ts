@@ -1,9 +1,8 @@
 import type { RangeTableSample } from '@pgsql/types'
 import type { Analysis } from '../../analyze/analyze.ts'
-import { as, type Node, walk } from '../../parse/ast.ts'
+import { as, hasSubqueries, type Node, walk } from '../../parse/ast.ts'
 import type { PlanContext } from '../plan.ts'
 import { isLasting } from './conditions.ts'
-import { hasSubqueries } from './made-nodes.ts'
 
 /** Its percentage and its seed are the same wherever they are computed, and of no other FROM item. */
 export function isLastingSample(

@@ -1,5 +1,8 @@
 import type { Column } from '../../catalog.ts'
 
+/** Codes that Bind has for how values travel. */
+export const FORMAT = { text: 0, binary: 1 } as const
+
 /**
  * How the values of a column travel from the shards to the Postgres that finishes: as elements of an array parameter, in
  * binary where the type is Postgres' own and has the same number everywhere, else as text.
@@ -64,6 +67,6 @@ const TEXT_OID = 25
 
 export function transportOf({ typeOid }: Column, asText = false): Transport {
   const name = asText ? undefined : BINARY[typeOid]
-  if (name === undefined) return { format: 0, elementOid: TEXT_OID, arrayType: 'pg_catalog.text[]' }
-  return { format: 1, elementOid: typeOid, arrayType: `pg_catalog.${name}[]` }
+  if (name === undefined) return { format: FORMAT.text, elementOid: TEXT_OID, arrayType: 'pg_catalog.text[]' }
+  return { format: FORMAT.binary, elementOid: typeOid, arrayType: `pg_catalog.${name}[]` }
 }

@@ -5,7 +5,7 @@
 import type { LiteralRange } from '../../analyze/analyze.ts'
 import { mayTellTime } from '../../analyze/time-calls.ts'
 import type { Catalog } from '../../catalog.ts'
-import { makesMaterializedView } from '../../parse/ast.ts'
+import { makesMaterializedView, OPTIMIZABLE } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import type { Plan, PlanContext, TimePlace } from '../plan.ts'
 import { addedPlaces } from './added-columns.ts'
@@ -16,8 +16,9 @@ import { mayHaveTimeWords, timeWordsOf, writtenTable } from './time-words.ts'
 
 /** What tells a time while it runs. Other DDL keeps its text; what PREPARE names is timed when it is executed. */
 const KINDS: ReadonlySet<string> = new Set([
-  ...['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CallStmt', 'ExecuteStmt'],
-  ...['ExplainStmt', 'DeclareCursorStmt', 'CopyStmt', 'CreateTableAsStmt', 'AlterTableStmt'],
+  ...OPTIMIZABLE,
+  ...['CallStmt', 'ExecuteStmt', 'ExplainStmt', 'DeclareCursorStmt', 'CopyStmt', 'CreateTableAsStmt'],
+  'AlterTableStmt',
 ])
 
 /** The plan with its times. */

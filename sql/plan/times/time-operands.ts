@@ -1,7 +1,7 @@
 /** Literals that are compared with times, and so are read as one themselves. PURE. */
 import type * as Pg from '@pgsql/types'
 import type { Relation } from '../../catalog.ts'
-import { as, columnName, type Node, type NodeKind, strings, walk } from '../../parse/ast.ts'
+import { as, columnName, type Node, type NodeKind, OPTIMIZABLE, strings, walk } from '../../parse/ast.ts'
 
 /** The table that a name means; undefined: what it has for columns is not known. */
 export type TableOf = (range: Pg.RangeVar) => Relation | undefined
@@ -15,9 +15,7 @@ interface Scope {
   readonly isPartial: boolean
 }
 
-const SCOPED: ReadonlySet<NodeKind> = new Set<NodeKind>([
-  ...(['SelectStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'InsertStmt'] as const),
-])
+const SCOPED: ReadonlySet<NodeKind> = new Set(OPTIMIZABLE)
 const COMPARES: ReadonlySet<string> = new Set(['=', '<>', '!=', '<', '<=', '>', '>='])
 const OTHER_COMPARISONS: ReadonlySet<string> = new Set([
   ...['AEXPR_IN', 'AEXPR_DISTINCT', 'AEXPR_NOT_DISTINCT', 'AEXPR_NULLIF', 'AEXPR_BETWEEN'],
