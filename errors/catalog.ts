@@ -1,4 +1,5 @@
 import { PgError, type PgErrorFields } from './pg-error.ts'
+import type { Refused } from './refusals/refusals.ts'
 
 /**
  * Whether a client may simply run the transaction again:
@@ -12,7 +13,7 @@ interface ErrorKind<P> {
   readonly retry: Retry
   readonly severity?: 'ERROR' | 'FATAL'
   /** Drivers know some errors of Postgres by it. */
-  readonly routine?: string
+  readonly routine?: string | ((p: P) => string)
   message(p: P): string
   detail?(p: P): string | undefined
   hint?(p: P): string | undefined
@@ -28,10 +29,12 @@ export const catalog = {
     severity: 'FATAL',
     message: (p) => p.what,
   }),
-  not_supported: kind<{ what: string; hint?: string }>({
+  not_supported: kind<Refused>({
     sqlstate: '0A000',
     retry: 'no',
+    routine: (p) => p.id,
     message: (p) => p.what,
+    detail: (p) => `Refusal ${p.id}, see docs/sql.md.`,
     hint: (p) => p.hint,
   }),
   shard_unreachable: kind<{ shard: number; why: string }>({
@@ -122,12 +125,6 @@ export const catalog = {
     retry: 'safe',
     message: (p) => `shard ${p.shard} could not prepare the transaction: ${p.why}`,
     hint: () => 'The transaction was rolled back on every shard. Run it again.',
-  }),
-  key_update: kind<{ table: string; column: string }>({
-    sqlstate: '0A000',
-    retry: 'no',
-    message: (p) => `cannot update "${p.column}": it is the shard key of table "${p.table}"`,
-    hint: () => 'Delete the row and insert it with the new key, in one transaction.',
   }),
   key_null: kind<{ table: string; column: string }>({
     sqlstate: '23502',
@@ -258,16 +255,17 @@ type Catalog = typeof catalog
 export type ErrorId = keyof Catalog
 type ParamsOf<K extends ErrorId> = Parameters<Catalog[K]['message']>[0]
 
-/** Makes an error of the catalog, e.g. `weftError('not_supported', { what: 'DISTINCT over several shards' })`. */
+/** Makes an error of the catalog, e.g. `weftError('query_canceled', {})`. */
 export function weftError<K extends ErrorId>(id: K, params: ParamsOf<K>, cause?: unknown): PgError {
   const k = catalog[id] as unknown as ErrorKind<ParamsOf<K>>
+  const routine = typeof k.routine === 'function' ? k.routine(params) : k.routine
   const fields: PgErrorFields = {
     severity: k.severity ?? 'ERROR',
     code: k.sqlstate,
     message: k.message(params),
     detail: k.detail?.(params),
     hint: k.hint?.(params),
-    ...(k.routine === undefined ? {} : { routine: k.routine }),
+    ...(routine === undefined ? {} : { routine }),
   }
   return new PgError(fields, { cause })
 }

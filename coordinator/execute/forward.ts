@@ -1,5 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
+import type { Refused } from '../../errors/refusals/refusals.ts'
 import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
 import { isGathered, type ViewsStep } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan, Plan, SessionPidsPlan } from '../../sql/plan/plan.ts'
@@ -132,7 +133,8 @@ function mustSkipNothing(exec: Execution, { skips }: ForwardPlan): void {
   if (!skips.every(isNothing)) throw weftError('not_supported', SKIPS)
 }
 
-const SKIPS = {
+const SKIPS: Refused = {
+  id: 'offset',
   what: 'OFFSET over several shards is not supported yet',
   hint: 'Pass 0, or restrict the shard key to one value.',
 }

@@ -130,7 +130,11 @@ function startupRequest(connection: ClientConnection, reader: StartupReader): St
   const user = parameters.get('user') ?? ''
   if (user === '') throw fatal('28000', 'no PostgreSQL user name specified in startup packet')
   if (wantsReplication(parameters.get('replication'))) {
-    throw fatal('0A000', 'replication connections are not supported: connect to the shards themselves')
+    const what = 'replication connections are not supported: connect to the shards themselves'
+    throw new PgError({
+      ...weftError('not_supported', { id: 'replication', what }).fields,
+      severity: 'FATAL',
+    })
   }
   const database = parameters.get('database') || user
   return { kind: 'startup', user, database, parameters, remainder: reader.takeRemainder() }

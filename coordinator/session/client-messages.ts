@@ -3,6 +3,7 @@ import { PgError } from '../../errors/pg-error.ts'
 import { MSG } from '../../protocol/wire/frames.ts'
 
 export const FUNCTION_CALL = weftError('not_supported', {
+  id: 'function_call',
   what: 'the fast-path function call protocol is supported for large objects only',
   hint: 'Call the function with SELECT.',
 })

@@ -2,6 +2,7 @@ import { weftError } from '../../errors/catalog.ts'
 import type { ExecContext, Execution } from '../execute/context.ts'
 
 const ENCODED_COPY = weftError('not_supported', {
+  id: 'client_encoding',
   what: 'COPY in binary or with ENCODING, under a client_encoding other than UTF8',
   hint: 'Use client_encoding UTF8 for it.',
 })

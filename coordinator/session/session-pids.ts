@@ -1,5 +1,6 @@
 /** Statements that name backends (sql/plan/session-pids.ts): run with what the coordinator knows put into them. */
 import { weftError } from '../../errors/catalog.ts'
+import type { Refused } from '../../errors/refusals/refusals.ts'
 import type { SignalVerb } from '../../protocol/agent-link.ts'
 import {
   commandComplete,
@@ -80,7 +81,8 @@ async function runSignals(session: ClientSession, exec: Execution, known: KnownS
   tell(session, exec, end)
 }
 
-const SIGNALS_ELSEWHERE = {
+const SIGNALS_ELSEWHERE: Refused = {
+  id: 'session_function',
   what: 'pg_cancel_backend() and pg_terminate_backend() are not supported here',
   hint: 'Select the pids first, then call the function with each in a SELECT without sharded tables.',
 }

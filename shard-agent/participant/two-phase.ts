@@ -1,6 +1,7 @@
 /** The commands of two-phase commit on one shard. */
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
+import type { Refused } from '../../errors/refusals/refusals.ts'
 import type { PrepareOptions, PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import type { Failpoints } from '../../txn/failpoints.ts'
@@ -49,7 +50,8 @@ export interface TwoPhaseHost {
 
 /** Who refuses to prepare what has notified, or listens. */
 const NOTIFY_ROUTINE = 'AtPrepare_Notify'
-const NOTIFIED = {
+const NOTIFIED: Refused = {
+  id: 'notify_in_code',
   what: 'a transaction over several shards in which code (a trigger, a function) notifies or listens is not supported',
   hint:
     'Call weft.notify(channel, payload) there, in place of NOTIFY and pg_notify. Or notify from the client in the same transaction, by ' +
@@ -59,7 +61,8 @@ const NOTIFIED = {
 /** Of Postgres' refusals: temporary objects, and exported snapshots, which no client of Weft's has. */
 const PREPARE_ROUTINE = 'PrepareTransaction'
 const NOT_SUPPORTED = '0A000'
-const TEMPORARY = {
+const TEMPORARY: Refused = {
+  id: 'temporary_prepared',
   what: 'a transaction that changes several shards and touches temporary objects of its session is not supported',
   hint:
     'Use READ COMMITTED, with the log on shard 0, or temporary tables in a transaction of their own. Before something is ' +

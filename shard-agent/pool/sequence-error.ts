@@ -28,6 +28,7 @@ export function sequenceError(
 }
 
 const ELSEWHERE = weftError('not_supported', {
+  id: 'currval_elsewhere',
   what: 'lastval() and currval() in functions, of what the session drew on another connection',
   hint: 'Call them in the statement and pass the result, or draw in the same function or transaction.',
 })

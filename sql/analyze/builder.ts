@@ -85,7 +85,8 @@ export function resolveRelation(b: Builder, range: RangeVar, scope: Scope): Reso
 
 export function enterView(b: Builder): void {
   b.viewDepth++
-  if (b.viewDepth > VIEW_DEPTH_MAX) throw weftError('not_supported', { what: 'views nested this deep' })
+  if (b.viewDepth > VIEW_DEPTH_MAX)
+    throw weftError('not_supported', { id: 'nested_views', what: 'views nested this deep' })
 }
 
 export function leaveView(b: Builder): void {

@@ -1,5 +1,6 @@
 import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
+import type { Refused } from '../../errors/refusals/refusals.ts'
 import type { Catalog } from '../catalog.ts'
 import { ASKED_SETTING } from '../code/custom-settings.ts'
 import { EFFECT, type Effects, NO_EFFECTS, STATE_EFFECTS } from '../code/effects.ts'
@@ -205,7 +206,11 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   }
   if (schema === 'weft' && (isNamesake(name) || name === ASKED_SETTING)) return
   if (schema === 'weft')
-    throw weftError('not_supported', { what: `${schema}.${name}() is Weft's own`, hint: OWN_HINT })
+    throw weftError('not_supported', {
+      id: 'weft_object',
+      what: `${schema}.${name}() is Weft's own`,
+      hint: OWN_HINT,
+    })
   if (name === 'pg_export_snapshot' && catalog.shardCount > 1) throw weftError('not_supported', EXPORT)
   if (isOpaque(schema, name, catalog)) {
     t.user ??= `${name}()`
@@ -256,7 +261,8 @@ function leave(t: Traits, effects: Effects): void {
   t.taints ||= t.leaves !== NO_EFFECTS
 }
 
-const EXPORT = {
+const EXPORT: Refused = {
+  id: 'snapshot_export',
   what: 'pg_export_snapshot() is not supported',
   hint: 'A snapshot of one shard says nothing about the others. Use ISOLATION LEVEL REPEATABLE READ.',
 }

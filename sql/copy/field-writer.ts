@@ -42,7 +42,11 @@ function textField(value: string | null, format: CopyFormat): string {
   const text = escaped.replaceAll(format.delimiter, (c) => (c === '\t' ? '\\t' : `\\${c}`))
   if (text !== format.nullText) return text
   // A value that reads like NULL: any escape makes it a value, if there is something to escape.
-  if (text === '') throw weftError('not_supported', { what: "COPY with NULL '' and a default that is empty" })
+  if (text === '')
+    throw weftError('not_supported', {
+      id: 'copy',
+      what: "COPY with NULL '' and a default that is empty",
+    })
   return `\\x${hexOf(text)}${text.slice(1)}`
 }
 
@@ -60,6 +64,7 @@ function binaryWriter(added: readonly { readonly column: string; readonly typeOi
     const width = integerBytes.get(typeOid)
     if (width !== undefined) return width
     throw weftError('not_supported', {
+      id: 'copy',
       what: `binary COPY without column "${column}": its default would have to be given in binary form`,
       hint: 'Put the column into the data, or use the text or csv format.',
     })

@@ -107,7 +107,8 @@ BEGIN
   ON CONFLICT DO NOTHING;
   IF made IS NOT NULL AND NOT EXISTS (SELECT FROM weft.relation r WHERE r.relid = made) THEN
     RAISE EXCEPTION 'relation "%" already exists, and is not a partition of a sharded table', made
-      USING ERRCODE = '0A000', HINT = 'Name a partition that is not there, or leave IF NOT EXISTS out.';
+      USING ERRCODE = '0A000', DETAIL = 'Refusal partition_unlike, see docs/sql.md.',
+        HINT = 'Name a partition that is not there, or leave IF NOT EXISTS out.';
   END IF;
 END $weft$;
 

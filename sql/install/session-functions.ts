@@ -46,7 +46,8 @@ LANGUAGE plpgsql STRICT AS $weft$
 BEGIN
   IF timeout <> 0 THEN
     RAISE EXCEPTION 'Weft: pg_terminate_backend() with a timeout is not supported'
-      USING ERRCODE = '0A000', HINT = 'Leave the timeout out, and look whether the session is gone.';
+      USING ERRCODE = '0A000', DETAIL = 'Refusal session_function, see docs/sql.md.',
+        HINT = 'Leave the timeout out, and look whether the session is gone.';
   END IF;
   RETURN weft.signal(pid, 'terminate', sessions);
 END $weft$;`

@@ -29,6 +29,7 @@ export function errorOfBackends(stmt: ParsedStatement, { code }: Catalog): PgErr
 /** `where`: the piece of code. */
 export function backendsInCode(where: string): PgError {
   return weftError('not_supported', {
+    id: 'backends_in_code',
     what: `code in the database that names backends (pg_backend_pid(), pg_cancel_backend(), pg_stat_activity, …) is not supported: ${where}`,
     hint: "Call them in the statement itself and pass on what they say: as an argument, or as a setting, by SELECT set_config('app.pid', pg_backend_pid()::text, false) and current_setting('app.pid').",
   })

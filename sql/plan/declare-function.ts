@@ -62,12 +62,13 @@ export function planDeclareFunction(
   if (only !== call || select.targetList?.length !== 1 || fromClause || whereClause || withClause) {
     return refuse(
       'SELECT',
+      'declare_call',
       `${name}() must be called alone`,
       `Write SELECT ${name}(…) as a statement of its own.`,
     )
   }
   const args = argumentsOf(name, call.args ?? [])
-  if (typeof args === 'string') return refuse('SELECT', args)
+  if (typeof args === 'string') return refuse('SELECT', 'declare_call', args)
   return {
     ...common('SELECT', {
       access: 'write',

@@ -50,6 +50,7 @@ function prove(catalog: Catalog, keyed: KeyedFunction): Proof {
 
 function unprovenError({ name, argument, number }: KeyedFunction, why: string): PgError {
   return unsupported(
+    'keyed_function',
     `function ${name}() ${why}: that is not supported in a function with a shard key`,
     `Its statements may read and change sharded tables by ${argument ?? `$${number}`} only, and read reference tables. ` +
       'Run others from the client, in one transaction.',
@@ -105,6 +106,7 @@ export function shadowError(
   const operators = schemas.find((schema) => catalog.equalitySchemas?.has(schema) === true)
   if (operators !== undefined)
     return unsupported(
+      'keyed_function',
       `function ${name}() where schema "${operators}", which has an operator =, is in the search path is not supported`,
       'Take it out of search_path.',
     )
@@ -112,6 +114,7 @@ export function shadowError(
   const shadowed = temporary ?? relations.find(isOther)?.name
   if (shadowed === undefined) return undefined
   return unsupported(
+    'keyed_function',
     `function ${name}() names table "${shadowed}", of which the session finds another: that is not supported`,
     'Drop the temporary table, or have one table of the name only in the schemas of search_path.',
   )

@@ -66,12 +66,14 @@ function homeQueryError(insert: Insert) {
   const { a, relation, node } = insert
   if (a.targets.length > 1) {
     return unsupported(
+      'with_write',
       `a data-modifying WITH query before INSERT into "${relation.name}" is not supported`,
       'Run it as a statement of its own, in the same transaction.',
     )
   }
   if (node.override === 'OVERRIDING_USER_VALUE') {
     return unsupported(
+      'insert_columns',
       `OVERRIDING USER VALUE for "${relation.name}" is not supported`,
       'Leave the column out.',
     )
@@ -101,6 +103,7 @@ function askedColumns(insert: Insert): InsertSelectPlan | undefined {
 
 function unnamedColumns(insert: Insert) {
   return unsupported(
+    'insert_columns',
     `the columns that this query gives to "${insert.relation.name}" cannot be told from its text`,
     'List the columns after the table name.',
   )
@@ -128,7 +131,7 @@ export function planShardedSelect(insert: Insert): Plan {
   const sequence = omitted(insert, columns).find((c) => c.name !== relation.key?.column)
   if (sequence) {
     const what = `INSERT … SELECT from a sharded table that leaves "${sequence.name}" of "${relation.name}" to its default is not supported: it draws from a sequence`
-    const refusal = unsupported(what, `Select a value for "${sequence.name}".`)
+    const refusal = unsupported('sequence_default', what, `Select a value for "${sequence.name}".`)
     return planMovedGathered(insert) ?? refused(a, 'INSERT', refusal)
   }
   const common = { ...insertCommon(a, node), paramsToDescribe: paramsToDescribe(a, ctx) }
@@ -141,7 +144,9 @@ export function planShardedSelect(insert: Insert): Plan {
   }
   const moved = movedSelect(insert) ?? planMovedGathered(insert)
   if (moved) return moved
-  const why = scatterError(a, a.solved.arms[0] ?? a.solved.status) ?? notYet(movingRows(insert), keyHint(a))
+  const why =
+    scatterError(a, a.solved.arms[0] ?? a.solved.status) ??
+    notYet('several_shards', movingRows(insert), keyHint(a))
   if (!restrictions) return refused(a, 'INSERT', why)
   return {
     ...common,

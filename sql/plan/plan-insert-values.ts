@@ -71,7 +71,7 @@ function planOneRow(insert: Insert): Plan {
   const { a, ctx, node } = insert
   const restrictions = restrictionsOf(a.occurrences)
   if (!restrictions || !isSingle(restrictions)) {
-    return refused(a, 'INSERT', notYet('a subquery in INSERT … VALUES', keyHint(a)))
+    return refused(a, 'INSERT', notYet('insert_values', 'a subquery in INSERT … VALUES', keyHint(a)))
   }
   const common = { ...insertCommon(a, node), paramsToDescribe: paramsToDescribe(a, ctx) }
   return forwardTo(common, keysRoute(a, restrictions))
@@ -96,7 +96,10 @@ function shapeError(insert: Insert, rows: readonly (readonly Node[])[], columns:
   }
   const partial = (node.cols ?? []).find((col) => as(col, 'ResTarget')?.indirection)
   if (partial)
-    return unsupported('INSERT into a part of a column of a sharded or reference table is not supported')
+    return unsupported(
+      'insert_columns',
+      'INSERT into a part of a column of a sharded or reference table is not supported',
+    )
   return undefined
 }
 
@@ -163,15 +166,21 @@ function severalError(
   const { a, node, relation } = insert
   if (a.targets.length > 1 || (node.withClause && relation.kind === 'sharded')) {
     return unsupported(
+      'insert_values',
       `a WITH clause before INSERT … VALUES into "${relation.name}" is supported for one row whose columns all have values`,
       'Write the values without WITH.',
     )
   }
   if (readsSharded(a))
-    return notYet('a subquery on a sharded table in INSERT … VALUES', 'Insert one row at a time.')
+    return notYet(
+      'insert_values',
+      'a subquery on a sharded table in INSERT … VALUES',
+      'Insert one row at a time.',
+    )
   if (keyAt >= 0 && rows.some((row) => hasSubqueries(row[keyAt]))) {
     const key = relation.key?.column
     return unsupported(
+      'insert_values',
       `a subquery for shard key "${key}" is not supported`,
       'Run the subquery first and pass its result.',
     )

@@ -53,7 +53,7 @@ function planSharded(insert: Insert): Plan {
   const { a, node, source, relation } = insert
   if (node.override === 'OVERRIDING_USER_VALUE') {
     const what = `OVERRIDING USER VALUE for "${relation.name}" is not supported`
-    return refused(a, 'INSERT', unsupported(what, 'Leave the column out.'))
+    return refused(a, 'INSERT', unsupported('insert_columns', what, 'Leave the column out.'))
   }
   if (plainRows(source)) return planInsertValues(insert)
   return readsSharded(a) || a.targets.length > 1 ? planShardedSelect(insert) : planInsertSelect(insert)
@@ -74,7 +74,7 @@ function planReference(insert: Insert): Plan {
   const sharded = a.occurrences[0]?.relation.name
   if (sharded !== undefined || a.targets.length > 1) {
     const what = `INSERT into reference table "${relation.name}" from sharded table "${sharded}" is not supported`
-    return planMovedGathered(insert) ?? refused(a, 'INSERT', unsupported(what))
+    return planMovedGathered(insert) ?? refused(a, 'INSERT', unsupported('reference_write_from', what))
   }
   if (source && !plainRows(source)) return planInsertSelect(insert)
   const unstable = unlikeBecause(a.traits) ?? a.traits.timeLiteral ?? a.locals[0]
@@ -95,7 +95,11 @@ function planComputedOnce(insert: Insert, unstable: string): Plan {
   if (source && !a.traits.defaults && a.params.size === 0 && !tailError(insert))
     return planInsertSelect(insert)
   const what = `${unstable} in a write to reference table "${relation.name}" is not supported: its copies would differ`
-  return refused(a, 'INSERT', unsupported(what, 'Compute the value first and pass it as a parameter.'))
+  return refused(
+    a,
+    'INSERT',
+    unsupported('reference_write_unstable', what, 'Compute the value first and pass it as a parameter.'),
+  )
 }
 
 /** ON CONFLICT and RETURNING run wherever the rows go, apart from the query that the rows come from. */
@@ -111,6 +115,7 @@ export function tailError(insert: Insert): PgError | undefined {
   what ??= relation.kind === 'reference' ? (unlikeBecause(traits) ?? traits.timeLiteral) : traits.home
   if (what === undefined) return undefined
   return unsupported(
+    'insert_select_tail',
     `${what} in ON CONFLICT or RETURNING of an INSERT … SELECT into "${relation.name}" is not supported`,
     'Insert the rows with VALUES.',
   )

@@ -96,6 +96,7 @@ function callsError(
   if (first !== undefined) return unkeyedError(first)
   if (other !== undefined)
     return unsupported(
+      'function_names_table',
       `function ${other} names sharded or reference tables, and has no shard key: that is not supported`,
       `Give it one: SELECT create_distributed_function('${other}', 'argument'), with the types of its arguments.`,
     )
@@ -110,6 +111,7 @@ function callsError(
 
 function unkeyedError({ name, argument, number }: KeyedFunction): PgError {
   return unsupported(
+    'keyed_function_call',
     `function ${name}() whose shard key "${argument ?? `$${number}`}" is no constant is not supported`,
     'Give a literal or a parameter of the type of that argument, in a SELECT or CALL; call it once for each key.',
   )
@@ -120,6 +122,7 @@ function besideError(a: Analysis, { name }: KeyedFunction, ctx: PlanContext): Pg
   const { traits, locals, targets, catalog } = a
   const beside = (what: string) =>
     unsupported(
+      'keyed_function_call',
       `function ${name}(), which runs on the shard of its key, is not supported ${what}`,
       `Call it in a SELECT of its own, as in SELECT ${name}(…).`,
     )
@@ -133,6 +136,7 @@ function besideError(a: Analysis, { name }: KeyedFunction, ctx: PlanContext): Pg
 
 function homeError(home: string, { calls }: KeyedCalls): PgError {
   return unsupported(
+    'keyed_function_call',
     `${home} in a call of ${calls[0]!.function.name}(), which runs on the shard of its key, is not supported`,
     'Call it in a statement of its own first, and pass the result.',
   )
@@ -141,6 +145,7 @@ function homeError(home: string, { calls }: KeyedCalls): PgError {
 function tablesError([first]: readonly KeyedCall[], { occurrences }: Analysis): PgError {
   const table = occurrences.find(({ set }) => set?.values.length !== 1)?.relation
   return unsupported(
+    'keyed_function_call',
     `function ${first!.function.name}(), which runs on the shard of its key, beside rows of other keys is not supported`,
     `Restrict "${table?.name}" to the same key, as in WHERE ${table?.key?.column} = …`,
   )
@@ -155,6 +160,7 @@ function routeOf(calls: readonly KeyedCall[], own: readonly KeyRestriction[]): R
   ]
   const names = [...new Set(calls.map(({ function: { name } }) => `${name}()`))].join(' and ')
   const spread = unsupported(
+    'keyed_function_call',
     `a statement that calls ${names} with shard keys of different shards is not supported`,
     'Call them one after the other, in one transaction.',
   )

@@ -67,7 +67,10 @@ function apart(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext)
 }
 
 function localWithSharded(target: WriteTarget, sharded: string): PgError {
-  return unsupported(`${target.verb} of a local table from sharded table "${sharded}" is not supported`)
+  return unsupported(
+    'local_write_from_sharded',
+    `${target.verb} of a local table from sharded table "${sharded}" is not supported`,
+  )
 }
 
 function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext): Plan {
@@ -78,7 +81,7 @@ function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
     const error = mergeError(target)
     if (error) return refused(a, tag, error)
     if (!restrictions || !isSingle(restrictions))
-      return mergedApart(a, target, text, ctx) ?? refused(a, tag, notYet('MERGE', mergeHint(target)))
+      return mergedApart(a, target, text, ctx) ?? refused(a, tag, notYet('merge', 'MERGE', mergeHint(target)))
   }
   if (restrictions && isSingle(restrictions)) {
     return { ...forwardTo(asWritten, keysRoute(a, restrictions)), paramsToDescribe: paramsToDescribe(a, ctx) }
@@ -155,6 +158,7 @@ function mergeError(target: WriteTarget): PgError | undefined {
     const sequence = omittedColumns(relation, values)?.find((c) => c.usesSequence)
     if (sequence) {
       return unsupported(
+        'sequence_default',
         `the default of "${sequence.name}" of "${relation.name}" in MERGE is not supported: it draws from a sequence`,
         `Give "${sequence.name}" a value.`,
       )
@@ -169,11 +173,13 @@ export function referenceError(a: Analysis, target: WriteTarget): PgError | unde
   const sharded = a.occurrences[0]?.relation.name
   if (sharded !== undefined) {
     return unsupported(
+      'reference_write_from',
       `${target.verb} of reference table "${name}" from sharded table "${sharded}" is not supported`,
     )
   }
   if (a.locals[0] !== undefined) {
     return unsupported(
+      'reference_write_from',
       `${target.verb} of reference table "${name}" from local table "${a.locals[0]}" is not supported`,
       `The other copies cannot read it. Make it a reference table too: SELECT create_reference_table('${a.locals[0]}').`,
     )
@@ -183,13 +189,16 @@ export function referenceError(a: Analysis, target: WriteTarget): PgError | unde
     unlikeBecause(traits) ?? traits.timeLiteral ?? (traits.currentOf ? 'WHERE CURRENT OF' : undefined)
   if (unstable !== undefined) {
     return unsupported(
+      'reference_write_unstable',
       `${unstable} in a write to reference table "${name}" is not supported: its copies would differ`,
       'Compute the value first and pass it as a parameter.',
     )
   }
-  if (target.verb === 'MERGE') return unsupported(`MERGE into reference table "${name}" is not supported`)
+  if (target.verb === 'MERGE')
+    return unsupported('reference_merge', `MERGE into reference table "${name}" is not supported`)
   if (target.verb === 'UPDATE' && (target.node as Pg.UpdateStmt).fromClause) {
     return unsupported(
+      'reference_write_from',
       `UPDATE … FROM of reference table "${name}" is not supported: which of several matching rows wins may differ from copy to copy`,
       'Use a subquery in SET that gives one row.',
     )

@@ -74,6 +74,7 @@ function lockError(a: Analysis): PgError | undefined {
   const referred = referredLock(a)
   if (referred !== undefined && a.traits.skipsLocked) {
     return unsupported(
+      'reference_row_lock',
       `FOR UPDATE SKIP LOCKED on reference table "${referred.name}" is not supported: sharded table ` +
         `"${referred.referredBy}" refers to it, and checks its rows on every shard`,
       'Lock the rows FOR NO KEY UPDATE SKIP LOCKED, or leave SKIP LOCKED out.',
@@ -82,6 +83,7 @@ function lockError(a: Analysis): PgError | undefined {
   const sharded = a.occurrences[0]?.relation
   if (sharded === undefined) return undefined
   return unsupported(
+    'reference_row_lock',
     `locking rows of reference table "${table.name}" in a query on sharded table "${sharded.name}" is not supported: ` +
       'one copy only would be locked',
     `Lock them by a SELECT … FOR UPDATE on "${table.name}" alone, in the same transaction; ` +
@@ -136,7 +138,10 @@ function planApart(a: Analysis, text: string, ctx: PlanContext, error: PgError):
 }
 
 function sourceError(a: Analysis): PgError {
-  return scatterError(a, a.solved.status) ?? notYet('this query in another statement', keyHint(a))
+  return (
+    scatterError(a, a.solved.status) ??
+    notYet('several_shards', 'this query in another statement', keyHint(a))
+  )
 }
 
 /** By what every shard can answer for its own rows. */
@@ -147,7 +152,7 @@ function pushedDown(a: Analysis, text: string): OnSeveral {
     if (obstacle) return { kind: 'refuse', error: obstacle }
     const aggregated = planAggregate(a, text)
     if (aggregated.kind === 'plan') return { kind: 'aggregate', aggregate: aggregated.plan }
-    return { kind: 'refuse', error: notYet(aggregated.what, keyHint(a)) }
+    return { kind: 'refuse', error: notYet('several_shards', aggregated.what, keyHint(a)) }
   }
   const error = scatterError(a, status)
   return error ? { kind: 'refuse', error } : { kind: 'concat' }

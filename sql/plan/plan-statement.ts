@@ -102,6 +102,7 @@ function planSelectStatement(
     if (arm.intoClause) {
       return refuse(
         'SELECT INTO',
+        'create_table_as',
         'SELECT INTO with a set operation is not supported',
         'Use CREATE TABLE … AS.',
       )

@@ -1,5 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
+import type { RefusalId } from '../../errors/refusals/refusals.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import type { ColumnKey, ValueSet } from '../analyze/facts.ts'
 import type { Occurrence, Status } from '../analyze/solve.ts'
@@ -59,6 +60,7 @@ function lockedInPart(a: Analysis): PgError | undefined {
   const table = referredLock(a) ?? (a.occurrences.length > 0 ? a.lockedReferences[0] : undefined)
   if (table === undefined) return undefined
   return unsupported(
+    'reference_row_lock',
     `locking rows of reference table "${table.name}" by this statement is not supported in a transaction: its copies could ` +
       'not be locked alike',
     'Lock them by a SELECT … FOR UPDATE of their own: no cursor, no part of another statement, without local tables, ' +
@@ -68,13 +70,12 @@ function lockedInPart(a: Analysis): PgError | undefined {
 }
 
 /** An error of something that Weft does not do over several shards. */
-export function notYet(what: string, hint?: string): PgError {
-  const text = `${what} over several shards is not supported yet`
-  return weftError('not_supported', hint === undefined ? { what: text } : { what: text, hint })
+export function notYet(id: RefusalId, what: string, hint?: string): PgError {
+  return weftError('not_supported', { id, what: `${what} over several shards is not supported yet`, hint })
 }
 
-export function unsupported(what: string, hint?: string): PgError {
-  return weftError('not_supported', hint === undefined ? { what } : { what, hint })
+export function unsupported(id: RefusalId, what: string, hint?: string): PgError {
+  return weftError('not_supported', { id, what, hint })
 }
 
 export function refused(a: Analysis, tag: string, error: PgError): RefusedPlan {
@@ -110,6 +111,7 @@ export function mixError(a: Analysis): PgError | undefined {
     ? 'Query the catalog in a statement of its own.'
     : `Make a copy of it on every shard: SELECT create_reference_table('${local}').`
   return unsupported(
+    'local_with_sharded',
     `sharded table "${sharded}" and local table "${local}" cannot be used in one statement`,
     hint,
   )
@@ -119,6 +121,7 @@ export function mixError(a: Analysis): PgError | undefined {
 export function functionError({ partial }: Traits): PgError | undefined {
   if (partial === undefined) return undefined
   return unsupported(
+    'function_names_table',
     `function ${partial.name} names sharded or reference table "${partial.table}": that is not supported`,
     'It would see one shard only. Run its statements from the client, in one transaction.',
   )
@@ -129,12 +132,13 @@ export function placeError(a: Analysis): PgError | undefined {
   const { traits } = a
   if (traits.home !== undefined && a.occurrences.length > 0) {
     return unsupported(
+      'home_function',
       `${traits.home} in a statement on a sharded table is not supported`,
       'Call it in a statement of its own first, and pass the result.',
     )
   }
   if (traits.queryText !== undefined && a.catalog.distributed.length > 0) {
-    return unsupported(`${traits.queryText} is not supported: it would read one shard only`)
+    return unsupported('query_as_text', `${traits.queryText} is not supported: it would read one shard only`)
   }
   return undefined
 }
@@ -154,11 +158,13 @@ export function scatterObstacle(a: Analysis): string | undefined {
 const TIME_HINT = 'Each shard would tell its own. Say the time in the statement, not in the view.'
 
 export function scatterError(a: Analysis, status: Status): PgError | undefined {
-  if (status.kind === 'bad') return notYet(status.obstacle.what, status.obstacle.hint ?? keyHint(a))
+  if (status.kind === 'bad')
+    return notYet('several_shards', status.obstacle.what, status.obstacle.hint ?? keyHint(a))
   const what = scatterObstacle(a)
-  if (what !== undefined) return notYet(what, a.traits.viewBegins === undefined ? keyHint(a) : TIME_HINT)
-  if (a.targets.some((t) => t.nested)) return notYet('a data-modifying WITH query', keyHint(a))
-  return status.kind === 'part' ? undefined : notYet('this statement', keyHint(a))
+  if (what !== undefined)
+    return notYet('several_shards', what, a.traits.viewBegins === undefined ? keyHint(a) : TIME_HINT)
+  if (a.targets.some((t) => t.nested)) return notYet('with_write', 'a data-modifying WITH query', keyHint(a))
+  return status.kind === 'part' ? undefined : notYet('several_shards', 'this statement', keyHint(a))
 }
 
 /** The restrictions of all occurrences, each once; undefined when one has none. */
@@ -191,6 +197,7 @@ export function keysRoute(a: Analysis, restrictions: readonly KeyRestriction[]):
   if (restrictions.length < 2) return { kind: 'keys', restrictions }
   const tables = [...new Set(a.occurrences.map((o) => `"${o.relation.name}"`))].join(' and ')
   const spread = notYet(
+    'several_shards',
     `a statement that uses ${tables} with different shard keys`,
     'Use the same shard key value everywhere, or join the tables on their shard keys.',
   )

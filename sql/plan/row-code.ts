@@ -49,6 +49,7 @@ export function ownTableError(catalog: Catalog, targets: readonly Pick<WriteTarg
       const speaks = familyOf(catalog, relation).some((table) => speaksOf(piece.text ?? '', table))
       if (!speaks || reachedByKey(catalog, piece, [relation]) !== undefined) continue
       return unsupported(
+        'trigger_reads_table',
         `trigger function ${piece.name}() of sharded table "${relation.name}" names the table itself ` +
           'otherwise than by the shard key of its row: that is not supported',
         `It would see one shard only. Compare the key with that of the row, as in WHERE ${relation.key?.column} = NEW.${relation.key?.column}.`,
@@ -71,6 +72,7 @@ export function movedTableError(catalog: Catalog, text: string, sources: Sharded
     if (kept.includes(table)) continue
     if (!bodies.some((body) => DYNAMIC.test(body) || speaksOf(body, table))) continue
     return unsupported(
+      'trigger_reads_table',
       `code that runs with this statement may read sharded table "${table.name}", whose rows the statement moves: that is not supported`,
       'It would see one shard only. Keep the rows of the query in a temporary table first, by CREATE TEMP TABLE … AS.',
     )

@@ -8,6 +8,7 @@
 
 import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
+import type { Refused } from '../../errors/refusals/refusals.ts'
 import { makesMaterializedView, OPTIMIZABLE, qualified, walk } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import { backendsInCode } from './code-of-backends.ts'
@@ -97,12 +98,14 @@ export function planSessionPids(
   return replacedPlan(plain(), places)
 }
 
-const UNREADABLE = {
+const UNREADABLE: Refused = {
+  id: 'session_function',
   what: 'this way of writing the name of a function or view about sessions or sizes is not supported',
   hint: 'Write pg_backend_pid, pg_stat_activity, pg_table_size and the like without quotes, with or without pg_catalog ahead.',
 }
 
-const SAFE = {
+const SAFE: Refused = {
+  id: 'session_function',
   what: 'pg_safe_snapshot_blocking_pids() is not supported',
   hint: 'DEFERRABLE transactions wait in the coordinator, for a snapshot that is safe on every shard.',
 }

@@ -33,6 +33,7 @@ function nestedTargetError(target: WriteTarget): PgError | undefined {
   const { relation } = target
   if (relation?.kind === 'reference') {
     return unsupported(
+      'with_write',
       `writing reference table "${relation.name}" in a WITH query is not supported`,
       'Write it in a statement of its own, in the same transaction.',
     )
@@ -43,6 +44,7 @@ function nestedTargetError(target: WriteTarget): PgError | undefined {
   if (omitted && !sequence) return undefined
   const column = sequence?.name ?? 'column'
   return unsupported(
+    'sequence_default',
     `the default of "${column}" of "${relation.name}" in a WITH query is not supported: it draws from a sequence`,
     `Give "${column}" a value, for example from SELECT nextval(…) before.`,
   )
@@ -61,6 +63,7 @@ export function targetError(a: Analysis, target: WriteTarget, setsKey = false): 
 /** Of what Postgres would refuse too, or what is not known well enough. */
 export function throughView({ relation, verb }: WriteTarget): PgError {
   return unsupported(
+    'write_through_view',
     `${verb} through view "${relation?.name}" of a sharded or reference table is not supported here`,
     TABLE_ITSELF,
   )
@@ -131,8 +134,19 @@ function keyUpdateError(target: WriteTarget): PgError | undefined {
   return setsKey(target) ? keyUpdate(target) : undefined
 }
 
-export function keyUpdate({ relation }: WriteTarget): PgError {
-  return weftError('key_update', { table: relation?.name ?? '', column: relation?.key?.column ?? '' })
+const KEY_CHANGES = {
+  INSERT: 'conflict_key_change',
+  UPDATE: 'key_change',
+  DELETE: 'key_change',
+  MERGE: 'merge_key_change',
+} as const
+
+export function keyUpdate({ relation, verb }: WriteTarget): PgError {
+  return unsupported(
+    KEY_CHANGES[verb],
+    `cannot update "${relation?.key?.column}": it is the shard key of table "${relation?.name}"`,
+    'Delete the row and insert it with the new key, in one transaction.',
+  )
 }
 
 /** SET x = DEFAULT runs on the shards: a sequence there repeats values, and copies must not come out differently. */
@@ -146,6 +160,7 @@ function defaultError(catalog: Catalog, target: WriteTarget): PgError | undefine
       column?.usesSequence || (relation.kind === 'reference' && column && hasUnstableDefault(column, catalog))
     if (unsafe) {
       return unsupported(
+        'unstable_default',
         `SET "${assignment.name}" = DEFAULT on "${relation.name}" is not supported: the default differs from shard to shard`,
         'Give it a value.',
       )

@@ -241,6 +241,7 @@ function framed(type: number, parts: readonly Buffer[]): Buffer {
 
 function binary(what: string): PgError {
   return weftError('not_supported', {
+    id: 'client_encoding',
     what: `${what} under a client_encoding other than UTF8`,
     hint: 'Ask for text, or use client_encoding UTF8: the driver converts.',
   })

@@ -1,5 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { commandComplete, rowDescription } from '../../../protocol/wire/backend-messages.ts'
 import { NOTHING_BOUND, rebound } from '../../../protocol/wire/frontend-messages.ts'
 import type { CursorPlan } from '../../../sql/plan/plan.ts'
@@ -180,17 +181,20 @@ async function onEach(ctx: ExecContext, exec: Execution, shards: readonly number
   }
 }
 
-const HELD = {
+const HELD: Refused = {
+  id: 'cursor',
   what: 'a WITH HOLD cursor is only supported on the home shard (local and reference tables)',
   hint: 'Use a cursor without WITH HOLD inside a transaction.',
 }
 
-const FORWARD_ONLY = {
+const FORWARD_ONLY: Refused = {
+  id: 'cursor',
   what: 'this kind of FETCH or MOVE on a cursor over several shards is not supported',
   hint: 'Fetch forward: NEXT, FORWARD, FORWARD n, ALL.',
 }
 
-const NOT_IN_BACKENDS = {
+const NOT_IN_BACKENDS: Refused = {
+  id: 'cursor',
   what: 'this FETCH or MOVE on a portal that has run to its end, or that no single statement of Postgres stands for, is not supported',
   hint: 'Ask for its rows by Execute, or declare a cursor.',
 }

@@ -1,4 +1,5 @@
 import { weftError } from '../../../errors/catalog.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { commandComplete, dataRow } from '../../../protocol/wire/backend-messages.ts'
 import {
   type GatherInput,
@@ -123,19 +124,23 @@ async function admit(ctx: ExecContext, { analyze }: ExplainPlan): Promise<void> 
   return needsCut(ctx) ? ctx.needTransaction({ isolation: 'repeatable read' }) : ctx.admit()
 }
 
-const FORMAT = {
+const FORMAT: Refused = {
+  id: 'explain',
   what: 'EXPLAIN over several shards supports FORMAT TEXT only',
   hint: 'Restrict the shard key to one value, or use FORMAT TEXT.',
 }
-const FIRST = {
+const FIRST: Refused = {
+  id: 'explain',
   what: 'EXPLAIN of a statement of which a part has to be run first is not supported',
   hint: 'EXPLAIN the query that locks or writes, and the rest with constants in its place.',
 }
-const ANALYZE = {
+const ANALYZE: Refused = {
+  id: 'explain',
   what: 'EXPLAIN ANALYZE of a statement that writes on several shards is not supported',
   hint: 'Use EXPLAIN, or restrict the shard key to one value.',
 }
-const ANALYZE_INSERT = {
+const ANALYZE_INSERT: Refused = {
+  id: 'explain',
   what: 'EXPLAIN ANALYZE of an INSERT whose rows Weft has to spread, or to complete, is not supported',
   hint: 'Use EXPLAIN, or insert VALUES for one shard, with constants for the shard key and for columns that draw from a sequence.',
 }

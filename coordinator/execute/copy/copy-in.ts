@@ -132,6 +132,7 @@ export class CopyInExecutor {
     this.started = true
     if (encoding !== 'UTF8' && encoding !== 'SQL_ASCII') {
       throw weftError('not_supported', {
+        id: 'client_encoding',
         what: `COPY into ${this.plan.table.kind} table "${this.plan.table.name}" with client_encoding ${encoding}`,
         hint: "Send the data as UTF8: SET client_encoding = 'UTF8'.",
       })
@@ -300,6 +301,7 @@ export class CopyInExecutor {
 
   private unreadable(line: number): PgError {
     const error = weftError('not_supported', {
+      id: 'copy',
       what: `a binary value of the shard key "${this.key!.column}" cannot be read`,
       hint: 'Use the text or csv format.',
     })

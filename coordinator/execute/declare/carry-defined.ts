@@ -110,6 +110,7 @@ function isLost(catalog: string, line: ShardLine, removed: ReadonlySet<string>):
 
 function notCarried(tag: string, what: string): PgError {
   return weftError('not_supported', {
+    id: 'code_reaches_shards',
     what: `code that this ${tag} runs has made or changed ${what}, which is not supported: it would be so on one shard only`,
     hint: 'Run that statement by itself, from the client.',
   })

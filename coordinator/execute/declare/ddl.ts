@@ -64,7 +64,7 @@ function rethrowLackingGuard(error: unknown): never {
     throw error
   const what = 'a table that is not sharded cannot be a partition of a sharded one'
   const hint = 'Shard it first, by the same key: create_distributed_table(…, colocate_with => …).'
-  throw weftError('not_supported', { what, hint }, error)
+  throw weftError('not_supported', { id: 'partition_unlike', what, hint }, error)
 }
 
 /** What follows on home is Weft's own. */

@@ -1,5 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
+import type { RefusalId } from '../../../errors/refusals/refusals.ts'
 import type { KeyType } from '../../../sql/catalog.ts'
 import type { ColumnFacts, ForeignKeyFacts, ForeignKeySide, Spread, TableFacts } from './declare-facts.ts'
 
@@ -38,8 +39,8 @@ export const defaultColocation = (type: KeyType): number => families[type]
 
 export const sameFamily = (a: KeyType, b: KeyType): boolean => families[a] === families[b]
 
-const refuse = (what: string, hint?: string): never => {
-  throw weftError('not_supported', hint === undefined ? { what } : { what, hint })
+const refuse = (id: RefusalId, what: string, hint?: string): never => {
+  throw weftError('not_supported', { id, what, hint })
 }
 
 export const keyTypeOf = (typeOid: number): KeyType | undefined => keyTypes.get(typeOid)
@@ -49,13 +50,15 @@ export function checkOrdinary(t: TableFacts): void {
   checkShape(t)
   if (t.partitionOf === null) return
   refuse(
+    'partition_unlike',
     `table "${t.name}" is a partition of ${t.partitionOf}: it is sharded, or not, as that is`,
     `Name ${t.partitionOf}, or detach the partition first.`,
   )
 }
 
 export function checkWhole(t: TableFacts): void {
-  if (t.relkind === 'p') refuse(`partitioned table "${t.name}" cannot be a reference table`, 'Shard it.')
+  if (t.relkind === 'p')
+    refuse('reference_partitioned', `partitioned table "${t.name}" cannot be a reference table`, 'Shard it.')
 }
 
 /** While the rows of one partition move, those of others would refer to them. */
@@ -63,6 +66,7 @@ export function checkSelfReferences(t: TableFacts): void {
   const key = t.foreignKeys.find(({ from, to }) => from.self && to.self)
   if (key === undefined) return
   refuse(
+    'foreign_key_to_itself',
     `partitioned table "${t.name}" with foreign key "${key.name}" to itself cannot be distributed with its partitions`,
     'Drop the foreign key, declare the table, and add it again.',
   )
@@ -71,20 +75,23 @@ export function checkSelfReferences(t: TableFacts): void {
 export function checkShape(t: TableFacts): void {
   if (!t.owned) throw new PgError({ code: '42501', message: `must be owner of table ${t.name}` })
   if (t.inherits)
-    refuse(`table "${t.name}" is part of an inheritance tree: such tables cannot be distributed`)
+    refuse('inherits', `table "${t.name}" is part of an inheritance tree: such tables cannot be distributed`)
   if (t.relkind !== 'r' && t.relkind !== 'p')
     throw new PgError({ code: '42809', message: `"${t.name}" is not an ordinary table` })
-  if (t.persistence === 't') refuse(`temporary table "${t.name}" cannot be distributed`)
+  if (t.persistence === 't') refuse('table_kind', `temporary table "${t.name}" cannot be distributed`)
   if (t.persistence === 'u') {
     refuse(
+      'table_kind',
       `unlogged table "${t.name}" cannot be distributed: a crash would empty it on one shard only`,
       `Run ALTER TABLE ${t.qualified} SET LOGGED first.`,
     )
   }
-  if (['pg_catalog', 'information_schema', 'weft'].includes(t.schema)) refuse(`"${t.name}" is a system table`)
-  if (t.typed) refuse(`table "${t.name}" is typed (CREATE TABLE … OF): such tables cannot be distributed`)
+  if (['pg_catalog', 'information_schema', 'weft'].includes(t.schema))
+    refuse('table_kind', `"${t.name}" is a system table`)
+  if (t.typed)
+    refuse('table_kind', `table "${t.name}" is typed (CREATE TABLE … OF): such tables cannot be distributed`)
   if (t.rules)
-    refuse(`table "${t.name}" has rules: such tables cannot be distributed`, 'Use triggers instead.')
+    refuse('rule', `table "${t.name}" has rules: such tables cannot be distributed`, 'Use triggers instead.')
 }
 
 export interface CheckedKey {
@@ -102,17 +109,19 @@ export function checkKey(t: TableFacts, column: string): CheckedKey {
   const type = keyTypes.get(key.typeOid)
   if (type === undefined) {
     throw weftError('not_supported', {
+      id: 'key_type',
       what: `column "${column}" of type ${key.type} cannot be a shard key`,
       hint: `Supported types: ${[...keyTypes.values()].join(', ')}.`,
     })
   }
   if (!key.deterministic) {
     refuse(
+      'key_type',
       `column "${column}" has a nondeterministic collation: it cannot be a shard key`,
       'Equal values must have equal bytes.',
     )
   }
-  if (key.generated) refuse(`generated column "${column}" cannot be a shard key`)
+  if (key.generated) refuse('key_type', `generated column "${column}" cannot be a shard key`)
   return { attnum: key.attnum, column, type }
 }
 
@@ -121,6 +130,7 @@ export function checkUniques(t: TableFacts, key: CheckedKey): void {
   for (const unique of t.uniques) {
     if (unique.columns.includes(key.attnum)) continue
     refuse(
+      'unique_without_key',
       `unique constraint or index "${unique.name}" does not contain the shard key "${key.column}"`,
       'Rows of different shards cannot be compared. Add the shard key to it, or drop it.',
     )
@@ -132,6 +142,7 @@ export function checkTriggers(t: TableFacts): void {
   for (const trigger of t.triggers) {
     if (trigger.perRow && !trigger.transitionTables) continue
     refuse(
+      'trigger',
       `trigger "${trigger.name}" is for whole statements: it would see each shard's rows alone`,
       'Only row triggers (FOR EACH ROW) without transition tables work on a sharded table.',
     )
@@ -157,20 +168,29 @@ function checkPair(key: ForeignKeyFacts, from: Spread, to: Spread): void {
   if (from.kind === 'sharded' && to.kind === 'sharded') {
     if (from.colocation !== to.colocation) {
       refuse(
+        'foreign_key_across_shards',
         `${what} would cross shards: the tables are not colocated`,
         'Shard both by keys of the same type.',
       )
     }
     const matches = key.fromColumns.some((c, i) => c === from.keyAttnum && key.toColumns[i] === to.keyAttnum)
     if (matches) return
-    refuse(`${what} would cross shards: it does not pair the two shard keys`, 'Add the shard keys to it.')
+    refuse(
+      'foreign_key_across_shards',
+      `${what} would cross shards: it does not pair the two shard keys`,
+      'Add the shard keys to it.',
+    )
   }
   const hint =
     to.kind === 'sharded'
       ? 'Drop the foreign key, declare both tables, and add it again.'
       : `Declare ${key.to.table} first: as a reference table, or sharded by the same key. ` +
         'Or drop the foreign key, declare both tables, and add it again.'
-  refuse(`${what} cannot be checked: a shard does not have all rows of ${key.to.table}`, hint)
+  refuse(
+    'foreign_key_to_part',
+    `${what} cannot be checked: a shard does not have all rows of ${key.to.table}`,
+    hint,
+  )
 }
 
 /** The local table because of which the key cannot be checked, if there is one: declaring that one too may help. */
@@ -190,6 +210,7 @@ function checkActions(key: ForeignKeyFacts, keyAttnum: number, to: Spread): void
     key.fromColumns.includes(keyAttnum)
   if (!byDelete && !byUpdate) return
   refuse(
+    'foreign_key_changes_key',
     `foreign key "${key.name}" of ${key.from.table} would change the shard key when its parent row changes`,
     'Use NO ACTION, RESTRICT or (for deletes) CASCADE.',
   )
@@ -199,6 +220,7 @@ function checkActions(key: ForeignKeyFacts, keyAttnum: number, to: Spread): void
 export function checkSnapshot(t: TableFacts): void {
   if (t.isolation === 'read committed' || t.isolation === 'read uncommitted' || t.blank) return
   refuse(
+    'declared_in_snapshot',
     `a table with rows cannot be distributed in a ${t.isolation.toUpperCase()} transaction`,
     'Use a READ COMMITTED transaction.',
   )

@@ -213,6 +213,7 @@ function chooseColocation(group: Group | undefined, key: CheckedKey): number | u
   if (group.kind === 'new') return undefined
   if (checks.sameFamily(key.type, group.keyType)) return group.number
   throw weftError('not_supported', {
+    id: 'colocated_key_types',
     what:
       `column "${key.column}" (${key.type}) cannot be colocated with ${group.table}, ` +
       `whose shard key is ${group.keyType}`,

@@ -91,6 +91,7 @@ function keyOf({ signature, args }: Found, wanted: string) {
   const keyType = keyTypeOf(found.typeOid)
   if (keyType === undefined || found.mode !== 'i') {
     throw weftError('not_supported', {
+      id: 'keyed_function',
       what: `argument ${wanted} of ${signature}, of type ${found.type}, cannot be a shard key`,
       hint: 'It must be an argument that only goes in, of the type of the shard key of tables.',
     })
@@ -123,6 +124,7 @@ async function colocationOf(
 
 function severalOfName({ signature, name }: Found) {
   return weftError('not_supported', {
+    id: 'keyed_function',
     what: `a shard key of ${signature}, beside which there are other functions named ${name}, is not supported`,
     hint: 'Give it a name of its own.',
   })

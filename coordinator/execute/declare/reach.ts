@@ -1,5 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import type { PgError } from '../../../errors/pg-error.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import type { Catalog } from '../../../sql/catalog.ts'
 import { CATALOG, catalogWrites, SHARED_CATALOGS } from '../../../sql/code/catalog-writes.ts'
 import { type Looked, type Overreach, overreach, type Reach, type Uses } from '../../../sql/code/overreach.ts'
@@ -59,8 +60,9 @@ async function noting<T>({ tx }: ExecContext, look: Look, work: () => Promise<T>
   }
 }
 
-function unseen(tag: string) {
+function unseen(tag: string): Refused {
   return {
+    id: 'code_reaches_shards',
     what:
       `${tag} of code that may commit in its midst, and may name any sharded or reference table, or define what every ` +
       'shard has, is not supported',
@@ -78,6 +80,7 @@ function reachError(tag: string, { table, kind, did }: Overreach): PgError {
       ? 'Run its statements from the client, in one transaction.'
       : 'Write the reference table by a statement of its own from the client, in the same transaction.'
   return weftError('not_supported', {
+    id: 'code_reaches_shards',
     what: `code that this ${tag} runs has ${did} ${kind} table "${table}", which is not supported: ${part}`,
     hint,
   })
@@ -89,16 +92,18 @@ function drawnFrom({ before, after }: Looked): string | undefined {
   return drawn?.slice(DRAWN.length)
 }
 
-function drawnThere(tag: string, sequence: string) {
+function drawnThere(tag: string, sequence: string): Refused {
   return {
+    id: 'code_reaches_shards',
     what: `code that this ${tag} runs has drawn from sequence "${sequence}" beside sharded rows, which is not supported`,
     hint: 'Make nextval(…) the default of a column, which Weft draws for all shards, or draw it ahead and pass the value.',
   }
 }
 
 /** Each shard's server has its own roles, and they must be alike. */
-function ofServer(tag: string, table: string) {
+function ofServer(tag: string, table: string): Refused {
   return {
+    id: 'code_reaches_shards',
     what:
       `code that this ${tag} runs has changed what belongs to the whole server (${table}), ` +
       'which is not supported: it would be done on one shard only',

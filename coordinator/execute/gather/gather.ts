@@ -1,5 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { bind, describe, execute, parse, SYNC } from '../../../protocol/wire/frontend-messages.ts'
 import {
@@ -212,7 +213,8 @@ function ofFinish(error: PgError): PgError {
   return error.fields.position === undefined ? error : new PgError(fields)
 }
 
-const BY_PRIMARY_KEY = {
+const BY_PRIMARY_KEY: Refused = {
+  id: 'group_by_primary_key',
   what: 'GROUP BY a primary key, with columns of its table that cannot be grouped by, over several shards is not supported',
   hint: 'Name the other columns in GROUP BY too.',
 }

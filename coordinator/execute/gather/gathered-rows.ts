@@ -1,5 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import type { PgError } from '../../../errors/pg-error.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { type GatherInput, UNSAFE_ROW } from '../../../sql/plan/gather/gather-plan.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
 
@@ -93,7 +94,8 @@ function shardCell(shard: number): Buffer {
   return SHARD_CELL
 }
 
-const UNSAFE = {
+const UNSAFE: Refused = {
+  id: 'inexact_text',
   what:
     'gathering an array, a domain or a type of your own from several shards, ' +
     'with settings by which its text may lose something, is not supported',

@@ -1,5 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import type { ModifyStep, MovePlan } from '../../../sql/plan/gather/gather-plan.ts'
 import { FORMAT } from '../../../sql/plan/gather/transport.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
@@ -49,7 +50,8 @@ export async function runModifyGathered(
   }
 }
 
-const BY_SOURCE = {
+const BY_SOURCE: Refused = {
+  id: 'merge',
   what: 'MERGE with WHEN NOT MATCHED BY SOURCE over several shards is not supported in a READ COMMITTED transaction',
   hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ.',
 }

@@ -25,6 +25,7 @@ const quotedTable = ({ table: { schema, name } }: MovePlan): string =>
 function notMovable({ table, sets }: MovePlan, why: string): PgError {
   const key = table.key!.column
   return weftError('not_supported', {
+    id: 'rows_moved',
     what: `an UPDATE of shard key "${key}" that moves rows of "${table.name}" to other shards is not supported: ${why}`,
     hint: sets.includes(key) ? 'Delete the rows and insert them with the new key, in one transaction.' : '',
   })

@@ -1,4 +1,5 @@
 import { weftError } from '../../../errors/catalog.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import type { Column } from '../../../sql/catalog.ts'
 import { backslashStrings, escapesSpelt } from '../../../sql/lex/backslashes.ts'
 import type {
@@ -103,7 +104,10 @@ async function gathering(ctx: ExecContext, exec: Execution, plan: CursorPlan): P
 }
 
 const ALL = { kind: 'all' } as const
-const UNKNOWN = { what: 'a query over several shards and a relation that is not known' }
+const UNKNOWN: Refused = {
+  id: 'unknown_relation',
+  what: 'a query over several shards and a relation that is not known',
+}
 export const unknownOutside = () => weftError('not_supported', UNKNOWN)
 
 const NOTHING: Outside = new Map()

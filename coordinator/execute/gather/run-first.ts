@@ -1,5 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { type ColumnDescription, parseDataRow } from '../../../protocol/wire/backend-messages.ts'
 import { rebound } from '../../../protocol/wire/frontend-messages.ts'
 import {
@@ -48,18 +49,15 @@ async function begin(ctx: ExecContext, { readsMore }: FirstStep): Promise<void> 
 }
 
 /** Begins a transaction, where it needs one with one snapshot throughout; `refusal`: of the one that is open. */
-export async function beginWith(
-  ctx: ExecContext,
-  needsSnapshot: boolean,
-  refusal: { readonly what: string; readonly hint: string },
-): Promise<void> {
+export async function beginWith(ctx: ExecContext, needsSnapshot: boolean, refusal: Refused): Promise<void> {
   const lacksOne = needsSnapshot && needsCut(ctx)
   if (lacksOne && ctx.tx.isOpen) throw weftError('not_supported', refusal)
   await ctx.needTransaction(lacksOne ? { isolation: 'repeatable read' } : undefined)
   await ctx.admit()
 }
 
-const TWO_STATES = {
+const TWO_STATES: Refused = {
+  id: 'with_write',
   what:
     'a query that locks or writes, in a statement that reads other tables too, over several shards is not supported ' +
     'in a READ COMMITTED transaction',
@@ -80,12 +78,14 @@ async function columnsOfFirst(
 }
 
 /** As a statement of its own it names what it does not have. */
-const CORRELATED = {
+const CORRELATED: Refused = {
+  id: 'run_first',
   what: 'a query that locks or writes, and names columns of a query around it, over several shards is not supported',
   hint: 'Run it first, and pass its rows.',
 }
 
-const COLLATED = {
+const COLLATED: Refused = {
+  id: 'run_first',
   what:
     'a query that locks or writes, and computes texts where columns have collations of their own, over several shards ' +
     'is not supported',
@@ -177,7 +177,8 @@ async function mustBeUnseen(ctx: ExecContext, { verb, table, columns, others }: 
   if (rows[0]![0]!.toString('utf8') === 't') throw weftError('not_supported', SEEN)
 }
 
-const SEEN = {
+const SEEN: Refused = {
+  id: 'with_write',
   what: 'a data-modifying WITH query whose effects the rest of the statement could see, over several shards is not supported',
   hint: 'Run it as a statement of its own, in the same transaction.',
 }

@@ -22,6 +22,7 @@ export async function requireExactTexts(ctx: ExecContext, plan: InsertSelectPlan
   const { rows } = await queryShard(ctx, ctx.line(HOME), 'SHOW extra_float_digits', [], { writes: false })
   if (Number(rows[0]?.[0]) < 1)
     throw weftError('not_supported', {
+      id: 'inexact_text',
       what: `INSERT … SELECT that may round "${column.name}", with extra_float_digits below 1, is not supported`,
       hint: 'SET extra_float_digits = 1.',
     })

@@ -1,6 +1,7 @@
 /** Where the rows of an INSERT … SELECT go. */
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import type { InsertSelectPlan } from '../../../sql/plan/plan.ts'
 import { quoteText } from '../../../sql/plan/text-scan.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
@@ -217,12 +218,14 @@ export class InsertTarget implements Target {
   async abandon(): Promise<void> {}
 }
 
-const TOO_MANY = {
+const TOO_MANY: Refused = {
+  id: 'insert_select_tail',
   what: `INSERT … SELECT … ON CONFLICT DO UPDATE of more than ${UPDATED_ROWS_MAX} rows for one shard is not supported`,
   hint: 'Insert fewer rows at a time.',
 }
 
-const TAIL_PARAMS = {
+const TAIL_PARAMS: Refused = {
+  id: 'insert_select_tail',
   what: 'parameters after the query of an INSERT … SELECT into a sharded table are not supported',
   hint: 'Write the values of ON CONFLICT and RETURNING into the statement.',
 }

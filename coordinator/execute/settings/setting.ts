@@ -146,6 +146,7 @@ async function changeSetting(ctx: ExecContext, exec: Execution, plan: SettingPla
 export function refuseBySet(name: string, value: string): PgError | undefined {
   if (name !== CLIENT_ENCODING || value === 'UTF8') return refuseSetting(name, value)
   return weftError('not_supported', {
+    id: 'setting',
     what: `set_config('${CLIENT_ENCODING}', '${value}', …)`,
     hint: `Use SET ${CLIENT_ENCODING}.`,
   })

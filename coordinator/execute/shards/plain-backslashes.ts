@@ -6,6 +6,7 @@ const HEADER_BYTES = 5
 const BACKSLASH = 0x5c
 
 export const PLAIN_BACKSLASH = weftError('not_supported', {
+  id: 'plain_backslash',
   what: 'this statement with standard_conforming_strings = off',
   hint: 'Something that it uses (a default, a definition) has a string with a backslash. SET standard_conforming_strings = on for it.',
 })

@@ -99,6 +99,7 @@ function mustStandStill(keyType: KeyType, value: KeyValue, exec: Execution): voi
   const word = /\b(now|today|tomorrow|yesterday)\b/i.exec(text ?? '')?.[1]
   if (word === undefined) return
   throw weftError('not_supported', {
+    id: 'time_word_key',
     what: `the word '${word}' as a shard key is not supported: each server reads it by its own clock`,
     hint: 'Give the time itself.',
   })

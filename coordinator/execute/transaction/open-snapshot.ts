@@ -1,4 +1,5 @@
 import { weftError } from '../../../errors/catalog.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { BEGUN } from '../../../sql/plan/begun-text.ts'
 import type { ExecContext } from '../context.ts'
 import { onShardsUnderCut } from '../shards/on-shards.ts'
@@ -67,7 +68,8 @@ export async function lockBeforeSnapshot(ctx: ExecContext, lock: () => Promise<v
   }
 }
 
-const LOCK_BEFORE_SAFE = {
+const LOCK_BEFORE_SAFE: Refused = {
+  id: 'isolation_level',
   what: 'LOCK TABLE as the first statement of a SERIALIZABLE READ ONLY DEFERRABLE transaction',
   hint: 'Lock after the first query, or leave out DEFERRABLE.',
 }

@@ -207,6 +207,7 @@ export class Transaction {
     if (this.joined.length === 0 || !isTransactionLong(isolation)) return
     if (this.hasSnapshot) throw weftError('shard_unreachable', { shard, why: AWAY_AT_SNAPSHOT })
     throw weftError('not_supported', {
+      id: 'isolation_level',
       what: `${isolation.toUpperCase()} for a transaction that began on one shard (shard ${shard} would be the second)`,
       hint: 'Begin the transaction with its isolation level, or use READ COMMITTED.',
     })

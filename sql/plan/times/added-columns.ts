@@ -51,7 +51,8 @@ function computedBy(command: Pg.AlterTableCmd | undefined, table: Relation): Com
 
 function setDefault(column: string, val: Node): string {
   const text = printedExpression(val)
-  if (text === undefined) throw unsupported(`this default of new column "${column}" is not supported`, LATER)
+  if (text === undefined)
+    throw unsupported('unstable_default', `this default of new column "${column}" is not supported`, LATER)
   return `, ALTER COLUMN ${quoteName(column)} SET DEFAULT ${text}`
 }
 

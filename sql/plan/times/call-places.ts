@@ -1,6 +1,7 @@
 /** Finds the calls in a statement that tell the time of its transaction or of itself. PURE. */
 import type * as Pg from '@pgsql/types'
 import { weftError } from '../../../errors/catalog.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { type TimeKeyword, timeCall, timeKeyword } from '../../analyze/time-calls.ts'
 import type { Catalog } from '../../catalog.ts'
 import { as, at, type Node } from '../../parse/ast.ts'
@@ -98,7 +99,8 @@ class Finder {
   }
 }
 
-const inFrom = ({ word }: TimeKeyword) => ({
+const inFrom = ({ word }: TimeKeyword): Refused => ({
+  id: 'time_in_from',
   what: `${word} with a precision in FROM is not supported`,
   hint: `Write (SELECT ${word}(…)) there.`,
 })

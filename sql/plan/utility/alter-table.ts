@@ -86,6 +86,7 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
 
 function useFunctions() {
   return unsupported(
+    'altered_declaration',
     'ALTER TABLE … SET (shard_key, colocate_with, reference) is not supported',
     'Use SELECT create_distributed_table(…), create_reference_table(…) or undistribute_table(…).',
   )
@@ -116,22 +117,32 @@ function checkDistributed(scope: Scope, table: Relation, target: Target, command
     case 'AT_AttachPartition':
     case 'AT_DetachPartition':
       if (table.kind === 'sharded') return checkPartitionCommand(scope, table, command)
-      throw unsupported(`partitions of ${table.kind} table "${table.name}" are not supported`)
+      throw unsupported(
+        'reference_partitioned',
+        `partitions of ${table.kind} table "${table.name}" are not supported`,
+      )
     case 'AT_AddInherit':
     case 'AT_DropInherit':
-      throw unsupported(`tables that inherit from ${table.kind} table "${table.name}" are not supported`)
+      throw unsupported(
+        'inherits',
+        `tables that inherit from ${table.kind} table "${table.name}" are not supported`,
+      )
     case 'AT_AddOf':
     case 'AT_DropOf':
-      throw unsupported(`OF and NOT OF on ${table.kind} table "${table.name}" are not supported`)
+      throw unsupported(
+        'table_kind',
+        `OF and NOT OF on ${table.kind} table "${table.name}" are not supported`,
+      )
     case 'AT_EnableRule':
     case 'AT_EnableAlwaysRule':
     case 'AT_EnableReplicaRule':
-      throw unsupported(`rules on ${table.kind} table "${table.name}" are not supported`)
+      throw unsupported('rule', `rules on ${table.kind} table "${table.name}" are not supported`)
   }
 }
 
 function keyStays(target: Target, what: string) {
   return unsupported(
+    'key_altered',
     `shard key "${target.key}" cannot be ${what}`,
     `Use SELECT undistribute_table('${target.name.name}') first, and declare the table again afterwards.`,
   )
@@ -162,6 +173,7 @@ function checkComputed(scope: Scope, table: Relation, expression: unknown, where
   const unstable = unlikeIn(table, traits)
   if (unstable === undefined) return
   throw unsupported(
+    'unstable_default',
     `${where} with ${unstable} on reference table "${table.name}" is not supported: its copies would differ`,
     'Add the column without the default, then SET DEFAULT and UPDATE the existing rows to a constant.',
   )
@@ -177,6 +189,7 @@ function checkDomainDefault(scope: Scope, table: Relation, domain: string, expre
   const unstable = unlikeIn(table, traits) ?? traits.begins
   if (unstable === undefined) return
   throw unsupported(
+    'unstable_default',
     `adding a column of domain "${domain}" to ${table.kind} table "${table.name}" is not supported: ` +
       `each shard would evaluate its default with ${unstable} by itself`,
     table.kind === 'sharded'
@@ -187,6 +200,7 @@ function checkDomainDefault(scope: Scope, table: Relation, domain: string, expre
 
 function drawsFromSequence(table: Relation) {
   return unsupported(
+    'sequence_default',
     `adding a column that draws from a sequence to ${table.kind} table "${table.name}" is not supported`,
     'Every shard would number its rows by itself. Add the column without a default, fill it, then SET DEFAULT.',
   )
@@ -207,6 +221,7 @@ function checkLocal(scope: Scope, target: Target, command: AlterTableCmd): void 
       const other = resolveDistributed(scope, nameOf(range))
       if (other === undefined) break
       throw unsupported(
+        'partition_unlike',
         `${other.kind} table "${other.name}" cannot be a partition of a local table, or inherit from another table`,
       )
     }

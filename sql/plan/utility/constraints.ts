@@ -58,6 +58,7 @@ export function checkConstraints(scope: Scope, target: Target, placed: readonly 
 export function checkUnique(target: Target, columns: readonly string[]): void {
   if (target.key === undefined || columns.includes(target.key)) return
   throw unsupported(
+    'unique_without_key',
     `a unique, primary key or exclusion constraint on sharded table "${printed(target.name)}" must include its shard key "${target.key}"`,
     'Each shard checks uniqueness among its own rows only. Add the shard key to the constraint ' +
       '(with the = operator in EXCLUDE), or make it a reference table.',
@@ -81,17 +82,19 @@ function checkForeignKey(scope: Scope, target: Target, fk: Constraint, columns: 
   const between = `a foreign key from ${target.kind} table "${printed(target.name)}" to ${otherKind} table "${printed(name)}"`
   if (target.kind === 'local') {
     if (otherKind === 'sharded')
-      throw unsupported(`${between} is not supported`, `The home shard ${ONLY_ITS}`)
+      throw unsupported('foreign_key_to_part', `${between} is not supported`, `The home shard ${ONLY_ITS}`)
     return
   }
   if (otherKind === 'local') {
     throw unsupported(
+      'foreign_key_to_part',
       `${between} is not supported`,
       `A local table is on the home shard only. Make "${printed(name)}" a reference table first.`,
     )
   }
   if (target.kind === 'reference') {
-    if (otherKind === 'sharded') throw unsupported(`${between} is not supported`, `A shard ${ONLY_ITS}`)
+    if (otherKind === 'sharded')
+      throw unsupported('foreign_key_to_part', `${between} is not supported`, `A shard ${ONLY_ITS}`)
     return
   }
   if (otherKind === 'sharded') checkColocated(target, fk, columns, between, other)
@@ -116,6 +119,7 @@ function checkColocated(
 ): void {
   if (other !== undefined && (target.colocation === undefined || target.colocation !== other.colocation)) {
     throw unsupported(
+      'foreign_key_across_shards',
       `${between} is not supported unless they are colocated`,
       `Declare the table with colocate_with = '${other.name}'.`,
     )
@@ -128,6 +132,7 @@ function checkColocated(
     referenced.length === 0 ? at >= 0 && columns.length === 1 : at >= 0 && referenced[at] === otherKey
   if (matches) return
   throw unsupported(
+    'foreign_key_across_shards',
     `${between} is not supported unless shard key refers to shard key`,
     `"${target.key}" must be among its columns, in the place of "${otherKey}" of the referenced table; ` +
       'name the referenced columns.',
@@ -149,6 +154,7 @@ function checkActions(
   const onUpdate = ['n', 'd', ...(otherKind === 'reference' ? ['c'] : [])].includes(fk.fk_upd_action ?? '')
   if (!onDelete && !onUpdate) return
   throw unsupported(
+    'foreign_key_changes_key',
     `a foreign key whose ON ${onDelete ? 'DELETE' : 'UPDATE'} action changes shard key "${target.key}" is not supported`,
     onDelete ? 'Use ON DELETE CASCADE, RESTRICT or NO ACTION.' : 'Use ON UPDATE RESTRICT or NO ACTION.',
   )

@@ -66,6 +66,7 @@ function refuseOptions(options: ReadonlyMap<string, DefElem>): void {
     const hint = REFUSED[name]
     if (hint === undefined || isHarmless(name, option)) continue
     throw unsupported(
+      'copy',
       `COPY option ${name.toUpperCase()} is not supported for sharded and reference tables`,
       hint,
     )
@@ -74,6 +75,7 @@ function refuseOptions(options: ReadonlyMap<string, DefElem>): void {
   const name = encoding === undefined ? undefined : optionText(encoding)
   if (name !== undefined && !/^(utf[-_]?8|unicode)$/i.test(name)) {
     throw unsupported(
+      'copy',
       `COPY with ENCODING ${name} is not supported for sharded and reference tables`,
       'Convert the data to UTF8.',
     )

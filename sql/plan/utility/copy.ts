@@ -24,6 +24,7 @@ export function planCopy(scope: Scope, stmt: CopyStmt): Plan {
   if (!into && table.kind === 'reference') return copyReferenceOut(stmt)
   if (stmt.is_program === true || stmt.filename !== undefined) {
     throw unsupported(
+      'copy_server_file',
       `COPY ${into ? 'FROM' : 'TO'} a file or program of the server is not supported for ${table.kind} table "${table.name}"`,
       into ? 'Use COPY … FROM STDIN, or \\copy of psql.' : 'Use COPY … TO STDOUT, or \\copy of psql.',
     )
@@ -79,6 +80,7 @@ function whereSql(scope: Scope, stmt: CopyStmt, table: Relation): string {
   const unstable = unlikeBecause(traitsOf(stmt.whereClause, scope.catalog))
   if (table.kind === 'reference' && unstable !== undefined) {
     throw unsupported(
+      'reference_write_unstable',
       `COPY FROM … WHERE with ${unstable} into reference table "${table.name}" is not supported`,
     )
   }
@@ -124,6 +126,7 @@ function planCopyQuery(scope: Scope, stmt: CopyStmt): Plan {
   const onHome = inner.route.kind === 'home' || inner.route.kind === 'any'
   if (toServer && !onHome) {
     throw unsupported(
+      'copy_server_file',
       'COPY of a sharded table to a file or program of the server is not supported',
       'Use COPY … TO STDOUT, or \\copy of psql.',
     )
@@ -177,6 +180,7 @@ function isPlainText(stmt: CopyStmt): boolean {
 
 function severalShards() {
   return unsupported(
+    'copy',
     'COPY of this query over several shards is not supported',
     'Restrict it to one shard key, or use the text or csv format without HEADER for a query whose rows need no merging.',
   )

@@ -43,6 +43,7 @@ function planInto(
   if (inner.kind !== 'forward' || (inner.route.kind !== 'home' && inner.route.kind !== 'any')) {
     return refuse(
       tag,
+      'create_table_as',
       `${tag} from a sharded table is not supported`,
       tag === VIEW_TAG
         ? 'Use a view, or a table that you fill.'
@@ -54,7 +55,8 @@ function planInto(
   const effects = isTemporary ? { ...inner.effects, pins: true } : inner.effects
   const overrides: Overrides = { paramCount, paramsToDescribe, effects, reach, generic: inner.generic }
   if (hasOurs(into?.options)) {
-    if (isTemporary) return refuse(tag, 'a temporary table cannot be sharded or a reference table')
+    if (isTemporary)
+      return refuse(tag, 'table_kind', 'a temporary table cannot be sharded or a reference table')
     return planDeclared(scope, tag, into, ifNotExists, overrides)
   }
   if (!isTemporary && nameMatters(scope, nameOf(into?.rel))) {
@@ -69,6 +71,7 @@ function planGathered(scope: Scope, tag: string, into: IntoClause | undefined, i
     const hint = 'Create the table, then INSERT INTO it what the query selects.'
     return refuse(
       tag,
+      'create_table_as',
       `${tag} from a sharded table, of a table that is more than a new local one, is not supported`,
       hint,
     )
@@ -93,6 +96,7 @@ function planFromExecute(
   if (hasOurs(into?.options)) {
     return refuse(
       tag,
+      'create_table_as',
       `${tag} EXECUTE of a sharded or reference table is not supported`,
       'Declare it afterwards.',
     )
@@ -111,9 +115,14 @@ function planDeclared(
 ): Plan {
   const name = nameOf(into?.rel)
   const distribution = distributionOf(into?.options)
-  if (tag === VIEW_TAG) return refuse(tag, 'a materialized view cannot be sharded or a reference table')
+  if (tag === VIEW_TAG)
+    return refuse(tag, 'materialized_view', 'a materialized view cannot be sharded or a reference table')
   if ((overrides.paramCount ?? 0) > 0) {
-    return refuse(tag, `${tag} WITH (shard_key or reference) with parameters is not supported`)
+    return refuse(
+      tag,
+      'create_table_as',
+      `${tag} WITH (shard_key or reference) with parameters is not supported`,
+    )
   }
   const homeSql = withoutOurs(scope.stmt.text, into?.options)
   const fields = { changesMap: true, homeSql }

@@ -20,7 +20,8 @@ type Sharded = Extract<Distribution, { kind: 'sharded' }>
 export function planCreateTable(scope: Scope, stmt: CreateStmt): Plan {
   const distribution = distributionOf(stmt.options)
   if (isTemporaryTable(stmt)) {
-    if (hasOurs(stmt.options)) throw unsupported('a temporary table cannot be sharded or a reference table')
+    if (hasOurs(stmt.options))
+      throw unsupported('table_kind', 'a temporary table cannot be sharded or a reference table')
     const tidySql = tidyOf(scope, stmt, { ...nameOf(stmt.relation), schema: 'pg_temp' })
     if (tidySql !== undefined) return ddl(TAG, 'home', { tidySql }, { effects: PINS })
     return forwardHome(TAG, { effects: PINS })
@@ -51,6 +52,7 @@ export function refuseInheritance(scope: Scope, stmt: CreateStmt): void {
     const parent = resolveDistributed(scope, nameOf(as(node, 'RangeVar')))
     if (parent === undefined) continue
     throw unsupported(
+      'inherits',
       `tables that inherit from ${parent.kind} table "${parent.name}" are not supported`,
       parent.kind === 'sharded' ? 'Partitions are: PARTITION BY, and PARTITION OF.' : undefined,
     )
@@ -61,12 +63,14 @@ function refuseShapes(stmt: CreateStmt, distribution: Distribution): void {
   const kind = distribution.kind
   if (stmt.partspec !== undefined && kind === 'reference') {
     throw unsupported(
+      'reference_partitioned',
       'PARTITION BY on a reference table is not supported',
       'Leave PARTITION BY out, or shard the table.',
     )
   }
   if (stmt.partbound !== undefined || (stmt.inhRelations?.length ?? 0) > 0) {
     throw unsupported(
+      'partition_unlike',
       `a ${kind} table cannot be a partition of a local table, or inherit from another table`,
       kind === 'sharded'
         ? 'Shard the partitioned table itself: its partitions are sharded as it is.'
@@ -186,7 +190,7 @@ function checkKeyColumn(stmt: CreateStmt, name: Name, keyColumn: string): void {
   const generated = columnConstraints(column).some(
     ({ constraint }) => constraint.contype === 'CONSTR_GENERATED',
   )
-  if (generated) throw unsupported(`generated column "${keyColumn}" cannot be a shard key`)
+  if (generated) throw unsupported('key_type', `generated column "${keyColumn}" cannot be a shard key`)
 }
 
 function constraintsOf(stmt: CreateStmt): Placed[] {

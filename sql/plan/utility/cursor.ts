@@ -51,6 +51,7 @@ function isForwardOnly({ onSeveral, access, skips }: ForwardPlan, options: numbe
 
 export function severalShards() {
   return unsupported(
+    'cursor',
     'a cursor over several shards with SCROLL, BINARY or WITH HOLD, or of a query that locks rows or puts them together, is not supported',
     'Restrict the query to one shard key, or run it without a cursor.',
   )
@@ -59,6 +60,7 @@ export function severalShards() {
 /** It is run when the transaction commits, and nobody could look at what it did. */
 function heldReach() {
   return unsupported(
+    'cursor',
     'a WITH HOLD cursor over code of which it cannot be known which tables it reads is not supported',
     'Use a cursor without WITH HOLD inside a transaction.',
   )

@@ -10,7 +10,7 @@ import type { Scope } from './scope.ts'
  * the text that is executed. With `around`: see GatherContext.
  */
 export function planQuery(scope: Scope, node: Node | undefined, around?: Around): Plan {
-  if (node === undefined) throw unsupported('a statement without a query')
+  if (node === undefined) throw unsupported('unknown_statement', 'a statement without a query')
   if ('ExecuteStmt' in node) return planExecuteInside(scope, node.ExecuteStmt)
   return scope.planInner({ ...scope.stmt, kind: kindOf(node), node }, around)
 }

@@ -53,6 +53,7 @@ export function refuseOwnConstraint(command: AlterTableCmd): void {
   const adds = command.subtype === 'AT_AddConstraint' && isOurs(command.def)
   if (!adds && !(drops && command.name === SLOT_GUARD)) return
   throw unsupported(
+    'weft_object',
     `${RESERVED}, and can be neither added nor dropped`,
     'It comes with create_distributed_table(…) and goes with undistribute_table(…).',
   )
@@ -61,5 +62,5 @@ export function refuseOwnConstraint(command: AlterTableCmd): void {
 export function refuseRenamingOwn(stmt: RenameStmt): void {
   if (stmt.renameType !== 'OBJECT_TABCONSTRAINT') return
   if (stmt.subname !== SLOT_GUARD && stmt.newname !== SLOT_GUARD) return
-  throw unsupported(RESERVED, 'Use another name.')
+  throw unsupported('weft_object', RESERVED, 'Use another name.')
 }

@@ -40,12 +40,16 @@ export function planCreatePartition(
   const name = nameOf(stmt.relation)
   if (hasOurs(stmt.options)) {
     throw unsupported(
+      'partition_unlike',
       `shard_key, colocate_with and reference are not supported for a partition ("${printed(name)}")`,
       `Leave them out: it is sharded as "${parent.name}" is.`,
     )
   }
   if (stmt.relation?.relpersistence === 'u') {
-    throw unsupported(`a sharded table cannot be unlogged: a crash would empty it on one shard only`)
+    throw unsupported(
+      'table_kind',
+      `a sharded table cannot be unlogged: a crash would empty it on one shard only`,
+    )
   }
   checkBound(scope, stmt.partbound)
   const target = { name, kind: 'sharded', key: parent.key!.column, colocation: parent.colocation } as const
@@ -71,6 +75,7 @@ function checkBound(scope: Scope, bound: PartitionBoundSpec | undefined): void {
   const unlike = traits.home ?? unlikeOnShards(traits) ?? traits.timeLiteral
   if (unlike === undefined) return
   throw unsupported(
+    'partition_bounds',
     `a partition of a sharded table with ${unlike} in its bounds is not supported: each shard would compute its own`,
     'Write the bounds as constants.',
   )
@@ -80,7 +85,8 @@ function checkBound(scope: Scope, bound: PartitionBoundSpec | undefined): void {
 export function checkPartitionCommand(scope: Scope, parent: Relation, command: AlterTableCmd): void {
   const change = as(command.def, 'PartitionCmd')
   if (command.subtype === 'AT_DetachPartition') {
-    if (change?.concurrent === true) throw unsupported(ONE_BY_ONE, 'Leave CONCURRENTLY out.')
+    if (change?.concurrent === true)
+      throw unsupported('detach_concurrently', ONE_BY_ONE, 'Leave CONCURRENTLY out.')
     return
   }
   if (command.subtype !== 'AT_AttachPartition') return
@@ -102,6 +108,7 @@ function checkAttached(scope: Scope, parent: Relation, name: Name): void {
     table.key?.column === parent.key?.column
   if (isAlike) return
   throw unsupported(
+    'partition_unlike',
     `table "${printed(name)}" cannot be a partition of sharded table "${parent.name}": ` +
       `it must be sharded by "${parent.key?.column}", and colocated with it`,
     `SELECT create_distributed_table('${printed(name)}', '${parent.key?.column}', colocate_with => '${parent.schema}.${parent.name}').`,

@@ -75,7 +75,7 @@ export function planUtility(
 function planKind(scope: Scope, kind: NodeKind): Plan {
   const handler = HANDLERS[kind] as ((scope: Scope, body: unknown) => Plan) | undefined
   if (handler === undefined) {
-    return refuse(statementWords(kind), `${statementWords(kind)} is not supported`)
+    return refuse(statementWords(kind), 'unknown_statement', `${statementWords(kind)} is not supported`)
   }
   const plan = handler(scope, (scope.stmt.node as unknown as Record<string, unknown>)[kind])
   const isShared = plan.kind === 'ddl' && plan.where === 'all' && kind !== 'CreateFunctionStmt'

@@ -1,5 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
+import type { RefusalId } from '../../../errors/refusals/refusals.ts'
 import { type Effects, NO_EFFECTS as NOTHING } from '../../code/effects.ts'
 import type { DdlPlan, ForwardPlan, PlanCommon, RefusedPlan, SessionEffects } from '../plan.ts'
 import type { Place, Scope } from './scope.ts'
@@ -43,7 +44,7 @@ function commitsOf({ access, maintenance, outsideTransaction }: Overrides): Plan
   return outsideTransaction === true ? 'within' : 'apart'
 }
 
-const ONE_SHARD_ONLY = weftError('not_supported', { what: 'this statement runs on one shard only' })
+const ONE_SHARD_ONLY = weftError('internal', { what: 'this statement runs on one shard only' })
 
 /** As written on the home shard; `write` unless told otherwise. */
 export function forwardHome(tag: string, overrides: Overrides = {}): ForwardPlan {
@@ -109,8 +110,8 @@ export function ddlWhereItExists(scope: Scope, tag: string, fields: DdlFields = 
 }
 
 /** Known and not done: 0A000. */
-export function refuse(tag: string, what: string, hint?: string): RefusedPlan {
-  return refused(tag, weftError('not_supported', hint === undefined ? { what } : { what, hint }))
+export function refuse(tag: string, id: RefusalId, what: string, hint?: string): RefusedPlan {
+  return refused(tag, weftError('not_supported', { id, what, hint }))
 }
 
 export function refused(tag: string, error: PgError): RefusedPlan {
@@ -123,6 +124,6 @@ export function pgError(code: string, message: string, hint?: string): PgError {
 }
 
 /** Thrown inside this folder and turned into a RefusedPlan by `planUtility`. */
-export function unsupported(what: string, hint?: string): PgError {
-  return weftError('not_supported', hint === undefined ? { what } : { what, hint })
+export function unsupported(id: RefusalId, what: string, hint?: string): PgError {
+  return weftError('not_supported', { id, what, hint })
 }

@@ -41,6 +41,7 @@ export function planNotify(): Plan {
 export function planLoad(): Plan {
   return refuse(
     'LOAD',
+    'server_statement',
     'LOAD is not supported: sessions share their connections to the shards',
     'Load the library in every session of the shards with session_preload_libraries.',
   )
@@ -59,6 +60,7 @@ export function planDo(scope: Scope, stmt: DoStmt): Plan {
   if (named !== undefined) {
     return refuse(
       'DO',
+      'function_names_table',
       `DO blocks that name a sharded or reference table ("${named}") are not supported`,
       'Run the statements from the client, in one transaction.',
     )

@@ -21,7 +21,12 @@ export function planRename(scope: Scope, stmt: RenameStmt): Plan {
   const tag = `ALTER ${objectWords(type)}`
   refuseRenamingOwn(stmt)
   if (type === 'OBJECT_DATABASE' || type === 'OBJECT_TABLESPACE') {
-    return refuse(tag, `${tag} … RENAME is not supported`, 'Rename it on each shard, past Weft.')
+    return refuse(
+      tag,
+      'server_statement',
+      `${tag} … RENAME is not supported`,
+      'Rename it on each shard, past Weft.',
+    )
   }
   if (isPartOfLocalKind(stmt)) return atPlace(scope, `ALTER ${objectWords(stmt.relationType)}`, 'home')
   const table = tableOf(type, stmt.relation, stmt.object)

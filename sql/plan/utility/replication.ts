@@ -34,6 +34,7 @@ function checkPublished(scope: Scope, objects: readonly Node[] | undefined): voi
 
 function onlyLocal(what: string) {
   return unsupported(
+    'replication',
     `a publication ${what} is not supported`,
     "Through Weft a publication covers local tables. Publish a sharded table's parts on each shard itself.",
   )
@@ -42,6 +43,7 @@ function onlyLocal(what: string) {
 export function planCreateSubscription(): Plan {
   return refuse(
     'CREATE SUBSCRIPTION',
+    'replication',
     'CREATE SUBSCRIPTION is not supported',
     'It writes past Weft, and rows would end up on shards that do not own them. Copy the data in with COPY.',
   )

@@ -16,6 +16,7 @@ export function planCreateSchema(scope: Scope, stmt: CreateSchemaStmt): Plan {
   if (elements.some((node) => 'CreateStmt' in node && hasOurs(node.CreateStmt.options))) {
     return refuse(
       TAG,
+      'schema_elements',
       'CREATE SCHEMA with a sharded or reference table in the same statement is not supported',
       'Create the schema first, then the table.',
     )

@@ -25,7 +25,11 @@ export function planSet(stmt: VariableSetStmt): Plan {
     case 'VAR_SET_VALUE':
       return planAssign(stmt, name, valueText(name, stmt.args ?? []))
     default:
-      return refuse('SET', `SET ${name} FROM CURRENT is not supported outside a function definition`)
+      return refuse(
+        'SET',
+        'setting',
+        `SET ${name} FROM CURRENT is not supported outside a function definition`,
+      )
   }
 }
 
@@ -45,13 +49,18 @@ export function refusedDefault(tag: string, stmt: VariableSetStmt | undefined): 
   if (stmt?.kind === 'VAR_RESET' || stmt?.kind === 'VAR_RESET_ALL') return undefined
   if (name.startsWith('weft.') && !WEFT_DEFAULTS.some((known) => known === name)) {
     const hint = `SET it in the session, or in its connection's options: -c ${name}=…`
-    return refuse(tag, `${tag} … SET ${name} is not supported`, hint)
+    return refuse(tag, 'setting', `${tag} … SET ${name} is not supported`, hint)
   }
   const value = valueText(name, stmt?.args ?? [])
   const isEncoding = name === 'client_encoding' && !/^(utf[-_ ]?8|unicode|sql_ascii)$/i.test(value ?? '')
-  if (isEncoding) return refuse(tag, `${tag} … SET client_encoding is not supported`, OWN_ENCODING)
+  if (isEncoding) return refuse(tag, 'setting', `${tag} … SET client_encoding is not supported`, OWN_ENCODING)
   if (name === 'standard_conforming_strings' && isOff(value ?? ''))
-    return refuse(tag, `${tag} … SET standard_conforming_strings = off is not supported`, OWN_STRINGS)
+    return refuse(
+      tag,
+      'setting',
+      `${tag} … SET standard_conforming_strings = off is not supported`,
+      OWN_STRINGS,
+    )
   const error = typeof value === 'string' ? refuseSetting(name, value) : undefined
   return error === undefined ? undefined : refused(tag, error)
 }
@@ -75,6 +84,7 @@ function planSetMulti(stmt: VariableSetStmt): Plan {
   if (stmt.name === 'TRANSACTION SNAPSHOT') {
     return refuse(
       'SET',
+      'snapshot_export',
       'SET TRANSACTION SNAPSHOT is not supported',
       'A snapshot of one shard says nothing about the others. Use ISOLATION LEVEL REPEATABLE READ.',
     )

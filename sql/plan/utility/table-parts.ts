@@ -32,12 +32,14 @@ export function planCreateTrigger(scope: Scope, stmt: CreateTrigStmt): Plan {
   const table = resolveDistributed(scope, name)
   if (table?.kind === 'reference') {
     throw unsupported(
+      'trigger',
       `triggers on reference table "${table.name}" are not supported`,
       'Each copy would run them by itself, and the copies could come to differ.',
     )
   }
   if (table !== undefined && (stmt.row !== true || stmt.transitionRels !== undefined)) {
     throw unsupported(
+      'trigger',
       `triggers for whole statements on sharded table "${table.name}" are not supported`,
       "They would see each shard's rows alone. Only row triggers (FOR EACH ROW) without transition tables work.",
     )
@@ -45,6 +47,7 @@ export function planCreateTrigger(scope: Scope, stmt: CreateTrigStmt): Plan {
   const onView = resolve(scope, name)?.kind === 'view' ? usesOf(scope, stmt.relation).sharded[0] : undefined
   if (onView !== undefined) {
     throw unsupported(
+      'trigger',
       `triggers on a view over sharded table "${onView.name}" are not supported (view "${printed(name)}")`,
       'Write to the table itself.',
     )
@@ -58,6 +61,7 @@ export function planCreateRule(scope: Scope, stmt: RuleStmt): Plan {
   const isDistributed = resolveDistributed(scope, name) !== undefined || touchesSharded(scope, stmt)
   if (isDistributed) {
     throw unsupported(
+      'rule',
       `rules on or about sharded and reference tables are not supported (rule "${stmt.rulename}" on "${printed(name)}")`,
       'Write what the rule does into the statements that need it.',
     )
@@ -77,6 +81,7 @@ export function planPolicy(scope: Scope, tag: string, stmt: CreatePolicyStmt | A
   const [sharded] = uses.sharded
   if (sharded !== undefined) {
     throw unsupported(
+      'policy_reads_table',
       `a policy that reads sharded table "${sharded.name}" is not supported`,
       'A shard has only its own part of it. Use a reference table.',
     )
@@ -84,6 +89,7 @@ export function planPolicy(scope: Scope, tag: string, stmt: CreatePolicyStmt | A
   const local = uses.local[0]
   if (table !== undefined && local !== undefined) {
     throw unsupported(
+      'policy_reads_table',
       `a policy on ${table.kind} table "${table.name}" that reads local table "${printed(local)}" is not supported`,
       'The other shards do not have it. Make it a reference table first.',
     )

@@ -31,7 +31,7 @@ export function planTransaction(stmt: TransactionStmt): Plan {
     case 'TRANS_STMT_ROLLBACK_PREPARED':
       return refusePrepared('ROLLBACK PREPARED')
     default:
-      return refuse('TRANSACTION', `transaction statement ${stmt.kind} is not supported`)
+      return refuse('TRANSACTION', 'unknown_statement', `transaction statement ${stmt.kind} is not supported`)
   }
 }
 
@@ -50,6 +50,7 @@ const EXITS: ReadonlySet<string> = new Set([
 function refusePrepared(tag: string): Plan {
   return refuse(
     tag,
+    'prepare_transaction',
     `${tag} is not supported`,
     'Weft prepares a transaction on its shards itself when it commits on several. Use COMMIT or ROLLBACK.',
   )

@@ -17,10 +17,15 @@ export function planView(scope: Scope, stmt: ViewStmt): Plan {
   if (sharded !== undefined) {
     const [local] = uses.local as readonly (Name | undefined)[]
     if (isTemporary)
-      return refuse(TAG, `a temporary view over sharded table "${sharded.name}" is not supported`)
+      return refuse(
+        TAG,
+        'table_kind',
+        `a temporary view over sharded table "${sharded.name}" is not supported`,
+      )
     if (local !== undefined) {
       return refuse(
         TAG,
+        'local_with_sharded',
         `a view over both sharded table "${sharded.name}" and local table "${printed(local)}" is not supported`,
         `The other shards do not have "${printed(local)}". Make it a reference table first.`,
       )

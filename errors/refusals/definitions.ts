@@ -1,0 +1,143 @@
+import type { Refusals } from './refusal.ts'
+
+/** Of what defines and declares tables, and what belongs to them. */
+export const definitions = {
+  key_altered: {
+    what: 'DROP, RENAME, a change of type or collation of the shard key',
+    why: 'rows would belong to other shards',
+    instead: '`undistribute_table`, change it, and declare the table again',
+  },
+  altered_declaration: {
+    what: 'ALTER TABLE … SET (shard_key, colocate_with, reference)',
+    why: 'its rows have to be moved',
+    instead: '`create_distributed_table`, `create_reference_table`, `undistribute_table`',
+  },
+  colocated_key_types: {
+    what: 'tables colocated by keys of different types',
+    why: 'equal keys would be on different shards',
+    instead: 'give both keys the same type',
+  },
+  unique_without_key: {
+    what:
+      'a primary key, unique or exclusion constraint or index of a sharded table that does not include its ' +
+      'shard key',
+    why: 'each shard checks uniqueness among its own rows only',
+    instead: 'add the shard key to it, or make it a reference table',
+  },
+  foreign_key_to_part: {
+    what: 'a foreign key from a local or reference table to a sharded one, or from a shared table to a local one',
+    why: 'a shard has not all rows of the referenced table',
+    instead: 'make the referenced table a reference table',
+  },
+  foreign_key_changes_key: {
+    what: 'ON DELETE or ON UPDATE actions that change the shard key (CASCADE, SET NULL, SET DEFAULT)',
+    why: 'the rows would belong to other shards',
+    instead: 'ON DELETE CASCADE, RESTRICT or NO ACTION; ON UPDATE RESTRICT or NO ACTION',
+  },
+  foreign_key_to_itself: {
+    what: 'declaring a partitioned table that has rows, or partitions, and a foreign key to itself',
+    why: 'its partitions are declared one by one',
+    instead: 'drop the foreign key, declare the table, and add it again',
+  },
+  inherits: {
+    what: 'INHERITS of or by sharded and reference tables',
+    why: 'a statement on the parent is one on tables with other keys, or none',
+    instead: 'partition the table: PARTITION BY, PARTITION OF',
+  },
+  reference_partitioned: {
+    what: 'partitioned reference tables',
+    why: 'they are small by their purpose',
+    instead: 'leave PARTITION BY out, or shard the table',
+  },
+  partition_bounds: {
+    what: 'bounds of partitions that tell a time or call functions',
+    why: 'each shard would compute its own',
+    instead: 'write the bounds as constants',
+  },
+  detach_concurrently: {
+    what: 'ALTER TABLE … DETACH PARTITION … CONCURRENTLY',
+    why: 'it runs in several transactions, on one shard after the other',
+    instead: 'leave CONCURRENTLY out',
+  },
+  rule: {
+    what: 'rules on or about sharded and reference tables',
+    why: 'they rewrite statements after Weft has decided where they run',
+    instead: 'use row triggers, or write what the rule does into the statements',
+  },
+  policy_reads_table: {
+    what: 'policies that read a sharded table, or on shared tables a local one',
+    why: 'a shard has only its own part of it, or none',
+    instead: 'use a reference table',
+  },
+  materialized_view: {
+    what: 'materialized views over sharded tables, or as sharded or reference tables',
+    why: 'REFRESH would have to gather, and no shard can say their query',
+    instead: 'use a view, or a table that you fill',
+  },
+  create_table_as: {
+    what:
+      'CREATE TABLE … AS and SELECT INTO from sharded tables, of more than a new local or temporary table; with ' +
+      'EXECUTE of a query on shared tables; with shard_key and parameters',
+    why: 'the table would have to be declared between the two halves of the statement',
+    instead: 'CREATE TABLE first, then INSERT … SELECT',
+  },
+  schema_elements: {
+    what: 'CREATE SCHEMA with a sharded or reference table in the same statement',
+    why: 'the table is declared after the schema is there',
+    instead: 'create the schema first, then the table',
+  },
+  declare_call: {
+    what:
+      '`create_distributed_table(…)` and its kin beside other things in a statement, or with arguments that are ' +
+      'no constants',
+    why: 'it is run by Weft',
+    instead: 'write `SELECT create_distributed_table(…)` as a statement of its own',
+  },
+  declared_in_snapshot: {
+    what: 'declaring a table that has rows in a REPEATABLE READ or SERIALIZABLE transaction',
+    why: 'its snapshot would not show rows that others have written since',
+    instead: 'use a READ COMMITTED transaction',
+  },
+  key_type: {
+    what:
+      'a shard key of a type of which Weft does not know equality and hashing, with a nondeterministic ' +
+      'collation, or that is a generated column',
+    why: 'the shard of a row is computed from the bytes of its key, before it is stored',
+    instead: 'the error lists the types',
+  },
+  foreign_key_across_shards: {
+    what: 'a foreign key between sharded tables that are not colocated, or that does not pair their shard keys',
+    why: 'referenced rows would be on other shards',
+    instead: 'declare the table with `colocate_with`; add the shard keys to the foreign key',
+  },
+  table_kind: {
+    what:
+      'temporary, unlogged, typed (CREATE TABLE … OF) and system tables as sharded or reference tables; ' +
+      'temporary views over sharded tables',
+    why: "they are on one server only, or change behind the map of shards; a crash would empty one shard's part",
+    instead: 'use a table that stays; ALTER TABLE … SET LOGGED; name the columns',
+  },
+  trigger: {
+    what:
+      'triggers for whole statements or with transition tables on sharded tables; triggers on reference tables; ' +
+      'INSTEAD OF triggers on views over sharded tables',
+    why:
+      "they would see each shard's rows alone; each copy would run them by itself, and the copies could come to " +
+      'differ',
+    instead: 'FOR EACH ROW, on sharded tables; write what the trigger does into the statements',
+  },
+  partition_unlike: {
+    what:
+      'a partition that is not sharded as the partitioned table is: ATTACH PARTITION of a table with another ' +
+      'key or colocation, a sharded partition of a local table, shard_key and its kin of a partition',
+    why: 'rows of the whole have one key, and are where that says',
+    instead: '`create_distributed_table(…, colocate_with => …)` first; declare the partitioned table itself',
+  },
+  weft_object: {
+    what:
+      "functions of schema `weft` that are Weft's own; names of constraints that are Weft's own, added, dropped " +
+      'or given to others',
+    why: 'they are called by Weft, with what it knows; such constraints keep rows on the shard that owns them',
+    instead: 'use `create_distributed_table` and its kin; use another name',
+  },
+} as const satisfies Refusals

@@ -1,0 +1,83 @@
+import type { Refusals } from './refusal.ts'
+
+/** Of queries over several shards. */
+export const reads = {
+  several_shards: {
+    what: 'a query that each shard cannot answer for its own rows, and whose rows cannot be gathered',
+    why: 'what it reads, or what a name in it means, is not certain where the rows would be put together',
+    instead: 'restrict the shard key to one value, or write the query in parts',
+  },
+  local_with_sharded: {
+    what:
+      'a sharded table beside a local table, a catalog or a view that cannot be gathered with it, in one ' +
+      'statement or view',
+    why:
+      'their rows are never at one place; catalogs of constraints, locks, statistics or sessions tell of one ' +
+      'server',
+    instead: 'query the catalog in a statement of its own; make the local table a reference table',
+  },
+  home_function: {
+    what:
+      'a function that means something on the home shard only, in a statement on sharded tables that runs ' +
+      'elsewhere',
+    why: 'sequences, advisory locks, large objects and notifications are those of the home shard',
+    instead: 'call it in a statement of its own first, and pass the result',
+  },
+  query_as_text: {
+    what: '`query_to_xml`, `ts_stat` and other functions that are given a query as a text',
+    why: 'the query would read one shard only',
+    instead: 'run that query from the client',
+  },
+  snapshot_export: {
+    what: '`pg_export_snapshot()`, `SET TRANSACTION SNAPSHOT`',
+    why: 'a snapshot of one shard says nothing about the others',
+    instead: 'use ISOLATION LEVEL REPEATABLE READ',
+  },
+  offset: {
+    what: 'OFFSET by a parameter other than 0, in a query that shards answer one after the other',
+    why: 'which rows come first is not known',
+    instead: 'pass 0, or restrict the shard key to one value',
+  },
+  inexact_text: {
+    what:
+      'values that travel as text (arrays, domains, types of users; floats in INSERT … SELECT) under ' +
+      '`extra_float_digits` < 1, or a DateStyle other than ISO and the like',
+    why: 'the text would lose something',
+    instead: "SET extra_float_digits = 1, DateStyle = 'ISO' and IntervalStyle = 'postgres'",
+  },
+  group_by_primary_key: {
+    what: 'GROUP BY a primary key, with other columns of its table beside it that have no equality',
+    why: 'gathered rows have no primary key',
+    instead: 'name the other columns in GROUP BY, too',
+  },
+  unknown_relation: {
+    what: 'a gathered query and a relation of which the home shard cannot tell what it is',
+    why: 'its columns are needed to gather its rows',
+    instead: 'run it again: the relation has just been changed',
+  },
+  nested_views: {
+    what: 'views nested in views more than 30 deep',
+    why: 'each is looked into, to know where its rows are',
+    instead: 'write the query with fewer views',
+  },
+  reference_row_lock: {
+    what:
+      'row locks of a reference table to which a sharded one refers or that is joined with it: beside local ' +
+      'tables, `random()`, functions of users, in a cursor, `CREATE TABLE … AS`, an INSERT or WITH of other ' +
+      'tables, with SKIP LOCKED',
+    why: 'its copies could not be locked alike',
+    instead: 'lock by a SELECT of its own in the same transaction, or FOR NO KEY UPDATE',
+  },
+  time_in_from: {
+    what: '`CURRENT_TIMESTAMP(n)` and its kin, with a precision, as an item of FROM',
+    why: 'no function with that name and precision can stand in its place',
+    instead: 'write `(SELECT CURRENT_TIMESTAMP(n))` there',
+  },
+  run_first: {
+    what:
+      'a subquery or WITH query that locks or writes, and names columns of the query around it, or computes ' +
+      'texts of columns with collations of their own',
+    why: 'it is run first, and its rows are put in its place',
+    instead: 'run it first, and pass its rows',
+  },
+} as const satisfies Refusals

@@ -1,0 +1,22 @@
+import { code } from './code.ts'
+import { definitions } from './definitions.ts'
+import { reads } from './reads.ts'
+import type { Refusal } from './refusal.ts'
+import { statements } from './statements.ts'
+import { writes } from './writes.ts'
+
+/** All that Weft refuses with 0A000, by id: nothing else does. docs/sql.md has the same list, made from this one. */
+export const refusals = { ...reads, ...writes, ...definitions, ...code, ...statements }
+
+export type RefusalId = keyof typeof refusals
+
+/** What an error says of a statement that was refused. */
+export interface Refused {
+  readonly id: RefusalId
+  readonly what: string
+  readonly hint?: string | undefined
+}
+
+export const isRefusalId = (id: string): id is RefusalId => id in refusals
+
+export const refusalOf = (id: RefusalId): Refusal => refusals[id]

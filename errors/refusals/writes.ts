@@ -1,0 +1,115 @@
+import type { Refusals } from './refusal.ts'
+
+/** Of INSERT, UPDATE, DELETE and MERGE. */
+export const writes = {
+  key_change: {
+    what:
+      'an UPDATE of the shard key by volatile or user functions, beside parts of columns (`SET a[1] = …`), to ' +
+      "the DEFAULT of a sequence; with RETURNING of `old` or of FROM's columns; in a WITH query",
+    why: 'the new key says where the row belongs, and has to be known before the row is written',
+    instead:
+      'compute the key first; return the columns of the table; or DELETE and INSERT in one transaction',
+  },
+  conflict_key_change: {
+    what: 'ON CONFLICT DO UPDATE that sets the shard key',
+    why: 'the row would belong to another shard than the one that found the conflict',
+    instead: 'delete the row and insert it with the new key, in one transaction',
+  },
+  merge_key_change: {
+    what: 'MERGE that sets the shard key',
+    why: 'the row would belong to another shard than the one that runs the MERGE',
+    instead: 'delete the row and insert it with the new key, in one transaction',
+  },
+  rows_moved: {
+    what:
+      'an UPDATE that moves rows to other shards, of a table with triggers or rules that would fire, with ' +
+      'policies that are not FOR ALL, with a foreign key that is NOT VALID, or to whose rows others refer by a ' +
+      'foreign key whose ON DELETE is not its ON UPDATE',
+    why: 'they are moved by a DELETE and an INSERT, which are not an UPDATE to them',
+    instead: 'say DELETE and INSERT, in one transaction',
+  },
+  merge: {
+    what:
+      'MERGE over several shards with subqueries in ON or over other tables in its clauses, volatile functions, ' +
+      'a target with row level security; with WHEN NOT MATCHED BY SOURCE in a READ COMMITTED transaction',
+    why: 'each shard runs it for its own rows, over a source that is the same for all',
+    instead:
+      'put the subqueries into the source; BEGIN ISOLATION LEVEL REPEATABLE READ; or restrict the shard key to ' +
+      'one value',
+  },
+  sequence_default: {
+    what:
+      'a default that draws from a sequence, in MERGE, a WITH query, ON CONFLICT DO UPDATE SET … = DEFAULT, an ' +
+      'INSERT … SELECT that stays on the shards, or a column that is added to a table with rows',
+    why: 'shards would draw from sequences of their own, which repeat the numbers of each other',
+    instead: 'give the column a value, for example from `SELECT nextval(…)` before',
+  },
+  unstable_default: {
+    what:
+      'a default that differs from shard to shard (`random()`, a time of its own), in SET … = DEFAULT and ADD ' +
+      'COLUMN',
+    why: 'each shard, or each copy, would compute its own',
+    instead: 'give the value; ADD COLUMN without the default, SET DEFAULT, then UPDATE the rows',
+  },
+  write_through_view: {
+    what:
+      'a write through a view of a sharded or reference table that needs gathering; views with subqueries, ' +
+      'functions of users or times in their query, with triggers, rules or defaults of their own; INSERT where ' +
+      'the view does not show the shard key',
+    why: 'rows of a view have no places by which they are found again',
+    instead: 'write the table itself',
+  },
+  with_write: {
+    what:
+      'a WITH query that writes what the rest of the statement reads or changes, that writes a reference table, ' +
+      'or stands before INSERT; in a READ COMMITTED transaction, also beside other tables that the rest reads',
+    why: 'in Postgres both see one state; it would be run first, and the rest would see what it did',
+    instead: 'a statement of its own, in the same transaction; BEGIN ISOLATION LEVEL REPEATABLE READ',
+  },
+  insert_select_tail: {
+    what:
+      'in INSERT … SELECT whose rows travel: subqueries, volatile functions or parameters in ON CONFLICT or ' +
+      'RETURNING; ON CONFLICT DO UPDATE of very many rows for one shard',
+    why: 'the rows go to each shard in several statements, which each would evaluate them anew',
+    instead: 'insert the rows with VALUES; write the values into the statement; insert fewer rows at a time',
+  },
+  local_write_from_sharded: {
+    what: 'MERGE into a local table from sharded tables',
+    why: 'its source would have to be gathered',
+    instead: 'INSERT … SELECT … ON CONFLICT, or UPDATE … FROM, which are answered',
+  },
+  reference_write_from: {
+    what: 'a write to a reference table from sharded or local tables, and UPDATE … FROM',
+    why: 'its copies run it each for itself, and could come to differ',
+    instead:
+      'select the values first, in a REPEATABLE READ transaction if others write; use a subquery in SET that ' +
+      'gives one row',
+  },
+  reference_write_unstable: {
+    what: 'volatile functions, functions of users, WHERE CURRENT OF and the like in a write to a reference table',
+    why: 'its copies would differ',
+    instead: 'compute the value first and pass it as a parameter',
+  },
+  reference_merge: {
+    what: 'MERGE into a reference table',
+    why: 'its copies run it each for itself, and could come to differ',
+    instead: 'INSERT … ON CONFLICT, UPDATE and DELETE',
+  },
+  time_word_key: {
+    what: "`'now'`, `'today'` and their kin as a value of the shard key",
+    why: 'each server reads the word by its own clock',
+    instead: 'give the time itself',
+  },
+  insert_values: {
+    what: 'INSERT … VALUES of several rows with a subquery on a sharded table, or for the shard key, or after WITH',
+    why: 'the rows are sent to the shards that own them before anything is run',
+    instead: 'run the subquery first and pass its result; insert one row at a time; or use INSERT … SELECT',
+  },
+  insert_columns: {
+    what:
+      'INSERT into a part of a column (`INSERT INTO t (a[1])`), with OVERRIDING USER VALUE, or of a query ' +
+      'without a list of columns where its text does not tell how many it has',
+    why: 'which column of a row is the shard key, and which Weft has to fill, must be known',
+    instead: 'list the columns, whole ones, and leave out those that are to be filled',
+  },
+} as const satisfies Refusals
