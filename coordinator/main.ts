@@ -260,6 +260,7 @@ function makeNode(
   const { links, log } = options
   const schema = { epoch: 0 }
   const connect = connectsHome(links)
+  const draws = new SequenceDraws(connect, schema)
   for (const link of links) {
     link.subscribe({
       mapVersion: (_shard, version) => {
@@ -274,10 +275,16 @@ function makeNode(
       up: (shard) => log.info({ shard }, 'shard is up'),
       down: (shard, why) => {
         options.commits.linkLost()
+        // What is set from now on nobody could tell us.
+        if (shard === HOME) draws.forget()
         log.warn({ shard, why }, 'shard is down')
       },
       signal,
-      schemaChanged: () => schema.epoch++,
+      news: (what) => {
+        if (what === 'schema') schema.epoch++
+        else draws.forget()
+        return undefined
+      },
     })
   }
   return {
@@ -291,7 +298,7 @@ function makeNode(
     pins,
     commits: options.commits,
     cuts: new CutDriver({ links, clock: options.commits.clock, commits: options.commits }),
-    draws: new SequenceDraws(connect, schema),
+    draws,
     schema,
     log,
     limits,

@@ -151,6 +151,8 @@ export const SEQUENCES = {
   uses: 8,
   /** It may set a sequence, or change one: no matter of the agent's. */
   sets: 64,
+  /** With `sets`: its text says so, or that of the code which it names; otherwise nobody can tell. */
+  setsAsSaid: 128,
 } as const
 
 /** Where a session's replies go. All calls come in order; `data` with `ready !== 0` or `failed` ends an exec. */
@@ -306,8 +308,13 @@ export type ControlRequest =
   | { readonly kind: 'latch'; readonly key: number; readonly shut: boolean }
   /** Defaults of roles or databases have changed: who comes next gets a backend that was started afterwards. */
   | { readonly kind: 'renew' }
-  /** Objects may have other columns now: the other coordinators are told (`schemaChanged`) before the answer. */
-  | { readonly kind: 'schema' }
+  /**
+   * The other coordinators are told (`LinkEvents.news`), and have heard of it when this is answered; who does not say so
+   * within a second is not waited for.
+   */
+  | { readonly kind: 'news'; readonly what: News }
+  /** Between processes: what the coordinator was told under this number it has heard. */
+  | { readonly kind: 'heard'; readonly id: number }
   /**
    * The highest timestamp of a commit here by which rows changed their shard. Whoever waited for such a row where it was has
    * found it gone, and one with a snapshot from before does not see it where it is.
@@ -328,6 +335,12 @@ export type ControlRequest =
       readonly verb: SignalVerb
       readonly secret?: string | undefined
     }
+
+/**
+ * What a coordinator did that others must know of. `schema`: objects may have other columns now, what is prepared may be out
+ * of date. `sequences`: a sequence may have been set, what was drawn ahead is nobody's any more.
+ */
+export type News = 'schema' | 'sequences'
 
 export type SignalVerb = 'cancel' | 'terminate'
 export type SignalRequest = Extract<ControlRequest, { readonly kind: 'signal' }>
@@ -402,8 +415,8 @@ export interface LinkEvents {
   down(shard: number, why: string): void
   /** Somebody who may wants a session of this coordinator cancelled, or ended. */
   signal?(pid: number, verb: SignalVerb, secret?: string): void
-  /** What is prepared may be out of date: another coordinator ran DDL, or a backend met a plan that no longer fits. */
-  schemaChanged?(): void
+  /** Of another coordinator, or `schema` of a backend that met a plan which no longer fits. Resolves when it is heard. */
+  news?(what: News): Promise<void> | undefined
 }
 
 export interface AgentLink {

@@ -11,6 +11,7 @@ import type {
   AgentStatus,
   ClientSessionInfo,
   LinkEvents,
+  News,
   SignalRequest,
   WaitEdge,
 } from '../protocol/agent-link.ts'
@@ -35,6 +36,7 @@ import { Pool } from './pool/pool.ts'
 import { NEVER_IDLES_OUT } from './pool/prelude.ts'
 import { logIn } from './pool/startup.ts'
 import type { PooledSession } from './session/agent-session.ts'
+import { allHear } from './session/all-hear.ts'
 import { DirectLink, type LinkHost } from './session/link.ts'
 import { MapVersions } from './session/map-version.ts'
 
@@ -302,10 +304,12 @@ class ShardAgent implements Agent, LinkHost {
     return adminOf((sql) => this.ownership.run(sql))
   }
 
-  schemaChanged(by?: DirectLink): void {
-    for (const link of this.links) {
-      if (link !== by) for (const events of link.subscribers) events.schemaChanged?.()
-    }
+  tellNews(what: News, by?: object): Promise<void> {
+    const others = [...this.links].filter((link) => link !== by)
+    return allHear(
+      others.flatMap(({ subscribers }) => subscribers),
+      what,
+    )
   }
 
   private async versionChanged(version: number): Promise<void> {

@@ -18,6 +18,7 @@ import { runInsert } from './insert/insert.ts'
 import { runInsertSelect } from './insert/insert-select.ts'
 import { noteCustomUse } from './plans/custom-use.ts'
 import { needsOneTime, timesOf } from './plans/one-time.ts'
+import { sequencesSet } from './sequences/sequences-set.ts'
 import { asksOnHeld, planOnHeld, showOnHeld } from './settings/asked-settings.ts'
 import { runSetting } from './settings/setting.ts'
 import { deferNotification, notificationOf } from './transaction/notify.ts'
@@ -74,11 +75,10 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
     reach === undefined || plan.kind === 'ddl'
       ? runPortal(ctx, exec)
       : runReaching(ctx, plan, reach, () => runPortal(ctx, exec))
-  return setsSequences(ctx, plan) ? work.finally(() => ctx.node.draws.forget()) : work
-}
-
-function setsSequences({ state }: ExecContext, { kind }: Plan): boolean {
-  return kind === 'ddl' || (state.sequences & SEQUENCES.sets) !== 0
+  const sets = plan.kind === 'ddl' ? SEQUENCES.setsAsSaid : ctx.state.sequences
+  return (sets & (SEQUENCES.sets | SEQUENCES.setsAsSaid)) === 0
+    ? work
+    : work.finally(() => sequencesSet(ctx, sets))
 }
 
 /** A cursor's query runs when it is fetched from. */

@@ -202,8 +202,9 @@ export class MuxLink implements AgentLink {
         this.downWhy = event.why
         for (const events of subscribers) events.down(shard, event.why)
         return
-      case 'schema':
-        for (const events of subscribers) events.schemaChanged?.()
+      case 'news':
+        for (const events of subscribers) void events.news?.(event.what)
+        this.control({ kind: 'heard', id: event.id }).catch(() => {})
         return
       case 'signal':
         for (const events of subscribers) events.signal?.(event.pid, event.verb, event.secret)

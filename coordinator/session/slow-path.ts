@@ -100,8 +100,6 @@ export class SlowPath {
     session.times.message()
     try {
       await session.timers.timed(() => runFunctionCall(session, frame))
-      // Of setval, it may be.
-      session.node.draws.forget()
       if (session.tx.kind === 'implicit') await this.commit()
     } catch (error) {
       await this.recover(error)

@@ -4,6 +4,7 @@ import {
   SCATTER,
   type Scatter,
   SEQUENCE_BLOCK,
+  type SequenceBlock,
   SPREAD,
   type Spreading,
   scatterValue,
@@ -22,8 +23,8 @@ export function pushesDown(settings: ValuesInForce): boolean {
 }
 
 /** How many values of a sequence may be drawn at a time. */
-export function sequenceBlockOf(settings: ValuesInForce): number {
-  return sequenceBlock(settings.inForce(SEQUENCE_BLOCK) ?? '') ?? 1
+export function sequenceBlockOf(settings: ValuesInForce): SequenceBlock {
+  return sequenceBlock(settings.inForce(SEQUENCE_BLOCK) ?? '') ?? 'auto'
 }
 
 /** What is to be done with a statement that goes to several shards. */

@@ -4,6 +4,7 @@ import type {
   ControlReply,
   ControlRequest,
   CustomNames,
+  News,
   Settings,
   SignalVerb,
   StatementRef,
@@ -80,17 +81,20 @@ export type LinkEvent =
       readonly verb: SignalVerb
       readonly secret?: string | undefined
     }
-  | { readonly kind: 'schema' }
+  /** `id`: of the request `heard`. */
+  | { readonly kind: 'news'; readonly id: number; readonly what: News }
 
 export function writeEvent(out: FrameWriter, event: LinkEvent): void {
   out.begin(KIND.event, 0, 0).endWith(jsonBytes(event))
 }
 
 export function readEvent(body: FrameBody): LinkEvent {
-  const { kind, version, transactionsMax, why, pid, verb, secret } = body.json()
+  const { kind, version, transactionsMax, why, pid, verb, secret, id, what } = body.json()
   if (kind === 'mapVersion' && typeof version === 'number') return { kind, version }
   if (kind === 'quota' && typeof transactionsMax === 'number') return { kind, transactionsMax }
-  if (kind === 'up' || kind === 'schema') return { kind }
+  if (kind === 'up') return { kind }
+  if (kind === 'news' && typeof id === 'number' && (what === 'schema' || what === 'sequences'))
+    return { kind, id, what }
   if (kind === 'down' && typeof why === 'string') return { kind, why }
   if (kind === 'signal' && typeof pid === 'number' && (verb === 'cancel' || verb === 'terminate')) {
     return { kind, pid, verb, ...(typeof secret === 'string' ? { secret } : {}) }

@@ -1,7 +1,7 @@
 /** One coordinator's connection, from its hello to its end, when everything its sessions had open is rolled back. */
 import type { Socket } from 'node:net'
 import type { PgError } from '../../errors/pg-error.ts'
-import type { AgentLink, LinkEvents } from '../../protocol/agent-link.ts'
+import type { AgentLink, LinkEvents, News } from '../../protocol/agent-link.ts'
 import { ReceivedDefinitions } from '../../protocol/mux/definitions.ts'
 import { HELLO_BYTES_MAX, isOfSession, KIND, muxViolation } from '../../protocol/mux/frame-kinds.ts'
 import {
@@ -50,6 +50,8 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
   private readonly helloTimer: NodeJS.Timeout
   private link: AgentLink | undefined
   private toldAppliedTs = 0n
+  private lastNews = 0
+  private readonly unheard = new Map<number, () => void>()
 
   constructor(socket: Socket, options: ServerLinkOptions) {
     this.options = options
@@ -112,6 +114,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
     for (const session of this.sessions.values()) session.gone()
     this.sessions.clear()
     this.unread.clear()
+    for (const id of this.unheard.keys()) this.heard(id)
     // Its sessions end with it: the agent rolls back and settles what they leave in doubt.
     void this.link?.close()
     this.options.closed()
@@ -149,8 +152,20 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
       up: () => tell({ kind: 'up' }),
       down: (_shard, why) => tell({ kind: 'down', why }),
       signal: (pid, verb, secret) => tell({ kind: 'signal', pid, verb, secret }),
-      schemaChanged: () => tell({ kind: 'schema' }),
+      news: (what) => this.tellNews(what),
     }
+  }
+
+  private tellNews(what: News): Promise<void> | undefined {
+    if (!this.connection.isOpen) return undefined
+    const id = ++this.lastNews
+    writeEvent(this.connection.writer(), { kind: 'news', id, what })
+    return new Promise((resolve) => this.unheard.set(id, resolve))
+  }
+
+  private heard(id: number): void {
+    this.unheard.get(id)?.()
+    this.unheard.delete(id)
   }
 
   private linkFrame(kind: number, link: AgentLink, body: FrameBody): void {
@@ -168,6 +183,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
   private control(link: AgentLink, body: FrameBody): void {
     const { requestId, request } = readControl(body)
     const { connection } = this
+    if (request.kind === 'heard') this.heard(request.id)
     link.control(request).then(
       (reply) => {
         if (connection.isOpen) writeAnswer(connection.writer(), requestId, reply)

@@ -151,7 +151,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   schemaChanged(): void {
-    this.host.schemaChanged()
+    void this.host.tellNews('schema')
   }
 
   takeSnapshot(done: () => void): void {

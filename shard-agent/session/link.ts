@@ -30,8 +30,6 @@ export interface LinkHost extends SessionHost {
   /** What a new subscriber has missed. */
   welcome(events: LinkEvents): void
   linkClosed(link: DirectLink): void
-  /** `by`: the link of the coordinator that says so. */
-  schemaChanged(by?: DirectLink): void
 }
 
 let lastLink = 0
@@ -119,8 +117,10 @@ export class DirectLink implements AgentLink {
       case 'renew':
         this.host.pool.renew()
         return { kind: 'ok' }
-      case 'schema':
-        this.host.schemaChanged(this)
+      case 'news':
+        await this.host.tellNews(request.what, this)
+        return { kind: 'ok' }
+      case 'heard':
         return { kind: 'ok' }
       case 'moved':
         return { kind: 'moved', ts: String(this.host.twoPhase.movedTs) }

@@ -1,4 +1,4 @@
-import type { ReplySink } from '../../protocol/agent-link.ts'
+import type { News, ReplySink } from '../../protocol/agent-link.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { ProbeKeeper } from '../participant/probe.ts'
 import type { TwoPhase } from '../participant/two-phase.ts'
@@ -13,8 +13,8 @@ export interface SessionHost {
   readonly versions: MapVersions
   readonly twoPhase: TwoPhase
   readonly probe: ProbeKeeper
-  /** Coordinators are told that what they have prepared may be out of date. */
-  schemaChanged(): void
+  /** Coordinators are told; resolves when they have heard of it. Never rejects. `by`: who knows it already. */
+  tellNews(what: News, by?: object): Promise<void>
 }
 
 /** Whom nobody listens for any more. */

@@ -2,18 +2,19 @@ import { ANY_EFFECTS, EFFECT, type Effects, effectsOfText, NO_EFFECTS } from '..
 import type { Plan } from './plan.ts'
 
 /** What a plan may do with sequences, as shard agents are told (SEQUENCES of protocol/agent-link.ts). */
-const SEQUENCE = { draws: 1, reads: 2, readsInCode: 16, sets: 64 } as const
+const SEQUENCE = { draws: 1, reads: 2, readsInCode: 16, sets: 64, setsAsSaid: 128 } as const
 
 /** The plan with what it may draw, and ask for. `named`: effects of the code that its text names. */
 export function withSequences(plan: Plan, text: string, named: Effects): Plan {
   const block = plan.tag === 'DO' ? effectsOfText('plpgsql', text) : NO_EFFECTS
-  const inCode = (plan.effects.leaves & EFFECT.dynamic) === 0 ? named | block : ANY_EFFECTS
+  const isKnown = (plan.effects.leaves & EFFECT.dynamic) === 0
+  const inCode = isKnown ? named | block : ANY_EFFECTS
   const all = inCode | effectsOfText('query', text)
   let sequences = 0
   if ((all & EFFECT.advances) !== 0 || mayUseDefaults(plan, text)) sequences |= SEQUENCE.draws
   if ((all & EFFECT.readsSequences) !== 0) sequences |= SEQUENCE.reads
   if ((inCode & EFFECT.readsSequences) !== 0 || ASKS_POSTGRES.test(text)) sequences |= SEQUENCE.readsInCode
-  if ((all & EFFECT.sets) !== 0) sequences |= SEQUENCE.sets
+  if ((all & EFFECT.sets) !== 0) sequences |= SEQUENCE.sets | (isKnown ? SEQUENCE.setsAsSaid : 0)
   return sequences === 0 ? plan : { ...plan, effects: { ...plan.effects, sequences } }
 }
 

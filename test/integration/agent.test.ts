@@ -145,7 +145,7 @@ describe.each(setups)('Postgres $version, split writes $splitWrites', ({ version
     await s.query('ALTER TABLE fit ADD b int', { access: 'write' })
     const heard: string[] = []
     const events = { mapVersion() {}, quota() {}, up() {}, down() {} }
-    link.subscribe({ ...events, schemaChanged: () => heard.push('schema') })
+    link.subscribe({ ...events, news: (what) => void heard.push(what) })
     const refused = await run()
     // Alone nothing of it is left, and it can be run again; its coordinators are told.
     expect([refused.error?.fields.routine, refused.sent]).toEqual(['RevalidateCachedQuery', false])

@@ -21,6 +21,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await clients[ADMIN]!.query('ALTER SEQUENCE t_id_seq CACHE 1 RESTART')
   for (const client of clients) await client.query('DISCARD ALL')
+  await clients[OTHER]!.query('SET weft.sequence_block = 1')
   for (const i of [A, B]) await clients[i]!.query('SET weft.sequence_block = 10')
 })
 afterAll(() => Promise.all(clients.map((client) => client.end())))
@@ -44,9 +45,9 @@ test('a block is given to all who take from blocks, and to nobody else', async (
   expect(await ids(A, 3)).toEqual([3, 4, 5])
   expect(await lastValue()).toBe(11)
   expect((await clients[A]!.query('SELECT lastval()::int AS n')).rows).toEqual([{ n: 5 }])
-  // More than are left of it: they are lost, as values rise.
-  expect(await ids(B, 6)).toEqual([12, 13, 14, 15, 16, 17])
-  expect(await ids(A)).toEqual([18])
+  // More than are left of it.
+  expect(await ids(B, 6)).toEqual([6, 7, 8, 9, 10, 12])
+  expect(await ids(A)).toEqual([13])
   expect(await ids(B, 25)).toHaveLength(25)
 })
 
@@ -72,6 +73,22 @@ test('by parameters too', async () => {
   expect(await ids(A)).toEqual([1])
   await clients[OTHER]!.query('SELECT setval($1, $2)', ['t_id_seq', 1000])
   expect(await ids(A)).toEqual([1001])
+})
+
+test('nobody said how many: none ahead for the first 200 rows, then 64', async () => {
+  await clients[OTHER]!.query('RESET weft.sequence_block')
+  const auto = (rows = 1) => ids(OTHER, rows)
+  expect([await auto(), await lastValue()]).toEqual([[1], 1])
+  expect((await auto(199)).at(-1)).toBe(200)
+  expect(await lastValue()).toBe(200)
+  expect([await auto(), await lastValue()]).toEqual([[201], 265])
+  expect([await auto(), await lastValue()]).toEqual([[202], 265])
+  // What is left is given first.
+  const more = await auto(70)
+  expect(more).toEqual(Array.from({ length: 70 }, (_, i) => 203 + i))
+  expect(await lastValue()).toBe(272 + 64)
+  await clients[ADMIN]!.query("SELECT setval('t_id_seq', 1000)")
+  expect([await auto(), await lastValue()]).toEqual([[1001], 1001])
 })
 
 test("a sequence's own CACHE is a block for everybody", async () => {
@@ -116,6 +133,10 @@ test('the setting', async () => {
   ])
   expect((await clients[OTHER]!.query('SHOW weft.sequence_block')).rows).toEqual([
     { 'weft.sequence_block': '1' },
+  ])
+  await clients[OTHER]!.query('RESET weft.sequence_block')
+  expect((await clients[OTHER]!.query('SHOW weft.sequence_block')).rows).toEqual([
+    { 'weft.sequence_block': 'auto' },
   ])
   for (const wrong of ['0', '-1', 'many', '10001'])
     await expect(clients[A]!.query(`SET weft.sequence_block = '${wrong}'`)).rejects.toMatchObject({

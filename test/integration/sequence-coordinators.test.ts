@@ -13,7 +13,10 @@ beforeAll(async () => {
   clients = await Promise.all(
     cluster.urls.map((url) => Promise.all(Array.from({ length: 8 }, () => connectTo(url)))),
   )
-  await clients[0]![0]!.query("CREATE TABLE t (k int, id bigserial, v text) WITH (shard_key = 'k')")
+  await clients[0]![0]!.query(
+    `CREATE TABLE t (k int, id bigserial, v text) WITH (shard_key = 'k');
+     CREATE FUNCTION sets() RETURNS bigint LANGUAGE sql AS $$ SELECT setval('t_id_seq', 300) $$`,
+  )
 })
 afterAll(async () => {
   await Promise.all(clients.flat().map((client) => client.end()))
@@ -50,11 +53,31 @@ test('what one coordinator sets the other follows at once', async () => {
     [b, a, 50_000],
     [a, b, 10],
   ] as const) {
-    await drawer!.query('RESET weft.sequence_block')
+    await drawer!.query('SET weft.sequence_block = 1')
     await setter!.query('SELECT setval($1, $2)', ['t_id_seq', value])
     const { rows } = await drawer!.query(INSERT, [1])
     expect(rows).toEqual([{ id: value + 1 }, { id: value + 2 }])
   }
+})
+
+const changes: readonly (readonly [string, number])[] = [
+  ["SELECT setval('t_id_seq', 2000)", 2001],
+  ["BEGIN; SELECT setval('t_id_seq', 900); ROLLBACK", 901],
+  ['SELECT sets()', 301],
+  ["DO $$ BEGIN PERFORM setval('t_id_seq', 600); END $$", 601],
+  ['ALTER SEQUENCE t_id_seq RESTART WITH 700', 700],
+  ['BEGIN; ALTER SEQUENCE t_id_seq RESTART WITH 800; COMMIT', 800],
+  ['TRUNCATE t RESTART IDENTITY', 1],
+]
+
+test.each(changes)('what the other has drawn ahead is void after %s', async (sql, next) => {
+  const [[a], [b]] = clients as [pg.Client[], pg.Client[]]
+  await b!.query('SET weft.sequence_block = 16')
+  const { rows } = await b!.query(INSERT, [1])
+  const drawn = rows[1]!.id as number
+  expect((await b!.query(INSERT, [1])).rows).toEqual([{ id: drawn + 1 }, { id: drawn + 2 }])
+  await a!.query(sql)
+  expect((await b!.query(INSERT, [1])).rows).toEqual([{ id: next }, { id: next + 1 }])
 })
 
 test('a key that one gives a function the other follows, and what replaces its body', async () => {

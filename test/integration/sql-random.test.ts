@@ -14,6 +14,7 @@ import { type Answer, TwinSession, type Verdict, type Way } from '../helpers/twi
 const STATEMENTS = Number(process.env.SQL_STATEMENTS ?? 2000)
 const SEED = Number(process.env.SQL_SEED ?? 1 + Math.floor(Math.random() * 1_000_000))
 const LOOK_EVERY = 500
+const TIMEOUT_MS = 300 * STATEMENTS
 
 const cluster = useTestCluster()
 
@@ -48,44 +49,48 @@ beforeAll(async () => {
   for (const sql of SEEDING) for (const url of [plainUrl, weftUrl]) await query(url, sql)
 })
 
-test(`${STATEMENTS} random statements of seed ${SEED}: answered as by one Postgres, or refused`, async () => {
-  const r = seeded(SEED)
-  const session = await TwinSession.open(cluster.current)
-  // The general way, of which every other is a faster form.
-  const general = await TwinSession.open(cluster.current, { options: '-c weft.pushdown=off' })
-  // Joins off the key by rows that every shard is given, of tables too small for that to be worth it.
-  const spreading = await TwinSession.open(cluster.current, { options: '-c weft.spread=always' })
-  const refusals = new Tally()
-  const findings: string[] = []
-  let errors = 0
-  for (let i = 0; i < STATEMENTS && findings.length < 5; i++) {
-    const statement = randomStatement(r)
-    const way = r.pick(statement.params.length > 0 ? paramWays : ways)
-    const verdict = await session.run(statement, way)
-    refusals.count(statement.constructs, verdict.kind === 'refused')
-    if (verdict.kind === 'same' && verdict.answer.sqlstate !== undefined) errors++
-    const verdicts: (readonly [string, Verdict])[] = [['', verdict]]
-    if (/^(SELECT|WITH)\b/.test(statement.sql)) {
-      verdicts.push([', weft.pushdown = off', await general.run(statement, way)])
-      verdicts.push([', weft.spread = always', await spreading.run(statement, way)])
+test(
+  `${STATEMENTS} random statements of seed ${SEED}: answered as by one Postgres, or refused`,
+  async () => {
+    const r = seeded(SEED)
+    const session = await TwinSession.open(cluster.current)
+    // The general way, of which every other is a faster form.
+    const general = await TwinSession.open(cluster.current, { options: '-c weft.pushdown=off' })
+    // Joins off the key by rows that every shard is given, of tables too small for that to be worth it.
+    const spreading = await TwinSession.open(cluster.current, { options: '-c weft.spread=always' })
+    const refusals = new Tally()
+    const findings: string[] = []
+    let errors = 0
+    for (let i = 0; i < STATEMENTS && findings.length < 5; i++) {
+      const statement = randomStatement(r)
+      const way = r.pick(statement.params.length > 0 ? paramWays : ways)
+      const verdict = await session.run(statement, way)
+      refusals.count(statement.constructs, verdict.kind === 'refused')
+      if (verdict.kind === 'same' && verdict.answer.sqlstate !== undefined) errors++
+      const verdicts: (readonly [string, Verdict])[] = [['', verdict]]
+      if (/^(SELECT|WITH)\b/.test(statement.sql)) {
+        verdicts.push([', weft.pushdown = off', await general.run(statement, way)])
+        verdicts.push([', weft.spread = always', await spreading.run(statement, way)])
+      }
+      for (const [setting, one] of verdicts) {
+        if (one.kind !== 'different' || bothViolate(one)) continue
+        const how = `${way.name}${setting}`
+        findings.push(`seed ${SEED}, statement ${i}, ${how}:\n${finding(statement, one)}`)
+      }
+      if (i % LOOK_EVERY === LOOK_EVERY - 1) findings.push(...(await misplaced(cluster.current, 'public')))
     }
-    for (const [setting, one] of verdicts) {
-      if (one.kind !== 'different' || bothViolate(one)) continue
-      const how = `${way.name}${setting}`
-      findings.push(`seed ${SEED}, statement ${i}, ${how}:\n${finding(statement, one)}`)
-    }
-    if (i % LOOK_EVERY === LOOK_EVERY - 1) findings.push(...(await misplaced(cluster.current, 'public')))
-  }
-  session.end()
-  general.end()
-  spreading.end()
-  process.stdout.write(`seed ${SEED}: ${errors} errors that are the same\n${refusals.table()}\n`)
-  expect(findings.join('\n\n')).toBe('')
-  expect(await misplaced(cluster.current, 'public')).toEqual([])
-  // A generator that makes nothing but errors and refusals would prove nothing.
-  expect(errors).toBeLessThan(STATEMENTS / 4)
-  expect(refusals.ratio).toBeLessThan(0.1)
-}, 600_000)
+    session.end()
+    general.end()
+    spreading.end()
+    process.stdout.write(`seed ${SEED}: ${errors} errors that are the same\n${refusals.table()}\n`)
+    expect(findings.join('\n\n')).toBe('')
+    expect(await misplaced(cluster.current, 'public')).toEqual([])
+    // A generator that makes nothing but errors and refusals would prove nothing.
+    expect(errors).toBeLessThan(STATEMENTS / 4)
+    expect(refusals.ratio).toBeLessThan(0.1)
+  },
+  TIMEOUT_MS,
+)
 
 function finding(statement: RandomStatement, { plain, weft }: Different): string {
   const show = ({ lines }: Answer) => lines.map((line) => `    ${line}`).join('\n')

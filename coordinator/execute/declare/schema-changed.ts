@@ -20,5 +20,5 @@ export function mayChangeColumns(plan: DdlPlan): boolean {
 export async function schemaChanged(ctx: ExecContext): Promise<void> {
   const { node } = ctx
   node.schema.epoch++
-  await node.links[HOME]!.control({ kind: 'schema' }).catch(() => {})
+  await node.links[HOME]!.control({ kind: 'news', what: 'schema' }).catch(() => {})
 }

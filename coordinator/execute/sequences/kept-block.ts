@@ -10,6 +10,7 @@ export class KeptBlock {
   private rows = NONE
   private next = 0
   private cached = 1
+  private given = 0
 
   constructor(ageNow: () => string) {
     this.ageNow = ageNow
@@ -20,24 +21,26 @@ export class KeptBlock {
     return this.isValid ? this.cached : 1
   }
 
+  /** Rows since something made the last ones void, about. */
+  get used(): number {
+    return this.isValid ? this.given : 0
+  }
+
   get isWorthKeeping(): boolean {
-    return this.isValid && (this.cached > 1 || this.next < this.rows.length)
+    return this.isValid && (this.cached > 1 || this.given > 0 || this.next < this.rows.length)
   }
 
   private get isValid(): boolean {
     return this.age === this.ageNow()
   }
 
-  /** Undefined: there are not as many left. Those that are left are nobody's then: values rise. */
-  take(count: number): readonly TextRow[] | undefined {
-    const { rows, next } = this
-    if (!this.isValid || rows.length - next < count) {
-      this.rows = NONE
-      this.next = 0
-      return undefined
-    }
-    this.next += count
-    return rows.slice(next, this.next)
+  /** As many, or what is left. */
+  take(count: number): readonly TextRow[] {
+    if (!this.isValid || this.next === this.rows.length) return NONE
+    const taken = this.rows.slice(this.next, this.next + count)
+    this.next += taken.length
+    this.given += taken.length
+    return taken
   }
 
   /** What is to be said before rows are drawn that may be kept. */
@@ -45,8 +48,9 @@ export class KeptBlock {
     return this.ageNow()
   }
 
-  /** `age`: of before they were drawn. */
-  keep(rows: readonly TextRow[], cache: number, age: string): void {
+  /** `used`: as many others, drawn with them, were wanted at once. `age`: of before they were drawn. */
+  keep(rows: readonly TextRow[], cache: number, age: string, used: number): void {
+    this.given = (age === this.age ? this.given : 0) + used
     if (rows.length > 0) {
       this.rows = rows
       this.next = 0

@@ -1,10 +1,14 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { type BackendIdentity, SEQUENCES, type Settings } from '../../../protocol/agent-link.ts'
+import type { SequenceBlock } from '../../../sql/plan/utility/several-settings.ts'
 import type { ConnectedAs, InternalConnection, TextRow } from '../../catalog/internal-connection.ts'
 import { KeptBlock } from './kept-block.ts'
 
 /** Of one request to the home shard, about. */
 const ROUND_ROWS = 10_000
+/** As long as nobody says how many: after so many values of a sequence so many are drawn ahead. */
+const AHEAD_FROM = 200
+const AHEAD_MAX = 64
 /** Of sequences and roles with values ahead: when there are more, all begin anew. */
 const BLOCKS_MAX = 1000
 
@@ -24,8 +28,11 @@ export interface DrawnSequence {
 
 interface Wanted {
   readonly rows: number
-  /** So many are drawn at a time, for those who come later; 1: none, and none that was drawn ahead will do. */
-  readonly block: number
+  /** The first of them, if there were some left. */
+  own: readonly TextRow[]
+  /** As many more are drawn for those who come later. None: and none that was drawn ahead will do. */
+  readonly ahead: number
+  readonly takesAhead: boolean
   resolve(rows: readonly TextRow[]): void
   reject(error: Error): void
 }
@@ -55,7 +62,7 @@ export class SequenceDraws {
     { identity, settings }: Drawer,
     sequences: readonly DrawnSequence[],
     rows: number,
-    block: number,
+    block: SequenceBlock,
   ): readonly TextRow[] | Promise<readonly TextRow[]> {
     const user = identity.kind === 'client' ? identity.user : ''
     const key = JSON.stringify([user, settings.sql, sequences])
@@ -105,15 +112,26 @@ class Group {
     this.onIdle = onIdle
   }
 
-  draw(rows: number, asked: number): readonly TextRow[] | Promise<readonly TextRow[]> {
-    const block = Math.max(asked, this.ahead.cache)
-    const own = block > 1 && this.waiting.length === 0 ? this.ahead.take(rows) : undefined
-    if (own !== undefined) return own
+  draw(rows: number, block: SequenceBlock): readonly TextRow[] | Promise<readonly TextRow[]> {
+    const takesAhead = block === 'auto' || Math.max(block, this.ahead.cache) > 1
+    const own = takesAhead && this.waiting.length === 0 ? this.ahead.take(rows) : []
+    if (own.length === rows) return own
+    const ahead = takesAhead ? this.aheadOf(rows, block) : 0
     const drawn = new Promise<readonly TextRow[]>((resolve, reject) =>
-      this.waiting.push({ rows, block, resolve, reject }),
+      this.waiting.push({ rows, own, ahead, takesAhead, resolve, reject }),
     )
     if (!this.isRunning) void this.run()
     return drawn
+  }
+
+  /**
+   * Nobody said how many: none before many were used. So a few rows leave no gaps, many seldom wait, and where blocks become
+   * void again and again few values are lost.
+   */
+  private aheadOf(rows: number, block: SequenceBlock): number {
+    const { cache, used } = this.ahead
+    if (block === 'auto' && cache === 1) return used < AHEAD_FROM ? 0 : AHEAD_MAX
+    return Math.max(block === 'auto' ? 1 : block, cache) - rows
   }
 
   /** Until nobody waits. Never rejects. */
@@ -139,18 +157,18 @@ class Group {
     let rows = 0
     let count = 0
     while (count < this.waiting.length && (count === 0 || rows < ROUND_ROWS))
-      rows += this.waiting[count++]!.rows
+      rows += missing(this.waiting[count++]!)
     return this.waiting.splice(0, count)
   }
 
   private async round(connection: InternalConnection, round: readonly Wanted[]): Promise<void> {
-    const wanted = round.reduce((sum, { rows }) => sum + rows, 0)
-    const block = Math.max(...round.map((one) => one.block))
+    const wanted = round.reduce((sum, one) => sum + missing(one), 0)
+    const ahead = Math.max(0, ...round.map((one) => one.ahead))
     const age = this.ahead.begin()
     try {
-      const { rows } = await connection.query(this.sql(block > 1 ? Math.max(wanted, block) : wanted))
+      const { rows } = await connection.query(this.sql(wanted + ahead))
       share(round, rows.map(valuesIn))
-      this.ahead.keep(rows.slice(wanted).map(valuesIn), Number(rows[0]?.at(-1) ?? 1), age)
+      this.ahead.keep(rows.slice(wanted).map(valuesIn), Number(rows[0]?.at(-1) ?? 1), age, wanted)
     } catch (error) {
       for (const { reject } of round) reject(error as Error)
     }
@@ -159,23 +177,27 @@ class Group {
   private serveAhead(): void {
     for (;;) {
       const first = this.waiting[0]
-      if (first === undefined || first.block === 1) return
-      const own = this.ahead.take(first.rows)
-      if (own === undefined) return
+      if (first === undefined || !first.takesAhead) return
+      first.own = [...first.own, ...this.ahead.take(first.rows - first.own.length)]
+      if (first.own.length < first.rows) return
       this.waiting.shift()
-      first.resolve(own)
+      first.resolve(first.own)
     }
   }
 }
 
 function share(round: readonly Wanted[], rows: readonly TextRow[]): void {
   let at = 0
-  for (const { rows: count, resolve, reject } of round) {
-    const own = rows.slice(at, at + count)
-    at += count
-    if (own.length === count) resolve(own)
-    else reject(NONE_LEFT)
+  for (const wanted of round) {
+    const drawn = rows.slice(at, at + missing(wanted))
+    at += drawn.length
+    if (drawn.length === missing(wanted)) wanted.resolve([...wanted.own, ...drawn])
+    else wanted.reject(NONE_LEFT)
   }
+}
+
+function missing({ rows, own }: Wanted): number {
+  return rows - own.length
 }
 
 const NONE_LEFT = weftError('internal', { what: 'a sequence has given fewer values than were wanted' })

@@ -7,7 +7,10 @@ export const PUSHDOWN = 'weft.pushdown'
 /** Whether rows are given to all shards for joins off the key: where that moves less, wherever it can be, or not at all. */
 export const SPREAD = 'weft.spread'
 
-/** How many values a coordinator draws from a sequence at a time for the columns of sharded and reference tables. */
+/**
+ * How many values a coordinator draws from a sequence at a time for the columns of sharded and reference tables; `auto`: as
+ * many ahead as were used.
+ */
 export const SEQUENCE_BLOCK = 'weft.sequence_block'
 const SEQUENCE_BLOCK_MAX = 10_000
 
@@ -29,8 +32,11 @@ function oneOf<T extends string>(values: readonly T[], text: string): T | undefi
   return values.find((value) => value === word)
 }
 
+export type SequenceBlock = number | 'auto'
+
 /** Undefined: no value of it. */
-export function sequenceBlock(text: string): number | undefined {
+export function sequenceBlock(text: string): SequenceBlock | undefined {
+  if (oneOf(['auto'], text) !== undefined) return 'auto'
   const value = /^\s*\d+\s*$/.test(text) ? Number(text) : 0
   return value >= 1 && value <= SEQUENCE_BLOCK_MAX ? value : undefined
 }
@@ -44,7 +50,7 @@ export function refuseSeveral(name: string, value: string): PgError | undefined 
   if (name === MAX_GATHERED && gatheredSize(value) === undefined)
     return invalid(name, value, 'Say a size of 256MB at most, as in 64MB.')
   if (name === SEQUENCE_BLOCK && sequenceBlock(value) === undefined)
-    return invalid(name, value, `Say a number from 1 to ${SEQUENCE_BLOCK_MAX}.`)
+    return invalid(name, value, `Say auto, or a number from 1 to ${SEQUENCE_BLOCK_MAX}.`)
   return undefined
 }
 
