@@ -51,13 +51,35 @@ async function runSeverally(
 ): Promise<void> {
   const { kind } = plan.onSeveral
   if (!isGathered(plan.onSeveral)) mustSkipNothing(exec, plan)
-  const { portal } = exec
-  const binds = portal !== undefined && kind === 'concat' && plan.access === 'read'
-  if (exec.bindsOnly === true && !binds) return
+  if (exec.bindsOnly === true && !canBind(plan)) return
   if (!BEFORE.has(kind) && kind !== 'first') noteScatter(ctx, plan.sharded, shards)
-  if (!binds) return runOnEach(ctx, wholly(exec), plan, shards)
-  await bindOnSeveral(ctx, exec, portal, shards)
+  const { portal } = exec
+  if (portal === undefined || REPLANNED.has(kind)) return runOnEach(ctx, exec, plan, shards)
+  if (!canBind(plan)) return runOnEach(ctx, wholly(exec), plan, shards)
+  await bindPortal(ctx, exec, portal, plan, shards)
   return exec.bindsOnly === true ? undefined : fetchRows(ctx, exec, portal)
+}
+
+/** It can be bound and run later, or in parts: Postgres has its portal, on each shard, or where all is put together. */
+function canBind({ access, tag, onSeveral: { kind } }: ForwardPlan): boolean {
+  return (access === 'read' && BOUND.has(kind) && tag === 'SELECT') || REPLANNED.has(kind)
+}
+const BOUND: ReadonlySet<ForwardPlan['onSeveral']['kind']> = new Set(['concat', 'aggregate', 'gather'])
+/** Bound or not, by the plan that is made of it. */
+const REPLANNED: ReadonlySet<ForwardPlan['onSeveral']['kind']> = new Set(['gather-views', 'gather-outside'])
+
+async function bindPortal(
+  ctx: ExecContext,
+  exec: Execution,
+  portal: OpenPortal,
+  { onSeveral }: ForwardPlan,
+  shards: readonly number[],
+): Promise<void> {
+  if (onSeveral.kind === 'concat') return bindOnSeveral(ctx, exec, portal, shards)
+  if (onSeveral.kind === 'gather') return runGatherStep(ctx, exec, onSeveral, shards)
+  if (onSeveral.kind !== 'aggregate') return
+  await ctx.needTransaction()
+  await runAggregate(ctx, exec, onSeveral.aggregate, shards)
 }
 
 /** It is planned anew before it goes anywhere. */

@@ -51,13 +51,13 @@ export const statements = {
   },
   cursor: {
     what:
-      'FETCH and MOVE other than forward, on a cursor that streams the rows of several shards; WITH HOLD on ' +
-      'another shard than home, or over code of which it cannot be known what it reads; FETCH by SQL on a ' +
-      'portal of the protocol that has run to its end',
-    why: 'rows that have gone by are kept by nobody, and the session keeps a connection to the home shard only',
+      'WITH HOLD over code of which it cannot be known what it reads; DECLARE over several shards of a query that ' +
+      'locks rows, or that cannot be gathered; FETCH by SQL, other than forward, on a portal of the protocol that ' +
+      'has run to its end',
+    why: 'no backend has all of its rows, or nobody could look at what the code has read',
     instead:
-      'fetch forward (NEXT, FORWARD n, ALL), without WITH HOLD, in a transaction; or restrict the query to one ' +
-      'shard key',
+      'declare it without WITH HOLD, in a transaction; fetch forward (NEXT, FORWARD n, ALL); or restrict the query ' +
+      'to one shard key',
   },
   explain: {
     what:

@@ -1,13 +1,14 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
+import type { CursorPlan, FetchStep } from './cursor-plan.ts'
 import type { FirstStep } from './first/first-step.ts'
 import type { GatherContext, GatheredStep, GatherStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
 import type { SessionEffects } from './session-effects.ts'
 import type { TimePlace, TimeWord } from './times/time-place.ts'
 
-export type { SessionEffects, TimePlace, TimeWord }
+export type { CursorPlan, FetchStep, SessionEffects, TimePlace, TimeWord }
 
 /** A value that picks a slot; it is read from each execution's own text or parameters. */
 export type ValueSource =
@@ -379,22 +380,6 @@ export interface PreparedPlan extends PlanCommon {
   readonly around?: { readonly before: string; readonly after: string }
   /** EXECUTE: what Postgres answers where it answers what is run in its place with something else. */
   readonly answer?: string
-}
-
-/** DECLARE … CURSOR, FETCH, MOVE, CLOSE: they follow the shard where the cursor was opened. */
-export interface CursorPlan extends PlanCommon {
-  readonly kind: 'cursor'
-  readonly verb: 'declare' | 'fetch' | 'close' | 'close-all'
-  readonly name: string
-  /** DECLARE only. */
-  readonly route?: Route
-  readonly hold?: boolean
-  /** Its query can be read on several shards, one after the other. */
-  readonly forwardOnly?: boolean
-  /** Its query is gathered for; the cursor is on the home shard. */
-  readonly gather?: GatherStep
-  /** FETCH and MOVE: how many rows forward; undefined: not simply forward. */
-  readonly count?: number | 'all'
 }
 
 export interface ExplainPlan extends PlanCommon {

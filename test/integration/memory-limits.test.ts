@@ -13,6 +13,7 @@ import {
   SYNC,
 } from '../../protocol/wire/frontend-messages.ts'
 import { createTwins, useTestCluster } from '../helpers/cluster.ts'
+import { query as ask } from '../helpers/postgres.ts'
 import { WireClient } from '../helpers/wire-client.ts'
 
 const MB = 1 << 20
@@ -378,5 +379,56 @@ describe('rows of an INSERT … SELECT', () => {
       'SELECT count(*)::int AS n, (SELECT count(*)::int FROM blobs WHERE id > 31000) AS m FROM blob_copies',
     )
     expect(rows).toEqual([{ n: 1, m: 0 }])
+  })
+})
+
+describe('results of which the client takes a part', () => {
+  /** Half a gigabyte, of some kilobytes of rows. */
+  const results: readonly (readonly [string, string])[] = [
+    [
+      'concatenated',
+      "SELECT b.id, repeat('x', 1000) FROM blobs b, generate_series(1, 50000) WHERE b.id > 40000",
+    ],
+    [
+      'put together from what was gathered',
+      "SELECT b.id, repeat('x', 1000) FROM blobs b JOIN blobs c ON c.data = b.data AND c.id > 40000, generate_series(1, 5000) WHERE b.id > 40000",
+    ],
+    [
+      'by groups',
+      "SELECT b.data, g, repeat('x', 1000), count(*) FROM blobs b, generate_series(1, 500000) g WHERE b.id > 40000 AND b.id < 40002 + g % 2 GROUP BY 1, 2 HAVING g < 5000",
+    ],
+  ]
+  beforeAll(() => other.query(`INSERT INTO blobs SELECT i, 'y' FROM generate_series(40001, 40010) i`))
+  afterAll(() => other.query('DELETE FROM blobs WHERE id > 40000'))
+
+  test.each(results)('%s: portals and cursors keep nothing here', async (_, sql) => {
+    const client = await connect()
+    const bound = [parse('', sql), bind({ portal: 'p' })]
+    expect(await answers(client, query('BEGIN'))).toEqual(['CommandComplete BEGIN'])
+    expect(await answers(client, ...bound, SYNC)).toEqual([])
+    for (let i = 0; i < 3; i++) expect(await answers(client, execute('p', 1000), SYNC)).toEqual([])
+    expect(await answers(client, query('FETCH 10 FROM p'))).toEqual(['CommandComplete FETCH 10'])
+    const declared = await answers(client, query(`DECLARE c CURSOR FOR ${sql}`))
+    expect(declared).toEqual(['CommandComplete DECLARE CURSOR'])
+    expect(await answers(client, query('FETCH 1000 FROM c'))).toEqual(['CommandComplete FETCH 1000'])
+    // The transaction itself, and what was bound.
+    expect((await status()).memory.usedBytes).toBeLessThan(10_000)
+    expect(await answers(client, query('ROLLBACK'))).toEqual(['CommandComplete ROLLBACK'])
+  })
+
+  test.each(results.slice(0, 2))('%s: a client that stops reading stops the shards', async (_, sql) => {
+    const client = await connect()
+    const before = heap()
+    client.pause()
+    client.write(query(sql))
+    const waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'ClientWrite'"
+    const stopped = async () =>
+      (await Promise.all(cluster.current.weft.shards.map(({ url }) => ask(url, waiting)))).filter(
+        (rows) => rows.length > 0,
+      ).length
+    await expect.poll(stopped, { timeout: 60_000 }).toBe(sql.includes('JOIN') ? 1 : 2)
+    expect((await status()).memory.usedBytes).toBeLessThan(100_000)
+    expect(heap() - before).toBeLessThan(30 * MB)
+    client.destroy()
   })
 })

@@ -39,10 +39,12 @@ export async function runAggregate(
 ): Promise<void> {
   const payload = await combinePayload(ctx, exec, plan, shards)
   const line = ctx.line(preferredShard(ctx))
+  const { portal } = exec
   const forwarder = new RowForwarder(ctx.out, new ForwardState(exec.wantsRowDescription))
   sendPayload(ctx, line, payload, { writes: false }, forwarder)
   const end = await settled(ctx, line, forwarder.ended)
-  ctx.out.hold(tagWithCount(end.tag, end.count))
+  if (portal === undefined) return ctx.out.hold(tagWithCount(end.tag, end.count))
+  portal.isOn(line, exec.asked ?? exec.text)
 }
 
 /**
@@ -96,15 +98,15 @@ function combineStatement(
     }),
   )
   const nothing = `(${types.map((type) => `NULL::${type}`).join(', ')})`
+  const portal = exec.portal?.name ?? ''
   const values = rows.length > 0 ? rows.join(', ') : nothing
   const combined = plan.combineSql.replaceAll('__WEFT_PARTIALS__', () => `(VALUES ${values})`)
   // LIMIT or OFFSET left every shard without its one row.
   const sql = rows.length > 0 ? combined : `${combined} LIMIT 0`
   return Buffer.concat([
     parse('', sql),
-    bind({ params, paramFormats, resultFormats: exec.bind?.resultFormats ?? [] }),
-    describe('P', ''),
-    execute('', 0),
+    bind({ portal, params, paramFormats, resultFormats: exec.bind?.resultFormats ?? [] }),
+    ...(exec.portal === undefined ? [describe('P', ''), execute('', 0)] : []),
     SYNC,
   ])
 }

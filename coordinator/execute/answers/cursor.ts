@@ -8,12 +8,10 @@ import { declaredQueryAt, severalShards } from '../../../sql/plan/utility/cursor
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { runOnOne } from '../forward.ts'
 import { runGathered } from '../gather/outside.ts'
-import { quoteName } from '../quote.ts'
 import { resolveShards } from '../route.ts'
 import { noteScatter } from '../scatter.ts'
-import { ForwardState, RowForwarder, tagWithCount } from '../shards/replies.ts'
-import { sendRewritten, settled } from '../shards/send.ts'
 import { columnsOf } from './evaluate.ts'
+import { fetchOnSeveral } from './fetch-several.ts'
 import { bindOnSeveral, findCursor, linesWithCursors, OpenPortal } from './open-portal.ts'
 
 /** DECLARE, FETCH, MOVE and CLOSE: they follow the shards on which the cursor was opened. */
@@ -34,8 +32,10 @@ async function declare(ctx: ExecContext, exec: Execution, plan: CursorPlan): Pro
   const { name, hold = false } = plan
   const { state } = ctx
   if (isBoundOnly(ctx, name)) throw alreadyExists(name)
-  if (plan.gather !== undefined && ctx.node.shardCount > 1) return declareGathered(ctx, exec, plan)
   const [shard, ...more] = await resolveShards(ctx, plan.route ?? { kind: 'home' }, exec)
+  // What outlives the transaction is kept at home, where it does not hinder a commit on several shards.
+  if (plan.gather !== undefined && (more.length > 0 || (hold && shard !== HOME)))
+    return declareGathered(ctx, exec, plan, more.length + 1)
   if (more.length > 0) return declareOnSeveral(ctx, exec, plan, [shard!, ...more])
   if (hold && shard !== HOME) throw weftError('not_supported', HELD)
   await runOnOne(ctx, exec, shard!)
@@ -46,10 +46,15 @@ async function declare(ctx: ExecContext, exec: Execution, plan: CursorPlan): Pro
 }
 
 /** Home has it, over the rows that were gathered when it was declared. */
-async function declareGathered(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
+async function declareGathered(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: CursorPlan,
+  shardCount: number,
+): Promise<void> {
   const { name, hold = false } = plan
   if (!hold) mustBeFree(ctx, name)
-  noteScatter(ctx, plan.sharded, { length: ctx.node.shardCount })
+  noteScatter(ctx, plan.sharded, { length: shardCount })
   await runGathered(ctx, exec, plan)
   const { state } = ctx
   const cursor = new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(HOME)], holds: hold })
@@ -78,6 +83,8 @@ async function declareOnSeveral(
   const text = exec.text.slice(declaredQueryAt(exec.text))
   const bound = { ...exec, text, frame: undefined, ref: undefined, bind: asText(exec.bind) }
   await bindOnSeveral(ctx, bound, portal, shards)
+  portal.isBinary = plan.binary === true
+  portal.written = exec.text
   state.cursors.set(plan.name, portal)
   ctx.out.hold(commandComplete('DECLARE CURSOR'))
 }
@@ -101,16 +108,18 @@ async function fetch(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promi
   const { name } = plan
   if (isBoundOnly(ctx, name)) return fetchNothing(ctx, exec, plan)
   const cursor = ctx.state.cursors.get(name)
-  if (cursor?.isOnSeveral === true) return fetchOnSeveral(ctx, exec, plan, cursor)
+  if (cursor?.isOnSeveral === true) return fetchOnSeveral(ctx, exec, plan, plan.step!, cursor)
   const shard = cursor?.lines[0]?.shard ?? (await shardOfUnknown(ctx, name))
   return runOnOne(ctx, exec, shard, cursor?.origins)
 }
 
+const isOn = (step: CursorPlan['step']): boolean => step?.direction === 'forward' && step.count > 0
+
 /** Forward of the end of a portal there is no more. */
 async function fetchNothing(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
-  const { name, count, tag } = plan
+  const { name, step, tag } = plan
   const statement = ctx.state.bound.spent(name)
-  if (count === undefined || statement === undefined) throw weftError('not_supported', NOT_IN_BACKENDS)
+  if (statement === undefined || !isOn(step)) throw weftError('not_supported', NOT_IN_BACKENDS)
   await ctx.admit()
   const columns = await columnsOf(ctx, statement.text, statement.paramTypes)
   if (columns.length === 0) throw new PgError({ code: '55000', message: `portal "${name}" cannot be run` })
@@ -123,30 +132,6 @@ async function shardOfUnknown(ctx: ExecContext, name: string): Promise<number> {
   const [line, ...more] = linesWithCursors(ctx)
   if (more.length === 0) return line?.shard ?? HOME
   return (await findCursor(ctx, name))?.lines[0]?.shard ?? HOME
-}
-
-/** Forward only: what the first shard has left, then the next. */
-async function fetchOnSeveral(
-  ctx: ExecContext,
-  exec: Execution,
-  plan: CursorPlan,
-  cursor: OpenPortal,
-): Promise<void> {
-  if (plan.count === undefined) throw weftError('not_supported', FORWARD_ONLY)
-  await ctx.admit()
-  const state = new ForwardState(exec.wantsRowDescription)
-  const wanted = plan.count === 'all' ? Number.POSITIVE_INFINITY : plan.count
-  for (let count = 0; ; cursor.at++) {
-    const line = cursor.lines[cursor.at]!
-    const much = plan.count === 'all' ? 'ALL' : `FORWARD ${wanted - count}`
-    const forwarder = new RowForwarder(ctx.out, state)
-    sendRewritten(ctx, line, exec, `${plan.tag} ${much} FROM ${quoteName(cursor.name)}`, [], forwarder)
-    const end = await settled(ctx, line, forwarder.ended)
-    count += end.count ?? 0
-    if (count >= wanted || cursor.at === cursor.lines.length - 1) {
-      return ctx.out.hold(tagWithCount(end.tag, count))
-    }
-  }
 }
 
 async function closeOne(ctx: ExecContext, exec: Execution, name: string): Promise<void> {
@@ -185,12 +170,6 @@ const HELD: Refused = {
   id: 'cursor',
   what: 'a WITH HOLD cursor is only supported on the home shard (local and reference tables)',
   hint: 'Use a cursor without WITH HOLD inside a transaction.',
-}
-
-const FORWARD_ONLY: Refused = {
-  id: 'cursor',
-  what: 'this kind of FETCH or MOVE on a cursor over several shards is not supported',
-  hint: 'Fetch forward: NEXT, FORWARD, FORWARD n, ALL.',
 }
 
 const NOT_IN_BACKENDS: Refused = {

@@ -5,6 +5,7 @@ import { readOnShards } from '../shards/on-shards.ts'
 import { ForwardState, RowForwarder, tagWithCount } from '../shards/replies.ts'
 import { queryShard, sendAsWritten, sendPayload, settled } from '../shards/send.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
+import { passed, STARTING } from './fetch-walk.ts'
 import type { KeptRows } from './kept-rows.ts'
 
 /**
@@ -24,8 +25,12 @@ export class OpenPortal {
   origins: readonly ColumnDescription[] | undefined
   /** Its statement as the client wrote it, when its backend has another one. */
   written: string | undefined
+  /** FETCH gives its rows in binary, where nobody says otherwise. */
+  isBinary = false
   /** Whose rows come next. */
   at = 0
+  /** Over several shards. */
+  readonly position = { ...STARTING }
 
   constructor(
     name: string,
@@ -41,6 +46,13 @@ export class OpenPortal {
     this.lines = lines
     this.holds = holds
     this.kept = kept
+  }
+
+  /** One backend has it, with a text of Weft's in place of what was `written`. */
+  isOn(line: ShardLine, written: string, origins?: readonly ColumnDescription[]): void {
+    this.lines = [line]
+    this.written = written
+    this.origins = origins
   }
 
   get isOpen(): boolean {
@@ -80,12 +92,16 @@ export async function fetchRows(ctx: ExecContext, exec: Execution, portal: OpenP
   for (let count = 0; ; portal.at++) {
     const line = portal.lines[portal.at]!
     const forwarder = new RowForwarder(ctx.out, new ForwardState(true))
-    const payload = Buffer.concat([execute(portal.name, maxRows === 0 ? 0 : maxRows - count), SYNC])
+    const asked = maxRows === 0 ? Number.POSITIVE_INFINITY : maxRows - count
+    const payload = Buffer.concat([execute(portal.name, maxRows === 0 ? 0 : asked), SYNC])
     sendPayload(ctx, line, payload, { writes: plan.access === 'write' }, forwarder)
     const end = await settled(ctx, line, forwarder.ended)
+    const given = forwarder.suspended ? asked : (end.count ?? 0)
+    const isLast = portal.at === portal.lines.length - 1
+    passed(portal.position, given, isLast ? asked : given)
     if (forwarder.suspended) return
-    count += end.count ?? 0
-    if (portal.at < portal.lines.length - 1) continue
+    count += given
+    if (!isLast) continue
     return ctx.out.hold(tagWithCount(end.tag, end.count === null ? null : count))
   }
 }

@@ -51,7 +51,7 @@ export async function findRows(
   const line = ctx.line(finishShard(ctx, gather))
   const formats = await ownFormats(ctx, exec, find)
   const consumer = new FoundConsumer(find)
-  const payload = overGathered(line, exec, gather, gather.finish, gathered, formats, true)
+  const payload = overGathered(line, exec, gather, gather.finish, gathered, formats, { describes: true })
   sendPayload(ctx, line, payload, { writes: false }, consumer)
   await settled(ctx, line, consumer.ended)
   return consumer.rows

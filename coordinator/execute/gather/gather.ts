@@ -1,6 +1,7 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
+import { type ColumnDescription, parseRowDescription } from '../../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { bind, describe, execute, parse, SYNC } from '../../../protocol/wire/frontend-messages.ts'
 import {
@@ -164,7 +165,8 @@ class RowsConsumer extends FrameConsumer<ExecEnd> {
 
 /**
  * The client's own text is parsed and described first: what is wrong with it is told as if it had run as it is, and its
- * columns are said to be those of its tables. What fails after that is a matter of running it.
+ * columns are said to be those of its tables. What fails after that is a matter of running it. Of what is to be given in
+ * parts the backend keeps the portal, and the rows that it is over.
  */
 export async function finishGathered(
   ctx: ExecContext,
@@ -184,7 +186,8 @@ export async function finishGathered(
   try {
     const ended = writes ? endOfWrite : failedLeaves
     const end = settle(ctx, line, await ended(ctx, line, forwarder.ended))
-    ctx.out.hold(tagWithCount(end.tag, end.count))
+    if (exec.portal === undefined) ctx.out.hold(tagWithCount(end.tag, end.count))
+    else exec.portal.isOn(line, exec.asked ?? exec.text, forwarder.columns)
   } catch (error) {
     throw forwarder.isParsed && error instanceof PgError ? ofFinish(error) : error
   }
@@ -221,10 +224,11 @@ const BY_PRIMARY_KEY: Refused = {
 
 function finishPayload(line: ShardLine, exec: Execution, plan: GatherPlan, rows: GatheredRows): Buffer {
   const types = line.typesHere(exec.paramTypes)
+  const formats = exec.bind?.resultFormats ?? []
   return Buffer.concat([
     parse('', exec.asked ?? exec.text, types),
     describe('S', ''),
-    overGathered(line, exec, plan, plan.finish, rows, exec.bind?.resultFormats ?? []),
+    overGathered(line, exec, plan, plan.finish, rows, formats, { portal: exec.portal?.name }),
   ])
 }
 
@@ -236,17 +240,21 @@ export function overGathered(
   sql: string,
   rows: GatheredRows,
   resultFormats: readonly number[],
-  describes = false,
+  { describes = false, portal }: { readonly describes?: boolean; readonly portal?: string | undefined } = {},
 ): Buffer {
   const own = plan.finishParams ?? Array.from({ length: plan.paramCount }, (_, i) => i + 1)
   const values = rows.params(plan.finishFrom)
   const formats = values.map(() => FORMAT.binary)
-  return rewrittenPayload(line, exec, sql, own, { values, formats, resultFormats, describes })
+  return rewrittenPayload(line, exec, sql, own, { values, formats, resultFormats, describes, portal })
 }
+
+const HEADER_BYTES = 5
 
 class FinishForwarder extends RowForwarder {
   /** The client's own text was. */
   isParsed = false
+  /** What it is described as. */
+  columns: readonly ColumnDescription[] = []
   private readonly formats: readonly number[]
 
   constructor(out: ClientOutput, state: ForwardState, formats: readonly number[]) {
@@ -256,7 +264,10 @@ class FinishForwarder extends RowForwarder {
 
   protected override frame(line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
     if (type === MSG.parseComplete) this.isParsed = true
-    if (type === MSG.rowDescription) setFormats(buffer, start, this.formats)
+    if (type === MSG.rowDescription) {
+      setFormats(buffer, start, this.formats)
+      this.columns = parseRowDescription(buffer, start + HEADER_BYTES, end)
+    }
     super.frame(line, type, buffer, start, end)
   }
 }

@@ -26,7 +26,10 @@ export async function runGatherStep(
   shards: readonly number[],
 ): Promise<void> {
   const chosen = await chosenWay(ctx, exec, step.spreads, shards.length)
-  if (chosen === undefined) return runGather(ctx, exec, step.gather, shards)
+  if (chosen === undefined) {
+    if (exec.portal !== undefined) await ctx.needTransaction()
+    return runGather(ctx, exec, step.gather, shards)
+  }
   const { way } = chosen
   await openSnapshot(ctx)
   await withSpread(ctx, exec, way, shards, (spread) =>

@@ -174,6 +174,8 @@ interface Beside {
   readonly formats?: readonly number[]
   readonly resultFormats: readonly number[]
   readonly describes: boolean
+  /** It is bound under this name, and not run yet. */
+  readonly portal?: string | undefined
 }
 
 /** Another text with some of the client's parameters (`params`: their numbers there), as messages up to a Sync. */
@@ -182,17 +184,18 @@ export function rewrittenPayload(
   { paramTypes, bind: bound }: Execution,
   sql: string,
   params: readonly number[],
-  { values = [], formats = [], resultFormats, describes }: Beside,
+  { values = [], formats = [], resultFormats, describes, portal }: Beside,
 ): Buffer {
   return Buffer.concat([
     parse('', sql, line.typesHere(params.map((n) => paramTypes[n - 1] ?? 0))),
     bind({
+      portal: portal ?? '',
       params: [...params.map((n) => boundValue(bound, n)), ...values],
       paramFormats: [...params.map((n) => boundFormat(bound, n)), ...formats],
       resultFormats,
     }),
     ...(describes ? [describe('P', '')] : []),
-    execute('', 0),
+    ...(portal === undefined ? [execute('', 0)] : []),
     SYNC,
   ])
 }

@@ -1,6 +1,6 @@
-import type { ClosePortalStmt, DeclareCursorStmt, FetchStmt } from '@pgsql/types'
-import { type Around, isGathered } from '../gather/gather-plan.ts'
-import type { CursorPlan, ForwardPlan, Plan, Route } from '../plan.ts'
+import type { ClosePortalStmt, DeclareCursorStmt, FetchDirection, FetchStmt } from '@pgsql/types'
+import { type Around, type GatherStep, isGathered } from '../gather/gather-plan.ts'
+import type { CursorPlan, FetchStep, ForwardPlan, Plan, Route } from '../plan.ts'
 import { isSingle } from '../routing.ts'
 import { nextToken } from '../text-scan.ts'
 import { planQuery } from './inner.ts'
@@ -24,6 +24,9 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
   if (!isWhole && gather === undefined) throw severalShards()
   const hold = (options & CURSOR_OPT.hold) !== 0
   if (hold && inner.reach !== undefined) throw heldReach()
+  const keyed = hold && isWhole && plain.kind === 'forward' && plain.route.kind === 'keys'
+  const held = keyed ? planQuery(scope, stmt.query, around(stmt)) : undefined
+  const heldGather = held?.kind === 'forward' && isGathered(held.onSeveral) ? held.onSeveral : undefined
   const { paramCount, paramsToDescribe, generic, access, reach, sharded } = inner
   const effects = hold ? { ...inner.effects, pins: true } : inner.effects
   return {
@@ -34,9 +37,12 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
     route: inner.route,
     hold,
     forwardOnly,
-    ...(gather === undefined ? {} : { gather }),
+    ...((options & CURSOR_OPT.binary) !== 0 ? { binary: true } : {}),
+    ...gatheredBy(gather ?? heldGather),
   }
 }
+
+const gatheredBy = (gather: GatherStep | undefined) => (gather === undefined ? {} : { gather })
 
 function around(stmt: DeclareCursorStmt): Around {
   return { statement: (query) => ({ DeclareCursorStmt: { ...stmt, query } }) }
@@ -44,15 +50,15 @@ function around(stmt: DeclareCursorStmt): Around {
 
 /** Rows of one shard after those of another: nothing that would have to go back, or to put them together. */
 function isForwardOnly({ onSeveral, access, skips }: ForwardPlan, options: number): boolean {
-  const { binary, scroll, hold } = CURSOR_OPT
-  const isPlain = (options & (binary | scroll | hold)) === 0
+  const { scroll, hold } = CURSOR_OPT
+  const isPlain = (options & (scroll | hold)) === 0
   return isPlain && onSeveral.kind === 'concat' && access === 'read' && skips === undefined
 }
 
 export function severalShards() {
   return unsupported(
     'cursor',
-    'a cursor over several shards with SCROLL, BINARY or WITH HOLD, or of a query that locks rows or puts them together, is not supported',
+    'a cursor over several shards of a query that locks rows, or that cannot be gathered, is not supported',
     'Restrict the query to one shard key, or run it without a cursor.',
   )
 }
@@ -87,14 +93,23 @@ export function planFetch(stmt: FetchStmt): CursorPlan {
     kind: 'cursor',
     verb: 'fetch',
     name: stmt.portalname ?? '',
-    ...forwardCount(stmt),
+    step: fetchStep(stmt),
   }
 }
 
-function forwardCount({ direction, howMany: many }: FetchStmt): { readonly count?: number | 'all' } {
-  const howMany = Number(many ?? 0)
-  if (direction !== 'FETCH_FORWARD' || howMany < 1) return {}
-  return { count: howMany >= ALL_ROWS ? 'all' : howMany }
+function fetchStep({ direction = 'FETCH_FORWARD', howMany }: FetchStmt): FetchStep {
+  const count = Number(howMany ?? 0)
+  return {
+    direction: DIRECTIONS[direction],
+    count: Math.abs(count) >= ALL_ROWS ? Math.sign(count) * Number.POSITIVE_INFINITY : count,
+  }
+}
+
+const DIRECTIONS: Readonly<Record<FetchDirection, FetchStep['direction']>> = {
+  FETCH_FORWARD: 'forward',
+  FETCH_BACKWARD: 'backward',
+  FETCH_ABSOLUTE: 'absolute',
+  FETCH_RELATIVE: 'relative',
 }
 
 export function planClose(stmt: ClosePortalStmt): Plan {
