@@ -6,7 +6,7 @@
 import type { Code } from './code/code-graph.ts'
 import type { Procedures } from './ends-transaction.ts'
 
-/** Types a shard key can have; each hashes with Postgres' own extended hash function, seed 0. */
+/** Types a shard key can have, also by a domain over them; each hashes with Postgres' own extended hash function, seed 0. */
 export type KeyType =
   | 'int2'
   | 'int4'
@@ -20,6 +20,21 @@ export type KeyType =
   | 'bool'
   | 'numeric'
   | 'bytea'
+  | 'bpchar'
+  | 'name'
+  | 'oid'
+  | 'float4'
+  | 'float8'
+  | 'time'
+  | 'timetz'
+  | 'inet'
+  | 'cidr'
+  | 'macaddr'
+  | 'macaddr8'
+  /** By its label: the number of a value is another on each server. */
+  | 'enum'
+  /** Of the extension: as text in lower case. */
+  | 'citext'
 
 export const SLOT_COUNT = 4096
 
@@ -31,6 +46,8 @@ export interface Column {
   /** As `format_type` prints it without typmod, e.g. `bigint`, `character varying`, `public.mood`. */
   readonly type: string
   readonly typeOid: number
+  /** Of a domain: the type under it, as `format_type` prints it; values are compared as of that. */
+  readonly base?: string
   /** As `format_type` prints it with its typmod, where it has one. */
   readonly declared?: string
   readonly notNull: boolean
@@ -51,7 +68,7 @@ export interface ShardKey {
   /** Position among the live columns, 0-based. */
   readonly index: number
   readonly type: KeyType
-  /** `atttypmod` where the type has one (varchar(n), numeric(p, s), …): an assignment may change the value. */
+  /** Of the type, or of its domain, where it has one (varchar(n), numeric(p, s), …): an assignment may change the value. */
   readonly typmod?: number
 }
 

@@ -1,4 +1,5 @@
 import { slotTable } from '../../cluster/slots.ts'
+import { weftError } from '../../errors/catalog.ts'
 import { invariant, PgError } from '../../errors/pg-error.ts'
 import { SetupError } from '../../errors/setup-error.ts'
 import { ALIKE } from '../../sql/analyze/functions.ts'
@@ -190,9 +191,10 @@ function toColumn(row: Row): NumberedColumn {
     row
   const isGenerated = generated !== ''
   const collation = row[12]
-  const declared = row[13]
+  const [declared, under] = row.slice(13)
   const base = {
     ...(declared === null || declared === undefined ? {} : { declared }),
+    ...(under == null ? {} : { base: under }),
     ...(collation === null || collation === undefined ? {} : { collation }),
     attnum: Number(attnum),
     typmod: Number(row[11]),
@@ -213,6 +215,15 @@ function toColumn(row: Row): NumberedColumn {
   }
   if (expression === null || expression === undefined || isGenerated) return base
   return { ...base, default: backslashesSpelt(expression) }
+}
+
+/** Seen by the transaction that dropped its type, with all that has it. */
+function keyDropped(table: string): PgError {
+  return weftError('not_supported', {
+    id: 'key_dropped',
+    what: `dropping the shard key of table ${table} is not supported`,
+    hint: 'Drop the table, or SELECT undistribute_table(…) first.',
+  })
 }
 
 function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): Relation {
@@ -251,7 +262,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
   if (declared !== 'sharded') return { ...base, kind: (declared ?? 'local') as RelationKind }
   const index = base.columns.findIndex((c) => c.attnum === Number(keyAttnum))
   const key = base.columns[index]
-  invariant(key !== undefined, `sharded table ${schema}.${name} has lost its shard key`)
+  if (key === undefined) throw keyDropped(`${schema}.${name}`)
   return {
     ...base,
     kind: 'sharded',

@@ -41,9 +41,16 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 const DEFAULT_TEXT =
   "coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 'pg_type'::regclass))"
 
+/** Domains may be over domains; the last of them says what is stored. */
+const UNDER_DOMAIN = (what: string): string => `(
+  WITH RECURSIVE under AS (SELECT t.typbasetype, t.typtypmod
+    UNION ALL SELECT b.typbasetype, b.typtypmod FROM under o JOIN pg_type b ON b.oid = o.typbasetype WHERE b.typtype = 'd')
+  SELECT ${what} FROM under u JOIN pg_type b ON b.oid = u.typbasetype WHERE b.typtype <> 'd')`
+
 /**
  * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
- * identity, sequence of the identity, typmod, collation of its own, type with its typmod. A sequence named by a constant
+ * identity, sequence of the identity, typmod (a domain's is that of the type under it), collation of its own, type with
+ * its typmod, type under a domain. A sequence named by a constant
  * is a recorded dependency of the default; one named by an expression shows only in its text.
  */
 export const columnsSql = (locked: LockedRelations): string => `
@@ -57,10 +64,11 @@ SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypi
        CASE WHEN a.attidentity <> '' THEN
          coalesce(pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname),
            pg_get_serial_sequence(pg_partition_root(c.oid)::text, a.attname)) END,
-       a.atttypmod,
+       CASE WHEN t.typtype = 'd' THEN ${UNDER_DOMAIN('u.typtypmod')} ELSE a.atttypmod END,
        CASE WHEN a.attcollation NOT IN (0, 'pg_catalog."default"'::regcollation) THEN
          a.attcollation::regcollation::text END,
-       CASE WHEN a.atttypmod >= 0 THEN format_type(a.atttypid, a.atttypmod) END
+       CASE WHEN a.atttypmod >= 0 THEN format_type(a.atttypid, a.atttypmod) END,
+       CASE WHEN t.typtype = 'd' THEN ${UNDER_DOMAIN('format_type(u.typbasetype, NULL)')} END
 FROM weft.relation r
 JOIN pg_class c ON c.oid = r.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace

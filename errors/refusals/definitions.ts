@@ -7,6 +7,11 @@ export const definitions = {
     why: 'rows would belong to other shards',
     instead: '`undistribute_table`, change it, and declare the table again',
   },
+  key_dropped: {
+    what: 'dropping the type, domain or extension of a shard key with CASCADE; renaming a value of an enum that is one',
+    why: 'rows lie where the key says',
+    instead: 'drop the table, or `undistribute_table`',
+  },
   altered_declaration: {
     what: 'ALTER TABLE … SET (shard_key, colocate_with, reference)',
     why: 'its rows have to be moved',

@@ -96,7 +96,7 @@ export const writes = {
     instead: 'INSERT … ON CONFLICT, UPDATE and DELETE',
   },
   time_word_key: {
-    what: "`'now'`, `'today'` and their kin as a value of the shard key",
+    what: "`'now'`, `'today'` and their kin as a value of the shard key; a timetz without its offset in numbers",
     why: 'each server reads the word by its own clock',
     instead: 'give the time itself',
   },

@@ -6,8 +6,14 @@ import type { ColumnKey, Fact, ValueSet } from './facts.ts'
 export interface ColumnInfo {
   readonly key?: ColumnKey
   readonly type?: string
+  /** Of a domain: the type under it. */
+  readonly base?: string
   readonly collation?: string
 }
+
+/** The type as which its values are compared. */
+export const comparedAs = ({ base, type }: Pick<ColumnInfo, 'base' | 'type'>): string | undefined =>
+  base ?? type
 
 export interface NamedColumn {
   readonly name: string

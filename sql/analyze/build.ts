@@ -8,7 +8,16 @@ import {
   strings,
   walk,
 } from '../parse/ast.ts'
-import { type Block, type Cte, EMPTY_SPACE, type Output, type Scope, type Shape, type Sub } from './block.ts'
+import {
+  type Block,
+  type Cte,
+  comparedAs,
+  EMPTY_SPACE,
+  type Output,
+  type Scope,
+  type Shape,
+  type Sub,
+} from './block.ts'
 import type { Builder } from './builder.ts'
 import { columnOf, constantColumn, constantSet, factsOf, isEquals, outputType } from './conditions.ts'
 import { type ColumnKey, columnKey, type Fact, type ValueSet } from './facts.ts'
@@ -220,7 +229,8 @@ function linked(b: Builder, sub: Sub, scope: Scope): Sub {
   for (const [output, test] of tests.entries()) {
     const outer = columnOf(test, scope)
     const inner = block.outputs?.[output]
-    if (outer && inner && comparable(outer.type, outputType(inner))) link.push({ outer: outer.key, output })
+    if (outer && inner && comparable(comparedAs(outer), inner.info.base ?? outputType(inner)))
+      link.push({ outer: outer.key, output })
   }
   return { ...sub, link }
 }

@@ -1,5 +1,5 @@
 import { type A_Expr, as, columnName, type Node, strings } from '../parse/ast.ts'
-import { type ColumnInfo, lookUp, type Output, type Scope } from './block.ts'
+import { type ColumnInfo, comparedAs, lookUp, type Output, type Scope } from './block.ts'
 import { type Constants, castAs, castName, constantOf } from './constants.ts'
 import type { ColumnKey, Constant, Fact, ValueSet } from './facts.ts'
 import { comparable, listTypes, unitedTypes, type ValueType } from './value-types.ts'
@@ -61,7 +61,7 @@ function equality(left: Node, right: Node, scope: Scope, constants: Constants, f
   const a = columnOf(left, scope)
   const b = columnOf(right, scope)
   if (a && b) {
-    if (comparable(a.type, b.type)) facts.push({ kind: 'eq', a: a.key, b: b.key, strict: true })
+    if (comparable(comparedAs(a), comparedAs(b))) facts.push({ kind: 'eq', a: a.key, b: b.key, strict: true })
   } else if (a) membership(left, [right], scope, constants, facts)
   else if (b) membership(right, [left], scope, constants, facts)
 }
@@ -90,7 +90,7 @@ function membership(
   const values = info && allConstants(items, scope, constants)
   if (!info || !values) return
   const found = values.map((v) => v.type)
-  const types = typing === 'each' ? found : listTypes(info.type, found)
+  const types = typing === 'each' ? found : listTypes(comparedAs(info), found)
   if (types) facts.push({ kind: 'in', column: info.key, set: setOf(values, types, info.key), strict: true })
 }
 

@@ -73,6 +73,7 @@ export function rejectsNull(facts: readonly Fact[], leaves: ReadonlySet<number>)
 }
 
 const INTEGERS = ['int2', 'int4', 'int8']
+const FLOATS = [...INTEGERS, 'numeric', 'float4', 'float8']
 const CASTS: Readonly<Record<KeyType, readonly string[]>> = {
   int2: INTEGERS,
   int4: INTEGERS,
@@ -86,6 +87,19 @@ const CASTS: Readonly<Record<KeyType, readonly string[]>> = {
   timestamptz: ['timestamptz'],
   bool: ['bool'],
   bytea: ['bytea'],
+  bpchar: ['bpchar', 'text', 'varchar'],
+  name: ['name'],
+  oid: ['oid'],
+  float4: FLOATS,
+  float8: FLOATS,
+  time: ['time'],
+  timetz: ['timetz'],
+  inet: ['inet', 'cidr'],
+  cidr: ['cidr'],
+  macaddr: ['macaddr'],
+  macaddr8: ['macaddr8'],
+  enum: [],
+  citext: ['text', 'varchar'],
 }
 
 /** The key is assigned one of these: the conversions leave them what they are, or Postgres is asked. */

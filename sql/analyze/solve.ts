@@ -1,6 +1,6 @@
 import { invariant } from '../../errors/pg-error.ts'
 import type { Relation } from '../catalog.ts'
-import type { Block, Cte, Leaf, Sub, Tree } from './block.ts'
+import { type Block, type Cte, comparedAs, type Leaf, type Sub, type Tree } from './block.ts'
 import { isIn, isSame } from './build.ts'
 import {
   acceptsCasts,
@@ -135,9 +135,9 @@ function addInserts(s: Solver, block: Block, facts: readonly Fact[]): void {
     const { type } = relation.key!
     let set = insert.set && acceptsCasts(type, insert.set) ? insert.set : undefined
     // Of another type, what the column equals is not what is stored.
-    if (insert.column !== undefined && comparable(insert.column.type, keyColumnType(relation)))
+    if (insert.column !== undefined && comparable(comparedAs(insert.column), keyColumnType(relation)))
       set = valuesOf(facts, insert.column.key, (v) => restrictsKey(type, v) && acceptsCasts(type, v))
-    const converted = !keepsValue(relation, insert.column?.type)
+    const converted = !keepsValue(relation, insert.column && comparedAs(insert.column))
     s.occurrences.push({ relation, set, column: undefined, converted })
   }
 }
@@ -149,7 +149,7 @@ function keepsValue(relation: Relation, type: string | undefined): boolean {
   return comparable(type, keyColumnType(relation))
 }
 
-const keyColumnType = ({ key, columns }: Relation) => columns[key?.index ?? -1]?.type
+const keyColumnType = ({ key, columns }: Relation) => comparedAs(columns[key?.index ?? -1] ?? {})
 
 /** Set operations, and the source of an INSERT. */
 function solveArms(s: Solver, block: Block, env: Env, arms: Status[]): Status {

@@ -1,5 +1,5 @@
 import type { Relation } from '../catalog.ts'
-import type { JoinType, NamedColumn, Space, SpaceTable } from './block.ts'
+import { comparedAs, type JoinType, type NamedColumn, type Space, type SpaceTable } from './block.ts'
 import { columnKey, type Fact } from './facts.ts'
 import { comparable } from './value-types.ts'
 
@@ -12,7 +12,11 @@ export function relationColumns(
   const key = relation?.key?.column
   return (relation?.columns ?? []).map((c) => {
     const column = key !== undefined && relation?.through?.keys.includes(c.name) ? key : c.name
-    const info = { key: columnKey(leaf, column), type: c.type }
+    const info = {
+      key: columnKey(leaf, column),
+      type: c.type,
+      ...(c.base === undefined ? {} : { base: c.base }),
+    }
     if (c.collation === undefined) return { name: c.name, info }
     // Equality by another collation may not be that of the bytes; declaring a table refuses such keys.
     const followed = column === key ? info : { type: c.type }
@@ -64,7 +68,7 @@ export function joinUsing(
   for (const name of names) {
     const l = only(left, name)
     const r = only(right, name)
-    if (equals && l?.info.key && r?.info.key && comparable(l.info.type, r.info.type)) {
+    if (equals && l?.info.key && r?.info.key && comparable(comparedAs(l.info), comparedAs(r.info))) {
       on.push({ kind: 'eq', a: l.info.key, b: r.info.key, strict: true })
     }
     const side = type === 'right' ? r : type === 'full' ? undefined : l

@@ -19,6 +19,7 @@ export const NUMBER: ValueType = 'number'
 
 const INTEGERS = ['int2', 'int4', 'int8']
 const NUMBERS = [...INTEGERS, 'numeric', NUMBER]
+const FLOATS = [...NUMBERS, 'float4', 'float8']
 const TEXTS = ['text', 'varchar']
 
 /** The types whose `=` with the key is the equality of the key's hash, and that convert without a change of meaning. */
@@ -35,6 +36,20 @@ const COMPARED: Readonly<Record<KeyType, readonly ValueType[]>> = {
   timestamptz: ['timestamptz'],
   bool: ['bool'],
   bytea: ['bytea'],
+  bpchar: ['bpchar', ...TEXTS],
+  name: ['name', ...TEXTS],
+  oid: ['oid', NUMBER],
+  float4: FLOATS,
+  float8: FLOATS,
+  time: ['time'],
+  timetz: ['timetz'],
+  inet: ['inet', 'cidr'],
+  cidr: ['inet', 'cidr'],
+  macaddr: ['macaddr'],
+  macaddr8: ['macaddr8'],
+  enum: [],
+  // Whoever equals it as a text does so in lower case.
+  citext: TEXTS,
 }
 
 /** Whether `key = value` is true only where both have the same hash. */
@@ -56,6 +71,8 @@ const SHORT: Readonly<Record<string, string>> = {
   'double precision': 'float8',
   'timestamp without time zone': 'timestamp',
   'timestamp with time zone': 'timestamptz',
+  'time without time zone': 'time',
+  'time with time zone': 'timetz',
 }
 
 export const shortName = (type: string): ValueType => SHORT[type] ?? type
@@ -67,7 +84,18 @@ const OF_OID: ReadonlyMap<number, ValueType> = new Map([
   [20, 'int8'],
   [21, 'int2'],
   [23, 'int4'],
+  [19, 'name'],
   [25, 'text'],
+  [26, 'oid'],
+  [650, 'cidr'],
+  [700, 'float4'],
+  [701, 'float8'],
+  [774, 'macaddr8'],
+  [829, 'macaddr'],
+  [869, 'inet'],
+  [1042, 'bpchar'],
+  [1083, 'time'],
+  [1266, 'timetz'],
   [1043, 'varchar'],
   [1082, 'date'],
   [1114, 'timestamp'],

@@ -2,29 +2,46 @@
 import type { KeyType } from '../catalog.ts'
 import { hashDate } from './datetime.ts'
 import { parseDecimal, readDecimal } from './decimal.ts'
+import { hashFloat } from './floats.ts'
 import { type Int64, readInteger } from './integer.ts'
 import { type KeyContext, NO_CONTEXT, NULL_KEY, type SlotAnswer, textFits, UNSURE } from './key-answer.ts'
+import { readInet } from './networks.ts'
 import { hashBytes, slotOfHash } from './pg-hash.ts'
 import {
   integerSlotOfDecimal,
+  type OtherType,
+  slotForTextBytes,
   slotOfBool,
+  slotOfBytes,
   slotOfDecimal,
   slotOfInteger,
+  slotOfOid,
+  slotOfTime,
   slotOfTimestamp,
 } from './text-value.ts'
 
 const TYPE_OF_OID: ReadonlyMap<number, string> = new Map([
   [16, 'bool'],
   [17, 'bytea'],
+  [19, 'name'],
   [20, 'int8'],
   [21, 'int2'],
   [23, 'int4'],
   [25, 'text'],
+  [26, 'oid'],
+  [650, 'cidr'],
+  [700, 'float4'],
+  [701, 'float8'],
+  [774, 'macaddr8'],
+  [829, 'macaddr'],
+  [869, 'inet'],
   [1042, 'bpchar'],
   [1043, 'varchar'],
   [1082, 'date'],
+  [1083, 'time'],
   [1114, 'timestamp'],
   [1184, 'timestamptz'],
+  [1266, 'timetz'],
   [1700, 'numeric'],
   [2950, 'uuid'],
 ])
@@ -59,6 +76,17 @@ export function slotForBinary(
     case 'text':
     case 'varchar':
       return textSlot(source, buf, start, length, context)
+    case 'bpchar':
+    case 'name':
+    case 'citext':
+    case 'enum':
+      // Their binary form is their text.
+      return slotForTextBytes(keyType, buf, start, start + length, source ?? '', false, context)
+    case 'oid':
+      return source === 'oid' && length === 4 ? oidSlot(buf, start) : UNSURE
+    case 'float4':
+    case 'float8':
+      return floatSlot(source, buf, start, length, keyType)
     default:
       return source === keyType ? otherSlot(keyType, buf, start, length, context) : UNSURE
   }
@@ -112,8 +140,26 @@ function textSlot(
   return textFits(buf, start, end, context.typmod) ? slotOfHash(hashBytes(buf, start, end)) : UNSURE
 }
 
+function oidSlot(buf: Buffer, start: number): SlotAnswer {
+  scratch.high = 0
+  scratch.low = buf.readUInt32BE(start)
+  return slotOfOid(scratch)
+}
+
+function floatSlot(
+  source: string | undefined,
+  buf: Buffer,
+  start: number,
+  length: number,
+  keyType: 'float4' | 'float8',
+): SlotAnswer {
+  if (source === 'float4' && length === 4) return slotOfHash(hashFloat(buf.readFloatBE(start)))
+  const isOwn = source === 'float8' && keyType === 'float8'
+  return isOwn && length === 8 ? slotOfHash(hashFloat(buf.readDoubleBE(start))) : UNSURE
+}
+
 function otherSlot(
-  keyType: 'uuid' | 'date' | 'timestamp' | 'timestamptz' | 'bool' | 'bytea',
+  keyType: Exclude<OtherType, 'enum'>,
   buf: Buffer,
   start: number,
   length: number,
@@ -131,6 +177,20 @@ function otherSlot(
       return length === 1 ? slotOfBool(buf[start] !== 0) : UNSURE
     case 'bytea':
       return slotOfHash(hashBytes(buf, start, start + length))
+    case 'time':
+      return length === 8 ? slotOfTime(keyType, buf.readBigInt64BE(start), undefined, context) : UNSURE
+    case 'timetz':
+      return length === 12
+        ? slotOfTime(keyType, buf.readBigInt64BE(start), buf.readInt32BE(start + 8), context)
+        : UNSURE
+    case 'inet':
+    case 'cidr':
+      return slotOfBytes(readInet(buf, start, length))
+    case 'macaddr':
+    case 'macaddr8':
+      return length === (keyType === 'macaddr' ? 6 : 8)
+        ? slotOfHash(hashBytes(buf, start, start + length))
+        : UNSURE
   }
 }
 

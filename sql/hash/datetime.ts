@@ -1,4 +1,4 @@
-/** date, timestamp and timestamptz: only forms that mean the same under every DateStyle and time zone. */
+/** Dates and times: only forms that mean the same under every DateStyle and time zone. */
 import { hashInt32, hashInt64 } from './pg-hash.ts'
 
 const DATE = /^(\d{4,7})-(\d\d)-(\d\d)( BC)?$/
@@ -50,6 +50,27 @@ export function parseTimestamp(text: string, zone: Zone): bigint | undefined {
   if (day < DAY_MIN || day >= TIMESTAMP_DAY_END) return undefined
   const micros = BigInt(day) * DAY_US + BigInt(clock) - BigInt(offset) * 1_000_000n
   return micros < TIMESTAMP_MIN || micros >= TIMESTAMP_END ? undefined : micros
+}
+
+const TIME = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d(?::\d\d(?::\d\d)?)?)?$/
+
+/** Microseconds of the day, and seconds west of Greenwich where an offset is said. Undefined: ask Postgres. */
+export function parseTime(text: string): { micros: number; west: number | undefined } | undefined {
+  const match = TIME.exec(text)
+  if (match?.[1] === '24') return endOfDay(match)
+  const micros =
+    match === null ? undefined : clockMicros(match[1]!, match[2]!, match[3] ?? '00', match[4] ?? '')
+  if (match === null || micros === undefined) return undefined
+  if (match[5] === undefined) return { micros, west: undefined }
+  const east = offsetSeconds(match[5], 'unknown')
+  return east === undefined ? undefined : { micros, west: -east }
+}
+
+/** 24:00:00 is a time of its own. */
+function endOfDay([, , minutes, seconds = '00', fraction = '', offset]: RegExpExecArray) {
+  const before = parseTime(`23:${minutes}:${seconds}.${fraction.padEnd(1, '0')}${offset ?? ''}`)
+  const isEnd = minutes === '00' && seconds === '00' && Number(fraction) === 0
+  return before === undefined || !isEnd ? undefined : { ...before, micros: before.micros + 3_600_000_000 }
 }
 
 function clockMicros(hours: string, minutes: string, seconds: string, fraction: string): number | undefined {
@@ -105,6 +126,11 @@ export function timestampScale(micros: bigint): number {
 
 export function hashDate(day: number): number {
   return hashInt32(day)
+}
+
+/** `timetz_hash_extended`: the same moment in two zones is two values. */
+export function hashTimetz(micros: bigint, west: number): number {
+  return hashTimestamp(micros) ^ hashInt32(west)
 }
 
 export function hashTimestamp(micros: bigint): number {

@@ -1,4 +1,4 @@
-/** Text forms of bool, uuid and bytea. */
+/** Text forms of bool, uuid and bytea; what texts become in types that change them. */
 import { hexValue, isSpace } from '../lex/chars.ts'
 
 /** boolin: unambiguous beginnings of true, false, yes, no, on, off; 1 and 0. */
@@ -47,6 +47,26 @@ export function parseBytea(buf: Uint8Array, start: number, end: number): Uint8Ar
     }
   }
   return out.subarray(0, length)
+}
+
+/** char(n) forgets the blanks at the end. */
+export function withoutBlanks(buf: Uint8Array, start: number, end: number): number {
+  while (end > start && buf[end - 1] === 0x20) end--
+  return end
+}
+
+const NAME_BYTES_MAX = 63
+
+/** A longer name is cut off. */
+export const nameFits = (start: number, end: number): boolean => end - start <= NAME_BYTES_MAX
+
+/** lower() leaves such a text as it is, in every locale. */
+export function isLowerAscii(buf: Uint8Array, start: number, end: number): boolean {
+  for (let p = start; p < end; p++) {
+    const c = buf[p]!
+    if (c >= 0x80 || (c >= 0x41 && c <= 0x5a)) return false
+  }
+  return true
 }
 
 function parseHex(buf: Uint8Array, start: number, end: number): Uint8Array | undefined {

@@ -1,6 +1,16 @@
 /** Slots of key values in text form. The text is in the server's encoding, which must be UTF-8. */
 import type { KeyType } from '../catalog.ts'
-import { hashDate, hashTimestamp, parseDate, parseTimestamp, timestampScale, type Zone } from './datetime.ts'
+import { isDigit } from '../lex/chars.ts'
+import {
+  hashDate,
+  hashTimestamp,
+  hashTimetz,
+  parseDate,
+  parseTime,
+  parseTimestamp,
+  timestampScale,
+  type Zone,
+} from './datetime.ts'
 import {
   type Decimal,
   hashDecimal,
@@ -9,6 +19,7 @@ import {
   scaleOf,
   wholeNumber,
 } from './decimal.ts'
+import { hashFloat, parseFloat4, parseFloat8 } from './floats.ts'
 import { type Int64, integerWidth, parseInteger } from './integer.ts'
 import {
   decimalFits,
@@ -22,8 +33,9 @@ import {
   timestampFits,
   UNSURE,
 } from './key-answer.ts'
+import { parseCidr, parseInet, parseMac } from './networks.ts'
 import { hashBytes, hashInt32, hashInt64, slotOfHash } from './pg-hash.ts'
-import { parseBool, parseBytea, parseUuid } from './text-forms.ts'
+import { isLowerAscii, nameFits, parseBool, parseBytea, parseUuid, withoutBlanks } from './text-forms.ts'
 
 const WIDTH: Readonly<Record<string, number>> = { int2: 2, int4: 4, int8: 8 }
 const scratch: Int64 = { high: 0, low: 0 }
@@ -63,8 +75,15 @@ export function slotForTextBytes(
       return numericSlot(buf, start, end, source, negate, context)
     case 'text':
     case 'varchar':
-      if (negate || (source !== 'unknown' && source !== 'text' && source !== 'varchar')) return UNSURE
-      return textFits(buf, start, end, context.typmod) ? slotOfHash(hashBytes(buf, start, end)) : UNSURE
+    case 'bpchar':
+    case 'name':
+    case 'citext':
+      return negate ? UNSURE : textSlot(keyType, buf, start, end, source, context)
+    case 'oid':
+      return negate ? UNSURE : oidSlot(buf, start, end, source)
+    case 'float4':
+    case 'float8':
+      return floatSlot(keyType, buf.toString('latin1', start, end), source, negate)
     default:
       if (negate || (source !== 'unknown' && source !== keyType)) return UNSURE
       return otherSlot(keyType, buf, start, end, context)
@@ -137,20 +156,95 @@ function numericSlot(
   return slotOfDecimal(parse(buf, start, end), context)
 }
 
+const TEXT_SOURCES: ReadonlySet<string> = new Set(['unknown', 'text', 'varchar'])
+
+function textSlot(
+  keyType: 'text' | 'varchar' | 'bpchar' | 'name' | 'citext',
+  buf: Buffer,
+  start: number,
+  end: number,
+  source: KeySource,
+  context: KeyContext,
+): SlotAnswer {
+  if (!TEXT_SOURCES.has(source) && source !== keyType) return UNSURE
+  if (keyType === 'name' && !nameFits(start, end)) return UNSURE
+  if (keyType === 'citext' && !isLowerAscii(buf, start, end)) return UNSURE
+  const until = keyType === 'bpchar' ? withoutBlanks(buf, start, end) : end
+  return textFits(buf, start, until, context.typmod) ? slotOfHash(hashBytes(buf, start, until)) : UNSURE
+}
+
+/** An oid is hashed as the bigint of its number. Signs and zeros before it do not mean the same to all versions. */
+function oidSlot(buf: Buffer, start: number, end: number, source: KeySource): SlotAnswer {
+  if (source !== 'unknown' && source !== 'number' && source !== 'oid') return UNSURE
+  const isPlain = isDigit(buf[start] ?? 0) && (buf[start] !== 0x30 || end - start === 1)
+  return isPlain && parseInteger(buf, start, end, false, scratch) === 'ok' ? slotOfOid(scratch) : UNSURE
+}
+
+export function slotOfOid(value: Int64): SlotAnswer {
+  return value.high === 0 ? slotOfHash(hashInt64(0, value.low)) : UNSURE
+}
+
+/** Numbers, and floats of the other width, are compared as float8; an assignment to a float4 would round them. */
+function floatSlot(
+  keyType: 'float4' | 'float8',
+  text: string,
+  source: KeySource,
+  negate: boolean,
+): SlotAnswer {
+  const signed = negate ? `-${text}` : text
+  if (source === 'unknown' || source === keyType || source === 'float4') {
+    const isNarrow = keyType === 'float4' || source === 'float4'
+    const value = isNarrow ? parseFloat4(signed) : parseFloat8(signed)
+    return value === undefined || negate ? UNSURE : slotOfHash(hashFloat(value))
+  }
+  const value = source === 'number' ? parseFloat8(signed) : undefined
+  if (value === undefined || (keyType === 'float4' && Math.fround(value) !== value)) return UNSURE
+  return slotOfHash(hashFloat(value))
+}
+
 export function slotOfDecimal(value: Decimal | SpecialDecimal | undefined, context: KeyContext): SlotAnswer {
   if (value === undefined) return UNSURE
   if (value.kind === 'finite' && !decimalFits(scaleOf(value), context.typmod)) return UNSURE
   return slotOfHash(hashDecimal(value))
 }
 
+/** The types whose values have one text form that is read here. */
+export type OtherType =
+  | 'uuid'
+  | 'date'
+  | 'timestamp'
+  | 'timestamptz'
+  | 'bool'
+  | 'bytea'
+  | 'time'
+  | 'timetz'
+  | 'inet'
+  | 'cidr'
+  | 'macaddr'
+  | 'macaddr8'
+  | 'enum'
+
 function otherSlot(
-  keyType: 'uuid' | 'date' | 'timestamp' | 'timestamptz' | 'bool' | 'bytea',
+  keyType: OtherType,
   buf: Buffer,
   start: number,
   end: number,
   context: KeyContext,
 ): SlotAnswer {
   switch (keyType) {
+    case 'enum':
+      return slotOfHash(hashBytes(buf, start, end))
+    case 'cidr':
+      return slotOfBytes(parseCidr(buf.toString('latin1', start, end)))
+    case 'inet':
+      return slotOfBytes(parseInet(buf.toString('latin1', start, end)))
+    case 'macaddr':
+      return slotOfBytes(parseMac(buf.toString('latin1', start, end), 6))
+    case 'macaddr8':
+      return slotOfBytes(parseMac(buf.toString('latin1', start, end), 8))
+    case 'time':
+    case 'timetz':
+      return timeSlot(keyType, buf.toString('latin1', start, end), context)
     case 'uuid':
       return parseUuid(buf, start, end, uuidScratch) ? slotOfHash(hashBytes(uuidScratch, 0, 16)) : UNSURE
     case 'date': {
@@ -167,11 +261,31 @@ function otherSlot(
       const value = parseBool(buf.toString('latin1', start, end))
       return value === undefined ? UNSURE : slotOfBool(value)
     }
-    case 'bytea': {
-      const bytes = parseBytea(buf, start, end)
-      return bytes === undefined ? UNSURE : slotOfHash(hashBytes(bytes, 0, bytes.length))
-    }
+    case 'bytea':
+      return slotOfBytes(parseBytea(buf, start, end))
   }
+}
+
+export function slotOfBytes(bytes: Uint8Array | undefined): SlotAnswer {
+  return bytes === undefined ? UNSURE : slotOfHash(hashBytes(bytes, 0, bytes.length))
+}
+
+/** A time with an offset is a time without, which is left out; one of day and zone needs it. */
+function timeSlot(keyType: 'time' | 'timetz', text: string, context: KeyContext): SlotAnswer {
+  const time = parseTime(text)
+  if (time === undefined) return UNSURE
+  return slotOfTime(keyType, BigInt(time.micros), time.west, context)
+}
+
+export function slotOfTime(
+  keyType: 'time' | 'timetz',
+  micros: bigint,
+  west: number | undefined,
+  context: KeyContext,
+): SlotAnswer {
+  if ((keyType === 'timetz') !== (west !== undefined)) return UNSURE
+  if (!timestampFits(timestampScale(micros), context.typmod)) return UNSURE
+  return slotOfHash(west === undefined ? hashTimestamp(micros) : hashTimetz(micros, west))
 }
 
 export function slotOfTimestamp(micros: bigint | undefined, context: KeyContext): SlotAnswer {

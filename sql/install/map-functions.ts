@@ -30,6 +30,20 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
   SELECT m.version FROM weft.meta m FOR UPDATE
 $weft$;
 
+-- A column can go with its type, or with an extension.
+CREATE OR REPLACE FUNCTION weft.check_keys() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+DECLARE
+  keyless text := (SELECT a.attrelid::regclass FROM weft.relation r
+    JOIN pg_attribute a ON a.attrelid = r.relid AND a.attnum = r.key_attnum WHERE a.attisdropped LIMIT 1);
+BEGIN
+  IF keyless IS NOT NULL THEN
+    RAISE EXCEPTION 'dropping the shard key of table % is not supported', keyless
+      USING ERRCODE = '0A000', DETAIL = 'Refusal key_dropped, see docs/sql.md.',
+        HINT = 'Drop the table, or SELECT undistribute_table(…) first.';
+  END IF;
+END $weft$;
+
 CREATE OR REPLACE FUNCTION weft.bump_map_version() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
 DECLARE
@@ -40,6 +54,7 @@ BEGIN
   DELETE FROM weft.relation r WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = r.relid);
   DELETE FROM weft.waiting w WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = w.relid);
   DELETE FROM weft.function f WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.oid = f.funcid);
+  PERFORM weft.check_keys();
   RETURN next_version;
 END $weft$;`
 

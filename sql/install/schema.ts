@@ -9,7 +9,7 @@ import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 11
+export const INSTALL_VERSION = 12
 
 export interface InstallOptions {
   readonly shard: number

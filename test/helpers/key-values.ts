@@ -57,6 +57,28 @@ export function keyTexts(keyType: KeyType, random: Random): string[] {
       return [...NUMERICS, ...INTEGERS, ...times(COUNT, () => numericText(random))]
     case 'bytea':
       return [...BYTEAS, ...times(COUNT, () => byteaText(random))]
+    case 'bpchar':
+    case 'citext':
+      return ['', ' ', 'a  ', ' a', 'I', 'ABC', 'Straße', ...times(COUNT, () => stringText(random))]
+    case 'name':
+      return ['', 'a '.repeat(40), 'é'.repeat(32), ...times(COUNT, () => stringText(random))]
+    case 'enum':
+      return ENUM_LABELS
+    case 'oid':
+      return [...INTEGERS, '010', '-1', ...times(COUNT, () => integerText(random, 9))]
+    case 'float4':
+    case 'float8':
+      return [...FLOATS, ...NUMERICS, ...INTEGERS, ...times(COUNT, () => numericText(random))]
+    case 'time':
+      return [...CLOCKS, ...times(COUNT, () => clockText(random))]
+    case 'timetz':
+      return [...CLOCKS, ...times(COUNT, () => clockText(random) + offsetText(random))]
+    case 'inet':
+    case 'cidr':
+      return [...INETS, ...times(COUNT, () => inetText(random))]
+    case 'macaddr':
+    case 'macaddr8':
+      return [...MACS, ...times(COUNT, () => macText(random, keyType === 'macaddr' ? 6 : 8))]
   }
 }
 
@@ -365,6 +387,137 @@ const BYTEAS = [
 function byteaText(random: Random): string {
   const hex = times(random(pick(random, [13, 13, 50, 101])), () => random(256).toString(16).padStart(2, '0'))
   return `\\x${hex.join('')}`
+}
+
+export const ENUM_LABELS = ['', ' ', 'a', 'A', 'a ', 'ä', 'new', "o'clock", 'done', 'NULL', '1', '漢', 'x y']
+
+/** 16777217 is half way between two float4, and so is what follows it, but for its last digit. */
+const FLOATS = [
+  ...[
+    '-0',
+    '-0.0',
+    '+0',
+    '-nan',
+    'INFINITY',
+    '1e38',
+    '3.4028235e38',
+    '3.4028236e38',
+    '4e38',
+    '1e-45',
+    '1e-46',
+  ],
+  ...['16777217', '16777217.0000000001', '-16777219', '0.1', '1.7976931348623157e308', '4.9e-324', '2e-324'],
+]
+
+const CLOCKS = [
+  ...[
+    '00:00:00',
+    '23:59:59.999999',
+    '24:00:00',
+    '24:00:01',
+    '23:59:60',
+    '12:00',
+    '12',
+    '1200',
+    '12:00:00.1234567',
+  ],
+  ...[
+    '12:00 PM',
+    '04:05:06 AM',
+    'allballs',
+    '12:00:00Z',
+    '12:00:00+02',
+    '12:00:00 +02',
+    '12:00:00+0230',
+    'T12:00',
+  ],
+  ...[
+    '12:00:00 Europe/Berlin',
+    '2024-07-01 12:00:00 Europe/Berlin',
+    '12:00:00-15:59:59',
+    '12:00:00+16',
+    '',
+    'x',
+  ],
+]
+
+function clockText(random: Random): string {
+  const seconds = `${two(random(24))}:${two(random(60))}:${two(random(60))}`
+  return random(2) === 0 ? seconds : `${seconds}.${digits(random, 1 + random(6))}`
+}
+
+const INETS = [
+  ...[
+    '0.0.0.0',
+    '0.0.0.0/0',
+    '255.255.255.255/32',
+    '10.0.0.1/8',
+    '10.0.0.0/8',
+    '10/8',
+    '10',
+    '10.1',
+    '1.2.3.4/33',
+  ],
+  ...[
+    '01.2.3.4',
+    '1.2.3.256',
+    '1.2.3',
+    '1.2.3.4.5',
+    ' 1.2.3.4',
+    '1.2.3.4/',
+    '1.2.3.4/08',
+    '1.2.3.4/8/8',
+    '::',
+    '::1',
+  ],
+  ...[
+    '::/0',
+    '1::',
+    '1:2:3:4:5:6:7:8',
+    '1:2:3:4:5:6:7::',
+    '::2:3:4:5:6:7:8',
+    '1:2:3:4:5:6:7:8:9',
+    '1::2::3',
+    '1:',
+  ],
+  ...[
+    '::ffff:1.2.3.4',
+    '::1.2.3.4',
+    '64:ff9b::1.2.3.4/128',
+    '1.2.3.4::',
+    '::ffff:1.2.3',
+    '2001:DB8::1/64',
+    ':1',
+    '::g',
+  ],
+  ...['2001:db8::/32', '::1/129', '12345::', '0001::', 'x', ''],
+]
+
+function inetText(random: Random): string {
+  const prefix = random(2) === 0 ? '' : `/${random(random(9) === 0 ? 140 : 33)}`
+  if (random(2) === 0) {
+    const zeros = random(3)
+    return times(4, (i) => (i > zeros ? 0 : random(256))).join('.') + prefix
+  }
+  const groups = times(8, () => (random(2) === 0 ? 0 : random(65536)).toString(16)).join(':')
+  return groups.replace(random(2) === 0 ? /(?:^|:)0:0(?::0)*(?::|$)/ : /$^/, '::') + prefix
+}
+
+const MACS = [
+  ...[
+    '08:00:2b:01:02:03',
+    '08-00-2B-01-02-03',
+    '08002b:010203',
+    '08002b010203',
+    '0800.2b01.0203',
+    '8:0:2b:1:2:3',
+  ],
+  ...['08:00:2b:01:02:03:04:05', '08:00:2b:01:02', '08:00:2b:01:02:0g', ' 08:00:2b:01:02:03', ''],
+]
+
+function macText(random: Random, bytes: number): string {
+  const text = times(bytes, () => random(256).toString(16).padStart(2, '0')).join(':')
+  return random(4) === 0 ? text.toUpperCase() : text
 }
 
 /** Number literals as SQL has them, signed, without the forms that only Postgres 16 and later know. */

@@ -24,6 +24,22 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   bool: ['t', 'f'],
   uuid: ['00000000-0000-0000-0000-000000000001', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
   bytea: ['\\x61', '\\x', '\\x6120'],
+  'char(4)': ['a', 'A', 'ab', 'a b', '1', '2.5', 'äb', ''],
+  name: ['a', 'a ', 'A', 'ab', '1', '2.5', 'äb', ' '],
+  oid: ['0', '1', '2', '3', '17', '2147483648', '4294967295'],
+  float4: ['0', '1', '2', '2.5', '0.1', '16777216', 'NaN', 'Infinity', '-3'],
+  float8: ['0', '1', '2', '2.5', '0.1', '9007199254740992', 'NaN', '-Infinity', '-3'],
+  time: ['00:00', '12:00', '23:59:59.5', '24:00:00'],
+  timetz: ['00:00+00', '12:00+00', '14:00+02', '23:59:59.5-07'],
+  inet: ['10.0.0.1', '10.0.0.0/8', '::1', '1.2.3.4/16', '1.2.0.0/16'],
+  cidr: ['10.0.0.1', '10.0.0.0/8', '::1', '1.2.0.0/16'],
+  macaddr: ['08:00:2b:01:02:03', '00:00:00:00:00:00'],
+  macaddr8: ['08:00:2b:ff:fe:01:02:03', '00:00:00:00:00:00:00:01'],
+  'keys.mood': ['a', 'A', 'ab', '1', 'äb', ' '],
+  'keys.citext': ['a', 'a ', 'AB', '1', '2.5', 'Äb', 'I'],
+  'keys.small': ['0', '1', '2', '3', '-1', '17', '2147483647'],
+  'keys.word': ['a', 'a ', 'A', 'ab', '1', '2.5', 'äb', ' '],
+  'keys.sum': ['0', '1', '2.5', '3.12'],
 }
 
 const TYPES = [
@@ -37,12 +53,16 @@ const TYPES = [
     'uuid',
     'bytea',
     'money',
+    ...['time', 'timetz', 'inet', 'cidr', 'macaddr', 'keys.mood', 'keys.citext', 'keys.sum'],
     'keys.small',
     'keys.word',
   ],
 ]
+/** Those that have fewer tries. */
+const LATER = new Set(Object.keys(KEYS).slice(12))
 /** A domain has another number on each server. */
 const BUILT_IN = TYPES.filter((type) => !type.startsWith('keys.'))
+const tableOf = (type: string): string => `t_${type.replace(/\W/g, '_')}`
 /** Short strings and numbers of every key, for every type. */
 const TEXTS = [
   ...new Set(Object.values(KEYS).flat()),
@@ -84,7 +104,7 @@ function literal(random: (below: number) => number, text: string): string {
 function value(random: (below: number) => number, keyType: string, params: Param[]): string {
   const text = pick(random, random(3) > 0 ? KEYS[keyType]! : TEXTS)
   const type = random(2) === 0 ? keyType : pick(random, TYPES)
-  const built = type.startsWith('keys.') ? keyType : type
+  const built = type.startsWith('keys.') || type === 'char(4)' ? 'text' : type
   switch (random(8)) {
     case 0:
     case 1:
@@ -148,10 +168,13 @@ describe('random comparisons with keys', () => {
     await both('CREATE SCHEMA keys')
     await both('CREATE DOMAIN keys.small AS int4')
     await both('CREATE DOMAIN keys.word AS text')
+    await both('CREATE DOMAIN keys.sum AS numeric(6, 2) CHECK (VALUE < 1000)')
+    await both(`CREATE TYPE keys.mood AS ENUM (${KEYS['keys.mood']!.map(quoted).join(', ')})`)
+    await both('CREATE EXTENSION citext SCHEMA keys')
     for (const [type, values] of Object.entries(KEYS)) {
-      await both(`CREATE TABLE t_${type} (k ${type} NOT NULL, n int)`, ` WITH (shard_key = 'k')`)
+      await both(`CREATE TABLE ${tableOf(type)} (k ${type} NOT NULL, n int)`, ` WITH (shard_key = 'k')`)
       const rows = values.map((v, i) => `(${quoted(v)}, ${i % 3})`).join(', ')
-      await both(`INSERT INTO t_${type} VALUES ${rows}`)
+      await both(`INSERT INTO ${tableOf(type)} VALUES ${rows}`)
     }
     return () => session.end()
   })
@@ -160,9 +183,9 @@ describe('random comparisons with keys', () => {
     const random = randomSource(77 + type.length * 31 + type.charCodeAt(0))
     const findings: string[] = []
     let found = 0
-    for (let i = 0; i < 220; i++) {
+    for (let i = 0; i < (LATER.has(type) ? 90 : 220); i++) {
       const params: Param[] = []
-      const sql = `SELECT k, n FROM t_${type} WHERE ${condition(random, type, params)}`
+      const sql = `SELECT k, n FROM ${tableOf(type)} WHERE ${condition(random, type, params)}`
       const statement: Statement = { sql, params }
       const way: Way =
         params.length === 0 && random(2) === 0 ? { name: 'simple', protocol: 'simple' } : pick(random, WAYS)
@@ -175,7 +198,7 @@ describe('random comparisons with keys', () => {
       )
     }
     expect(findings.join('\n')).toBe('')
-    expect(found).toBeGreaterThan(20)
+    expect(found).toBeGreaterThan(LATER.has(type) ? 5 : 20)
   })
 
   test('an operator = of the user is asked for where it may be meant', async () => {

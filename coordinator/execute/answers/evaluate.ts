@@ -4,6 +4,7 @@ import { type ColumnDescription, parseParameterDescription } from '../../../prot
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { describe, parse, SYNC } from '../../../protocol/wire/frontend-messages.ts'
 import type { KeyType } from '../../../sql/catalog.ts'
+import { storedType } from '../../../sql/hash/stored-type.ts'
 import { renumberParams } from '../../../sql/plan/edited-text.ts'
 import type { InsertPlan } from '../../../sql/plan/plan.ts'
 import { copiedQuery } from '../../../sql/plan/utility/copy.ts'
@@ -127,7 +128,8 @@ export async function evaluateExpressions(
   const wanted = expressions.filter((expression) => expression !== undefined)
   if (wanted.length === 0) return expressions.map(() => undefined)
   await judgeOnHome(ctx, exec)
-  const columns = wanted.map((expression) => `((${expression})::${keyType})::text`).join(', ')
+  const type = storedType(keyType, undefined)
+  const columns = wanted.map((expression) => `((${expression})::${type})::text`).join(', ')
   const { sql, params } = renumberParams(`SELECT ${columns}`)
   const line = ctx.line(HOME)
   const collector = new Collector()

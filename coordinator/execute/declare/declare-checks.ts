@@ -4,21 +4,6 @@ import type { RefusalId } from '../../../errors/refusals/refusals.ts'
 import type { KeyType } from '../../../sql/catalog.ts'
 import type { ColumnFacts, ForeignKeyFacts, ForeignKeySide, Spread, TableFacts } from './declare-facts.ts'
 
-const keyTypes: ReadonlyMap<number, KeyType> = new Map([
-  [21, 'int2'],
-  [23, 'int4'],
-  [20, 'int8'],
-  [25, 'text'],
-  [1043, 'varchar'],
-  [2950, 'uuid'],
-  [1082, 'date'],
-  [1114, 'timestamp'],
-  [1184, 'timestamptz'],
-  [16, 'bool'],
-  [1700, 'numeric'],
-  [17, 'bytea'],
-])
-
 /** Types in one family hash equal values to the same slot; the number is that of the family's default group. */
 const families: Readonly<Record<KeyType, number>> = {
   int2: 1,
@@ -33,6 +18,19 @@ const families: Readonly<Record<KeyType, number>> = {
   bool: 7,
   numeric: 8,
   bytea: 9,
+  bpchar: 10,
+  name: 11,
+  oid: 12,
+  float4: 13,
+  float8: 13,
+  time: 14,
+  timetz: 15,
+  inet: 16,
+  cidr: 16,
+  macaddr: 17,
+  macaddr8: 18,
+  enum: 19,
+  citext: 20,
 }
 
 export const defaultColocation = (type: KeyType): number => families[type]
@@ -43,7 +41,11 @@ const refuse = (id: RefusalId, what: string, hint?: string): never => {
   throw weftError('not_supported', { id, what, hint })
 }
 
-export const keyTypeOf = (typeOid: number): KeyType | undefined => keyTypes.get(typeOid)
+const isKeyType = (name: string): name is KeyType => Object.hasOwn(families, name)
+
+/** `base`: as `baseTypeSql` names it. */
+export const keyTypeOf = (base: string | null | undefined): KeyType | undefined =>
+  base != null && isKeyType(base) ? base : undefined
 
 /** Only ordinary and partitioned tables that the session's role owns can be declared; partitions are what these are. */
 export function checkOrdinary(t: TableFacts): void {
@@ -106,12 +108,12 @@ export function checkKey(t: TableFacts, column: string): CheckedKey {
   if (key === undefined) {
     throw new PgError({ code: '42703', message: `column "${column}" of relation "${t.name}" does not exist` })
   }
-  const type = keyTypes.get(key.typeOid)
+  const type = keyTypeOf(key.base)
   if (type === undefined) {
     throw weftError('not_supported', {
       id: 'key_type',
       what: `column "${column}" of type ${key.type} cannot be a shard key`,
-      hint: `Supported types: ${[...keyTypes.values()].join(', ')}.`,
+      hint: `Supported types: ${Object.keys(families).join(', ')}, and domains over them.`,
     })
   }
   if (!key.deterministic) {

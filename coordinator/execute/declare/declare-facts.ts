@@ -1,3 +1,4 @@
+import { FIRST_USER_OID } from '../../../sql/catalog.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 
 /** How a table is spread. */
@@ -13,8 +14,9 @@ export type Spread =
 export interface ColumnFacts {
   readonly attnum: number
   readonly name: string
-  readonly typeOid: number
   readonly type: string
+  /** As `baseTypeSql` names it. */
+  readonly base: string | null
   readonly generated: boolean
   /** False: values that differ in bytes can be equal. */
   readonly deterministic: boolean
@@ -82,8 +84,22 @@ const spread = (alias: string): string => `CASE ${alias}.kind
     'keyType', ${alias}.key_type, 'colocation', ${alias}.colocation)
   ELSE json_build_object('kind', coalesce(${alias}.kind, 'local')) END`
 
+/**
+ * The type with this number, or the one under it if it is a domain, by the name that a `KeyType` has. A type of Postgres'
+ * own has its name in pg_type; NULL for other types of users.
+ */
+export const baseTypeSql = (oid: string): string => `(
+  WITH RECURSIVE under AS (
+    SELECT t.* FROM pg_type t WHERE t.oid = ${oid}
+    UNION ALL SELECT t.* FROM under u JOIN pg_type t ON t.oid = u.typbasetype WHERE u.typtype = 'd')
+  SELECT CASE WHEN u.typtype = 'e' THEN 'enum' WHEN u.oid < ${FIRST_USER_OID} THEN u.typname
+    WHEN EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+      WHERE d.classid = 'pg_type'::regclass AND d.objid = u.oid AND d.deptype = 'e' AND e.extname = u.typname
+        AND e.extname = 'citext') THEN 'citext' END
+  FROM under u WHERE u.typtype <> 'd')`
+
 const columns = `(
-  SELECT coalesce(json_agg(json_build_object('attnum', a.attnum, 'name', a.attname, 'typeOid', a.atttypid::int8,
+  SELECT coalesce(json_agg(json_build_object('attnum', a.attnum, 'name', a.attname, 'base', ${baseTypeSql('a.atttypid')},
     'type', format_type(a.atttypid, a.atttypmod), 'generated', a.attgenerated <> '',
     'deterministic', coalesce(l.collisdeterministic, true)) ORDER BY a.attnum), '[]')
   FROM pg_attribute a LEFT JOIN pg_collation l ON l.oid = a.attcollation

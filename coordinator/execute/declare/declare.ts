@@ -8,7 +8,7 @@ import { withPortableSettings } from '../settings/portable-settings.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 import type { CheckedKey } from './declare-checks.ts'
 import * as checks from './declare-checks.ts'
-import { readFacts, type Spread, type TableFacts } from './declare-facts.ts'
+import { baseTypeSql, readFacts, type Spread, type TableFacts } from './declare-facts.ts'
 import { findTogether, type Member, shardedMember, withoutKeysBetween } from './declare-group.ts'
 import { makeSharded, movedTable, type Part, treeOf } from './make-sharded.ts'
 import { copyToAll, moveBack } from './move-rows.ts'
@@ -198,12 +198,12 @@ export async function findGroup(
 async function waitingGroup(runner: ShardRunner, table: string): Promise<readonly (string | null)[]> {
   const { rows } = await runner.query(
     HOME,
-    `SELECT w.colocation, a.atttypid FROM weft.waiting w
+    `SELECT w.colocation, ${baseTypeSql('a.atttypid')} FROM weft.waiting w
      JOIN pg_attribute a ON a.attrelid = w.relid AND a.attnum = w.key_attnum WHERE w.relid = to_regclass($1)`,
     [table],
   )
-  const [number = null, typeOid = null] = rows[0] ?? []
-  const type = checks.keyTypeOf(Number(typeOid))
+  const [number = null, base] = rows[0] ?? []
+  const type = checks.keyTypeOf(base)
   return type === undefined ? [] : [number ?? String(checks.defaultColocation(type)), type]
 }
 

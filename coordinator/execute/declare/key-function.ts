@@ -1,13 +1,14 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
 import { noticeResponse } from '../../../protocol/wire/backend-messages.ts'
-import type { KeyType } from '../../../sql/catalog.ts'
+import { FIRST_USER_OID, type KeyType } from '../../../sql/catalog.ts'
 import { proofOf } from '../../../sql/plan/keyed-function.ts'
 import { type ExecContext, HOME } from '../context.ts'
 import { SessionRunner } from '../shards/session-runner.ts'
 import { markMapChanged } from './ddl.ts'
 import { findGroup } from './declare.ts'
 import { defaultColocation, keyTypeOf, sameFamily } from './declare-checks.ts'
+import { baseTypeSql } from './declare-facts.ts'
 
 /** `SELECT create_distributed_function('f(int, text)', 'p_id', colocate_with => 'orders')`. */
 interface Wanted {
@@ -51,6 +52,8 @@ interface Argument {
   readonly mode: string
   readonly typeOid: number
   readonly type: string
+  /** Of Postgres' own types. */
+  readonly base: string | null
 }
 
 interface Found {
@@ -62,7 +65,7 @@ interface Found {
 
 const FUNCTION = `SELECT p.oid, p.proname, p.oid::regprocedure, coalesce((
     SELECT json_agg(json_build_object('name', nullif(p.proargnames[i], ''), 'mode', coalesce(p.proargmodes[i], 'i'),
-      'typeOid', t::int8, 'type', format_type(t, NULL)) ORDER BY i)
+      'typeOid', t::int8, 'type', format_type(t, NULL), 'base', CASE WHEN t < ${FIRST_USER_OID} THEN ${baseTypeSql('t')} END) ORDER BY i)
     FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY AS a(t, i)), '[]'), p.prokind
   FROM pg_proc p WHERE p.oid = $1::regprocedure`
 
@@ -88,7 +91,7 @@ function keyOf({ signature, args }: Found, wanted: string) {
       hint: 'Name one of its input arguments, or its number, as in $1.',
     })
   }
-  const keyType = keyTypeOf(found.typeOid)
+  const keyType = keyTypeOf(found.base)
   if (keyType === undefined || found.mode !== 'i') {
     throw weftError('not_supported', {
       id: 'keyed_function',

@@ -1,7 +1,7 @@
 /** Rows of an INSERT … SELECT go to their shards as texts. Those of floating-point numbers may be short of digits. */
 import { weftError } from '../../../errors/catalog.ts'
 import { FIRST_USER_OID } from '../../../sql/catalog.ts'
-import type { InsertSelectPlan } from '../../../sql/plan/plan.ts'
+import type { InsertPlan, InsertSelectPlan } from '../../../sql/plan/plan.ts'
 import { type ExecContext, HOME } from '../context.ts'
 import { queryShard } from '../shards/send.ts'
 
@@ -17,13 +17,22 @@ const mayRound = ({ typeOid }: { readonly typeOid: number }): boolean =>
 /** Throws where the session's settings round what is written. */
 export async function requireExactTexts(ctx: ExecContext, plan: InsertSelectPlan): Promise<void> {
   const column = plan.table.columns.find((one) => plan.columns.includes(one.name) && mayRound(one))
-  if (column === undefined) return
+  if (column !== undefined) await requireDigits(ctx, 'INSERT … SELECT', column.name)
+}
+
+/** The same of a key that was computed ahead, to tell its shard. */
+export async function requireExactKey(ctx: ExecContext, { keyType, table }: InsertPlan): Promise<void> {
+  if (keyType === 'float4' || keyType === 'float8')
+    await requireDigits(ctx, 'an INSERT of an expression', table.key?.column ?? '')
+}
+
+async function requireDigits(ctx: ExecContext, statement: string, column: string): Promise<void> {
   // Roles and databases may have it set too.
   const { rows } = await queryShard(ctx, ctx.line(HOME), 'SHOW extra_float_digits', [], { writes: false })
   if (Number(rows[0]?.[0]) < 1)
     throw weftError('not_supported', {
       id: 'inexact_text',
-      what: `INSERT … SELECT that may round "${column.name}", with extra_float_digits below 1, is not supported`,
+      what: `${statement} that may round "${column}", with extra_float_digits below 1, is not supported`,
       hint: 'SET extra_float_digits = 1.',
     })
 }

@@ -18,6 +18,7 @@ import { slotOfText } from '../shards/server-slot.ts'
 import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import { nextTurn } from '../transaction/turn.ts'
+import { requireExactKey } from './exact-texts.ts'
 
 /** A millisecond or two. */
 const ROWS_A_TURN = 2048
@@ -60,6 +61,7 @@ async function splicedValues(ctx: ExecContext, exec: Execution, plan: InsertPlan
       : undefined,
   )
   const isReference = plan.table.kind === 'reference'
+  if (!isReference && expressions.some((one) => one !== undefined)) await requireExactKey(ctx, plan)
   const keys = isReference ? [] : await evaluateExpressions(ctx, exec, plan.keyType, expressions)
   const fills = await evaluateFills(ctx, plan.fill, plan.rows)
   return { fills, keys }

@@ -30,6 +30,17 @@ const OIDS: Readonly<Record<string, number>> = {
   bool: 16,
   numeric: 1700,
   bytea: 17,
+  bpchar: 1042,
+  name: 19,
+  oid: 26,
+  float4: 700,
+  float8: 701,
+  time: 1083,
+  timetz: 1266,
+  inet: 869,
+  cidr: 650,
+  macaddr: 829,
+  macaddr8: 774,
 }
 
 /** Reads the shard key values of one execution. */
@@ -111,7 +122,7 @@ export class StatementKeys implements KeySlots {
       oid = cast
     }
     // The type that Postgres infers from `key = $n`.
-    if (oid === 0 && binary) oid = OIDS[keyType]!
+    if (oid === 0 && binary) oid = OIDS[keyType] ?? 0
     return slotForParam(keyType, oid, binary, bind.buffer, bind.paramStarts[number - 1]!, length, context)
   }
 

@@ -1,4 +1,5 @@
 import { weftError } from '../../../errors/catalog.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import {
   bind,
   describe,
@@ -35,8 +36,8 @@ export async function evaluateSlot(
 ): Promise<number> {
   mustStandStill(keyType, value, exec)
   const operand = `(${exec.keys.literalSql(value) ?? '$1'}${value.castTo === undefined ? '' : `::${value.castTo}`})`
-  const isNumber = assignment === undefined && INTEGERS.has(keyType) && !isUntyped(value, exec)
-  const sql = isNumber ? slotOfNumber(operand) : slotOfCast(keyType, operand, assignment?.typmod)
+  const isTyped = assignment === undefined && !isUntyped(value, exec)
+  const sql = isTyped ? slotOfTyped(keyType, operand) : slotOfCast(keyType, operand, assignment?.typmod)
   await ctx.admit()
   const line = ctx.line(HOME)
   const payload = isUnbound(value, exec)
@@ -75,6 +76,13 @@ function slotOfCast(keyType: KeyType, operand: string, typmod: number | undefine
   return `SELECT ${slotExpression(keyType, `${operand}::${storedType(keyType, typmod)}`)}`
 }
 
+/** What has a type of its own is not always read as one of the key's. */
+function slotOfTyped(keyType: KeyType, operand: string): string {
+  if (INTEGERS.has(keyType)) return slotOfNumber(operand)
+  // Compared as a float8: to round it would make it another.
+  return slotOfCast(keyType === 'float4' ? 'float8' : keyType, operand, undefined)
+}
+
 /** Compared as a number: what the key's type has no room for, or has a fraction, equals none of its values. */
 function slotOfNumber(operand: string): string {
   const fits = 'v = trunc(v) AND v BETWEEN -9223372036854775808 AND 9223372036854775807'
@@ -89,13 +97,22 @@ function isUntyped({ source, castTo }: KeyValue, exec: Execution): boolean {
 }
 
 const OID_UNKNOWN = 705
-const TIMES: ReadonlySet<string> = new Set(['date', 'timestamp', 'timestamptz'])
+const TIMES: ReadonlySet<string> = new Set(['date', 'timestamp', 'timestamptz', 'time', 'timetz'])
+
+/** No number for the offset, or a zone whose offset is another in summer. */
+const UNTOLD_OFFSET = /^'?[\d\s:.]*(am|pm)?'?$|[a-z]{3}/i
+const untoldOffset: Refused = {
+  id: 'time_word_key',
+  what: 'a time with time zone without its offset, as a shard key, is not supported: the offset is that of the moment',
+  hint: "Say the offset, as in '12:00:00+02'.",
+}
 
 /** The shard reads the value too, a moment later and by its own clock: its 'now' would be another key. */
 function mustStandStill(keyType: KeyType, value: KeyValue, exec: Execution): void {
   if (!TIMES.has(keyType)) return
   const { source } = value
   const text = source.kind === 'param' ? exec.keys.paramText(source.number) : exec.keys.literalSql(value)
+  if (keyType === 'timetz' && UNTOLD_OFFSET.test(text ?? '')) throw weftError('not_supported', untoldOffset)
   const word = /\b(now|today|tomorrow|yesterday)\b/i.exec(text ?? '')?.[1]
   if (word === undefined) return
   throw weftError('not_supported', {

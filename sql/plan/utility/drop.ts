@@ -31,15 +31,24 @@ export function planDrop(scope: Scope, stmt: DropStmt): Plan {
       return ddl(tag, 'home', {
         changesMap: cascades || namesOf(stmt).some((name) => nameMatters(scope, name)),
       })
-    default: {
-      if (isRoutine(type)) return dropIfExists(scope, tag, stmt, true)
-      // A cascade can take views, columns and whole tables with it.
-      const changesMap = cascades || type === 'OBJECT_SCHEMA' || type === 'OBJECT_EXTENSION'
-      if (placeOfObject(scope, type, undefined) === 'maybe') return dropIfExists(scope, tag, stmt, changesMap)
-      return atPlace(scope, tag, placeOfObject(scope, type, undefined), changesMap)
-    }
+    default:
+      return dropOther(scope, stmt, tag, cascades)
   }
 }
+
+function dropOther(scope: Scope, stmt: DropStmt, tag: string, cascades: boolean): Plan {
+  const type = stmt.removeType
+  if (isRoutine(type)) return dropIfExists(scope, tag, stmt, true)
+  // A cascade can take views, columns and whole tables with it.
+  const changesMap = cascades || type === 'OBJECT_SCHEMA' || type === 'OBJECT_EXTENSION'
+  const place = placeOfObject(scope, type, undefined)
+  const plan =
+    place === 'maybe' ? dropIfExists(scope, tag, stmt, changesMap) : atPlace(scope, tag, place, changesMap)
+  return cascades && plan.kind === 'ddl' ? { ...plan, tidySql: CHECK_KEYS } : plan
+}
+
+/** The shard key of a table may be what went with it. */
+export const CHECK_KEYS = 'SELECT weft.check_keys()'
 
 /** Temporary tables may be what kept the session's backend. */
 function dropTables(scope: Scope, stmt: DropStmt, cascades: boolean): Plan {

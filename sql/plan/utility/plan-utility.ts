@@ -9,7 +9,8 @@ import { planCopy } from './copy.ts'
 import { planCreateForeignTable, planCreateTable } from './create-table.ts'
 import { planCreateTableAs, planSelectInto } from './create-table-as.ts'
 import { planClose, planDeclare, planFetch } from './cursor.ts'
-import { planDrop } from './drop.ts'
+import { CHECK_KEYS, planDrop } from './drop.ts'
+import { planAlterEnum } from './enums.ts'
 import { planExplain } from './explain.ts'
 import { planComment, planGrant, planSecurityLabel } from './grant.ts'
 import { atPlace, objectWords } from './objects.ts'
@@ -195,7 +196,7 @@ const OBJECTS: Handlers = {
   CompositeTypeStmt: wherePossible('CREATE TYPE'),
   CreateEnumStmt: everywhere('CREATE TYPE'),
   CreateRangeStmt: wherePossible('CREATE TYPE'),
-  AlterEnumStmt: wherePossible('ALTER TYPE'),
+  AlterEnumStmt: planAlterEnum,
   AlterTypeStmt: wherePossible('ALTER TYPE'),
   // What their default calls, every column of theirs does.
   CreateDomainStmt: (scope, body) =>
@@ -223,7 +224,7 @@ const ROLES: Handlers = {
   DropRoleStmt: everywhere('DROP ROLE'),
   GrantRoleStmt: (_, body) => ddl(body.is_grant === true ? 'GRANT ROLE' : 'REVOKE ROLE', 'all'),
   AlterDefaultPrivilegesStmt: everywhere('ALTER DEFAULT PRIVILEGES'),
-  DropOwnedStmt: everywhereChanging('DROP OWNED'),
+  DropOwnedStmt: () => ddl('DROP OWNED', 'all', { changesMap: true, tidySql: CHECK_KEYS }),
   ReassignOwnedStmt: everywhere('REASSIGN OWNED'),
 }
 
