@@ -79,21 +79,27 @@ export const writes = {
     instead: 'INSERT … SELECT … ON CONFLICT, or UPDATE … FROM, which are answered',
   },
   reference_write_from: {
-    what: 'a write to a reference table from sharded or local tables, and UPDATE … FROM',
-    why: 'its copies run it each for itself, and could come to differ',
+    what:
+      'UPDATE, DELETE and MERGE of a reference table from other tables, where it has no primary key, with RETURNING of ' +
+      "FROM's columns, with user functions, volatile ones elsewhere than in SET; a LIMIT in FROM",
+    why: 'rows are found on one copy and told by their primary key on the others',
     instead:
-      'select the values first, in a REPEATABLE READ transaction if others write; use a subquery in SET that ' +
-      'gives one row',
+      'give it a primary key; return the columns of the table; select the values first, in a REPEATABLE READ ' +
+      'transaction if others write',
   },
   reference_write_unstable: {
-    what: 'volatile functions, functions of users, WHERE CURRENT OF and the like in a write to a reference table',
+    what:
+      'functions of users, WHERE CURRENT OF and the like in a write to a reference table; volatile functions elsewhere ' +
+      'than in SET of an UPDATE',
     why: 'its copies would differ',
     instead: 'compute the value first and pass it as a parameter',
   },
   reference_merge: {
-    what: 'MERGE into a reference table',
-    why: 'its copies run it each for itself, and could come to differ',
-    instead: 'INSERT … ON CONFLICT, UPDATE and DELETE',
+    what:
+      'MERGE into a reference table without a primary key; with volatile functions, subqueries in ON or over other ' +
+      'tables in its clauses, row level security',
+    why: 'rows are found on one copy and told by their primary key on the others',
+    instead: 'give it a primary key; put the subqueries into the source',
   },
   time_word_key: {
     what: "`'now'`, `'today'` and their kin as a value of the shard key; a timetz without its offset in numbers",

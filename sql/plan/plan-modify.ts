@@ -3,6 +3,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import type { WriteTarget } from '../analyze/builder.ts'
 import { unlikeBecause } from '../analyze/traits.ts'
+import type { Column } from '../catalog.ts'
 import { planMergeGathered } from './gather/plan-merge.ts'
 import { planModifyGathered } from './gather/plan-modify-gathered.ts'
 import type { ForwardPlan, KeyValue, Plan, PlanContext } from './plan.ts'
@@ -21,7 +22,16 @@ import {
   TABLE_ITSELF,
   unsupported,
 } from './routing.ts'
-import { keySetTo, keyUpdate, movesRows, nestedError, omittedColumns, targetError } from './writes.ts'
+import {
+  defaultError,
+  hasUnstableDefault,
+  keySetTo,
+  keyUpdate,
+  movesRows,
+  nestedError,
+  omittedColumns,
+  targetError,
+} from './writes.ts'
 
 /** UPDATE, DELETE and MERGE. */
 export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
@@ -29,7 +39,8 @@ export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
   const tag = target.verb
   const moves = movesRows(target)
   const mixed = mixError(a)
-  const error = placeError(a) ?? targetError(a, target, moves) ?? nestedError(a)
+  const isSeen = moves || setsCopies(target)
+  const error = placeError(a) ?? targetError(a, target, isSeen) ?? nestedError(a)
   if (moves && error === undefined) return planMoving(a, target, text, ctx)
   const isApart = mixed !== undefined && error === undefined
   const planned = isApart ? apart(a, target, text, ctx) : undefined
@@ -41,8 +52,11 @@ export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
     case 'sharded':
       return planSharded(a, target, text, ctx)
     case 'reference': {
-      const reason = referenceError(a, target)
-      if (reason) return refused(a, tag, reason)
+      const open = tag === 'MERGE' ? mergeError(a, target) : undefined
+      if (open) return refused(a, tag, open)
+      const reason =
+        (setsCopies(target) ? defaultError(a.catalog, target) : undefined) ?? referenceError(a, target)
+      if (reason) return apart(a, target, text, ctx) ?? refused(a, tag, reason)
       // Another text might say 'now', which every copy would read at a time of its own.
       const generic = common.generic && !a.traits.stringLiteral
       return { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral: { kind: 'first' } }
@@ -55,6 +69,10 @@ export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
     }
   }
 }
+
+/** Values that differ from copy to copy are computed once. */
+const setsCopies = ({ verb, relation }: WriteTarget): boolean =>
+  verb === 'UPDATE' && relation?.kind === 'reference'
 
 /** Rows of several places are needed: no shard can run it as it is. */
 function apart(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext): Plan | undefined {
@@ -78,7 +96,7 @@ function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
   const asWritten = commonFields(a, tag, target.node.returningClause !== undefined)
   const restrictions = restrictionsOf(a.occurrences)
   if (tag === 'MERGE') {
-    const error = mergeError(target)
+    const error = mergeError(a, target)
     if (error) return refused(a, tag, error)
     if (!restrictions || !isSingle(restrictions))
       return mergedApart(a, target, text, ctx) ?? refused(a, tag, notYet('merge', 'MERGE', mergeHint(target)))
@@ -146,7 +164,7 @@ function mergeHint({ relation }: WriteTarget): string {
   return `Restrict "${key}" to one value in ON and in the source query, or use INSERT … ON CONFLICT.`
 }
 
-function mergeError(target: WriteTarget): PgError | undefined {
+function mergeError({ catalog }: Analysis, target: WriteTarget): PgError | undefined {
   const { relation } = target
   for (const node of (target.node as Pg.MergeStmt).mergeWhenClauses ?? []) {
     const clause = 'MergeWhenClause' in node ? node.MergeWhenClause : undefined
@@ -155,12 +173,15 @@ function mergeError(target: WriteTarget): PgError | undefined {
       selectStmt: { SelectStmt: { valuesLists: [{ List: { items: clause.values ?? [] } }] } },
       ...(clause.targetList ? { cols: clause.targetList } : {}),
     }
-    const sequence = omittedColumns(relation, values)?.find((c) => c.usesSequence)
-    if (sequence) {
+    const isOpen = (column: Column): boolean =>
+      column.usesSequence || (relation.kind === 'reference' && hasUnstableDefault(column, catalog))
+    const open = omittedColumns(relation, values)?.find(isOpen)
+    if (open) {
+      const why = open.usesSequence ? 'draws from a sequence' : 'differs from copy to copy'
       return unsupported(
-        'sequence_default',
-        `the default of "${sequence.name}" of "${relation.name}" in MERGE is not supported: it draws from a sequence`,
-        `Give "${sequence.name}" a value.`,
+        open.usesSequence ? 'sequence_default' : 'reference_write_unstable',
+        `the default of "${open.name}" of "${relation.name}" in MERGE is not supported: it ${why}`,
+        `Give "${open.name}" a value.`,
       )
     }
   }

@@ -50,14 +50,15 @@ function nestedTargetError(target: WriteTarget): PgError | undefined {
   )
 }
 
-/** Of writes at any level. `setsKey`: what it sets the key to is looked at elsewhere. */
-export function targetError(a: Analysis, target: WriteTarget, setsKey = false): PgError | undefined {
+/** Of writes at any level. `isSeen`: what it sets the key to, and defaults of copies, are looked at elsewhere. */
+export function targetError(a: Analysis, target: WriteTarget, isSeen = false): PgError | undefined {
   const { relation, verb } = target
   if (!relation) return undefined
   if (relation.kind === 'view') return target.overDistributed ? throughView(target) : undefined
   if (relation.through !== undefined && verb === 'INSERT' && !isWhole(relation, a.catalog))
     return throughView(target)
-  return (setsKey ? undefined : keyUpdateError(target)) ?? defaultError(a.catalog, target)
+  const error = isSeen ? undefined : keyUpdateError(target)
+  return isSeen && relation.kind === 'reference' ? undefined : (error ?? defaultError(a.catalog, target))
 }
 
 /** Of what Postgres would refuse too, or what is not known well enough. */
@@ -150,7 +151,7 @@ export function keyUpdate({ relation, verb }: WriteTarget): PgError {
 }
 
 /** SET x = DEFAULT runs on the shards: a sequence there repeats values, and copies must not come out differently. */
-function defaultError(catalog: Catalog, target: WriteTarget): PgError | undefined {
+export function defaultError(catalog: Catalog, target: WriteTarget): PgError | undefined {
   const { relation } = target
   if (!relation) return undefined
   for (const assignment of assignments(target)) {

@@ -110,6 +110,50 @@ test('rows that are meant no longer, and rows that are meant now, after a wait f
   ])
 })
 
+/** What each shard has of a reference table. */
+async function copiesOf(table: string): Promise<unknown[]> {
+  const all = cluster.current.weft.shards.map(async ({ url }) => {
+    const client = await connectTo(url)
+    const { rows } = await client.query(`SELECT * FROM ${table} ORDER BY id`)
+    await client.end()
+    return rows
+  })
+  return Promise.all(all)
+}
+
+test('copies of a reference table are changed alike, by rows as they are after a wait for a lock', async () => {
+  const [asking, other, watching] = clients as [pg.Client, pg.Client, pg.Client]
+  await asking.query(`CREATE TABLE posts (id int PRIMARY KEY, lit bool, hits int, drawn float8) WITH (reference);
+    INSERT INTO posts SELECT i, i < 7, 0 FROM generate_series(1, ${ROWS}) i`)
+  await other.query('BEGIN')
+  await other.query('UPDATE posts SET lit = false WHERE id = 3')
+  await other.query('DELETE FROM posts WHERE id = 4')
+  await other.query('UPDATE posts SET lit = true WHERE id = 9')
+  await other.query('UPDATE posts SET hits = 50 WHERE id = 5')
+  const hits = asking.query(`UPDATE posts SET hits = posts.hits + 1, drawn = random()
+    FROM mirrors m WHERE m.id = posts.id AND m.lit = posts.lit RETURNING posts.id, hits`)
+  await heldUp(watching, asking)
+  await other.query('COMMIT')
+  const { rows } = await hits
+  const counted = rows.map((row) => `${row.id}: ${row.hits}`).sort()
+  expect(counted).toEqual(['1: 1', '2: 1', '5: 51', '6: 1', '9: 1'])
+  const [home, ...others] = await copiesOf('posts')
+  expect(others).toEqual(others.map(() => home))
+})
+
+test('MERGE into a reference table beside others: copies stay alike, and every turn counts', async () => {
+  await clients[0]!.query('CREATE TABLE tallies (id int PRIMARY KEY, hits int) WITH (reference)')
+  const merge = `MERGE INTO tallies USING (SELECT id FROM lamps WHERE id < 9) v ON v.id = tallies.id
+    WHEN MATCHED THEN UPDATE SET hits = tallies.hits + 1 WHEN NOT MATCHED THEN INSERT VALUES (v.id, 1)`
+  await clients[0]!.query(merge)
+  const rounds = async (client: pg.Client) => {
+    for (let round = 0; round < 4; round++) await client.query(merge)
+  }
+  await Promise.all(clients.map(rounds))
+  const rows = Array.from({ length: 8 }, (_, i) => ({ id: i + 1, hits: 21 }))
+  expect(await copiesOf('tallies')).toEqual([rows, rows, rows])
+})
+
 test('a statement that is cancelled while it waits leaves no lock', async () => {
   const [asking, other, watching] = clients as [pg.Client, pg.Client, pg.Client]
   await other.query('BEGIN')

@@ -140,7 +140,7 @@ async function ofPart(ctx: ExecContext, exec: Execution, error: unknown): Promis
 }
 
 /** Rows of one shard. What is refused on one ends the others at their next row. */
-class RowsConsumer extends FrameConsumer<ExecEnd> {
+export class RowsConsumer extends FrameConsumer<ExecEnd> {
   private readonly rows: GatheredRows
   private isOver = false
 

@@ -12,11 +12,12 @@ import { type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from '.
 import { queryShard, rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
+import { changeCopies, inputsOf } from './change-copies.ts'
 import { finishShard, overGathered, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { deleteLeaving, insertArriving, sortRows } from './move-rows.ts'
 import { Places, placeOf } from './places.ts'
-import { beginWith } from './run-first.ts'
+import { BY_SOURCE, beginWith } from './run-first.ts'
 
 /** Of a place in memory, roughly. */
 const PLACE_BYTES = 256
@@ -35,7 +36,8 @@ export async function runModifyGathered(
   step: ModifyStep,
   shards: readonly number[],
 ): Promise<void> {
-  await beginWith(ctx, step.modify.needsSnapshot === true, BY_SOURCE)
+  const { needsSnapshot, codeReads } = step.modify
+  await beginWith(ctx, (needsSnapshot ?? codeReads) === true, needsSnapshot ? BY_SOURCE : BY_CODE)
   // What is wrong with the client's text is told as if it had run as it is.
   const { columns: origins, paramTypes } = await describedAtHome(
     ctx,
@@ -50,9 +52,11 @@ export async function runModifyGathered(
   }
 }
 
-const BY_SOURCE: Refused = {
-  id: 'merge',
-  what: 'MERGE with WHEN NOT MATCHED BY SOURCE over several shards is not supported in a READ COMMITTED transaction',
+const BY_CODE: Refused = {
+  id: 'reference_write_from',
+  what:
+    'a write to a reference table from other tables, with triggers or other code that may read tables, is not supported in a ' +
+    'READ COMMITTED transaction',
   hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ.',
 }
 
@@ -188,6 +192,10 @@ async function change(
   state.describesLate = true
   state.origins = run.origins
   const { modify } = step
+  if (modify.copies !== undefined) {
+    const { tag, count } = await changeCopies(ctx, exec, modify, modify.copies, found, state)
+    return ctx.out.hold(tagWithCount(tag, count))
+  }
   const ends =
     modify.move === undefined
       ? await write(ctx, exec, step, run, found, state)
@@ -262,7 +270,7 @@ function writePayload(
   { modify }: ModifyStep,
   { rows, meant, owned }: Found & { readonly owned: readonly string[] },
 ): Buffer {
-  const gathered = rows.params(0, modify.writeInputs)
+  const gathered = inputsOf(rows, modify.writeInputs)
   const texts = modify.needsSnapshot ? owned : [...meant.arrays(line.shard), ...owned]
   return rewrittenPayload(line, exec, modify.write, modify.writeParams, {
     values: [...gathered, ...texts],

@@ -13,6 +13,7 @@ import { type ExecEnd, FrameConsumer, type RowForwarder } from '../shards/replie
 import { queryShard, rewrittenPayload, sendPayload } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
+import { inputsOf } from './change-copies.ts'
 import { roomFor } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { type ForeignKey, foreignKeysTo, mustBeMovable, mustNotBeReferred } from './movable.ts'
@@ -42,7 +43,7 @@ export async function sortRows(
   meant: Places,
 ): Promise<Sorted> {
   const { move } = moving
-  const gathered = inputsOf(moving, move.computeInputs)
+  const gathered = inputsOf(moving.rows, move.computeInputs)
   const { slots } = await ctx.catalog()
   const sorter = new Sorter(ctx, moving, slots)
   await onShards(ctx, meant.shards, (line) => {
@@ -58,10 +59,6 @@ export async function sortRows(
     return consumer.ended
   })
   return sorter
-}
-
-function inputsOf({ rows }: Moving, inputs: readonly number[]): readonly Buffer[] {
-  return inputs.flatMap((input) => rows.params(input, input + 1))
 }
 
 class Sorter implements Sorted {
@@ -198,7 +195,7 @@ export async function insertArriving(
   makeConsumer: () => RowForwarder,
 ): Promise<readonly ExecEnd[]> {
   const { move } = moving
-  const gathered = inputsOf(moving, move.insertInputs)
+  const gathered = inputsOf(moving.rows, move.insertInputs)
   const shards = [...arriving.keys()].sort((a, b) => a - b)
   const { taintsBackend: taints, pins } = exec.plan.effects
   return onShards(ctx, shards, (line) => {

@@ -44,8 +44,8 @@ export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstSte
 }
 
 /** Both see one state: where they read more than what has been locked or written, the transaction has to have one. */
-async function begin(ctx: ExecContext, { readsMore }: FirstStep): Promise<void> {
-  await beginWith(ctx, readsMore, TWO_STATES)
+async function begin(ctx: ExecContext, { readsMore, bySource }: FirstStep): Promise<void> {
+  await beginWith(ctx, readsMore || bySource === true, bySource ? BY_SOURCE : TWO_STATES)
 }
 
 /** Begins a transaction, where it needs one with one snapshot throughout; `refusal`: of the one that is open. */
@@ -54,6 +54,12 @@ export async function beginWith(ctx: ExecContext, needsSnapshot: boolean, refusa
   if (lacksOne && ctx.tx.isOpen) throw weftError('not_supported', refusal)
   await ctx.needTransaction(lacksOne ? { isolation: 'repeatable read' } : undefined)
   await ctx.admit()
+}
+
+export const BY_SOURCE: Refused = {
+  id: 'merge',
+  what: 'MERGE with WHEN NOT MATCHED BY SOURCE over several shards is not supported in a READ COMMITTED transaction',
+  hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ.',
 }
 
 const TWO_STATES: Refused = {

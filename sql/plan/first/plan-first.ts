@@ -62,8 +62,7 @@ function hasCollations({ occurrences, references, locals }: Analysis): boolean {
 }
 
 const hasFirst = ({ traits, targets }: Analysis): boolean =>
-  traits.locksRows ||
-  targets.some(({ nested, verb, relation }) => nested || (verb === 'MERGE' && relation?.kind !== 'reference'))
+  traits.locksRows || targets.some(({ nested, verb }) => nested || verb === 'MERGE')
 
 /** Code that its writes or calls run may look at tables, and would see what was run first. */
 function isShown({ catalog, traits }: Analysis, text: string, { writes }: FirstStep): boolean {
@@ -128,7 +127,14 @@ function stepOf(tree: Node, levels: readonly Level[], level: Level): Step | unde
   const reads = readsOf(tree)
   const writes = writesOf(before, tree, reads)
   if (writes === 'same table') return undefined
-  return { kind: 'run-first', sql, rest, readsMore: reads.length > 0, ...(writes && { writes }) }
+  const bySource = meansOthers(tree) && { bySource: true as const }
+  return { kind: 'run-first', sql, rest, readsMore: reads.length > 0, ...bySource, ...(writes && { writes }) }
+}
+
+/** A MERGE that speaks of rows which its source does not join, and so of all. */
+function meansOthers(tree: Node): boolean {
+  const clauses = as(tree, 'MergeStmt')?.mergeWhenClauses ?? []
+  return clauses.some((node) => as(node, 'MergeWhenClause')?.matchKind === 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE')
 }
 
 const DML: ReadonlySet<string> = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
@@ -174,10 +180,9 @@ const selectOf = (sql: string): Node => parseStatements(sql)[0]!.node
 /** What stands in the place of a query: its rows. */
 function given({ query, wanted }: Level): Node {
   if (wanted === 'value') return selectOf(`SELECT ${GIVEN_VALUE}()`)
-  const list = as(query, 'SelectStmt')?.targetList
-  return selectOf(
-    isSelect(query) && list === undefined ? `SELECT FROM ${GIVEN_ROWS}` : `SELECT * FROM ${GIVEN_ROWS}`,
-  )
+  const { targetList, valuesLists, op } = as(query, 'SelectStmt') ?? {}
+  const isBare = isSelect(query) && (targetList ?? valuesLists) === undefined && op === 'SETOP_NONE'
+  return selectOf(isBare ? `SELECT FROM ${GIVEN_ROWS}` : `SELECT * FROM ${GIVEN_ROWS}`)
 }
 
 const isConstant = ({ ctequery }: CommonTableExpr): boolean =>

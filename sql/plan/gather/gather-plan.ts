@@ -63,11 +63,12 @@ export interface GatherPlan {
 export interface ModifyPlan {
   /**
    * Runs where such rows are: the client's statement, with gathered rows in the place of all but its target. Parameters:
-   * those of the client's, the columns of the first inputs, and the places as arrays of oid and tid.
+   * those of the client's, the columns of some inputs, and the places as arrays of oid, tid and int8; of `copies` the
+   * columns that those give.
    */
   readonly write: string
   readonly writeParams: readonly number[]
-  readonly writeInputs: number
+  readonly writeInputs: readonly number[]
   /** Gives those of the places $1 oid[], $2 tid[], $3 int8[] that have their row still. */
   readonly look: string
   /** Locks those, or none when one has changed. */
@@ -78,8 +79,26 @@ export interface ModifyPlan {
   readonly ownsKeys?: true
   /** What it changes is told by no place, so it takes none: its transaction has to have one snapshot. */
   readonly needsSnapshot?: true
+  /** Its target is a reference table. */
+  readonly copies?: CopiesPlan
+  /** Code that runs with its rows may read tables, and is to see one state on all copies: it takes a snapshot, too. */
+  readonly codeReads?: true
   /** It changes the shard key: what becomes of rows that belong to another shard then. */
   readonly move?: MovePlan
+}
+
+/** Rows of a reference table, found on home's copy: what tells them on the others, and what they are set to. */
+export interface CopiesPlan {
+  /**
+   * Gives, on home, 0 or `UNSAFE_ROW`, the primary key of each row, and its new values. Parameters: some of the client's,
+   * the columns of some inputs, the places.
+   */
+  readonly compute: string
+  readonly computeParams: readonly number[]
+  readonly computeInputs: readonly number[]
+  /** Of its columns, as in a Bind. */
+  readonly formats: readonly number[]
+  readonly input: GatherInput
 }
 
 /** An UPDATE of the shard key, of rows that leave their shard: they are deleted there, and inserted where they belong. */

@@ -1,8 +1,10 @@
 import type { Column } from '../../catalog.ts'
+import { castType } from '../cast-type.ts'
 import { quoteName } from '../text-scan.ts'
 import { type Outside, PLACE_PARTS, type PlacePart, placeName } from './gather-plan.ts'
 import type { TableItem } from './inputs.ts'
 import { sourceOf } from './plan-gather.ts'
+import { transportOf } from './transport.ts'
 
 /** Where rows are, so that they are found again, and are the same ones: in a place that was left another row may be. */
 
@@ -51,6 +53,26 @@ export function isAt({ alias }: TableItem, param: number): string {
   const places = [oids, tids, xmins].map((array) => `pg_catalog.unnest(${array})`).join(', ')
   const row = `ROW(${name}.tableoid, ${name}.ctid, ${xminOf(name)})`
   return `${name}.ctid = ANY (${tids}) AND ${row} IN (SELECT * FROM ROWS FROM (${places}))`
+}
+
+/** Columns that tell the rows of a reference table, which lie at other places on each copy; it has a primary key. */
+export function keyColumns({ relation }: TableItem): readonly Column[] {
+  return (relation.primaryKey ?? []).map((key) => relation.columns.find(({ name }) => name === key)!)
+}
+
+/** By keys that come as arrays. */
+export function isKeyed(item: TableItem, param: number): string {
+  const columns = keyColumns(item)
+  const names = columns.map(({ name }) => `${quoteName(item.alias)}.${quoteName(name)}`)
+  const arrays = columns.map(
+    (one, i) => `pg_catalog.unnest(CAST($${param + i} AS ${transportOf(one).arrayType}))`,
+  )
+  const keys = columns.map(({ type, collation }, i) => {
+    const value = `CAST(k.c${i} AS ${castType(type)})`
+    return collation === undefined ? value : `${value} COLLATE ${collation}`
+  })
+  const from = `ROWS FROM (${arrays.join(', ')}) AS k (${columns.map((_, i) => `c${i}`).join(', ')})`
+  return `(${names.join(', ')}) IN (SELECT ${keys.join(', ')} FROM ${from})`
 }
 
 /** Nothing else is made of its type. */

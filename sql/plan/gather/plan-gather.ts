@@ -271,10 +271,11 @@ export function sourceOf({ range, relation, alias }: TableItem): string {
   return `${only}${quoteName(relation.schema)}.${quoteName(relation.name)} AS ${quoteName(alias)}`
 }
 
+/** As the parser has it: one AND has all of them, those of an AND among them too. */
 export function allOf(conditions: readonly Node[]): Node {
   const [only] = conditions
   if (conditions.length === 1) return only!
-  return { BoolExpr: { boolop: 'AND_EXPR', args: [...conditions] } } as Node
+  return { BoolExpr: { boolop: 'AND_EXPR', args: conditions.flatMap(conjuncts) } } as Node
 }
 
 /** One statement that gives the rows of some items. */

@@ -20,16 +20,18 @@ import { type GatherPlan, isGatheredName, type ModifyPlan, type ModifyStep, ownN
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
 import { expressionNode, selectNode } from './made-nodes.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
-import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
+import { hasPlaces, isAt, isKeyed, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
+import { keysOfCopies } from './plan-copies.ts'
 import { allOf, gathering, isGatherable, rowsOf } from './plan-gather.ts'
-import { withOneSource } from './plan-modify-gathered.ts'
+import { readsInCode, withOneSource } from './plan-modify-gathered.ts'
 import { readsTimes } from './unread-times.ts'
 
 /**
- * MERGE into a sharded table from rows that are the same everywhere. Rows of the target that join them are gathered, with
- * their places; those that a clause changes are locked; then every shard runs the statement over its own part: of the
- * target the rows that were found, of the source for INSERT those that join nothing anywhere and belong there. Undefined:
- * it has no exact meaning this way, or is not known well enough.
+ * MERGE into a sharded or reference table from rows that are the same everywhere. Rows of the target that join them are
+ * gathered, with their places; those that a clause changes are locked; then every shard runs the statement over its own
+ * part: of the target the rows that were found, of the source for INSERT those that join nothing anywhere and belong there.
+ * Copies of a reference table are found on home, and told by their keys. Undefined: it has no exact meaning this way, or is
+ * not known well enough.
  */
 export function planMergeGathered(
   a: Analysis,
@@ -48,8 +50,13 @@ export function planMergeGathered(
   // Other tables would be read in subqueries.
   const [item, ...others] = found?.kind === 'items' ? found.items : []
   if (item === undefined || others.length > 0 || item.range !== merge.relation) return undefined
-  if (item.place !== 'parts' || !hasPlaces(item, ctx.outside)) return undefined
-  return stepOf(wide, merge, item)
+  if (item.place === 'home' || !hasPlaces(item, ctx.outside)) return undefined
+  const onCopies = item.place === 'any'
+  if (onCopies && (item.relation.primaryKey === undefined || wide.traits.unlike !== undefined))
+    return undefined
+  const step = stepOf(wide, merge, item)
+  if (step === undefined || !onCopies || readsInCode(a.catalog, text) === undefined) return step
+  return { ...step, modify: { ...step.modify, codeReads: true } }
 }
 
 type Clause = Pg.MergeWhenClause
@@ -113,8 +120,11 @@ function stepOf(a: Analysis, merge: MergeStmt, item: TableItem): ModifyStep | un
     : rowsOf(placed, [exists(merge.sourceRelation!, condition)], undefined)
   const find = findOf(merge, placed)
   const write = writeOf(merge, item.relation, placed, { inserts, bySource })
+  const onCopies = item.place === 'any'
+  const copies = onCopies ? keysOfCopies(item, HERE) : undefined
   if (rows === undefined || find === undefined || write === undefined) return undefined
-  const gather = gathering(a, [placed], [rows], { ...find, atHome: false, isInline: false })
+  if (onCopies && copies === undefined) return undefined
+  const gather = gathering(a, [placed], [rows], { ...find, atHome: onCopies, isInline: false })
   const deletes = (merge.mergeWhenClauses ?? []).some(
     (node) => as(node, 'MergeWhenClause')?.commandType === 'CMD_DELETE',
   )
@@ -122,8 +132,9 @@ function stepOf(a: Analysis, merge: MergeStmt, item: TableItem): ModifyStep | un
     ...write,
     look: lookOf(item),
     lock: `${wholeOf(item)}${keyOrderOf(item)} FOR ${deletes ? 'UPDATE' : 'NO KEY UPDATE'}`,
+    ...(copies && { copies }),
     ...(inserts || bySource ? { isEverywhere: true } : {}),
-    ...(inserts ? { ownsKeys: true } : {}),
+    ...(inserts && !onCopies ? { ownsKeys: true } : {}),
     ...(bySource ? { needsSnapshot: true } : {}),
   }
   return { kind: 'gather-modify', gather, modify }
@@ -181,7 +192,8 @@ function writeOf(
   const gathered = structuredClone(merge.relation!)
   const joins = { ...placed, range: gathered }
   const known = exists({ RangeVar: gathered } as Node, merge.joinCondition!)
-  const parts = clauses.map((clause) => ownClauses(clause, relation))
+  const onCopies = placed.place === 'any'
+  const parts = clauses.map((clause) => (onCopies ? [clause] : ownClauses(clause, relation)))
   if (parts.includes(undefined)) return undefined
   const nothing: Clause = {
     matchKind: 'MERGE_WHEN_NOT_MATCHED_BY_TARGET',
@@ -201,10 +213,10 @@ function writeOf(
   const at = params.length + items.flatMap(({ columns }) => columns).length + 1
   const owned = bySource ? at : at + 3
   const write = sql
-    .replace(HERE, () => isAt(placed, at))
+    .replace(HERE, () => (onCopies ? isKeyed : isAt)(placed, at))
     .replaceAll(OWN_SLOTS, () => `CAST($${owned} AS bigint[])`)
     .replaceAll(IS_FIRST, () => `CAST($${owned + 1} AS boolean)`)
-  return { write, writeParams: params, writeInputs: items.length }
+  return { write, writeParams: params, writeInputs: items.map((_, i) => i) }
 }
 
 /** An INSERT where its row belongs, and nothing elsewhere; undefined: where that is cannot be told. */

@@ -1,6 +1,8 @@
 import type { Analysis } from '../../analyze/analyze.ts'
 import type { WriteTarget } from '../../analyze/builder.ts'
-import { unstableBecause } from '../../analyze/traits.ts'
+import { traitsOf, unstableBecause } from '../../analyze/traits.ts'
+import type { Catalog } from '../../catalog.ts'
+import { EFFECT } from '../../code/effects.ts'
 import {
   as,
   conjuncts,
@@ -12,6 +14,7 @@ import {
   type UpdateStmt,
 } from '../../parse/ast.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
+import { ofStatement } from '../of-statement.ts'
 import type { PlanContext } from '../plan.ts'
 import { movesRows } from '../writes.ts'
 import { conditionsByItem } from './conditions.ts'
@@ -25,10 +28,12 @@ import {
 } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
 import { selectNode } from './made-nodes.ts'
+import type { Found } from './new-values.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
+import { deleteOfCopies, updateOfCopies } from './plan-copies.ts'
 import { allOf, gathering, hasTwins, isGatherable, namesSchemas, rowsOf, stepBefore } from './plan-gather.ts'
-import { type Move, moveOf, setsUnstableDefault } from './plan-move.ts'
+import { moveOf, setsUnstableDefault } from './plan-move.ts'
 import { readsTimes } from './unread-times.ts'
 
 /**
@@ -48,19 +53,21 @@ export function planModifyGathered(
   if (target.relation?.through !== undefined) return undefined
   const statement = withOneSource(target.node as UpdateStmt & DeleteStmt)
   const wide = analyzeAlone(a, text, everythingOf(statement), ctx)
-  if (!isGatherable(wide) || wide.traits.writes || readsTimes(wide, target, ctx)) return undefined
-  if (unstableBecause(wide.traits, false) !== undefined) return undefined
+  if (!isGatherable(wide) || readsTimes(wide, target, ctx)) return undefined
   const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
   if (found?.kind !== 'items') return found && stepBefore(found, text)
   const isTarget = ({ range }: TableItem) => range === statement.relation
   const meant = found.items.find(isTarget)
-  if (meant === undefined || meant.place === 'any' || !hasPlaces(meant, ctx.outside)) return undefined
+  if (meant === undefined || !hasPlaces(meant, ctx.outside)) return undefined
+  const onCopies = meant.place === 'any'
+  if (onCopies && meant.relation.primaryKey === undefined) return undefined
+  if (!isOnce(wide, statement, onCopies)) return undefined
   if (hasTwins(found.items) && namesSchemas(statement as SelectStmt)) return undefined
   if (meant.relation.rowSecurity && isJudgedOtherwise(wide, statement, ctx)) return undefined
   if (choosesAgain(statement)) return undefined
   const moves = movesRows(target)
   if (moves && setsUnstableDefault(statement, meant.relation, a.catalog)) return undefined
-  const modify = { verb: target.verb, statement, moves }
+  const modify = { verb: target.verb, statement, moves, text }
   const [finds, writes] = [selectOf(statement, []), written(modify)].map(rangesIn) as [Ranges, Ranges]
   const others = found.items.filter((item) => !isTarget(item))
   const items = {
@@ -70,6 +77,18 @@ export function planModifyGathered(
     meant,
   }
   return stepOf(wide, modify, items, ctx)
+}
+
+/** What comes out anew each time is computed once for each row. Values of copies are computed once for all of them. */
+function isOnce(a: Analysis, statement: UpdateStmt & DeleteStmt, onCopies: boolean): boolean {
+  if (!onCopies) return unstableBecause(a.traits, false) === undefined && !a.traits.writes
+  const { targetList, ...rest } = statement
+  const set = traitsOf(targetList, a.catalog)
+  const isSet = (set.user ?? set.server ?? set.systemColumn ?? set.viewBegins) === undefined
+  const joins = (rest.usingClause ?? rest.returningClause) !== undefined
+  const others = traitsOf([rest], a.catalog)
+  if (unstableBecause(others, false) !== undefined || others.writes) return false
+  return isSet && !(joins && others.unlike !== undefined)
 }
 
 /**
@@ -104,6 +123,7 @@ interface Modify {
   readonly verb: WriteTarget['verb']
   /** It sets the shard key. */
   readonly moves: boolean
+  readonly text: string
   readonly statement: UpdateStmt & DeleteStmt
 }
 
@@ -155,17 +175,24 @@ function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): Mo
   const asked = conditionsByItem(a, a.block.node as SelectStmt, [...early, ...both, ...found, meant], ctx)
   const rows = all.map((item) => rowsOf(item, asked.get(item === placed ? meant : item) ?? [], undefined))
   const find = findOf(modify.statement, [...both, ...found, placed])
-  const write = writeOf(modify, [...early, ...both], meant)
+  const onCopies = meant.place === 'any'
+  const write = (onCopies ? copiesOf : writeOf)(modify, [...early, ...both], meant, a.catalog)
   if (rows.includes(undefined) || find === undefined || write === undefined) return undefined
-  const move = modify.moves ? moveOf(movingOf(modify, [...early, ...both], meant)) : undefined
+  const move = modify.moves ? moveOf(foundBy(modify, [...early, ...both], meant)) : undefined
   if (modify.moves && move === undefined) return undefined
-  const atHome = all.some(({ place }) => place === 'home')
+  const atHome = onCopies || all.some(({ place }) => place === 'home')
   const finishing = { ...find, finishFrom: early.length, atHome, isInline: false }
-  const gather = gathering(a, all, rows as string[], finishing)
+  const { route, ...everywhere } = gathering(a, all, rows as string[], finishing)
+  const gather = route === undefined || onCopies ? everywhere : { ...everywhere, route }
   const isKept = modify.verb !== 'DELETE' && !modify.moves
   const lock = `${wholeOf(meant)}${keyOrderOf(meant)} FOR ${isKept ? 'NO KEY UPDATE' : 'UPDATE'}`
   const look = lookOf(meant)
-  return { kind: 'gather-modify', gather, modify: { ...write, look, lock, ...(move && { move }) } }
+  const codeReads = onCopies && readsInCode(a.catalog, modify.text)
+  return {
+    kind: 'gather-modify',
+    gather,
+    modify: { ...write, look, lock, ...(move && { move }), ...(codeReads && { codeReads }) },
+  }
 }
 
 /** With the columns by which its rows are found, and their places. */
@@ -205,7 +232,23 @@ function atPlaces(statement: UpdateStmt & DeleteStmt): Node {
   return allOf([...conditions, selectNode(`SELECT WHERE ${HERE}`).whereClause!])
 }
 
-const movingOf = ({ statement }: Modify, others: readonly TableItem[], meant: TableItem): Move => ({
+/** Triggers and the like of its target, which the statement does not name. */
+export function readsInCode(catalog: Catalog, text: string): true | undefined {
+  return (ofStatement(catalog, text) & (EFFECT.reaches | EFFECT.dynamic)) !== 0 ? true : undefined
+}
+
+/** On home's copy it is found, on all copies it is written. */
+function copiesOf(
+  modify: Modify,
+  others: readonly TableItem[],
+  meant: TableItem,
+  catalog: Catalog,
+): Pick<ModifyPlan, 'write' | 'writeParams' | 'writeInputs' | 'copies'> | undefined {
+  const found = foundBy(modify, others, meant)
+  return modify.verb === 'UPDATE' ? updateOfCopies(found, catalog) : deleteOfCopies(found)
+}
+
+const foundBy = ({ statement }: Modify, others: readonly TableItem[], meant: TableItem): Found => ({
   statement,
   whereClause: atPlaces(statement),
   here: HERE,
@@ -227,5 +270,5 @@ function writeOf(
   const { sql, params } = over
   const arrays = others.reduce((count, { columns }) => count + columns.length, 0)
   const here = isAt(meant, params.length + arrays + 1)
-  return { write: sql.replace(HERE, () => here), writeParams: params, writeInputs: others.length }
+  return { write: sql.replace(HERE, () => here), writeParams: params, writeInputs: others.map((_, i) => i) }
 }

@@ -7,7 +7,6 @@ import {
   columnNode,
   type Node,
   type RangeVar,
-  relationsOf,
   type UpdateStmt,
   walk,
 } from '../../parse/ast.ts'
@@ -16,29 +15,18 @@ import { quoteName } from '../text-scan.ts'
 import { hasUnstableDefault } from '../writes.ts'
 import { gatheredName, type MovePlan, ownName, UNSAFE_ROW } from './gather-plan.ts'
 import type { TableItem } from './inputs.ts'
-import { expressionNode, selectNode } from './made-nodes.ts'
+import { expressionNode } from './made-nodes.ts'
+import { assignedValue, castNode, type Found, ofPlaces, readIn } from './new-values.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
 import { isAt, xminOf } from './places.ts'
 import { nullsOf, SAFE_SETTINGS, sourceOf } from './plan-gather.ts'
 import { FORMAT, transportOf } from './transport.ts'
 
-export interface Move {
-  /** With a source of its own for each column. */
-  readonly statement: UpdateStmt
-  /** Which rows: joins, and a mark where places come. */
-  readonly whereClause: Node
-  /** The mark. */
-  readonly here: string
-  /** What is gathered beside the target. */
-  readonly others: readonly TableItem[]
-  readonly meant: TableItem
-}
-
 /**
  * What an UPDATE of the shard key does with rows whose new key belongs to another shard: new rows are computed where the
  * old ones are, those are deleted, and the new ones inserted where they belong. Undefined: not exactly what UPDATE does.
  */
-export function moveOf(move: Move): MovePlan | undefined {
+export function moveOf(move: Found): MovePlan | undefined {
   const { statement, meant } = move
   const { relation } = meant
   const columns = relation.columns.filter(({ generated }) => !generated)
@@ -89,34 +77,11 @@ function newValues(
   })
 }
 
-function assignedValue(val: Node, column: Column | undefined): Node | undefined {
-  if (as(val, 'SetToDefault') !== undefined)
-    return column?.usesSequence ? undefined : expressionNode(column?.default ?? 'NULL')
-  const assigned = as(val, 'MultiAssignRef')
-  return assigned === undefined ? val : partOf(assigned)
-}
-
-/** `SET (a, b) = (…)` gives one column of a row. */
-function partOf({ source, colno }: Pg.MultiAssignRef): Node | undefined {
-  const row = as(source, 'RowExpr')
-  if (row !== undefined) return row.args?.[colno! - 1]
-  const query = as(source, 'SubLink')?.subselect
-  const count = as(query, 'SelectStmt')?.targetList?.length ?? 0
-  if (query === undefined || count === 0) return undefined
-  const names = Array.from({ length: count }, (_, i) => `c${i + 1}`)
-  const select = selectNode(`SELECT c${colno} FROM (SELECT 1) AS weft_row (${names.join(', ')})`)
-  as(select.fromClause![0], 'RangeSubselect')!.subquery = query
-  return { SubLink: { subLinkType: 'EXPR_SUBLINK', subselect: { SelectStmt: select } } } as Node
-}
-
-/** To the type alone: lengths are the business of the INSERT, which assigns. */
-function castNode(arg: Node, type: string): Node {
-  const cast = as(expressionNode(`CAST(NULL AS ${castType(type)})`), 'TypeCast')!
-  return { TypeCast: { ...cast, arg } } as Node
-}
-
 /** What RETURNING names is a column of the new row, which is all that the INSERT of it knows. */
-function returnsNewOnly({ returningClause, fromClause, relation }: UpdateStmt, table: Relation): boolean {
+export function returnsNewOnly(
+  { returningClause, fromClause, relation }: UpdateStmt,
+  table: Relation,
+): boolean {
   if (returningClause === undefined) return true
   if (returningClause.options !== undefined) return false
   const own = relation!.alias?.aliasname ?? relation!.relname!
@@ -162,36 +127,25 @@ function oneOfSeveral(rows: string): string {
 
 /** The new rows of places, each with the slot of its key, and the place of the old one. */
 function computeOf(
-  { statement, whereClause, here, others, meant }: Move,
+  asked: Found,
   columns: readonly Column[],
   values: readonly Node[],
 ): Pick<MovePlan, 'compute' | 'computeParams' | 'computeInputs' | 'formats'> | undefined {
-  const { relation, fromClause, withClause } = statement
-  const alias = relation!.alias?.aliasname ?? relation!.relname!
-  const name = quoteName(alias)
+  const { statement, meant } = asked
+  const { relation, fromClause } = statement
+  const name = quoteName(relation!.alias?.aliasname ?? relation!.relname!)
   const places = [`${name}.tableoid`, `${name}.ctid`, xminOf(name)].map(expressionNode)
   const names = columns.map((_, i) => ownName(`new_${i}`))
   const targetList = [...values, ...places].map(
     (val, i) => ({ ResTarget: { val, name: [...names, ...PLACE][i] } }) as Node,
   )
-  const select = {
-    targetList,
-    fromClause: [{ RangeVar: relation! }, ...(fromClause ?? [])],
-    whereClause,
-    ...(withClause && { withClause }),
-    limitOption: 'LIMIT_OPTION_DEFAULT',
-    op: 'SETOP_NONE',
-  }
-  const read = readIn(select, others)
-  const over = overGathered(withGathered({ SelectStmt: select } as Node, read), read)
+  const over = ofPlaces(asked, targetList)
   if (over === undefined) return undefined
-  const arrays = read.reduce((count, item) => count + item.columns.length, 0)
-  const rows = over.sql.replace(here, () => isAt(meant, over.params.length + arrays + 1))
   const key = meant.relation.key!
   const { declared, type } = meant.relation.columns[key.index]!
   const keyName = names[columns.findIndex((column) => column.name === key.column)]!
   const slot = slotExpression(key.type, `CAST(${keyName} AS ${declared ?? castType(type)})`)
-  const withSlots = `SELECT *, CAST(${slot} AS pg_catalog.int4) AS ${SLOT} FROM (${rows}) AS r`
+  const withSlots = `SELECT *, CAST(${slot} AS pg_catalog.int4) AS ${SLOT} FROM (${over.sql}) AS r`
   const found =
     fromClause === undefined
       ? `SELECT *, false AS ${IS_UNSURE} FROM (${withSlots}) AS r`
@@ -206,14 +160,14 @@ function computeOf(
   return {
     compute: `SELECT 0, ${outputs} FROM (${found}) AS s${unsafe}`,
     computeParams: over.params,
-    computeInputs: read.map((item) => others.indexOf(item)),
+    computeInputs: over.inputs,
     formats: [binary, ...transports.map(({ format }) => format), binary, binary, text, text, text],
   }
 }
 
 /** Of rows that come as arrays, after those of the others. */
 function insertOf(
-  { statement, others, meant }: Move,
+  { statement, others, meant }: Found,
   columns: readonly Column[],
 ): Pick<MovePlan, 'insert' | 'insertParams' | 'insertInputs'> | undefined {
   const { relation, returningClause, withClause } = statement
@@ -250,12 +204,6 @@ function insertOf(
   const over = overGathered(node, [...read, own])
   const insertInputs = read.map((item) => others.indexOf(item))
   return over && { insert: over.sql, insertParams: over.params, insertInputs }
-}
-
-/** Of what is gathered a text takes only what it names: nothing would tell the types of other parameters. */
-function readIn(part: unknown, others: readonly TableItem[]): readonly TableItem[] {
-  const ranges = new Set(relationsOf(part))
-  return others.filter(({ range }) => ranges.has(range))
 }
 
 /** Defaults that come out anew each time: what is computed where a row is, and what it is set to there, would differ. */

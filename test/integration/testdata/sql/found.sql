@@ -259,5 +259,126 @@ UPDATE acc SET note = '__weft_gathered_here()' WHERE grp IN (SELECT v FROM oth);
 -- refused
 UPDATE acc SET note = o.label FROM (SELECT * FROM oth LIMIT 5) o WHERE o.acc_id = acc.id;
 
+-- # reference tables
+CREATE TABLE area (code text PRIMARY KEY, name varchar(12), n int DEFAULT 3, at timestamptz DEFAULT '2024-05-06', tags text[], no serial, twice int GENERATED ALWAYS AS (n * 2) STORED) WITH (reference);
+
+CREATE TABLE pair (a int, b date, v numeric(6, 2), note text, PRIMARY KEY (a, b)) WITH (reference);
+
+CREATE TABLE bare (v int, w text) WITH (reference);
+
+INSERT INTO area (code, name, n, tags) SELECT 'l' || i, 'name ' || i, i, ARRAY['x' || i] FROM generate_series(0, 9) i;
+
+INSERT INTO pair SELECT i % 5, date '2024-01-01' + i, i, 'p' || i FROM generate_series(1, 20) i;
+
+INSERT INTO bare VALUES (1, 'l1'), (1, 'l1'), (2, 'l2');
+
+UPDATE area SET n = 50 WHERE code IN (SELECT label FROM oth WHERE v > 4);
+
+UPDATE area SET name = 'seen', n = n + 1 WHERE EXISTS (SELECT FROM oth WHERE oth.label = area.code AND v < 3) RETURNING *;
+
+UPDATE area SET n = (SELECT count(*) FROM oth WHERE oth.label = area.code), at = now() - now() + '2024-07-01' RETURNING code, n, twice;
+
+UPDATE area SET (n, name) = (SELECT sum(v), max(label) FROM oth WHERE oth.label = area.code) WHERE code < 'l3' RETURNING area.*;
+
+UPDATE area a SET name = l.tag, n = a.n + 1 FROM loc l WHERE 'l' || l.id = a.code;
+
+UPDATE area a SET name = 'of ' || l.tag FROM loc l WHERE 'l' || l.id = a.code RETURNING a.code, name, a.twice;
+
+UPDATE area SET name = 'pair' FROM pair WHERE pair.a = area.n RETURNING area.code;
+
+UPDATE area SET tags = ARRAY(SELECT DISTINCT label FROM oth WHERE v = area.n ORDER BY label) WHERE n < 8;
+
+UPDATE area SET name = (SELECT note FROM acc WHERE grp = 3 ORDER BY id DESC LIMIT 1) WHERE code IN (SELECT label FROM oth ORDER BY k LIMIT 2);
+
+UPDATE area SET code = upper(code) WHERE code IN (SELECT label FROM oth) RETURNING *;
+
+UPDATE area SET code = lower(code) RETURNING code;
+
+UPDATE area SET no = DEFAULT, n = DEFAULT, name = DEFAULT WHERE code = 'l5' RETURNING code, n, no;
+
+UPDATE area SET name = 'r' || (random() * 0)::int, no = nextval('area_no_seq') WHERE code = 'l8' RETURNING no;
+
+UPDATE area SET name = 'r' || (random() * 0)::int WHERE code > 'l7' RETURNING code, name;
+
+UPDATE area SET name = 'much too long for it' WHERE code IN (SELECT label FROM oth);
+
+UPDATE area SET code = 'l9' WHERE code IN (SELECT label FROM oth WHERE label = 'l2');
+
+UPDATE area SET n = 1 / (n - n) WHERE code IN (SELECT label FROM oth);
+
+UPDATE area SET n = 'x' WHERE code IN (SELECT label FROM oth);
+
+UPDATE area SET twice = 5 WHERE code IN (SELECT label FROM oth);
+
+SELECT * FROM area;
+
+UPDATE pair SET v = s.v, note = s.label FROM (SELECT v, min(label) AS label FROM oth GROUP BY v) s WHERE s.v = pair.v;
+
+UPDATE pair SET a = pair.a + 100, b = b + 1 FROM loc WHERE loc.id = pair.v RETURNING pair.*;
+
 -- refused
-UPDATE cur SET rate = 5 WHERE code IN (SELECT label FROM oth);
+UPDATE pair SET note = label FROM oth WHERE oth.v = pair.v RETURNING oth.k IS NULL;
+
+DELETE FROM pair WHERE a IN (SELECT v FROM oth) RETURNING *;
+
+DELETE FROM pair USING loc, acc WHERE loc.id = pair.v AND acc.id = loc.acc_id AND loc.id < 5 RETURNING pair.note, loc.tag, acc.owner;
+
+DELETE FROM pair USING loc WHERE loc.id = pair.v AND loc.id < 12;
+
+SELECT * FROM pair;
+
+-- refused
+UPDATE bare SET w = 'x' WHERE w IN (SELECT label FROM oth);
+
+-- refused
+DELETE FROM bare WHERE w IN (SELECT label FROM oth);
+
+-- params: 5 | l1 | 3
+UPDATE area SET n = $1, name = $2 || $3::text WHERE code IN (SELECT label FROM oth WHERE label = $2 AND v > $3) RETURNING code, n, name;
+
+WITH big AS (SELECT label, max(v) AS v FROM oth GROUP BY label) UPDATE area SET n = big.v FROM big WHERE big.label = area.code RETURNING area.code, n, (SELECT count(*) FROM big);
+
+WITH gone AS (DELETE FROM oth WHERE v = 7 RETURNING label) UPDATE area SET name = 'gone' WHERE code IN (SELECT label FROM gone) RETURNING code;
+
+BEGIN;
+
+UPDATE area SET n = n + 1 WHERE code = 'l1';
+
+UPDATE area SET n = area.n + loc.n FROM loc WHERE 'l' || loc.id = area.code;
+
+SAVEPOINT s;
+
+DELETE FROM area WHERE code NOT IN (SELECT label FROM oth);
+
+SELECT * FROM area;
+
+ROLLBACK TO s;
+
+COMMIT;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+DELETE FROM area WHERE code NOT IN (SELECT label FROM oth) AND code > 'l7' RETURNING code;
+
+UPDATE area SET n = (SELECT count(*) FROM oth);
+
+COMMIT;
+
+BEGIN READ ONLY;
+
+UPDATE area SET n = 5 WHERE code IN (SELECT label FROM oth);
+
+ROLLBACK;
+
+SELECT * FROM area;
+
+-- # reference tables and foreign keys to them
+CREATE TABLE lane (id int PRIMARY KEY, area_code text REFERENCES area ON UPDATE CASCADE, FOREIGN KEY (id) REFERENCES acc (id)) WITH (shard_key = 'id', colocate_with = 'acc');
+
+INSERT INTO lane SELECT i, 'l' || i % 3 FROM generate_series(10, 20) i;
+
+DELETE FROM area WHERE code IN (SELECT label FROM oth);
+
+UPDATE area SET code = 'new' || code WHERE code IN (SELECT area_code FROM lane) RETURNING code;
+
+SELECT * FROM lane;

@@ -86,6 +86,10 @@ MERGE INTO stock s USING (VALUES (1, 1), (3, 3)) v (id, n) ON s.id = v.id WHEN N
 
 ROLLBACK;
 
+MERGE INTO stock s USING feed f ON s.id = f.stock_id AND f.n > 2 WHEN MATCHED THEN UPDATE SET note = 'fed' WHEN NOT MATCHED BY SOURCE AND s.id % 3 = 1 THEN DELETE RETURNING merge_action(), s.id;
+
+MERGE INTO stock s USING (SELECT stock_id AS id, n FROM feed UNION ALL VALUES (990, 1)) v ON s.id = v.id AND v.n < 3 WHEN MATCHED THEN UPDATE SET n = v.n WHEN NOT MATCHED AND v.id > 900 THEN INSERT (id, n) VALUES (v.id, v.n) RETURNING merge_action(), s.id, s.n;
+
 -- # in transactions
 BEGIN;
 
@@ -107,6 +111,72 @@ ROLLBACK;
 
 SELECT count(*), sum(n) FROM stock;
 
+-- # into reference tables
+CREATE TABLE wide (code text, n int, name varchar(8), at timestamptz DEFAULT '2024-05-06', no serial, PRIMARY KEY (code, n)) WITH (reference);
+
+CREATE TABLE bare (v int, w text) WITH (reference);
+
+MERGE INTO cur USING (VALUES ('a', 5), ('b', 6), ('c', 7)) v (code, rate) ON cur.code = v.code WHEN MATCHED THEN UPDATE SET rate = cur.rate + v.rate WHEN NOT MATCHED THEN INSERT VALUES (v.code, v.rate);
+
+TABLE cur;
+
+MERGE INTO cur USING feed ON cur.code = feed.name WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (feed.name, feed.n);
+
+MERGE INTO cur USING (SELECT name, sum(n) AS n FROM feed WHERE n > 2 GROUP BY name) f ON cur.code = f.name WHEN MATCHED AND f.n > 5 THEN DELETE WHEN MATCHED AND f.n = 4 THEN DO NOTHING WHEN MATCHED THEN UPDATE SET rate = -f.n RETURNING merge_action(), cur.*, f.*;
+
+MERGE INTO cur c USING loc ON c.code = loc.name WHEN NOT MATCHED AND loc.n % 2 = 0 THEN INSERT (code, rate) VALUES (loc.name, loc.n) WHEN NOT MATCHED THEN DO NOTHING RETURNING merge_action(), c.code;
+
+MERGE INTO cur USING words ON cur.code = words.w WHEN MATCHED THEN UPDATE SET (code, rate) = (SELECT upper(words.w), words.n) WHEN NOT MATCHED THEN INSERT VALUES (words.w, 0) RETURNING *;
+
+WITH few AS (SELECT name, n FROM feed WHERE k < 5) MERGE INTO cur USING few ON few.name = cur.code WHEN MATCHED THEN UPDATE SET rate = few.n WHEN NOT MATCHED THEN INSERT VALUES (few.name) RETURNING cur.*;
+
+-- params: f1 | 7::int4
+MERGE INTO cur USING (VALUES ($1, $2), ($1 || 'x', $2 + 1)) v (code, n) ON cur.code = v.code WHEN MATCHED THEN UPDATE SET rate = v.n WHEN NOT MATCHED THEN INSERT VALUES (v.code, v.n) RETURNING merge_action(), cur.*;
+
+MERGE INTO cur USING (VALUES ('f1'), ('f1')) v (code) ON cur.code = v.code WHEN MATCHED THEN UPDATE SET rate = 1;
+
+MERGE INTO cur USING (VALUES ('n1'), ('n1')) v (code) ON cur.code = v.code WHEN NOT MATCHED THEN INSERT VALUES (v.code);
+
+MERGE INTO cur USING cur AS own ON own.code = cur.code AND own.rate < 3 WHEN MATCHED THEN UPDATE SET rate = own.rate + 10 RETURNING cur.*;
+
+MERGE INTO wide USING feed ON wide.code = feed.name AND wide.n = feed.n WHEN NOT MATCHED THEN INSERT (code, n, name, no) VALUES (feed.name, feed.n, 'w' || feed.k, feed.k);
+
+MERGE INTO wide USING feed ON wide.code = feed.name AND wide.n = feed.n WHEN MATCHED AND feed.k % 3 = 0 THEN DELETE WHEN MATCHED THEN UPDATE SET name = 'again', n = wide.n + 100 RETURNING wide.*;
+
+MERGE INTO wide USING (VALUES (1)) v (n) ON wide.no = v.n WHEN MATCHED THEN UPDATE SET name = 'too long a name';
+
+MERGE INTO wide USING feed ON wide.code = feed.name WHEN MATCHED AND wide.no < 5 THEN DELETE WHEN NOT MATCHED BY SOURCE THEN DELETE RETURNING wide.no;
+
+TABLE wide;
+
+BEGIN;
+
+INSERT INTO cur VALUES ('mine', 1);
+
+MERGE INTO cur USING (SELECT code, 1 AS rate FROM cur UNION SELECT name, 1 FROM feed) s ON cur.code = s.code WHEN MATCHED THEN UPDATE SET rate = cur.rate + 1 WHEN NOT MATCHED THEN INSERT VALUES (s.code, s.rate);
+
+-- refused
+MERGE INTO cur USING feed ON cur.code = feed.name WHEN NOT MATCHED BY SOURCE THEN DELETE;
+
+ROLLBACK;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+MERGE INTO cur USING feed ON cur.code = feed.name WHEN MATCHED THEN UPDATE SET rate = feed.n WHEN NOT MATCHED THEN INSERT VALUES (feed.name, 1) WHEN NOT MATCHED BY SOURCE THEN UPDATE SET rate = -1;
+
+COMMIT;
+
+TABLE cur;
+
+-- refused
+MERGE INTO bare USING feed ON bare.v = feed.n WHEN MATCHED THEN DELETE;
+
+-- refused
+MERGE INTO wide USING feed ON wide.code = feed.name WHEN NOT MATCHED THEN INSERT (code, n) VALUES (feed.name, 1);
+
+-- refused
+MERGE INTO cur USING feed ON cur.code = feed.name WHEN MATCHED THEN UPDATE SET rate = random();
+
 -- # what is wrong, and what has no exact meaning this way
 MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET nothing = v.n;
 
@@ -123,8 +193,5 @@ MERGE INTO seq s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN NOT
 
 -- refused
 MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = random();
-
--- refused
-MERGE INTO cur USING feed ON cur.code = feed.name WHEN NOT MATCHED THEN INSERT VALUES (feed.name, 1);
 
 SELECT count(*), sum(n) FROM stock;

@@ -1,0 +1,78 @@
+import type { CopiesPlan, ModifyPlan } from '../../../sql/plan/gather/gather-plan.ts'
+import { FORMAT } from '../../../sql/plan/gather/transport.ts'
+import { type ExecContext, type Execution, HOME } from '../context.ts'
+import { agreedCount } from '../shards/agreed.ts'
+import { onCopies } from '../shards/on-copies.ts'
+import { type ForwardState, RowForwarder } from '../shards/replies.ts'
+import { rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
+import { RowsConsumer, roomFor } from './gather.ts'
+import type { GatheredRows } from './gathered-rows.ts'
+import type { Places } from './places.ts'
+
+interface Found {
+  readonly rows: GatheredRows
+  readonly meant: Places
+}
+
+/**
+ * Changes rows of a reference table that were found on home's copy, on all copies. Where they are locked nobody can have
+ * changed them on another copy, so none has to begin before the other. Home answers.
+ */
+export async function changeCopies(
+  ctx: ExecContext,
+  exec: Execution,
+  modify: ModifyPlan,
+  copies: CopiesPlan,
+  { rows, meant }: Found,
+  state: ForwardState,
+): Promise<{ readonly tag: string; readonly count: number | null }> {
+  const account = ctx.memory.account('rows of a reference table')
+  const values = roomFor(ctx, { inputs: [copies.input] }, rows.bytes, account)
+  try {
+    // Its own conditions tell its rows, under one snapshot.
+    const isTold = modify.needsSnapshot !== true
+    if (isTold) await compute(ctx, exec, copies, { rows, meant }, values)
+    const arrays = [...inputsOf(rows, modify.writeInputs), ...(isTold ? values.params() : [])]
+    const { taintsBackend: taints, pins } = exec.plan.effects
+    const ends = await onCopies(ctx, undefined, (line, i) => {
+      const consumer = new RowForwarder(ctx.out, state, i === 0)
+      const payload = rewrittenPayload(line, exec, modify.write, modify.writeParams, {
+        values: arrays,
+        formats: arrays.map(() => FORMAT.binary),
+        resultFormats: exec.bind?.resultFormats ?? [],
+        describes: exec.wantsRowDescription,
+      })
+      sendPayload(ctx, line, payload, { writes: true, taints, unsettles: taints, pins }, consumer)
+      return consumer.ended
+    })
+    return { tag: ends[0]!.tag, count: agreedCount(ends.map(({ count }) => count)) }
+  } finally {
+    values.release()
+  }
+}
+
+/** What tells rows on other copies, and what they are set to, once for all. */
+async function compute(
+  ctx: ExecContext,
+  exec: Execution,
+  copies: CopiesPlan,
+  { rows, meant }: Found,
+  values: GatheredRows,
+): Promise<void> {
+  const line = ctx.line(HOME)
+  const consumer = new RowsConsumer(values)
+  const gathered = inputsOf(rows, copies.computeInputs)
+  const texts = meant.arrays(HOME)
+  const payload = rewrittenPayload(line, exec, copies.compute, copies.computeParams, {
+    values: [...gathered, ...texts],
+    formats: [...gathered.map(() => FORMAT.binary), ...texts.map(() => FORMAT.text)],
+    resultFormats: copies.formats,
+    describes: false,
+  })
+  sendPayload(ctx, line, payload, { writes: false }, consumer)
+  await settled(ctx, line, consumer.ended)
+}
+
+export function inputsOf(rows: GatheredRows, inputs: readonly number[]): readonly Buffer[] {
+  return inputs.flatMap((input) => rows.params(input, input + 1))
+}
