@@ -135,8 +135,10 @@ function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
     case 'ColumnRef': {
       const name = strings((body as Pg.ColumnRef).fields).at(-1) ?? ''
       if (fn.SYSTEM_COLUMNS.has(name)) t.systemColumn ??= `system column ${name}`
-      return
+      return noteFields(t, strings((body as Pg.ColumnRef).fields).slice(1), catalog)
     }
+    case 'A_Indirection':
+      return noteFields(t, strings((body as Pg.A_Indirection).indirection), catalog)
     case 'SelectStmt':
       return noteSelect(t, body as Pg.SelectStmt)
     case 'LockingClause':
@@ -238,6 +240,23 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   if (name === 'set_config')
     leave(t, constantText(call.args?.[0])?.toLowerCase() === 'seed' ? EFFECT.seeds : EFFECT.settings)
   if (fn.AGGREGATES.has(name) && !fn.ORDERLESS_AGGREGATES.has(name)) t.orderSensitive ??= `${name}()`
+}
+
+/** `t.f` and `(t).f` are calls of `f(t)`, where `t` has no such column. */
+function noteFields(t: Traits, names: readonly string[], catalog: Catalog): void {
+  for (const sval of names)
+    if (catalog.isUserFunction(sval) && !columnsIn(catalog).has(sval))
+      noteCall(t, { funcname: [{ String: { sval } }] }, catalog)
+}
+
+const COLUMNS = new WeakMap<Catalog, ReadonlySet<string>>()
+
+function columnsIn(catalog: Catalog): ReadonlySet<string> {
+  const known = COLUMNS.get(catalog)
+  if (known !== undefined) return known
+  const names = new Set(catalog.distributed.flatMap(({ columns }) => columns.map(({ name }) => name)))
+  COLUMNS.set(catalog, names)
+  return names
 }
 
 /** A setting that goes with the session to every server: custom ones do. */

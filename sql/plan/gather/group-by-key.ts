@@ -48,9 +48,11 @@ function rest(
         : name?.length === 2 && name[0] === alias && name[1] === column,
     )
   if (key.length === 0 || range.alias?.colnames !== undefined || !key.every(isBy)) return []
-  return columns
+  const row = item.isRow && columns.every(({ typeOid }) => !UNEQUAL.has(typeOid)) ? [columnNode(alias)] : []
+  const others = columns
     .filter(({ name, typeOid }) => !isBy(name) && !UNEQUAL.has(typeOid))
     .map(({ name }) => columnNode(alias, name))
+  return [...others, ...row]
 }
 
 const isOnly = (column: string, level: readonly TableItem[]): boolean =>

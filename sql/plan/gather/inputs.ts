@@ -4,10 +4,8 @@ import type { Column } from '../../catalog.ts'
 import {
   as,
   type ColumnRef,
-  type FuncCall,
   type JoinExpr,
   type Node,
-  qualified,
   type RangeVar,
   type SelectStmt,
   strings,
@@ -26,11 +24,16 @@ export interface TableItem extends Source {
   readonly columns: readonly Column[]
   /** What they are, where that is not their names. */
   readonly shown?: readonly string[]
+  /** Its name may stand for a row as a value, of the relation's own type. */
+  readonly isRow?: true
 }
 
 export type TableItems =
   | { readonly kind: 'items'; readonly items: readonly TableItem[] }
   | Exclude<Sources, { readonly kind: 'sources' }>
+
+/** What is made of it is made on the home shard: it is nowhere else, or there its rows have the type that clients know. */
+export const isHomes = ({ place, isRow }: TableItem): boolean => place === 'home' || isRow === true
 
 /** Every relation of the query; undefined: what is read, or what a name means, is not certain here. */
 export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): TableItems | undefined {
@@ -41,19 +44,7 @@ export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): T
   const tables = [...sources.byRange].map(([range, source]) =>
     sampled({ range, ...source }, samples.get(range)),
   )
-  const isColumn = (name: string) =>
-    tables.some(({ relation }) => relation.columns.some((column) => column.name === name))
-  const isRow = (name: string) => tables.some((table) => aliasOf(table.range) === name) && !isColumn(name)
-  if (
-    namesRow(
-      select,
-      names.alone,
-      tables.filter(({ range }) => isRow(aliasOf(range))),
-    )
-  )
-    return undefined
-  const all = names.all || names.rows.some(isRow)
-  const items = tables.map((table) => itemOf(table, all ? undefined : names))
+  const items = tables.map((table) => itemOf(table, names))
   return { kind: 'items', items }
 }
 
@@ -77,37 +68,6 @@ function sampled<T extends Source>(table: T, sample: RangeTableSample | undefine
   return { ...table, sample, ...(table.place === 'any' && { place: 'home' }) }
 }
 
-/** A name alone that is a table's, in its level of the query or below; elsewhere it is an output's. */
-function namesRow(
-  select: SelectStmt,
-  alone: ReadonlyMap<object, string>,
-  tables: readonly { readonly range: RangeVar }[],
-): boolean {
-  let found = false
-  walk(tables.length === 0 ? undefined : { SelectStmt: select }, (kind, level) => {
-    if (kind !== 'SelectStmt' || found) return
-    const names = namesInFrom(level as SelectStmt, tables)
-    if (names.size === 0) return
-    walk({ SelectStmt: level }, (_, body) => {
-      if (names.has(alone.get(body) ?? '')) found = true
-    })
-  })
-  return found
-}
-
-function namesInFrom(
-  level: SelectStmt,
-  tables: readonly { readonly range: RangeVar }[],
-): ReadonlySet<string> {
-  const names = new Set<string>()
-  walk(level.fromClause, (kind, body) => {
-    if (kind === 'RangeVar' && tables.some(({ range }) => range === body))
-      names.add(aliasOf(body as RangeVar))
-    return kind !== 'SelectStmt'
-  })
-  return names
-}
-
 const aliasOf = (range: RangeVar): string => range.alias?.aliasname ?? range.relname ?? ''
 
 interface Mentioned {
@@ -119,33 +79,30 @@ interface Mentioned {
   readonly qualified: ReadonlyMap<string, ReadonlySet<string>>
   /** `*` somewhere, or columns by their place. */
   readonly all: boolean
-  /** Names without a table in front: a table's would be a whole row, whose type no gathered row has. */
-  readonly alone: ReadonlyMap<object, string>
-  /** Those that go into functions which look at a row's columns only. */
-  readonly rows: readonly string[]
+  /** In front of `*` in an expression, where it stands for a row. */
+  readonly rows: ReadonlySet<string>
 }
-
-const OF_ROWS = new Set(
-  'count json_agg jsonb_agg json_agg_strict jsonb_agg_strict to_json to_jsonb row_to_json'.split(' '),
-)
 
 export function mentioned(select: SelectStmt): Mentioned {
   const columns = new Set<string>()
   const bare = new Set<string>()
   const qualified = new Map<string, Set<string>>()
-  const ofRows = new Set<object>()
-  const alone = new Map<object, string>()
-  const rows: string[] = []
+  const rows = new Set<string>()
+  const outputs = new Set<object>()
   let all = false
   walk({ SelectStmt: select }, (kind, body) => {
     if (kind === 'A_Star') all = true
     if (kind === 'RangeVar' && (body as RangeVar).alias?.colnames) all = true
-    if (kind === 'FuncCall' && isOfRows(body as FuncCall))
-      for (const arg of (body as FuncCall).args ?? []) ofRows.add(as(arg, 'ColumnRef') ?? {})
+    if (kind === 'SelectStmt')
+      for (const node of (body as SelectStmt).targetList ?? [])
+        outputs.add(as(as(node, 'ResTarget')?.val, 'ColumnRef') ?? {})
     if (kind === 'ColumnRef') {
       const { fields } = body as ColumnRef
       const name = as(fields?.at(-1), 'String')?.sval
-      if (name === undefined) return
+      if (name === undefined) {
+        if (!outputs.has(body)) rows.add(strings(fields).at(-1) ?? '')
+        return
+      }
       columns.add(name)
       const table = as(fields?.at(-2), 'String')?.sval
       if (table !== undefined) {
@@ -153,8 +110,6 @@ export function mentioned(select: SelectStmt): Mentioned {
         return
       }
       bare.add(name)
-      if (ofRows.has(body)) rows.push(name)
-      else alone.set(body, name)
     }
     if (kind !== 'JoinExpr') return
     const join = body as JoinExpr
@@ -165,23 +120,22 @@ export function mentioned(select: SelectStmt): Mentioned {
       bare.add(name)
     }
   })
-  return { columns, bare, qualified, all, alone, rows }
+  return { columns, bare, qualified, all, rows }
 }
 
-function isOfRows({ funcname }: FuncCall): boolean {
-  const { schema, name } = qualified(funcname)
-  return (schema === undefined || schema === 'pg_catalog') && OF_ROWS.has(name)
-}
-
-/** `names`: undefined for all columns. */
-function itemOf(table: Source & { range: RangeVar }, names: Mentioned | undefined): TableItem {
+function itemOf(table: Source & { range: RangeVar }, names: Mentioned): TableItem {
   const { relation } = table
-  const own = names?.qualified.get(aliasOf(table.range))
-  const isWanted = (name: string) => names === undefined || names.bare.has(name) || own?.has(name) === true
-  const wanted = relation.columns.filter(({ name }) => isWanted(name))
+  const alias = aliasOf(table.range)
+  const own = names.qualified.get(alias)
+  const isColumn = relation.columns.some(({ name }) => name === alias)
+  // `t.f` is `f(t)`.
+  const isCalled = [...(own ?? [])].some((name) => !relation.columns.some((column) => column.name === name))
+  const isRow = names.rows.has(alias) || (names.bare.has(alias) && !isColumn) || isCalled
+  const isWanted = (name: string) => names.all || names.bare.has(name) || own?.has(name) === true
+  const wanted = relation.columns.filter(({ name }) => isRow || isWanted(name))
   // To count rows takes one column.
   const least = relation.columns.slice(relation.key?.index ?? 0).slice(0, 1)
-  return { ...table, alias: aliasOf(table.range), columns: wanted.length > 0 ? wanted : least }
+  return { ...table, alias, columns: wanted.length > 0 ? wanted : least, ...(isRow && { isRow }) }
 }
 
 /** Of the levels of the query, those whose FROM has this item where no outer join makes rows of nulls of it. */

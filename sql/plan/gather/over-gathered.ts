@@ -1,11 +1,20 @@
 import type { Column } from '../../catalog.ts'
-import { type Node, relationsOf, walk } from '../../parse/ast.ts'
+import { as, type Node, type RangeVar, relationsOf, walk } from '../../parse/ast.ts'
 import { printed } from '../../print/printed.ts'
 import { castType } from '../cast-type.ts'
 import { quoteName } from '../text-scan.ts'
-import { GATHERED_NAMES, type GatherPlan, gatheredName, type PartText, valuesName } from './gather-plan.ts'
+import {
+  GATHERED_NAMES,
+  type GatherPlan,
+  gatheredName,
+  isOwnName,
+  ownName,
+  type PartText,
+  valuesName,
+} from './gather-plan.ts'
 import { groupByWholeKeys } from './group-by-key.ts'
 import type { TableItem } from './inputs.ts'
+import { selectNode } from './made-nodes.ts'
 import { partText } from './part-text.ts'
 import { withoutSamples } from './samples.ts'
 import { transportOf } from './transport.ts'
@@ -36,7 +45,7 @@ export function overArrays(
 ): string {
   let column = 0
   const place = () => (isInline ? valuesName(column++) : `$${paramCount + ++column}`)
-  const sources = items.map(({ columns }) => gatheredRows(columns, isInline, columns.map(place)))
+  const sources = items.map((item) => gatheredItem(item, isInline, item.columns.map(place)))
   return named.replace(GATHERED_NAMES, (_, input) => sources[Number(input)]!)
 }
 
@@ -55,6 +64,7 @@ export function withGathered(statement: Node, items: readonly TableItem[]): Node
     range.alias ??= { aliasname: items[input]!.alias }
     range.relname = gatheredName(input)
     range.inh = true
+    if (hasRowBeside(items[input]!)) besideRow(tree, range, input)
   }
   walk(tree, (kind, body) => {
     if (kind === 'ColumnRef') unqualify(body as { fields?: Node[] })
@@ -69,7 +79,48 @@ function unqualify(ref: { fields?: Node[] }): void {
   if ((ref.fields?.length ?? 0) >= 3) ref.fields = ref.fields!.slice(-2)
 }
 
-/** The gathered rows of an item, as a FROM item; `places`: where the array of each column comes. */
+const ROW = ownName('row')
+
+/** Its row as a value is not all that is gathered of it. */
+const hasRowBeside = ({ isRow, columns }: TableItem): boolean =>
+  isRow === true && columns.some(({ name }) => isOwnName(name))
+
+/** In place: what is told beside a row comes from a FROM item of its own, which gives the row to the one of that name. */
+function besideRow(tree: Node, range: RangeVar, input: number): void {
+  const rows = ownName(`rows_${input}`)
+  const made = selectNode(
+    `SELECT FROM (r AS ${rows} CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[${rows}.${ROW}]) AS t)`,
+  )
+  const join = as(made.fromClause![0], 'JoinExpr')!
+  const [own, row] = [as(join.larg, 'RangeVar')!, as(join.rarg, 'RangeFunction')!]
+  row.alias = range.alias!
+  walk(tree, (kind, body) => {
+    const { fromClause = [], larg, rarg } = body as { fromClause?: Node[]; larg?: Node; rarg?: Node }
+    for (const node of kind === 'JoinExpr' ? [larg, rarg] : fromClause) {
+      if (node === undefined || as(node, 'RangeVar') !== range) continue
+      delete (node as { RangeVar?: unknown }).RangeVar
+      Object.assign(node, { JoinExpr: join })
+    }
+  })
+  own.relname = range.relname!
+}
+
+/**
+ * The gathered rows of an item. Where its row is a value, a function gives the rows: they have the relation's own type, are
+ * NULL where an outer join finds none, and have whatever columns were dropped.
+ */
+function gatheredItem(item: TableItem, asText: boolean, places: readonly string[]): string {
+  const { relation, columns, isRow } = item
+  if (isRow !== true) return gatheredRows(columns, asText, places)
+  const [own, beside] = [false, true].map((is) => columns.filter(({ name }) => isOwnName(name) === is))
+  const type = `${quoteName(relation.schema)}.${quoteName(relation.name)}`
+  const row = `CAST(ROW(${own!.map(({ name }) => `r.${quoteName(name)}`).join(', ')}) AS ${type})`
+  const rows = `${gatheredRows(columns, asText, places)} AS r`
+  if (beside!.length === 0) return `pg_catalog.unnest(ARRAY(SELECT ${row} FROM ${rows}))`
+  return `(SELECT ${[`${row} AS ${ROW}`, ...beside!.map(({ name }) => `r.${name}`)].join(', ')} FROM ${rows})`
+}
+
+/** The gathered rows of columns, as a FROM item; `places`: where the array of each column comes. */
 function gatheredRows(columns: readonly Column[], asText: boolean, places: readonly string[]): string {
   const outputs = columns.map(({ name, type, declared, collation }, i) => {
     const value = `CAST(c${i} AS ${declared ?? castType(type)})`

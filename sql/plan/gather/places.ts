@@ -25,9 +25,9 @@ export function withPlaces(item: TableItem, n: number): TableItem {
   return { ...item, columns: [...item.columns, ...PLACE_PARTS.map((part) => column(part, n))] }
 }
 
-/** Of a FROM item that was given places: what tells them, in the order in which they are read. */
-export function placesOf(alias: string, n: number): string[] {
-  return PLACE_PARTS.map((part) => `${quoteName(alias)}.${placeName(part, n)}`)
+/** Of a FROM item that was given places: the columns that tell them, in the order in which they are read. */
+export function placesOf(n: number): string[] {
+  return PLACE_PARTS.map((part) => placeName(part, n))
 }
 
 /** It is no view, and no foreign table. */

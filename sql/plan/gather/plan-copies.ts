@@ -145,7 +145,8 @@ function arriving(meant: TableItem, set: readonly Assignment[], input: number): 
     relpersistence: 'p',
     alias: { aliasname: alias },
   }
-  return { ...meant, range, alias, columns: columnsOf(meant, set) }
+  const { isRow: _, ...item } = meant
+  return { ...item, range, alias, columns: columnsOf(meant, set) }
 }
 
 /** The statement with what was computed in the place of all that it is computed from. */

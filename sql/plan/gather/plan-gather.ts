@@ -32,7 +32,7 @@ import {
   type ViewPlace,
   type ViewsStep,
 } from './gather-plan.ts'
-import { type TableItem, type TableItems, tableItems } from './inputs.ts'
+import { isHomes, type TableItem, type TableItems, tableItems } from './inputs.ts'
 import { type Island, ROWS } from './island.ts'
 import { islandsOf, typed, withLevels } from './islands.ts'
 import { neverRead, withoutRows } from './limit-zero.ts'
@@ -134,7 +134,7 @@ export function gatherOf(
   if (finishing === undefined || rows.includes(undefined)) return undefined
   const { user, home, writes } = a.traits
   const callsHome = (user ?? home) !== undefined || writes
-  const atHome = ctx.around !== undefined || callsHome || items.some(({ place }) => place === 'home')
+  const atHome = ctx.around !== undefined || callsHome || items.some(isHomes)
   return gathering(a, items, rows as string[], { atHome, isInline, ...finishing })
 }
 

@@ -1,15 +1,6 @@
 import type * as Pg from '@pgsql/types'
 import type { Analysis } from '../../analyze/analyze.ts'
-import {
-  as,
-  conjuncts,
-  hasSubqueries,
-  type Node,
-  type RangeVar,
-  type SelectStmt,
-  strings,
-  walk,
-} from '../../parse/ast.ts'
+import { as, conjuncts, hasSubqueries, type Node, type RangeVar, type SelectStmt } from '../../parse/ast.ts'
 import { printedExpression } from '../../print/printed.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import type { PlanContext } from '../plan.ts'
@@ -27,7 +18,7 @@ import {
   ownName,
   type ViewsStep,
 } from './gather-plan.ts'
-import { mentioned, type TableItem, tableItems } from './inputs.ts'
+import { isHomes, type TableItem, tableItems } from './inputs.ts'
 import { selectNode } from './made-nodes.ts'
 import { finishAlone, withGathered } from './over-gathered.ts'
 import { hasPlaces, keyOrderOf, lookOf, orderOf, placesOf, wholeOf, withPlaces } from './places.ts'
@@ -120,23 +111,15 @@ function isReferredTo({ catalog }: Analysis, { relation }: TableItem, clauses: r
   return clauses.some((node) => as(node, 'LockingClause')?.strength === 'LCS_FORUPDATE')
 }
 
-/** A row as a value would show the places that it was given; columns named by their number would be others. */
+/** Columns named by their number would be others. */
 function showsPlaces(select: SelectStmt, locked: readonly LockedItem[]): boolean {
-  const aliases = new Set(locked.map(({ item }) => item.alias))
-  const targets = new Set(
-    (select.targetList ?? []).map((node) => as(as(node, 'ResTarget')?.val, 'ColumnRef')),
+  const hasStar = (select.targetList ?? []).some((node) =>
+    as(as(node, 'ResTarget')?.val, 'ColumnRef')?.fields?.some((field) => as(field, 'A_Star')),
   )
-  let shows = mentioned(select).rows.some((name) => aliases.has(name))
-  walk(select, (kind, body) => {
-    if (kind !== 'ColumnRef') return
-    const { fields } = body as Pg.ColumnRef
-    const isStar = as(fields?.at(-1), 'A_Star') !== undefined && (fields?.length ?? 0) > 1
-    const owner = strings(fields).at(-1) ?? ''
-    if (isStar && aliases.has(owner) && !targets.has(body as Pg.ColumnRef)) shows = true
-  })
-  const hasStar = [...targets].some((ref) => ref?.fields?.some((field) => as(field, 'A_Star')))
   const byNumber = (select.sortClause ?? []).some((node) => as(as(node, 'SortBy')?.node, 'A_Const'))
-  return shows || (hasStar && byNumber && (select.fromClause ?? []).flatMap(leaves).length > 1)
+  const isAfter =
+    (select.fromClause ?? []).flatMap(leaves).length > 1 || locked.some(({ item }) => item.isRow)
+  return hasStar && byNumber && isAfter
 }
 
 function stepOf(
@@ -157,9 +140,9 @@ function stepOf(
   const rows = placed.map((item, i) => rowsOf(item, asked[i]!, top))
   const find = findOf(select, placed, locked)
   if (find === undefined || rows.includes(undefined)) return undefined
-  const isHomes = (item: TableItem) =>
-    item.place === 'home' || (item.place === 'any' && locked.some((one) => one.item === item))
-  const finishing = { ...find, atHome: items.some(isHomes), isInline: false }
+  const isAtHome = (item: TableItem) =>
+    isHomes(item) || (item.place === 'any' && locked.some((one) => one.item === item))
+  const finishing = { ...find, atHome: items.some(isAtHome), isInline: false }
   const tables = locked.map(
     ({ item, strength, skips }): LockedTable => ({
       look: lookOf(item),
@@ -194,7 +177,7 @@ function findOf(
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
   const limits = limitsOf(select)
   if (limits === undefined) return undefined
-  const places = locked.flatMap(({ item }, n) => placesOf(item.alias, n))
+  const places = locked.flatMap((_, n) => placesOf(n))
   const told = [
     ...places.map((place, i) => `CAST(${place} AS text) AS ${ownName(`place_${i}`)}`),
     ...limits.columns,

@@ -145,7 +145,7 @@ function narrowed(item: TableItem, merge: MergeStmt): TableItem {
   const conditions = clausesOf(merge, 'MATCHED').flatMap((clause) => clause.condition ?? [])
   const parts = [merge.joinCondition!, ...conditions]
   const { columns, all } = mentioned(selectOf([], fromOf(merge), parts))
-  const named = item.relation.columns.filter(({ name }) => all || columns.has(name))
+  const named = item.relation.columns.filter(({ name }) => all || item.isRow === true || columns.has(name))
   return { ...item, columns: named.length > 0 ? named : item.relation.columns.slice(0, 1) }
 }
 
@@ -154,7 +154,7 @@ function findOf(
   merge: MergeStmt,
   placed: TableItem,
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
-  const places = placesOf(placed.alias, PLACED).join(', ')
+  const places = placesOf(PLACED).join(', ')
   const { targetList, distinctClause } = selectNode(`SELECT DISTINCT ${places}`)
   const changes = changesOf(clausesOf(merge, 'MATCHED'))
   const select = {

@@ -26,7 +26,7 @@ import {
   type OutsideStep,
   type ViewsStep,
 } from './gather-plan.ts'
-import { mentioned, type TableItem, tableItems } from './inputs.ts'
+import { isHomes, mentioned, type TableItem, tableItems } from './inputs.ts'
 import { selectNode } from './made-nodes.ts'
 import type { Found } from './new-values.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
@@ -180,7 +180,9 @@ function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): Mo
   if (rows.includes(undefined) || find === undefined || write === undefined) return undefined
   const move = modify.moves ? moveOf(foundBy(modify, [...early, ...both], meant)) : undefined
   if (modify.moves && move === undefined) return undefined
-  const atHome = onCopies || all.some(({ place }) => place === 'home')
+  const atHome = onCopies || all.some(isHomes)
+  // Shards do not have its type.
+  if ([...early, ...both].some(({ place, isRow }) => place === 'home' && isRow)) return undefined
   const finishing = { ...find, finishFrom: early.length, atHome, isInline: false }
   const { route, ...everywhere } = gathering(a, all, rows as string[], finishing)
   const gather = route === undefined || onCopies ? everywhere : { ...everywhere, route }
@@ -212,7 +214,7 @@ function findOf(
   statement: UpdateStmt & DeleteStmt,
   items: readonly TableItem[],
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
-  const places = placesOf(items.at(-1)!.alias, PLACED).join(', ')
+  const places = placesOf(PLACED).join(', ')
   const { targetList, distinctClause } = selectNode(`SELECT DISTINCT ${places}`)
   const select = { ...selectOf(statement, targetList!), distinctClause: distinctClause! }
   return finishAlone(withGathered({ SelectStmt: select } as Node, items), items)

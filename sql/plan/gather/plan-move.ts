@@ -180,11 +180,12 @@ function insertOf(
     alias: { aliasname: alias },
   }
   // Their lengths are looked at when they are assigned.
+  const { isRow: _, ...rows } = meant
   const own: TableItem = {
-    ...meant,
+    ...rows,
     range,
     alias,
-    columns: columns.map(({ declared: _, ...column }) => column),
+    columns: columns.map(({ declared: __, ...column }) => column),
   }
   const select = {
     targetList: columns.map(({ name }) => ({ ResTarget: { val: columnNode(alias, name) } }) as Node),

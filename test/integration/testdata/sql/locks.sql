@@ -84,6 +84,20 @@ WITH some AS (SELECT job_id FROM owners WHERE name = 'o3' ORDER BY k LIMIT 3) SE
 
 SELECT a.id, b.id FROM jobs a JOIN jobs b ON b.id = a.id + 1 WHERE a.prio = 3 ORDER BY a.id FOR UPDATE OF a FOR SHARE OF b;
 
+-- # rows as values
+SELECT to_json(j), j, (j.*)::text FROM jobs j ORDER BY id LIMIT 2 FOR UPDATE;
+
+SELECT *, j.* IS NULL FROM jobs j ORDER BY id LIMIT 2 FOR UPDATE SKIP LOCKED;
+
+SELECT row_to_json(p), j.id, q FROM jobs j JOIN parts p ON p.job_id = j.id JOIN queues q ON q.name = j.queue ORDER BY p.n, j.id LIMIT 3 FOR UPDATE OF p, j;
+
+SELECT l.id, to_json(l), j FROM jobs j LEFT JOIN (loc l JOIN owners o ON o.job_id = l.id) ON l.job_id = j.id ORDER BY j.id LIMIT 5 FOR UPDATE OF j;
+
+SELECT j FROM jobs j WHERE j IS NOT NULL AND EXISTS (SELECT FROM owners o WHERE o.job_id = j.id AND o IS NOT NULL) ORDER BY j LIMIT 2 FOR SHARE;
+
+-- refused
+SELECT *, jobs FROM jobs ORDER BY 1 LIMIT 2 FOR UPDATE;
+
 -- # what Postgres does not do
 -- refused
 SELECT DISTINCT queue FROM jobs ORDER BY queue FOR UPDATE;
@@ -221,8 +235,5 @@ INSERT INTO parted SELECT i, j, i + j FROM generate_series(1, 10) i, generate_se
 SELECT p.*, j.prio FROM parted p JOIN jobs j ON j.id = p.id ORDER BY p.y, p.id LIMIT 12 FOR UPDATE OF p;
 
 -- # what has no exact meaning this way
--- refused
-SELECT to_json(j) FROM jobs j ORDER BY id LIMIT 2 FOR UPDATE;
-
 -- refused
 SELECT ctid FROM jobs ORDER BY id LIMIT 2 FOR UPDATE;
