@@ -1,3 +1,4 @@
+import type { FirstStep } from './first/first-step.ts'
 import type { GatherStep } from './gather/gather-plan.ts'
 import type { PlanCommon, Route } from './plan.ts'
 
@@ -14,6 +15,8 @@ export interface CursorPlan extends PlanCommon {
   readonly binary?: boolean
   /** Its query is gathered for; the cursor is on the home shard. WITH HOLD: where `route` is another shard. */
   readonly gather?: GatherStep
+  /** Its query locks rows: it is run first. */
+  readonly first?: FirstStep
   /** FETCH and MOVE. */
   readonly step?: FetchStep
 }

@@ -58,6 +58,35 @@ test('only the rows that are given are locked', async () => {
   await a.query('ROLLBACK')
 })
 
+test('of a subquery, a view, and in a cursor: the same', async () => {
+  const [a, b] = clients as [pg.Client, pg.Client]
+  await a.query('CREATE OR REPLACE VIEW new_jobs AS SELECT id, prio FROM jobs WHERE state = $$new$$')
+  const within = `(SELECT id, prio FROM jobs WHERE state = 'new') s`
+  const firstTwo = `(SELECT id FROM jobs ORDER BY id LIMIT 2) s`
+  const ways = [
+    ['SELECT id FROM new_jobs ORDER BY id LIMIT 2 FOR UPDATE', 'SELECT id FROM new_jobs ORDER BY id LIMIT 2'],
+    [
+      `SELECT id FROM ${within} ORDER BY id LIMIT 2 FOR UPDATE`,
+      `SELECT id FROM ${within} ORDER BY id LIMIT 2`,
+    ],
+    [`SELECT id FROM ${firstTwo} FOR UPDATE`, `SELECT id FROM ${firstTwo}`],
+  ] as const
+  for (const [locking, reading] of ways) {
+    await a.query('BEGIN')
+    await b.query('BEGIN')
+    expect(await ids(a, locking)).toEqual([1, 2])
+    expect(await ids(b, `${reading} FOR UPDATE SKIP LOCKED`)).toEqual([3, 4])
+    await expect(b.query(`${reading} FOR UPDATE NOWAIT`)).rejects.toMatchObject({ code: '55P03' })
+    await a.query('ROLLBACK')
+    await b.query('ROLLBACK')
+  }
+  await a.query('BEGIN')
+  await a.query('DECLARE c CURSOR FOR SELECT id FROM jobs WHERE prio < 3 ORDER BY id LIMIT 4 FOR UPDATE')
+  expect(await ids(a, 'FETCH 2 FROM c')).toEqual([1, 2])
+  expect(await ids(b, first(3, 'SKIP LOCKED'))).toEqual([3, 4, 5])
+  await a.query('ROLLBACK')
+})
+
 test('NOWAIT, and a lock that does not conflict', async () => {
   const [a, b] = clients as [pg.Client, pg.Client]
   await a.query('BEGIN')

@@ -3,11 +3,13 @@ import { PgError } from '../../../errors/pg-error.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { commandComplete, rowDescription } from '../../../protocol/wire/backend-messages.ts'
 import { NOTHING_BOUND, rebound } from '../../../protocol/wire/frontend-messages.ts'
+import type { FirstStep } from '../../../sql/plan/first/first-step.ts'
 import type { CursorPlan } from '../../../sql/plan/plan.ts'
 import { declaredQueryAt, severalShards } from '../../../sql/plan/utility/cursor.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { runOnOne } from '../forward.ts'
 import { runGathered } from '../gather/outside.ts'
+import { runFirst } from '../gather/run-first.ts'
 import { resolveShards } from '../route.ts'
 import { noteScatter } from '../scatter.ts'
 import { columnsOf } from './evaluate.ts'
@@ -36,6 +38,8 @@ async function declare(ctx: ExecContext, exec: Execution, plan: CursorPlan): Pro
   // What outlives the transaction is kept at home, where it does not hinder a commit on several shards.
   if (plan.gather !== undefined && (more.length > 0 || (hold && shard !== HOME)))
     return declareGathered(ctx, exec, plan, more.length + 1)
+  if (plan.first !== undefined && more.length > 0)
+    return declareLocked(ctx, exec, plan.name, plan.first, more.length + 1)
   if (more.length > 0) return declareOnSeveral(ctx, exec, plan, [shard!, ...more])
   if (hold && shard !== HOME) throw weftError('not_supported', HELD)
   await runOnOne(ctx, exec, shard!)
@@ -58,9 +62,33 @@ async function declareGathered(
   await runGathered(ctx, exec, plan)
   const { state } = ctx
   const cursor = new OpenPortal(name, state.portalsMade++, { lines: [ctx.line(HOME)], holds: hold })
-  cursor.origins = await columnsOf(ctx, exec.text.slice(declaredQueryAt(exec.text)), exec.paramTypes)
-  cursor.written = exec.text
   state.cursors.set(name, cursor)
+  await asWritten(ctx, exec, cursor)
+}
+
+/** Its rows are locked, and then it is one over constants. */
+async function declareLocked(
+  ctx: ExecContext,
+  exec: Execution,
+  name: string,
+  first: FirstStep,
+  shardCount: number,
+): Promise<void> {
+  mustBeFree(ctx, name)
+  noteScatter(ctx, exec.plan.sharded, { length: shardCount })
+  await runFirst(ctx, exec, first)
+  const cursor = ctx.state.cursors.get(name)
+  if (cursor !== undefined) await asWritten(ctx, exec, cursor)
+}
+
+/** Its columns are those of the client's query. */
+async function asWritten(
+  ctx: ExecContext,
+  { text, paramTypes }: Execution,
+  cursor: OpenPortal,
+): Promise<void> {
+  cursor.origins = await columnsOf(ctx, text.slice(declaredQueryAt(text)), paramTypes)
+  cursor.written = text
 }
 
 /** No backend has what the client has bound under this name, or not any more. */

@@ -33,7 +33,7 @@ export async function runLockGathered(
   await ctx.admit()
   // What is wrong with the client's text is told as if it had run as it is.
   const columns = await columnsOf(ctx, exec.asked ?? exec.text, exec.paramTypes)
-  if (step.lock.joinsOuter) await judgePlan(ctx, exec)
+  if (step.lock.isJudged) await judgePlan(ctx, exec)
   const formats = exec.bind?.resultFormats ?? []
   await withLockedRows(ctx, exec, step, { shards, formats }, async (rows) => {
     if (exec.wantsRowDescription) ctx.out.push(rowDescription(inFormats(columns, formats)))

@@ -66,6 +66,8 @@ function placesOf(fields: Fields): (readonly [string, Level['wanted']])[] {
     const isValue = subLinkType === 'EXPR_SUBLINK' && as(subselect, 'SelectStmt')?.targetList?.length === 1
     return [['subselect', isValue ? 'value' : 'rows']]
   }
+  // Of a cursor.
+  if ('portalname' in fields && 'query' in fields) return [['query', 'rows']]
   if ('subquery' in fields) return [['subquery', 'rows']]
   return 'selectStmt' in fields ? [['selectStmt', 'rows']] : []
 }

@@ -1,3 +1,4 @@
+import type { DeclareCursorStmt } from '@pgsql/types'
 import type { Analysis } from '../../analyze/analyze.ts'
 import { EFFECT } from '../../code/effects.ts'
 import {
@@ -20,6 +21,7 @@ import type { ForwardPlan, Plan, Route } from '../plan.ts'
 import { commonFields, isSingle } from '../routing.ts'
 import { type FirstStep, type FirstWrite, GIVEN_ROWS, GIVEN_VALUE } from './first-step.ts'
 import { isSelect, type Level, levelsIn } from './levels.ts'
+import { pushLocks } from './pushed-locks.ts'
 
 /**
  * The plan of a statement that is refused as it is because of a query in it that locks rows or writes: that one is run
@@ -79,12 +81,27 @@ function returnsRows(statement: Node): boolean {
 /** Undefined: no query in it can be run first. */
 function planFirst(statement: Node, collates: boolean): FirstStep | undefined {
   const tree = structuredClone(statement)
+  pushLocks(tree)
   const merge = as(tree, 'MergeStmt')
   if (merge !== undefined) mergeFromQuery(merge)
   const levels = levelsIn(tree)
   const wanted = levels.find(isFirst) ?? sourceOf(merge, levels)
   const step = wanted && stepOf(tree, levels, wanted)
   return step && { ...step, collates: collates || /\bCOLLATE\b/i.test(step.sql) }
+}
+
+const [SCROLL, NO_SCROLL] = [0x2, 0x4]
+
+/** A cursor over rows that are locked when it is declared: as in Postgres it goes forward only. */
+export function firstOfCursor(stmt: DeclareCursorStmt): FirstStep | undefined {
+  const isWhole = as(stmt.query, 'SelectStmt')?.lockingClause !== undefined
+  const { options = 0 } = stmt
+  // That it cannot scroll Postgres says.
+  const forward = (options & SCROLL) === 0 ? options | NO_SCROLL : options
+  const statement = { DeclareCursorStmt: { ...stmt, options: forward } } as Node
+  const step = planFirst(statement, true)
+  // Nothing is made of them.
+  return step && (isWhole ? { ...step, collates: false } : step)
 }
 
 /** A table that is its source becomes a query of it. In place. */

@@ -137,8 +137,8 @@ export interface LockPlan {
   readonly tables: readonly LockedTable[]
   /** The rows come in an order that the query says: so they are locked. */
   readonly isOrdered: boolean
-  /** Whether what is locked may have no row, which is refused, only Postgres' planner knows. */
-  readonly joinsOuter: boolean
+  /** Whether what is locked may have no row, which is refused, only Postgres' planner knows; and the rights on views. */
+  readonly isJudged: boolean
 }
 
 export interface LockedTable {

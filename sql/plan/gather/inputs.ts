@@ -12,7 +12,7 @@ import {
   walk,
 } from '../../parse/ast.ts'
 import type { PlanContext } from '../plan.ts'
-import { type Source, type Sources, sourcesOf } from './sources.ts'
+import { type Ranges, type Source, type Sources, sourcesOf } from './sources.ts'
 
 /** A FROM item that is a relation. */
 export interface TableItem extends Source {
@@ -35,10 +35,18 @@ export type TableItems =
 /** What is made of it is made on the home shard: it is nowhere else, or there its rows have the type that clients know. */
 export const isHomes = ({ place, isRow }: TableItem): boolean => place === 'home' || isRow === true
 
-/** Every relation of the query; undefined: what is read, or what a name means, is not certain here. */
-export function tableItems(a: Analysis, select: SelectStmt, ctx: PlanContext): TableItems | undefined {
+/**
+ * Every relation of the query; undefined: what is read, or what a name means, is not certain here. `byTables`: those that are
+ * to be tables, if need be in the place of views.
+ */
+export function tableItems(
+  a: Analysis,
+  select: SelectStmt,
+  ctx: PlanContext,
+  byTables?: Ranges,
+): TableItems | undefined {
   const names = mentioned(select)
-  const sources = sourcesOf(a, select, ctx)
+  const sources = sourcesOf(a, select, ctx, byTables)
   if (sources?.kind !== 'sources') return sources
   const samples = samplesIn(select)
   const tables = [...sources.byRange].map(([range, source]) =>

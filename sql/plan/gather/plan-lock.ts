@@ -1,6 +1,6 @@
 import type * as Pg from '@pgsql/types'
 import type { Analysis } from '../../analyze/analyze.ts'
-import { as, conjuncts, hasSubqueries, type Node, type RangeVar, type SelectStmt } from '../../parse/ast.ts'
+import { as, conjuncts, hasSubqueries, type Node, type SelectStmt } from '../../parse/ast.ts'
 import { printedExpression } from '../../print/printed.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import type { PlanContext } from '../plan.ts'
@@ -19,6 +19,7 @@ import {
   type ViewsStep,
 } from './gather-plan.ts'
 import { isHomes, type TableItem, tableItems } from './inputs.ts'
+import { type LockedRanges, lockedRanges, PlacesAbove } from './locked-ranges.ts'
 import { selectNode } from './made-nodes.ts'
 import { finishAlone, withGathered } from './over-gathered.ts'
 import { hasPlaces, keyOrderOf, lookOf, orderOf, placesOf, wholeOf, withPlaces } from './places.ts'
@@ -41,15 +42,20 @@ export function planLock(
   const alone = analyzeAlone(a, text, select, ctx)
   const { user, writes, home } = alone.traits
   if (!isGatherable(alone) || writes || (user ?? home) !== undefined) return undefined
-  const found = tableItems(alone, select, ctx)
+  const ranges = lockedRanges(
+    alone,
+    select,
+    lockingClause.map((node) => as(node, 'LockingClause')!),
+  )
+  if (ranges === undefined) return undefined
+  const found = tableItems(alone, select, ctx, ranges)
   if (found?.kind !== 'items') return found && stepBefore(found, text)
   if (hasTwins(found.items) && namesSchemas(select)) return undefined
-  const locked = lockedItems(select, lockingClause, found.items)
-  const isKnown = locked?.every(
+  const locked = lockedItems(found.items, ranges)
+  const isKnown = locked.every(
     ({ item }) => hasPlaces(item, ctx.outside) && !isReferredTo(a, item, lockingClause),
   )
-  if (locked === undefined || isKnown !== true || showsPlaces(select, locked)) return undefined
-  return stepOf(alone, select, found.items, locked, ctx)
+  return isKnown ? stepOf(alone, select, found.items, locked, ctx) : undefined
 }
 
 interface LockedItem {
@@ -58,35 +64,11 @@ interface LockedItem {
   readonly skips: boolean
 }
 
-/** Undefined: rows of what is no table of this level are to be locked. */
-function lockedItems(
-  select: SelectStmt,
-  clauses: readonly Node[],
-  items: readonly TableItem[],
-): readonly LockedItem[] | undefined {
-  const ranges: RangeVar[] = []
-  const others: string[] = []
-  for (const node of (select.fromClause ?? []).flatMap(leaves)) {
-    const range = as(node, 'RangeVar')
-    if (range !== undefined) ranges.push(range)
-    else if (as(node, 'RangeSubselect') !== undefined)
-      others.push(as(node, 'RangeSubselect')?.alias?.aliasname ?? '')
-  }
-  const locking = clauses.map((node) => as(node, 'LockingClause')!)
-  const names = (clause: Pg.LockingClause) =>
-    clause.lockedRels?.map((node) => as(node, 'RangeVar')?.relname ?? '')
-  if (others.some((alias) => locking.some((clause) => names(clause)?.includes(alias) ?? true)))
-    return undefined
+function lockedItems(items: readonly TableItem[], ranges: LockedRanges): readonly LockedItem[] {
   return items.flatMap((item) => {
-    if (!ranges.includes(item.range)) return []
-    const own = locking.filter((clause) => names(clause)?.includes(item.alias) ?? true)
-    return own.length === 0 ? [] : [{ item, ...wordsOf(own, item.alias) }]
+    const own = ranges.get(item.range)
+    return own === undefined ? [] : [{ item, ...wordsOf(own, item.alias) }]
   })
-}
-
-function leaves(node: Node): Node[] {
-  const join = as(node, 'JoinExpr')
-  return join === undefined ? [node] : [...leaves(join.larg!), ...leaves(join.rarg!)]
 }
 
 const STRENGTHS = ['LCS_FORKEYSHARE', 'LCS_FORSHARE', 'LCS_FORNOKEYUPDATE', 'LCS_FORUPDATE'] as const
@@ -111,17 +93,6 @@ function isReferredTo({ catalog }: Analysis, { relation }: TableItem, clauses: r
   return clauses.some((node) => as(node, 'LockingClause')?.strength === 'LCS_FORUPDATE')
 }
 
-/** Columns named by their number would be others. */
-function showsPlaces(select: SelectStmt, locked: readonly LockedItem[]): boolean {
-  const hasStar = (select.targetList ?? []).some((node) =>
-    as(as(node, 'ResTarget')?.val, 'ColumnRef')?.fields?.some((field) => as(field, 'A_Star')),
-  )
-  const byNumber = (select.sortClause ?? []).some((node) => as(as(node, 'SortBy')?.node, 'A_Const'))
-  const isAfter =
-    (select.fromClause ?? []).flatMap(leaves).length > 1 || locked.some(({ item }) => item.isRow)
-  return hasStar && byNumber && isAfter
-}
-
 function stepOf(
   a: Analysis,
   select: SelectStmt,
@@ -138,7 +109,12 @@ function stepOf(
     return n < 0 ? item : withPlaces(item, n)
   })
   const rows = placed.map((item, i) => rowsOf(item, asked[i]!, top))
-  const find = findOf(select, placed, locked)
+  const above = new PlacesAbove(
+    select,
+    placed,
+    new Map(locked.map(({ item }, n) => [item.range, placesOf(n)])),
+  )
+  const find = above.areSeen ? undefined : findOf(above, placed, locked)
   if (find === undefined || rows.includes(undefined)) return undefined
   const isAtHome = (item: TableItem) =>
     isHomes(item) || (item.place === 'any' && locked.some((one) => one.item === item))
@@ -155,8 +131,9 @@ function stepOf(
   )
   const isOrdered = select.sortClause !== undefined
   const gather = gathering(a, placed, rows as string[], finishing)
-  const joinsOuter = JSON.stringify(select.fromClause).match(/"JOIN_(?:LEFT|RIGHT|FULL)"/) !== null
-  return { kind: 'gather-lock', gather, lock: { tables, isOrdered, joinsOuter } }
+  const from = JSON.stringify(select.fromClause)
+  const isJudged = /"(?:JOIN_LEFT|JOIN_RIGHT|JOIN_FULL|RangeSubselect)"/.test(from)
+  return { kind: 'gather-lock', gather, lock: { tables, isOrdered, isJudged } }
 }
 
 /** To whatever is less a few can be added. */
@@ -171,13 +148,13 @@ function withExtra(top: TopRows | undefined): TopRows | undefined {
 
 /** The rows of the query; in columns after its own the places of what they are made of, and what LIMIT and OFFSET say. */
 function findOf(
-  select: SelectStmt,
+  { select, names }: PlacesAbove,
   items: readonly TableItem[],
   locked: readonly LockedItem[],
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
   const limits = limitsOf(select)
   if (limits === undefined) return undefined
-  const places = locked.flatMap((_, n) => placesOf(n))
+  const places = locked.flatMap(({ item }) => names.get(item.range)!)
   const told = [
     ...places.map((place, i) => `CAST(${place} AS text) AS ${ownName(`place_${i}`)}`),
     ...limits.columns,

@@ -25,8 +25,16 @@ export interface NamedView {
   readonly definition: string
 }
 
-/** Undefined: something that it reads cannot be gathered. */
-export function sourcesOf(a: Analysis, select: SelectStmt, ctx: PlanContext): Sources | undefined {
+/** FROM items. */
+export type Ranges = Pick<ReadonlySet<RangeVar>, 'has'>
+
+/** Undefined: something that it reads cannot be gathered. `byTables`: what of it no view's name can stand for. */
+export function sourcesOf(
+  a: Analysis,
+  select: SelectStmt,
+  ctx: PlanContext,
+  byTables: Ranges = new Set(),
+): Sources | undefined {
   const byRange = new Map<RangeVar, Source>()
   const unknown = new Set<string>()
   const views: NamedView[] = []
@@ -37,8 +45,9 @@ export function sourcesOf(a: Analysis, select: SelectStmt, ctx: PlanContext): So
       ? undefined
       : a.catalog.resolve(range.schemaname, range.relname ?? '', ctx.searchPath)
     const place = placeOf(range, relation, a.catalog)
-    if (place === undefined && relation?.kind === 'view') {
-      const view = ctx.outside?.get(writtenName(range))
+    const view = ctx.outside?.get(writtenName(range))
+    const isTables = byTables.has(range) && (relation?.kind === 'view' || view?.definition !== undefined)
+    if ((place === undefined && relation?.kind === 'view') || isTables) {
       if (view === undefined) unknown.add(writtenName(range))
       else if (view.definition === undefined) return undefined
       else views.push({ range, definition: view.definition })

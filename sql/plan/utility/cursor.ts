@@ -1,4 +1,6 @@
 import type { ClosePortalStmt, DeclareCursorStmt, FetchDirection, FetchStmt } from '@pgsql/types'
+import { walk } from '../../parse/ast.ts'
+import { firstOfCursor } from '../first/plan-first.ts'
 import { type Around, type GatherStep, isGathered } from '../gather/gather-plan.ts'
 import type { CursorPlan, FetchStep, ForwardPlan, Plan, Route } from '../plan.ts'
 import { isSingle } from '../routing.ts'
@@ -17,6 +19,7 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
   const options = stmt.options ?? 0
   const forwardOnly = plain.kind === 'forward' && isForwardOnly(plain, options)
   const isWhole = plain.kind !== 'forward' || forwardOnly || isOneShard(scope, plain.route)
+  if (!isWhole && locksRows(stmt)) return overLocked(plain, stmt)
   const inner = isWhole ? plain : planQuery(scope, stmt.query, around(stmt))
   if (inner.kind === 'refused') return inner
   if (inner.kind !== 'forward') throw severalShards()
@@ -43,6 +46,37 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
 }
 
 const gatheredBy = (gather: GatherStep | undefined) => (gather === undefined ? {} : { gather })
+
+function locksRows({ query }: DeclareCursorStmt): boolean {
+  let locks = false
+  walk(query, (kind) => {
+    if (kind === 'LockingClause') locks = true
+  })
+  return locks
+}
+
+/** All rows are locked as it is declared, and home has it over those. */
+function overLocked(inner: Plan, stmt: DeclareCursorStmt): Plan {
+  const first = firstOfCursor(stmt)
+  if (first === undefined || inner.kind !== 'forward') throw severalShards()
+  const { paramCount, paramsToDescribe, access, effects, reach, sharded } = inner
+  return {
+    ...common('DECLARE CURSOR', {
+      paramCount,
+      paramsToDescribe,
+      generic: false,
+      access,
+      effects,
+      reach,
+      sharded,
+    }),
+    kind: 'cursor',
+    verb: 'declare',
+    name: stmt.portalname ?? '',
+    route: inner.route,
+    first,
+  }
+}
 
 function around(stmt: DeclareCursorStmt): Around {
   return { statement: (query) => ({ DeclareCursorStmt: { ...stmt, query } }) }

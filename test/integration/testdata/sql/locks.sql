@@ -98,6 +98,181 @@ SELECT j FROM jobs j WHERE j IS NOT NULL AND EXISTS (SELECT FROM owners o WHERE 
 -- refused
 SELECT *, jobs FROM jobs ORDER BY 1 LIMIT 2 FOR UPDATE;
 
+-- # of subqueries and views in FROM
+SELECT * FROM (SELECT id, queue, prio FROM jobs WHERE queue = 'q1') s ORDER BY prio, id LIMIT 3 FOR UPDATE SKIP LOCKED;
+
+SELECT s.id, s.n + 1 AS n, data FROM (SELECT *, prio * 2 AS n FROM jobs) AS s WHERE s.n > 4 ORDER BY s.n, s.id LIMIT 4 FOR UPDATE OF s;
+
+SELECT * FROM (SELECT * FROM (SELECT id, prio FROM jobs j) a JOIN parts p ON p.job_id = a.id) b ORDER BY b.id, b.n LIMIT 4 FOR UPDATE;
+
+SELECT s.id, o.name FROM (SELECT id, queue FROM jobs) s (id, q) JOIN owners o ON o.job_id = s.id WHERE q = 'q2' ORDER BY o.k LIMIT 3 FOR UPDATE OF s FOR SHARE OF o;
+
+SELECT o.name, s.* FROM owners o, LATERAL (SELECT * FROM jobs WHERE id = o.job_id AND prio > 2) s ORDER BY o.k LIMIT 3 FOR NO KEY UPDATE;
+
+SELECT s.id FROM (SELECT id, job_id FROM loc) s JOIN jobs j ON j.id = s.job_id ORDER BY s.id LIMIT 3 FOR UPDATE;
+
+SELECT * FROM (VALUES (1), (4)) v (id) JOIN jobs j USING (id) ORDER BY id FOR UPDATE;
+
+SELECT j.id, s FROM jobs j, (SELECT k FROM owners) s WHERE s.k = j.id ORDER BY j.id LIMIT 2 FOR UPDATE OF j;
+
+SELECT s FROM (SELECT id, prio FROM jobs) s WHERE id < 4 ORDER BY id FOR UPDATE;
+
+SELECT to_json(s), s.id FROM (SELECT * FROM jobs WHERE prio = 1 ORDER BY id LIMIT 2) s ORDER BY id FOR UPDATE SKIP LOCKED;
+
+SELECT * FROM (SELECT id FROM jobs ORDER BY prio DESC, id LIMIT 3) s ORDER BY 1 FOR UPDATE;
+
+SELECT * FROM (SELECT id FROM jobs ORDER BY prio DESC, id LIMIT 3) s JOIN (SELECT job_id FROM owners OFFSET 0) o ON o.job_id = s.id ORDER BY 1 FOR UPDATE;
+
+-- refused
+SELECT * FROM (SELECT DISTINCT queue FROM jobs) s FOR UPDATE;
+
+-- refused
+SELECT * FROM (SELECT queue, count(*) FROM jobs GROUP BY queue) s JOIN jobs USING (queue) FOR UPDATE;
+
+-- refused
+SELECT j.id FROM jobs j LEFT JOIN (SELECT job_id FROM owners) s ON s.job_id = j.id ORDER BY 1 FOR UPDATE;
+
+SELECT j.id, s.k FROM jobs j LEFT JOIN (SELECT k, job_id FROM owners) s ON s.job_id = j.id ORDER BY 1 LIMIT 3 FOR UPDATE OF j;
+
+-- params: 3 | 2
+SELECT s.id FROM (SELECT id, prio FROM jobs WHERE prio < $1) s ORDER BY prio, id LIMIT $2 FOR UPDATE SKIP LOCKED;
+
+CREATE VIEW open_jobs AS SELECT id, queue, prio AS priority FROM jobs WHERE state = 'new';
+
+CREATE VIEW urgent AS SELECT o.*, p.size FROM open_jobs o JOIN parts p ON p.job_id = o.id AND p.n = 1 WHERE priority > 3;
+
+CREATE VIEW tagged AS SELECT id, tag FROM loc WHERE id > 3;
+
+SELECT * FROM open_jobs ORDER BY priority DESC, id LIMIT 3 FOR UPDATE SKIP LOCKED;
+
+SELECT u.id, u.size FROM urgent u ORDER BY size LIMIT 3 FOR UPDATE OF u;
+
+SELECT u.id, t.tag FROM urgent u JOIN tagged t ON t.id = u.id ORDER BY u.id LIMIT 3 FOR SHARE;
+
+SELECT id FROM open_jobs WHERE id = 7 FOR UPDATE;
+
+CREATE VIEW counted AS SELECT queue, count(*) FROM jobs GROUP BY queue;
+
+-- refused
+SELECT * FROM counted ORDER BY queue FOR UPDATE;
+
+CREATE ROLE locks_eve;
+
+GRANT USAGE ON SCHEMA locks TO locks_eve;
+
+GRANT SELECT ON open_jobs TO locks_eve;
+
+ALTER VIEW open_jobs SET (security_invoker = true);
+
+GRANT SELECT ON jobs TO locks_eve;
+
+SET ROLE locks_eve;
+
+SELECT id FROM open_jobs ORDER BY id LIMIT 2 FOR UPDATE;
+
+RESET ROLE;
+
+GRANT UPDATE ON jobs TO locks_eve;
+
+SET ROLE locks_eve;
+
+SELECT id FROM open_jobs ORDER BY id LIMIT 2 FOR UPDATE;
+
+RESET ROLE;
+
+GRANT UPDATE ON open_jobs TO locks_eve;
+
+SET ROLE locks_eve;
+
+SELECT id FROM open_jobs ORDER BY id LIMIT 2 FOR UPDATE;
+
+RESET ROLE;
+
+ALTER VIEW open_jobs SET (security_invoker = false);
+
+SET ROLE locks_eve;
+
+-- refused
+SELECT id FROM open_jobs ORDER BY id LIMIT 2 FOR UPDATE;
+
+RESET ROLE;
+
+DROP VIEW urgent, open_jobs, tagged, counted;
+
+REVOKE ALL ON jobs FROM locks_eve;
+
+REVOKE ALL ON SCHEMA locks FROM locks_eve;
+
+DROP ROLE locks_eve;
+
+-- # in cursors
+DECLARE c CURSOR FOR SELECT id FROM jobs ORDER BY id FOR UPDATE;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT id, queue, data FROM jobs ORDER BY prio DESC, id LIMIT 5 FOR UPDATE SKIP LOCKED;
+
+FETCH 2 FROM c;
+
+FETCH c;
+
+MOVE FORWARD 1 FROM c;
+
+FETCH ALL FROM c;
+
+FETCH NEXT FROM c;
+
+CLOSE c;
+
+DECLARE c BINARY NO SCROLL CURSOR FOR SELECT j.*, o.name FROM jobs j JOIN owners o ON o.job_id = j.id WHERE o.k < 4 ORDER BY o.k FOR SHARE OF j;
+
+FETCH 3 FROM c;
+
+ROLLBACK;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT upper(s.queue) AS u, s FROM (SELECT id, queue FROM jobs) s WHERE id IN (3, 4, 5) ORDER BY s.id FOR UPDATE;
+
+FETCH ALL FROM c;
+
+SAVEPOINT a;
+
+FETCH BACKWARD 1 FROM c;
+
+ROLLBACK TO a;
+
+UPDATE jobs SET tries = 9 WHERE id = 3 AND tries = 0 RETURNING id, tries;
+
+DECLARE c CURSOR FOR SELECT id FROM jobs ORDER BY id FOR UPDATE;
+
+ROLLBACK;
+
+BEGIN;
+
+-- refused
+DECLARE c SCROLL CURSOR FOR SELECT id FROM jobs ORDER BY id FOR UPDATE;
+
+ROLLBACK;
+
+BEGIN;
+
+-- refused
+DECLARE c CURSOR WITH HOLD FOR SELECT id FROM jobs ORDER BY id FOR UPDATE;
+
+ROLLBACK;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT id FROM jobs ORDER BY id FOR UPDATE;
+
+FETCH 2 FROM c;
+
+-- refused
+UPDATE jobs SET tries = tries + 1 WHERE CURRENT OF c;
+
+ROLLBACK;
+
 -- # what Postgres does not do
 -- refused
 SELECT DISTINCT queue FROM jobs ORDER BY queue FOR UPDATE;
