@@ -1,6 +1,7 @@
 import type { Catalog } from '../../sql/catalog.ts'
 import type { InternalConnection } from './internal-connection.ts'
 import { loadCatalog } from './load.ts'
+import { versionSql } from './queries.ts'
 import type { TypeNumbers } from './type-numbers.ts'
 
 /** How long a node waits for a map version that an agent already knows to become visible on the home shard. */
@@ -61,6 +62,16 @@ export class CatalogStore {
       else await new Promise((resolve) => setTimeout(resolve, CATCH_UP_PAUSE_MS))
     }
     return this.value
+  }
+
+  async hasNewer(version: number): Promise<boolean> {
+    if (this.value.version > version) return true
+    // A home that does not answer has none to tell.
+    const rows = await this.home.query(versionSql).then(
+      (answer) => answer.rows,
+      () => [],
+    )
+    return Number(rows[0]?.[0] ?? 0) > version
   }
 
   /** Sessions that want it at the same time share one load; one that began before they asked may do for them, too. */

@@ -46,6 +46,8 @@ export interface CatalogSource {
   reload(minVersion: number): Promise<Catalog>
   /** Reads what was locked, if it is free now. */
   again(): Promise<void>
+  /** Whether home has a newer version than this one. */
+  hasNewer(version: number): Promise<boolean>
 }
 
 /** What all sessions of a node share. */

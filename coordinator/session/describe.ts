@@ -35,6 +35,7 @@ export async function describeStatement(
   statement: Prepared,
   when: 'always' | 'unclear' = 'always',
 ): Promise<Described> {
+  const { version } = session.node.catalogs.current
   const plan = await planned(session, statement, await slow.scope())
   if (statement.described !== undefined) return statement.described
   if (statement.describedBefore !== undefined) when = 'always'
@@ -44,6 +45,8 @@ export async function describeStatement(
     const spent = session.portals.spent(plan.name)
     if (spent !== undefined) return { ...(await describeStatement(session, slow, spent)), paramTypes: [] }
   }
+  const isOwn = plan.kind === 'refused' && plan.isPostgres !== true
+  if (isOwn && (await slow.wasOutdated(version))) return describeStatement(session, slow, statement, when)
   const { epoch } = session.node.schema
   const own = describedHere(plan)
   if (own !== undefined) {

@@ -1,7 +1,13 @@
 import { RelationLocked } from '../catalog/locked-relations.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import type { PlanScope } from '../execute/plans/planner.ts'
-import { hasLapsed, isStaleMap, mayPlanAgain, mayRunAsItIs } from '../execute/shards/run-again.ts'
+import {
+  hasLapsed,
+  isOwnRefusal,
+  isStaleMap,
+  mayPlanAgain,
+  mayRunAsItIs,
+} from '../execute/shards/run-again.ts'
 import { SessionRunner } from '../execute/shards/session-runner.ts'
 import { rollbackTransaction } from '../execute/transaction/end-transaction.ts'
 import { needsNoMap } from '../execute/transaction/map-change.ts'
@@ -35,8 +41,11 @@ export class Reruns {
         await this.slow.execute(exec, alone)
         return exec
       } catch (error) {
-        const why = this.whyAgain(error, alone, session.writes === writes)
         const isOver = session.closed || session.out.pushedBytes !== said
+        const unwritten = session.writes === writes
+        const why =
+          this.whyAgain(error, alone, unwritten) ??
+          (await this.whyRefused(error, version, isOver || !unwritten))
         if (isOver || why === undefined || (why === 'cut' && attempt >= CUT_RETRIES)) throw error
         await this.beginAnew(alone)
         if (why === 'map') await session.node.catalogs.reload(version + 1)
@@ -76,6 +85,20 @@ export class Reruns {
     return alone && kind === 'none' && mayRunAsItIs(error) ? 'cut' : undefined
   }
 
+  /** What this node itself refuses it refuses by its map: before that is told, it has to be the newest. */
+  private async whyRefused(error: unknown, version: number, isFinal: boolean): Promise<'map' | undefined> {
+    if (isFinal || !isOwnRefusal(error)) return undefined
+    return (await this.wasOutdated(version)) ? 'map' : undefined
+  }
+
+  /** Whether home has had a newer map than that of `version`: this node has it now. */
+  async wasOutdated(version: number): Promise<boolean> {
+    const { tx, node } = this.session
+    if (tx.failed || !(await node.catalogs.hasNewer(version))) return false
+    await node.catalogs.reload(version + 1)
+    return true
+  }
+
   /** Runs it again for as long as it is refused, or cancelled unseen, because the shard map has changed. */
   async untilCurrent<T>(work: () => Promise<T>): Promise<T> {
     const { session } = this
@@ -89,7 +112,8 @@ export class Reruns {
           await this.readWhenFree(error)
           continue
         }
-        if (session.closed || !mayPlanAgain(error)) throw error
+        const why = mayPlanAgain(error) ? 'map' : await this.whyRefused(error, version, session.closed)
+        if (session.closed || why === undefined) throw error
         await this.beginAnew(false)
         await session.node.catalogs.reload(version + 1)
       }

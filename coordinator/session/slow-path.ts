@@ -206,6 +206,11 @@ export class SlowPath {
     return this.session.timers.timed(() => this.untilRun(make, alone))
   }
 
+  /** Before a refusal is told: whether another map than that of `version` was the newest. Now this node has it. */
+  wasOutdated(version: number): Promise<boolean> {
+    return this.reruns.wasOutdated(version)
+  }
+
   /** Runs it again for as long as it is refused, or cancelled unseen, because the shard map has changed. */
   untilCurrent<T>(work: () => Promise<T>): Promise<T> {
     return this.reruns.untilCurrent(work)

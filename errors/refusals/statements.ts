@@ -52,7 +52,7 @@ export const statements = {
   cursor: {
     what:
       'WITH HOLD over code of which it cannot be known what it reads; DECLARE over several shards of a query that ' +
-      'locks rows, or that cannot be gathered; FETCH by SQL, other than forward, on a portal of the protocol that ' +
+      'cannot be gathered; FETCH by SQL, other than forward, on a portal of the protocol that ' +
       'has run to its end',
     why: 'no backend has all of its rows, or nobody could look at what the code has read',
     instead:

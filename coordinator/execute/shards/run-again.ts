@@ -1,5 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
+import { isRefusalId } from '../../../errors/refusals/refusals.ts'
 import { ExecFailed } from './replies.ts'
 
 /**
@@ -38,6 +39,14 @@ export function mayRunAgain(error: PgError, sent: boolean): boolean {
 /** Nothing of it ran, and with a newer shard map it may go through. */
 export function mayPlanAgain(error: unknown): boolean {
   return error instanceof ExecFailed && !error.sent && isStaleMap(error)
+}
+
+/** No server has said so, but a plan, which another shard map might have made otherwise. */
+export function isOwnRefusal(error: unknown): boolean {
+  if (!(error instanceof PgError) || error instanceof ExecFailed) return false
+  const { code, routine } = error.fields
+  // Postgres always says which function of its own it was.
+  return routine === undefined ? code.startsWith('42') : isRefusalId(routine)
 }
 
 /** What was prepared for it has other columns now; the next time it is prepared anew. */

@@ -2,8 +2,8 @@ import { as, type Node, relationsOf } from '../../parse/ast.ts'
 import { aliasOf, isAbout, leavesOf, ofAll } from '../gather/locked-ranges.ts'
 
 /**
- * What a query locks of subqueries in its FROM, said in these: so Postgres takes it. In place; when they have been run, what the
- * query says of them is about no table. `statement`: a SELECT, or a cursor's.
+ * What a query locks of subqueries in its FROM, said in these: so Postgres takes it. In place; when they have been run, what
+ * the query says of them is about no table. `statement`: a SELECT, or a cursor's.
  */
 export function pushLocks(statement: Node): void {
   const select = as(as(statement, 'DeclareCursorStmt')?.query ?? statement, 'SelectStmt')

@@ -36,8 +36,8 @@ export type TableItems =
 export const isHomes = ({ place, isRow }: TableItem): boolean => place === 'home' || isRow === true
 
 /**
- * Every relation of the query; undefined: what is read, or what a name means, is not certain here. `byTables`: those that are
- * to be tables, if need be in the place of views.
+ * Every relation of the query; undefined: what is read, or what a name means, is not certain here. `byTables`: those that
+ * are to be tables, if need be in the place of views.
  */
 export function tableItems(
   a: Analysis,

@@ -92,7 +92,7 @@ function isForwardOnly({ onSeveral, access, skips }: ForwardPlan, options: numbe
 export function severalShards() {
   return unsupported(
     'cursor',
-    'a cursor over several shards of a query that locks rows, or that cannot be gathered, is not supported',
+    'a cursor over several shards of a query that cannot be gathered is not supported',
     'Restrict the query to one shard key, or run it without a cursor.',
   )
 }
