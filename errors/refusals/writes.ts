@@ -24,9 +24,11 @@ export const writes = {
     what:
       'an UPDATE that moves rows to other shards, of a table with triggers or rules that would fire, with ' +
       'policies that are not FOR ALL, with a foreign key that is NOT VALID, or to whose rows others refer by a ' +
-      'foreign key whose ON DELETE is not its ON UPDATE',
-    why: 'they are moved by a DELETE and an INSERT, which are not an UPDATE to them',
-    instead: 'say DELETE and INSERT, in one transaction',
+      'foreign key whose ON DELETE is not its ON UPDATE; back to a key that it had before in the same transaction',
+    why:
+      'they are moved by a DELETE and an INSERT, which are not an UPDATE to them, and to who waits for a row that ' +
+      'comes back',
+    instead: 'say DELETE and INSERT, in one transaction; commit before it moves back',
   },
   merge: {
     what:

@@ -38,5 +38,10 @@ const HASH: Readonly<Record<KeyType, (column: string) => string>> = {
 
 /** SQL for the slot of a key column, e.g. `(pg_catalog.hashint8extended("id", 0) & 4095)`; a bigint. */
 export function slotExpression(keyType: KeyType, columnSql: string): string {
-  return `(${HASH[keyType](columnSql)} & ${SLOT_COUNT - 1})`
+  return `(${hashExpression(keyType, columnSql)} & ${SLOT_COUNT - 1})`
+}
+
+/** SQL for all of its hash. */
+export function hashExpression(keyType: KeyType, columnSql: string): string {
+  return HASH[keyType](columnSql)
 }

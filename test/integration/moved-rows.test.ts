@@ -164,6 +164,27 @@ test('in a block, where some of it is done, the client is told to run it again',
   expect(second).toBe('40001')
 })
 
+test('a row may move twice in a transaction, and not back: who waits for it by its key finds it', async () => {
+  const [asking, other, watching] = clients as [pg.Client, pg.Client, pg.Client]
+  const back = (by: number) => other.query(`UPDATE crates SET k = k - ${by} WHERE id < 6`)
+  await other.query('BEGIN')
+  await other.query('SAVEPOINT here')
+  await other.query('UPDATE crates SET k = k + 500 WHERE id < 6')
+  await other.query('SAVEPOINT there')
+  const answer = told(asking.query('UPDATE crates SET hits = 9 WHERE k = 3'))
+  await heldUp(watching, asking)
+  await expect(back(500)).rejects.toMatchObject({ code: '0A000', message: /moved in this transaction/ })
+  await other.query('ROLLBACK TO there')
+  await other.query('UPDATE crates SET k = k + 500 WHERE id < 6')
+  await expect(back(1000)).rejects.toMatchObject({ code: '0A000' })
+  await other.query('ROLLBACK TO here')
+  await other.query('COMMIT')
+  expect(await answer).toMatchObject({ count: 1 })
+  await other.query('UPDATE crates SET k = k + 500 WHERE id < 6')
+  await back(500)
+  expect((await other.query('SELECT k FROM crates WHERE hits = 9')).rows).toEqual([{ k: 3 }])
+})
+
 test('a move waits for who changes its rows, and takes them along as they are then', async () => {
   const changes = 'UPDATE crates SET hits = 7 WHERE id = 3'
   const move = 'UPDATE crates SET k = k + 500, hits = hits + 1 WHERE id < 4 RETURNING id, k, hits'

@@ -1,7 +1,9 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { parseDataRow } from '../../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
+import type { Relation } from '../../../sql/catalog.ts'
 import { type MovePlan, UNSAFE_ROW } from '../../../sql/plan/gather/gather-plan.ts'
 import { FORMAT } from '../../../sql/plan/gather/transport.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
@@ -13,6 +15,7 @@ import { type ExecEnd, FrameConsumer, type RowForwarder } from '../shards/replie
 import { queryShard, rewrittenPayload, sendPayload } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
+import { type KeyChange, MovedKeys } from '../transaction/moved-keys.ts'
 import { inputsOf } from './change-copies.ts'
 import { roomFor } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
@@ -58,6 +61,8 @@ export async function sortRows(
     sendPayload(ctx, line, payload, { writes: false }, consumer)
     return consumer.ended
   })
+  ctx.tx.movedKeys ??= new MovedKeys(ctx.memory.account('keys of rows that moved'))
+  ctx.tx.movedKeys.note(move.table, sorter.changes, sorter.leaving.shards)
   return sorter
 }
 
@@ -65,12 +70,15 @@ class Sorter implements Sorted {
   readonly staying = new Places()
   readonly leaving = new Places()
   readonly arriving = new Map<number, GatheredRows>()
+  readonly changes: KeyChange[] = []
+  private readonly past: MovedKeys | undefined
   private readonly makeRoom: () => GatheredRows
   private readonly move: MovePlan
   private readonly slots: Uint16Array
 
   constructor(ctx: ExecContext, { move, account }: Moving, slots: Uint16Array) {
     this.makeRoom = () => roomFor(ctx, { inputs: [move.input] }, 0, account)
+    this.past = ctx.tx.movedKeys
     this.move = move
     this.slots = slots
   }
@@ -89,18 +97,34 @@ class Sorter implements Sorted {
   /** Undefined: it stays. */
   private ownerOf(cells: readonly (Buffer | null)[], shard: number): number | undefined {
     const { table, input } = this.move
-    const [slot, isUnsure, oid, tid, xmin] = cells.slice(1 + input.columns.length)
+    const [slot, isUnsure, oid, tid, xmin, was, is] = cells.slice(1 + input.columns.length)
     const owner = shardOf(table, this.slots, slot == null ? NULL_KEY : slot.readInt32BE(0))
     const place = placeIn([oid, tid, xmin], shard)
     // Which of several was taken now counts: it might not be taken again.
-    if (owner === shard && isUnsure![0] === 0) {
+    const leaves = owner !== shard || isUnsure![0] !== 0
+    this.change({ was: String(was), is: String(is), leaves }, owner)
+    if (!leaves) {
       this.staying.add(place)
       return undefined
     }
     this.leaving.add(place)
     return owner
   }
+
+  private change(change: KeyChange, owner: number): void {
+    const { table } = this.move
+    const keeps = change.was === change.is
+    if (keeps ? change.leaves : this.past?.comesBack(table, change, owner) === true)
+      throw weftError('not_supported', comesBack(table))
+    if (!keeps) this.changes.push(change)
+  }
 }
+
+const comesBack = ({ name }: Relation): Refused => ({
+  id: 'rows_moved',
+  what: `an UPDATE that gives a row of "${name}" back a shard key from which it was moved in this transaction is not supported`,
+  hint: 'Commit between the two, or undo the first with a savepoint: who waits for the row by that key would not find it.',
+})
 
 function placeIn(cells: readonly (Buffer | null | undefined)[], shard: number): Place {
   return placeOf([...cells.map((cell) => cell?.toString('latin1')), String(shard)])!

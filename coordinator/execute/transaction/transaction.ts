@@ -9,6 +9,7 @@ import {
 } from '../../settings/isolation.ts'
 import { KEEP_WHILE_IDLE } from '../../settings/time-limits.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
+import type { MovedKeys } from './moved-keys.ts'
 
 export type TransactionKind =
   /** No transaction: a single statement commits by itself on its shard. */
@@ -86,6 +87,7 @@ export class Transaction {
   tainted = false
   /** Rows of it have gone to other shards: who waits for one where it was finds none there. */
   movesRows = false
+  movedKeys: MovedKeys | undefined
   /** It changed a parameter of which clients are told: how its statements end may change it again. */
   setReported = false
   /** It changed the schema, perhaps only of local tables. */
@@ -336,6 +338,8 @@ export class Transaction {
     this.catalogDirty = false
     this.tainted = false
     this.movesRows = false
+    this.movedKeys?.release()
+    this.movedKeys = undefined
     this.setReported = false
     this.ranDdl = false
     this.committing = NO_LINES

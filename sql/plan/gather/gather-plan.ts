@@ -106,8 +106,8 @@ export interface MovePlan {
   readonly table: Relation
   /**
    * Gives the new rows of places, where they are: 0 or `UNSAFE_ROW`, all columns that are no generated ones, the slot of
-   * the new key, whether rows of FROM give it others, and the place of the old row (tableoid, ctid, xmin). Parameters: some
-   * of the client's, the columns of some inputs, the places.
+   * the new key, whether rows of FROM give it others, the place of the old row (tableoid, ctid, xmin), and hashes of its
+   * old key and its new one. Parameters: some of the client's, the columns of some inputs, the places.
    */
   readonly compute: string
   readonly computeParams: readonly number[]

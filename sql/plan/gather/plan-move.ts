@@ -1,6 +1,6 @@
 import type * as Pg from '@pgsql/types'
 import type { Column, Relation } from '../../catalog.ts'
-import { slotExpression } from '../../hash/slot-expression.ts'
+import { hashExpression, slotExpression } from '../../hash/slot-expression.ts'
 import {
   as,
   columnName,
@@ -110,6 +110,7 @@ export function returnsNewOnly(
 
 const PLACE = ['oid', 'tid', 'xmin'].map(ownName)
 const SLOT = ownName('slot')
+const [WAS, IS] = ['was', 'is'].map(ownName)
 const IS_UNSURE = ownName('unsure')
 
 /**
@@ -134,34 +135,36 @@ function computeOf(
   const { statement, meant } = asked
   const { relation, fromClause } = statement
   const name = quoteName(relation!.alias?.aliasname ?? relation!.relname!)
-  const places = [`${name}.tableoid`, `${name}.ctid`, xminOf(name)].map(expressionNode)
+  const key = meant.relation.key!
+  const was = hashExpression(key.type, `${name}.${quoteName(key.column)}`)
+  const places = [`${name}.tableoid`, `${name}.ctid`, xminOf(name), was].map(expressionNode)
   const names = columns.map((_, i) => ownName(`new_${i}`))
   const targetList = [...values, ...places].map(
-    (val, i) => ({ ResTarget: { val, name: [...names, ...PLACE][i] } }) as Node,
+    (val, i) => ({ ResTarget: { val, name: [...names, ...PLACE, WAS][i] } }) as Node,
   )
   const over = ofPlaces(asked, targetList)
   if (over === undefined) return undefined
-  const key = meant.relation.key!
   const { declared, type } = meant.relation.columns[key.index]!
   const keyName = names[columns.findIndex((column) => column.name === key.column)]!
-  const slot = slotExpression(key.type, `CAST(${keyName} AS ${declared ?? castType(type)})`)
-  const withSlots = `SELECT *, CAST(${slot} AS pg_catalog.int4) AS ${SLOT} FROM (${over.sql}) AS r`
+  const value = `CAST(${keyName} AS ${declared ?? castType(type)})`
+  const slot = `CAST(${slotExpression(key.type, value)} AS pg_catalog.int4) AS ${SLOT}`
+  const withSlots = `SELECT *, ${slot}, ${hashExpression(key.type, value)} AS ${IS} FROM (${over.sql}) AS r`
   const found =
     fromClause === undefined
       ? `SELECT *, false AS ${IS_UNSURE} FROM (${withSlots}) AS r`
       : oneOfSeveral(withSlots)
-  const outputs = [...names, SLOT, IS_UNSURE, ...PLACE].join(', ')
+  const outputs = [...names, SLOT, IS_UNSURE, ...PLACE, WAS, IS].join(', ')
   const transports = columns.map((column) => transportOf(column))
   const { text, binary } = FORMAT
   const isText = transports.some(({ format }) => format === text)
   const unsafe = isText
-    ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(columns)}, NULL, NULL, NULL, NULL, NULL WHERE NOT (${SAFE_SETTINGS})`
+    ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(columns)}, ${Array(7).fill('NULL').join(', ')} WHERE NOT (${SAFE_SETTINGS})`
     : ''
   return {
     compute: `SELECT 0, ${outputs} FROM (${found}) AS s${unsafe}`,
     computeParams: over.params,
     computeInputs: over.inputs,
-    formats: [binary, ...transports.map(({ format }) => format), binary, binary, text, text, text],
+    formats: [binary, ...transports.map(({ format }) => format), binary, binary, ...Array(5).fill(text)],
   }
 }
 

@@ -272,6 +272,14 @@ SELECT count(*), min(owner), max(owner), sum(length(owner)) FROM accounts;
 
 INSERT INTO accounts (id, owner) VALUES (1, 'Ann again'), (2001, 'New') ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id, owner = EXCLUDED.owner RETURNING id, owner;
 
+-- params: 2001::int8 | Bound
+INSERT INTO accounts (id, owner) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET id = excluded.id, owner = excluded.owner RETURNING id, owner;
+
+-- params: 2001::int8 | Bound | 1::int8
+INSERT INTO accounts (id, owner) VALUES ($1, $2), ($3, $2) ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, id = excluded.id RETURNING id, owner;
+
+INSERT INTO accounts (id, owner) SELECT id, owner FROM accounts WHERE id IN (1, 2001) ON CONFLICT (id) DO UPDATE SET id = excluded.id, owner = excluded.owner || '!';
+
 INSERT INTO accounts AS a (id, owner) VALUES (2001, 'Newer') ON CONFLICT (id) DO UPDATE SET (owner, id) = ROW(EXCLUDED.owner, a.id) RETURNING id, owner;
 
 -- refused
