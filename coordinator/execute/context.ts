@@ -16,6 +16,7 @@ import type { TimeLimits } from '../settings/time-limits.ts'
 import type { ClientOutput } from './answers/client-output.ts'
 import type { OpenPortal } from './answers/open-portal.ts'
 import type { LineNumbers } from './answers/row-types.ts'
+import type { Trace } from './explain/trace.ts'
 import type { KeySlots } from './plans/key-slots.ts'
 import type { SequenceDraws } from './sequences/sequence-draws.ts'
 import type { ShardLine } from './shards/shard-line.ts'
@@ -160,6 +161,8 @@ export interface SessionState {
   copyOpened: boolean
   /** NOTIFYs of the running transaction, sent when it commits. */
   readonly notifications: string[]
+  /** EXPLAIN ANALYZE runs a statement, and tells how. */
+  trace: Trace | undefined
 }
 
 /** Takes COPY data from the client. */

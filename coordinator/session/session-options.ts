@@ -51,5 +51,6 @@ export function initialState({ user, database }: SessionOptions, bound: BoundNam
     portalsMade: 0,
     copyOpened: false,
     notifications: [],
+    trace: undefined,
   }
 }

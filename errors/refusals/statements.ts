@@ -59,15 +59,6 @@ export const statements = {
       'declare it without WITH HOLD, in a transaction; fetch forward (NEXT, FORWARD n, ALL); or restrict the query ' +
       'to one shard key',
   },
-  explain: {
-    what:
-      'EXPLAIN of a statement of which a part has to be run first; over several shards in another format than ' +
-      'TEXT; with ANALYZE of what writes on several shards',
-    why: 'the plan of the rest depends on the rows of that part',
-    instead:
-      'EXPLAIN the query that locks or writes, and the rest with constants in its place; use FORMAT TEXT, or ' +
-      'restrict the shard key to one value',
-  },
   copy: {
     what:
       'COPY FROM with an option (ON_ERROR, FREEZE, …) or ENCODING that cannot be for sharded and reference ' +

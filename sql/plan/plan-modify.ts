@@ -8,6 +8,7 @@ import { planMergeGathered } from './gather/plan-merge.ts'
 import { planModifyGathered } from './gather/plan-modify-gathered.ts'
 import type { ForwardPlan, KeyValue, Plan, PlanContext } from './plan.ts'
 import {
+  becauseOf,
   commonFields,
   forwardTo,
   isSingle,
@@ -81,7 +82,9 @@ function apart(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext)
   if (onSeveral === undefined) return undefined
   const common = commonFields(a, target.verb, target.node.returningClause !== undefined)
   const generic = common.generic && a.literalCount === 0
-  return { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral }
+  const why = mixError(a) ?? scatterError(a, a.solved.rows)
+  const because = why && becauseOf(why)
+  return { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral, ...because }
 }
 
 function localWithSharded(target: WriteTarget, sharded: string): PgError {
@@ -111,11 +114,12 @@ function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
   // Its texts hold the statement's literals.
   const generic = asWritten.generic && (gathered === undefined || a.literalCount === 0)
   const common = { ...asWritten, generic }
+  const why = several === undefined ? {} : becauseOf(several)
   if (!restrictions) {
     if (onSeveral.kind === 'refuse') return refused(a, tag, onSeveral.error)
-    return { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral }
+    return { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral, ...why }
   }
-  const described = { ...common, paramsToDescribe: paramsToDescribe(a, ctx) }
+  const described = { ...common, ...why, paramsToDescribe: paramsToDescribe(a, ctx) }
   return { ...described, kind: 'forward', route: keysRoute(a, restrictions), onSeveral }
 }
 

@@ -8,6 +8,7 @@ import { planLock } from './gather/plan-lock.ts'
 import { planSpread } from './gather/plan-spread.ts'
 import type { ForwardPlan, KeyRestriction, Plan, PlanContext, Route } from './plan.ts'
 import {
+  becauseOf,
   commonFields,
   forwardTo,
   isSingle,
@@ -44,16 +45,16 @@ export function planSelect(a: Analysis, text: string, ctx: PlanContext): Plan {
   }
   const restrictions = restrictionsOf(a.occurrences)
   const described = { ...common, paramsToDescribe: paramsToDescribe(a, ctx) }
-  const onSeveral = severally(a, text, restrictions, ctx)
+  const { onSeveral, ...why } = severally(a, text, restrictions, ctx)
   if (!restrictions) {
     if (onSeveral.kind === 'refuse') return refused(a, 'SELECT', onSeveral.error)
-    const plan: ForwardPlan = { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral }
+    const plan: ForwardPlan = { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral, ...why }
     return withGeneric(a, plan)
   }
   // The shards of all keys together can answer it, unless it is refused.
   const route: Route =
     onSeveral.kind === 'refuse' ? keysRoute(a, restrictions) : { kind: 'keys', restrictions }
-  return withGeneric(a, { ...described, kind: 'forward', route, onSeveral })
+  return withGeneric(a, { ...described, kind: 'forward', route, onSeveral, ...why })
 }
 
 /** Only reference tables, and nothing that is somewhere in particular. */
@@ -103,20 +104,21 @@ function severally(
   text: string,
   restrictions: readonly KeyRestriction[] | undefined,
   ctx: PlanContext,
-): OnSeveral {
+): Pick<ForwardPlan, 'onSeveral' | 'because'> {
   const { status } = a.solved
   // Making a plan, or an error, that nobody will need costs more than the rest.
   if (restrictions && isSingle(restrictions)) {
-    if (restrictions.length === 1) return status.kind === 'part' ? { kind: 'concat' } : NEVER_SEVERAL
-    if (ctx.outside === undefined) return { kind: 'gather-outside', relations: [] }
+    if (restrictions.length === 1)
+      return { onSeveral: status.kind === 'part' ? { kind: 'concat' } : NEVER_SEVERAL }
+    if (ctx.outside === undefined) return { onSeveral: { kind: 'gather-outside', relations: [] } }
   }
   if (ctx.pushdown === false) {
     const general = gatherStep(a, text, ctx)
-    if (general !== undefined) return general
+    if (general !== undefined) return { onSeveral: general, because: 'weft.pushdown is off' }
   }
   const pushed = pushedDown(a, text)
-  if (pushed.kind !== 'refuse') return pushed
-  return gatherStep(a, text, ctx) ?? pushed
+  if (pushed.kind !== 'refuse') return { onSeveral: pushed }
+  return { onSeveral: gatherStep(a, text, ctx) ?? pushed, ...becauseOf(pushed.error) }
 }
 
 /** Of a query in another statement its text is not all. */
@@ -131,7 +133,8 @@ function planApart(a: Analysis, text: string, ctx: PlanContext, error: PgError):
   const onSeveral = gatherStep(a, text, ctx)
   if (onSeveral === undefined) return refused(a, 'SELECT', error)
   const common = { ...commonFields(a, 'SELECT', true), paramsToDescribe: paramsToDescribe(a, ctx) }
-  const plan = withGeneric(a, { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral })
+  const why = becauseOf(error)
+  const plan = withGeneric(a, { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral, ...why })
   // It locks copies of reference tables at home.
   const { locksHome: _, ...effects } = plan.effects
   return onSeveral.kind === 'gather-lock' ? { ...plan, effects } : plan

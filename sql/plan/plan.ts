@@ -106,6 +106,8 @@ export interface ForwardPlan extends PlanCommon {
   readonly skips?: readonly number[]
   /** What an UPDATE of one key's rows sets the key to: it must come out as the same. */
   readonly setsKey?: { readonly table: Relation; readonly value: KeyValue }
+  /** Why it is not run as it is on each shard, for EXPLAIN. */
+  readonly because?: string
   /** Its row locks of reference tables are taken on all copies, in a transaction: on that of the route first. */
   readonly locksCopies?: true
   /**
@@ -387,8 +389,16 @@ export interface ExplainPlan extends PlanCommon {
   /** The plan of the explained statement. */
   readonly inner: Plan
   readonly analyze: boolean
-  /** `text` output gets a line that names the route; other formats are passed on as they are. */
   readonly format: string
+  readonly options: readonly ExplainOption[]
+  /** How long things take is told: of each step, and in all. */
+  readonly showsTimes: boolean
+  readonly showsSums: boolean
+}
+
+export interface ExplainOption {
+  readonly name: string
+  readonly value?: string
 }
 
 /** Known, and not done: the error says what and what to do instead. */

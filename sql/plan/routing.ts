@@ -78,6 +78,16 @@ export function unsupported(id: RefusalId, what: string, hint?: string): PgError
   return weftError('not_supported', { id, what, hint })
 }
 
+/** What a statement would be refused for, were there no other way to run it. */
+export function becauseOf({ message }: PgError): Pick<ForwardPlan, 'because'> {
+  return {
+    because: message.replace(
+      / (?:over several shards )?(?:is not supported.*|cannot be used in one statement)$/,
+      '',
+    ),
+  }
+}
+
 export function refused(a: Analysis, tag: string, error: PgError): RefusedPlan {
   return { ...commonFields(a, tag, false), kind: 'refused', error }
 }

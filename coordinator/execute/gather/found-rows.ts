@@ -48,6 +48,7 @@ export async function findRows(
   gathered: GatheredRows,
 ): Promise<readonly FoundRow[]> {
   const { gather } = find
+  ctx.state.trace?.doing('Finds rows')
   const line = ctx.line(finishShard(ctx, gather))
   const formats = await ownFormats(ctx, exec, find)
   const consumer = new FoundConsumer(find)

@@ -93,6 +93,7 @@ export async function gatherRows(
   spread?: GatheredRows,
 ): Promise<void> {
   const formats = [FORMAT.binary, ...slotFormats(plan.inputs)]
+  ctx.state.trace?.doing('Gathers')
   try {
     await readOnShards(ctx, shards, (line, i) => {
       const consumer = new RowsConsumer(rows)
@@ -174,6 +175,7 @@ export async function finishGathered(
   plan: GatherPlan,
   rows: GatheredRows,
 ): Promise<void> {
+  ctx.state.trace?.doing('Runs over what is gathered')
   const line = ctx.line(finishShard(ctx, plan))
   const writes = exec.plan.access === 'write'
   const state = new ForwardState(exec.wantsRowDescription)

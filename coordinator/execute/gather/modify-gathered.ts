@@ -129,6 +129,7 @@ async function find(
   rows: GatheredRows,
   account: MemoryAccount,
 ): Promise<Places> {
+  ctx.state.trace?.doing('Finds the rows that are meant')
   const line = ctx.line(finishShard(ctx, gather))
   const places = new Places()
   const stream = new RowStream(async (row) => {
@@ -166,6 +167,7 @@ export async function placesBy(
   writes: boolean,
   shards: readonly number[] = asked.shards,
 ): Promise<Places> {
+  ctx.state.trace?.doing(writes ? 'Locks rows' : 'Looks at rows again')
   const found = new Places()
   const one = async (shard: number): Promise<void> => {
     const { rows } = await queryShard(ctx, ctx.line(shard), sql, asked.arrays(shard), { writes })
@@ -243,6 +245,7 @@ async function write(
   { rows, meant }: Found,
   state: ForwardState,
 ): Promise<readonly ExecEnd[]> {
+  ctx.state.trace?.doing('Changes rows where they are')
   const { taintsBackend: taints, pins } = exec.plan.effects
   const options = { writes: true, taints, unsettles: taints, pins }
   const answering = step.gather.atHome ? HOME : shards[0]!

@@ -45,6 +45,7 @@ export async function sortRows(
   moving: Moving,
   meant: Places,
 ): Promise<Sorted> {
+  ctx.state.trace?.doing('Computes rows that may move')
   const { move } = moving
   const gathered = inputsOf(moving.rows, move.computeInputs)
   const { slots } = await ctx.catalog()
@@ -176,6 +177,7 @@ export async function deleteLeaving(
   await mustBeMovable(ctx, move)
   const referring = await foreignKeysTo(ctx, move)
   ctx.tx.movesRows = true
+  ctx.state.trace?.doing('Takes rows away that move')
   const errors = new Map<number, PgError>()
   const one = async (shard: number): Promise<void> => {
     const asked = leaving.on(shard)
@@ -218,6 +220,7 @@ export async function insertArriving(
   arriving: Sorted['arriving'],
   makeConsumer: () => RowForwarder,
 ): Promise<readonly ExecEnd[]> {
+  ctx.state.trace?.doing('Inserts rows where they belong')
   const { move } = moving
   const gathered = inputsOf(moving.rows, move.insertInputs)
   const shards = [...arriving.keys()].sort((a, b) => a - b)

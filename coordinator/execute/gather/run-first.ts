@@ -70,7 +70,7 @@ const TWO_STATES: Refused = {
   hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ, or run that query first and pass its rows.',
 }
 
-async function columnsOfFirst(
+export async function columnsOfFirst(
   ctx: ExecContext,
   { sql, collates }: FirstStep,
   paramTypes: readonly number[],
@@ -131,7 +131,7 @@ async function typesOf(
 }
 
 /** Runs a text in place of the client's. Places in it are none of the client's text. */
-async function instead(
+export async function instead(
   ctx: ExecContext,
   exec: Execution,
   text: string,

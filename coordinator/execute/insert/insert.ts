@@ -26,7 +26,9 @@ const ROWS_A_TURN = 2048
 /** INSERT … VALUES whose rows may belong to several shards, or need values that only the home shard can give. */
 export async function runInsert(ctx: ExecContext, exec: Execution, planned: InsertPlan): Promise<void> {
   const plan = placed(exec, planned)
+  ctx.state.trace?.doing('Computes values')
   const values = await splicedValues(ctx, exec, plan)
+  ctx.state.trace?.doing('Inserts rows where they belong')
   const groups = await groupRows(ctx, exec, plan, values)
   const asWritten = plan.fill.length === 0 && values.keys.every((key) => key === undefined)
   if (groups.size === 1 && asWritten) return runOnOne(ctx, exec, [...groups.keys()][0]!)

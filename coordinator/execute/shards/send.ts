@@ -80,6 +80,16 @@ function keep({ state }: ExecContext, line: ShardLine): void {
   state.kept.add(line)
 }
 
+/** Who gets the replies; what asks for no data is none of the statement's business. */
+function heard(
+  { state }: ExecContext,
+  line: ShardLine,
+  consumer: ReplyConsumer,
+  looks = true,
+): ReplyConsumer {
+  return state.trace === undefined || !looks ? consumer : state.trace.consumer(line, consumer)
+}
+
 /** Of a text of Weft's: it may have definitions in it, which Postgres prints with plain backslashes. */
 const own = ({ request }: ShardLine, payload: Buffer): Buffer =>
   request.settings.escapes === true ? conforming(payload) : payload
@@ -94,7 +104,7 @@ export function sendPayload(
 ): void {
   prepareRequest(ctx, line, options)
   line.request.payload = own(line, payload)
-  line.exec(consumer, options.looks)
+  line.exec(heard(ctx, line, consumer, options.looks), options.looks)
 }
 
 /** Runs the client's statement as the client wrote it, or, under a cut, as one that tells when it has `begun`. */
@@ -130,7 +140,7 @@ export function sendAsWritten(
     parts.push(SYNC)
     line.request.payload = Buffer.concat(parts)
   }
-  line.exec(consumer, plan.tag !== 'SHOW')
+  line.exec(heard(ctx, line, consumer), plan.tag !== 'SHOW')
 }
 
 /** In a Query there are no parameters: Postgres is to see one as it is, and say so. */
@@ -165,7 +175,7 @@ export function sendRewritten(
     line,
     rewrittenPayload(line, exec, sql, params, { resultFormats, describes: true }),
   )
-  line.exec(consumer)
+  line.exec(heard(ctx, line, consumer))
 }
 
 interface Beside {

@@ -101,6 +101,7 @@ class CopyInConsumer implements ReplyConsumer, CopyInStream {
 
   write(data: Buffer): void | Promise<void> {
     if (!this.line.active) return this.finished().then(() => undefined)
+    this.ctx.state.trace?.copied(this.line.shard, data.length)
     return this.line.copyData(copyData(data))
   }
 

@@ -1,8 +1,8 @@
-import type { ExplainStmt } from '@pgsql/types'
-import { as } from '../../parse/ast.ts'
-import type { Plan } from '../plan.ts'
+import type { DefElem, ExplainStmt } from '@pgsql/types'
+import type { ExplainOption, Plan } from '../plan.ts'
+import { quoteName, quoteText } from '../text-scan.ts'
 import { planQuery } from './inner.ts'
-import { optionFlag, optionText } from './options.ts'
+import { defElems, optionFlag, optionText } from './options.ts'
 import { common, NO_EFFECTS } from './plans.ts'
 import type { Scope } from './scope.ts'
 import { tokensOf } from './text.ts'
@@ -18,13 +18,14 @@ export function planExplain(scope: Scope, stmt: ExplainStmt): Plan {
     const { answer: _, ...executed } = inner
     return { ...executed, tag: 'EXPLAIN', returnsRows: true }
   }
-  let analyze = false
-  let format = 'text'
-  for (const node of stmt.options ?? []) {
-    const option = as(node, 'DefElem')
-    if (option?.defname === 'analyze') analyze = optionFlag(option) ?? true
-    if (option?.defname === 'format') format = (optionText(option) ?? 'text').toLowerCase()
+  const list = defElems(stmt.options)
+  const flag = (name: string): boolean | undefined => {
+    const option = list.findLast(({ defname }) => defname === name)
+    return option && (optionFlag(option) ?? true)
   }
+  const analyze = flag('analyze') ?? false
+  const options = list.map(optionOf)
+  const format = options.findLast(({ name }) => name === 'format')?.value?.toLowerCase() ?? 'text'
   return {
     ...common('EXPLAIN', {
       access: analyze ? inner.access : 'read',
@@ -41,18 +42,42 @@ export function planExplain(scope: Scope, stmt: ExplainStmt): Plan {
     inner,
     analyze,
     format,
+    options,
+    showsTimes: flag('timing') ?? true,
+    showsSums: flag('summary') ?? analyze,
   }
 }
 
-/** EXPLAIN with its options, as the client wrote them, up to the statement. */
-export function explainWords(text: string): string {
+function optionOf(option: DefElem): ExplainOption {
+  const value = optionText(option)
+  return { name: option.defname ?? '', ...(value === undefined ? {} : { value }) }
+}
+
+const OF_RUNNING: ReadonlySet<string> = new Set(['wal', 'timing', 'serialize'])
+
+/** EXPLAIN with options, some of them others than were said, up to the statement. */
+export function explainWords(
+  options: readonly ExplainOption[],
+  but: Readonly<Record<string, string>> = {},
+): string {
+  const isRun = but.analyze !== 'false'
+  const said = options.filter(({ name }) => !(name in but) && (isRun || !OF_RUNNING.has(name)))
+  const all = [...said, ...Object.entries(but).map(([name, value]) => ({ name, value }))]
+  if (all.length === 0) return 'EXPLAIN'
+  const text = ({ name, value }: ExplainOption): string =>
+    value === undefined ? quoteName(name) : `${quoteName(name)} ${quoteText(value)}`
+  return `EXPLAIN (${all.map(text).join(', ')})`
+}
+
+/** Where the statement begins that is explained. */
+export function explainedAt(text: string): number {
   const tokens = tokensOf(text)
   let last = 0
   while (BARE_OPTIONS.has(tokens[last + 1]?.word ?? '')) last++
   // A query may stand in parentheses as options do; no option has the name of what begins one.
   const hasList = last === 0 && tokens[1]?.word === '(' && !BEGINS_QUERY.has(tokens[2]?.word ?? '')
   if (hasList) last = tokens.findIndex(({ word }) => word === ')')
-  return text.slice(0, tokens[last]?.end ?? 0)
+  return tokens[last]?.end ?? 0
 }
 const BARE_OPTIONS: ReadonlySet<string> = new Set(['ANALYZE', 'ANALYSE', 'VERBOSE'])
 const BEGINS_QUERY: ReadonlySet<string> = new Set(['(', 'SELECT', 'WITH', 'VALUES', 'TABLE'])

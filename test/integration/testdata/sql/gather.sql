@@ -729,7 +729,7 @@ EXPLAIN SELECT s.nothing FROM sales s, plain p;
 
 EXPLAIN SELECT s.id FROM sales s, not_there p;
 
--- refused
+-- weft
 EXPLAIN (FORMAT json) SELECT item, count(*) FROM sales GROUP BY item;
 
 -- # as the source of other statements
