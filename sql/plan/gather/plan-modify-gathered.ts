@@ -12,6 +12,7 @@ import {
   relationsOf,
   type SelectStmt,
   type UpdateStmt,
+  walk,
 } from '../../parse/ast.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import { ofStatement } from '../of-statement.ts'
@@ -61,11 +62,11 @@ export function planModifyGathered(
   if (meant === undefined || !hasPlaces(meant, ctx.outside)) return undefined
   const onCopies = meant.place === 'any'
   if (onCopies && meant.relation.primaryKey === undefined) return undefined
-  if (!isOnce(wide, statement, onCopies)) return undefined
+  const moves = movesRows(target)
+  if (!(onCopies ? isOnceForCopies : isOncePerRow)(wide, statement, moves)) return undefined
   if (hasTwins(found.items) && namesSchemas(statement as SelectStmt)) return undefined
   if (meant.relation.rowSecurity && isJudgedOtherwise(wide, statement, ctx)) return undefined
   if (choosesAgain(statement)) return undefined
-  const moves = movesRows(target)
   if (moves && setsUnstableDefault(statement, meant.relation, a.catalog)) return undefined
   const modify = { verb: target.verb, statement, moves, text }
   const [finds, writes] = [selectOf(statement, []), written(modify)].map(rangesIn) as [Ranges, Ranges]
@@ -79,16 +80,33 @@ export function planModifyGathered(
   return stepOf(wide, modify, items, ctx)
 }
 
-/** What comes out anew each time is computed once for each row. Values of copies are computed once for all of them. */
-function isOnce(a: Analysis, statement: UpdateStmt & DeleteStmt, onCopies: boolean): boolean {
-  if (!onCopies) return unstableBecause(a.traits, false) === undefined && !a.traits.writes
-  const { targetList, ...rest } = statement
-  const set = traitsOf(targetList, a.catalog)
-  const isSet = (set.user ?? set.server ?? set.systemColumn ?? set.viewBegins) === undefined
+/**
+ * Rows are found by what is stable. What comes out anew each time may be what a row is set to where it is, but not in a
+ * subquery, which Postgres runs once for all rows, and not where rows move, which computes it twice.
+ */
+function isOncePerRow(
+  { traits, catalog }: Analysis,
+  { targetList, ...rest }: Statement,
+  moves: boolean,
+): boolean {
+  if (traits.writes) return false
+  if (unstableBecause(traits, false) === undefined) return true
+  const { user, home, server, systemColumn, viewBegins } = traits
+  if (moves || (user ?? home ?? server ?? systemColumn ?? viewBegins) !== undefined) return false
+  const subqueries: Node[] = []
+  walk(targetList, (kind, body) => {
+    if (kind === 'SubLink') subqueries.push({ SubLink: body } as Node)
+  })
+  return unstableBecause(traitsOf([rest, subqueries], catalog), false) === undefined
+}
+
+/** What they are set to is computed once for each row, on home. */
+function isOnceForCopies({ traits, catalog }: Analysis, { targetList, ...rest }: Statement): boolean {
+  const isKnown = (traits.user ?? traits.server ?? traits.systemColumn ?? traits.viewBegins) === undefined
   const joins = (rest.usingClause ?? rest.returningClause) !== undefined
-  const others = traitsOf([rest], a.catalog)
+  const others = traitsOf([rest], catalog)
   if (unstableBecause(others, false) !== undefined || others.writes) return false
-  return isSet && !(joins && others.unlike !== undefined)
+  return isKnown && !(joins && others.unlike !== undefined)
 }
 
 /**
@@ -118,6 +136,8 @@ interface Items {
   readonly found: readonly TableItem[]
   readonly meant: TableItem
 }
+
+type Statement = UpdateStmt & DeleteStmt
 
 interface Modify {
   readonly verb: WriteTarget['verb']

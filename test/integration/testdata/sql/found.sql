@@ -247,6 +247,18 @@ SELECT * FROM acc;
 -- refused
 UPDATE acc SET id = o.k FROM oth o WHERE o.acc_id = acc.id;
 
+UPDATE acc SET note = 'r' || (random() * 0)::int, at = clock_timestamp() WHERE id IN (SELECT acc_id FROM oth WHERE v = 2) RETURNING id, note, at > now();
+
+UPDATE acc SET at = NULL, note = o.label || left(gen_random_uuid()::text, 0) FROM oth o WHERE o.acc_id = acc.id AND o.v = 2 RETURNING acc.id, note;
+
+UPDATE acc SET at = NULL;
+
+-- refused
+UPDATE acc SET note = (SELECT (random() * 0)::int::text) WHERE id IN (SELECT acc_id FROM oth WHERE v = 2);
+
+-- refused
+UPDATE acc SET id = id + (random() * 0)::int WHERE id IN (SELECT acc_id FROM oth WHERE v = 2);
+
 -- refused
 DELETE FROM acc WHERE random() < 0.5 AND id IN (SELECT acc_id FROM oth);
 
