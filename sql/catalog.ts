@@ -98,8 +98,10 @@ export interface Relation {
   readonly key?: ShardKey
   /** Sharded tables only: tables with the same number have equal keys on equal shards. */
   readonly colocation?: number
-  /** Of what is partitioned, and of partitions: the number of the table that all of them are parts of. */
+  /** Of what is partitioned, of partitions, and of what inherits: a number that all have whose rows may be the same. */
   readonly root?: number
+  /** All its rows are those of its partitions. */
+  readonly isPartitioned?: true
   /** Columns of the primary key of sharded and reference tables that have one, in its order. */
   readonly primaryKey?: readonly string[]
   /** Reference tables only: a sharded table with a foreign key to it. */

@@ -253,6 +253,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(referredBy == null ? {} : { referredBy }),
     ...(rowSecurity == null ? {} : { rowSecurity: true as const }),
     ...(root == null ? {} : { root: Number(root) }),
+    ...(relkind === 'p' ? { isPartitioned: true as const } : {}),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }
   if (relkind === 'v') {

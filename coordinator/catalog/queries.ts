@@ -7,11 +7,18 @@ export const slotsSql = 'SELECT slot_from, slot_to, shard FROM weft.slots ORDER 
 
 const viewRule = `(SELECT rule.oid FROM pg_rewrite rule WHERE rule.ev_class = c.oid AND rule.rulename = '_RETURN')`
 
+/** What inherits, or is inherited from, all together: the lowest number among them. */
+const KIN = `(
+  WITH RECURSIVE kin AS (SELECT c.oid WHERE c.relhassubclass OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid)
+    UNION SELECT CASE WHEN h.inhrelid = k.oid THEN h.inhparent ELSE h.inhrelid END
+    FROM kin k JOIN pg_inherits h ON k.oid IN (h.inhrelid, h.inhparent))
+  SELECT min(oid) FROM kin HAVING count(*) > 1)`
+
 /**
  * oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition, and, where the
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
  * a sharded one that refers to it; whether policies say what is written to a distributed one; whether a view has triggers,
- * rules or defaults of its own; of what is partitioned, and of partitions, the whole.
+ * rules or defaults of its own; of what is partitioned, of partitions, and of what inherits, a number of the whole.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -29,7 +36,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
        CASE WHEN r.relid IS NOT NULL AND c.relrowsecurity THEN true END,
        CASE WHEN c.relkind = 'v' AND (c.relhastriggers OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid)
          OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')) THEN true END,
-       CASE WHEN r.relid IS NOT NULL THEN pg_partition_root(c.oid)::oid END
+       CASE WHEN r.relid IS NOT NULL THEN coalesce(pg_partition_root(c.oid)::oid, ${KIN}) END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid

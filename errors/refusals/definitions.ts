@@ -45,9 +45,11 @@ export const definitions = {
     instead: 'drop the foreign key, declare the table, and add it again',
   },
   inherits: {
-    what: 'INHERITS of or by sharded and reference tables',
+    what:
+      'inheritance between reference tables, and between sharded tables and others; declaring a table that inherits or is ' +
+      'inherited from',
     why: 'a statement on the parent is one on tables with other keys, or none',
-    instead: 'partition the table: PARTITION BY, PARTITION OF',
+    instead: 'shard the parent first, then create what inherits from it: that is sharded alike',
   },
   reference_partitioned: {
     what: 'partitioned reference tables',

@@ -15,8 +15,13 @@ export function copyStatement(
 
 /** The same for COPY TO as a query, which tells when it has begun (sql/plan/begun-text.ts). */
 export function begunCopy(plan: CopyPlan, header: CopyPlan['header']): string {
-  const select = `SELECT ${copyColumns(plan)} FROM ${copyTable(plan)} WHERE ${BEGUN}`
+  const select = `SELECT ${copyColumns(plan)} FROM ${copiedTable(plan)} WHERE ${BEGUN}`
   return `COPY (${select}) TO STDOUT ${optionsWith(plan, header)}`.trimEnd()
+}
+
+/** COPY is of the table's own rows; what is partitioned has none. */
+function copiedTable(plan: CopyPlan): string {
+  return plan.table.isPartitioned ? copyTable(plan) : `ONLY ${copyTable(plan)}`
 }
 
 export function copyTable({ table }: CopyPlan): string {

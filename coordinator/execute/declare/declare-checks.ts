@@ -77,7 +77,11 @@ export function checkSelfReferences(t: TableFacts): void {
 export function checkShape(t: TableFacts): void {
   if (!t.owned) throw new PgError({ code: '42501', message: `must be owner of table ${t.name}` })
   if (t.inherits)
-    refuse('inherits', `table "${t.name}" is part of an inheritance tree: such tables cannot be distributed`)
+    refuse(
+      'inherits',
+      `table "${t.name}" is part of an inheritance tree: such tables cannot be distributed`,
+      'Take it out: ALTER TABLE … NO INHERIT. What is created to inherit from a sharded table is sharded as that is.',
+    )
   if (t.relkind !== 'r' && t.relkind !== 'p')
     throw new PgError({ code: '42809', message: `"${t.name}" is not an ordinary table` })
   if (t.persistence === 't') refuse('table_kind', `temporary table "${t.name}" cannot be distributed`)

@@ -5,6 +5,7 @@ import { as, strings } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import type { Plan } from '../plan.ts'
 import { checkConstraints, columnConstraints, type Target, tableConstraint } from './constraints.ts'
+import { checkInherit } from './inheritance.ts'
 import { atPlace, placeOfRelation } from './objects.ts'
 import { refuseOwnConstraint } from './own-constraint.ts'
 import { checkPartitionCommand } from './partitions.ts'
@@ -123,10 +124,7 @@ function checkDistributed(scope: Scope, table: Relation, target: Target, command
       )
     case 'AT_AddInherit':
     case 'AT_DropInherit':
-      throw unsupported(
-        'inherits',
-        `tables that inherit from ${table.kind} table "${table.name}" are not supported`,
-      )
+      return checkInherit(scope, table, command)
     case 'AT_AddOf':
     case 'AT_DropOf':
       throw unsupported(

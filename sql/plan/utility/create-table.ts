@@ -4,6 +4,7 @@ import { dropSlotGuard } from '../../install/slot-guard.ts'
 import { as, type Node } from '../../parse/ast.ts'
 import type { DdlPlan, Declaration, Plan } from '../plan.ts'
 import { checkConstraints, columnConstraints, type Placed, tableConstraint } from './constraints.ts'
+import { planCreateHeir, refuseInheritance } from './inheritance.ts'
 import { splitName } from './names.ts'
 import { bringsOwnConstraint, constraintsFrom, withoutOwnConstraint } from './own-constraint.ts'
 import { planCreatePartition, shardedParentOf } from './partitions.ts'
@@ -20,6 +21,7 @@ type Sharded = Extract<Distribution, { kind: 'sharded' }>
 export function planCreateTable(scope: Scope, stmt: CreateStmt): Plan {
   const distribution = distributionOf(stmt.options)
   if (isTemporaryTable(stmt)) {
+    refuseInheritance(scope, stmt)
     if (hasOurs(stmt.options))
       throw unsupported('table_kind', 'a temporary table cannot be sharded or a reference table')
     const tidySql = tidyOf(scope, stmt, { ...nameOf(stmt.relation), schema: 'pg_temp' })
@@ -28,7 +30,8 @@ export function planCreateTable(scope: Scope, stmt: CreateStmt): Plan {
   }
   const parent = shardedParentOf(scope, stmt)
   if (parent !== undefined) return planCreatePartition(scope, stmt, parent, constraintsOf(stmt))
-  refuseInheritance(scope, stmt)
+  const heir = planCreateHeir(scope, stmt, distribution, constraintsOf(stmt), withoutWeftsWords)
+  if (heir !== undefined) return heir
   if (distribution === undefined) return createLocal(scope, stmt)
   refuseShapes(stmt, distribution)
   return distribution.kind === 'reference'
@@ -44,19 +47,6 @@ export function planCreateForeignTable(scope: Scope, stmt: CreateForeignTableStm
 
 function isTemporaryTable(stmt: CreateStmt): boolean {
   return stmt.relation?.relpersistence === 't' || stmt.relation?.schemaname?.startsWith('pg_temp') === true
-}
-
-/** Rows of the new table would be rows of its parent, past Weft. */
-export function refuseInheritance(scope: Scope, stmt: CreateStmt): void {
-  for (const node of stmt.inhRelations ?? []) {
-    const parent = resolveDistributed(scope, nameOf(as(node, 'RangeVar')))
-    if (parent === undefined) continue
-    throw unsupported(
-      'inherits',
-      `tables that inherit from ${parent.kind} table "${parent.name}" are not supported`,
-      parent.kind === 'sharded' ? 'Partitions are: PARTITION BY, and PARTITION OF.' : undefined,
-    )
-  }
 }
 
 function refuseShapes(stmt: CreateStmt, distribution: Distribution): void {

@@ -64,7 +64,7 @@ export function planCreatePartition(
 }
 
 /** `made`: one that must have come out as a partition, where the statement skips what is there. */
-function declarePartitions(made: Name | undefined): string {
+export function declarePartitions(made: Name | undefined): string {
   const found = made === undefined ? 'NULL' : `pg_catalog.to_regclass(${quoteLiteral(quoted(made))})`
   return `SELECT weft.declare_partitions(${found})`
 }

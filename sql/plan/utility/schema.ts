@@ -1,7 +1,7 @@
 import type { CreateSchemaStmt } from '@pgsql/types'
 import { kindOf, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
-import { refuseInheritance } from './create-table.ts'
+import { refuseInheritance } from './inheritance.ts'
 import { ddl, refuse } from './plans.ts'
 import { nameOf, placeOfUses, type Scope, usesOf } from './scope.ts'
 import { hasOurs } from './table-options.ts'

@@ -1,0 +1,111 @@
+import type { AlterTableCmd, CreateStmt } from '@pgsql/types'
+import type { Relation } from '../../catalog.ts'
+import { as, strings } from '../../parse/ast.ts'
+import type { Plan } from '../plan.ts'
+import { checkConstraints, columnConstraints, type Placed } from './constraints.ts'
+import { declarePartitions } from './partitions.ts'
+import { ddl, unsupported } from './plans.ts'
+import { nameOf, printed, resolve, resolveDistributed, type Scope } from './scope.ts'
+import type { Distribution } from './table-options.ts'
+
+/**
+ * INHERITS: what inherits from sharded tables is a sharded table of its own, as a partition is: by their key, colocated with
+ * them. Every shard has all of the tree (docs/decisions/0042-partitions-are-sharded-tables.md).
+ */
+
+/** Rows of the new table would be rows of its parent, past Weft. */
+export function refuseInheritance(scope: Scope, stmt: CreateStmt): void {
+  for (const node of stmt.inhRelations ?? []) {
+    const parent = resolveDistributed(scope, nameOf(as(node, 'RangeVar')))
+    if (parent !== undefined) throw unlike(parent)
+  }
+}
+
+function unlike(parent: Relation) {
+  const isSharded = parent.kind === 'sharded'
+  return unsupported(
+    'inherits',
+    isSharded
+      ? `a table that inherits from sharded table "${parent.name}", and is not sharded as that is, is not supported`
+      : `tables that inherit from ${parent.kind} table "${parent.name}" are not supported`,
+    isSharded
+      ? `All that it inherits from must be sharded by "${parent.key?.column}", and colocated.`
+      : undefined,
+  )
+}
+
+/** A new table that inherits from sharded ones, and so is one; undefined: it does not. */
+export function planCreateHeir(
+  scope: Scope,
+  stmt: CreateStmt,
+  distribution: Distribution | undefined,
+  constraints: readonly Placed[],
+  withoutWeftsWords: (text: string, stmt: CreateStmt) => string,
+): Plan | undefined {
+  const parents = (stmt.inhRelations ?? []).map((node) => nameOf(as(node, 'RangeVar')))
+  const first = parents.map((name) => resolveDistributed(scope, name)).find((r) => r !== undefined)
+  if (first === undefined) return undefined
+  const isAlike = parents.every((name) => alike(resolve(scope, name), first))
+  if (!isAlike || stmt.partbound !== undefined || !saysTheSame(distribution, first)) throw unlike(first)
+  checkColumns(stmt, first)
+  const name = nameOf(stmt.relation)
+  const target = { name, kind: 'sharded', key: first.key!.column, colocation: first.colocation } as const
+  checkConstraints(scope, target, constraints)
+  const there = stmt.if_not_exists === true ? resolve(scope, name) : undefined
+  if (there !== undefined && there.kind !== 'sharded') return ddl('CREATE TABLE', 'home')
+  const sql = withoutWeftsWords(scope.stmt.text, stmt)
+  const tidySql = declarePartitions(stmt.if_not_exists === true ? name : undefined)
+  return ddl('CREATE TABLE', 'all', { changesMap: true, homeSql: sql, othersSql: sql, tidySql })
+}
+
+function alike(relation: Relation | undefined, other: Relation): boolean {
+  return (
+    relation?.kind === 'sharded' &&
+    relation.colocation === other.colocation &&
+    relation.key?.column === other.key?.column
+  )
+}
+
+/** As in a dump. The group is that of the parents, whatever it is called. */
+function saysTheSame(distribution: Distribution | undefined, parent: Relation): boolean {
+  if (distribution === undefined) return true
+  return distribution.kind === 'sharded' && distribution.keyColumn === parent.key?.column
+}
+
+const SERIALS = new Set(['serial', 'serial2', 'serial4', 'serial8', 'smallserial', 'bigserial'])
+
+/** The statement runs on every shard, and sequences are home's alone. */
+function checkColumns(stmt: CreateStmt, parent: Relation): void {
+  if (stmt.relation?.relpersistence === 'u') {
+    throw unsupported(
+      'table_kind',
+      'a sharded table cannot be unlogged: a crash would empty it on one shard only',
+    )
+  }
+  for (const node of stmt.tableElts ?? []) {
+    const column = as(node, 'ColumnDef')
+    const isSerial = SERIALS.has(strings(column?.typeName?.names).at(-1) ?? '')
+    const isIdentity = columnConstraints(column).some(
+      ({ constraint }) => constraint.contype === 'CONSTR_IDENTITY',
+    )
+    if (!isSerial && !isIdentity) continue
+    throw unsupported(
+      'sequence_default',
+      `a column that draws from a sequence ("${column?.colname}") in a table that inherits from sharded table "${parent.name}" ` +
+        'is not supported',
+      'Every shard would number its rows by itself. Have the column in the parent, or SET DEFAULT nextval(…) afterwards.',
+    )
+  }
+}
+
+/** INHERIT and NO INHERIT of a distributed table. */
+export function checkInherit(scope: Scope, table: Relation, command: AlterTableCmd): void {
+  const name = nameOf(as(command.def, 'RangeVar'))
+  const parent = resolve(scope, name)
+  if (command.subtype === 'AT_DropInherit' || alike(table, parent ?? table)) return
+  throw unsupported(
+    'inherits',
+    `inheritance between ${table.kind} table "${table.name}" and "${printed(name)}" is not supported`,
+    table.kind === 'sharded' ? `Both must be sharded by "${table.key?.column}", and colocated.` : undefined,
+  )
+}
