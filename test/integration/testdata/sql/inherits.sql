@@ -210,3 +210,13 @@ SELECT count(*), sum(inhabitants) FROM cities;
 DROP TABLE cities CASCADE;
 
 SELECT count(*) FROM villages;
+
+CREATE TABLE roots (id int NOT NULL, v int) WITH (shard_key = 'id');
+
+-- refused
+DO $$ BEGIN CREATE TABLE twigs () INHERITS (roots); INSERT INTO twigs VALUES (1, 1), (2, 2), (3, 3), (4, 4); END $$;
+
+-- refused
+DO $$ BEGIN CREATE TABLE twigs () INHERITS (roots); END $$;
+
+SELECT count(*) FROM roots;
