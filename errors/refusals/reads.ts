@@ -2,11 +2,6 @@ import type { Refusals } from './refusal.ts'
 
 /** Of queries over several shards. */
 export const reads = {
-  several_shards: {
-    what: 'a query that each shard cannot answer for its own rows, and whose rows cannot be gathered',
-    why: 'what it reads, or what a name in it means, is not certain where the rows would be put together',
-    instead: 'restrict the shard key to one value, or write the query in parts',
-  },
   local_with_sharded: {
     what:
       'a sharded table beside a local table, a catalog or a view that cannot be gathered with it, in one ' +
@@ -79,5 +74,65 @@ export const reads = {
       'texts of columns with collations of their own',
     why: 'it is run first, and its rows are put in its place',
     instead: 'run it first, and pass its rows',
+  },
+  several_shards: {
+    what:
+      'a query that each shard cannot answer for its own rows, and that cannot be gathered for another reason ' +
+      'than those below',
+    why: 'what it reads, or what a name in it means, is not certain where its rows would be put together',
+    instead: 'restrict the shard key to one value, or write the query in parts',
+  },
+  whole_row: {
+    what: 'a whole row as a value (`SELECT t FROM t`), other than in `count`, `to_json`, `row_to_json`, `json_agg`',
+    why: 'gathered rows do not have the type of the table',
+    instead: 'name its columns',
+  },
+  user_function: {
+    what: 'functions of users with dynamic SQL, or that could read what is gathered, in a query over several shards',
+    why: 'they would see the home shard only',
+    instead: 'call them over the result',
+  },
+  server_value: {
+    what:
+      'casts to `regclass` and its kin, `current_database()`, `inet_server_port()` and the like, over several ' +
+      'shards',
+    why: 'they mean something on one server only',
+    instead: 'restrict the shard key to one value, or call them in a statement of its own',
+  },
+  system_column: {
+    what: '`ctid`, `xmin`, `tableoid` and the like, over several shards',
+    why: 'they mean something on one server only',
+    instead: 'restrict the shard key to one value, or use columns of your own',
+  },
+  current_of: {
+    what: 'WHERE CURRENT OF, over several shards',
+    why: 'the cursor is on one of them',
+    instead: 'restrict the shard key to one value, too',
+  },
+  sample: {
+    what:
+      'TABLESAMPLE by another method than BERNOULLI and SYSTEM, by a percentage that is volatile or of another ' +
+      'table, of rows that are locked or changed',
+    why: 'each shard takes its part of the sample',
+    instead: 'use BERNOULLI, with a constant',
+  },
+  view_time: {
+    what: 'a view that tells a time (`now()`), over several shards',
+    why: 'each shard would tell its own',
+    instead: 'say the time in the statement, not in the view',
+  },
+  row_lock: {
+    what:
+      'FOR UPDATE, FOR SHARE over several shards: of a subquery or view in FROM, in a cursor, with functions of ' +
+      'users or volatile ones, beside rows as values',
+    why: 'the rows are found by gathering, and locked where they are: their places must be known',
+    instead: 'lock rows of tables that FROM names itself',
+  },
+  unread_relation: {
+    what:
+      'a catalog of constraints, locks, statistics or sessions beside sharded tables; views of others that put ' +
+      'rows of several shards together; foreign tables',
+    why: 'catalogs tell of one server; rows of such views are read by name, with the rights of their owner',
+    instead: 'a statement of its own; `security_invoker = true`, or the query of the view in its place',
   },
 } as const satisfies Refusals

@@ -90,7 +90,9 @@ export const statements = {
       'schema in place of a database',
   },
   replication: {
-    what: 'replication connections; publications of sharded and reference tables, of all tables and of schemas; CREATE SUBSCRIPTION',
+    what:
+      'replication connections; publications of sharded and reference tables, of all tables and of schemas; ' +
+      'CREATE SUBSCRIPTION',
     why:
       'each server has its own part to tell, and subscriptions write past Weft, also on shards that do not own ' +
       'the rows',

@@ -120,4 +120,19 @@ export const writes = {
     why: 'which column of a row is the shard key, and which Weft has to fill, must be known',
     instead: 'list the columns, whole ones, and leave out those that are to be filled',
   },
+  limited_write: {
+    what: 'UPDATE and DELETE over several shards that join a query with LIMIT',
+    why: 'which rows it leaves is decided twice, for finding the rows and for writing',
+    instead: 'put those rows into a temporary table first',
+  },
+  volatile_write: {
+    what: 'UPDATE and DELETE whose rows are found by gathering, with volatile functions or functions of users',
+    why: 'they would be called twice, for finding the rows and for writing',
+    instead: 'call them first, and pass the result',
+  },
+  row_security: {
+    what: 'a DELETE by gathering of a table with row level security, and an UPDATE that reads no column of it',
+    why: 'its rows are found under the policies of SELECT, which could hide what it is to change',
+    instead: 'restrict the shard key',
+  },
 } as const satisfies Refusals

@@ -6,6 +6,7 @@ import { unlikeBecause } from '../analyze/traits.ts'
 import type { Column } from '../catalog.ts'
 import { planMergeGathered } from './gather/plan-merge.ts'
 import { planModifyGathered } from './gather/plan-modify-gathered.ts'
+import { whyNotFound } from './gather/why-not.ts'
 import type { ForwardPlan, KeyValue, Plan, PlanContext } from './plan.ts'
 import {
   becauseOf,
@@ -46,7 +47,8 @@ export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
   const isApart = mixed !== undefined && error === undefined
   const planned = isApart ? apart(a, target, text, ctx) : undefined
   if (planned !== undefined) return planned
-  if (mixed ?? error) return refused(a, tag, (mixed ?? error)!)
+  const wrong = isApart ? (whyNotFound(a, target, ctx) ?? mixed) : (mixed ?? error)
+  if (wrong) return refused(a, tag, wrong)
   const { returningClause } = target.node
   const common = commonFields(a, tag, returningClause !== undefined)
   switch (target.relation?.kind) {
@@ -110,7 +112,8 @@ function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
   const several = scatterError(a, a.solved.rows)
   const gathered = several && planModifyGathered(a, target, text, ctx)
   const onSeveral: ForwardPlan['onSeveral'] =
-    gathered ?? (several ? { kind: 'refuse', error: several } : { kind: 'sum' })
+    gathered ??
+    (several ? { kind: 'refuse', error: whyNotFound(a, target, ctx) ?? several } : { kind: 'sum' })
   // Its texts hold the statement's literals.
   const generic = asWritten.generic && (gathered === undefined || a.literalCount === 0)
   const common = { ...asWritten, generic }

@@ -6,6 +6,7 @@ import { isGathered } from './gather/gather-plan.ts'
 import { planGather } from './gather/plan-gather.ts'
 import { planLock } from './gather/plan-lock.ts'
 import { planSpread } from './gather/plan-spread.ts'
+import { whyNotGathered } from './gather/why-not.ts'
 import type { ForwardPlan, KeyRestriction, Plan, PlanContext, Route } from './plan.ts'
 import {
   becauseOf,
@@ -35,7 +36,7 @@ export function planSelect(a: Analysis, text: string, ctx: PlanContext): Plan {
   const error = placeError(a) ?? nestedError(a)
   if (error) return refused(a, 'SELECT', error)
   const copyLocked = lockError(a)
-  if (copyLocked) return planApart(a, text, ctx, copyLocked)
+  if (copyLocked) return planApart(a, text, ctx, copyLocked, () => copyLocked)
   const mixed = mixError(a)
   const isSource = ctx.around !== undefined && a.occurrences.length > 0
   if (mixed || isSource) return planApart(a, text, ctx, mixed ?? sourceError(a))
@@ -118,7 +119,9 @@ function severally(
   }
   const pushed = pushedDown(a, text)
   if (pushed.kind !== 'refuse') return { onSeveral: pushed }
-  return { onSeveral: gatherStep(a, text, ctx) ?? pushed, ...becauseOf(pushed.error) }
+  const general = gatherStep(a, text, ctx)
+  if (general !== undefined) return { onSeveral: general, ...becauseOf(pushed.error) }
+  return { onSeveral: { kind: 'refuse', error: whyNotGathered(a, ctx) ?? pushed.error } }
 }
 
 /** Of a query in another statement its text is not all. */
@@ -129,9 +132,15 @@ function gatherStep(a: Analysis, text: string, ctx: PlanContext): OnSeveral | un
 }
 
 /** Sharded rows that are needed on the home shard: no shard can run it as it is, not even one alone. */
-function planApart(a: Analysis, text: string, ctx: PlanContext, error: PgError): Plan {
+function planApart(
+  a: Analysis,
+  text: string,
+  ctx: PlanContext,
+  error: PgError,
+  refusal: () => PgError = () => whyNotGathered(a, ctx) ?? error,
+): Plan {
   const onSeveral = gatherStep(a, text, ctx)
-  if (onSeveral === undefined) return refused(a, 'SELECT', error)
+  if (onSeveral === undefined) return refused(a, 'SELECT', refusal())
   const common = { ...commonFields(a, 'SELECT', true), paramsToDescribe: paramsToDescribe(a, ctx) }
   const why = becauseOf(error)
   const plan = withGeneric(a, { ...common, kind: 'forward', route: { kind: 'all' }, onSeveral, ...why })

@@ -1,6 +1,6 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
-import type { RefusalId } from '../../errors/refusals/refusals.ts'
+import type { RefusalId, Refused } from '../../errors/refusals/refusals.ts'
 import type { Analysis } from '../analyze/analyze.ts'
 import type { ColumnKey, ValueSet } from '../analyze/facts.ts'
 import type { Occurrence, Status } from '../analyze/solve.ts'
@@ -154,25 +154,23 @@ export function placeError(a: Analysis): PgError | undefined {
 }
 
 /** What of the whole statement cannot be right when several shards run it, each for itself. */
-export function scatterObstacle(a: Analysis): string | undefined {
-  const { traits } = a
-  if (traits.user !== undefined) return `function ${traits.user}`
-  if (traits.viewBegins !== undefined) return `${traits.viewBegins} in a view`
-  if (traits.server !== undefined) return traits.server
-  if (traits.systemColumn !== undefined) return traits.systemColumn
-  if (traits.currentOf) return 'WHERE CURRENT OF'
-  if (traits.sample && (traits.sampleOfWhole || a.references.length > 0)) return 'TABLESAMPLE'
-  return undefined
+export function scatterObstacle(a: Analysis): Refused | undefined {
+  const { viewBegins, server, systemColumn, currentOf, sample, sampleOfWhole, user } = a.traits
+  if (viewBegins !== undefined) return { id: 'view_time', what: `${viewBegins} in a view`, hint: TIME_HINT }
+  if (server !== undefined) return { id: 'server_value', what: server }
+  if (systemColumn !== undefined) return { id: 'system_column', what: systemColumn }
+  if (currentOf) return { id: 'current_of', what: 'WHERE CURRENT OF' }
+  if (sample && (sampleOfWhole || a.references.length > 0)) return { id: 'sample', what: 'TABLESAMPLE' }
+  return user === undefined ? undefined : { id: 'user_function', what: `function ${user}` }
 }
 
 const TIME_HINT = 'Each shard would tell its own. Say the time in the statement, not in the view.'
 
 export function scatterError(a: Analysis, status: Status): PgError | undefined {
+  const whole = scatterObstacle(a)
+  if (whole !== undefined) return notYet(whole.id, whole.what, whole.hint ?? keyHint(a))
   if (status.kind === 'bad')
     return notYet('several_shards', status.obstacle.what, status.obstacle.hint ?? keyHint(a))
-  const what = scatterObstacle(a)
-  if (what !== undefined)
-    return notYet('several_shards', what, a.traits.viewBegins === undefined ? keyHint(a) : TIME_HINT)
   if (a.targets.some((t) => t.nested)) return notYet('with_write', 'a data-modifying WITH query', keyHint(a))
   return status.kind === 'part' ? undefined : notYet('several_shards', 'this statement', keyHint(a))
 }

@@ -7,7 +7,7 @@ import { type Param, type Statement, TwinSession, type Way } from './twin-sessio
  * Scripts of statements that Weft and one plain Postgres must answer alike.
  *
  *   -- # a title: what follows is one test, with a session of its own
- *   -- refused            the statement below is refused with 0A000
+ *   -- refused whole_row  the statement below is refused, with this id
  *   -- ordered            the order of its rows counts (implied by an ORDER BY at the end)
  *   -- weft               runs on Weft only, and succeeds
  *   -- params: 5::int8 | abc | NULL
@@ -18,7 +18,8 @@ import { type Param, type Statement, TwinSession, type Way } from './twin-sessio
  */
 export interface ScriptStatement extends Statement {
   readonly line: number
-  readonly refused: boolean
+  /** The id that it is refused with. */
+  readonly refused: string | undefined
   readonly weftOnly: boolean
   /** Line of the mark, -1 without. */
   readonly markLine: number
@@ -42,8 +43,8 @@ export class TwinScript {
   readonly sections: readonly Section[]
   private readonly lines: string[]
   private readonly turn: number
-  /** Line → what to do there. */
-  private readonly edits = new Map<number, 'mark' | 'unmark'>()
+  /** Line → what is to stand there. */
+  private readonly edits = new Map<number, readonly string[]>()
 
   /** `turn`: statements that write are sent in another protocol from turn to turn. */
   constructor(name: string, turn = 0) {
@@ -78,35 +79,37 @@ export class TwinScript {
       return []
     }
     const findings: string[] = []
-    let refusals = 0
+    const refusals: string[] = []
     const ways = waysOf(statement, index + this.turn)
     for (const way of ways) {
       const verdict = await session.run(statement, way)
       if (verdict.kind === 'refused') {
-        refusals++
-        if (!statement.refused && !REWRITES)
-          findings.push(`${at}\n  ${way.name}: refused: ${verdict.message}`)
+        refusals.push(verdict.id)
+        if (statement.refused !== verdict.id && !REWRITES)
+          findings.push(`${at}\n  ${way.name}: refused as ${verdict.id}: ${verdict.message}`)
       } else if (verdict.kind === 'different') {
         findings.push(`${at}\n  ${way.name}:\n${difference(verdict.plain.lines, verdict.weft.lines)}`)
       }
     }
-    if (refusals > 0 && refusals < ways.length)
-      findings.push(`${at}\n  refused in ${refusals} of ${ways.length} ways`)
-    if (statement.refused && refusals === 0 && !REWRITES)
+    const [id] = refusals
+    if (id !== undefined && refusals.length < ways.length)
+      findings.push(`${at}\n  refused in ${refusals.length} of ${ways.length} ways`)
+    if (statement.refused !== undefined && id === undefined && !REWRITES)
       findings.push(`${at}\n  marked as refused, and answered`)
-    if (refusals > 0 && !statement.refused) this.edits.set(statement.line, 'mark')
-    if (refusals === 0 && statement.refused) this.edits.set(statement.markLine, 'unmark')
+    if (id !== statement.refused) this.mark(statement, id)
     return findings
+  }
+
+  private mark({ line, markLine }: ScriptStatement, id: string | undefined): void {
+    const marks = id === undefined ? [] : [`-- refused ${id}`]
+    if (markLine >= 0) this.edits.set(markLine, marks)
+    else this.edits.set(line, [...marks, this.lines[line]!])
   }
 
   /** Writes the marks down. */
   finish(): void {
     if (!REWRITES || this.edits.size === 0) return
-    const text = this.lines.flatMap((line, i) => {
-      const edit = this.edits.get(i)
-      if (edit === 'unmark') return []
-      return edit === 'mark' ? ['-- refused', line] : [line]
-    })
+    const text = this.lines.flatMap((line, i) => this.edits.get(i) ?? line)
     writeFileSync(fileURLToPath(new URL(`${this.name}.sql`, folder)), text.join('\n'))
   }
 }
@@ -153,7 +156,7 @@ function sectionsOf(lines: readonly string[]): Section[] {
 }
 
 interface Marks {
-  refused?: number
+  refused?: { readonly id: string; readonly line: number }
   weft?: boolean
   ordered?: boolean
   params?: readonly Param[]
@@ -161,7 +164,8 @@ interface Marks {
 
 function noted(marks: Marks, line: string, at: number): Marks {
   const text = line.slice(2).trim()
-  if (text === 'refused') return { ...marks, refused: at }
+  const id = /^refused\b *(\w*)$/.exec(text)?.[1]
+  if (id !== undefined) return { ...marks, refused: { id, line: at } }
   if (text === 'weft') return { ...marks, weft: true }
   if (text === 'ordered') return { ...marks, ordered: true }
   if (text.startsWith('params:')) return { ...marks, params: paramsOf(text.slice('params:'.length)) }
@@ -180,8 +184,8 @@ function statementOf(sql: string, line: number, marks: Marks, data: Buffer | und
   return {
     sql,
     line,
-    refused: marks.refused !== undefined,
-    markLine: marks.refused ?? -1,
+    refused: marks.refused?.id,
+    markLine: marks.refused?.line ?? -1,
     weftOnly: marks.weft === true,
     ordered: marks.ordered === true || /\bORDER BY [^)]*$/i.test(sql),
     ...(marks.params === undefined ? {} : { params: marks.params }),

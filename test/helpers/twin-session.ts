@@ -42,11 +42,14 @@ export interface Answer {
   readonly lines: readonly string[]
   readonly sqlstate: string | undefined
   readonly message: string | undefined
+  /** Of the refusal that it is. */
+  readonly refusal: string | undefined
 }
 
 export type Verdict =
   | { readonly kind: 'same'; readonly answer: Answer }
-  | { readonly kind: 'refused'; readonly message: string }
+  /** By Weft, with an id of the list of refusals. */
+  | { readonly kind: 'refused'; readonly id: string; readonly message: string }
   | { readonly kind: 'different'; readonly plain: Answer; readonly weft: Answer }
   /** The parameters have no binary form. */
   | { readonly kind: 'skipped' }
@@ -98,10 +101,10 @@ export class TwinSession {
     const messages = await this.messages(statement, way)
     if (messages === undefined) return { kind: 'skipped' }
     const weft = await ask(this.weft, messages, statement)
-    if (weft.sqlstate === '0A000') {
+    if (weft.refusal !== undefined) {
       this.plain.write(RAISE)
       await this.plain.until('ReadyForQuery')
-      return { kind: 'refused', message: weft.message ?? '' }
+      return { kind: 'refused', id: weft.refusal, message: weft.message ?? '' }
     }
     const plain = await ask(this.plain, messages.map(onPlain), statement)
     const same = weft.lines.join('\n') === plain.lines.join('\n')
@@ -225,6 +228,7 @@ function answerOf(messages: readonly BackendMessage[], { ordered }: { ordered?: 
   const statuses: string[] = []
   let sqlstate: string | undefined
   let message: string | undefined
+  let refusal: string | undefined
   const flush = (): void => {
     // One by one: there may be more than a call takes arguments.
     for (const row of ordered === true ? rows : rows.sort()) lines.push(row)
@@ -245,6 +249,7 @@ function answerOf(messages: readonly BackendMessage[], { ordered }: { ordered?: 
       lines.length = 0
       sqlstate = / C=(\w{5})/.exec(text)?.[1]
       message = / M=(.*?)(?= [DHPpqWstcdn]=|$)/s.exec(text)?.[1]
+      refusal = / D=Refusal (\w+), see docs\/sql\.md\./.exec(text)?.[1]
       // A NULL shard key is refused by Weft, before a table is asked.
       lines.push(`ErrorResponse ${sqlstate} ${sqlstate === '23502' ? '' : message}`)
     } else if (name === 'NoticeResponse') {
@@ -253,5 +258,5 @@ function answerOf(messages: readonly BackendMessage[], { ordered }: { ordered?: 
       lines.push(text)
     }
   }
-  return { lines: [...statuses.sort(), ...lines], sqlstate, message }
+  return { lines: [...statuses.sort(), ...lines], sqlstate, message, refusal }
 }

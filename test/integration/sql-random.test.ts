@@ -65,7 +65,7 @@ test(
       const statement = randomStatement(r)
       const way = r.pick(statement.params.length > 0 ? paramWays : ways)
       const verdict = await session.run(statement, way)
-      refusals.count(statement.constructs, verdict.kind === 'refused')
+      refusals.count(statement.constructs, verdict.kind === 'refused' ? verdict.id : undefined)
       if (verdict.kind === 'same' && verdict.answer.sqlstate !== undefined) errors++
       const verdicts: (readonly [string, Verdict])[] = [['', verdict]]
       if (/^(SELECT|WITH)\b/.test(statement.sql)) {
@@ -105,14 +105,16 @@ function bothViolate(verdict: { readonly plain: Answer; readonly weft: Answer })
   return [verdict.plain, verdict.weft].every(({ sqlstate }) => /^(21000|23...)$/.test(sqlstate ?? ''))
 }
 
-/** How much is refused, by construct. */
+/** How much is refused, by construct and by id. */
 class Tally {
+  private readonly ids = new Map<string, number>()
   private readonly counts = new Map<string, { all: number; refused: number }>()
 
-  count(constructs: readonly string[], refused: boolean): void {
+  count(constructs: readonly string[], id: string | undefined): void {
+    if (id !== undefined) this.ids.set(id, (this.ids.get(id) ?? 0) + 1)
     for (const name of ['all', ...constructs]) {
       const entry = this.counts.get(name) ?? { all: 0, refused: 0 }
-      this.counts.set(name, { all: entry.all + 1, refused: entry.refused + (refused ? 1 : 0) })
+      this.counts.set(name, { all: entry.all + 1, refused: entry.refused + (id === undefined ? 0 : 1) })
     }
   }
 
@@ -122,12 +124,15 @@ class Tally {
   }
 
   table(): string {
-    return [...this.counts]
+    const byConstruct = [...this.counts]
       .sort(([, x], [, y]) => y.refused / y.all - x.refused / x.all)
       .map(
         ([name, { all, refused }]) =>
           `${String(Math.round((100 * refused) / all)).padStart(4)} % of ${String(all).padStart(5)} refused  ${name}`,
       )
-      .join('\n')
+    const byId = [...this.ids]
+      .sort(([, x], [, y]) => y - x)
+      .map(([id, count]) => `${String(count).padStart(12)} refused as ${id}`)
+    return [...byConstruct, ...byId].join('\n')
   }
 }

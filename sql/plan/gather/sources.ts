@@ -62,6 +62,13 @@ export function sourcesOf(
   return views.length > 0 ? { kind: 'views', views } : { kind: 'sources', byRange }
 }
 
+/** A relation whose rows can be read neither from shards nor at home, as far as is known of it. */
+export function hasNoPlace(a: Analysis, range: RangeVar, ctx: PlanContext): boolean {
+  if (isTemporary({ ctx }, nameOf(range))) return false
+  const relation = a.catalog.resolve(range.schemaname, range.relname ?? '', ctx.searchPath)
+  return placeOf(range, relation, a.catalog) === undefined
+}
+
 /** Relations that the catalog does not describe, of a query whose columns hang on theirs. */
 export function undescribed(a: Analysis, query: SelectStmt, ctx: PlanContext): string[] {
   const names = relationsOf({ SelectStmt: query }).filter((range) => {
