@@ -7,12 +7,31 @@ export const code = {
     why: 'it runs on one shard, and would see that one only',
     instead: 'run its statements from the client, in one transaction; or `create_distributed_function`',
   },
+  code_reaches_shards: {
+    what:
+      'code that reads a sharded table, writes a sharded or reference one, draws from a sequence beside sharded ' +
+      'rows, changes roles, or defines what Weft does not carry to other shards, as is found when it has run ' +
+      '(dynamic SQL); code that may commit in its midst, of which that cannot be found',
+    why: 'it would be so on one shard, or of one copy',
+    instead: 'run its statements from the client, in one transaction',
+  },
   trigger_reads_table: {
     what:
       'a trigger function that names its sharded table otherwise than by the key of its row; such code beside ' +
       'rows that move',
     why: 'it would see one shard only',
     instead: 'compare the key with that of the row, as in `WHERE k = NEW.k`',
+  },
+  keyed_function: {
+    what:
+      '`create_distributed_function` by an argument that cannot be a shard key, of one of several functions of ' +
+      'a name, of a body that is not proven to keep to the key (dynamic SQL, local tables, writes to reference ' +
+      'tables, sequences, utility statements); a call where the session finds other tables or operators by the ' +
+      'names in the body',
+    why: 'it runs on the shard of its key, and would see that one only',
+    instead:
+      'read and change sharded tables by the key only; run other statements from the client; give it a name of ' +
+      'its own',
   },
   keyed_function_call: {
     what:
@@ -42,24 +61,5 @@ export const code = {
     what: 'a transaction over several shards in which code (a trigger, a function) notifies or listens',
     why: 'Postgres does not prepare such transactions',
     instead: 'call `weft.notify(channel, payload)` there',
-  },
-  code_reaches_shards: {
-    what:
-      'code that reads a sharded table, writes a shared one, draws from a sequence beside sharded rows, changes ' +
-      'roles, or defines what Weft does not carry to other shards, as is found when it has run (dynamic SQL); ' +
-      'code that may commit in its midst, of which that cannot be found',
-    why: 'it would be so on one shard, or of one copy',
-    instead: 'run its statements from the client, in one transaction',
-  },
-  keyed_function: {
-    what:
-      '`create_distributed_function` by an argument that cannot be a shard key, of one of several functions of ' +
-      'a name, of a body that is not proven to keep to the key (dynamic SQL, local tables, writes to reference ' +
-      'tables, sequences, utility statements); a call where the session finds other tables or operators by the ' +
-      'names in the body',
-    why: 'it runs on the shard of its key, and would see that one only',
-    instead:
-      'read and change sharded tables by the key only; run other statements from the client; give it a name of ' +
-      'its own',
   },
 } as const satisfies Refusals

@@ -2,13 +2,22 @@ import type { Refusals } from './refusal.ts'
 
 /** Of what defines and declares tables, and what belongs to them. */
 export const definitions = {
+  key_type: {
+    what:
+      'a shard key of a type of which Weft does not know equality and hashing, with a nondeterministic ' +
+      'collation, or that is a generated column',
+    why: 'the shard of a row is computed from the bytes of its key, before it is stored',
+    instead: 'the error lists the types',
+  },
   key_altered: {
     what: 'DROP, RENAME, a change of type or collation of the shard key',
     why: 'rows would belong to other shards',
     instead: '`undistribute_table`, change it, and declare the table again',
   },
   key_dropped: {
-    what: 'dropping the type, domain or extension of a shard key with CASCADE; renaming a value of an enum that is one',
+    what:
+      'dropping the type, domain or extension of a shard key with CASCADE; renaming a value of an enum that is ' +
+      'one',
     why: 'rows lie where the key says',
     instead: 'drop the table, or `undistribute_table`',
   },
@@ -30,9 +39,16 @@ export const definitions = {
     instead: 'add the shard key to it, or make it a reference table',
   },
   foreign_key_to_part: {
-    what: 'a foreign key from a local or reference table to a sharded one, or from a shared table to a local one',
+    what:
+      'a foreign key from a local or reference table to a sharded one, or from a sharded or reference table to ' +
+      'a local one',
     why: 'a shard has not all rows of the referenced table',
     instead: 'make the referenced table a reference table',
+  },
+  foreign_key_across_shards: {
+    what: 'a foreign key between sharded tables that are not colocated, or that does not pair their shard keys',
+    why: 'referenced rows would be on other shards',
+    instead: 'declare the table with `colocate_with`; add the shard keys to the foreign key',
   },
   foreign_key_changes_key: {
     what: 'ON DELETE or ON UPDATE actions that change the shard key (CASCADE, SET NULL, SET DEFAULT)',
@@ -44,10 +60,17 @@ export const definitions = {
     why: 'its partitions are declared one by one',
     instead: 'drop the foreign key, declare the table, and add it again',
   },
+  table_kind: {
+    what:
+      'temporary, unlogged, typed (CREATE TABLE … OF) and system tables as sharded or reference tables; ' +
+      'temporary views over sharded tables',
+    why: "they are on one server only, or change behind the map of shards; a crash would empty one shard's part",
+    instead: 'use a table that stays; ALTER TABLE … SET LOGGED; name the columns',
+  },
   inherits: {
     what:
-      'inheritance between reference tables, and between sharded tables and others; declaring a table that inherits or is ' +
-      'inherited from',
+      'inheritance between reference tables, and between sharded tables and others; declaring a table that ' +
+      'inherits or is inherited from',
     why: 'a statement on the parent is one on tables with other keys, or none',
     instead: 'shard the parent first, then create what inherits from it: that is sharded alike',
   },
@@ -55,6 +78,13 @@ export const definitions = {
     what: 'partitioned reference tables',
     why: 'they are small by their purpose',
     instead: 'leave PARTITION BY out, or shard the table',
+  },
+  partition_unlike: {
+    what:
+      'a partition that is not sharded as the partitioned table is: ATTACH PARTITION of a table with another ' +
+      'key or colocation, a sharded partition of a local table, shard_key and its kin of a partition',
+    why: 'rows of the whole have one key, and are where that says',
+    instead: '`create_distributed_table(…, colocate_with => …)` first; declare the partitioned table itself',
   },
   partition_bounds: {
     what: 'bounds of partitions that tell a time or call functions',
@@ -71,8 +101,17 @@ export const definitions = {
     why: 'they rewrite statements after Weft has decided where they run',
     instead: 'use row triggers, or write what the rule does into the statements',
   },
+  trigger: {
+    what:
+      'triggers for whole statements or with transition tables on sharded tables; triggers on reference tables; ' +
+      'INSTEAD OF triggers on views over sharded tables',
+    why:
+      "they would see each shard's rows alone; each copy would run them by itself, and the copies could come to " +
+      'differ',
+    instead: 'FOR EACH ROW, on sharded tables; write what the trigger does into the statements',
+  },
   policy_reads_table: {
-    what: 'policies that read a sharded table, or on shared tables a local one',
+    what: 'policies that read a sharded table; on sharded and reference tables also those that read a local one',
     why: 'a shard has only its own part of it, or none',
     instead: 'use a reference table',
   },
@@ -83,8 +122,9 @@ export const definitions = {
   },
   create_table_as: {
     what:
-      'CREATE TABLE … AS and SELECT INTO from sharded tables, of more than a new local or temporary table; with ' +
-      'EXECUTE of a query on shared tables; with shard_key and parameters',
+      'CREATE TABLE … AS and SELECT INTO from sharded tables, of a sharded or reference table, or of one whose ' +
+      'name matters to other shards; with EXECUTE or parameters, of a sharded or reference table; with INTO in ' +
+      'an arm of a set operation',
     why: 'the table would have to be declared between the two halves of the statement',
     instead: 'CREATE TABLE first, then INSERT … SELECT',
   },
@@ -104,41 +144,6 @@ export const definitions = {
     what: 'declaring a table that has rows in a REPEATABLE READ or SERIALIZABLE transaction',
     why: 'its snapshot would not show rows that others have written since',
     instead: 'use a READ COMMITTED transaction',
-  },
-  key_type: {
-    what:
-      'a shard key of a type of which Weft does not know equality and hashing, with a nondeterministic ' +
-      'collation, or that is a generated column',
-    why: 'the shard of a row is computed from the bytes of its key, before it is stored',
-    instead: 'the error lists the types',
-  },
-  foreign_key_across_shards: {
-    what: 'a foreign key between sharded tables that are not colocated, or that does not pair their shard keys',
-    why: 'referenced rows would be on other shards',
-    instead: 'declare the table with `colocate_with`; add the shard keys to the foreign key',
-  },
-  table_kind: {
-    what:
-      'temporary, unlogged, typed (CREATE TABLE … OF) and system tables as sharded or reference tables; ' +
-      'temporary views over sharded tables',
-    why: "they are on one server only, or change behind the map of shards; a crash would empty one shard's part",
-    instead: 'use a table that stays; ALTER TABLE … SET LOGGED; name the columns',
-  },
-  trigger: {
-    what:
-      'triggers for whole statements or with transition tables on sharded tables; triggers on reference tables; ' +
-      'INSTEAD OF triggers on views over sharded tables',
-    why:
-      "they would see each shard's rows alone; each copy would run them by itself, and the copies could come to " +
-      'differ',
-    instead: 'FOR EACH ROW, on sharded tables; write what the trigger does into the statements',
-  },
-  partition_unlike: {
-    what:
-      'a partition that is not sharded as the partitioned table is: ATTACH PARTITION of a table with another ' +
-      'key or colocation, a sharded partition of a local table, shard_key and its kin of a partition',
-    why: 'rows of the whole have one key, and are where that says',
-    instead: '`create_distributed_table(…, colocate_with => …)` first; declare the partitioned table itself',
   },
   weft_object: {
     what:

@@ -2,14 +2,54 @@ import type { Refusals } from './refusal.ts'
 
 /** Of queries over several shards. */
 export const reads = {
-  local_with_sharded: {
+  same_names: {
+    what: 'columns with their schemas (`a.t.id`), beside two tables of one name',
+    why: 'gathered rows have no schemas',
+    instead: 'give the tables other names, by AS',
+  },
+  group_by_primary_key: {
+    what: 'GROUP BY a primary key, with other columns of its table beside it that have no equality',
+    why: 'gathered rows have no primary key',
+    instead: 'name the other columns in GROUP BY, too',
+  },
+  offset: {
+    what: 'OFFSET by a parameter other than 0, in a query that shards answer one after the other',
+    why: 'which rows come first is not known',
+    instead: 'pass 0, or restrict the shard key to one value',
+  },
+  sample: {
     what:
-      'a sharded table beside a local table, a catalog or a view that cannot be gathered with it, in one ' +
-      'statement or view',
-    why:
-      'their rows are never at one place; catalogs of constraints, locks, statistics or sessions tell of one ' +
-      'server',
-    instead: 'query the catalog in a statement of its own; make the local table a reference table',
+      'TABLESAMPLE by another method than BERNOULLI and SYSTEM, or by a percentage that is volatile or of ' +
+      'another table',
+    why: 'each shard takes its part of the sample',
+    instead: 'use BERNOULLI, with a constant',
+  },
+  row_lock: {
+    what:
+      'FOR UPDATE, FOR SHARE over several shards: with functions of users or of the home shard, of a view of ' +
+      'another role, of samples',
+    why: 'the rows are found by gathering, and locked where they are: their places must be known',
+    instead: 'lock the rows by a SELECT of the tables themselves',
+  },
+  reference_row_lock: {
+    what:
+      'row locks of a reference table to which a sharded one refers or that is joined with it: beside local ' +
+      'tables, `random()`, functions of users, in a cursor, `CREATE TABLE … AS`, an INSERT or WITH of other ' +
+      'tables, with SKIP LOCKED',
+    why: 'its copies could not be locked alike',
+    instead: 'lock by a SELECT of its own in the same transaction, or FOR NO KEY UPDATE',
+  },
+  run_first: {
+    what:
+      'a subquery or WITH query that locks or writes, and names columns of the query around it, or computes ' +
+      'texts of columns with collations of their own',
+    why: 'it is run first, and its rows are put in its place',
+    instead: 'run it first, and pass its rows',
+  },
+  user_function: {
+    what: 'functions of users with dynamic SQL, or that could read what is gathered, in a query over several shards',
+    why: 'they would see the home shard only',
+    instead: 'call them over the result',
   },
   home_function: {
     what:
@@ -22,75 +62,6 @@ export const reads = {
     what: '`query_to_xml`, `ts_stat` and other functions that are given a query as a text',
     why: 'the query would read one shard only',
     instead: 'run that query from the client',
-  },
-  snapshot_export: {
-    what: '`pg_export_snapshot()`, `SET TRANSACTION SNAPSHOT`',
-    why: 'a snapshot of one shard says nothing about the others',
-    instead: 'use ISOLATION LEVEL REPEATABLE READ',
-  },
-  offset: {
-    what: 'OFFSET by a parameter other than 0, in a query that shards answer one after the other',
-    why: 'which rows come first is not known',
-    instead: 'pass 0, or restrict the shard key to one value',
-  },
-  inexact_text: {
-    what:
-      'values that travel as text (arrays, domains, types of users; floats in INSERT … SELECT) under ' +
-      '`extra_float_digits` < 1, or a DateStyle other than ISO and the like',
-    why: 'the text would lose something',
-    instead: "SET extra_float_digits = 1, DateStyle = 'ISO' and IntervalStyle = 'postgres'",
-  },
-  group_by_primary_key: {
-    what: 'GROUP BY a primary key, with other columns of its table beside it that have no equality',
-    why: 'gathered rows have no primary key',
-    instead: 'name the other columns in GROUP BY, too',
-  },
-  unknown_relation: {
-    what: 'a gathered query and a relation of which the home shard cannot tell what it is',
-    why: 'its columns are needed to gather its rows',
-    instead: 'run it again: the relation has just been changed',
-  },
-  nested_views: {
-    what: 'views nested in views more than 30 deep',
-    why: 'each is looked into, to know where its rows are',
-    instead: 'write the query with fewer views',
-  },
-  reference_row_lock: {
-    what:
-      'row locks of a reference table to which a sharded one refers or that is joined with it: beside local ' +
-      'tables, `random()`, functions of users, in a cursor, `CREATE TABLE … AS`, an INSERT or WITH of other ' +
-      'tables, with SKIP LOCKED',
-    why: 'its copies could not be locked alike',
-    instead: 'lock by a SELECT of its own in the same transaction, or FOR NO KEY UPDATE',
-  },
-  time_in_from: {
-    what: '`CURRENT_TIMESTAMP(n)` and its kin, with a precision, as an item of FROM',
-    why: 'no function with that name and precision can stand in its place',
-    instead: 'write `(SELECT CURRENT_TIMESTAMP(n))` there',
-  },
-  run_first: {
-    what:
-      'a subquery or WITH query that locks or writes, and names columns of the query around it, or computes ' +
-      'texts of columns with collations of their own',
-    why: 'it is run first, and its rows are put in its place',
-    instead: 'run it first, and pass its rows',
-  },
-  several_shards: {
-    what:
-      'a query that each shard cannot answer for its own rows, and that cannot be gathered for another reason ' +
-      'than those below',
-    why: 'what it reads, or what a name in it means, is not certain where its rows would be put together',
-    instead: 'restrict the shard key to one value, or write the query in parts',
-  },
-  whole_row: {
-    what: 'a whole row as a value (`SELECT t FROM t`), other than in `count`, `to_json`, `row_to_json`, `json_agg`',
-    why: 'gathered rows do not have the type of the table',
-    instead: 'name its columns',
-  },
-  user_function: {
-    what: 'functions of users with dynamic SQL, or that could read what is gathered, in a query over several shards',
-    why: 'they would see the home shard only',
-    instead: 'call them over the result',
   },
   server_value: {
     what:
@@ -109,30 +80,53 @@ export const reads = {
     why: 'the cursor is on one of them',
     instead: 'restrict the shard key to one value, too',
   },
-  sample: {
-    what:
-      'TABLESAMPLE by another method than BERNOULLI and SYSTEM, by a percentage that is volatile or of another ' +
-      'table, of rows that are locked or changed',
-    why: 'each shard takes its part of the sample',
-    instead: 'use BERNOULLI, with a constant',
+  time_in_from: {
+    what: '`CURRENT_TIMESTAMP(n)` and its kin, with a precision, as an item of FROM',
+    why: 'no function with that name and precision can stand in its place',
+    instead: 'write `(SELECT CURRENT_TIMESTAMP(n))` there',
   },
   view_time: {
     what: 'a view that tells a time (`now()`), over several shards',
     why: 'each shard would tell its own',
     instead: 'say the time in the statement, not in the view',
   },
-  row_lock: {
-    what:
-      'FOR UPDATE, FOR SHARE over several shards: of a subquery or view in FROM, in a cursor, with functions of ' +
-      'users or volatile ones, beside rows as values',
-    why: 'the rows are found by gathering, and locked where they are: their places must be known',
-    instead: 'lock rows of tables that FROM names itself',
-  },
   unread_relation: {
     what:
-      'a catalog of constraints, locks, statistics or sessions beside sharded tables; views of others that put ' +
-      'rows of several shards together; foreign tables',
-    why: 'catalogs tell of one server; rows of such views are read by name, with the rights of their owner',
+      'a catalog of constraints, locks, statistics or sessions beside sharded tables; foreign tables; views of ' +
+      'others, or with `security_barrier`, that put rows of several shards together (an aggregate of the whole ' +
+      'table, ORDER BY, LIMIT)',
+    why:
+      'catalogs tell of one server; the rows of such a view are read by its name, with the rights of its owner, ' +
+      'and no shard has them',
     instead: 'a statement of its own; `security_invoker = true`, or the query of the view in its place',
+  },
+  local_with_sharded: {
+    what: 'a local table beside sharded ones, in a view, or in a statement that cannot be gathered',
+    why: 'their rows are not at one place',
+    instead: 'make the local table a reference table; query catalogs in a statement of their own',
+  },
+  nested_views: {
+    what: 'views nested in views more than 50 deep',
+    why: 'each is looked into, to know where its rows are',
+    instead: 'write the query with fewer views',
+  },
+  inexact_text: {
+    what:
+      'values that travel as text (arrays, domains, types of users; floats in INSERT … SELECT) under ' +
+      '`extra_float_digits` < 1, or a DateStyle other than ISO and the like',
+    why: 'the text would lose something',
+    instead: "SET extra_float_digits = 1, DateStyle = 'ISO' and IntervalStyle = 'postgres'",
+  },
+  snapshot_export: {
+    what: '`pg_export_snapshot()`, `SET TRANSACTION SNAPSHOT`',
+    why: 'a snapshot of one shard says nothing about the others',
+    instead: 'use ISOLATION LEVEL REPEATABLE READ',
+  },
+  several_shards: {
+    what:
+      'a query that each shard cannot answer for its own rows, and that cannot be gathered, for another reason ' +
+      'than those above',
+    why: 'what it reads, or what a name in it means, is not certain where its rows would be put together',
+    instead: 'restrict the shard key to one value, or write the query in parts',
   },
 } as const satisfies Refusals

@@ -1,12 +1,21 @@
 import { code } from './code.ts'
 import { definitions } from './definitions.ts'
 import { reads } from './reads.ts'
-import type { Refusal } from './refusal.ts'
+import type { Refusals } from './refusal.ts'
 import { statements } from './statements.ts'
 import { writes } from './writes.ts'
 
 /** All that Weft refuses with 0A000, by id: nothing else does. docs/sql.md has the same list, made from this one. */
 export const refusals = { ...reads, ...writes, ...definitions, ...code, ...statements }
+
+/** The same by what they are about, as docs/sql.md has them. */
+export const refusalsBySubject = {
+  'Queries over several shards': reads,
+  'INSERT, UPDATE, DELETE, MERGE': writes,
+  'Tables and what belongs to them': definitions,
+  'Functions and triggers': code,
+  'Other statements, and the protocol': statements,
+} as const satisfies Readonly<Record<string, Refusals>>
 
 export type RefusalId = keyof typeof refusals
 
@@ -18,5 +27,3 @@ export interface Refused {
 }
 
 export const isRefusalId = (id: string): id is RefusalId => id in refusals
-
-export const refusalOf = (id: RefusalId): Refusal => refusals[id]

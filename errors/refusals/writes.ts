@@ -20,38 +20,43 @@ export const writes = {
     why: 'the row would belong to another shard than the one that runs the MERGE',
     instead: 'delete the row and insert it with the new key, in one transaction',
   },
+  time_word_key: {
+    what: "`'now'`, `'today'` and their kin as a value of the shard key; a timetz without its offset in numbers",
+    why: 'each server reads the word by its own clock',
+    instead: 'give the time itself',
+  },
   rows_moved: {
     what:
       'an UPDATE that moves rows to other shards, of a table with triggers or rules that would fire, with ' +
       'policies that are not FOR ALL, with a foreign key that is NOT VALID, or to whose rows others refer by a ' +
-      'foreign key whose ON DELETE is not its ON UPDATE; back to a key that it had before in the same transaction',
+      'foreign key whose ON DELETE is not its ON UPDATE; back to a key that it had before in the same ' +
+      'transaction',
     why:
-      'they are moved by a DELETE and an INSERT, which are not an UPDATE to them, and to who waits for a row that ' +
-      'comes back',
+      'they are moved by a DELETE and an INSERT, which are not an UPDATE to them, and to who waits for a row ' +
+      'that comes back',
     instead: 'say DELETE and INSERT, in one transaction; commit before it moves back',
   },
-  merge: {
+  different_keys: {
     what:
-      'MERGE over several shards with subqueries in ON or over other tables in its clauses, volatile functions, ' +
-      'a target with row level security; with WHEN NOT MATCHED BY SOURCE in a READ COMMITTED transaction',
-    why: 'each shard runs it for its own rows, over a source that is the same for all',
-    instead:
-      'put the subqueries into the source; BEGIN ISOLATION LEVEL REPEATABLE READ; or restrict the shard key to ' +
-      'one value',
+      'a statement whose shard keys are constants of several shards, and whose rows cannot be gathered, as in ' +
+      'INSERT … VALUES with a subquery of another key',
+    why: 'it runs on one shard',
+    instead: 'use the same key everywhere; run the subquery first and pass its result',
   },
-  sequence_default: {
-    what:
-      'a default that draws from a sequence, in MERGE, a WITH query, ON CONFLICT DO UPDATE SET … = DEFAULT, an ' +
-      'INSERT … SELECT that stays on the shards, or a column that is added to a table with rows',
-    why: 'shards would draw from sequences of their own, which repeat the numbers of each other',
-    instead: 'give the column a value, for example from `SELECT nextval(…)` before',
+  volatile_write: {
+    what: 'UPDATE and DELETE whose rows are found by gathering, with volatile functions or functions of users',
+    why: 'they would be called twice, for finding the rows and for writing',
+    instead: 'call them first, and pass the result',
   },
-  unstable_default: {
-    what:
-      'a default that differs from shard to shard (`random()`, a time of its own), in SET … = DEFAULT and ADD ' +
-      'COLUMN',
-    why: 'each shard, or each copy, would compute its own',
-    instead: 'give the value; ADD COLUMN without the default, SET DEFAULT, then UPDATE the rows',
+  limited_write: {
+    what: 'UPDATE and DELETE over several shards that join a query with LIMIT',
+    why: 'which rows it leaves is decided twice, for finding the rows and for writing',
+    instead: 'put those rows into a temporary table first',
+  },
+  row_security: {
+    what: 'a DELETE by gathering of a table with row level security, and an UPDATE that reads no column of it',
+    why: 'its rows are found under the policies of SELECT, which could hide what it is to change',
+    instead: 'restrict the shard key',
   },
   write_through_view: {
     what:
@@ -68,45 +73,14 @@ export const writes = {
     why: 'in Postgres both see one state; it would be run first, and the rest would see what it did',
     instead: 'a statement of its own, in the same transaction; BEGIN ISOLATION LEVEL REPEATABLE READ',
   },
-  insert_select_tail: {
+  merge: {
     what:
-      'in INSERT … SELECT whose rows travel: subqueries, volatile functions or parameters in ON CONFLICT or ' +
-      'RETURNING; ON CONFLICT DO UPDATE of very many rows for one shard',
-    why: 'the rows go to each shard in several statements, which each would evaluate them anew',
-    instead: 'insert the rows with VALUES; write the values into the statement; insert fewer rows at a time',
-  },
-  local_write_from_sharded: {
-    what: 'MERGE into a local table from sharded tables',
-    why: 'its source would have to be gathered',
-    instead: 'INSERT … SELECT … ON CONFLICT, or UPDATE … FROM, which are answered',
-  },
-  reference_write_from: {
-    what:
-      'UPDATE, DELETE and MERGE of a reference table from other tables, where it has no primary key, with RETURNING of ' +
-      "FROM's columns, with user functions, volatile ones elsewhere than in SET; a LIMIT in FROM",
-    why: 'rows are found on one copy and told by their primary key on the others',
+      'MERGE over several shards with subqueries in ON or over other tables in its clauses, volatile functions, ' +
+      'a target with row level security; with WHEN NOT MATCHED BY SOURCE in a READ COMMITTED transaction',
+    why: 'each shard runs it for its own rows, over a source that is the same for all',
     instead:
-      'give it a primary key; return the columns of the table; select the values first, in a REPEATABLE READ ' +
-      'transaction if others write',
-  },
-  reference_write_unstable: {
-    what:
-      'functions of users, WHERE CURRENT OF and the like in a write to a reference table; volatile functions elsewhere ' +
-      'than in SET of an UPDATE',
-    why: 'its copies would differ',
-    instead: 'compute the value first and pass it as a parameter',
-  },
-  reference_merge: {
-    what:
-      'MERGE into a reference table without a primary key; with volatile functions, subqueries in ON or over other ' +
-      'tables in its clauses, row level security',
-    why: 'rows are found on one copy and told by their primary key on the others',
-    instead: 'give it a primary key; put the subqueries into the source',
-  },
-  time_word_key: {
-    what: "`'now'`, `'today'` and their kin as a value of the shard key; a timetz without its offset in numbers",
-    why: 'each server reads the word by its own clock',
-    instead: 'give the time itself',
+      'put the subqueries into the source; BEGIN ISOLATION LEVEL REPEATABLE READ; or restrict the shard key to ' +
+      'one value',
   },
   insert_values: {
     what: 'INSERT … VALUES of several rows with a subquery on a sharded table, or for the shard key, or after WITH',
@@ -120,19 +94,48 @@ export const writes = {
     why: 'which column of a row is the shard key, and which Weft has to fill, must be known',
     instead: 'list the columns, whole ones, and leave out those that are to be filled',
   },
-  limited_write: {
-    what: 'UPDATE and DELETE over several shards that join a query with LIMIT',
-    why: 'which rows it leaves is decided twice, for finding the rows and for writing',
-    instead: 'put those rows into a temporary table first',
+  insert_select_tail: {
+    what:
+      'in INSERT … SELECT whose rows travel: subqueries, volatile functions or parameters in ON CONFLICT or ' +
+      'RETURNING; ON CONFLICT DO UPDATE of very many rows for one shard',
+    why: 'the rows go to each shard in several statements, which each would evaluate them anew',
+    instead: 'insert the rows with VALUES; write the values into the statement; insert fewer rows at a time',
   },
-  volatile_write: {
-    what: 'UPDATE and DELETE whose rows are found by gathering, with volatile functions or functions of users',
-    why: 'they would be called twice, for finding the rows and for writing',
-    instead: 'call them first, and pass the result',
+  sequence_default: {
+    what:
+      'a default that draws from a sequence, in MERGE, a WITH query, ON CONFLICT DO UPDATE SET … = DEFAULT, an ' +
+      'INSERT … SELECT that stays on the shards, or a column that is added to a table with rows',
+    why: 'shards would draw from sequences of their own, which repeat the numbers of each other',
+    instead: 'give the column a value, for example from `SELECT nextval(…)` before',
   },
-  row_security: {
-    what: 'a DELETE by gathering of a table with row level security, and an UPDATE that reads no column of it',
-    why: 'its rows are found under the policies of SELECT, which could hide what it is to change',
-    instead: 'restrict the shard key',
+  unstable_default: {
+    what:
+      'a default that differs from shard to shard (`random()`, a time of its own), in SET … = DEFAULT and ADD ' +
+      'COLUMN',
+    why: 'each shard, or each copy, would compute its own',
+    instead: 'give the value; ADD COLUMN without the default, SET DEFAULT, then UPDATE the rows',
+  },
+  reference_write_from: {
+    what:
+      'UPDATE, DELETE and MERGE of a reference table from other tables, where it has no primary key, with ' +
+      "RETURNING of FROM's columns, with user functions, volatile ones elsewhere than in SET; a LIMIT in FROM",
+    why: 'rows are found on one copy and told by their primary key on the others',
+    instead:
+      'give it a primary key; return the columns of the table; select the values first, in a REPEATABLE READ ' +
+      'transaction if others write',
+  },
+  reference_write_unstable: {
+    what:
+      'functions of users, WHERE CURRENT OF and the like in a write to a reference table; volatile functions ' +
+      'elsewhere than in SET of an UPDATE',
+    why: 'its copies would differ',
+    instead: 'compute the value first and pass it as a parameter',
+  },
+  reference_merge: {
+    what:
+      'MERGE into a reference table without a primary key; with volatile functions, subqueries in ON or over ' +
+      'other tables in its clauses, row level security',
+    why: 'rows are found on one copy and told by their primary key on the others',
+    instead: 'give it a primary key; put the subqueries into the source',
   },
 } as const satisfies Refusals

@@ -145,6 +145,7 @@ export function planShardedSelect(insert: Insert): Plan {
   const moved = movedSelect(insert) ?? planMovedGathered(insert)
   if (moved) return moved
   const why =
+    tailError(insert) ??
     scatterError(a, a.solved.arms[0] ?? a.solved.status) ??
     notYet('several_shards', movingRows(insert), keyHint(a))
   if (!restrictions) return refused(a, 'INSERT', why)

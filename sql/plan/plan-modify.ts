@@ -67,7 +67,10 @@ export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
     default: {
       const sharded = a.occurrences[0]?.relation.name
       if (sharded !== undefined)
-        return apart(a, target, text, ctx) ?? refused(a, tag, localWithSharded(target, sharded))
+        return (
+          apart(a, target, text, ctx) ??
+          refused(a, tag, whyNotFound(a, target, ctx) ?? localWithSharded(target, sharded))
+        )
       return forwardTo(common, { kind: 'home' })
     }
   }
@@ -91,7 +94,7 @@ function apart(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext)
 
 function localWithSharded(target: WriteTarget, sharded: string): PgError {
   return unsupported(
-    'local_write_from_sharded',
+    'local_with_sharded',
     `${target.verb} of a local table from sharded table "${sharded}" is not supported`,
   )
 }

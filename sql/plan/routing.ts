@@ -169,9 +169,12 @@ const TIME_HINT = 'Each shard would tell its own. Say the time in the statement,
 export function scatterError(a: Analysis, status: Status): PgError | undefined {
   const whole = scatterObstacle(a)
   if (whole !== undefined) return notYet(whole.id, whole.what, whole.hint ?? keyHint(a))
-  if (status.kind === 'bad')
-    return notYet('several_shards', status.obstacle.what, status.obstacle.hint ?? keyHint(a))
-  if (a.targets.some((t) => t.nested)) return notYet('with_write', 'a data-modifying WITH query', keyHint(a))
+  const hasNested = a.targets.some((t) => t.nested)
+  if (status.kind === 'bad') {
+    const id = hasNested ? 'with_write' : 'several_shards'
+    return notYet(id, status.obstacle.what, status.obstacle.hint ?? keyHint(a))
+  }
+  if (hasNested) return notYet('with_write', 'a data-modifying WITH query', keyHint(a))
   return status.kind === 'part' ? undefined : notYet('several_shards', 'this statement', keyHint(a))
 }
 
@@ -205,7 +208,7 @@ export function keysRoute(a: Analysis, restrictions: readonly KeyRestriction[]):
   if (restrictions.length < 2) return { kind: 'keys', restrictions }
   const tables = [...new Set(a.occurrences.map((o) => `"${o.relation.name}"`))].join(' and ')
   const spread = notYet(
-    'several_shards',
+    'different_keys',
     `a statement that uses ${tables} with different shard keys`,
     'Use the same shard key value everywhere, or join the tables on their shard keys.',
   )

@@ -7,7 +7,7 @@ import { type Param, type Statement, TwinSession, type Way } from './twin-sessio
  * Scripts of statements that Weft and one plain Postgres must answer alike.
  *
  *   -- # a title: what follows is one test, with a session of its own
- *   -- refused whole_row  the statement below is refused, with this id
+ *   -- refused current_of the statement below is refused, with this id
  *   -- ordered            the order of its rows counts (implied by an ORDER BY at the end)
  *   -- weft               runs on Weft only, and succeeds
  *   -- params: 5::int8 | abc | NULL
@@ -123,7 +123,8 @@ function waysOf(statement: ScriptStatement, index: number): readonly Way[] {
   return index % 2 === 0 ? [SIMPLE] : [EXTENDED]
 }
 
-const WRITES = /\b(INSERT|UPDATE|DELETE|MERGE|nextval|setval|INTO)\b/i
+const WRITES =
+  /\b(INSERT|UPDATE|DELETE|MERGE|nextval|setval|INTO|(create_(distributed|reference)|undistribute)_\w+)\b/i
 const SIMPLE: Way = { name: 'simple', protocol: 'simple' }
 const EXTENDED: Way = { name: 'extended', protocol: 'extended' }
 const BINARY: Way = { name: 'binary results', protocol: 'extended', binaryResults: true }

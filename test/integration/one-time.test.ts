@@ -381,5 +381,8 @@ describe('one time in a statement by itself over several shards', () => {
     await weft.query('INSERT INTO moments (v) VALUES (3), (4) ON CONFLICT DO NOTHING')
     expect(await rows('SELECT count(*)::int FROM moments WHERE at <= now()')).toEqual([[2]])
     expect(await query(cluster.current.weftUrl, 'SELECT v FROM moments WHERE at = now()')).toEqual([])
+    const refused = { code: '0A000', routine: 'time_word_key' }
+    await expect(weft.query('INSERT INTO moments VALUES ($1, 5)', ['now'])).rejects.toMatchObject(refused)
+    await expect(weft.query('SELECT v FROM moments WHERE at = $1', ['today'])).rejects.toMatchObject(refused)
   })
 })

@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['ddl', 'local_ddl', 'partitions', 'key_types', 'objects', 'inherits'], 1)
+runTwinScripts(['ddl', 'local_ddl', 'partitions', 'key_types', 'objects', 'inherits', 'refusals'], 1)

@@ -369,6 +369,8 @@ test('what temporary objects depend on: dropped; where it has to be prepared ref
   await expect(a.query('COMMIT')).rejects.toMatchObject({
     code: '0A000',
     message: expect.stringContaining('touches temporary objects'),
+    detail: 'Refusal temporary_prepared, see docs/sql.md.',
+    routine: 'temporary_prepared',
     hint: expect.stringContaining('READ COMMITTED'),
   })
   expect(await rows(a, 'SELECT count(*)::int FROM of_apart')).toEqual([[0]])

@@ -111,7 +111,7 @@ function count(
   if (verdict.kind === 'skipped') return
   counts[verdict.kind]++
   if (verdict.kind === 'refused') {
-    const what = verdict.message.replace(/"[^"]*"/g, '"…"')
+    const what = `${verdict.id}: ${verdict.message.replace(/"[^"]*"/g, '"…"')}`
     report.refusals[what] = (report.refusals[what] ?? 0) + 1
   }
   if (verdict.kind !== 'different') return

@@ -158,7 +158,7 @@ describe('client_encoding: one byte per character', () => {
       'COPY (SELECT 1) TO STDOUT (FORMAT binary)',
       'SELECT 1',
     ])
-    expect(said.filter((line) => line.includes('C=0A000'))).toHaveLength(3)
+    expect(said.filter((line) => line.includes('D=Refusal client_encoding,'))).toHaveLength(3)
     expect(said.filter((line) => line.startsWith('  DataRow'))).toEqual(['  DataRow 0xe9', '  DataRow "1"'])
   })
 

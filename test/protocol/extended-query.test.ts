@@ -548,6 +548,13 @@ describe('extended protocol', () => {
     await compare(cluster.current, script)
   })
 
+  test('function calls of other than large objects: refused, and the session goes on', async () => {
+    const version = 89
+    const lines = await transcript(cluster.current.weft, [[call(version)]])
+    expect(lines.filter((line) => line.includes('D=Refusal function_call, see docs/sql.md.'))).toHaveLength(1)
+    expect(lines.at(-1)).toBe('  ReadyForQuery I')
+  })
+
   test('a Query in place of Sync: runs what came before, and commits it', async () => {
     const script: Step[] = [
       [p('SELECT 1'), b(), e(), 'SELECT 2'],

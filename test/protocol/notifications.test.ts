@@ -76,6 +76,7 @@ test('a transaction over several shards whose code notifies: refused, with what 
   ])
   const text = lines.join('\n')
   expect(text).toMatch(/C=0A000 M=a transaction over several shards in which code .* notifies or listens/)
+  expect(text).toContain('D=Refusal notify_in_code, see docs/sql.md.')
   expect(text).toContain('H=Call weft.notify(channel, payload) there')
   expect(text).toContain('DataRow "0"')
 })

@@ -105,7 +105,7 @@ async function gathering(ctx: ExecContext, exec: Execution, plan: CursorPlan): P
 
 const ALL = { kind: 'all' } as const
 const UNKNOWN: Refused = {
-  id: 'unknown_relation',
+  id: 'unread_relation',
   what: 'a query over several shards and a relation that is not known',
 }
 export const unknownOutside = () => weftError('not_supported', UNKNOWN)

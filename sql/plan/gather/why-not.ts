@@ -2,11 +2,11 @@ import type { PgError } from '../../../errors/pg-error.ts'
 import type { Analysis } from '../../analyze/analyze.ts'
 import type { WriteTarget } from '../../analyze/builder.ts'
 import { unstableBecause } from '../../analyze/traits.ts'
-import { as, type Node, relationsOf, type SelectStmt, walk } from '../../parse/ast.ts'
+import { relationsOf, type SelectStmt } from '../../parse/ast.ts'
 import type { PlanContext } from '../plan.ts'
 import { keyHint, notYet, scatterObstacle, unsupported } from '../routing.ts'
 import { throughView } from '../writes.ts'
-import { mentioned } from './inputs.ts'
+import { namesSchemas } from './plan-gather.ts'
 import { hasNoPlace } from './sources.ts'
 
 /**
@@ -19,8 +19,7 @@ export function whyNotGathered(a: Analysis, ctx: PlanContext): PgError | undefin
   return unreadable(a, a.block.node, ctx)
 }
 
-const LOCK_HINT =
-  'Lock rows of tables that FROM names itself, by a SELECT without functions of your own, volatile ones and ctid.'
+const LOCK_HINT = 'Lock the rows by a SELECT of the tables themselves, without functions of your own.'
 
 /** The same of UPDATE and DELETE. */
 export function whyNotFound(a: Analysis, target: WriteTarget, ctx: PlanContext): PgError | undefined {
@@ -43,28 +42,23 @@ export function whyNotFound(a: Analysis, target: WriteTarget, ctx: PlanContext):
 }
 
 function unreadable(a: Analysis, statement: object, ctx: PlanContext): PgError | undefined {
-  const row = wholeRow(a, statement, ctx)
-  if (row !== undefined)
-    return notYet('whole_row', `a whole row of "${row}" as a value`, 'Name its columns, or use to_json().')
-  const strange = relationsOf(statement).find((range) => hasNoPlace(a, range, ctx))
-  if (strange === undefined) return undefined
+  if (a.traits.sample)
+    return notYet('sample', 'TABLESAMPLE by this percentage', 'Say the percentage as a constant.')
+  const relations = relationsOf(statement)
+  const strange = relations.find((range) => hasNoPlace(a, range, ctx))
+  if (strange === undefined) {
+    const names = relations.map(({ relname }) => relname)
+    return new Set(names).size < names.length && namesSchemas(statement as SelectStmt)
+      ? notYet(
+          'same_names',
+          'columns with their schemas, of tables of one name',
+          'Give the tables other names, by AS.',
+        )
+      : undefined
+  }
   return unsupported(
     'unread_relation',
     `"${strange.relname}" cannot be read beside rows of several shards`,
     'Read it in a statement of its own. Of a view write the query in its place, or have it security_invoker = true.',
   )
-}
-
-/** A table's name where a column's would be, and none of its columns has it. */
-function wholeRow(a: Analysis, statement: object, ctx: PlanContext): string | undefined {
-  const names = new Set(mentioned(statement as SelectStmt).alone.values())
-  let found: string | undefined
-  walk(statement, (kind, body) => {
-    const range = kind === 'RangeVar' ? as({ RangeVar: body } as Node, 'RangeVar') : undefined
-    const name = range?.alias?.aliasname ?? range?.relname
-    if (name === undefined || !names.has(name)) return
-    const relation = a.catalog.resolve(range?.schemaname, range?.relname ?? '', ctx.searchPath)
-    if (relation !== undefined && !relation.columns.some((column) => column.name === name)) found ??= name
-  })
-  return found
 }

@@ -5,7 +5,7 @@ import type { ForwardPlan, Plan, PreparedPlan } from '../plan.ts'
 import { colocationPartner, declareReference, declareSharded } from './create-table.ts'
 import { planQuery } from './inner.ts'
 import { ddl, forwardHome, type Overrides, PINS, refuse } from './plans.ts'
-import { nameMatters, nameOf, type Scope } from './scope.ts'
+import { nameMatters, nameOf, type Scope, usesOf } from './scope.ts'
 import { distributionOf, hasOurs, withoutOurs } from './table-options.ts'
 
 const VIEW_TAG = 'CREATE MATERIALIZED VIEW'
@@ -26,6 +26,8 @@ export function planSelectInto(scope: Scope, stmt: SelectStmt): Plan {
   return planInto(scope, 'SELECT INTO', intoClause, { query: { SelectStmt: select }, statement })
 }
 
+const INSERT_THEN = 'Create the table, then INSERT INTO it what the query selects.'
+
 /** The rows are read and the table is made on the home shard; declaring it then moves them. */
 function planInto(
   scope: Scope,
@@ -34,6 +36,8 @@ function planInto(
   source: { readonly query: Node | undefined } & Around,
   ifNotExists = false,
 ): Plan {
+  if (hasOurs(into?.options) && tag !== VIEW_TAG && usesOf(scope, source.query).sharded.length > 0)
+    return refuse(tag, 'create_table_as', `${tag} from a sharded table is not supported`, INSERT_THEN)
   // What a materialized view keeps is its query.
   const inner = planQuery(scope, source.query, tag === VIEW_TAG ? undefined : source)
   if (inner.kind === 'refused') return inner
@@ -43,7 +47,7 @@ function planInto(
   if (inner.kind !== 'forward' || (inner.route.kind !== 'home' && inner.route.kind !== 'any')) {
     return refuse(
       tag,
-      'create_table_as',
+      tag === VIEW_TAG ? 'materialized_view' : 'create_table_as',
       `${tag} from a sharded table is not supported`,
       tag === VIEW_TAG
         ? 'Use a view, or a table that you fill.'
@@ -68,12 +72,11 @@ function planInto(
 /** The home shard makes the table of what is gathered there. */
 function planGathered(scope: Scope, tag: string, into: IntoClause | undefined, inner: ForwardPlan): Plan {
   if (hasOurs(into?.options) || (!makesTemporary(into) && nameMatters(scope, nameOf(into?.rel)))) {
-    const hint = 'Create the table, then INSERT INTO it what the query selects.'
     return refuse(
       tag,
       'create_table_as',
       `${tag} from a sharded table, of a table that is more than a new local one, is not supported`,
-      hint,
+      INSERT_THEN,
     )
   }
   const { paramCount, paramsToDescribe, reach, route, onSeveral, sharded } = inner

@@ -1,7 +1,7 @@
+import { invariant } from '../../../errors/pg-error.ts'
 import { kindOf, type Node } from '../../parse/ast.ts'
 import type { Around } from '../gather/gather-plan.ts'
 import type { Plan } from '../plan.ts'
-import { unsupported } from './plans.ts'
 import { planExecuteInside } from './prepared.ts'
 import type { Scope } from './scope.ts'
 
@@ -10,7 +10,7 @@ import type { Scope } from './scope.ts'
  * the text that is executed. With `around`: see GatherContext.
  */
 export function planQuery(scope: Scope, node: Node | undefined, around?: Around): Plan {
-  if (node === undefined) throw unsupported('unknown_statement', 'a statement without a query')
+  invariant(node !== undefined, 'a statement without a query')
   if ('ExecuteStmt' in node) return planExecuteInside(scope, node.ExecuteStmt)
   return scope.planInner({ ...scope.stmt, kind: kindOf(node), node }, around)
 }

@@ -61,6 +61,7 @@ test('plan utility: a kind of statement nobody knows: refused by name, not guess
   expect(plan.kind === 'refused' && plan.error.fields).toMatchObject({
     code: '0A000',
     message: 'RETURN is not supported',
+    routine: 'unknown_statement',
   })
 })
 

@@ -1,4 +1,5 @@
 import type { TransactionStmt } from '@pgsql/types'
+import { InvariantError } from '../../../errors/pg-error.ts'
 import { as, type Node } from '../../parse/ast.ts'
 import type { Plan, TransactionPlan } from '../plan.ts'
 import { common, MAY_UNPIN, refuse } from './plans.ts'
@@ -31,7 +32,7 @@ export function planTransaction(stmt: TransactionStmt): Plan {
     case 'TRANS_STMT_ROLLBACK_PREPARED':
       return refusePrepared('ROLLBACK PREPARED')
     default:
-      return refuse('TRANSACTION', 'unknown_statement', `transaction statement ${stmt.kind} is not supported`)
+      throw new InvariantError(`unexpected transaction statement ${stmt.kind}`)
   }
 }
 

@@ -40,10 +40,10 @@ ALTER TABLE t ADD CHECK (m > 0);
 
 INSERT INTO t VALUES (103, 'x', 0);
 
--- refused
+-- refused key_altered
 ALTER TABLE t DROP COLUMN id;
 
--- refused
+-- refused key_altered
 ALTER TABLE t ALTER COLUMN id TYPE int;
 
 ALTER TABLE t RENAME COLUMN id TO key;
@@ -56,10 +56,10 @@ ALTER TABLE r ADD COLUMN extra text DEFAULT 'e';
 
 SELECT * FROM r WHERE id = 1;
 
--- refused
+-- refused unstable_default
 ALTER TABLE r ADD COLUMN stamp timestamptz DEFAULT clock_timestamp();
 
--- refused
+-- refused unstable_default
 ALTER TABLE r ADD COLUMN rnd float8 DEFAULT random();
 
 ALTER TABLE l ADD COLUMN extra text DEFAULT 'e', DROP COLUMN v;
@@ -87,10 +87,10 @@ CREATE INDEX t_m ON t (m);
 
 CREATE UNIQUE INDEX t_key_m ON t (key, m);
 
--- refused
+-- refused unique_without_key
 CREATE UNIQUE INDEX t_m_unique ON t (m);
 
--- refused
+-- refused unique_without_key
 ALTER TABLE t ADD UNIQUE (m);
 
 ALTER TABLE t ADD UNIQUE (m, key);
@@ -166,7 +166,7 @@ SELECT twice(key) FROM t WHERE key = 5;
 
 CREATE FUNCTION reads_t() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM ddl.t';
 
--- refused
+-- refused function_names_table
 SELECT reads_t();
 
 CREATE PROCEDURE writes_l() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ddl.l VALUES (77, 'proc'); END $$;
@@ -177,18 +177,18 @@ SELECT * FROM l WHERE id = 77;
 
 CREATE PROCEDURE writes_t() LANGUAGE sql AS $$ INSERT INTO ddl.t (key) VALUES (5000), (5001), (5002) $$;
 
--- refused
+-- refused function_names_table
 CALL writes_t();
 
 CREATE FUNCTION calls_reads_t() RETURNS bigint LANGUAGE sql RETURN (SELECT reads_t());
 
--- refused
+-- refused function_names_table
 SELECT calls_reads_t();
 
--- refused
+-- refused function_names_table
 SELECT calls_reads_t() FROM t WHERE key = 4;
 
--- refused
+-- refused function_names_table
 DO $$ BEGIN PERFORM calls_reads_t(); END $$;
 
 DROP FUNCTION calls_reads_t;
@@ -223,7 +223,7 @@ REFRESH MATERIALIZED VIEW mv;
 
 SELECT * FROM mv;
 
--- refused
+-- refused materialized_view
 CREATE MATERIALIZED VIEW mt AS SELECT count(*) FROM t;
 
 CREATE VIEW lv AS SELECT l.id, r.v FROM l JOIN r ON r.id = l.id;
@@ -283,16 +283,16 @@ INSERT INTO grandchildren VALUES (1, 2, 555);
 
 DROP TABLE grandchildren;
 
--- refused
+-- refused foreign_key_across_shards
 CREATE TABLE strange (n int, parent int, FOREIGN KEY (n, parent) REFERENCES children) WITH (shard_key = 'parent', colocate_with = 'parents');
 
--- refused
+-- refused foreign_key_across_shards
 ALTER TABLE children ADD FOREIGN KEY (id) REFERENCES parents (id);
 
--- refused
+-- refused foreign_key_to_part
 ALTER TABLE l ADD FOREIGN KEY (id) REFERENCES parents (id);
 
--- refused
+-- refused foreign_key_to_part
 ALTER TABLE children ADD FOREIGN KEY (id) REFERENCES l (id);
 
 CREATE FUNCTION up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := upper(NEW.v); RETURN NEW; END $$;
@@ -317,14 +317,14 @@ INSERT INTO parted VALUES (1, '2024-05-05');
 
 SELECT * FROM parted;
 
--- refused
+-- refused reference_partitioned
 CREATE TABLE sparted (id int, at date) PARTITION BY RANGE (at) WITH (reference);
 
 CREATE TABLE kids () INHERITS (trig);
 
 DROP TABLE kids;
 
--- refused
+-- refused rule
 CREATE RULE nope AS ON INSERT TO trig DO INSTEAD NOTHING;
 
 CREATE POLICY p ON trig USING (id < 3);

@@ -141,7 +141,7 @@ INSERT INTO coll VALUES (1, 'a', 'a'), (2, 'B', 'B'), (3, 'c', 'c'), (4, 'D', 'D
 
 WITH u AS (UPDATE coll SET d = d RETURNING k, c) SELECT c FROM u ORDER BY c;
 
--- refused
+-- refused run_first
 WITH u AS (UPDATE coll SET d = d RETURNING upper(c) AS u) SELECT u FROM u ORDER BY u;
 
 -- # what is wrong is told as by one Postgres
@@ -155,7 +155,6 @@ WITH u AS (UPDATE jobs SET tries = 1 / (tries - tries) RETURNING id) SELECT coun
 
 WITH i AS (INSERT INTO arch (k) VALUES (6001), (7777) RETURNING k) SELECT count(*) FROM i;
 
--- refused
 WITH l AS (SELECT count(*) FROM jobs FOR UPDATE) SELECT * FROM l;
 
 SELECT count(*) FROM arch;
@@ -171,10 +170,10 @@ WITH p AS (UPDATE par SET n = n + 1 WHERE n > 4 RETURNING id) INSERT INTO chi SE
 
 WITH c AS (DELETE FROM chi WHERE n = 2 RETURNING par_id) DELETE FROM par WHERE id IN (SELECT par_id FROM c) RETURNING *;
 
--- refused
+-- refused with_write
 WITH p AS (DELETE FROM par RETURNING id) DELETE FROM chi WHERE n > 1;
 
--- refused
+-- refused with_write
 WITH c AS (INSERT INTO chi SELECT i, 2 FROM generate_series(50, 53) i RETURNING par_id) INSERT INTO par SELECT par_id, 0 FROM c;
 
 TABLE par;
@@ -182,18 +181,18 @@ TABLE par;
 TABLE chi;
 
 -- # what has no exact meaning this way
--- refused
+-- refused with_write
 WITH u AS (UPDATE jobs SET tries = 100 WHERE queue = 'q0' RETURNING id) SELECT sum(tries) FROM jobs;
 
--- refused
+-- refused with_write
 WITH u AS (UPDATE jobs SET tries = 100 WHERE queue = 'q0' RETURNING id) UPDATE jobs SET prio = 0 FROM u WHERE u.id = jobs.id;
 
--- refused
+-- refused run_first
 SELECT id, (SELECT what FROM log WHERE log.job_id = jobs.prio LIMIT 1 FOR UPDATE) FROM jobs;
 
 BEGIN;
 
--- refused
+-- refused with_write
 WITH l AS (SELECT id FROM jobs ORDER BY id LIMIT 5 FOR UPDATE) SELECT l.id, q.busy FROM l, queues q;
 
 ROLLBACK;

@@ -206,10 +206,10 @@ UPDATE pol SET note = 'x' WHERE grp IN (SELECT v FROM oth WHERE v < 3) RETURNING
 
 UPDATE pol SET note = 'y' FROM oth WHERE oth.v = pol.grp AND oth.label = 'l1';
 
--- refused
+-- refused row_security
 UPDATE pol SET note = 'z' WHERE EXISTS (SELECT FROM oth);
 
--- refused
+-- refused row_security
 DELETE FROM pol WHERE grp IN (SELECT v FROM oth);
 
 RESET ROLE;
@@ -244,7 +244,7 @@ UPDATE acc SET bal = (SELECT v FROM oth WHERE v < 3) WHERE id IN (SELECT acc_id 
 SELECT * FROM acc;
 
 -- # what has no exact meaning this way
--- refused
+-- refused rows_moved
 UPDATE acc SET id = o.k FROM oth o WHERE o.acc_id = acc.id;
 
 UPDATE acc SET note = 'r' || (random() * 0)::int, at = clock_timestamp() WHERE id IN (SELECT acc_id FROM oth WHERE v = 2) RETURNING id, note, at > now();
@@ -253,22 +253,22 @@ UPDATE acc SET at = NULL, note = o.label || left(gen_random_uuid()::text, 0) FRO
 
 UPDATE acc SET at = NULL;
 
--- refused
+-- refused volatile_write
 UPDATE acc SET note = (SELECT (random() * 0)::int::text) WHERE id IN (SELECT acc_id FROM oth WHERE v = 2);
 
--- refused
+-- refused key_change
 UPDATE acc SET id = id + (random() * 0)::int WHERE id IN (SELECT acc_id FROM oth WHERE v = 2);
 
--- refused
+-- refused volatile_write
 DELETE FROM acc WHERE random() < 0.5 AND id IN (SELECT acc_id FROM oth);
 
--- refused
+-- refused system_column
 UPDATE acc SET note = oth.label FROM oth WHERE oth.ctid = acc.ctid;
 
--- refused
+-- refused several_shards
 UPDATE acc SET note = '__weft_gathered_here()' WHERE grp IN (SELECT v FROM oth);
 
--- refused
+-- refused limited_write
 UPDATE acc SET note = o.label FROM (SELECT * FROM oth LIMIT 5) o WHERE o.acc_id = acc.id;
 
 -- # reference tables
@@ -328,7 +328,7 @@ UPDATE pair SET v = s.v, note = s.label FROM (SELECT v, min(label) AS label FROM
 
 UPDATE pair SET a = pair.a + 100, b = b + 1 FROM loc WHERE loc.id = pair.v RETURNING pair.*;
 
--- refused
+-- refused reference_write_from
 UPDATE pair SET note = label FROM oth WHERE oth.v = pair.v RETURNING oth.k IS NULL;
 
 DELETE FROM pair WHERE a IN (SELECT v FROM oth) RETURNING *;
@@ -339,10 +339,10 @@ DELETE FROM pair USING loc WHERE loc.id = pair.v AND loc.id < 12;
 
 SELECT * FROM pair;
 
--- refused
+-- refused reference_write_from
 UPDATE bare SET w = 'x' WHERE w IN (SELECT label FROM oth);
 
--- refused
+-- refused reference_write_from
 DELETE FROM bare WHERE w IN (SELECT label FROM oth);
 
 -- params: 5 | l1 | 3

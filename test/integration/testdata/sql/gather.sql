@@ -54,7 +54,7 @@ SELECT count(t), row_to_json(t) IS NULL FROM things t GROUP BY t.k HAVING count(
 -- # what text may lose
 SET extra_float_digits = 0;
 
--- refused
+-- refused inexact_text
 SELECT ftw FROM things ORDER BY k;
 
 SELECT f8, ts, iv FROM things ORDER BY k;
@@ -65,7 +65,7 @@ SET DateStyle = 'German';
 
 SELECT at, count(*) OVER () FROM sales ORDER BY at LIMIT 2;
 
--- refused
+-- refused inexact_text
 SELECT mos FROM things ORDER BY k;
 
 -- # a time zone and its changes
@@ -203,10 +203,10 @@ CREATE FUNCTION others(rowed) RETURNS bigint STABLE LANGUAGE sql AS 'SELECT coun
 
 SELECT r.label, (r).label, label(r), r.k FROM rowed r ORDER BY k LIMIT 2;
 
--- refused
+-- refused function_names_table
 SELECT r.others FROM rowed r ORDER BY k;
 
--- refused
+-- refused function_names_table
 SELECT (r).others FROM rowed r;
 
 SELECT r.k FROM rowed r WHERE r.label < 'b"11' ORDER BY k;
@@ -331,7 +331,7 @@ SELECT a.id, b.id FROM sales a, sales b WHERE a.shop = $1 AND b.shop = $2 AND a.
 
 SELECT a.nothing FROM sales a, sales b WHERE a.shop = 1 AND b.shop = 2;
 
--- refused
+-- refused system_column
 SELECT a.ctid, b.id FROM sales a, sales b WHERE a.shop = 1 AND b.shop = 2;
 
 -- # windows
@@ -402,7 +402,6 @@ WITH RECURSIVE a AS (SELECT * FROM b WHERE shop < 4), b AS (SELECT shop, id FROM
 
 WITH RECURSIVE x (n) AS (SELECT n FROM y UNION ALL SELECT n + 1 FROM x WHERE n < 5), y (n) AS (VALUES (1)) SELECT * FROM x;
 
--- refused
 WITH RECURSIVE a (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM b WHERE n < 3), b (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a WHERE n < 3) SELECT * FROM a;
 
 SELECT * FROM (SELECT id, item, price, code FROM sales WHERE id < 3 UNION ALL SELECT 1, name, weight::numeric, kind FROM items WHERE weight < 1 UNION ALL SELECT k, vc, num, bp FROM things WHERE k < 3) u ORDER BY 1, 2, 3, 4;
@@ -433,13 +432,13 @@ SELECT item FROM sales TABLESAMPLE BERNOULLI (101) GROUP BY item;
 
 SELECT item FROM sales TABLESAMPLE BERNOULLI (NULL) GROUP BY item;
 
--- refused
+-- refused sample
 SELECT s.item FROM items i, LATERAL (SELECT item FROM sales TABLESAMPLE BERNOULLI (i.weight)) s ORDER BY 1;
 
--- refused
+-- refused sample
 SELECT item FROM sales TABLESAMPLE BERNOULLI (random() * 100) GROUP BY item;
 
--- refused
+-- refused row_lock
 SELECT id FROM sales TABLESAMPLE BERNOULLI (100) ORDER BY id FOR UPDATE;
 
 -- # in a transaction, with what it wrote
@@ -561,7 +560,7 @@ DISCARD TEMP;
 
 SELECT p::text, s.id FROM plain p JOIN sales s ON s.id = p.id;
 
--- refused
+-- refused local_with_sharded
 SELECT p.ctid, s.id FROM plain p JOIN sales s ON s.id = p.id;
 
 -- # in a transaction, what it made and wrote
@@ -662,12 +661,12 @@ GRANT SELECT ON sums_of_owner, sums_of_asker, barred TO gather_reader, gather_ow
 
 SET ROLE gather_reader;
 
--- refused
+-- refused unread_relation
 SELECT sum(n), max(owner) FROM sums_of_owner;
 
 SELECT sum(n), max(owner) FROM sums_of_asker;
 
--- refused
+-- refused unread_relation
 SELECT sum(n), max(owner) FROM barred;
 
 RESET ROLE;
@@ -795,10 +794,10 @@ EXECUTE into_few (3);
 
 SELECT * FROM few ORDER BY a;
 
--- refused
+-- refused materialized_view
 CREATE MATERIALIZED VIEW seen AS SELECT item, count(*) FROM sales GROUP BY item;
 
--- refused
+-- refused create_table_as
 CREATE TABLE spread WITH (shard_key = 'id') AS SELECT id, item FROM sales;
 
 BEGIN;
@@ -1036,12 +1035,12 @@ SELECT p.id, sum(p.n), count(*) FROM parent p JOIN odd o ON o.a = p.id GROUP BY 
 
 SELECT p.id, sum(p.n), count(*) FROM parent p JOIN odd o ON o.a = p.id GROUP BY p.id ORDER BY 1;
 
--- refused
+-- refused same_names
 SELECT gather.odd.id FROM gather.odd WHERE NOT EXISTS (SELECT 1 FROM gather_other.odd WHERE gather_other.odd.k = gather.odd.a) ORDER BY 1;
 
 SET array_nulls = off;
 
--- refused
+-- refused inexact_text
 SELECT ta[2] IS NULL, count(*) FROM odd GROUP BY ta;
 
 RESET array_nulls;
@@ -1058,13 +1057,13 @@ CREATE TRIGGER c BEFORE INSERT ON counted FOR EACH ROW EXECUTE FUNCTION count_od
 
 CREATE TRIGGER c BEFORE INSERT ON counted_here FOR EACH ROW EXECUTE FUNCTION count_odd();
 
--- refused
+-- refused trigger_reads_table
 INSERT INTO counted_here (k) SELECT count(*) FROM odd;
 
--- refused
+-- refused trigger_reads_table
 INSERT INTO counted (k) SELECT a + 100 FROM odd;
 
--- refused
+-- refused trigger_reads_table
 INSERT INTO counted (k) SELECT max(a) + 200 FROM odd GROUP BY a % 2;
 
 SELECT * FROM counted;
@@ -1168,14 +1167,14 @@ ROLLBACK;
 
 SELECT count(*) FROM calls;
 
--- refused
+-- refused user_function
 SELECT max(hidden(id)) FROM odd;
 
--- refused
+-- refused function_names_table
 SELECT max(told(id)) FROM odd;
 
 -- # what has no exact meaning this way, or is not known well enough
--- refused
+-- refused system_column
 SELECT count(*) FROM sales GROUP BY ctid;
 
 SELECT id FROM sales ORDER BY id LIMIT 1 FOR UPDATE;

@@ -78,7 +78,7 @@ DELETE FROM ONLY cities WHERE id = 103;
 
 DELETE FROM seaports WHERE people = (SELECT min(people) FROM seaports) RETURNING id;
 
--- refused
+-- refused rows_moved
 UPDATE cities SET id = id + 1000 WHERE id = 104;
 
 UPDATE ONLY cities SET id = id + 1000 WHERE id = 7 RETURNING id, name;
@@ -98,7 +98,7 @@ COPY (SELECT id, name FROM cities WHERE people < 5 ORDER BY id, name) TO STDOUT;
 
 WITH gone AS (DELETE FROM capitals WHERE id > 107 RETURNING id, name) SELECT * FROM gone ORDER BY id;
 
--- refused
+-- refused with_write
 WITH gone AS (DELETE FROM capitals WHERE id > 105 RETURNING id) SELECT count(*) FROM cities, gone;
 
 BEGIN;
@@ -166,35 +166,35 @@ SELECT * FROM all_cities WHERE id = 501;
 
 CREATE FUNCTION first_name(i int) RETURNS text LANGUAGE sql AS 'SELECT min(name) FROM capitals WHERE id = i';
 
--- refused
+-- refused function_names_table
 SELECT first_name(101);
 
--- refused
+-- refused foreign_key_across_shards
 CREATE TABLE islands (near int REFERENCES capitals) INHERITS (cities);
 
--- refused
+-- refused unique_without_key
 CREATE TABLE islands (sand text PRIMARY KEY) INHERITS (cities);
 
--- refused
+-- refused sequence_default
 CREATE TABLE islands (n2 serial) INHERITS (cities);
 
 CREATE TABLE plain (id int);
 
--- refused
+-- refused inherits
 CREATE TABLE islands () INHERITS (cities, plain);
 
--- refused
+-- refused inherits
 CREATE TEMP TABLE islands () INHERITS (cities);
 
--- refused
+-- refused partition_unlike
 ALTER TABLE plain INHERIT cities;
 
--- refused
+-- refused inherits
 CREATE TABLE codes () INHERITS (ref);
 
 CREATE TABLE far (k int NOT NULL, id int NOT NULL) WITH (shard_key = 'k', colocate_with = 'none');
 
--- refused
+-- refused inherits
 CREATE TABLE islands () INHERITS (cities, far);
 
 CREATE INDEX ON cities (name);
@@ -213,10 +213,10 @@ SELECT count(*) FROM villages;
 
 CREATE TABLE roots (id int NOT NULL, v int) WITH (shard_key = 'id');
 
--- refused
+-- refused function_names_table
 DO $$ BEGIN CREATE TABLE twigs () INHERITS (roots); INSERT INTO twigs VALUES (1, 1), (2, 2), (3, 3), (4, 4); END $$;
 
--- refused
+-- refused function_names_table
 DO $$ BEGIN CREATE TABLE twigs () INHERITS (roots); END $$;
 
 SELECT count(*) FROM roots;

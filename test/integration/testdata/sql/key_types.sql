@@ -78,7 +78,7 @@ DROP DOMAIN work_email;
 
 BEGIN;
 
--- refused
+-- refused key_dropped
 DROP DOMAIN work_email CASCADE;
 
 ROLLBACK;
@@ -128,7 +128,7 @@ INSERT INTO moods VALUES ('glad', 1, 'now');
 
 SELECT * FROM moods WHERE m = 'glad';
 
--- refused
+-- refused key_dropped
 ALTER TYPE mood RENAME VALUE 'sad' TO 'blue';
 
 ALTER TYPE mood RENAME TO feeling;
@@ -139,7 +139,7 @@ SELECT * FROM moods WHERE m = 'sad' ORDER BY id;
 
 DROP TYPE feeling;
 
--- refused
+-- refused key_dropped
 DROP TYPE feeling CASCADE;
 
 SELECT count(*) FROM moods;
@@ -212,7 +212,7 @@ dave	7
 
 SELECT * FROM users WHERE login = 'DAVE';
 
--- refused
+-- refused key_dropped
 DROP EXTENSION citext CASCADE;
 
 CREATE TABLE readings (at float8 PRIMARY KEY, n int) WITH (shard_key = 'at');
@@ -268,7 +268,7 @@ INSERT INTO slots VALUES ('12:00+00', 1), ('13:00+01', 2);
 
 SELECT * FROM slots WHERE at = '12:00:00+00';
 
--- refused
+-- refused time_word_key
 SELECT * FROM slots WHERE at = '12:00:00';
 
 CREATE TABLE oids (o oid PRIMARY KEY, n int) WITH (shard_key = 'o');
@@ -279,11 +279,11 @@ SELECT * FROM oids WHERE o = -1;
 
 SELECT * FROM oids WHERE o = 17;
 
--- refused
+-- refused key_type
 CREATE TABLE js (k jsonb PRIMARY KEY, n int) WITH (shard_key = 'k');
 
--- refused
+-- refused key_type
 CREATE TABLE iv (k interval PRIMARY KEY, n int) WITH (shard_key = 'k');
 
--- refused
+-- refused key_type
 CREATE TABLE ar (k int[] PRIMARY KEY, n int) WITH (shard_key = 'k');

@@ -224,7 +224,7 @@ CREATE SCHEMA local_ddl_s CREATE TABLE t (id int);
 
 CREATE SCHEMA local_ddl_bad CREATE VIEW w AS SELECT * FROM nothing_there;
 
--- refused
+-- refused schema_elements
 CREATE SCHEMA local_ddl_u CREATE TABLE u (id int) WITH (shard_key = 'id');
 
 DROP SCHEMA local_ddl_s CASCADE;

@@ -46,7 +46,7 @@ SELECT id FROM jobs WHERE queue = 'none' ORDER BY id LIMIT 3 FOR UPDATE SKIP LOC
 
 SELECT id FROM jobs ORDER BY id LIMIT 9223372036854775807 OFFSET 58 FOR UPDATE SKIP LOCKED;
 
--- refused
+-- refused row_lock
 SELECT id FROM jobs ORDER BY id LIMIT (SELECT count(*) FROM loc WHERE tag = 't1') - 7 FOR UPDATE;
 
 SELECT id, now() - now() AS zero FROM jobs WHERE at < now() ORDER BY id LIMIT 2 FOR UPDATE;
@@ -95,7 +95,7 @@ SELECT l.id, to_json(l), j FROM jobs j LEFT JOIN (loc l JOIN owners o ON o.job_i
 
 SELECT j FROM jobs j WHERE j IS NOT NULL AND EXISTS (SELECT FROM owners o WHERE o.job_id = j.id AND o IS NOT NULL) ORDER BY j LIMIT 2 FOR SHARE;
 
--- refused
+-- refused row_lock
 SELECT *, jobs FROM jobs ORDER BY 1 LIMIT 2 FOR UPDATE;
 
 -- # of subqueries and views in FROM
@@ -123,13 +123,10 @@ SELECT * FROM (SELECT id FROM jobs ORDER BY prio DESC, id LIMIT 3) s ORDER BY 1 
 
 SELECT * FROM (SELECT id FROM jobs ORDER BY prio DESC, id LIMIT 3) s JOIN (SELECT job_id FROM owners OFFSET 0) o ON o.job_id = s.id ORDER BY 1 FOR UPDATE;
 
--- refused
 SELECT * FROM (SELECT DISTINCT queue FROM jobs) s FOR UPDATE;
 
--- refused
 SELECT * FROM (SELECT queue, count(*) FROM jobs GROUP BY queue) s JOIN jobs USING (queue) FOR UPDATE;
 
--- refused
 SELECT j.id FROM jobs j LEFT JOIN (SELECT job_id FROM owners) s ON s.job_id = j.id ORDER BY 1 FOR UPDATE;
 
 SELECT j.id, s.k FROM jobs j LEFT JOIN (SELECT k, job_id FROM owners) s ON s.job_id = j.id ORDER BY 1 LIMIT 3 FOR UPDATE OF j;
@@ -153,7 +150,7 @@ SELECT id FROM open_jobs WHERE id = 7 FOR UPDATE;
 
 CREATE VIEW counted AS SELECT queue, count(*) FROM jobs GROUP BY queue;
 
--- refused
+-- refused run_first
 SELECT * FROM counted ORDER BY queue FOR UPDATE;
 
 CREATE ROLE locks_eve;
@@ -192,7 +189,7 @@ ALTER VIEW open_jobs SET (security_invoker = false);
 
 SET ROLE locks_eve;
 
--- refused
+-- refused row_lock
 SELECT id FROM open_jobs ORDER BY id LIMIT 2 FOR UPDATE;
 
 RESET ROLE;
@@ -250,14 +247,12 @@ ROLLBACK;
 
 BEGIN;
 
--- refused
 DECLARE c SCROLL CURSOR FOR SELECT id FROM jobs ORDER BY id FOR UPDATE;
 
 ROLLBACK;
 
 BEGIN;
 
--- refused
 DECLARE c CURSOR WITH HOLD FOR SELECT id FROM jobs ORDER BY id FOR UPDATE;
 
 ROLLBACK;
@@ -268,26 +263,23 @@ DECLARE c CURSOR FOR SELECT id FROM jobs ORDER BY id FOR UPDATE;
 
 FETCH 2 FROM c;
 
--- refused
+-- refused current_of
 UPDATE jobs SET tries = tries + 1 WHERE CURRENT OF c;
 
 ROLLBACK;
 
 -- # what Postgres does not do
--- refused
 SELECT DISTINCT queue FROM jobs ORDER BY queue FOR UPDATE;
 
--- refused
 SELECT queue, count(*) FROM jobs GROUP BY queue ORDER BY queue FOR UPDATE;
 
--- refused
+-- refused row_lock
 SELECT id FROM jobs UNION SELECT k FROM owners ORDER BY 1 FOR UPDATE;
 
 SELECT id FROM jobs ORDER BY id LIMIT 3 FOR UPDATE OF nobody;
 
 SELECT nothing FROM jobs ORDER BY id LIMIT 3 FOR UPDATE;
 
--- refused
 SELECT l.id FROM loc l LEFT JOIN jobs j ON l.job_id = j.id ORDER BY l.id FOR UPDATE;
 
 SELECT id FROM jobs ORDER BY id LIMIT -1 FOR UPDATE;
@@ -410,5 +402,5 @@ INSERT INTO parted SELECT i, j, i + j FROM generate_series(1, 10) i, generate_se
 SELECT p.*, j.prio FROM parted p JOIN jobs j ON j.id = p.id ORDER BY p.y, p.id LIMIT 12 FOR UPDATE OF p;
 
 -- # what has no exact meaning this way
--- refused
+-- refused system_column
 SELECT ctid FROM jobs ORDER BY id LIMIT 2 FOR UPDATE;

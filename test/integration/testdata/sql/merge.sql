@@ -81,7 +81,7 @@ SELECT * FROM stock;
 
 BEGIN;
 
--- refused
+-- refused merge
 MERGE INTO stock s USING (VALUES (1, 1), (3, 3)) v (id, n) ON s.id = v.id WHEN NOT MATCHED BY SOURCE THEN DELETE;
 
 ROLLBACK;
@@ -155,7 +155,7 @@ INSERT INTO cur VALUES ('mine', 1);
 
 MERGE INTO cur USING (SELECT code, 1 AS rate FROM cur UNION SELECT name, 1 FROM feed) s ON cur.code = s.code WHEN MATCHED THEN UPDATE SET rate = cur.rate + 1 WHEN NOT MATCHED THEN INSERT VALUES (s.code, s.rate);
 
--- refused
+-- refused merge
 MERGE INTO cur USING feed ON cur.code = feed.name WHEN NOT MATCHED BY SOURCE THEN DELETE;
 
 ROLLBACK;
@@ -168,13 +168,13 @@ COMMIT;
 
 TABLE cur;
 
--- refused
+-- refused reference_merge
 MERGE INTO bare USING feed ON bare.v = feed.n WHEN MATCHED THEN DELETE;
 
--- refused
+-- refused sequence_default
 MERGE INTO wide USING feed ON wide.code = feed.name WHEN NOT MATCHED THEN INSERT (code, n) VALUES (feed.name, 1);
 
--- refused
+-- refused reference_write_unstable
 MERGE INTO cur USING feed ON cur.code = feed.name WHEN MATCHED THEN UPDATE SET rate = random();
 
 -- # what is wrong, and what has no exact meaning this way
@@ -182,16 +182,16 @@ MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN M
 
 MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = 1 / (v.n - v.n);
 
--- refused
+-- refused merge_key_change
 MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET id = v.n;
 
--- refused
+-- refused merge
 MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN NOT MATCHED THEN INSERT (n) VALUES (v.n);
 
--- refused
+-- refused sequence_default
 MERGE INTO seq s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN NOT MATCHED THEN INSERT (id) VALUES (v.id);
 
--- refused
+-- refused merge
 MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = random();
 
 SELECT count(*), sum(n) FROM stock;

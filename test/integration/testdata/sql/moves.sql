@@ -258,7 +258,7 @@ CREATE POLICY mine_too ON own FOR UPDATE USING (v < 3);
 
 SET ROLE moves_bob;
 
--- refused
+-- refused rows_moved
 UPDATE own SET k = k + 100 WHERE k > 0;
 
 RESET ROLE;
@@ -286,14 +286,14 @@ UPDATE gen SET k = k + 100, v = v + 1 RETURNING *;
 
 UPDATE gen SET k = 7, id = 5 WHERE k = 101;
 
--- refused
+-- refused unstable_default
 UPDATE gen SET k = k + 1, id = DEFAULT WHERE k = 105;
 
 CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := NEW.v + 1; RETURN NEW; END $$;
 
 CREATE TRIGGER gen_noted BEFORE UPDATE ON gen FOR EACH ROW EXECUTE FUNCTION noted();
 
--- refused
+-- refused rows_moved
 UPDATE gen SET k = k + 200;
 
 UPDATE gen SET k = k + 0 RETURNING k, v;

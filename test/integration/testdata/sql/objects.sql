@@ -172,7 +172,7 @@ UPDATE bookings SET during = '[1,6)' WHERE who = 'a';
 
 SELECT * FROM bookings ORDER BY room, during;
 
--- refused
+-- refused unique_without_key
 CREATE TABLE halls (room int, during int4range, EXCLUDE USING gist (during WITH &&)) WITH (shard_key = 'room');
 
 CREATE TABLE seats (hall int, seat int, who text, UNIQUE (hall, seat) DEFERRABLE INITIALLY DEFERRED) WITH (shard_key = 'hall');
@@ -194,7 +194,7 @@ UPDATE seats SET who = 'vip' WHERE seat = 2 AND hall = 3;
 SELECT hall, string_agg(who, ',' ORDER BY seat) FROM seats GROUP BY hall ORDER BY hall;
 
 -- # rules
--- refused
+-- refused rule
 CREATE RULE no_delete AS ON DELETE TO seats DO INSTEAD NOTHING;
 
 -- # row level security

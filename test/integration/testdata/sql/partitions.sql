@@ -61,7 +61,7 @@ SELECT * FROM ev_24b WHERE user_id = 20;
 
 SELECT tableoid::regclass::text, user_id, day FROM ev WHERE user_id = 12 ORDER BY day;
 
--- refused
+-- refused server_value
 SELECT tableoid::regclass::text, count(*), min(day), max(day) FROM ev GROUP BY 1 ORDER BY 1;
 
 SELECT count(*), sum(v), avg(v) FROM ev WHERE day BETWEEN '2024-01-01' AND '2024-12-31';
@@ -103,7 +103,7 @@ UPDATE ev SET day = day + 200 WHERE v = (SELECT max(v) FROM far WHERE k < 4) RET
 
 UPDATE ev SET day = '2024-12-12' WHERE user_id = 14 AND day = (SELECT min(day) FROM ev WHERE user_id = 14) RETURNING tableoid::regclass, user_id, day;
 
--- refused
+-- refused server_value
 UPDATE ev SET v = v + 1 WHERE user_id IN (3, 4, 5) AND day > '2024-07-01' RETURNING tableoid::regclass, *;
 
 UPDATE ev SET v = v + 1 WHERE user_id IN (3, 4, 5) AND day > '2024-07-01' RETURNING *;
@@ -120,14 +120,14 @@ DELETE FROM ev WHERE day IN (SELECT day FROM far WHERE v = 6) RETURNING user_id,
 
 DELETE FROM ev_24b USING far WHERE far.day = ev_24b.day AND far.v = 4 RETURNING user_id, ev_24b.day;
 
--- refused
+-- refused system_column
 DELETE FROM ev WHERE ctid IN (SELECT ctid FROM ev WHERE false);
 
 DELETE FROM ev WHERE user_id = 30 RETURNING user_id, day;
 
 MERGE INTO ev e USING far f ON f.day = e.day WHEN MATCHED AND f.v = 3 THEN DELETE WHEN MATCHED AND f.v < 3 THEN UPDATE SET note = 'merged';
 
--- refused
+-- refused sequence_default
 MERGE INTO ev e USING (VALUES (1, '2024-01-05'::date), (50, '2024-01-06')) x (id, day) ON e.user_id = x.id AND e.day = x.day
   WHEN MATCHED THEN UPDATE SET v = 99 WHEN NOT MATCHED THEN INSERT (user_id, day, v) VALUES (x.id, x.day, 98);
 
@@ -210,10 +210,10 @@ ALTER INDEX ev_note ATTACH PARTITION nothing_there;
 
 CREATE UNIQUE INDEX ev_u ON ev (user_id, n, day);
 
--- refused
+-- refused unique_without_key
 CREATE UNIQUE INDEX ev_u2 ON ev (day);
 
--- refused
+-- refused unique_without_key
 CREATE UNIQUE INDEX ev_u2 ON ev_24a (day);
 
 ALTER TABLE ev ADD COLUMN extra int DEFAULT 5, ADD CONSTRAINT positive CHECK (v >= 0);
@@ -228,7 +228,7 @@ SELECT count(*), sum(extra) FROM ev;
 
 ALTER TABLE ev DROP COLUMN extra;
 
--- refused
+-- refused key_altered
 ALTER TABLE ev_24a DROP COLUMN user_id;
 
 ALTER TABLE ev RENAME COLUMN user_id TO uid;
@@ -268,7 +268,7 @@ DELETE FROM users WHERE name IN (SELECT 'u' || k FROM far WHERE v = 8) RETURNING
 
 SELECT count(*) FROM ev;
 
--- refused
+-- refused foreign_key_across_shards
 ALTER TABLE ev ADD FOREIGN KEY (v) REFERENCES users (id);
 
 CREATE TABLE detail (user_id int, day date, n bigint, what text, FOREIGN KEY (user_id, day, n) REFERENCES ev (user_id, day, n) ON DELETE CASCADE)
@@ -313,31 +313,31 @@ UPDATE ev_24a SET note = dyn('ref')::text WHERE user_id = 2 RETURNING user_id, d
 
 INSERT INTO ev (user_id, day, n, v) SELECT user_id, day, n + 900000, dyn('ref') - 5 FROM ev_24a WHERE user_id = 3;
 
--- refused
+-- refused code_reaches_shards
 INSERT INTO ev (user_id, day, note) VALUES (2, '2024-02-02', dyn('ev')::text);
 
--- refused
+-- refused code_reaches_shards
 INSERT INTO ev_24a (user_id, day, note) VALUES (2, '2024-02-02', dyn('ev_24b')::text);
 
--- refused
+-- refused code_reaches_shards
 UPDATE ev_24a SET note = dyn('ev_24b')::text WHERE user_id = 2;
 
 UPDATE ev SET day = day + 200 WHERE user_id = 2 AND dyn('ref') > 0 RETURNING day;
 
--- refused
+-- refused code_reaches_shards
 SELECT dyn('ev');
 
 CREATE FUNCTION counts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := (SELECT count(*) FROM ev); RETURN NEW; END $$;
 
 CREATE TRIGGER counts BEFORE INSERT ON ev_24a FOR EACH ROW EXECUTE FUNCTION counts();
 
--- refused
+-- refused trigger_reads_table
 UPDATE ev SET user_id = user_id + 1 WHERE day > '2024-10-01';
 
--- refused
+-- refused trigger_reads_table
 INSERT INTO ev_24a (user_id, day, v) VALUES (2, '2024-02-02', 1);
 
--- refused
+-- refused trigger_reads_table
 INSERT INTO ev (user_id, day, v) VALUES (2, '2024-02-02', 1);
 
 DROP TRIGGER counts ON ev_24a;
@@ -383,52 +383,52 @@ DROP TABLE ev_25;
 
 CREATE TABLE lone (LIKE ev INCLUDING CONSTRAINTS);
 
--- refused
+-- refused partition_unlike
 ALTER TABLE ev ATTACH PARTITION lone FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 
 ALTER TABLE ev ATTACH PARTITION missing FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 
 CREATE TABLE otherwise (LIKE ev) WITH (shard_key = 'n');
 
--- refused
+-- refused partition_unlike
 ALTER TABLE ev ATTACH PARTITION otherwise FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 
--- refused
+-- refused partition_unlike
 ALTER TABLE ev ATTACH PARTITION ref FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 
--- refused
+-- refused detach_concurrently
 ALTER TABLE ev DETACH PARTITION ev_24a CONCURRENTLY;
 
 ALTER TABLE ev DETACH PARTITION ev_24a FINALIZE;
 
--- refused
+-- refused partition_bounds
 CREATE TABLE ev_now PARTITION OF ev FOR VALUES FROM (now()) TO ('2040-01-01');
 
--- refused
+-- refused partition_bounds
 CREATE TABLE ev_now PARTITION OF ev FOR VALUES FROM ('today') TO ('2040-01-01');
 
 CREATE TABLE IF NOT EXISTS lone PARTITION OF ev FOR VALUES FROM ('2028-01-01') TO ('2029-01-01');
 
--- refused
+-- refused table_kind
 CREATE UNLOGGED TABLE ev_28 PARTITION OF ev FOR VALUES FROM ('2028-01-01') TO ('2029-01-01');
 
--- refused
+-- refused partition_unlike
 CREATE TABLE ev_28 PARTITION OF ev FOR VALUES FROM ('2028-01-01') TO ('2029-01-01') WITH (shard_key = 'day');
 
--- refused
+-- refused unique_without_key
 CREATE TABLE ev_28 PARTITION OF ev (UNIQUE (day)) FOR VALUES FROM ('2028-01-01') TO ('2029-01-01');
 
 CREATE TABLE kid () INHERITS (ev_24a);
 
--- refused
+-- refused inherits
 CREATE SCHEMA kids CREATE TABLE kid PARTITION OF partitions.ev FOR VALUES FROM ('2028-01-01') TO ('2029-01-01');
 
 CREATE TABLE lparted (id int, at date) PARTITION BY RANGE (at);
 
--- refused
+-- refused partition_unlike
 CREATE TABLE lparted_1 PARTITION OF lparted FOR VALUES FROM ('2028-01-01') TO ('2029-01-01') WITH (shard_key = 'id');
 
--- refused
+-- refused partition_unlike
 ALTER TABLE lparted ATTACH PARTITION ev_24a DEFAULT;
 
 TRUNCATE ev_24b;

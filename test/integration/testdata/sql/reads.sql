@@ -293,7 +293,7 @@ SELECT count(*), sum(qty) FROM orders WHERE customer_id <> $1;
 SELECT count(*), sum(qty) FROM orders WHERE customer_id <> $1 LIMIT $2 OFFSET $3;
 
 -- params: 1::int8 | 1::int8
--- refused
+-- refused offset
 SELECT count(*), sum(qty) FROM orders WHERE customer_id <> $1 OFFSET $2;
 
 SELECT max(placed), avg(price), max(note) FROM orders LIMIT 0;
@@ -857,7 +857,7 @@ SELECT * FROM orders OFFSET $1;
 -- params: NULL
 SELECT * FROM orders OFFSET $1;
 
--- refused
+-- refused offset
 -- params: 3
 SELECT * FROM orders OFFSET $1;
 
@@ -933,7 +933,7 @@ SELECT c.id, 'customers'::regclass::text FROM customers c WHERE id = 1;
 
 SELECT tableoid::regclass::text, id FROM customers WHERE id = 1;
 
--- refused
+-- refused server_value
 SELECT tableoid::regclass, id FROM customers;
 
 SELECT pg_typeof(id), pg_typeof(name) FROM customers;
@@ -953,7 +953,7 @@ SELECT count(*) FROM customers TABLESAMPLE BERNOULLI (0);
 
 SELECT count(*) FROM customers TABLESAMPLE BERNOULLI (101);
 
--- refused
+-- refused sample
 SELECT count(*) FROM customers TABLESAMPLE own_method (1);
 
 SELECT id FROM customers WHERE id = 1 FOR UPDATE;
@@ -962,7 +962,6 @@ SELECT id FROM customers FOR UPDATE;
 
 SELECT id FROM customers FOR SHARE SKIP LOCKED;
 
--- refused
 SELECT count(*) FROM customers FOR UPDATE;
 
 SELECT code FROM countries FOR UPDATE;

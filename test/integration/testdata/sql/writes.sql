@@ -88,13 +88,13 @@ INSERT INTO accounts VALUES (60, 'x', 1, 'ok', '{}', 1, 1);
 
 INSERT INTO accounts (id, owner) VALUES (60, 'x'), (61);
 
--- refused
+-- refused local_with_sharded
 INSERT INTO accounts (id, owner) VALUES ((SELECT max(id) FROM staging) + 100, 'sub') RETURNING id;
 
--- refused
+-- refused local_with_sharded
 INSERT INTO accounts (id, owner) VALUES (61, (SELECT owner FROM staging WHERE id = 2)) RETURNING id, owner;
 
--- refused
+-- refused different_keys
 INSERT INTO accounts (id, owner) VALUES (62, (SELECT owner FROM accounts WHERE id = 1)) RETURNING id, owner;
 
 INSERT INTO accounts (id, owner) VALUES (63, current_user) RETURNING owner;
@@ -163,7 +163,7 @@ INSERT INTO serials VALUES (DEFAULT, 'f'), (100, 'g'), (DEFAULT, 'h') RETURNING 
 
 INSERT INTO serials DEFAULT VALUES RETURNING *;
 
--- refused
+-- refused home_function
 INSERT INTO serials (id, v) VALUES (nextval('serials_id_seq'), 'n') RETURNING *;
 
 INSERT INTO serials (id) SELECT 200 + g FROM generate_series(1, 3) g RETURNING id;
@@ -187,7 +187,7 @@ INSERT INTO idents (v) VALUES ('a'), ('b'), ('c') RETURNING *;
 
 INSERT INTO idents (id, v) VALUES (50, 'x') RETURNING *;
 
--- refused
+-- refused insert_columns
 INSERT INTO idents (id, v) OVERRIDING USER VALUE VALUES (51, 'x') RETURNING *;
 
 INSERT INTO idents (id, v) OVERRIDING SYSTEM VALUE VALUES (52, 'x') RETURNING *;
@@ -200,7 +200,7 @@ INSERT INTO always (id, v) VALUES (DEFAULT, 'x') RETURNING *;
 
 INSERT INTO always (id, v) OVERRIDING SYSTEM VALUE VALUES (60, 'x') RETURNING *;
 
--- refused
+-- refused insert_columns
 INSERT INTO always (id, v) OVERRIDING USER VALUE VALUES (61, 'x') RETURNING *;
 
 INSERT INTO always (v) SELECT 'g' || g FROM generate_series(1, 4) g RETURNING *;
@@ -219,10 +219,10 @@ SELECT count(*), sum(id), max(k) FROM always_other;
 
 UPDATE serials SET v = DEFAULT WHERE id = 1;
 
--- refused
+-- refused unstable_default
 UPDATE always SET id = DEFAULT WHERE id = 1;
 
--- refused
+-- refused unstable_default
 UPDATE other_serial SET id = DEFAULT WHERE k = 1;
 
 SELECT count(*), sum(k), sum(id) FROM other_serial;
@@ -257,7 +257,7 @@ INSERT INTO accounts (id, owner) VALUES (1, 'x'), (1001, 'y') ON CONFLICT ON CON
 
 INSERT INTO accounts (id, owner) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET owner = excluded.owner WHERE accounts.balance > 1000 RETURNING id;
 
--- refused
+-- refused conflict_key_change
 INSERT INTO accounts (id, owner) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET id = 5;
 
 INSERT INTO accounts (id, owner) VALUES (2000, 'x'), (2000, 'y') ON CONFLICT (id) DO UPDATE SET owner = excluded.owner;
@@ -282,10 +282,10 @@ INSERT INTO accounts (id, owner) SELECT id, owner FROM accounts WHERE id IN (1, 
 
 INSERT INTO accounts AS a (id, owner) VALUES (2001, 'Newer') ON CONFLICT (id) DO UPDATE SET (owner, id) = ROW(EXCLUDED.owner, a.id) RETURNING id, owner;
 
--- refused
+-- refused conflict_key_change
 INSERT INTO accounts (id, owner) VALUES (2001, 'x') ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id + 1;
 
--- refused
+-- refused conflict_key_change
 INSERT INTO accounts (id, owner) VALUES (2001, 'x') ON CONFLICT (id) DO UPDATE SET (id, owner) = (EXCLUDED.balance, 'y');
 
 UPDATE accounts SET id = id, owner = upper(owner) WHERE balance < 20 RETURNING id, owner;
@@ -534,7 +534,7 @@ DELETE FROM accounts WHERE id IN (SELECT account_id FROM entries WHERE n = -1);
 
 DELETE FROM accounts a WHERE NOT EXISTS (SELECT FROM entries e WHERE e.account_id = a.id) AND a.id > 6000 RETURNING a.id;
 
--- refused
+-- refused system_column
 DELETE FROM accounts WHERE ctid = '(0,1)' AND false;
 
 DELETE FROM scratch WHERE id IN (SELECT id FROM accounts);
@@ -558,7 +558,7 @@ MERGE INTO accounts a USING entries e ON a.id = e.account_id WHEN MATCHED THEN U
 
 MERGE INTO accounts a USING entries e ON a.id = e.account_id AND a.id = 3 WHEN MATCHED THEN UPDATE SET balance = 1 WHEN NOT MATCHED BY SOURCE AND a.id = 3 THEN UPDATE SET balance = 2;
 
--- refused
+-- refused merge_key_change
 MERGE INTO accounts a USING (SELECT 3 AS id) v ON a.id = v.id WHEN MATCHED THEN UPDATE SET id = 4;
 
 MERGE INTO places p USING (VALUES ('zz')) v (c) ON p.code = v.c WHEN NOT MATCHED THEN INSERT VALUES (v.c, 'z');
@@ -698,7 +698,6 @@ SELECT count(*) FROM accounts WHERE id IN (20020, 20021);
 -- # truncate
 TRUNCATE entries;
 
--- refused
 TRUNCATE accounts;
 
 TRUNCATE accounts, entries;
@@ -812,13 +811,13 @@ INSERT INTO measured (id, f8) SELECT id + 100, f8 FROM measured;
 
 SET extra_float_digits = 0;
 
--- refused
+-- refused inexact_text
 INSERT INTO measured (id, f8) SELECT id + 200, f8 FROM measured;
 
--- refused
+-- refused inexact_text
 INSERT INTO measured (id, f4) SELECT i, ARRAY[i / 3.0] FROM generate_series(201, 220) i;
 
--- refused
+-- refused inexact_text
 INSERT INTO measured (id, p) SELECT id + 300, p FROM measured ON CONFLICT (id) DO NOTHING;
 
 INSERT INTO measured (id, n) SELECT id + 400, n FROM measured;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { catalog } from '../catalog.ts'
-import { isRefusalId } from './refusals.ts'
+import { catalog } from '../../errors/catalog.ts'
+import { isRefusalId } from '../../errors/refusals/refusals.ts'
 
 /** Where the code stands that may name 0A000: as Postgres' own, in its words; of servers that do not fit together. */
 const OTHERS = [
