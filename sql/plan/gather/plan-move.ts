@@ -110,7 +110,7 @@ export function returnsNewOnly(
 
 const PLACE = ['oid', 'tid', 'xmin'].map(ownName)
 const SLOT = ownName('slot')
-const [WAS, IS] = ['was', 'is'].map(ownName)
+const [OLD_KEY, WAS, IS] = ['old_key', 'was', 'is'].map(ownName)
 const IS_UNSURE = ownName('unsure')
 
 /**
@@ -136,11 +136,11 @@ function computeOf(
   const { relation, fromClause } = statement
   const name = quoteName(relation!.alias?.aliasname ?? relation!.relname!)
   const key = meant.relation.key!
-  const was = hashExpression(key.type, `${name}.${quoteName(key.column)}`)
-  const places = [`${name}.tableoid`, `${name}.ctid`, xminOf(name), was].map(expressionNode)
+  const oldKey = `${name}.${quoteName(key.column)}`
+  const places = [`${name}.tableoid`, `${name}.ctid`, xminOf(name), oldKey].map(expressionNode)
   const names = columns.map((_, i) => ownName(`new_${i}`))
   const targetList = [...values, ...places].map(
-    (val, i) => ({ ResTarget: { val, name: [...names, ...PLACE, WAS][i] } }) as Node,
+    (val, i) => ({ ResTarget: { val, name: [...names, ...PLACE, OLD_KEY][i] } }) as Node,
   )
   const over = ofPlaces(asked, targetList)
   if (over === undefined) return undefined
@@ -148,7 +148,8 @@ function computeOf(
   const keyName = names[columns.findIndex((column) => column.name === key.column)]!
   const value = `CAST(${keyName} AS ${declared ?? castType(type)})`
   const slot = `CAST(${slotExpression(key.type, value)} AS pg_catalog.int4) AS ${SLOT}`
-  const withSlots = `SELECT *, ${slot}, ${hashExpression(key.type, value)} AS ${IS} FROM (${over.sql}) AS r`
+  const hashes = `${hashExpression(key.type, OLD_KEY!)} AS ${WAS}, ${hashExpression(key.type, value)} AS ${IS}`
+  const withSlots = `SELECT *, ${slot}, ${hashes} FROM (${over.sql}) AS r`
   const found =
     fromClause === undefined
       ? `SELECT *, false AS ${IS_UNSURE} FROM (${withSlots}) AS r`
