@@ -92,7 +92,7 @@ export const reads = {
   },
   unread_relation: {
     what:
-      'a catalog of constraints, locks, statistics or sessions beside sharded tables; foreign tables; views of ' +
+      'a catalog of locks, statistics or sessions beside sharded tables; foreign tables; views of ' +
       'others, or with `security_barrier`, that put rows of several shards together (an aggregate of the whole ' +
       'table, ORDER BY, LIMIT)',
     why:

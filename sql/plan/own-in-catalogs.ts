@@ -4,7 +4,7 @@
  */
 import { SLOT_GUARD } from '../install/slot-guard.ts'
 import { edited, joined } from './edited-text.ts'
-import { nextName, nextToken, type TextToken } from './text-scan.ts'
+import { nextName, nextToken, quoteName, type TextToken } from './text-scan.ts'
 
 /** Relations that list constraints, by schema: the column with the constraint's name. */
 const LISTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -23,6 +23,12 @@ const MENTIONED = /pg_constraint|information_schema/i
  */
 const BEYOND =
   /\bpg_constraint\s+as\s*(?:not\s+)?(?:materialized\s*)?\(|\b(?:ctid|xmin|xmax|cmin|cmax)\b|\bsrc\(tbloid\)/i
+
+/** Of a relation that lists constraints: which of its rows are the client's business. */
+export function listedCondition(schema: string, name: string, alias: string): string | undefined {
+  const column = LISTS[schema.toUpperCase()]?.[name.toUpperCase()]
+  return column && `${quoteName(alias)}.${column} <> '${SLOT_GUARD}'`
+}
 
 /** The text with the lists without it; undefined: it reads none. */
 export function withoutOwnConstraints(text: string): string | undefined {

@@ -12,6 +12,7 @@ import {
   walk,
 } from '../../parse/ast.ts'
 import type { PlanContext } from '../plan.ts'
+import { aliasOf, NamedColumns, type NamedTable } from './named-columns.ts'
 import { type Ranges, type Source, type Sources, sourcesOf } from './sources.ts'
 
 /** A FROM item that is a relation. */
@@ -45,13 +46,13 @@ export function tableItems(
   ctx: PlanContext,
   byTables?: Ranges,
 ): TableItems | undefined {
-  const names = mentioned(select)
   const sources = sourcesOf(a, select, ctx, byTables)
   if (sources?.kind !== 'sources') return sources
   const samples = samplesIn(select)
   const tables = [...sources.byRange].map(([range, source]) =>
     sampled({ range, ...source }, samples.get(range)),
   )
+  const names = new NamedColumns(select, tables)
   const items = tables.map((table) => itemOf(table, names))
   return { kind: 'items', items }
 }
@@ -76,15 +77,11 @@ function sampled<T extends Source>(table: T, sample: RangeTableSample | undefine
   return { ...table, sample, ...(table.place === 'any' && { place: 'home' }) }
 }
 
-const aliasOf = (range: RangeVar): string => range.alias?.aliasname ?? range.relname ?? ''
-
 interface Mentioned {
   /** Whatever may be a column. */
   readonly columns: ReadonlySet<string>
   /** … without a table in front. */
   readonly bare: ReadonlySet<string>
-  /** … by the name that stands in front. */
-  readonly qualified: ReadonlyMap<string, ReadonlySet<string>>
   /** `*` somewhere, or columns by their place. */
   readonly all: boolean
   /** In front of `*` in an expression, where it stands for a row. */
@@ -94,7 +91,6 @@ interface Mentioned {
 export function mentioned(select: SelectStmt): Mentioned {
   const columns = new Set<string>()
   const bare = new Set<string>()
-  const qualified = new Map<string, Set<string>>()
   const rows = new Set<string>()
   const outputs = new Set<object>()
   let all = false
@@ -112,12 +108,7 @@ export function mentioned(select: SelectStmt): Mentioned {
         return
       }
       columns.add(name)
-      const table = as(fields?.at(-2), 'String')?.sval
-      if (table !== undefined) {
-        qualified.set(table, (qualified.get(table) ?? new Set()).add(name))
-        return
-      }
-      bare.add(name)
+      if (as(fields?.at(-2), 'String') === undefined) bare.add(name)
     }
     if (kind !== 'JoinExpr') return
     const join = body as JoinExpr
@@ -128,22 +119,16 @@ export function mentioned(select: SelectStmt): Mentioned {
       bare.add(name)
     }
   })
-  return { columns, bare, qualified, all, rows }
+  return { columns, bare, all, rows }
 }
 
-function itemOf(table: Source & { range: RangeVar }, names: Mentioned): TableItem {
-  const { relation } = table
-  const alias = aliasOf(table.range)
-  const own = names.qualified.get(alias)
-  const isColumn = relation.columns.some(({ name }) => name === alias)
-  // `t.f` is `f(t)`.
-  const isCalled = [...(own ?? [])].some((name) => !relation.columns.some((column) => column.name === name))
-  const isRow = names.rows.has(alias) || (names.bare.has(alias) && !isColumn) || isCalled
-  const isWanted = (name: string) => names.all || names.bare.has(name) || own?.has(name) === true
-  const wanted = relation.columns.filter(({ name }) => isRow || isWanted(name))
+function itemOf(table: Source & NamedTable, names: NamedColumns): TableItem {
+  const { relation, range } = table
+  const wanted = relation.columns.filter(({ name }) => names.has(table, name))
   // To count rows takes one column.
   const least = relation.columns.slice(relation.key?.index ?? 0).slice(0, 1)
-  return { ...table, alias, columns: wanted.length > 0 ? wanted : least, ...(isRow && { isRow }) }
+  const columns = wanted.length > 0 ? wanted : least
+  return { ...table, alias: aliasOf(range), columns, ...(names.isRow(table) && { isRow: true }) }
 }
 
 /** Of the levels of the query, those whose FROM has this item where no outer join makes rows of nulls of it. */

@@ -15,6 +15,7 @@ import { parseStatements } from '../../parse/parse.ts'
 import { printed } from '../../print/printed.ts'
 import { castType } from '../cast-type.ts'
 import { ofStatement } from '../of-statement.ts'
+import { listedCondition } from '../own-in-catalogs.ts'
 import type { PlanContext } from '../plan.ts'
 import { keysRoute, restrictionsOf } from '../routing.ts'
 import { quoteName } from '../text-scan.ts'
@@ -36,6 +37,7 @@ import { isHomes, type TableItem, type TableItems, tableItems } from './inputs.t
 import { type Island, ROWS } from './island.ts'
 import { islandsOf, typed, withLevels } from './islands.ts'
 import { neverRead, withoutRows } from './limit-zero.ts'
+import { expressionNode } from './made-nodes.ts'
 import { finishAlone, overArrays, withGathered } from './over-gathered.ts'
 import { partText } from './part-text.ts'
 import { xminOf } from './places.ts'
@@ -233,9 +235,12 @@ const PARAMS_MAX = 30_000
 /** The SELECT that gives an item's rows. */
 export function rowsOf(
   item: TableItem,
-  conditions: readonly Node[],
+  asked: readonly Node[],
   top: TopRows | undefined,
 ): string | undefined {
+  const { schema, name } = item.relation
+  const listed = item.place === 'home' ? listedCondition(schema, name, item.alias) : undefined
+  const conditions = listed === undefined ? asked : [...asked, expressionNode(listed)]
   const text = `SELECT ${columnsOf(item)} FROM ${sourceOf(item)}`
   const { sample } = item
   if (conditions.length === 0 && top === undefined && sample === undefined) return text

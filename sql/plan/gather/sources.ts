@@ -101,11 +101,10 @@ function placeOf(
   return isAboutShards(range) ? undefined : 'home'
 }
 
-/** Lists of Postgres' own in which home's server tells of itself, or of what is Weft's. */
+/** Lists of Postgres' own in which home's server tells of itself, or of what is Weft's. What is defined is the same on all. */
 function isAboutShards({ schemaname, relname = '' }: RangeVar): boolean {
   if (schemaname === 'weft') return true
-  if (schemaname === 'information_schema') return /constraint/.test(relname)
-  return /^pg_(constraint|locks|cursors|prepared|stat|replication|wal)/.test(relname)
+  return /^pg_(locks|cursors|prepared|stat|replication|wal)/.test(relname)
 }
 
 const BY_ITSELF: PlanContext = { searchPath: [], tempTables: new Set(), paramTypes: [] }

@@ -596,6 +596,76 @@ SELECT s.id, p.item FROM sales s JOIN plain p ON p.id = s.id ORDER BY 1 LIMIT 2;
 
 COMMIT;
 
+-- # catalogs of what is defined, and no more rights than Postgres asks for
+CREATE TABLE ruled (id int PRIMARY KEY, v int CHECK (v > 0), w int, UNIQUE (id, w)) WITH (shard_key = 'id');
+
+ALTER TABLE ruled ADD CONSTRAINT both CHECK (v < w), ADD COLUMN hidden text DEFAULT 'h';
+
+CREATE TABLE told (id int, conname text, hidden text);
+
+INSERT INTO ruled SELECT i, i, i + 1 FROM generate_series(1, 9) i;
+
+INSERT INTO told VALUES (1, 'both', 'x'), (2, 'ruled_pkey', 'y'), (3, 'none', 'z');
+
+SELECT c.conname, c.contype, c.conkey, max(r.v) FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid AND t.relname = 'ruled', ruled r GROUP BY 1, 2, 3 ORDER BY 1;
+
+SELECT r.id, c.conname FROM ruled r JOIN told ON told.id = r.id LEFT JOIN pg_catalog.pg_constraint c ON c.conname = told.conname ORDER BY 1;
+
+SELECT constraint_name, constraint_type, count(*) FROM information_schema.table_constraints, ruled WHERE table_name = 'ruled' AND constraint_type <> 'CHECK' GROUP BY 1, 2 ORDER BY 1;
+
+SELECT check_clause, sum(v) FROM information_schema.check_constraints k, ruled WHERE constraint_name = 'both' GROUP BY 1;
+
+SELECT i.indisunique, a.attname, r.v FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = i.indkey[0], ruled r WHERE t.relname = 'ruled' AND r.id < 3 ORDER BY 2, 3;
+
+-- refused
+SELECT count(*) FROM pg_locks, ruled;
+
+CREATE ROLE gather_some;
+
+GRANT USAGE ON SCHEMA gather TO gather_some;
+
+GRANT SELECT (id, v) ON ruled TO gather_some;
+
+GRANT SELECT (id, conname) ON told TO gather_some;
+
+SET ROLE gather_some;
+
+SELECT r.id, r.v, t.conname FROM ruled r JOIN told t ON t.id = r.id ORDER BY r.v;
+
+SELECT t.id, s.* FROM told t, (SELECT id AS a, v FROM ruled) s WHERE s.a = t.id ORDER BY 1;
+
+SELECT id, conname FROM told WHERE EXISTS (SELECT FROM ruled WHERE id = told.id AND v < 3) ORDER BY id;
+
+SELECT t.id FROM told t WHERE t.id IN (SELECT v FROM ruled r WHERE r.id = t.id ORDER BY id) ORDER BY 1;
+
+SELECT x.* FROM (SELECT v, id FROM ruled ORDER BY v DESC LIMIT 3) x JOIN told USING (id) ORDER BY 1;
+
+SELECT r.* FROM ruled r JOIN told t ON t.id = r.id ORDER BY 1;
+
+SELECT r.id, t.* FROM ruled r JOIN told t ON t.id = r.id ORDER BY 1;
+
+SELECT r FROM ruled r ORDER BY id;
+
+RESET ROLE;
+
+GRANT SELECT ON ruled TO gather_some;
+
+SET ROLE gather_some;
+
+SELECT r.* FROM ruled r JOIN told t ON t.id = r.id ORDER BY r.id;
+
+SELECT r.*, t.id, r FROM ruled r, told t WHERE t.id = r.id ORDER BY r.id;
+
+SELECT * FROM ruled r WHERE r.id IN (SELECT id FROM told) ORDER BY v DESC;
+
+RESET ROLE;
+
+DROP TABLE ruled, told;
+
+REVOKE ALL ON SCHEMA gather FROM gather_some;
+
+DROP ROLE gather_some;
+
 -- # rights and policies are those of who asks, in a view of its owner
 CREATE ROLE gather_owner;
 
