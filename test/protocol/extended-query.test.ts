@@ -550,7 +550,7 @@ describe('extended protocol', () => {
 
   test('function calls of other than large objects: refused, and the session goes on', async () => {
     const version = 89
-    const lines = await transcript(cluster.current.weft, [[call(version)]])
+    const lines = await transcript(cluster.current.weft, [[call(version), until('ReadyForQuery')]])
     expect(lines.filter((line) => line.includes('D=Refusal function_call, see docs/sql.md.'))).toHaveLength(1)
     expect(lines.at(-1)).toBe('  ReadyForQuery I')
   })

@@ -617,7 +617,7 @@ SELECT check_clause, sum(v) FROM information_schema.check_constraints k, ruled W
 
 SELECT i.indisunique, a.attname, r.v FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = i.indkey[0], ruled r WHERE t.relname = 'ruled' AND r.id < 3 ORDER BY 2, 3;
 
--- refused
+-- refused home_function
 SELECT count(*) FROM pg_locks, ruled;
 
 CREATE ROLE gather_some;
