@@ -1,10 +1,10 @@
 /** Statements that tell a time which must be one for all shards (sql/plan/times): the coordinator puts its own in. */
 import type { StatementRef } from '../../protocol/agent-link.ts'
 import { type BindMessage, rebound } from '../../protocol/wire/frontend-messages.ts'
-import type { Clock } from '../../sql/analyze/time-calls.ts'
 import type { Plan, TimePlace } from '../../sql/plan/plan.ts'
 import { TIME_TYPE, timeSql, timeText } from '../../sql/plan/times/time-text.ts'
 import { type TimedText, timedText } from '../../sql/plan/times/timed-text.ts'
+import type { Clock } from '../../sql/tree/time-calls.ts'
 import type { Execution } from '../execute/context.ts'
 import { StatementKeys } from '../execute/plans/key-slots.ts'
 import { run } from '../execute/run.ts'

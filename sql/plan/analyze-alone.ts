@@ -1,5 +1,5 @@
-import { type Analysis, analyze } from '../analyze/analyze.ts'
 import type { Node, SelectStmt } from '../parse/ast.ts'
+import { type Analysis, analyze } from '../place/analyze.ts'
 import type { PlanContext } from './plan.ts'
 
 /** A query inside a statement that has been analyzed, by itself. */

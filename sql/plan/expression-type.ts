@@ -1,6 +1,6 @@
-import { type ColumnInfo, lookUp, type Scope } from '../analyze/block.ts'
-import { castName } from '../analyze/constants.ts'
 import { as, columnName, kindOf, type Node, qualified, strings } from '../parse/ast.ts'
+import { type ColumnInfo, lookUp, type Scope } from '../tree/block.ts'
+import { castName } from '../tree/constants.ts'
 
 /** Types that sums and averages are made of, by the name that casts use. */
 export type NumberType = 'int2' | 'int4' | 'int8' | 'numeric' | 'float4' | 'float8' | 'interval' | 'money'

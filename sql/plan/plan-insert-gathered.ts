@@ -1,5 +1,5 @@
-import type { Analysis } from '../analyze/analyze.ts'
 import { as, hasSubqueries, type InsertStmt, type Node, type SelectStmt } from '../parse/ast.ts'
+import type { Analysis } from '../place/analyze.ts'
 import { analyzeAlone } from './analyze-alone.ts'
 import { planGather } from './gather/plan-gather.ts'
 import type { Plan, PlanContext } from './plan.ts'

@@ -1,6 +1,6 @@
 import type { PgError } from '../../errors/pg-error.ts'
-import type { Analysis } from '../analyze/analyze.ts'
 import type { SelectStmt } from '../parse/ast.ts'
+import type { Analysis } from '../place/analyze.ts'
 import { planAggregate } from './aggregate.ts'
 import { isGathered } from './gather/gather-plan.ts'
 import { planGather } from './gather/plan-gather.ts'

@@ -1,7 +1,7 @@
-import type { Analysis } from '../analyze/analyze.ts'
 import { type Catalog, type Relation, underlying } from '../catalog.ts'
 import { EFFECT, type Effects } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
+import type { Analysis } from '../place/analyze.ts'
 import { isGathered } from './gather/gather-plan.ts'
 import { ofStatement } from './of-statement.ts'
 import type { Plan, PlanCommon } from './plan.ts'

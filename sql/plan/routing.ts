@@ -1,11 +1,11 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { RefusalId, Refused } from '../../errors/refusals/refusals.ts'
-import type { Analysis } from '../analyze/analyze.ts'
-import type { ColumnKey, ValueSet } from '../analyze/facts.ts'
-import type { Occurrence, Status } from '../analyze/solve.ts'
-import type { Traits } from '../analyze/traits.ts'
 import type { KeyType, Relation, ShardKey } from '../catalog.ts'
+import type { Analysis } from '../place/analyze.ts'
+import type { Occurrence, Status } from '../place/solve.ts'
+import type { ColumnKey, ValueSet } from '../tree/facts.ts'
+import type { Traits } from '../tree/traits.ts'
 import type {
   ForwardPlan,
   KeyRestriction,

@@ -15,7 +15,7 @@ const OTHERS = [
   'shard-agent/gate/ownership.ts',
   'shard-agent/participant/two-phase.ts',
   'shard-agent/pool/exec-run.ts',
-  'sql/analyze/builder.ts',
+  'sql/tree/builder.ts',
   'sql/install/schema.ts',
   'sql/parse/parse.ts',
   'sql/plan/utility/copy-options.ts',

@@ -16,7 +16,7 @@ const SCRIPTS = 'test/integration/testdata/sql'
 /** Refusals that take more than a statement of one session: the test that shows each, and names it. */
 const ELSEWHERE: Partial<Record<RefusalId, string>> = {
   unknown_statement: 'sql/plan/utility/plan-utility.test.ts',
-  nested_views: 'sql/analyze/nested-views.test.ts',
+  nested_views: 'sql/tree/nested-views.test.ts',
   plain_backslash: 'coordinator/execute/shards/plain-backslashes.test.ts',
   notify_in_code: 'test/protocol/notifications.test.ts',
   currval_elsewhere: 'test/protocol/session-sequences.test.ts',

@@ -8,12 +8,12 @@ import {
 import type { ExplainPlan, ForwardPlan } from '../../../sql/plan/plan.ts'
 import { explainedAt, explainWords } from '../../../sql/plan/utility/explain.ts'
 import type { ExecContext, Execution } from '../context.ts'
-import { finishShard, overGathered, roomFor, sendPart, withGathered } from '../gather/gather.ts'
-import type { GatheredRows } from '../gather/gathered-rows.ts'
-import { type ChosenWay, chosenWay, withSpread } from '../gather/spread.ts'
 import { needsCut } from '../shards/on-shards.ts'
 import { Collector } from '../shards/replies.ts'
 import { sendPayload, settled } from '../shards/send.ts'
+import { finishShard, overGathered, roomFor, sendPart, withGathered } from '../steps/gather.ts'
+import type { GatheredRows } from '../steps/gathered-rows.ts'
+import { type ChosenWay, chosenWay, withSpread } from '../steps/spread.ts'
 import type { Json, ServerPlan, WeftNode } from './explain-node.ts'
 
 /** A statement over several shards that is run in one go: what each shard does, and what is done with their rows. */

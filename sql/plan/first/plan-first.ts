@@ -1,5 +1,4 @@
 import type { DeclareCursorStmt } from '@pgsql/types'
-import type { Analysis } from '../../analyze/analyze.ts'
 import { EFFECT } from '../../code/effects.ts'
 import {
   as,
@@ -14,6 +13,7 @@ import {
 } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import { parseStatements } from '../../parse/parse.ts'
+import type { Analysis } from '../../place/analyze.ts'
 import { printed } from '../../print/printed.ts'
 import { isGatheredName } from '../gather/gather-plan.ts'
 import { ofStatement } from '../of-statement.ts'

@@ -1,4 +1,3 @@
-import { columnLabel } from '../../analyze/label.ts'
 import {
   as,
   type ColumnRef,
@@ -8,6 +7,7 @@ import {
   strings,
   walk,
 } from '../../parse/ast.ts'
+import { columnLabel } from '../../tree/label.ts'
 import type { TableItem } from './inputs.ts'
 
 /** What names mean at a level: tables, and columns that can be named alone. */

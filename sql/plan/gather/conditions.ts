@@ -1,6 +1,6 @@
-import type { Analysis } from '../../analyze/analyze.ts'
-import { traitsOf, unstableBecause } from '../../analyze/traits.ts'
 import { as, columnName, conjuncts, type Node, type SelectStmt, walk } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
+import { traitsOf, unstableBecause } from '../../tree/traits.ts'
 import type { PlanContext } from '../plan.ts'
 import { keptItems, rangeOf, type TableItem } from './inputs.ts'
 

@@ -1,7 +1,7 @@
 import type * as Pg from '@pgsql/types'
-import type { Scope } from '../../analyze/block.ts'
-import { isAggregateCall } from '../../analyze/shape.ts'
 import { as, type Node, type NodeKind, strings, walk } from '../../parse/ast.ts'
+import type { Scope } from '../../tree/block.ts'
+import { isAggregateCall } from '../../tree/shape.ts'
 import { type NumberType, typeOf } from '../expression-type.ts'
 
 const HARMLESS: ReadonlySet<NodeKind> = new Set<NodeKind>([

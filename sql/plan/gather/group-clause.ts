@@ -1,7 +1,7 @@
-import { lookUp } from '../../analyze/block.ts'
-import { columnLabel } from '../../analyze/label.ts'
-import { isAggregateCall } from '../../analyze/shape.ts'
 import { as, columnName, type Node, type SelectStmt } from '../../parse/ast.ts'
+import { lookUp } from '../../tree/block.ts'
+import { columnLabel } from '../../tree/label.ts'
+import { isAggregateCall } from '../../tree/shape.ts'
 import type { LevelNames } from './level-names.ts'
 import { labelsOf } from './level-rewriter.ts'
 

@@ -1,5 +1,4 @@
 import type { RangeTableSample } from '@pgsql/types'
-import type { Analysis } from '../../analyze/analyze.ts'
 import type { Column } from '../../catalog.ts'
 import {
   as,
@@ -11,6 +10,7 @@ import {
   strings,
   walk,
 } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
 import type { PlanContext } from '../plan.ts'
 import { aliasOf, NamedColumns, type NamedTable } from './named-columns.ts'
 import { type Ranges, type Source, type Sources, sourcesOf } from './sources.ts'

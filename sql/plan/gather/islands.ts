@@ -1,6 +1,6 @@
-import type { Analysis } from '../../analyze/analyze.ts'
 import type { Column } from '../../catalog.ts'
 import { as, type Node, type SelectStmt, type SubLink, walk } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
 import type { PlanContext } from '../plan.ts'
 import { isClosed } from './closed.ts'
 import type { PartText } from './gather-plan.ts'

@@ -1,6 +1,3 @@
-import type { Analysis } from '../../analyze/analyze.ts'
-import type { Level } from '../../analyze/solve.ts'
-import { traitsOf, unstableBecause } from '../../analyze/traits.ts'
 import type { Column } from '../../catalog.ts'
 import {
   as,
@@ -12,7 +9,10 @@ import {
   type SelectStmt,
   walk,
 } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
+import type { Level } from '../../place/solve.ts'
 import { printed } from '../../print/printed.ts'
+import { traitsOf, unstableBecause } from '../../tree/traits.ts'
 import type { PlanContext } from '../plan.ts'
 import { failsNever } from './fails-never.ts'
 import { groupKeys, isWhollyGrouped, overKeys } from './group-clause.ts'

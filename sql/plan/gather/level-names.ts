@@ -1,4 +1,3 @@
-import { lookUp, type Scope } from '../../analyze/block.ts'
 import { type Column, FIRST_USER_OID } from '../../catalog.ts'
 import {
   as,
@@ -13,6 +12,7 @@ import {
   walk,
 } from '../../parse/ast.ts'
 import { OFFSET_FIELDS } from '../../parse/parse.ts'
+import { lookUp, type Scope } from '../../tree/block.ts'
 import type { TableItem } from './inputs.ts'
 
 /** What names and expressions of one level of a query mean, as far as that is certain. */

@@ -1,6 +1,3 @@
-import { columnLabel } from '../../analyze/label.ts'
-import { isAggregateCall } from '../../analyze/shape.ts'
-import { isOpaque } from '../../analyze/traits.ts'
 import type { Catalog } from '../../catalog.ts'
 import {
   as,
@@ -13,6 +10,9 @@ import {
   type ResTarget,
   type SelectStmt,
 } from '../../parse/ast.ts'
+import { columnLabel } from '../../tree/label.ts'
+import { isAggregateCall } from '../../tree/shape.ts'
+import { isOpaque } from '../../tree/traits.ts'
 import { isClosed } from './closed.ts'
 import { ASKED, columnNameOf, type KnownColumn, ROWS } from './island.ts'
 import type { LevelNames } from './level-names.ts'

@@ -1,6 +1,6 @@
 import type * as Pg from '@pgsql/types'
-import type { Analysis } from '../../analyze/analyze.ts'
 import { as, columnNode, type Node, type RangeVar, type SelectStmt, strings, walk } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
 import { ownName, PLACE_PARTS } from './gather-plan.ts'
 import { mentioned, type TableItem } from './inputs.ts'
 

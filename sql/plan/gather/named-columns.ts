@@ -18,8 +18,8 @@ export interface NamedTable {
 export const aliasOf = (range: RangeVar): string => range.alias?.aliasname ?? range.relname ?? ''
 
 /**
- * What a query names of the tables that it reads: a column is the nearest table's that has it, as Postgres looks it up. Of what
- * FROM has beside tables nothing is known, so more may be told, and never less.
+ * What a query names of the tables that it reads: a column is the nearest table's that has it, as Postgres looks it up.
+ * Of what FROM has beside tables nothing is known, so more may be told, and never less.
  */
 export class NamedColumns {
   private readonly tables: ReadonlyMap<RangeVar, NamedTable>

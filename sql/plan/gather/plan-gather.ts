@@ -1,4 +1,3 @@
-import type { Analysis } from '../../analyze/analyze.ts'
 import type { Column, Relation } from '../../catalog.ts'
 import { EFFECT, NO_EFFECTS } from '../../code/effects.ts'
 import {
@@ -12,6 +11,7 @@ import {
   walk,
 } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
+import type { Analysis } from '../../place/analyze.ts'
 import { printed } from '../../print/printed.ts'
 import { castType } from '../cast-type.ts'
 import { ofStatement } from '../of-statement.ts'

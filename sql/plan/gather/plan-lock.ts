@@ -1,6 +1,6 @@
 import type * as Pg from '@pgsql/types'
-import type { Analysis } from '../../analyze/analyze.ts'
 import { as, conjuncts, hasSubqueries, type Node, type SelectStmt } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
 import { printedExpression } from '../../print/printed.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import type { PlanContext } from '../plan.ts'

@@ -1,8 +1,4 @@
 import type * as Pg from '@pgsql/types'
-import type { Analysis } from '../../analyze/analyze.ts'
-import type { WriteTarget } from '../../analyze/builder.ts'
-import { insertColumns } from '../../analyze/modify.ts'
-import { unstableBecause } from '../../analyze/traits.ts'
 import type { Relation } from '../../catalog.ts'
 import { slotExpression } from '../../hash/slot-expression.ts'
 import {
@@ -13,7 +9,11 @@ import {
   relationsOf,
   type SelectStmt,
 } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
 import { printedExpression } from '../../print/printed.ts'
+import type { WriteTarget } from '../../tree/builder.ts'
+import { insertColumns } from '../../tree/modify.ts'
+import { unstableBecause } from '../../tree/traits.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import type { PlanContext } from '../plan.ts'
 import { type GatherPlan, isGatheredName, type ModifyPlan, type ModifyStep, ownName } from './gather-plan.ts'

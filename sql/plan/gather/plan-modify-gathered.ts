@@ -1,6 +1,3 @@
-import type { Analysis } from '../../analyze/analyze.ts'
-import type { WriteTarget } from '../../analyze/builder.ts'
-import { traitsOf, unstableBecause } from '../../analyze/traits.ts'
 import type { Catalog } from '../../catalog.ts'
 import { EFFECT } from '../../code/effects.ts'
 import {
@@ -14,6 +11,9 @@ import {
   type UpdateStmt,
   walk,
 } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
+import type { WriteTarget } from '../../tree/builder.ts'
+import { traitsOf, unstableBecause } from '../../tree/traits.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import { ofStatement } from '../of-statement.ts'
 import type { PlanContext } from '../plan.ts'

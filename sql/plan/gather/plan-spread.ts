@@ -1,5 +1,5 @@
-import type { Analysis } from '../../analyze/analyze.ts'
 import { type RangeVar, relationsOf, type SelectStmt } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import type { PlanContext } from '../plan.ts'
 import { conditionsByItem } from './conditions.ts'

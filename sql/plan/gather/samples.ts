@@ -1,6 +1,6 @@
 import type { RangeTableSample } from '@pgsql/types'
-import type { Analysis } from '../../analyze/analyze.ts'
 import { as, hasSubqueries, type Node, walk } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
 import type { PlanContext } from '../plan.ts'
 import { isLasting } from './conditions.ts'
 

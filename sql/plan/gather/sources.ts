@@ -1,7 +1,7 @@
-import { type Analysis, analyze } from '../../analyze/analyze.ts'
 import type { Catalog, Relation } from '../../catalog.ts'
 import { type RangeVar, relationsOf, type SelectStmt, writtenName } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
+import { type Analysis, analyze } from '../../place/analyze.ts'
 import type { PlanContext } from '../plan.ts'
 import { placeError, scatterError } from '../routing.ts'
 import { relationsUsed } from '../utility/relations.ts'
@@ -101,7 +101,7 @@ function placeOf(
   return isAboutShards(range) ? undefined : 'home'
 }
 
-/** Lists of Postgres' own in which home's server tells of itself, or of what is Weft's. What is defined is the same on all. */
+/** Lists of Postgres' own in which home tells of itself, or of what is Weft's. What is defined is the same on all. */
 function isAboutShards({ schemaname, relname = '' }: RangeVar): boolean {
   if (schemaname === 'weft') return true
   return /^pg_(locks|cursors|prepared|stat|replication|wal)/.test(relname)

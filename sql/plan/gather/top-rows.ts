@@ -1,7 +1,7 @@
-import type { Analysis } from '../../analyze/analyze.ts'
-import type { Block } from '../../analyze/block.ts'
-import { columnLabel } from '../../analyze/label.ts'
 import { as, columnName, type Node, type SelectStmt } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
+import type { Block } from '../../tree/block.ts'
+import { columnLabel } from '../../tree/label.ts'
 import type { PlanContext } from '../plan.ts'
 import { isLasting } from './conditions.ts'
 

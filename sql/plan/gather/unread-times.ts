@@ -1,6 +1,6 @@
-import type { Analysis } from '../../analyze/analyze.ts'
-import type { WriteTarget } from '../../analyze/builder.ts'
 import type { Node } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
+import type { WriteTarget } from '../../tree/builder.ts'
 import type { PlanContext } from '../plan.ts'
 import { hasUnreadWords, writtenTable } from '../times/time-words.ts'
 

@@ -3,11 +3,11 @@
  * and new types. Its time is one; a default is said as it was written once the rows have theirs. PURE.
  */
 import type * as Pg from '@pgsql/types'
-import { mayTellTime } from '../../analyze/time-calls.ts'
 import type { Catalog, Relation } from '../../catalog.ts'
 import { as, type Node } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import { printedExpression } from '../../print/printed.ts'
+import { mayTellTime } from '../../tree/time-calls.ts'
 import type { PlanContext } from '../plan.ts'
 import { unsupported } from '../routing.ts'
 import { nextToken, quoteName } from '../text-scan.ts'

@@ -2,9 +2,9 @@
 import type * as Pg from '@pgsql/types'
 import { weftError } from '../../../errors/catalog.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
-import { type TimeKeyword, timeCall, timeKeyword } from '../../analyze/time-calls.ts'
 import type { Catalog } from '../../catalog.ts'
 import { as, at, type Node } from '../../parse/ast.ts'
+import { type TimeKeyword, timeCall, timeKeyword } from '../../tree/time-calls.ts'
 import { closing, nextToken, type TextToken } from '../text-scan.ts'
 import { type TextPlace, timeOf } from './text-place.ts'
 

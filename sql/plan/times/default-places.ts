@@ -1,9 +1,9 @@
 /** Finds what a write leaves to defaults that tell a time: columns that it does not mention, or says DEFAULT for. */
 import type * as Pg from '@pgsql/types'
-import { insertColumns } from '../../analyze/modify.ts'
 import type { Catalog, Column, Relation } from '../../catalog.ts'
 import { as, assignedItem, at, kindOf, type Node, walk } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
+import { insertColumns } from '../../tree/modify.ts'
 import { type InsertPlaces, insertPlaces, rowPlaces } from '../insert-places.ts'
 import type { PlanContext } from '../plan.ts'
 import { nextToken, quoteName } from '../text-scan.ts'

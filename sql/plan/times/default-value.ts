@@ -1,8 +1,8 @@
-import { mayTellTime } from '../../analyze/time-calls.ts'
-import { traitsOf, unlikeBecause } from '../../analyze/traits.ts'
 import type { Catalog, Column } from '../../catalog.ts'
 import { as } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
+import { mayTellTime } from '../../tree/time-calls.ts'
+import { traitsOf, unlikeBecause } from '../../tree/traits.ts'
 import { callPlaces } from './call-places.ts'
 import { partsOf, type TimePart } from './text-place.ts'
 

@@ -2,11 +2,12 @@
  * Where a statement tells the time of its transaction or of itself, or leaves a column to a default that does. Over several
  * shards, and in transactions, that is one time, the coordinator's (docs/decisions/0017-one-time.md). PURE.
  */
-import type { LiteralRange } from '../../analyze/analyze.ts'
-import { mayTellTime } from '../../analyze/time-calls.ts'
+
 import type { Catalog } from '../../catalog.ts'
 import { makesMaterializedView, OPTIMIZABLE } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
+import type { LiteralRange } from '../../place/analyze.ts'
+import { mayTellTime } from '../../tree/time-calls.ts'
 import type { Plan, PlanContext, TimePlace } from '../plan.ts'
 import { addedPlaces } from './added-columns.ts'
 import { callPlaces } from './call-places.ts'

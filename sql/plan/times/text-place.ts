@@ -1,4 +1,4 @@
-import type { Clock } from '../../analyze/time-calls.ts'
+import type { Clock } from '../../tree/time-calls.ts'
 import type { TimePlace } from '../plan.ts'
 
 export type TimePart = TimePlace['parts'][number]

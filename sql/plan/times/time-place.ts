@@ -1,4 +1,4 @@
-import type { Clock } from '../../analyze/time-calls.ts'
+import type { Clock } from '../../tree/time-calls.ts'
 
 /** Where a time is put into a text (sql/plan/times): in bytes from a literal on, which holds for all of a fingerprint. */
 export interface TimePlace {

@@ -4,13 +4,13 @@
  */
 
 import type * as Pg from '@pgsql/types'
-import { insertColumns } from '../../analyze/modify.ts'
-import { shortName } from '../../analyze/value-types.ts'
-import { writtenThrough } from '../../analyze/written-view.ts'
 import type { Catalog, Relation } from '../../catalog.ts'
 import type { Lexed } from '../../lex/lexed.ts'
 import { as, assignedItem, at, type Node, strings, type TypeName, walk } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
+import { insertColumns } from '../../tree/modify.ts'
+import { shortName } from '../../tree/value-types.ts'
+import { writtenThrough } from '../../tree/written-view.ts'
 import type { PlanContext, TimePlace, TimeWord } from '../plan.ts'
 import { nameOf, resolve } from '../utility/scope.ts'
 import { type TimePart, timeOf } from './text-place.ts'

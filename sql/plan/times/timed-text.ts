@@ -1,5 +1,5 @@
-import type { Clock } from '../../analyze/time-calls.ts'
 import type { Lexed } from '../../lex/lexed.ts'
+import type { Clock } from '../../tree/time-calls.ts'
 import { joined, type Piece } from '../edited-text.ts'
 import type { TimePlace } from '../plan.ts'
 

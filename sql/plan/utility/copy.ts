@@ -1,7 +1,7 @@
 import type { CopyStmt } from '@pgsql/types'
-import { traitsOf, unlikeBecause } from '../../analyze/traits.ts'
 import type { Column, Relation } from '../../catalog.ts'
 import { as, type Node, strings } from '../../parse/ast.ts'
+import { traitsOf, unlikeBecause } from '../../tree/traits.ts'
 import { isGathered } from '../gather/gather-plan.ts'
 import type { CopyPlan, ForwardPlan, Plan } from '../plan.ts'
 import { isSingle } from '../routing.ts'

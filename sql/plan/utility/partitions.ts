@@ -1,7 +1,7 @@
 import type { AlterTableCmd, CreateStmt, PartitionBoundSpec } from '@pgsql/types'
-import { traitsOf, unlikeOnShards } from '../../analyze/traits.ts'
 import type { Relation } from '../../catalog.ts'
 import { as } from '../../parse/ast.ts'
+import { traitsOf, unlikeOnShards } from '../../tree/traits.ts'
 import type { Plan } from '../plan.ts'
 import { checkConstraints, type Placed } from './constraints.ts'
 import { ddl, unsupported } from './plans.ts'

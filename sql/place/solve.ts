@@ -1,7 +1,7 @@
 import { invariant } from '../../errors/pg-error.ts'
 import type { Relation } from '../catalog.ts'
-import { type Block, type Cte, comparedAs, type Leaf, type Sub, type Tree } from './block.ts'
-import { isIn, isSame } from './build.ts'
+import { type Block, type Cte, comparedAs, type Leaf, type Sub, type Tree } from '../tree/block.ts'
+import { isIn, isSame } from '../tree/build.ts'
 import {
   acceptsCasts,
   type ColumnKey,
@@ -11,9 +11,9 @@ import {
   restrictsKey,
   type ValueSet,
   valuesOf,
-} from './facts.ts'
+} from '../tree/facts.ts'
+import { comparable, NUMBER } from '../tree/value-types.ts'
 import { guaranteeOf, guaranteeOfTree, isInline, keyColumn, linkFacts, rowFacts } from './guarantee.ts'
-import { comparable, NUMBER } from './value-types.ts'
 
 /** A place where the statement reads or writes a sharded table. */
 export interface Occurrence {

@@ -1,7 +1,7 @@
-import type { Block, Leaf, Output, Sub, Tree } from './block.ts'
-import { isIn, isSame } from './build.ts'
-import { asColumn } from './conditions.ts'
-import { type ColumnKey, columnKey, type Fact, type ValueSet, valuesOf } from './facts.ts'
+import type { Block, Leaf, Output, Sub, Tree } from '../tree/block.ts'
+import { isIn, isSame } from '../tree/build.ts'
+import { asColumn } from '../tree/conditions.ts'
+import { type ColumnKey, columnKey, type Fact, type ValueSet, valuesOf } from '../tree/facts.ts'
 
 /** Each is asked for by what is around it for every column: without a memory the work doubles with every level. */
 const guarantees = new WeakMap<Block, readonly Fact[]>()
