@@ -89,7 +89,10 @@ const perShard = (item: (id: number) => string): string => values(...ids.map(ite
 
 describe('INSERT … VALUES over several shards in READ COMMITTED, while what its subqueries read changes', () => {
   const cases: readonly [string, () => string][] = [
-    ['in values', () => `INSERT INTO mark VALUES ${perShard((id) => `${id}, ${STATE}`)} RETURNING seen`],
+    [
+      'in values',
+      (): string => `INSERT INTO mark VALUES ${perShard((id) => `${id}, ${STATE}`)} RETURNING seen`,
+    ],
     [
       'in some rows only',
       () => {
@@ -97,7 +100,7 @@ describe('INSERT … VALUES over several shards in READ COMMITTED, while what it
         return `INSERT INTO mark VALUES (${a}, 0), (${b}, ${STATE}), (${c}, ${STATE}) RETURNING nullif(seen, 0) AS seen`
       },
     ],
-    ['in RETURNING', () => `INSERT INTO mark VALUES ${perShard(String)} RETURNING ${STATE} AS seen`],
+    ['in RETURNING', (): string => `INSERT INTO mark VALUES ${perShard(String)} RETURNING ${STATE} AS seen`],
     [
       'in ON CONFLICT DO UPDATE',
       () => `INSERT INTO mark VALUES ${perShard(String)}
@@ -252,28 +255,23 @@ describe('EXPLAIN ANALYZE', () => {
     expect([...(await seen())].sort()).toEqual([7, 7])
   })
 
-  it.each([
+  const inserts: readonly (readonly [what: string, sql: () => string, table: string, rows: number[]])[] = [
     ['rows on several shards', () => `INSERT INTO mark VALUES ${perShard(String)}`, 'mark', [1, 1, 1]],
     ['a key to be computed', () => `INSERT INTO mark VALUES (${ids[1]} + 0, 1)`, 'mark', [0, 1, 0]],
     ['values of a sequence', () => `INSERT INTO numbered (k) VALUES (${ids[1]})`, 'numbered', [0, 1, 0]],
     ['a query', () => `INSERT INTO mark SELECT ${ids[1]}`, 'mark', [0, 1, 0]],
     ['a reference table', () => 'INSERT INTO copied VALUES (1, 1)', 'copied', [1, 1, 1]],
-    [
-      'a reference table, with a subquery',
-      () => `INSERT INTO copied VALUES (1, ${STATE})`,
-      'copied',
-      [1, 1, 1],
-    ],
-    ['a reference table, from a query', () => 'INSERT INTO copied SELECT 1, 1', 'copied', [1, 1, 1]],
-  ] as const)(
-    'of an INSERT of %s: inserts; without ANALYZE it is shown only',
-    async (_, sql, table, inserted) => {
-      expect((await client.query(`EXPLAIN ${sql()}`)).rows.length).toBeGreaterThan(1)
-      for (const each of ['mark', 'copied', 'numbered']) expect(await rows(each)).toEqual([0, 0, 0])
-      expect((await client.query(`EXPLAIN ANALYZE ${sql()}`)).rows.length).toBeGreaterThan(1)
-      expect(await rows(table)).toEqual(inserted)
-    },
-  )
+    ['one, with a subquery', () => `INSERT INTO copied VALUES (1, ${STATE})`, 'copied', [1, 1, 1]],
+    ['one, from a query', () => 'INSERT INTO copied SELECT 1, 1', 'copied', [1, 1, 1]],
+  ]
+
+  it.each(inserts)('of an INSERT of %s: inserts; without ANALYZE it is shown only', async (...each) => {
+    const [, sql, table, inserted] = each
+    expect((await client.query(`EXPLAIN ${sql()}`)).rows.length).toBeGreaterThan(1)
+    for (const other of ['mark', 'copied', 'numbered']) expect(await rows(other)).toEqual([0, 0, 0])
+    expect((await client.query(`EXPLAIN ANALYZE ${sql()}`)).rows.length).toBeGreaterThan(1)
+    expect(await rows(table)).toEqual(inserted)
+  })
 
   it('of a SELECT over several shards: all of them show one state', async () => {
     await client.query(`INSERT INTO mark VALUES ${perShard((id) => `${id}, 0`)}`)
