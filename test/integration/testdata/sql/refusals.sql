@@ -69,7 +69,6 @@ SELECT c FROM t, CURRENT_TIMESTAMP(2) c;
 -- refused group_by_primary_key
 SELECT d.id, d.doc, count(*) FROM docs d JOIN u ON u.t_id = d.id GROUP BY d.id;
 
--- refused unread_relation
 SELECT t.v, c.conname FROM t JOIN pg_constraint c ON c.conrelid = t.grp;
 
 SET extra_float_digits = 0;
