@@ -2,7 +2,6 @@ import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { Refused } from '../../errors/refusals/refusals.ts'
 import { COPY_DONE } from '../../protocol/wire/backend-messages.ts'
-import type { Relation } from '../../sql/catalog.ts'
 import { isGathered, type ViewsStep } from '../../sql/plan/gather/gather-plan.ts'
 import type { ForwardPlan, Plan, SessionPidsPlan } from '../../sql/plan/plan.ts'
 import { replacedPlan } from '../../sql/plan/replaced-plan.ts'
@@ -23,27 +22,21 @@ import { endOfWrite, failedLeaves, sendAsWritten, settle } from './shards/send.t
 import type { ShardLine } from './shards/shard-line.ts'
 import { runLockGathered } from './steps/lock-gathered.ts'
 import { runModifyGathered } from './steps/modify-gathered.ts'
+import { movedKeysOf } from './steps/move-rows.ts'
 import { again } from './steps/outside.ts'
 import { runFirst } from './steps/run-first.ts'
 import { runGatherStep } from './steps/spread.ts'
 import { needsNoMap } from './transaction/map-change.ts'
-import { MovedKeys } from './transaction/moved-keys.ts'
 
 /** Runs a statement that is forwarded as written to the shard or shards of its route. */
 export async function runForward(ctx: ExecContext, exec: Execution, plan: ForwardPlan): Promise<void> {
   if (plan.locksCopies && ctx.tx.isOpen) return exec.bindsOnly === true ? undefined : lockCopies(ctx, exec)
   if (plan.setsKey !== undefined && !(await keepsShard(ctx, exec, plan, plan.setsKey)))
     return runMoving(ctx, exec, plan)
-  if (plan.setsKey !== undefined && ctx.tx.isOpen) changesInPlace(ctx, plan.setsKey.table)
+  if (plan.setsKey !== undefined && ctx.tx.isOpen) movedKeysOf(ctx).changedInPlace(plan.setsKey.table)
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
   await runSeverally(ctx, exec, plan, shards)
-}
-
-/** Perhaps to another key. */
-function changesInPlace({ tx, memory }: ExecContext, table: Relation): void {
-  tx.movedKeys ??= new MovedKeys(memory.account('keys of rows that moved'))
-  tx.movedKeys.changedInPlace(table)
 }
 
 /** The rows of one key get one of another shard: that is planned when it happens. */

@@ -19,37 +19,11 @@ import {
   slotOfTime,
   slotOfTimestamp,
 } from './text-value.ts'
-
-const TYPE_OF_OID: ReadonlyMap<number, string> = new Map([
-  [16, 'bool'],
-  [17, 'bytea'],
-  [19, 'name'],
-  [20, 'int8'],
-  [21, 'int2'],
-  [23, 'int4'],
-  [25, 'text'],
-  [26, 'oid'],
-  [650, 'cidr'],
-  [700, 'float4'],
-  [701, 'float8'],
-  [774, 'macaddr8'],
-  [829, 'macaddr'],
-  [869, 'inet'],
-  [1042, 'bpchar'],
-  [1043, 'varchar'],
-  [1082, 'date'],
-  [1083, 'time'],
-  [1114, 'timestamp'],
-  [1184, 'timestamptz'],
-  [1266, 'timetz'],
-  [1700, 'numeric'],
-  [2950, 'uuid'],
-])
-const OID_UNKNOWN = 705
+import { OID_UNKNOWN, typeOfOid } from './type-oids.ts'
 
 /** Name of a parameter type; `unknown` when Postgres takes it from the key, undefined for types no key compares with. */
 export function keySourceOfOid(typeOid: number): string | undefined {
-  return typeOid === 0 || typeOid === OID_UNKNOWN ? 'unknown' : TYPE_OF_OID.get(typeOid)
+  return typeOid === 0 || typeOid === OID_UNKNOWN ? 'unknown' : typeOfOid(typeOid)
 }
 
 const scratch: Int64 = { high: 0, low: 0 }

@@ -4,6 +4,7 @@
  * constant restricts a key only when its type is on the list below; with any other type the statement is not restricted.
  */
 import type { KeyType } from '../catalog.ts'
+import { OID_UNKNOWN, typeOfOid } from '../hash/type-oids.ts'
 
 /**
  * `unknown`: an untyped string, which takes the type of what it is compared with. `undeclared`: a parameter of which only
@@ -77,37 +78,9 @@ const SHORT: Readonly<Record<string, string>> = {
 
 export const shortName = (type: string): ValueType => SHORT[type] ?? type
 
-/** Types with one number on every server that a parameter may be declared as, if they compare with any key. */
-const OF_OID: ReadonlyMap<number, ValueType> = new Map([
-  [16, 'bool'],
-  [17, 'bytea'],
-  [20, 'int8'],
-  [21, 'int2'],
-  [23, 'int4'],
-  [19, 'name'],
-  [25, 'text'],
-  [26, 'oid'],
-  [650, 'cidr'],
-  [700, 'float4'],
-  [701, 'float8'],
-  [774, 'macaddr8'],
-  [829, 'macaddr'],
-  [869, 'inet'],
-  [1042, 'bpchar'],
-  [1083, 'time'],
-  [1266, 'timetz'],
-  [1043, 'varchar'],
-  [1082, 'date'],
-  [1114, 'timestamp'],
-  [1184, 'timestamptz'],
-  [1700, 'numeric'],
-  [2950, 'uuid'],
-])
-const OID_UNKNOWN = 705
-
 export function typeOfParam(oid: number): ValueType {
   if (oid === OID_UNKNOWN) return UNKNOWN
-  return oid === 0 ? UNDECLARED : (OF_OID.get(oid) ?? '')
+  return oid === 0 ? UNDECLARED : (typeOfOid(oid) ?? '')
 }
 
 /** Types that are compared with each other as their bytes, or as numbers, are. */

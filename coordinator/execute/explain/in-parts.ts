@@ -1,4 +1,3 @@
-import { parseDataRow } from '../../../protocol/wire/backend-messages.ts'
 import { type FirstStep, withGiven } from '../../../sql/plan/first/first-step.ts'
 import type { ExplainPlan, InsertPlan, InsertSelectPlan } from '../../../sql/plan/plan.ts'
 import { quoteText } from '../../../sql/plan/text-scan.ts'
@@ -8,7 +7,7 @@ import { KeptRows } from '../answers/kept-rows.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { Collector } from '../shards/replies.ts'
 import { sendRewritten, settled } from '../shards/send.ts'
-import { columnsOfFirst, instead } from '../steps/run-first.ts'
+import { columnsOfFirst, rowsInstead } from '../steps/run-first.ts'
 import type { ServerPlan, WeftNode } from './explain-node.ts'
 import { textsOf, wordsOf } from './several.ts'
 
@@ -56,29 +55,12 @@ async function planOfText(
 ): Promise<ServerPlan> {
   const account = ctx.memory.account('a plan')
   const kept = new KeptRows(account)
-  const alone = withoutPortal(exec)
   try {
-    await ctx.out.unheard(kept, () => instead(ctx, alone, `${wordsOf(plan)} ${sql}`, false))
-    if (kept.failure !== undefined) throw kept.failure
-    const rows = kept.take(0).rows.map((row) => parseDataRow(row, HEADER_BYTES, row.length))
+    const rows = await rowsInstead(ctx, exec, `${wordsOf(plan)} ${sql}`, kept)
     return { title, properties: { Task: title }, rows: textsOf(rows) }
   } finally {
     account.set(0)
   }
-}
-
-const HEADER_BYTES = 5
-
-/** Nothing of it is said to the client. */
-export function withoutPortal(exec: Execution): Execution {
-  const silent = {
-    wantsRowDescription: false,
-    maxRows: 0,
-    portal: undefined,
-    asked: undefined,
-    origins: undefined,
-  }
-  return { ...exec, ...silent }
 }
 
 /** An INSERT is planned by Postgres alike on every shard: the home shard speaks for all. */

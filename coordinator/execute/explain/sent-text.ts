@@ -1,4 +1,5 @@
 import type { StatementRef } from '../../../protocol/agent-link.ts'
+import { MSG } from '../../../protocol/wire/frames.ts'
 import {
   type BindMessage,
   bind,
@@ -19,10 +20,6 @@ export interface Sent {
   explaining(words: string): Buffer | undefined
 }
 
-const PARSE = 0x50
-const BIND = 0x42
-const EXECUTE = 0x45
-const QUERY = 0x51
 const HEADER_BYTES = 5
 
 /** What is run by messages to a shard; undefined: nothing, or no statement about rows. */
@@ -32,10 +29,10 @@ export function sentText(payload: Buffer, needs: readonly StatementRef[] | undef
   for (let at = 0; at < payload.length; ) {
     const end = at + 1 + payload.readInt32BE(at + 1)
     const type = payload[at]
-    if (type === QUERY) return simple(payload.toString('utf8', at + HEADER_BYTES, end - 1))
-    if (type === PARSE) parsed = parsedBy(payload, at, end)
-    if (type === BIND) bound = parseBind(payload, at + HEADER_BYTES, end)
-    if (type === EXECUTE && parsed !== undefined && bound !== undefined) return extended(parsed, bound)
+    if (type === MSG.query) return simple(payload.toString('utf8', at + HEADER_BYTES, end - 1))
+    if (type === MSG.parse) parsed = parsedBy(payload, at, end)
+    if (type === MSG.bind) bound = parseBind(payload, at + HEADER_BYTES, end)
+    if (type === MSG.execute && parsed !== undefined && bound !== undefined) return extended(parsed, bound)
     at = end
   }
   return undefined

@@ -9,39 +9,13 @@ import {
   slotForParam,
   UNSURE,
 } from '../../../sql/hash/key-value.ts'
+import { TYPE_OIDS } from '../../../sql/hash/type-oids.ts'
 import type { Lexed } from '../../../sql/lex/lexed.ts'
 import { LITERAL } from '../../../sql/lex/lexed.ts'
 import { offsetMap } from '../../../sql/lex/split.ts'
 import type { KeyValue } from '../../../sql/plan/plan.ts'
 
 export { NO_MATCH, NULL_KEY, UNSURE } from '../../../sql/hash/key-value.ts'
-
-/** Of the types that a key and a cast of a key's value can have. Text and varchar are the same bytes. */
-const OIDS: Readonly<Record<string, number>> = {
-  int2: 21,
-  int4: 23,
-  int8: 20,
-  text: 25,
-  varchar: 1043,
-  uuid: 2950,
-  date: 1082,
-  timestamp: 1114,
-  timestamptz: 1184,
-  bool: 16,
-  numeric: 1700,
-  bytea: 17,
-  bpchar: 1042,
-  name: 19,
-  oid: 26,
-  float4: 700,
-  float8: 701,
-  time: 1083,
-  timetz: 1266,
-  inet: 869,
-  cidr: 650,
-  macaddr: 829,
-  macaddr8: 774,
-}
 
 /** Reads the shard key values of one execution. */
 export interface KeySlots {
@@ -117,12 +91,12 @@ export class StatementKeys implements KeySlots {
       return length < 0 ? slotForConstant(keyType, null) : UNSURE
     if (castTo !== undefined) {
       // A parameter without a type has that of its cast; another type is converted first, by Postgres.
-      const cast = OIDS[castTo]
+      const cast = TYPE_OIDS[castTo]
       if (cast === undefined || (oid !== 0 && oid !== cast)) return UNSURE
       oid = cast
     }
     // The type that Postgres infers from `key = $n`.
-    if (oid === 0 && binary) oid = OIDS[keyType] ?? 0
+    if (oid === 0 && binary) oid = TYPE_OIDS[keyType] ?? 0
     return slotForParam(keyType, oid, binary, bind.buffer, bind.paramStarts[number - 1]!, length, context)
   }
 

@@ -5,6 +5,7 @@ import { agreedCount } from '../shards/agreed.ts'
 import { onCopies } from '../shards/on-copies.ts'
 import { type ForwardState, RowForwarder } from '../shards/replies.ts'
 import { rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
+import type { ShardLine } from '../shards/shard-line.ts'
 import { RowsConsumer, roomFor } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import type { Places } from './places.ts'
@@ -61,17 +62,29 @@ async function compute(
 ): Promise<void> {
   const line = ctx.line(HOME)
   const consumer = new RowsConsumer(values)
-  const gathered = inputsOf(rows, copies.computeInputs)
-  const texts = meant.arrays(HOME)
-  const payload = rewrittenPayload(line, exec, copies.compute, copies.computeParams, {
-    values: [...gathered, ...texts],
-    formats: [...gathered.map(() => FORMAT.binary), ...texts.map(() => FORMAT.text)],
-    resultFormats: copies.formats,
-    describes: false,
-  })
+  const payload = computePayload(line, exec, copies, inputsOf(rows, copies.computeInputs), meant)
   sendPayload(ctx, line, payload, { writes: false }, consumer)
   await settled(ctx, line, consumer.ended)
 }
+
+/** Computes, where rows of these places are, what becomes of them: from what is gathered, and the places. */
+export function computePayload(
+  line: ShardLine,
+  exec: Execution,
+  { compute, computeParams, formats }: Computed,
+  gathered: readonly Buffer[],
+  meant: Places,
+): Buffer {
+  const texts = meant.arrays(line.shard)
+  return rewrittenPayload(line, exec, compute, computeParams, {
+    values: [...gathered, ...texts],
+    formats: [...gathered.map(() => FORMAT.binary), ...texts.map(() => FORMAT.text)],
+    resultFormats: formats,
+    describes: false,
+  })
+}
+
+type Computed = Pick<CopiesPlan, 'compute' | 'computeParams' | 'formats'>
 
 export function inputsOf(rows: GatheredRows, inputs: readonly number[]): readonly Buffer[] {
   return inputs.flatMap((input) => rows.params(input, input + 1))

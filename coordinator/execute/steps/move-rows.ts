@@ -16,7 +16,7 @@ import { queryShard, rewrittenPayload, sendPayload } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import { type KeyChange, MovedKeys } from '../transaction/moved-keys.ts'
-import { inputsOf } from './change-copies.ts'
+import { computePayload, inputsOf } from './change-copies.ts'
 import { roomFor } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { type ForeignKey, foreignKeysTo, mustBeMovable, mustNotBeReferred } from './movable.ts'
@@ -52,19 +52,18 @@ export async function sortRows(
   const sorter = new Sorter(ctx, moving, slots)
   await onShards(ctx, meant.shards, (line) => {
     const consumer = new NewRows(sorter)
-    const texts = meant.arrays(line.shard)
-    const payload = rewrittenPayload(line, exec, move.compute, move.computeParams, {
-      values: [...gathered, ...texts],
-      formats: [...gathered.map(() => FORMAT.binary), ...texts.map(() => FORMAT.text)],
-      resultFormats: move.formats,
-      describes: false,
-    })
+    const payload = computePayload(line, exec, move, gathered, meant)
     sendPayload(ctx, line, payload, { writes: false }, consumer)
     return consumer.ended
   })
-  ctx.tx.movedKeys ??= new MovedKeys(ctx.memory.account('keys of rows that moved'))
-  ctx.tx.movedKeys.note(move.table, sorter.changes, sorter.leaving.shards)
+  movedKeysOf(ctx).note(move.table, sorter.changes, sorter.leaving.shards)
   return sorter
+}
+
+/** Those of the transaction. */
+export function movedKeysOf({ tx, memory }: ExecContext): MovedKeys {
+  tx.movedKeys ??= new MovedKeys(memory.account('keys of rows that moved'))
+  return tx.movedKeys
 }
 
 class Sorter implements Sorted {

@@ -149,7 +149,31 @@ export async function instead(
 
 const HEADER_BYTES = 5
 
-/** All rows of a statement, in place of the client. */
+/** Nothing of it is said to the client. */
+export function withoutPortal(exec: Execution): Execution {
+  return {
+    ...exec,
+    wantsRowDescription: false,
+    maxRows: 0,
+    portal: undefined,
+    asked: undefined,
+    origins: undefined,
+  }
+}
+
+/** All rows of a text that is run in place of the client's. */
+export async function rowsInstead(
+  ctx: ExecContext,
+  exec: Execution,
+  text: string,
+  kept: KeptRows,
+): Promise<readonly (readonly (Buffer | null)[])[]> {
+  await ctx.out.unheard(kept, () => instead(ctx, withoutPortal(exec), text, false))
+  if (kept.failure !== undefined) throw kept.failure
+  return kept.take(0).rows.map((row) => parseDataRow(row, HEADER_BYTES, row.length))
+}
+
+/** All rows of a statement, as texts. */
 async function rowsOf(
   ctx: ExecContext,
   exec: Execution,
@@ -157,23 +181,8 @@ async function rowsOf(
   kept: KeptRows,
 ): Promise<readonly GivenRow[]> {
   const { bind } = exec
-  const bound = bind && rebound(bind, {})
-  const alone = {
-    ...exec,
-    bind: bound,
-    asked: undefined,
-    origins: undefined,
-    wantsRowDescription: false,
-    maxRows: 0,
-    portal: undefined,
-  }
-  await ctx.out.unheard(kept, () => instead(ctx, alone, sql, false))
-  if (kept.failure !== undefined) throw kept.failure
-  return kept
-    .take(0)
-    .rows.map((row) =>
-      parseDataRow(row, HEADER_BYTES, row.length).map((cell) => cell?.toString('utf8') ?? null),
-    )
+  const rows = await rowsInstead(ctx, { ...exec, bind: bind && rebound(bind, {}) }, sql, kept)
+  return rows.map((row) => row.map((cell) => cell?.toString('utf8') ?? null))
 }
 
 /** In Postgres all parts of a statement see what was there before it. */

@@ -1,5 +1,6 @@
 import { as, type Node, relationsOf } from '../../parse/ast.ts'
-import { aliasOf, isAbout, leavesOf, ofAll } from '../gather/locked-ranges.ts'
+import { itemAlias, leavesOf } from '../gather/from-items.ts'
+import { isAbout, ofAll } from '../gather/locked-ranges.ts'
 
 /**
  * What a query locks of subqueries in its FROM, said in these: so Postgres takes it. In place; when they have been run, what
@@ -14,7 +15,7 @@ export function pushLocks(statement: Node): void {
   for (const node of leavesOf(select)) {
     const inner = as(as(node, 'RangeSubselect')?.subquery, 'SelectStmt')
     if (inner === undefined || relationsOf(node).length === 0) continue
-    const own = clauses.filter((clause) => isAbout(clause, aliasOf(node))).map(ofAll)
+    const own = clauses.filter((clause) => isAbout(clause, itemAlias(node))).map(ofAll)
     if (own.length === 0) continue
     inner.lockingClause = [
       ...(inner.lockingClause ?? []),

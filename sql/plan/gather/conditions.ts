@@ -2,7 +2,8 @@ import { as, columnName, conjuncts, type Node, type SelectStmt, walk } from '../
 import type { Analysis } from '../../place/analyze.ts'
 import { traitsOf, unstableBecause } from '../../tree/traits.ts'
 import type { PlanContext } from '../plan.ts'
-import { keptItems, rangeOf, type TableItem } from './inputs.ts'
+import { rangeOf } from './from-items.ts'
+import { keptItems, type TableItem } from './inputs.ts'
 
 /**
  * Conditions that can be asked of the rows where they are: conjuncts of the WHERE above an item, or of an ON beside it,

@@ -12,7 +12,8 @@ import {
 } from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import type { PlanContext } from '../plan.ts'
-import { aliasOf, NamedColumns, type NamedTable } from './named-columns.ts'
+import { aliasOf, rangeOf } from './from-items.ts'
+import { NamedColumns, type NamedTable } from './named-columns.ts'
 import { type Ranges, type Source, type Sources, sourcesOf } from './sources.ts'
 
 /** A FROM item that is a relation. */
@@ -143,7 +144,3 @@ export function keptItems(from: readonly Node[], items: readonly TableItem[]): T
     return keptItems([...left, ...right], items)
   })
 }
-
-/** Of a table, or of a sample of it. */
-export const rangeOf = (node: Node): RangeVar | undefined =>
-  as(as(node, 'RangeTableSample')?.relation ?? node, 'RangeVar')

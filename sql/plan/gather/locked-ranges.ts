@@ -1,6 +1,7 @@
 import type * as Pg from '@pgsql/types'
 import { as, columnNode, type Node, type RangeVar, type SelectStmt, strings, walk } from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
+import { itemAlias, leavesOf } from './from-items.ts'
 import { ownName, PLACE_PARTS } from './gather-plan.ts'
 import { mentioned, type TableItem } from './inputs.ts'
 
@@ -16,7 +17,7 @@ export type LockedRanges = ReadonlyMap<RangeVar, Clauses>
 export function lockedRanges(a: Analysis, select: SelectStmt, clauses: Clauses): LockedRanges | undefined {
   const locked = new Map<RangeVar, Clauses>()
   for (const node of leavesOf(select)) {
-    const own = clauses.filter((clause) => isAbout(clause, aliasOf(node)))
+    const own = clauses.filter((clause) => isAbout(clause, itemAlias(node)))
     const range = as(node, 'RangeVar')
     if (range !== undefined && own.length > 0) locked.set(range, own)
     const inner = subqueryOf(node)
@@ -26,18 +27,6 @@ export function lockedRanges(a: Analysis, select: SelectStmt, clauses: Clauses):
     for (const [each, said] of below) locked.set(each, said)
   }
   return locked
-}
-
-export const leavesOf = ({ fromClause = [] }: SelectStmt): Node[] => fromClause.flatMap(leaves)
-
-function leaves(node: Node): Node[] {
-  const join = as(node, 'JoinExpr')
-  return join === undefined ? [node] : [...leaves(join.larg!), ...leaves(join.rarg!)]
-}
-
-export function aliasOf(node: Node): string {
-  const range = as(node, 'RangeVar')
-  return (range ?? as(node, 'RangeSubselect'))?.alias?.aliasname ?? range?.relname ?? ''
 }
 
 export const isAbout = ({ lockedRels }: Pg.LockingClause, alias: string): boolean =>
@@ -99,7 +88,7 @@ export class PlacesAbove {
       return { JoinExpr: { ...join, larg, rarg } } as Node
     }
     if (!this.holds(node)) return node
-    this.aliases.add(aliasOf(node))
+    this.aliases.add(itemAlias(node))
     const range = as(node, 'RangeVar')
     if (range === undefined) return this.withSubquery(node, depth, names)
     names.set(range, this.places.get(range)!)

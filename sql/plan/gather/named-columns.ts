@@ -9,13 +9,12 @@ import {
   strings,
   walk,
 } from '../../parse/ast.ts'
+import { aliasOf, leaves, leavesOf, rangeOf } from './from-items.ts'
 
 export interface NamedTable {
   readonly range: RangeVar
   readonly relation: Relation
 }
-
-export const aliasOf = (range: RangeVar): string => range.alias?.aliasname ?? range.relname ?? ''
 
 /**
  * What a query names of the tables that it reads: a column is the nearest table's that has it, as Postgres looks it up.
@@ -43,7 +42,7 @@ export class NamedColumns {
 
   /** `around`: tables of the levels around it, the nearest first. */
   private level(select: SelectStmt, around: readonly (readonly NamedTable[])[]): void {
-    const own = (select.fromClause ?? []).flatMap((node) => this.tablesIn(node))
+    const own = this.tablesIn(leavesOf(select))
     for (const { range } of own) if (range.alias?.colnames !== undefined) this.whole.add(range)
     const levels = [own, ...around]
     const outputs = new Set(
@@ -60,17 +59,13 @@ export class NamedColumns {
     })
   }
 
-  /** Those of a FROM item at its own level. */
-  private tablesIn(node: Node): NamedTable[] {
-    const join = as(node, 'JoinExpr')
-    if (join !== undefined) return [...this.tablesIn(join.larg!), ...this.tablesIn(join.rarg!)]
-    const range = as(as(node, 'RangeTableSample')?.relation ?? node, 'RangeVar')
-    return (range && this.tables.get(range)) === undefined ? [] : [this.tables.get(range!)!]
+  private tablesIn(items: readonly Node[]): NamedTable[] {
+    return items.flatMap((node) => this.tables.get(rangeOf(node)!) ?? [])
   }
 
   /** An alias of a join names its columns by their place, or all of them as a row. */
   private join(join: JoinExpr): void {
-    const below = this.tablesIn({ JoinExpr: join } as Node)
+    const below = this.tablesIn(leaves({ JoinExpr: join }))
     if (join.isNatural || join.alias !== undefined) for (const { range } of below) this.whole.add(range)
     for (const name of strings(join.usingClause)) this.add(below, name)
   }
