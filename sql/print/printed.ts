@@ -1,19 +1,25 @@
-import { deparseSync } from 'pgsql-deparser'
+import { Deparser } from 'pgsql-deparser'
 import { backslashesSpelt } from '../lex/backslashes.ts'
 import { columnNode, type Node, type SelectStmt, walk } from '../parse/ast.ts'
 import { OFFSET_FIELDS, parseStatements } from '../parse/parse.ts'
+import { CarefulDeparser } from './careful-deparser.ts'
 
 /**
  * The statement that a syntax tree stands for, as text. It is parsed again and compared with the tree, so that a construct
  * which the printer gets wrong is never run; undefined then, or when the printer does not know it.
  */
 export function printed(node: Node): string | undefined {
+  return printedBy(Deparser, node) ?? printedBy(CarefulDeparser, node)
+}
+
+function printedBy(Printer: typeof Deparser, node: Node): string | undefined {
   try {
     const { tree, ties } = printable(node)
     // The tree is what libpg-query made, or of its shape.
-    const bare = deparseSync({ version: 0, stmts: [{ stmt: tree }] } as unknown as Parameters<
-      typeof deparseSync
-    >[0])
+    const parsed = { version: 0, stmts: [{ stmt: tree }] } as unknown as ConstructorParameters<
+      typeof Printer
+    >[0]
+    const bare = new Printer(parsed).deparseQuery()
     const text = ties.reduce(
       (sql, count, i) => sql.replace(`LIMIT ${tiesName(i)}`, () => fetchOf(count)),
       bare.replace(FIRST_GROUP, 'GROUP BY DISTINCT '),

@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['groups', 'spread'])
+runTwinScripts(['groups', 'spread', 'expressions'])
