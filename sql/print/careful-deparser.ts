@@ -1,5 +1,5 @@
 import { Deparser } from 'pgsql-deparser'
-import type { FuncCall, Node } from '../parse/ast.ts'
+import { type FuncCall, type Node, strings, type TypeName } from '../parse/ast.ts'
 import { jsonFunction, jsonTable, type Visit } from './sql-json.ts'
 import { xmlTable } from './xml-table.ts'
 
@@ -8,7 +8,8 @@ type Context = Parameters<Deparser['A_Expr']>[1]
 /**
  * Postgres' grammar leaves no trace of parentheses in its trees, and the printer puts them back by rules of precedence that
  * miss some: `(ARRAY[a, b])[1]`, `- (a IS NULL)`, `(a = b) LIKE c`. This one puts them around every operation that is an
- * operand, needed or not, and knows SQL/JSON's functions, JSON_TABLE and XMLTABLE, which the printer does not.
+ * operand, needed or not, writes CAST in full, and knows SQL/JSON's functions, JSON_TABLE and XMLTABLE, and the schema of
+ * types, which the printer does not.
  */
 export class CarefulDeparser extends Deparser {
   override A_Indirection(...[node, context]: Parameters<Deparser['A_Indirection']>): string {
@@ -57,6 +58,17 @@ export class CarefulDeparser extends Deparser {
     return isInfix(call) ? `(${text})` : text
   }
 
+  override TypeCast(...[{ arg, typeName }, context]: Parameters<Deparser['TypeCast']>): string {
+    return `CAST(${this.visit(arg!, context)} AS ${this.typeText(typeName!, context)})`
+  }
+
+  private typeText(type: TypeName, context: Context): string {
+    const name = losesSchema(type)
+    if (name === undefined) return this.TypeName(type, context)
+    const spelt = { ...type, names: [{ String: { sval: ANY_TYPE } }] }
+    return this.TypeName(spelt, context).replace(ANY_TYPE, `pg_catalog.${name}`)
+  }
+
   override RangeTableFunc(...[node, context]: Parameters<Deparser['RangeTableFunc']>): string {
     return xmlTable(node, this.visitor(context))
   }
@@ -73,6 +85,18 @@ export class CarefulDeparser extends Deparser {
     return (node: Node) => this.visit(node, context)
   }
 }
+
+const ANY_TYPE = 'weft_any_type'
+
+/** Of some of Postgres' own types the printer leaves out where they are. */
+function losesSchema({ names }: TypeName): string | undefined {
+  const [schema, name, ...more] = strings(names)
+  return schema === 'pg_catalog' && more.length === 0 && LOSES_SCHEMA.has(name!) ? name : undefined
+}
+
+const LOSES_SCHEMA: ReadonlySet<string> = new Set(
+  'text date uuid jsonb bytea xml money inet cidr macaddr macaddr8 point box polygon'.split(' '),
+)
 
 const nameOf = (call: FuncCall): string | undefined => {
   const name = call.funcname?.at(-1) as { String?: { sval?: string } } | undefined

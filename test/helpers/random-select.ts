@@ -127,9 +127,23 @@ export class QueryWriter {
       const distinct = r.chance(4) ? 'DISTINCT ' : ''
       if (distinct !== '') this.p.note('DISTINCT aggregate')
       if (r.chance(25)) return `count(*)${filter}`
+      if (r.chance(8)) return this.listOf(argument, filter)
       const call = `${name}(${distinct}${argument})${filter}`
       return r.chance(15) ? `coalesce(${call}::text, '-')` : call
     }).join(', ')
+  }
+
+  /** In whatever order. */
+  private listOf(argument: string, filter: string): string {
+    const list = this.p.r.pick([
+      `string_agg(${argument}::text, ', ')`,
+      `array_agg(${argument})`,
+      `array_agg(${argument}::text)`,
+      `json_agg(${argument})`,
+      `jsonb_agg(${argument})`,
+    ])
+    this.p.note(list.slice(0, list.indexOf('(')))
+    return `length((${list}${filter})::text)`
   }
 
   private from(): { from: string; sources: Source[] } {

@@ -48,15 +48,19 @@ export class NamedColumns {
     const outputs = new Set(
       (select.targetList ?? []).map((node) => as(as(node, 'ResTarget')?.val, 'ColumnRef')),
     )
-    walk({ SelectStmt: select }, (kind, body) => {
-      if (kind === 'SelectStmt' && body !== select) {
-        this.level(body as SelectStmt, levels)
-        return false
-      }
-      if (kind === 'JoinExpr') this.join(body as JoinExpr)
-      if (kind === 'ColumnRef') this.ref(body as ColumnRef, levels, outputs.has(body as ColumnRef))
-      return true
-    })
+    const named = (part: unknown, levels: readonly (readonly NamedTable[])[]) =>
+      walk(part, (kind, body) => {
+        if (kind === 'SelectStmt' && body !== select) {
+          this.level(body as SelectStmt, levels)
+          return false
+        }
+        if (kind === 'JoinExpr') this.join(body as JoinExpr)
+        if (kind === 'ColumnRef') this.ref(body as ColumnRef, levels, outputs.has(body as ColumnRef))
+        return true
+      })
+    named({ SelectStmt: select }, levels)
+    // Functions and joins in FROM do not see what stands behind them: there a name may be one of the levels around.
+    if (around.length > 0) named(select.fromClause, around)
   }
 
   private tablesIn(items: readonly Node[]): NamedTable[] {

@@ -3,6 +3,7 @@ import { as, type ColumnRef, type FuncCall, type Node, qualified } from '../../p
 import { type NumberType, typeOf } from '../expression-type.ts'
 import { ASKED, type KnownColumn } from './island.ts'
 import { isPlainColumn, type LevelNames } from './level-names.ts'
+import { listForm } from './lists.ts'
 
 /** A value that every shard computes, of a group's rows there. */
 export interface PartialValue {
@@ -23,6 +24,8 @@ export function partialForm(call: FuncCall, names: LevelNames): PartialForm | un
   const [argument] = call.args ?? []
   if (name === 'count') return counted(call, 'count')
   if (name === 'regr_count') return counted(call, 'regr_count')
+  const list = listForm(call, names)
+  if (list !== undefined) return list
   if ((call.args?.length ?? 0) !== 1) return undefined
   if (ITSELF.has(name)) return itself(call, name, argument, names)
   const type = typeOf(argument, names.scope)

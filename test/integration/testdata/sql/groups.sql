@@ -492,3 +492,102 @@ SELECT sum(1 / (id - 3)), now() - now() FROM sales LIMIT 0;
 SELECT 1 / (id - 3), 'a' AS t FROM sales ORDER BY 1 FETCH FIRST 0 ROWS WITH TIES;
 
 SELECT nothing FROM sales ORDER BY 1 LIMIT 0;
+
+-- # lists of lists
+CREATE TABLE listed (k int PRIMARY KEY, g int, i int, b bigint, s smallint, n numeric(9,3), t text, v varchar(5), c char(4), d date, ts timestamp, tz timestamptz,
+  ok bool, u uuid, f float8, by bytea, nm name, j json, jb jsonb, tags int[], feel mood, co text COLLATE "C") WITH (shard_key = 'k');
+
+INSERT INTO listed SELECT x, nullif(x % 4, 3), nullif(x % 7, 2), x * 10000000000, -x, x / 8.0, (ARRAY['a', 'b"c', 'x,y', E'back\\slash', '', 'NULL', '{"ä"}', E'new\nline', NULL])[1 + x % 9],
+  'v' || x, 'c' || x % 3, '2024-01-01'::date + x, '2024-01-01 10:00'::timestamp + x * interval '1 hour 1.25 second', '1884-01-01 10:00+00'::timestamptz + x * interval '9000 days',
+  x % 3 = 0, ('00000000-0000-0000-0000-0000000000' || 10 + x)::uuid, x / 7.0, convert_to('b' || x, 'UTF8'), 'n' || x, json_build_object('x', x), jsonb_build_object('y', x), ARRAY[x, x % 2],
+  'ok', 'co' || x FROM generate_series(1, 40) x;
+
+INSERT INTO listed (k, g, n, d, ts, tz) VALUES (101, 7, 'NaN', 'infinity', '-infinity', 'infinity'), (102, 7, 0.5, '0044-03-15 BC', '0044-03-15 10:00 BC', '12044-03-15 10:00');
+
+SELECT g, array(SELECT unnest(string_to_array(a1, '|')) ORDER BY 1) FROM (SELECT g, string_agg(t, '|') AS a1 FROM listed GROUP BY g) s ORDER BY g;
+
+SELECT g, length(string_agg(t, ', ')), length(string_agg(v, '')), length(string_agg(c, NULL)), length(string_agg(i::text, ' -''- ')) FROM listed GROUP BY g ORDER BY g;
+
+SELECT g, length(string_agg(by, '\x00ff')), length(string_agg(by, NULL)), pg_typeof(string_agg(by, '')), pg_typeof(string_agg(t, '')) FROM listed GROUP BY g ORDER BY g;
+
+SELECT string_agg(t, ',') FILTER (WHERE k < 0), array_agg(i) FILTER (WHERE k < 0), json_agg(i) FILTER (WHERE k < 0), jsonb_agg(i) FILTER (WHERE k < 0), count(*) FROM listed;
+
+SELECT string_agg(t, ','), array_agg(i), json_agg(i), jsonb_agg(i) FROM listed WHERE k < 0;
+
+SELECT g, string_agg(t, ','), array_agg(i), json_agg(i), jsonb_agg(i) FROM listed WHERE k < 0 GROUP BY g;
+
+SELECT string_agg(t, ',') FILTER (WHERE k = 3), array_agg(t) FILTER (WHERE k = 8), json_agg(t) FILTER (WHERE k = 7), jsonb_agg(t) FILTER (WHERE k = 6) FROM listed;
+
+SELECT string_agg(NULL::text, ','), array_agg(NULL::int) FILTER (WHERE k = 1), json_agg(NULL::text) FILTER (WHERE k = 1) FROM listed;
+
+SELECT g, array(SELECT unnest(a1) ORDER BY 1), array(SELECT unnest(a2) ORDER BY 1), array(SELECT unnest(a3) ORDER BY 1),
+  array(SELECT unnest(a4) ORDER BY 1), array(SELECT unnest(a5) ORDER BY 1), array(SELECT unnest(a6) ORDER BY 1), array(SELECT unnest(a7) ORDER BY 1)
+  FROM (SELECT g, array_agg(i) AS a1, array_agg(b) AS a2, array_agg(s) AS a3, array_agg(n) AS a4, array_agg(t) AS a5, array_agg(v) AS a6, array_agg(c) AS a7 FROM listed GROUP BY g) s ORDER BY g;
+
+SELECT g, array(SELECT unnest(a1) ORDER BY 1), array(SELECT unnest(a2) ORDER BY 1), array(SELECT unnest(a3) ORDER BY 1),
+  array(SELECT unnest(a4) ORDER BY 1), array(SELECT unnest(a5) ORDER BY 1), array(SELECT unnest(a6) ORDER BY 1), cardinality(a7)
+  FROM (SELECT g, array_agg(d) AS a1, array_agg(ts) AS a2, array_agg(tz) AS a3, array_agg(ok) AS a4, array_agg(u) AS a5, array_agg(f) AS a6, array_agg(feel) AS a7 FROM listed GROUP BY g) s ORDER BY g;
+
+SELECT g, pg_typeof(array_agg(i)), pg_typeof(array_agg(v)), pg_typeof(array_agg(c)), pg_typeof(array_agg(d::timestamp)), pg_typeof(array_agg(i + 1.5)), pg_typeof(array_agg(tags)),
+  array_ndims(array_agg(i)), array_lower(array_agg(t), 1), array_length(array_agg(t), 1), array_ndims(array_agg(tags)) FROM listed GROUP BY g ORDER BY g;
+
+SELECT g, array(SELECT e::text FROM json_array_elements(a1) e ORDER BY 1), array(SELECT e::text FROM json_array_elements(a2) e ORDER BY 1),
+  array(SELECT e FROM jsonb_array_elements(a3) e ORDER BY 1), array(SELECT e FROM jsonb_array_elements(a4) e ORDER BY 1),
+  array(SELECT e::text FROM json_array_elements(a5) e ORDER BY 1),
+  array(SELECT e::text FROM json_array_elements(a6) e ORDER BY 1) FROM (SELECT g, json_agg(i) AS a1, json_agg(t) AS a2, jsonb_agg(j) AS a3, jsonb_agg(tags) AS a4, json_agg(json_build_object('k', k, 't', t, 'd', d)) AS a5, json_agg(jb) AS a6 FROM listed GROUP BY g) s ORDER BY g;
+
+SELECT g, length(json_agg(i)::text), length(json_agg(t)::text), length(json_agg(tags)::text), length(json_agg(j)::text), length(json_agg(to_json(tags))::text), length(json_agg(f)::text),
+  length(json_agg(l)::text), length(json_agg(tz)::text), length(jsonb_agg(tz)::text), pg_typeof(json_agg(i)), pg_typeof(jsonb_agg(i)) FROM listed l GROUP BY g ORDER BY g;
+
+SELECT g, (SELECT count(*) FROM unnest(array_agg(k), array_agg(t)) AS u (k, t) JOIN listed l ON l.k = u.k AND l.t IS NOT DISTINCT FROM u.t) FROM listed GROUP BY g ORDER BY g;
+
+SELECT array_agg(x), string_agg(x::text, ',') FROM (SELECT k AS x FROM listed WHERE k < 9 ORDER BY k DESC) s;
+
+SELECT array_agg(DISTINCT i), string_agg(DISTINCT v, ',' ORDER BY v), array_agg(k ORDER BY k) FILTER (WHERE k < 5) FROM listed;
+
+SELECT g, cardinality(array_agg(k)) FROM listed GROUP BY ROLLUP (g) HAVING cardinality(array_agg(i)) > 2 ORDER BY 1, 2;
+
+SELECT g, i, length(string_agg(v, ',')), sum(k) FROM listed GROUP BY GROUPING SETS ((g), (i), ()) ORDER BY 1, 2, 3;
+
+SELECT l.g, length(string_agg(s.item, ',')) FROM listed l JOIN sales s ON s.shop = l.k GROUP BY l.g ORDER BY 1;
+
+SELECT region, cardinality(array_agg(l.n)), length(string_agg(l.sku, '; ')) FROM sales s JOIN lines l ON l.shop = s.shop AND l.sale = s.id GROUP BY region ORDER BY region;
+
+SELECT g, length(string_agg(nm, ',')), max(length(string_agg(co, ','))) OVER () FROM listed GROUP BY g ORDER BY string_agg(co, ',') IS NULL, g;
+
+SELECT string_agg(co, ',') FROM listed GROUP BY g HAVING string_agg(co, ',') < 'z' AND g = 9;
+
+-- params: 5
+SELECT g, (SELECT string_agg(x, '' ORDER BY x) FROM unnest(array_agg(v)) x) FROM listed WHERE k < $1 GROUP BY g ORDER BY g;
+
+SELECT array_agg(k) FROM listed GROUP BY g HAVING 1 / (count(*) - 10) > 5;
+
+-- error
+SELECT array_agg(1 / (k - 5)) FROM listed;
+
+SET extra_float_digits = 0;
+
+SET datestyle = 'German';
+
+SELECT g, array(SELECT unnest(a1) ORDER BY 1), array(SELECT unnest(a2) ORDER BY 1), array(SELECT unnest(a3) ORDER BY 1), length(a4::text)
+  FROM (SELECT g, array_agg(i) AS a1, array_agg(d) AS a2, array_agg(tz) AS a3, json_agg(tz) AS a4 FROM listed GROUP BY g) s ORDER BY g;
+
+RESET extra_float_digits;
+
+RESET datestyle;
+
+SET timezone = 'Asia/Kolkata';
+
+SET array_nulls = off;
+
+SELECT g, array(SELECT unnest(a1) ORDER BY 1), array(SELECT unnest(a2) ORDER BY 1) FROM (SELECT g, array_agg(tz) AS a1, array_agg(i) AS a2 FROM listed GROUP BY g) s ORDER BY g;
+
+RESET array_nulls;
+
+RESET timezone;
+
+SET standard_conforming_strings = off;
+
+SELECT g, length(string_agg(v, '\\')), length(string_agg(v, '\'')) FROM listed GROUP BY g ORDER BY g;
+
+RESET standard_conforming_strings;
