@@ -1,4 +1,4 @@
-import type { CopyStmt } from '@pgsql/types'
+import type { CopyStmt, DefElem } from '@pgsql/types'
 import type { Column, Relation } from '../../catalog.ts'
 import { as, type Node, strings } from '../../parse/ast.ts'
 import { traitsOf, unlikeBecause } from '../../tree/traits.ts'
@@ -157,10 +157,19 @@ function planCopyGathered(scope: Scope, stmt: CopyStmt, plain: ForwardPlan): Pla
   })
   if (route.kind === 'keys' && isSingle(route.restrictions))
     return { ...fields, kind: 'forward', route, onSeveral: { kind: 'refuse', error: severalShards() } }
-  const statement = (query: Node): Node => ({ CopyStmt: { ...stmt, query } })
+  const options = stmt.options?.map(asListed)
+  const statement = (query: Node): Node => ({ CopyStmt: { ...stmt, ...(options && { options }), query } })
   const inner = planQuery(scope, stmt.query, { statement, isInline: true })
   if (inner.kind !== 'forward' || !isGathered(inner.onSeveral)) throw severalShards()
   return { ...fields, kind: 'forward', route: inner.route, onSeveral: inner.onSeveral }
+}
+
+/** A flag as the list in parentheses gives it: the old words, `CSV HEADER`, make another tree of it. */
+function asListed(option: Node): Node {
+  const { DefElem: element } = option as { DefElem?: DefElem }
+  const flag = as(element?.arg, 'Boolean')
+  if (flag === undefined) return option
+  return { DefElem: { ...element, arg: { String: { sval: String(flag.boolval === true) } } } }
 }
 
 /** Where the query of `COPY (…) TO` stands in the text. */
