@@ -1,6 +1,7 @@
-import { Deparser } from 'pgsql-deparser'
-import { type FuncCall, type Node, strings, type TypeName } from '../parse/ast.ts'
-import { jsonFunction, jsonTable, type Visit } from './sql-json.ts'
+import type { DefElem, OnConflictClause } from '@pgsql/types'
+import { Deparser, QuoteUtils } from 'pgsql-deparser'
+import { as, type FuncCall, type Node, strings, type TypeName } from '../parse/ast.ts'
+import { jsonFunction, jsonTable, type Visit, words } from './sql-json.ts'
 import { xmlTable } from './xml-table.ts'
 
 type Context = Parameters<Deparser['A_Expr']>[1]
@@ -8,8 +9,8 @@ type Context = Parameters<Deparser['A_Expr']>[1]
 /**
  * Postgres' grammar leaves no trace of parentheses in its trees, and the printer puts them back by rules of precedence that
  * miss some: `(ARRAY[a, b])[1]`, `- (a IS NULL)`, `(a = b) LIKE c`. This one puts them around every operation that is an
- * operand, needed or not, writes CAST in full, and knows SQL/JSON's functions, JSON_TABLE and XMLTABLE, and the schema of
- * types, which the printer does not.
+ * operand, needed or not, writes CAST in full, and knows what the printer does not: SQL/JSON's functions, JSON_TABLE,
+ * XMLTABLE, the schema of types, unlogged tables of a query, and details of ON CONFLICT, cursors and XML.
  */
 export class CarefulDeparser extends Deparser {
   override A_Indirection(...[node, context]: Parameters<Deparser['A_Indirection']>): string {
@@ -47,8 +48,11 @@ export class CarefulDeparser extends Deparser {
   }
 
   override XmlExpr(...args: Parameters<Deparser['XmlExpr']>): string {
+    const [{ op, args: values }] = args
     const text = super.XmlExpr(...args)
-    return args[0].op === 'IS_DOCUMENT' ? `(${text})` : text
+    if (op === 'IS_DOCUMENT') return `(${text})`
+    const isPreserved = op === 'IS_XMLPARSE' && as(values?.[1] as Node, 'A_Const')?.boolval?.boolval === true
+    return isPreserved ? text.replace(/\)$/, ' PRESERVE WHITESPACE)') : text
   }
 
   override FuncCall(...args: Parameters<Deparser['FuncCall']>): string {
@@ -67,6 +71,64 @@ export class CarefulDeparser extends Deparser {
     if (name === undefined) return this.TypeName(type, context)
     const spelt = { ...type, names: [{ String: { sval: ANY_TYPE } }] }
     return this.TypeName(spelt, context).replace(ANY_TYPE, `pg_catalog.${name}`)
+  }
+
+  override InsertStmt(...[node, context]: Parameters<Deparser['InsertStmt']>): string {
+    const { onConflictClause: conflict, returningClause: returning, ...insert } = node
+    return words(
+      super.InsertStmt(insert, context),
+      conflict && this.conflictClause(conflict, context),
+      returning && super.ReturningClause(returning, context),
+    )
+  }
+
+  private conflictClause(
+    { infer, action, targetList, whereClause }: OnConflictClause,
+    context: Context,
+  ): string {
+    const visit = this.visitor(context)
+    const sets = (): string =>
+      super.UpdateStmt({ relation: { relname: 't', inh: true }, ...(targetList && { targetList }) }, context)
+    return words(
+      'ON CONFLICT',
+      infer?.conname !== undefined && `ON CONSTRAINT ${QuoteUtils.quoteIdentifier(infer.conname)}`,
+      infer?.indexElems && `(${infer.indexElems.map((element) => visit(element as Node)).join(', ')})`,
+      infer?.whereClause && `WHERE ${visit(infer.whereClause as Node)}`,
+      action === 'ONCONFLICT_NOTHING' ? 'DO NOTHING' : `DO ${sets().replace(/^UPDATE\s+t\s+/, 'UPDATE ')}`,
+      whereClause && `WHERE ${visit(whereClause as Node)}`,
+    )
+  }
+
+  override CreateTableAsStmt(...[node, context]: Parameters<Deparser['CreateTableAsStmt']>): string {
+    const text = super.CreateTableAsStmt(node, context)
+    return node.into?.rel?.relpersistence === 'u' ? text.replace(/^CREATE /, 'CREATE UNLOGGED ') : text
+  }
+
+  /** An option of a table without a value: its name, which may have a part before it. */
+  override DefElem(...args: Parameters<Deparser['DefElem']>): string {
+    const { defnamespace, defname, arg } = args[0] as DefElem
+    if (defnamespace === undefined || arg !== undefined) return super.DefElem(...args)
+    return `${QuoteUtils.quoteIdentifier(defnamespace)}.${QuoteUtils.quoteIdentifier(defname!)}`
+  }
+
+  override DeclareCursorStmt(...[node, context]: Parameters<Deparser['DeclareCursorStmt']>): string {
+    const text = super.DeclareCursorStmt(node, context)
+    return ((node.options ?? 0) & ASENSITIVE) === 0 ? text : text.replace(' CURSOR ', ' ASENSITIVE CURSOR ')
+  }
+
+  override SortBy(...[node, context]: Parameters<Deparser['SortBy']>): string {
+    const { useOp, ...rest } = node
+    const [operator, ...schema] = useOp === undefined ? [] : strings(useOp as Node[]).toReversed()
+    if (operator === undefined || schema.length === 0) return super.SortBy(node, context)
+    const names = schema.toReversed().map((name) => QuoteUtils.quoteIdentifier(name))
+    const nulls = super.SortBy({ ...rest, node: { A_Star: {} }, sortby_dir: 'SORTBY_DEFAULT' }, context)
+    const by = `USING OPERATOR(${[...names, operator].join('.')})`
+    return `${this.visit(node.node!, context)} ${by}${nulls.replace('*', '')}`
+  }
+
+  override XmlSerialize(...[node, context]: Parameters<Deparser['XmlSerialize']>): string {
+    const text = super.XmlSerialize(node, context)
+    return node.indent ? text.replace(/\)$/, 'INDENT )') : text
   }
 
   override RangeTableFunc(...[node, context]: Parameters<Deparser['RangeTableFunc']>): string {
@@ -97,6 +159,8 @@ function losesSchema({ names }: TypeName): string | undefined {
 const LOSES_SCHEMA: ReadonlySet<string> = new Set(
   'text date uuid jsonb bytea xml money inet cidr macaddr macaddr8 point box polygon'.split(' '),
 )
+/** CURSOR_OPT_ASENSITIVE of Postgres. */
+const ASENSITIVE = 0x10
 
 const nameOf = (call: FuncCall): string | undefined => {
   const name = call.funcname?.at(-1) as { String?: { sval?: string } } | undefined

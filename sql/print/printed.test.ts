@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { loadModule } from 'libpg-query'
 import { beforeAll, expect, it } from 'vitest'
 import { parseStatements } from '../parse/parse.ts'
 import { printed } from './printed.ts'
-import { EXPRESSIONS, OPERATIONS } from './testdata.ts'
+import { EXPRESSIONS, OPERATIONS } from './testdata/expressions.ts'
 
 beforeAll(() => loadModule())
 
@@ -26,18 +27,8 @@ it('prints every expression as an operand of every operation', () => {
   expect(missing.map(({ text }) => text)).toEqual([])
 })
 
-it.each([
-  `SELECT * FROM t, LATERAL JSON_TABLE(a FORMAT JSON, '$[*]' AS p PASSING 1 AS x, t.b AS "Y"
-     COLUMNS (x int PATH '$.x' DEFAULT 0 ON EMPTY, n FOR ORDINALITY, e bool EXISTS PATH '$.e' FALSE ON ERROR,
-       j jsonb FORMAT JSON PATH '$.j' WITH CONDITIONAL WRAPPER OMIT QUOTES EMPTY ARRAY ON EMPTY,
-       NESTED PATH '$.k[*]' AS q COLUMNS ("Z" text)) ERROR ON ERROR) AS j(a, b)`,
-  `SELECT JSON_QUERY(a || b, 'lax $.x' || c PASSING d + 1 AS v RETURNING jsonb FORMAT JSON WITHOUT WRAPPER KEEP QUOTES
-     NULL ON EMPTY EMPTY OBJECT ON ERROR)`,
-  `SELECT JSON_EXISTS(a, '$.x' UNKNOWN ON ERROR), JSON_VALUE(a, '$' RETURNING numeric(5,2) DEFAULT 1 + 1 ON EMPTY)`,
-  `SELECT x.* FROM t, XMLTABLE(XMLNAMESPACES('http://x' AS "X", DEFAULT 'http://y'), ('/a/' || t.b) PASSING BY REF d
-     COLUMNS id int PATH '@id' DEFAULT 3 NOT NULL, n FOR ORDINALITY, whole xml) AS x`,
-  'SELECT a FROM t ORDER BY b FETCH FIRST 3 ROWS WITH TIES',
-  'SELECT a FROM t GROUP BY DISTINCT ROLLUP (a, b), CUBE (a)',
-])('prints %s', (sql) => {
+const statements = readFileSync(new URL('testdata/statements.sql', import.meta.url), 'utf8')
+
+it.each(statements.trimEnd().split('\n'))('prints %s', (sql) => {
   expect(printed(parsed(sql)!.node)).toBeDefined()
 })

@@ -42,7 +42,9 @@ const FIRST_GROUP = new RegExp(`GROUP BY\\s+${DISTINCT_GROUPS},\\s*`, 'g')
  */
 function printable(node: Node): { readonly tree: Node; readonly ties: readonly string[] } {
   const ties: string[] = []
-  if (!/"LIMIT_OPTION_WITH_TIES"|"groupDistinct"/.test(JSON.stringify(node))) return { tree: node, ties }
+  if (!/"LIMIT_OPTION_WITH_TIES"|"groupDistinct"|"MultiAssignRef"/.test(JSON.stringify(node)))
+    return { tree: node, ties }
+  // A copy: the printer sorts the columns of assignments to several.
   const tree = structuredClone(node)
   walk(tree, (kind, body) => {
     if (kind !== 'SelectStmt') return

@@ -997,6 +997,21 @@ COPY (SELECT id, item FROM sales WHERE id >= 2000 ORDER BY id) TO STDOUT (FORMAT
 
 DELETE FROM sales WHERE id >= 2000;
 
+-- # tables of a query that are not logged, orders by an operator
+CREATE UNLOGGED TABLE fresh AS SELECT max(id) AS m, count(*) AS n FROM sales;
+
+TABLE fresh;
+
+SELECT item, count(*) AS n INTO UNLOGGED quick FROM sales GROUP BY item;
+
+SELECT * FROM quick ORDER BY item USING OPERATOR(pg_catalog.>) NULLS LAST;
+
+SELECT relname, relpersistence FROM pg_class WHERE relname IN ('fresh', 'quick') ORDER BY 1;
+
+DROP TABLE fresh, quick;
+
+SELECT id FROM sales ORDER BY price USING OPERATOR(pg_catalog.<), id LIMIT 3;
+
 -- # cursors
 BEGIN;
 
