@@ -1,9 +1,9 @@
 import type * as Pg from '@pgsql/types'
 import type { PgError } from '../../errors/pg-error.ts'
-import type { Column } from '../catalog.ts'
 import type { Analysis } from '../place/analyze.ts'
 import type { WriteTarget } from '../tree/builder.ts'
 import { unlikeBecause } from '../tree/traits.ts'
+import { mergeError } from './gather/merge-draws.ts'
 import { planMergeGathered } from './gather/plan-merge.ts'
 import { planModifyGathered } from './gather/plan-modify-gathered.ts'
 import { whyNotFound } from './gather/why-not.ts'
@@ -24,16 +24,7 @@ import {
   TABLE_ITSELF,
   unsupported,
 } from './routing.ts'
-import {
-  defaultError,
-  hasUnstableDefault,
-  keySetTo,
-  keyUpdate,
-  movesRows,
-  nestedError,
-  omittedColumns,
-  targetError,
-} from './writes.ts'
+import { defaultError, keySetTo, keyUpdate, movesRows, nestedError, targetError } from './writes.ts'
 
 /** UPDATE, DELETE and MERGE. */
 export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
@@ -55,10 +46,11 @@ export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
     case 'sharded':
       return planSharded(a, target, text, ctx)
     case 'reference': {
-      const open = tag === 'MERGE' ? mergeError(a, target) : undefined
-      if (open) return refused(a, tag, open)
+      const open = tag === 'MERGE' ? mergeError(a.catalog, target) : undefined
       const reason =
-        (setsCopies(target) ? defaultError(a.catalog, target) : undefined) ?? referenceError(a, target)
+        open ??
+        (setsCopies(target) ? defaultError(a.catalog, target) : undefined) ??
+        referenceError(a, target)
       if (reason) return apart(a, target, text, ctx) ?? refused(a, tag, reason)
       // Another text might say 'now', which every copy would read at a time of its own.
       const generic = common.generic && !a.traits.stringLiteral
@@ -104,10 +96,12 @@ function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
   const asWritten = commonFields(a, tag, target.node.returningClause !== undefined)
   const restrictions = restrictionsOf(a.occurrences)
   if (tag === 'MERGE') {
-    const error = mergeError(a, target)
-    if (error) return refused(a, tag, error)
-    if (!restrictions || !isSingle(restrictions))
-      return mergedApart(a, target, text, ctx) ?? refused(a, tag, notYet('merge', 'MERGE', mergeHint(target)))
+    const open = mergeError(a.catalog, target)
+    if (open !== undefined || !restrictions || !isSingle(restrictions))
+      return (
+        (open === undefined ? mergedApart : apart)(a, target, text, ctx) ??
+        refused(a, tag, open ?? notYet('merge', 'MERGE', mergeHint(target)))
+      )
   }
   if (restrictions && isSingle(restrictions)) {
     return { ...forwardTo(asWritten, keysRoute(a, restrictions)), paramsToDescribe: paramsToDescribe(a, ctx) }
@@ -172,30 +166,6 @@ function mergeHint({ relation }: WriteTarget): string {
   if (relation?.through !== undefined) return TABLE_ITSELF
   const key = relation?.key?.column ?? 'key'
   return `Restrict "${key}" to one value in ON and in the source query, or use INSERT … ON CONFLICT.`
-}
-
-function mergeError({ catalog }: Analysis, target: WriteTarget): PgError | undefined {
-  const { relation } = target
-  for (const node of (target.node as Pg.MergeStmt).mergeWhenClauses ?? []) {
-    const clause = 'MergeWhenClause' in node ? node.MergeWhenClause : undefined
-    if (clause?.commandType !== 'CMD_INSERT' || !relation) continue
-    const values: Pg.InsertStmt = {
-      selectStmt: { SelectStmt: { valuesLists: [{ List: { items: clause.values ?? [] } }] } },
-      ...(clause.targetList ? { cols: clause.targetList } : {}),
-    }
-    const isOpen = (column: Column): boolean =>
-      column.usesSequence || (relation.kind === 'reference' && hasUnstableDefault(column, catalog))
-    const open = omittedColumns(relation, values)?.find(isOpen)
-    if (open) {
-      const why = open.usesSequence ? 'draws from a sequence' : 'differs from copy to copy'
-      return unsupported(
-        open.usesSequence ? 'sequence_default' : 'reference_write_unstable',
-        `the default of "${open.name}" of "${relation.name}" in MERGE is not supported: it ${why}`,
-        `Give "${open.name}" a value.`,
-      )
-    }
-  }
-  return undefined
 }
 
 /** Every copy must come out the same. */

@@ -76,8 +76,9 @@ type Texts = readonly (string | null)[]
  */
 export async function evaluateFills(
   ctx: ExecContext,
-  fill: InsertPlan['fill'],
-  rows: InsertPlan['rows'],
+  fill: readonly Pick<InsertPlan['fill'][number], 'expression' | 'appended'>[],
+  rows: readonly { readonly defaults: readonly { readonly fill: number }[] }[],
+  tag = 'INSERT',
 ): Promise<readonly Texts[]> {
   if (fill.length === 0) return []
   const expressions = fill.map((f) => f.expression)
@@ -101,7 +102,7 @@ export async function evaluateFills(
   const sql = `SELECT ${asked.join(', ')} FROM generate_series(1, ${rows.length}) AS weft_row`
   const drawing = queryShard(ctx, ctx.line(HOME), sql, [], { writes: true, sequences })
   const answer = await drawing.catch((error: unknown) => {
-    throw asOfInsert(error)
+    throw asOf(tag, error)
   })
   const texts = answer.rows.map((row) => row.map((value) => value?.toString('utf8') ?? null))
   if (isKnown) drawn.note(expressions, texts)
@@ -109,9 +110,9 @@ export async function evaluateFills(
 }
 
 /** What may not write is refused as a whole, before it draws. */
-function asOfInsert(error: unknown): unknown {
+function asOf(tag: string, error: unknown): unknown {
   if (!(error instanceof PgError) || error.code !== READ_ONLY) return error
-  const message = 'cannot execute INSERT in a read-only transaction'
+  const message = `cannot execute ${tag} in a read-only transaction`
   return new PgError({ ...error.fields, message }, { cause: error })
 }
 

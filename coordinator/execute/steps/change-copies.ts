@@ -13,6 +13,8 @@ import type { Places } from './places.ts'
 interface Found {
   readonly rows: GatheredRows
   readonly meant: Places
+  /** Parameters of what a MERGE leaves to defaults, as texts. */
+  readonly drawn?: readonly string[] | undefined
 }
 
 /**
@@ -24,7 +26,7 @@ export async function changeCopies(
   exec: Execution,
   modify: ModifyPlan,
   copies: CopiesPlan,
-  { rows, meant }: Found,
+  { rows, meant, drawn = [] }: Found,
   state: ForwardState,
 ): Promise<{ readonly tag: string; readonly count: number | null }> {
   const account = ctx.memory.account('rows of a reference table')
@@ -38,8 +40,8 @@ export async function changeCopies(
     const ends = await onCopies(ctx, undefined, (line, i) => {
       const consumer = new RowForwarder(ctx.out, state, i === 0)
       const payload = rewrittenPayload(line, exec, modify.write, modify.writeParams, {
-        values: arrays,
-        formats: arrays.map(() => FORMAT.binary),
+        values: [...arrays, ...drawn],
+        formats: [...arrays.map(() => FORMAT.binary), ...drawn.map(() => FORMAT.text)],
         resultFormats: exec.bind?.resultFormats ?? [],
         describes: exec.wantsRowDescription,
       })

@@ -15,6 +15,7 @@ import type { ShardLine } from '../shards/shard-line.ts'
 import { changeCopies, inputsOf } from './change-copies.ts'
 import { finishShard, overGathered, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
+import { drawnValues } from './merge-draws.ts'
 import { deleteLeaving, insertArriving, sortRows } from './move-rows.ts'
 import { Places, placeOf } from './places.ts'
 import { BY_SOURCE, beginWith } from './run-first.ts'
@@ -181,6 +182,8 @@ export async function placesBy(
 interface Found {
   readonly rows: GatheredRows
   readonly meant: Places
+  /** Parameters of what a MERGE leaves to defaults. */
+  readonly drawn?: readonly string[] | undefined
 }
 
 async function change(
@@ -193,14 +196,15 @@ async function change(
   const state = new ForwardState(exec.wantsRowDescription)
   state.describesLate = true
   state.origins = run.origins
-  const { modify } = step
+  const { modify, gather } = step
+  const drawn = modify.draws && (await drawnValues(ctx, exec, gather, modify.draws, found.rows))
   if (modify.copies !== undefined) {
-    const { tag, count } = await changeCopies(ctx, exec, modify, modify.copies, found, state)
+    const { tag, count } = await changeCopies(ctx, exec, modify, modify.copies, { ...found, drawn }, state)
     return ctx.out.hold(tagWithCount(tag, count))
   }
   const ends =
     modify.move === undefined
-      ? await write(ctx, exec, step, run, found, state)
+      ? await write(ctx, exec, step, run, { ...found, drawn }, state)
       : await changeAndMove(ctx, exec, step, modify.move, run, found, state)
   ctx.out.hold(tagWithCount(ends[0]!.tag, total(ends)))
 }
@@ -242,7 +246,7 @@ async function write(
   exec: Execution,
   step: ModifyStep,
   { shards }: Run,
-  { rows, meant }: Found,
+  { rows, meant, drawn = [] }: Found,
   state: ForwardState,
 ): Promise<readonly ExecEnd[]> {
   ctx.state.trace?.doing('Changes rows where they are')
@@ -255,7 +259,8 @@ async function write(
   return onShards(ctx, everywhere, (line) => {
     const consumer = new RowForwarder(ctx.out, state)
     const owned = step.modify.ownsKeys ? [slotsOf(slots, line.shard), String(line.shard === shards[0])] : []
-    sendPayload(ctx, line, writePayload(line, exec, step, { rows, meant, owned }), options, consumer)
+    const texts = [...owned, ...drawn]
+    sendPayload(ctx, line, writePayload(line, exec, step, { rows, meant, texts }), options, consumer)
     return consumer.ended
   })
 }
@@ -271,10 +276,10 @@ function writePayload(
   line: ShardLine,
   exec: Execution,
   { modify }: ModifyStep,
-  { rows, meant, owned }: Found & { readonly owned: readonly string[] },
+  { rows, meant, texts: beside }: Found & { readonly texts: readonly string[] },
 ): Buffer {
   const gathered = inputsOf(rows, modify.writeInputs)
-  const texts = modify.needsSnapshot ? owned : [...meant.arrays(line.shard), ...owned]
+  const texts = modify.needsSnapshot ? beside : [...meant.arrays(line.shard), ...beside]
   return rewrittenPayload(line, exec, modify.write, modify.writeParams, {
     values: [...gathered, ...texts],
     formats: [...gathered.map(() => FORMAT.binary), ...texts.map(() => FORMAT.text)],

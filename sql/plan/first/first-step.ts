@@ -30,6 +30,8 @@ export interface FirstWrite {
 
 /** Rows, as a relation: with columns of their names. */
 export const GIVEN_ROWS = '__weft_gathered_given'
+/** As they are named there. */
+export const GIVEN_ALIAS = '__weft_given'
 /** One column of them, where one value is wanted. */
 export const GIVEN_VALUE = '__weft_gathered_value'
 
@@ -55,8 +57,8 @@ export function withGiven(
   const all = (row: GivenRow) => columns.map((column, i) => cast(row[i] ?? null, column)).join(', ')
   const name = (column: string) => `"${column.replaceAll('"', '""')}"`
   const relation = (): string => {
-    if (columns.length === 0) return `pg_catalog.generate_series(1, ${rows.length}) AS __weft_given`
-    const alias = `AS __weft_given (${columns.map((column) => name(column.name)).join(', ')})`
+    if (columns.length === 0) return `pg_catalog.generate_series(1, ${rows.length}) AS ${GIVEN_ALIAS}`
+    const alias = `AS ${GIVEN_ALIAS} (${columns.map((column) => name(column.name)).join(', ')})`
     if (rows.length === 0) return `(SELECT ${all([])} WHERE false) ${alias}`
     return `(VALUES ${rows.map((row) => `(${all(row)})`).join(', ')}) ${alias}`
   }

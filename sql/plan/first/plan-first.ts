@@ -16,6 +16,7 @@ import { parseStatements } from '../../parse/parse.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import { printed } from '../../print/printed.ts'
 import { isGatheredName } from '../gather/gather-plan.ts'
+import { isConstant as isConstantSource } from '../gather/merge-source.ts'
 import { ofStatement } from '../of-statement.ts'
 import type { ForwardPlan, Plan, Route } from '../plan.ts'
 import { commonFields, isSingle } from '../routing.ts'
@@ -104,21 +105,25 @@ export function firstOfCursor(stmt: DeclareCursorStmt): FirstStep | undefined {
   return step && (isWhole ? { ...step, collates: false } : step)
 }
 
-/** A table that is its source becomes a query of it. In place. */
+/** A table or a function that is its source becomes a query of it. In place. */
 function mergeFromQuery(merge: MergeStmt): void {
   const range = as(merge.sourceRelation, 'RangeVar')
-  if (range === undefined) return
-  const { alias = { aliasname: range.relname ?? '' }, ...table } = range
+  const called = as(merge.sourceRelation, 'RangeFunction')?.alias
+  if (range === undefined && called === undefined) return
+  const { alias = { aliasname: range?.relname ?? '' }, ...table } = range ?? {}
+  const item = range === undefined ? merge.sourceRelation! : ({ RangeVar: table } as Node)
   const select = as(selectOf('SELECT * FROM t'), 'SelectStmt')!
-  const subquery = { SelectStmt: { ...select, fromClause: [{ RangeVar: table } as Node] } } as Node
-  merge.sourceRelation = { RangeSubselect: { subquery, alias } } as Node
+  const subquery = { SelectStmt: { ...select, fromClause: [item] } } as Node
+  const aliasname = called?.aliasname ?? ''
+  merge.sourceRelation = {
+    RangeSubselect: { subquery, alias: range === undefined ? { aliasname } : alias },
+  } as Node
 }
 
-/** Rows that are not the same everywhere. */
+/** Rows that are not the same everywhere, or may not come in the same order. */
 function sourceOf(merge: MergeStmt | undefined, levels: readonly Level[]): Level | undefined {
   const source = as(merge?.sourceRelation, 'RangeSubselect')?.subquery
-  if (source === undefined || relationsOf(source).every(({ relname }) => relname === GIVEN_ROWS))
-    return undefined
+  if (source === undefined || isConstantSource(merge!.sourceRelation!)) return undefined
   return levels.find(({ query }) => query === source)
 }
 

@@ -83,8 +83,23 @@ export interface ModifyPlan {
   readonly copies?: CopiesPlan
   /** Code that runs with its rows may read tables, and is to see one state on all copies: it takes a snapshot, too. */
   readonly codeReads?: true
+  /** A MERGE inserts rows with values that only the home shard can give: its last parameters. */
+  readonly draws?: MergeDraws
   /** It changes the shard key: what becomes of rows that belong to another shard then. */
   readonly move?: MovePlan
+}
+
+/**
+ * Values for rows that a MERGE inserts. Parameters of the statement that inserts them are numbers of rows of its source, as
+ * int8[], and a text[] for each column.
+ */
+export interface MergeDraws {
+  /** Gives the numbers of the source's rows that are inserted, in order, and by which clause. Over what was gathered. */
+  readonly compute: string
+  readonly computeParams: readonly number[]
+  readonly columns: readonly { readonly column: string; readonly expression: string }[]
+  /** Numbers of columns that a clause leaves to their defaults. */
+  readonly byClause: readonly (readonly number[])[]
 }
 
 /** Rows of a reference table, found on home's copy: what tells them on the others, and what they are set to. */

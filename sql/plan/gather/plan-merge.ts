@@ -19,8 +19,20 @@ import type { PlanContext } from '../plan.ts'
 import { type GatherPlan, isGatheredName, type ModifyPlan, type ModifyStep, ownName } from './gather-plan.ts'
 import { mentioned, type TableItem, tableItems } from './inputs.ts'
 import { expressionNode, selectNode } from './made-nodes.ts'
+import { type Drawing, drawingOf, drawsOf, openColumns } from './merge-draws.ts'
+import { withParams, withValues } from './merge-source.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
-import { hasPlaces, isAt, isKeyed, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
+import {
+  hasPlaces,
+  isAt,
+  isKeyed,
+  keyColumns,
+  keyOrderOf,
+  lookOf,
+  placesOf,
+  wholeOf,
+  withPlaces,
+} from './places.ts'
 import { keysOfCopies } from './plan-copies.ts'
 import { allOf, gathering, isGatherable, rowsOf } from './plan-gather.ts'
 import { readsInCode, withOneSource } from './plan-modify-gathered.ts'
@@ -43,6 +55,7 @@ export function planMergeGathered(
   if (a.targets.length > 1 || isGatheredName(text) || merge.withClause !== undefined) return undefined
   if (target.relation?.through !== undefined) return undefined
   if (target.relation?.rowSecurity || relationsOf(merge.sourceRelation).length > 0) return undefined
+  const open = target.relation && openColumns(merge, target.relation, a.catalog)
   const wide = analyzeAlone(a, text, everythingOf(merge), ctx)
   if (!isGatherable(wide) || wide.traits.writes || readsTimes(wide, target, ctx)) return undefined
   if (unstableBecause(wide.traits) !== undefined) return undefined
@@ -54,7 +67,9 @@ export function planMergeGathered(
   const onCopies = item.place === 'any'
   if (onCopies && (item.relation.primaryKey === undefined || wide.traits.unlike !== undefined))
     return undefined
-  const step = stepOf(wide, merge, item)
+  const drawing = open && drawingOf(merge, item.relation, open, wide.block.scope?.space)
+  if (open !== undefined && drawing === undefined) return undefined
+  const step = stepOf(wide, drawing?.merge ?? merge, item, drawing)
   if (step === undefined || !onCopies || readsInCode(a.catalog, text) === undefined) return step
   return { ...step, modify: { ...step.modify, codeReads: true } }
 }
@@ -108,7 +123,12 @@ function exists(from: Node, condition: Node): Node {
 /** Of the only item. */
 const PLACED = 0
 
-function stepOf(a: Analysis, merge: MergeStmt, item: TableItem): ModifyStep | undefined {
+function stepOf(
+  a: Analysis,
+  merge: MergeStmt,
+  item: TableItem,
+  drawing: Drawing | undefined,
+): ModifyStep | undefined {
   const condition = merge.joinCondition!
   const bySource = clausesOf(merge, 'NOT_MATCHED_BY_SOURCE').length > 0
   const inserts = clausesOf(merge, 'NOT_MATCHED_BY_TARGET').some(
@@ -119,7 +139,7 @@ function stepOf(a: Analysis, merge: MergeStmt, item: TableItem): ModifyStep | un
     ? undefined
     : rowsOf(placed, [exists(merge.sourceRelation!, condition)], undefined)
   const find = findOf(merge, placed)
-  const write = writeOf(merge, item.relation, placed, { inserts, bySource })
+  const write = writeOf(merge, item.relation, placed, { inserts, bySource, drawing })
   const onCopies = item.place === 'any'
   const copies = onCopies ? keysOfCopies(item, HERE) : undefined
   if (rows === undefined || find === undefined || write === undefined) return undefined
@@ -181,12 +201,18 @@ const HERE = `${ownName('here')}()`
 const OWN_SLOTS = `${ownName('slots')}()`
 const IS_FIRST = `${ownName('first')}()`
 
+interface Inserting {
+  readonly inserts: boolean
+  readonly bySource: boolean
+  readonly drawing: Drawing | undefined
+}
+
 function writeOf(
   merge: MergeStmt,
   relation: Relation,
   placed: TableItem,
-  { inserts, bySource }: { readonly inserts: boolean; readonly bySource: boolean },
-): Pick<ModifyPlan, 'write' | 'writeParams' | 'writeInputs'> | undefined {
+  { inserts, bySource, drawing }: Inserting,
+): Pick<ModifyPlan, 'write' | 'writeParams' | 'writeInputs' | 'draws'> | undefined {
   const clauses = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
   // It is another one than the target, which stays.
   const gathered = structuredClone(merge.relation!)
@@ -201,22 +227,30 @@ function writeOf(
     override: 'OVERRIDING_NOT_SET',
   }
   const all = [...(inserts ? [{ ...nothing, condition: known }] : []), ...(parts as Clause[][]).flat()]
-  const statement = {
+  const made = {
     ...merge,
     joinCondition: allOf(bySource ? [merge.joinCondition!] : [merge.joinCondition!, expressionNode(HERE)]),
     mergeWhenClauses: all.map((clause) => ({ MergeWhenClause: clause }) as Node),
   }
   const items = inserts ? [joins] : []
+  const { columns = [] } = drawing?.open ?? {}
+  const statement =
+    columns.length === 0
+      ? made
+      : { ...made, sourceRelation: withValues(merge.sourceRelation!, columns.length) }
   const over = overGathered(withGathered({ MergeStmt: statement } as Node, items), items)
-  if (over === undefined) return undefined
+  const draws = drawing && drawsOf(merge, drawing, known, joins)
+  if (over === undefined || (drawing !== undefined && draws === undefined)) return undefined
   const { sql, params } = over
   const at = params.length + items.flatMap(({ columns }) => columns).length + 1
   const owned = bySource ? at : at + 3
-  const write = sql
+  const keyed = onCopies ? keyColumns(placed).length : 3
+  const drawn = at + (bySource ? 0 : keyed) + (inserts && !onCopies ? 2 : 0)
+  const write = withParams(sql, drawn)
     .replace(HERE, () => (onCopies ? isKeyed : isAt)(placed, at))
     .replaceAll(OWN_SLOTS, () => `CAST($${owned} AS bigint[])`)
     .replaceAll(IS_FIRST, () => `CAST($${owned + 1} AS boolean)`)
-  return { write, writeParams: params, writeInputs: items.map((_, i) => i) }
+  return { write, writeParams: params, writeInputs: items.map((_, i) => i), ...(draws && { draws }) }
 }
 
 /** An INSERT where its row belongs, and nothing elsewhere; undefined: where that is cannot be told. */
@@ -224,8 +258,10 @@ function ownClauses(clause: Clause, relation: Relation): Clause[] | undefined {
   if (clause.commandType !== 'CMD_INSERT') return [clause]
   const cols = clause.targetList
   const columns = insertColumns(relation, cols ? { cols } : {}, clause.values?.length)
-  const value = clause.values?.[columns?.indexOf(relation.key!.column) ?? -1]
-  if (value === undefined || as(value, 'SetToDefault') !== undefined || hasSubqueries(value)) return undefined
+  const given = clause.values?.[columns?.indexOf(relation.key!.column) ?? -1]
+  // What is left to a default has one in its place, if there is one.
+  const value = given === undefined || as(given, 'SetToDefault') ? expressionNode('NULL') : given
+  if (hasSubqueries(value)) return undefined
   const text = printedExpression(value)
   if (text === undefined) return undefined
   const { declared, type } = relation.columns[relation.key!.index]!

@@ -1,0 +1,66 @@
+import type { GatherPlan, MergeDraws } from '../../../sql/plan/gather/gather-plan.ts'
+import { evaluateFills } from '../answers/evaluate.ts'
+import { RowStream } from '../answers/row-stream.ts'
+import type { ExecContext, Execution } from '../context.ts'
+import { textArray } from '../quote.ts'
+import { sendPayload, settled } from '../shards/send.ts'
+import { finishShard, overGathered } from './gather.ts'
+import type { GatheredRows } from './gathered-rows.ts'
+
+interface Row {
+  readonly number: string
+  readonly defaults: readonly { readonly fill: number }[]
+}
+
+const ROW_BYTES = 128
+
+/**
+ * Values that a MERGE leaves to defaults which only the home shard can give: for each row that it inserts, in the order of
+ * its source, as an INSERT draws them. Parameters of the statement: numbers of rows, and what each column gets, as arrays.
+ */
+export async function drawnValues(
+  ctx: ExecContext,
+  exec: Execution,
+  gather: GatherPlan,
+  draws: MergeDraws,
+  gathered: GatheredRows,
+): Promise<readonly string[]> {
+  const account = ctx.memory.account('rows that a MERGE inserts')
+  try {
+    const rows = await insertedRows(ctx, exec, gather, draws, gathered, () => account.add(ROW_BYTES))
+    const fill = draws.columns.map(({ expression }) => ({ expression, appended: false }))
+    const values = rows.length === 0 ? [] : await evaluateFills(ctx, fill, rows, exec.plan.tag)
+    const arrays = fill.map((_, i) => arrayOf(values.map((row) => row[i] ?? null)))
+    return [`{${rows.map(({ number }) => number).join(',')}}`, ...arrays]
+  } finally {
+    account.set(0)
+  }
+}
+
+async function insertedRows(
+  ctx: ExecContext,
+  exec: Execution,
+  gather: GatherPlan,
+  { compute, computeParams, byClause }: MergeDraws,
+  gathered: GatheredRows,
+  pay: () => void,
+): Promise<readonly Row[]> {
+  ctx.state.trace?.doing('Finds the rows that are inserted')
+  const line = ctx.line(finishShard(ctx, gather))
+  const rows: Row[] = []
+  const stream = new RowStream(async ([number, clause]) => {
+    const fills = byClause[Number(clause ?? -1)] ?? []
+    if (fills.length === 0) return
+    pay()
+    rows.push({ number: number!, defaults: fills.map((fill) => ({ fill })) })
+  })
+  const plan = { ...gather, finishParams: computeParams }
+  sendPayload(ctx, line, overGathered(line, exec, plan, compute, gathered, []), { writes: false }, stream)
+  await settled(ctx, line, stream.ended)
+  return rows
+}
+
+const arrayOf = (values: readonly (string | null)[]): string =>
+  values.includes(null)
+    ? `{${values.map((value) => (value === null ? 'NULL' : textArray([value]).slice(1, -1))).join(',')}}`
+    : textArray(values as string[])

@@ -1,0 +1,171 @@
+import type * as Pg from '@pgsql/types'
+import type { PgError } from '../../../errors/pg-error.ts'
+import type { Catalog, Column, Relation } from '../../catalog.ts'
+import { as, columnNode, type MergeStmt, type Node } from '../../parse/ast.ts'
+import type { Space } from '../../tree/block.ts'
+import type { WriteTarget } from '../../tree/builder.ts'
+import { insertColumns } from '../../tree/modify.ts'
+import { unsupported } from '../routing.ts'
+import { hasUnstableDefault } from '../writes.ts'
+import type { MergeDraws } from './gather-plan.ts'
+import type { TableItem } from './inputs.ts'
+import { expressionNode, selectNode } from './made-nodes.ts'
+import { isSteady, numbered, ROW_NUMBER, sourceName, valueName, withoutAdded } from './merge-source.ts'
+import { castNode } from './new-values.ts'
+import { overGathered, withGathered } from './over-gathered.ts'
+
+type Clause = Pg.MergeWhenClause
+
+/** Columns of rows that a MERGE inserts, of which the values cannot be left to the shards. */
+export interface OpenColumns {
+  readonly columns: readonly Column[]
+  /** Of each clause, by their numbers. */
+  readonly byClause: readonly (readonly number[])[]
+}
+
+/** A sequence, what differs from copy to copy, and a key, which says where the row belongs. */
+export function openColumns(
+  { mergeWhenClauses = [] }: MergeStmt,
+  relation: Relation,
+  catalog: Catalog,
+): OpenColumns | undefined {
+  const columns: Column[] = []
+  const isOpen = (column: Column): boolean =>
+    relation.kind === 'reference'
+      ? hasUnstableDefault(column, catalog)
+      : column.usesSequence || (column.name === relation.key?.column && column.default !== undefined)
+  const byClause = mergeWhenClauses.map((node) => {
+    const clause = as(node, 'MergeWhenClause')!
+    if (clause.commandType !== 'CMD_INSERT') return []
+    return defaulted(clause, relation)
+      .filter(isOpen)
+      .map((column) => {
+        if (!columns.includes(column)) columns.push(column)
+        return columns.indexOf(column)
+      })
+  })
+  return columns.length === 0 ? undefined : { columns, byClause }
+}
+
+/** Columns that an INSERT clause gives values. */
+export function givenColumns({ targetList, values = [] }: Clause, relation: Relation): readonly string[] {
+  return insertColumns(relation, targetList ? { cols: targetList } : {}, values.length) ?? []
+}
+
+const isDefault = (node: Node | undefined): boolean => as(node, 'SetToDefault') !== undefined
+
+function defaulted(clause: Clause, relation: Relation): readonly Column[] {
+  const given = givenColumns(clause, relation)
+  return relation.columns.filter(({ name, generated }) => {
+    const at = given.indexOf(name)
+    return !generated && (at < 0 || isDefault(clause.values?.[at]))
+  })
+}
+
+/** Why the shards cannot run it as it is. */
+export function mergeError(catalog: Catalog, { relation, node }: WriteTarget): PgError | undefined {
+  const column = relation && openColumns(node as MergeStmt, relation, catalog)?.columns[0]
+  if (column === undefined) return undefined
+  const why = column.usesSequence ? 'draws from a sequence' : 'differs from place to place'
+  return unsupported(
+    column.usesSequence ? 'sequence_default' : 'unstable_default',
+    `the default of "${column.name}" of "${relation!.name}" in this MERGE is not supported: it ${why}`,
+    `Give "${column.name}" a value.`,
+  )
+}
+
+/** The statement whose INSERTs take such values from its source, which has none yet. */
+export interface Drawing {
+  readonly merge: MergeStmt
+  readonly open: OpenColumns
+  readonly source: Node
+}
+
+/** Undefined: what is added to the source would be seen, or its rows have no certain order. */
+export function drawingOf(
+  merge: MergeStmt,
+  relation: Relation,
+  open: OpenColumns,
+  space: Space | undefined,
+): Drawing | undefined {
+  const source = merge.sourceRelation!
+  const name = sourceName(source)
+  const range = merge.relation!
+  if (name === undefined || space === undefined || !isSteady(source)) return undefined
+  const names = { source: name, target: range.alias?.aliasname ?? range.relname ?? '' }
+  const { returningClause } = merge
+  const exprs = withoutAdded(returningClause?.exprs, space, names)
+  const clauses = (merge.mergeWhenClauses ?? []).map((node, i) => {
+    const clause = as(node, 'MergeWhenClause')!
+    const values = withoutAdded(clause.values, space, names)
+    const filled =
+      values && filledClause({ ...clause, ...(clause.values && { values }) }, relation, open, i, name)
+    return filled && ({ MergeWhenClause: filled } as Node)
+  })
+  if (exprs === undefined || clauses.includes(undefined)) return undefined
+  return {
+    merge: {
+      ...merge,
+      mergeWhenClauses: clauses as Node[],
+      ...(returningClause && { returningClause: { ...returningClause, exprs } }),
+    },
+    open,
+    source,
+  }
+}
+
+function filledClause(
+  clause: Clause,
+  relation: Relation,
+  { columns, byClause }: OpenColumns,
+  at: number,
+  source: string,
+): Clause | undefined {
+  const own = byClause[at]!
+  if (own.length === 0) return clause
+  if (clause.override === 'OVERRIDING_USER_VALUE') return undefined
+  const given = givenColumns(clause, relation)
+  const names = [...given]
+  const values = [...(clause.values ?? [])]
+  for (const number of own) {
+    const { name, type } = columns[number]!
+    const value = castNode(columnNode(source, valueName(number)), type)
+    const index = names.indexOf(name)
+    if (index >= 0) values[index] = value
+    else {
+      names.push(name)
+      values.push(value)
+    }
+  }
+  const isAlways = own.some((number) => columns[number]!.identity === 'always')
+  // A list of the client's may name parts of columns.
+  const targetList = names.map((name, i) => clause.targetList?.[i] ?? ({ ResTarget: { name } } as Node))
+  return { ...clause, targetList, values, ...(isAlways && { override: 'OVERRIDING_SYSTEM_VALUE' as const }) }
+}
+
+/** Which rows of the source a MERGE inserts, in their order, and by which clause. `known`: it joins a row somewhere. */
+export function drawsOf(
+  merge: MergeStmt,
+  { open, source }: Drawing,
+  known: Node,
+  joins: TableItem,
+): MergeDraws | undefined {
+  const clauses = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
+  const args = clauses.flatMap(({ matchKind, commandType, condition }, i) => {
+    if (matchKind !== 'MERGE_WHEN_NOT_MATCHED_BY_TARGET') return []
+    const result = expressionNode(commandType === 'CMD_INSERT' ? String(i) : 'NULL')
+    return [{ CaseWhen: { expr: condition ?? expressionNode('true'), result } }]
+  })
+  const clause = { CaseExpr: { args } } as unknown as Node
+  const select = selectNode(`SELECT ${ROW_NUMBER}, c FROM s WHERE NOT a ORDER BY 1`)
+  as(select.targetList![1], 'ResTarget')!.val = clause
+  select.fromClause = [numbered(source)]
+  as(select.whereClause, 'BoolExpr')!.args = [known]
+  const over = overGathered(withGathered({ SelectStmt: select } as Node, [joins]), [joins])
+  if (over === undefined) return undefined
+  const columns = open.columns.map(({ name, default: expression }) => ({
+    column: name,
+    expression: expression ?? 'NULL',
+  }))
+  return { compute: over.sql, computeParams: over.params, columns, byClause: open.byClause }
+}
