@@ -5,10 +5,11 @@ export const writes = {
   key_change: {
     what:
       'an UPDATE of the shard key by volatile or user functions, beside parts of columns (`SET a[1] = …`), to ' +
-      "the DEFAULT of a sequence; with RETURNING of `old` or of FROM's columns; in a WITH query",
+      'the DEFAULT of a sequence; with subqueries in a RETURNING that names `old` or columns of FROM, or `*` of a ' +
+      'join by column names; in a WITH query',
     why: 'the new key says where the row belongs, and has to be known before the row is written',
     instead:
-      'compute the key first; return the columns of the table; or DELETE and INSERT in one transaction',
+      'compute the key first; return the columns by their names; or DELETE and INSERT in one transaction',
   },
   conflict_key_change: {
     what: 'ON CONFLICT DO UPDATE that sets the shard key',
@@ -16,7 +17,7 @@ export const writes = {
     instead: 'delete the row and insert it with the new key, in one transaction',
   },
   merge_key_change: {
-    what: 'MERGE that sets the shard key',
+    what: 'MERGE that sets the shard key, other than to what ON says it is',
     why: 'the row would belong to another shard than the one that runs the MERGE',
     instead: 'delete the row and insert it with the new key, in one transaction',
   },
@@ -103,8 +104,9 @@ export const writes = {
   },
   sequence_default: {
     what:
-      'a default that draws from a sequence, in MERGE, a WITH query, ON CONFLICT DO UPDATE SET … = DEFAULT, an ' +
-      'INSERT … SELECT that stays on the shards, or a column that is added to a table with rows',
+      'a default that draws from a sequence, in a WITH query, ON CONFLICT DO UPDATE SET … = DEFAULT, an INSERT … ' +
+      'SELECT that stays on the shards, a MERGE that has whole rows of its source as values, or a column that is ' +
+      'added to a table with rows',
     why: 'shards would draw from sequences of their own, which repeat the numbers of each other',
     instead: 'give the column a value, for example from `SELECT nextval(…)` before',
   },

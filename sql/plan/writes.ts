@@ -2,7 +2,7 @@ import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Catalog, Column, Relation } from '../catalog.ts'
-import { as, assignedItem, columnName, kindOf, type Node } from '../parse/ast.ts'
+import { as, assignedItem, columnName, conjuncts, kindOf, type Node, strings } from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
 import type { Analysis } from '../place/analyze.ts'
 import { EMPTY_SPACE, type Scope } from '../tree/block.ts'
@@ -103,10 +103,26 @@ function targets(list: readonly Node[] | undefined): Pg.ResTarget[] {
  */
 function keepsKey({ verb, node }: WriteTarget, column: string, val: Node | undefined): boolean {
   const parts = columnName(assignedItem(val))
-  if (parts?.at(-1) !== column || parts.length > 2) return false
   const alias = node.relation?.alias?.aliasname ?? node.relation?.relname
+  if (verb === 'MERGE' && isJoined(node as Pg.MergeStmt, [alias!, column], parts)) return true
+  if (parts?.at(-1) !== column || parts.length > 2) return false
   if (parts.length === 1) return verb === 'UPDATE' && !(node as Pg.UpdateStmt).fromClause
   return parts[0] === alias || (verb === 'INSERT' && parts[0] === 'excluded')
+}
+
+/** `ON t.k = s.k` of a MERGE that says `SET k = s.k`. */
+function isJoined(
+  { joinCondition }: Pg.MergeStmt,
+  key: readonly string[],
+  parts: readonly string[] | undefined,
+): boolean {
+  const written = (names: readonly string[] | undefined): string => JSON.stringify(names)
+  return conjuncts(joinCondition).some((condition) => {
+    const equal = as(condition, 'A_Expr')
+    if (equal?.kind !== 'AEXPR_OP' || strings(equal.name).join('.') !== '=') return false
+    const sides = [equal.lexpr, equal.rexpr].map((side) => written(columnName(side)))
+    return parts?.length === 2 && sides.includes(written(key)) && sides.includes(written(parts))
+  })
 }
 
 /** The constant to which an UPDATE sets the shard key. */

@@ -96,8 +96,8 @@ class Sorter implements Sorted {
 
   /** Undefined: it stays. */
   private ownerOf(cells: readonly (Buffer | null)[], shard: number): number | undefined {
-    const { table, input } = this.move
-    const [slot, isUnsure, oid, tid, xmin, was, is] = cells.slice(1 + input.columns.length)
+    const { table } = this.move
+    const [slot, isUnsure, oid, tid, xmin, was, is] = cells.slice(1 + this.move.cells)
     const owner = shardOf(table, this.slots, slot == null ? NULL_KEY : slot.readInt32BE(0))
     const place = placeIn([oid, tid, xmin], shard)
     // Which of several was taken now counts: it might not be taken again.

@@ -120,8 +120,8 @@ export interface CopiesPlan {
 export interface MovePlan {
   readonly table: Relation
   /**
-   * Gives the new rows of places, where they are: 0 or `UNSAFE_ROW`, all columns that are no generated ones, the slot of
-   * the new key, whether rows of FROM give it others, the place of the old row (tableoid, ctid, xmin), and hashes of its
+   * Gives the new rows of places, where they are: 0 or `UNSAFE_ROW`, all columns that are no generated ones (or all columns
+   * of the old row, where RETURNING is about that, too), the slot of the new key, whether rows of FROM give it others, the place of the old row (tableoid, ctid, xmin), and hashes of its
    * old key and its new one. Parameters: some of the client's, the columns of some inputs, the places.
    */
   readonly compute: string
@@ -131,6 +131,8 @@ export interface MovePlan {
   /** Of its columns, as in a Bind. */
   readonly formats: readonly number[]
   readonly input: GatherInput
+  /** How many columns come ahead of that slot. */
+  readonly cells: number
   /** Deletes the old ones: $1 oid[], $2 tid[], $3 int8[]. */
   readonly delete: string
   /** Inserts new rows, and returns what the client wants. Parameters: the same, the new rows' columns. */

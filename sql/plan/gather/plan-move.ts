@@ -13,14 +13,15 @@ import {
 import { castType } from '../cast-type.ts'
 import { quoteName } from '../text-scan.ts'
 import { hasUnstableDefault } from '../writes.ts'
-import { gatheredName, type MovePlan, ownName, UNSAFE_ROW } from './gather-plan.ts'
+import { type GatherInput, gatheredName, type MovePlan, ownName, UNSAFE_ROW } from './gather-plan.ts'
 import type { TableItem } from './inputs.ts'
 import { expressionNode } from './made-nodes.ts'
+import { carriedInsertOf, newName, SLOT, TOLD } from './move-carried.ts'
 import { assignedValue, castNode, type Found, ofPlaces, readIn } from './new-values.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
 import { isAt, xminOf } from './places.ts'
 import { nullsOf, SAFE_SETTINGS, sourceOf } from './plan-gather.ts'
-import { FORMAT, transportOf } from './transport.ts'
+import { FORMAT, type Transport, transportOf } from './transport.ts'
 
 /**
  * What an UPDATE of the shard key does with rows whose new key belongs to another shard: new rows are computed where the
@@ -31,20 +32,15 @@ export function moveOf(move: Found): MovePlan | undefined {
   const { relation } = meant
   const columns = relation.columns.filter(({ generated }) => !generated)
   const values = newValues(statement, relation, columns)
-  if (values === undefined || !returnsNewOnly(statement, relation)) return undefined
-  const compute = computeOf(move, columns, values)
-  const insert = insertOf(move, columns)
+  if (values === undefined) return undefined
+  const carries = !returnsNewOnly(statement, relation)
+  const compute = computeOf(move, columns, values, carries ? relation.columns : columns)
+  const insert = carries ? carriedInsertOf(move, columns, values) : insertOf(move, columns)
   if (compute === undefined || insert === undefined) return undefined
   return {
     table: relation,
     ...compute,
     ...insert,
-    input: {
-      table: relation.name,
-      columns: columns.map((column) => transportOf(column)),
-      slots: columns.map((_, i) => i),
-      names: columns.map(({ name }) => name),
-    },
     delete: `DELETE FROM ${sourceOf(meant)} WHERE ${isAt(meant, 1)}`,
     sets: (statement.targetList ?? []).map((node) => as(node, 'ResTarget')!.name!),
     withChildren: meant.range.inh === true,
@@ -109,7 +105,6 @@ export function returnsNewOnly(
 }
 
 const PLACE = ['oid', 'tid', 'xmin'].map(ownName)
-const SLOT = ownName('slot')
 const [OLD_KEY, WAS, IS] = ['old_key', 'was', 'is'].map(ownName)
 const IS_UNSURE = ownName('unsure')
 
@@ -126,21 +121,29 @@ function oneOfSeveral(rows: string): string {
   )
 }
 
-/** The new rows of places, each with the slot of its key, and the place of the old one. */
+/**
+ * The new rows of places, each with the slot of its key, and the place of the old one. `sent`: what is inserted is made of
+ * these, the new columns, or of all old ones.
+ */
 function computeOf(
   asked: Found,
   columns: readonly Column[],
   values: readonly Node[],
-): Pick<MovePlan, 'compute' | 'computeParams' | 'computeInputs' | 'formats'> | undefined {
+  sent: readonly Column[],
+): Pick<MovePlan, 'compute' | 'computeParams' | 'computeInputs' | 'formats' | 'input' | 'cells'> | undefined {
   const { statement, meant } = asked
   const { relation, fromClause } = statement
   const name = quoteName(relation!.alias?.aliasname ?? relation!.relname!)
   const key = meant.relation.key!
   const oldKey = `${name}.${quoteName(key.column)}`
   const places = [`${name}.tableoid`, `${name}.ctid`, xminOf(name), oldKey].map(expressionNode)
-  const names = columns.map((_, i) => ownName(`new_${i}`))
-  const targetList = [...values, ...places].map(
-    (val, i) => ({ ResTarget: { val, name: [...names, ...PLACE, OLD_KEY][i] } }) as Node,
+  const names = columns.map((_, i) => newName(i))
+  const isOld = sent !== columns
+  const old = isOld ? sent.map((column) => columnNode(meant.alias, column.name)) : []
+  const oldNames = old.map((_, i) => ownName(`old_${i}`))
+  const outputNames = [...names, ...oldNames, ...PLACE, OLD_KEY]
+  const targetList = [...values, ...old, ...places].map(
+    (val, i) => ({ ResTarget: { val, name: outputNames[i] } }) as Node,
   )
   const over = ofPlaces(asked, targetList)
   if (over === undefined) return undefined
@@ -154,22 +157,45 @@ function computeOf(
     fromClause === undefined
       ? `SELECT *, false AS ${IS_UNSURE} FROM (${withSlots}) AS r`
       : oneOfSeveral(withSlots)
-  const outputs = [...names, SLOT, IS_UNSURE, ...PLACE, WAS, IS].join(', ')
-  const transports = columns.map((column) => transportOf(column))
+  const outputs = [...(isOld ? oldNames : names), SLOT, IS_UNSURE, ...PLACE, WAS, IS].join(', ')
+  const transports = sent.map((column) => transportOf(column))
   const { text, binary } = FORMAT
   const isText = transports.some(({ format }) => format === text)
   const unsafe = isText
-    ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(columns)}, ${Array(7).fill('NULL').join(', ')} WHERE NOT (${SAFE_SETTINGS})`
+    ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(sent)}, ${Array(7).fill('NULL').join(', ')} WHERE NOT (${SAFE_SETTINGS})`
     : ''
   return {
     compute: `SELECT 0, ${outputs} FROM (${found}) AS s${unsafe}`,
     computeParams: over.params,
     computeInputs: over.inputs,
     formats: [binary, ...transports.map(({ format }) => format), binary, binary, ...Array(5).fill(text)],
+    input: isOld ? oldRows(meant.relation, transports) : newRows(meant.relation, columns, transports),
+    cells: sent.length,
   }
 }
 
-/** Of rows that come as arrays, after those of the others. */
+function newRows(
+  { name }: Relation,
+  columns: readonly Column[],
+  transports: readonly Transport[],
+): GatherInput {
+  const names = columns.map((column) => column.name)
+  return { table: name, columns: transports, slots: columns.map((_, i) => i), names }
+}
+
+/** With the slot of the new key, and the place of each, which tells it from others. */
+function oldRows({ name, columns }: Relation, transports: readonly Transport[]): GatherInput {
+  const all = [...transports, ...TOLD.map((column) => transportOf(column))]
+  return {
+    table: name,
+    columns: all,
+    slots: all.map((_, i) => i),
+    names: [...columns, ...TOLD].map((column) => column.name),
+    tellsShard: true,
+  }
+}
+
+/** Of new rows that come as arrays, after those of the others. */
 function insertOf(
   { statement, others, meant }: Found,
   columns: readonly Column[],

@@ -74,6 +74,19 @@ MERGE INTO stock s USING (SELECT id FROM stock WHERE n > 1000) o ON o.id = s.id 
 
 SELECT * FROM stock;
 
+-- # the shard key set to what it is
+MERGE INTO stock s USING (VALUES (1, 10), (2, 20), (700, 1)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET id = v.id, n = v.n WHEN NOT MATCHED THEN INSERT (id, n) VALUES (v.id, v.n) RETURNING merge_action(), s.id, s.n;
+
+MERGE INTO stock AS s USING feed AS f ON f.stock_id = s.id AND f.n = 3 WHEN MATCHED THEN UPDATE SET (id, n) = (f.stock_id, -1) RETURNING s.id, s.n;
+
+MERGE INTO stock USING (VALUES (5::numeric)) v (id) ON stock.id = v.id WHEN MATCHED THEN UPDATE SET id = v.id, note = 'num' RETURNING stock.id, note;
+
+MERGE INTO words AS w USING (VALUES ('a'::char(4))) v (w) ON w.w = v.w WHEN MATCHED THEN UPDATE SET w = v.w, n = 9 RETURNING w.*;
+
+MERGE INTO stock s USING (SELECT id FROM stock WHERE id < 3) o ON o.id = s.id WHEN MATCHED THEN UPDATE SET id = s.id, note = 'kept' RETURNING s.id, s.note;
+
+MERGE INTO stock s USING (SELECT 3::bigint AS id) v ON s.id = v.id AND s.id = 3 WHEN MATCHED THEN UPDATE SET id = v.id, note = 'three' RETURNING s.id, s.note;
+
 -- # rows that nothing joins
 MERGE INTO stock s USING (VALUES (1, 1), (3, 3), (900, 9)) v (id, n) ON s.id = v.id WHEN MATCHED THEN UPDATE SET n = v.n WHEN NOT MATCHED THEN INSERT (id, n) VALUES (v.id, v.n) WHEN NOT MATCHED BY SOURCE AND s.id > 30 THEN DELETE WHEN NOT MATCHED BY SOURCE AND s.n > 3 THEN UPDATE SET note = 'none' RETURNING merge_action(), s.*, v.*;
 

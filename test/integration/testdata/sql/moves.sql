@@ -88,6 +88,67 @@ UPDATE free SET k = free.k + c.n FROM (VALUES (3), (3), (3)) AS c (n) WHERE free
 
 UPDATE acc SET id = acc.id + c.n FROM (SELECT 3 AS n FROM words WHERE n < 4) AS c WHERE acc.grp = 5 RETURNING id;
 
+-- # what is returned of others, and of old rows
+CREATE TABLE ret (id int PRIMARY KEY, n int, note varchar(6) DEFAULT 'new', twice int GENERATED ALWAYS AS (n * 2) STORED, d date) WITH (shard_key = 'id', colocate_with = 'none');
+
+CREATE TABLE oth (k int PRIMARY KEY, ret_id int, label text) WITH (shard_key = 'k', colocate_with = 'none');
+
+INSERT INTO ret (id, n, d) SELECT i, i % 5, date '2024-01-01' + i FROM generate_series(1, 30) i;
+
+INSERT INTO oth SELECT i, i * 2, 'l' || i FROM generate_series(1, 20) i;
+
+UPDATE ret SET id = id + 100, n = n + 1 WHERE n = 1 RETURNING old.id, new.id, id, old.n, n, old.twice, twice;
+
+UPDATE ret SET id = id + 100, n = n + 1 WHERE n = 2 AND id < 100 RETURNING old.*, new.*;
+
+UPDATE ret SET id = id + 1000 WHERE n = 3 RETURNING WITH (OLD AS o, NEW AS nw) o.id AS was, nw.id - o.id AS by, nw.*, o.note || nw.note;
+
+UPDATE ret AS r SET id = o.k + 500, note = o.label FROM oth o WHERE o.ret_id = r.id RETURNING r.id, o.k, o.label, old.id, r.note = o.label AS same;
+
+UPDATE ret SET id = ret.id + 2000 FROM oth WHERE oth.k + 500 = ret.id RETURNING *;
+
+UPDATE ret r SET id = r.id + 10000 FROM oth AS o, (VALUES (1, 'x'), (2, 'y')) AS v (n, w) WHERE o.k + 2500 = r.id AND v.n = o.k % 2 + 1 RETURNING v.*, o.*, r.*, label, w;
+
+UPDATE ret r SET id = r.id + 20000 FROM oth AS o JOIN generate_series(1, 3) AS g ON g = o.k WHERE o.k + 12500 = r.id RETURNING g, o.k, r.id, o.label;
+
+UPDATE ret r SET id = -1 - r.id FROM oth a JOIN oth b USING (k) WHERE a.k = r.id RETURNING r.id, k, a.label, b.ret_id;
+
+-- refused key_change
+UPDATE ret r SET id = r.id + 1 FROM oth a JOIN oth b USING (k) WHERE a.k = r.id RETURNING *;
+
+WITH w AS (SELECT k, label FROM oth WHERE k < 4) UPDATE ret r SET id = r.id * 3 FROM w WHERE w.k = r.n RETURNING w.label, r.n, w.k, upper(w.label || r.note);
+
+UPDATE ret SET id = id * 7 FROM oth WHERE false RETURNING ret.id, oth.label, old.id;
+
+UPDATE ret SET id = ret.id + c.n FROM (VALUES (40000), (40000), (40000)) AS c (n) WHERE ret.n = 4 RETURNING ret.id, c.n, old.id;
+
+UPDATE ret SET id = NULL FROM oth WHERE oth.k = ret.n RETURNING oth.k;
+
+UPDATE ret SET id = 5, note = oth.label || ' too long' FROM oth WHERE oth.k = ret.n AND oth.k = 3 RETURNING oth.k, old.id;
+
+-- refused key_change
+UPDATE ret SET id = ret.id + 1 FROM oth WHERE oth.k = ret.n RETURNING (SELECT oth.k);
+
+-- params: 3::int4 | p
+UPDATE ret SET id = ret.id + 70000 + $1, note = $2 FROM oth WHERE oth.k = ret.n AND oth.k = $1 RETURNING oth.label || $2, old.note, new.id - $1;
+
+-- params: 1::int4
+UPDATE ret SET id = $1 WHERE id = -77 RETURNING old.id, new.id;
+
+BEGIN;
+
+UPDATE ret SET id = ret.id + 90000 FROM oth WHERE oth.k = ret.n RETURNING oth.label, old.id, new.id;
+
+ROLLBACK;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+UPDATE ret SET id = ret.id + 90000 FROM oth WHERE oth.k = ret.n RETURNING old.id, new.id, oth.k;
+
+COMMIT;
+
+SELECT * FROM ret;
+
 -- # what is wrong
 UPDATE acc SET id = 8888 WHERE id IN (SELECT id FROM acc ORDER BY id LIMIT 2);
 

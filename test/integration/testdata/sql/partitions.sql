@@ -50,6 +50,16 @@ INSERT INTO old.ev_23 VALUES (11, '2023-02-02', 100000, 11, 'eleven') ON CONFLIC
 
 INSERT INTO ev VALUES (11, '2023-02-02', 100000, 11, 'eleven'), (12, '2023-02-02', 100001, 12, 'twelve') ON CONFLICT (user_id, day, n) DO UPDATE SET note = 'again' RETURNING *;
 
+INSERT INTO ev VALUES (11, '2023-02-02', 100000, 11, 'eleven'), (12, '2023-02-02', 100001, 12, 'twelve') ON CONFLICT (user_id, day, n) DO UPDATE SET user_id = EXCLUDED.user_id, note = EXCLUDED.note RETURNING *;
+
+MERGE INTO ev e USING (VALUES (11, '2023-02-02'::date, 1), (12, '2035-02-02', 2)) v (id, day, v) ON e.user_id = v.id AND e.day = v.day WHEN MATCHED THEN UPDATE SET user_id = v.id, note = 'merged' WHEN NOT MATCHED THEN INSERT (user_id, day, v) VALUES (v.id, v.day, v.v) RETURNING merge_action(), e.*, v.id;
+
+BEGIN;
+
+UPDATE ev SET user_id = ev.user_id + 500, day = ev.day + 400 FROM far WHERE far.k = ev.user_id AND ev.user_id < 5 RETURNING old.*, new.day, far.v;
+
+ROLLBACK;
+
 -- # reads
 SELECT * FROM ev;
 
@@ -127,7 +137,6 @@ DELETE FROM ev WHERE user_id = 30 RETURNING user_id, day;
 
 MERGE INTO ev e USING far f ON f.day = e.day WHEN MATCHED AND f.v = 3 THEN DELETE WHEN MATCHED AND f.v < 3 THEN UPDATE SET note = 'merged';
 
--- refused sequence_default
 MERGE INTO ev e USING (VALUES (1, '2024-01-05'::date), (50, '2024-01-06')) x (id, day) ON e.user_id = x.id AND e.day = x.day
   WHEN MATCHED THEN UPDATE SET v = 99 WHEN NOT MATCHED THEN INSERT (user_id, day, v) VALUES (x.id, x.day, 98);
 

@@ -288,6 +288,12 @@ INSERT INTO accounts (id, owner) VALUES (2001, 'x') ON CONFLICT (id) DO UPDATE S
 -- refused conflict_key_change
 INSERT INTO accounts (id, owner) VALUES (2001, 'x') ON CONFLICT (id) DO UPDATE SET (id, owner) = (EXCLUDED.balance, 'y');
 
+INSERT INTO accounts (id, owner) VALUES (1, 'p'), (2001, 'q'), (2, 'r') ON CONFLICT ON CONSTRAINT accounts_pkey DO UPDATE SET (id, owner) = (EXCLUDED.id, EXCLUDED.owner) RETURNING id, owner;
+
+INSERT INTO accounts (id, owner) SELECT id + 0, owner FROM accounts WHERE id IN (1, 2001) ON CONFLICT (id) DO UPDATE SET id = excluded.id, owner = lower(excluded.owner) RETURNING id, owner;
+
+INSERT INTO accounts AS a (id, owner) SELECT g, 'g' FROM generate_series(1, 3) g ON CONFLICT ON CONSTRAINT accounts_pkey DO UPDATE SET id = excluded.id, owner = a.owner || 'g' WHERE a.id > 1 RETURNING a.id, a.owner;
+
 UPDATE accounts SET id = id, owner = upper(owner) WHERE balance < 20 RETURNING id, owner;
 
 UPDATE accounts a SET id = a.id WHERE id = 2001;
