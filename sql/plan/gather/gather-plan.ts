@@ -121,8 +121,9 @@ export interface MovePlan {
   readonly table: Relation
   /**
    * Gives the new rows of places, where they are: 0 or `UNSAFE_ROW`, all columns that are no generated ones (or all columns
-   * of the old row, where RETURNING is about that, too), the slot of the new key, whether rows of FROM give it others, the place of the old row (tableoid, ctid, xmin), and hashes of its
-   * old key and its new one. Parameters: some of the client's, the columns of some inputs, the places.
+   * of the old row, where RETURNING is about that, too), the slot of the new key, whether rows of FROM give it others, the
+   * place of the old row (tableoid, ctid, xmin), and hashes of its old key and its new one. Parameters: some of the
+   * client's, the columns of some inputs, the places.
    */
   readonly compute: string
   readonly computeParams: readonly number[]
@@ -146,8 +147,8 @@ export interface MovePlan {
 }
 
 /**
- * SELECT … FOR UPDATE and its kin: `gather` finishes with the rows of the query, in their order, and beside them the places
- * of what each of them is made of. Those are locked, and then they are the answer.
+ * SELECT … FOR UPDATE and its kin: `gather` finishes with the rows of the query, in their order, and beside them the
+ * places of what each of them is made of. Those are locked, and then they are the answer.
  */
 export interface LockPlan {
   /** In the order in which the rows tell their places. */

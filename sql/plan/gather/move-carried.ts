@@ -26,9 +26,9 @@ export const TOLD: readonly Column[] = [
 ]
 
 /**
- * Inserts rows that moved, of old rows that come as arrays after what is gathered, and returns what is to be had of those and
- * of FROM, too: new rows are computed once more, of the same. It is a MERGE that joins nothing, whose RETURNING may name its
- * source. Undefined: what RETURNING names is not known well enough.
+ * Inserts rows that moved, of old rows that come as arrays after what is gathered, and returns what is to be had of those
+ * and of FROM, too: new rows are computed once more, of the same. It is a MERGE that joins nothing, whose RETURNING may name
+ * its source. Undefined: what RETURNING names is not known well enough.
  */
 export function carriedInsertOf(
   { statement, others, meant }: Found,
