@@ -3,6 +3,7 @@ import { type Execution, HOME } from '../execute/context.ts'
 import type { PlanScope } from '../execute/plans/planner.ts'
 import {
   hasLapsed,
+  hasOldSnapshot,
   isOwnRefusal,
   isStaleMap,
   mayPlanAgain,
@@ -16,6 +17,10 @@ import type { SlowPath } from './slow-path.ts'
 
 /** How often a statement that had to make way for a cut is run anew, before the client hears of it. */
 const CUT_RETRIES = 5
+/** The same of one that is given a snapshot, whose rows others change. */
+const SNAPSHOT_RETRIES = 20
+const RETRIES = { map: Number.POSITIVE_INFINITY, cut: CUT_RETRIES, snapshot: SNAPSHOT_RETRIES }
+type Why = keyof typeof RETRIES
 
 /** Runs statements again, unseen, that met a shard map that has changed or had to make way for a cut. */
 export class Reruns {
@@ -46,7 +51,7 @@ export class Reruns {
         const why =
           this.whyAgain(error, alone, unwritten) ??
           (await this.whyRefused(error, version, isOver || !unwritten))
-        if (isOver || why === undefined || (why === 'cut' && attempt >= CUT_RETRIES)) throw error
+        if (isOver || why === undefined || attempt >= RETRIES[why]) throw error
         await this.beginAnew(alone)
         if (why === 'map') await session.node.catalogs.reload(version + 1)
       }
@@ -75,10 +80,11 @@ export class Reruns {
    * Why a statement is to be run again of which the client has seen nothing. Nothing of it may be left: alone, its implicit
    * transaction can be rolled back; else no part of it may have written.
    */
-  private whyAgain(error: unknown, alone: boolean, unwritten: boolean): 'map' | 'cut' | undefined {
-    const { kind } = this.session.tx
+  private whyAgain(error: unknown, alone: boolean, unwritten: boolean): Why | undefined {
+    const { kind, givenSnapshot } = this.session.tx
     if (alone && kind === 'implicit') {
       if (isStaleMap(error)) return 'map'
+      if (givenSnapshot && hasOldSnapshot(error)) return 'snapshot'
       return hasLapsed(error) ? 'cut' : undefined
     }
     if (unwritten && mayPlanAgain(error)) return 'map'

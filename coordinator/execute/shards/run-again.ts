@@ -27,6 +27,15 @@ export function hasLapsed(error: unknown): boolean {
   return error instanceof PgError && error.code === '40001' && LAPSED.has(error.message)
 }
 
+const IN_USE: ReadonlySet<string> = new Set(
+  ['update', 'delete'].map((verb) => `could not serialize access due to concurrent ${verb}`),
+)
+
+/** A row was changed by others after the snapshot was taken, which in one Postgres would not have been kept. */
+export function hasOldSnapshot(error: unknown): boolean {
+  return error instanceof PgError && error.code === '40001' && IN_USE.has(error.message)
+}
+
 function isInTheWay(error: unknown): boolean {
   return error instanceof PgError && error.code === '40001' && error.message === RUN_AGAIN
 }

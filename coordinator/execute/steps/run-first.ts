@@ -44,8 +44,9 @@ export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstSte
 }
 
 /** Both see one state: where they read more than what has been locked or written, the transaction has to have one. */
-async function begin(ctx: ExecContext, { readsMore, bySource }: FirstStep): Promise<void> {
-  await beginWith(ctx, readsMore || bySource === true, bySource ? BY_SOURCE : TWO_STATES)
+async function begin(ctx: ExecContext, { readsMore, bySource, isSource }: FirstStep): Promise<void> {
+  const needsOne = readsMore || bySource === true || (isSource === true && !ctx.tx.isOpen)
+  await beginWith(ctx, needsOne, bySource ? BY_SOURCE : TWO_STATES)
 }
 
 /** Begins a transaction, where it needs one with one snapshot throughout; `refusal`: of the one that is open. */
@@ -53,6 +54,7 @@ export async function beginWith(ctx: ExecContext, needsSnapshot: boolean, refusa
   const lacksOne = needsSnapshot && needsCut(ctx)
   if (lacksOne && ctx.tx.isOpen) throw weftError('not_supported', refusal)
   await ctx.needTransaction(lacksOne ? { isolation: 'repeatable read' } : undefined)
+  if (lacksOne) ctx.tx.givenSnapshot = true
   await ctx.admit()
 }
 

@@ -88,6 +88,8 @@ export class Transaction {
   /** Rows of it have gone to other shards: who waits for one where it was finds none there. */
   movesRows = false
   movedKeys: MovedKeys | undefined
+  /** Of a statement by itself that asked for no snapshot throughout, and has one: it knows nothing of 40001. */
+  givenSnapshot = false
   /** It changed a parameter of which clients are told: how its statements end may change it again. */
   setReported = false
   /** It changed the schema, perhaps only of local tables. */
@@ -338,6 +340,7 @@ export class Transaction {
     this.catalogDirty = false
     this.tainted = false
     this.movesRows = false
+    this.givenSnapshot = false
     this.movedKeys?.release()
     this.movedKeys = undefined
     this.setReported = false

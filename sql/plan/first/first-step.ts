@@ -10,6 +10,8 @@ export interface FirstStep {
   readonly rest: string
   /** The rest reads tables beside what it changes: both are to see one state. */
   readonly readsMore: boolean
+  /** It is the source of a MERGE, whose target is to be of the same state. */
+  readonly isSource?: true
   /** It is a MERGE that speaks of rows which nothing joins: of one state, too. */
   readonly bySource?: true
   /** Texts in it may have other collations than their types'. */

@@ -86,9 +86,13 @@ function planFirst(statement: Node, collates: boolean): FirstStep | undefined {
   const merge = as(tree, 'MergeStmt')
   if (merge !== undefined) mergeFromQuery(merge)
   const levels = levelsIn(tree)
-  const wanted = levels.find(isFirst) ?? sourceOf(merge, levels)
+  const before = levels.find(isFirst)
+  const wanted = before ?? sourceOf(merge, levels)
+  const isSource = before === undefined && relationsOf(wanted?.query).length > 0
   const step = wanted && stepOf(tree, levels, wanted)
-  return step && { ...step, collates: collates || /\bCOLLATE\b/i.test(step.sql) }
+  if (step === undefined) return undefined
+  const collating = collates || /\bCOLLATE\b/i.test(step.sql)
+  return { ...step, collates: collating, ...(isSource && { isSource }) }
 }
 
 const [SCROLL, NO_SCROLL] = [0x2, 0x4]
