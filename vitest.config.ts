@@ -1,10 +1,26 @@
 import { defineConfig } from 'vitest/config'
 
+/** What needs no server, and no long simulation: `npm run test:unit`. */
+const pure = {
+  name: 'unit',
+  include: ['**/*.test.ts'],
+  exclude: ['**/node_modules/**', 'dist/**', '.weft/**', 'test/**'],
+}
+const project = (name: string, ...folders: string[]) => ({
+  name,
+  include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
+})
+
 export default defineConfig({
   test: {
+    projects: [
+      pure,
+      project('sim', 'sim'),
+      project('tools', 'architecture', 'helpers', 'pgsuite', 'soak'),
+      project('cluster', 'integration', 'protocol'),
+      project('faults', 'failure'),
+    ].map((test) => ({ extends: true as const, test })),
     environment: 'node',
-    include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'dist/**', '.weft/**'],
     pool: 'forks',
     maxWorkers: 2,
     // These are guards against hanging too: what takes 10 s on a quiet machine took over a minute on a busy one.

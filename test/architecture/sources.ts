@@ -29,7 +29,7 @@ export interface Source {
   readonly isTest: boolean
 }
 
-const root = process.cwd()
+export const root = process.cwd()
 const skipped = new Set(['node_modules', 'dist', 'coverage', 'docs'])
 
 /** Every TypeScript file of the repository. */
@@ -43,6 +43,14 @@ export function readScripts(): { path: string; lines: string[] }[] {
     path,
     lines: readFileSync(join(root, path), 'utf8').split('\n'),
   }))
+}
+
+/** Paths of all files of the repository, documents too; not what is built or installed. */
+export function repositoryFiles(): string[] {
+  const docs = readdirSync(join(root, 'docs'), { recursive: true, withFileTypes: true })
+  const isDoc = docs.filter((entry) => entry.isFile())
+  const own = isDoc.map((entry) => relative(root, join(entry.parentPath, entry.name)))
+  return [...findFiles(root, () => true), ...own]
 }
 
 function findFiles(dir: string, wanted: (name: string) => boolean): string[] {
