@@ -97,6 +97,12 @@ export const catalog = {
     message: () => 'could not serialize access: rows were moved to another shard due to concurrent update',
     hint: () => 'Run the transaction again.',
   }),
+  view_replaced: kind<Record<never, never>>({
+    sqlstate: '40001',
+    retry: 'safe',
+    message: () => 'could not serialize access: the materialized view was replaced by another transaction',
+    hint: () => 'Run the transaction again.',
+  }),
   run_again: kind<Record<never, never>>({
     sqlstate: '40001',
     retry: 'safe',

@@ -21,6 +21,7 @@ import { needsOneTime, timesOf } from './plans/one-time.ts'
 import { sequencesSet } from './sequences/sequences-set.ts'
 import { asksOnHeld, planOnHeld, showOnHeld } from './settings/asked-settings.ts'
 import { runSetting } from './settings/setting.ts'
+import { runMaterialize } from './steps/materialize.ts'
 import { deferNotification, notificationOf } from './transaction/notify.ts'
 import { runTransactionControl } from './transaction/transaction-control.ts'
 
@@ -44,6 +45,9 @@ function sequencesOf({ state }: ExecContext, { kind, effects }: Plan): number {
 function compilesOf({ state }: ExecContext, { kind, effects }: Plan): boolean {
   return effects.compiles === true || (kind === 'cursor' && state.compiles)
 }
+
+/** They look themselves at what code has reached, of a part of what they do. */
+const REACHES_BY_ITSELF: ReadonlySet<Plan['kind']> = new Set(['ddl', 'materialize'])
 
 /** What they do with custom settings is not told by their plans' effects. */
 const CUSTOM_KINDS: ReadonlySet<Plan['kind']> = new Set(['setting', 'cursor'])
@@ -72,7 +76,7 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   ctx.state.sequences = sequencesOf(ctx, plan)
   const reach = reachOf(ctx, plan)
   const work =
-    reach === undefined || plan.kind === 'ddl'
+    reach === undefined || REACHES_BY_ITSELF.has(plan.kind)
       ? runPortal(ctx, exec)
       : runReaching(ctx, plan, reach, () => runPortal(ctx, exec))
   const sets = plan.kind === 'ddl' ? SEQUENCES.setsAsSaid : ctx.state.sequences
@@ -122,6 +126,8 @@ async function dispatch(ctx: ExecContext, exec: Execution): Promise<void> {
       return runCopy(ctx, exec, plan)
     case 'ddl':
       return runDdl(ctx, exec, plan)
+    case 'materialize':
+      return runMaterialize(ctx, exec, plan)
     case 'declare':
       return runDeclareFunction(ctx, exec, plan)
     case 'transaction':

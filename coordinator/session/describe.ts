@@ -116,6 +116,7 @@ function describedHere(plan: Plan): Described | undefined {
     case 'transaction':
     case 'empty':
     case 'ddl':
+    case 'materialize':
     case 'copy':
     case 'prepared':
       return NOTHING

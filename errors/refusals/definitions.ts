@@ -116,9 +116,14 @@ export const definitions = {
     instead: 'use a reference table',
   },
   materialized_view: {
-    what: 'materialized views over sharded tables, or as sharded or reference tables',
-    why: 'REFRESH would have to gather, and no shard can say their query',
-    instead: 'use a view, or a table that you fill',
+    what:
+      'materialized views over tables that are partitioned, inherit or are inherited from; with ONLY, row locks, tableoid ' +
+      'and its kin; by a role that does not own the sharded tables, or to whom their policies apply; over constraints ' +
+      'that are NOT VALID; as sharded or reference tables; EXPLAIN of CREATE MATERIALIZED VIEW over sharded tables',
+    why:
+      'home has the rows of other shards in children of those tables meanwhile, which partitions cannot have, others ' +
+      'than the owner cannot make, and such queries would tell apart',
+    instead: 'have the owner do it; validate the constraint; use a view, or a table that you fill',
   },
   create_table_as: {
     what:

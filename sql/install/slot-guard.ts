@@ -42,6 +42,21 @@ export function addSlotGuard(table: GuardedTable, slots: readonly Slots[]): stri
 export const dropSlotGuard = (table: string): string =>
   `ALTER TABLE ${table} DROP CONSTRAINT IF EXISTS ${SLOT_GUARD}`
 
+/**
+ * Home: what is to inherit from these tables, or be a partition, is to have the constraint from them, which may have been
+ * made NO INHERIT for materialized views. Names are quoted; as the role that owns them.
+ */
+export function inheritGuard(tables: readonly string[]): string {
+  const oids = tables.map((table) => `pg_catalog.to_regclass(${literal(table)})`)
+  return `DO $weft_guard$ DECLARE k record; BEGIN
+    FOR k IN SELECT c.conrelid::pg_catalog.regclass AS name, pg_catalog.pg_get_constraintdef(c.oid) AS def
+      FROM pg_catalog.pg_constraint c
+      WHERE c.conname = '${SLOT_GUARD}' AND c.connoinherit AND c.conrelid IN (${oids.join(', ')}) LOOP
+      EXECUTE pg_catalog.format('ALTER TABLE ONLY %s DROP CONSTRAINT ${SLOT_GUARD}, ADD CONSTRAINT ${SLOT_GUARD} %s',
+        k.name, pg_catalog.replace(k.def, ' NO INHERIT', ''));
+    END LOOP; END $weft_guard$`
+}
+
 /** Home: the sharded tables as `guardMissing` takes them: name, key column, both quoted, and the key's type. */
 export const shardedTablesSql = `
 SELECT format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), r.key_type

@@ -5,6 +5,7 @@ import type { CursorPlan, FetchStep } from './cursor-plan.ts'
 import type { FirstStep } from './first/first-step.ts'
 import type { GatherContext, GatheredStep, GatherStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
+import type { MaterializePlan } from './materialize-plan.ts'
 import type { SessionEffects } from './session-effects.ts'
 import type { TimePlace, TimeWord } from './times/time-place.ts'
 
@@ -281,7 +282,8 @@ export interface DdlPlan extends PlanCommon {
   readonly othersSql?: string
   /** A relation, quoted, that a shard must have to run it; the others, home apart, do nothing. */
   readonly othersOnlyWith?: string
-  /** Run on home right after. */
+  /** Run on home right before, and right after. */
+  readonly readySql?: string
   readonly tidySql?: string
   /** Declared right after the statement, in the same transaction (CREATE TABLE … WITH (shard_key = …)). */
   readonly declare?: Declaration
@@ -420,6 +422,7 @@ export type Plan =
   | InsertSelectPlan
   | CopyPlan
   | DdlPlan
+  | MaterializePlan
   | DeclarePlan
   | TransactionPlan
   | SettingPlan

@@ -91,4 +91,4 @@ export function reachFrom(
   return { tables: [...new Set([...own.map(underlying), ...kept].map(tableName))], onCopies }
 }
 
-export const tableName = ({ schema, name }: Relation): string => `${schema}.${name}`
+export const tableName = ({ schema, name }: Pick<Relation, 'schema' | 'name'>): string => `${schema}.${name}`

@@ -90,8 +90,9 @@ function isPartOfCode(effects: Effects, text: string): boolean {
 const isDrawer = ({ tag }: Plan, effects: Effects): boolean =>
   tag === 'CREATE TRIGGER' && (effects & EFFECT.advances) !== NO_EFFECTS
 
+const UNWALKED: ReadonlySet<Plan['kind']> = new Set(['ddl', 'materialize', 'copy', 'explain'])
+
 /** Of statements whose syntax tree nobody walks: what they call of Postgres' own. */
 function calledIn(plan: Plan, text: string): Effects {
-  const isWalked = plan.kind !== 'ddl' && plan.kind !== 'copy' && plan.kind !== 'explain'
-  return isWalked ? NO_EFFECTS : effectsOfText('query', text) & STATE_EFFECTS
+  return !UNWALKED.has(plan.kind) ? NO_EFFECTS : effectsOfText('query', text) & STATE_EFFECTS
 }

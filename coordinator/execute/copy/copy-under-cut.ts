@@ -9,22 +9,33 @@ import { copyColumns, copyTable } from './copy-statement.ts'
 
 /** COPY TO on several shards, all of them as of one cut: it begins on all at once, and they speak in turn. */
 export function copyUnderCut(ctx: ExecContext, plan: CopyPlan): CopyFromShards {
-  return async (sqls, onData) => {
+  return (sqls, onData) => {
     const shards = sqls.map((_, shard) => shard)
-    await lockAhead(ctx, shards, `SELECT ${copyColumns(plan)} FROM ${copyTable(plan)}`)
-    const turns = new Turns(shards.length)
-    const lines = shards.map((shard) => ctx.line(shard))
-    const ends = await onShardsUnderCut(ctx, lines, (line, shard) => {
-      const copy = new CopyOutConsumer((data) => turns.in(shard, () => onData(shard, data)))
-      sendPayload(ctx, line, ownPayload(sqls[shard]!, []), { writes: false, begins: true }, copy)
-      copy.ended.then(
-        (end) => turns.over(shard, end.error !== undefined),
-        () => turns.over(shard, true),
-      )
-      return copy.ended
-    })
-    return ends.map(({ tag }) => tag)
+    return copiesUnderCut(ctx, `SELECT ${copyColumns(plan)} FROM ${copyTable(plan)}`, shards, sqls, onData)
   }
+}
+
+/** The same of some shards, of which each has its text. `query`: what is copied, for its locks. */
+export async function copiesUnderCut(
+  ctx: ExecContext,
+  query: string,
+  shards: readonly number[],
+  sqls: readonly string[],
+  onData: (shard: number, data: Buffer) => void | Promise<void>,
+): Promise<readonly string[]> {
+  await lockAhead(ctx, shards, query)
+  const turns = new Turns(shards.length)
+  const lines = shards.map((shard) => ctx.line(shard))
+  const ends = await onShardsUnderCut(ctx, lines, (line, i) => {
+    const copy = new CopyOutConsumer((data) => turns.in(i, () => onData(line.shard, data)))
+    sendPayload(ctx, line, ownPayload(sqls[i]!, []), { writes: false, begins: true }, copy)
+    copy.ended.then(
+      (end) => turns.over(i, end.error !== undefined),
+      () => turns.over(i, true),
+    )
+    return copy.ended
+  })
+  return ends.map(({ tag }) => tag)
 }
 
 /** One after the other, in order; after an error nobody speaks any more. */

@@ -42,11 +42,13 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   const alone =
     plan.where === 'home' &&
     plan.declare === undefined &&
+    plan.readySql === undefined &&
     plan.tidySql === undefined &&
     !plan.changesMap &&
     plan.reach === undefined
   if (alone) await ctx.admit()
   else await ctx.needTransaction()
+  if (plan.readySql !== undefined) await runOn(ctx, plan, HOME, plan.readySql)
   const home = await reaching(ctx, plan, () => runOnHome(ctx, plan, homeSql)).catch(rethrowLackingGuard)
   if (plan.tidySql !== undefined) await runOn(ctx, plan, HOME, plan.tidySql)
   // A declaration looks at other tables too.

@@ -18,7 +18,7 @@ export interface MovedTable {
   readonly encoding: string
 }
 
-const textCopy = (table: MovedTable): string => `(FORMAT text, ENCODING '${table.encoding}')`
+export const textCopy = (table: MovedTable): string => `(FORMAT text, ENCODING '${table.encoding}')`
 
 const copyFrom = (table: MovedTable): string =>
   `COPY ${table.name} (${quoteNames(table.columns)}) FROM STDIN WITH ${textCopy(table)}`
@@ -68,19 +68,33 @@ export async function copyToAll(runner: ShardRunner, table: MovedTable): Promise
 }
 
 /** Brings the rows of all other shards back to home; where they came from they stay. */
-export async function moveBack(runner: ShardRunner, table: MovedTable): Promise<void> {
-  const copies = new ShardCopies(runner, copyFrom(table))
-  const sql = `COPY ${table.name} (${quoteNames(table.columns)}) TO STDOUT WITH ${textCopy(table)}`
-  let sent = 0
-  for (let shard = HOME + 1; shard < runner.shardCount; shard++) {
-    const out = await streaming(copies, () =>
-      runner.copyOut(shard, sql, (row) => {
-        copies.append(HOME, row, 0, row.length)
-        return copies.room()
-      }),
-    )
-    sent += rowsOfTag(out.tag)
-  }
+export const moveBack = (runner: ShardRunner, table: MovedTable): Promise<void> =>
+  bringRows(runner, table, table.name, async (take) => {
+    const sql = `COPY ${table.name} (${quoteNames(table.columns)}) TO STDOUT WITH ${textCopy(table)}`
+    const tags: string[] = []
+    for (let shard = HOME + 1; shard < runner.shardCount; shard++)
+      tags.push((await runner.copyOut(shard, sql, take)).tag)
+    return tags
+  })
+
+/** Reads the rows of all other shards, as COPY gives them; the tags of what read them. */
+export type RowsElsewhere = (take: (row: Buffer) => void | Promise<void>) => Promise<readonly string[]>
+
+/** Copies the rows of all other shards to home, into this table. */
+export async function bringRows(
+  runner: ShardRunner,
+  table: MovedTable,
+  into: string,
+  read: RowsElsewhere,
+): Promise<void> {
+  const copies = new ShardCopies(runner, copyFrom({ ...table, name: into }))
+  const tags = await streaming(copies, () =>
+    read((row) => {
+      copies.append(HOME, row, 0, row.length)
+      return copies.room()
+    }),
+  )
+  const sent = tags.reduce((sum, tag) => sum + rowsOfTag(tag), 0)
   checkCounts(sent, (await copies.finish())[HOME]!)
 }
 

@@ -13,6 +13,7 @@ const OLD_PLAN = weftError('plan_outdated', {}).fields.routine
 const LAPSED: ReadonlySet<string> = new Set([
   weftError('cut_lapsed', { shard: 0 }).message,
   weftError('rows_moved', {}).message,
+  weftError('view_replaced', {}).message,
 ])
 
 export function isStaleMap(error: unknown): boolean {

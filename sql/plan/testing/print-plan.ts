@@ -20,6 +20,8 @@ function headline(plan: Plan): string {
       return `insert-select into ${plan.table.name} (${plan.columns.join(', ')}) key at ${plan.keyIndex}`
     case 'declare':
       return `declare ${plan.function} ${JSON.stringify(plan.args)}`
+    case 'materialize':
+      return `materialize ${plan.view} of ${plan.tables?.map(({ name }) => name).join(', ') ?? 'what home says'}`
     case 'setting':
       return `setting ${plan.verb} ${plan.name} viaFunction=${plan.viaFunction}`
     default:

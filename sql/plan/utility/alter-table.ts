@@ -1,5 +1,6 @@
 import type { AlterTableCmd, AlterTableMoveAllStmt, AlterTableStmt } from '@pgsql/types'
 import type { Relation } from '../../catalog.ts'
+import { inheritGuard } from '../../install/slot-guard.ts'
 import { as, strings } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import { type Traits, traitsOf, unlikeBecause } from '../../tree/traits.ts'
@@ -10,7 +11,7 @@ import { atPlace, placeOfRelation } from './objects.ts'
 import { refuseOwnConstraint } from './own-constraint.ts'
 import { checkPartitionCommand } from './partitions.ts'
 import { ddl, ddlWhereItExists, unsupported } from './plans.ts'
-import { nameOf, quoted, resolve, resolveDistributed, type Scope } from './scope.ts'
+import { type Name, nameOf, quoted, resolve, resolveDistributed, type Scope } from './scope.ts'
 import { hasOurs } from './table-options.ts'
 import { tokensOf, withIfExists } from './text.ts'
 
@@ -73,7 +74,9 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
       ...(relation.key === undefined ? {} : { key: relation.key.column, colocation: relation.colocation }),
     }
     for (const command of commands) checkDistributed(scope, relation, target, command)
-    return ddl('ALTER TABLE', 'all', { changesMap: true })
+    const joined = commands.flatMap(joinedBy)
+    const readySql = joined.length === 0 ? undefined : inheritGuard([name, ...joined].map(quoted))
+    return ddl('ALTER TABLE', 'all', { changesMap: true, ...(readySql && { readySql }) })
   }
   for (const command of commands) checkLocal(scope, { name, kind: 'local' }, command)
   const outsideTransaction = commands.some(
@@ -83,6 +86,12 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
   // It waits for old snapshots, so it is not to be waited for by those that are to be taken.
   const overrides = outsideTransaction ? { outsideTransaction, maintenance: true } : {}
   return atPlace(scope, 'ALTER TABLE', placeOfRelation(scope, name), isView, overrides)
+}
+
+/** The table that is attached, or inherited from. */
+function joinedBy({ subtype, def }: AlterTableCmd): Name[] {
+  if (subtype === 'AT_AddInherit') return [nameOf(as(def, 'RangeVar'))]
+  return subtype === 'AT_AttachPartition' ? [nameOf(as(def, 'PartitionCmd')?.name)] : []
 }
 
 function useFunctions() {

@@ -4,6 +4,7 @@ import { type Around, isGathered } from '../gather/gather-plan.ts'
 import type { ForwardPlan, Plan, PreparedPlan } from '../plan.ts'
 import { colocationPartner, declareReference, declareSharded } from './create-table.ts'
 import { planQuery } from './inner.ts'
+import { planMaterialize } from './materialized-view.ts'
 import { ddl, forwardHome, type Overrides, PINS, refuse } from './plans.ts'
 import { nameMatters, nameOf, type Scope, usesOf } from './scope.ts'
 import { distributionOf, hasOurs, withoutOurs } from './table-options.ts'
@@ -12,7 +13,11 @@ const VIEW_TAG = 'CREATE MATERIALIZED VIEW'
 
 /** CREATE TABLE … AS and CREATE MATERIALIZED VIEW. */
 export function planCreateTableAs(scope: Scope, stmt: CreateTableAsStmt): Plan {
-  const tag = stmt.objtype === 'OBJECT_MATVIEW' ? VIEW_TAG : 'CREATE TABLE AS'
+  const isView = stmt.objtype === 'OBJECT_MATVIEW'
+  const tag = isView ? VIEW_TAG : 'CREATE TABLE AS'
+  if (isView && hasOurs(stmt.into?.options)) return refuse(tag, 'materialized_view', SHARDED_VIEW)
+  const materialize = isView ? planMaterialize(scope, stmt) : undefined
+  if (materialize !== undefined) return materialize
   const statement = (query: Node): Node => ({ CreateTableAsStmt: { ...stmt, query } })
   return planInto(scope, tag, stmt.into, { query: stmt.query, statement }, stmt.if_not_exists)
 }
@@ -26,6 +31,7 @@ export function planSelectInto(scope: Scope, stmt: SelectStmt): Plan {
   return planInto(scope, 'SELECT INTO', intoClause, { query: { SelectStmt: select }, statement })
 }
 
+const SHARDED_VIEW = 'a materialized view cannot be sharded or a reference table'
 const INSERT_THEN = 'Create the table, then INSERT INTO it what the query selects.'
 
 /** The rows are read and the table is made on the home shard; declaring it then moves them. */
@@ -47,11 +53,9 @@ function planInto(
   if (inner.kind !== 'forward' || (inner.route.kind !== 'home' && inner.route.kind !== 'any')) {
     return refuse(
       tag,
-      tag === VIEW_TAG ? 'materialized_view' : 'create_table_as',
+      'create_table_as',
       `${tag} from a sharded table is not supported`,
-      tag === VIEW_TAG
-        ? 'Use a view, or a table that you fill.'
-        : 'Create the table, then COPY the rows out and in, or read them by the client.',
+      'Create the table, then COPY the rows out and in, or read them by the client.',
     )
   }
   const { paramCount, paramsToDescribe, reach } = inner
@@ -118,8 +122,6 @@ function planDeclared(
 ): Plan {
   const name = nameOf(into?.rel)
   const distribution = distributionOf(into?.options)
-  if (tag === VIEW_TAG)
-    return refuse(tag, 'materialized_view', 'a materialized view cannot be sharded or a reference table')
   if ((overrides.paramCount ?? 0) > 0) {
     return refuse(
       tag,

@@ -3,7 +3,7 @@ import type { ExplainOption, Plan } from '../plan.ts'
 import { quoteName, quoteText } from '../text-scan.ts'
 import { planQuery } from './inner.ts'
 import { defElems, optionFlag, optionText } from './options.ts'
-import { common, NO_EFFECTS } from './plans.ts'
+import { common, NO_EFFECTS, refuse } from './plans.ts'
 import type { Scope } from './scope.ts'
 import { tokensOf } from './text.ts'
 
@@ -14,6 +14,10 @@ export function planExplain(scope: Scope, stmt: ExplainStmt): Plan {
   const isCursor = query !== undefined && 'DeclareCursorStmt' in query
   const inner = planQuery(scope, isCursor ? query.DeclareCursorStmt.query : query)
   if (inner.kind === 'refused') return inner
+  if (inner.kind === 'materialize') {
+    const what = 'EXPLAIN of CREATE MATERIALIZED VIEW over sharded tables is not supported'
+    return refuse('EXPLAIN', 'materialized_view', what, 'EXPLAIN its query.')
+  }
   if (inner.kind === 'prepared') {
     const { answer: _, ...executed } = inner
     return { ...executed, tag: 'EXPLAIN', returnsRows: true }

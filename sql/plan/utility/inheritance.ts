@@ -1,11 +1,12 @@
 import type { AlterTableCmd, CreateStmt } from '@pgsql/types'
 import type { Relation } from '../../catalog.ts'
+import { inheritGuard } from '../../install/slot-guard.ts'
 import { as, strings } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { checkConstraints, columnConstraints, type Placed } from './constraints.ts'
 import { declarePartitions } from './partitions.ts'
 import { ddl, unsupported } from './plans.ts'
-import { nameOf, printed, resolve, resolveDistributed, type Scope } from './scope.ts'
+import { nameOf, printed, quoted, resolve, resolveDistributed, type Scope } from './scope.ts'
 import type { Distribution } from './table-options.ts'
 
 /**
@@ -55,7 +56,8 @@ export function planCreateHeir(
   if (there !== undefined && there.kind !== 'sharded') return ddl('CREATE TABLE', 'home')
   const sql = withoutWeftsWords(scope.stmt.text, stmt)
   const tidySql = declarePartitions(stmt.if_not_exists === true ? name : undefined)
-  return ddl('CREATE TABLE', 'all', { changesMap: true, homeSql: sql, othersSql: sql, tidySql })
+  const readySql = inheritGuard(parents.map(quoted))
+  return ddl('CREATE TABLE', 'all', { changesMap: true, homeSql: sql, othersSql: sql, readySql, tidySql })
 }
 
 function alike(relation: Relation | undefined, other: Relation): boolean {

@@ -13,6 +13,7 @@ import { CHECK_KEYS, planDrop } from './drop.ts'
 import { planAlterEnum } from './enums.ts'
 import { planExplain } from './explain.ts'
 import { planComment, planGrant, planSecurityLabel } from './grant.ts'
+import { planRefresh } from './materialized-view.ts'
 import { atPlace, objectWords } from './objects.ts'
 import { ddl, ddlWhereItExists, forwardHome, PINS, refuse, refused } from './plans.ts'
 import { planDeallocate, planExecute, planPrepare } from './prepared.ts'
@@ -48,7 +49,7 @@ import {
   planCreateTrigger,
   planPolicy,
 } from './table-parts.ts'
-import { planCluster, planLock, planRefresh, planReindex, planTruncate, planVacuum } from './tables.ts'
+import { planCluster, planLock, planReindex, planTruncate, planVacuum } from './tables.ts'
 import { planTransaction } from './transaction.ts'
 import { planView } from './view.ts'
 

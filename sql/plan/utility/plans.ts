@@ -74,6 +74,7 @@ type DdlFields = Partial<
     | 'uncheckedSql'
     | 'othersSql'
     | 'othersOnlyWith'
+    | 'readySql'
     | 'tidySql'
     | 'declare'
     | 'password'

@@ -121,7 +121,7 @@ function placeOfView(scope: Scope, view: Relation): Place {
   return placeOfUses(usesOf(scope, parseDefinition(view)))
 }
 
-function parseDefinition(view: Relation): unknown {
+export function parseDefinition(view: Relation): unknown {
   return view.definition === undefined ? undefined : parseStatements(view.definition)[0]?.node
 }
 

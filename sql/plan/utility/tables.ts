@@ -1,8 +1,6 @@
 import type { ClusterStmt, LockStmt, ReindexStmt, TruncateStmt, VacuumStmt } from '@pgsql/types'
-import { ANY_EFFECTS } from '../../code/effects.ts'
 import { as, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
-import { mayReach, REACHES_NOTHING } from '../reach.ts'
 import { ddl, ddlWhereItExists, forwardHome, type Overrides } from './plans.ts'
 import { isViewOverNothing, nameOf, type Place, placeOf, quoted, type Scope } from './scope.ts'
 import { keepItems, listItems, type Range, type Token, tokenAt, tokensOf } from './text.ts'
@@ -79,10 +77,4 @@ export function planReindex(scope: Scope, stmt: ReindexStmt): Plan {
     default:
       return ddl('REINDEX', stmt.name?.startsWith('pg_temp') === true ? 'home' : 'all', {}, ALONE)
   }
-}
-
-/** Materialized views are local: of local and reference tables only, or made when their tables were. */
-export function planRefresh({ catalog }: Scope): Plan {
-  const reach = mayReach(catalog, ANY_EFFECTS) ? REACHES_NOTHING : undefined
-  return forwardHome('REFRESH MATERIALIZED VIEW', { reach })
 }

@@ -223,8 +223,11 @@ REFRESH MATERIALIZED VIEW mv;
 
 SELECT * FROM mv;
 
--- refused materialized_view
 CREATE MATERIALIZED VIEW mt AS SELECT count(*) FROM t;
+
+SELECT * FROM mt;
+
+DROP MATERIALIZED VIEW mt;
 
 CREATE VIEW lv AS SELECT l.id, r.v FROM l JOIN r ON r.id = l.id;
 

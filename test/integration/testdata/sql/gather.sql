@@ -864,8 +864,11 @@ EXECUTE into_few (3);
 
 SELECT * FROM few ORDER BY a;
 
--- refused materialized_view
 CREATE MATERIALIZED VIEW seen AS SELECT item, count(*) FROM sales GROUP BY item;
+
+SELECT * FROM seen ORDER BY 1;
+
+DROP MATERIALIZED VIEW seen;
 
 -- refused create_table_as
 CREATE TABLE spread WITH (shard_key = 'id') AS SELECT id, item FROM sales;

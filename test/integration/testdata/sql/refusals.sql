@@ -224,7 +224,7 @@ SELECT weft.version();
 CREATE VIEW x AS SELECT t.id FROM t JOIN l ON l.id = t.id;
 
 -- refused materialized_view
-CREATE MATERIALIZED VIEW x AS SELECT count(*) FROM t;
+CREATE MATERIALIZED VIEW x AS SELECT count(*) FROM ONLY t;
 
 -- refused create_table_as
 CREATE TABLE x WITH (shard_key = 'id') AS SELECT id FROM t;
