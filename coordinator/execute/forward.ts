@@ -6,6 +6,7 @@ import { isGathered, type ViewsStep } from '../../sql/plan/gather/gather-plan.ts
 import type { ForwardPlan, Plan, SessionPidsPlan } from '../../sql/plan/plan.ts'
 import { replacedPlan } from '../../sql/plan/replaced-plan.ts'
 import { runAggregate } from './answers/aggregate.ts'
+import { describedAtHome } from './answers/evaluate.ts'
 import { bindOnSeveral, fetchRows, type OpenPortal } from './answers/open-portal.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from './context.ts'
 import { keepsShard } from './plans/keep-key.ts'
@@ -117,7 +118,7 @@ async function runOnEach(
     case 'run-first':
       return runFirst(ctx, exec, several)
     case 'gather-views':
-      return ctx.runPrepared(exec, withViews(plan, several))
+      return runWithViews(ctx, exec, withViews(plan, several))
     case 'gather-outside':
       return runAsKnown(ctx, exec, plan, shards)
     case 'concat':
@@ -127,6 +128,12 @@ async function runOnEach(
     case 'first':
       return runOnCopies(ctx, exec)
   }
+}
+
+/** What is wrong with the client's text, and whose its columns are, is told of that. */
+async function runWithViews(ctx: ExecContext, exec: Execution, plan: SessionPidsPlan): Promise<void> {
+  const { columns } = await describedAtHome(ctx, exec.asked ?? exec.text, exec.paramTypes)
+  return ctx.runPrepared({ ...exec, origins: columns }, plan)
 }
 
 /** The text with the queries of views in their places is planned, and run. */

@@ -81,9 +81,9 @@ export const reads = {
     instead: 'restrict the shard key to one value, too',
   },
   time_in_from: {
-    what: '`CURRENT_TIMESTAMP(n)` and its kin, with a precision, as an item of FROM',
+    what: '`CURRENT_TIMESTAMP(n)` and its kin, with a precision, in ROWS FROM',
     why: 'no function with that name and precision can stand in its place',
-    instead: 'write `(SELECT CURRENT_TIMESTAMP(n))` there',
+    instead: 'write it as an item of FROM of its own',
   },
   view_time: {
     what: 'a view that tells a time (`now()`), over several shards',

@@ -207,15 +207,18 @@ function combineText(
   return out + text.slice(from, end)
 }
 
-/** The keyword FROM: IS DISTINCT FROM has one too, so it is the last one before the first FROM item. */
+/** The keyword FROM: IS DISTINCT FROM has one too, so it is the last one before the first FROM item, but for ROWS FROM. */
 function fromKeyword(select: SelectStmt, start: number, text: string): number {
   const item = firstLocation(select.fromClause)
   let found = start
   let depth = 0
+  let before: readonly string[] = []
   for (let t = nextToken(text, start); t && t.start < item; t = nextToken(text, t.end)) {
     if (t.word === '(' || t.word === '[') depth++
     else if (t.word === ')' || t.word === ']') depth--
-    else if (t.word === 'FROM' && depth === 0) found = t.start
+    else if (t.word === 'FROM' && depth === 0 && !/^(FROM|LATERAL) ROWS$/.test(before.join(' ')))
+      found = t.start
+    before = [...before.slice(-1), t.word]
   }
   return found
 }

@@ -118,7 +118,11 @@ function severally(
     if (general !== undefined) return { onSeveral: general, because: 'weft.pushdown is off' }
   }
   const pushed = pushedDown(a, text)
-  if (pushed.kind !== 'refuse') return { onSeveral: pushed }
+  if (pushed.kind !== 'refuse') {
+    // Each shard would leave out rows of its own.
+    const general = a.traits.skips.length > 0 ? gatherStep(a, text, ctx) : undefined
+    return general === undefined ? { onSeveral: pushed } : { onSeveral: general, because: 'OFFSET' }
+  }
   const general = gatherStep(a, text, ctx)
   if (general !== undefined) return { onSeveral: general, ...becauseOf(pushed.error) }
   return { onSeveral: { kind: 'refuse', error: whyNotGathered(a, ctx) ?? pushed.error } }

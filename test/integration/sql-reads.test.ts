@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['reads'])
+runTwinScripts(['reads', 'answered'])

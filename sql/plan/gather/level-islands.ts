@@ -265,7 +265,7 @@ function made(
 function isLastingPart({ a, ctx: { paramTypes } }: Around, part: SelectStmt): boolean {
   const traits = traitsOf({ SelectStmt: part }, a.catalog)
   if ((unstableBecause(traits, false) ?? traits.begins ?? traits.timeLiteral) !== undefined) return false
-  if (traits.writes || traits.sample || traits.locksRows) return false
+  if (traits.writes || traits.sample || traits.locksRows || traits.skips.length > 0) return false
   return [...paramsOf({ SelectStmt: part }).keys()].every(
     (n) => (paramTypes[n - 1] ?? 0) !== 0 || a.params.get(n) === 1,
   )

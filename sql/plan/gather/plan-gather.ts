@@ -221,8 +221,8 @@ export function isGatherable({ traits, targets, params }: Analysis, samples?: ty
   if (targets.length > 0 || traits.modifies || traits.locksRows) return false
   if (traits.pins || traits.mayUnpin || traits.taints || traits.leaves !== NO_EFFECTS) return false
   if (traits.currentOf || (samples === undefined ? traits.sample : traits.sampleOfWhole)) return false
-  const { server, systemColumn, queryText, viewBegins } = traits
-  const strange = server ?? systemColumn ?? queryText ?? viewBegins
+  const { server, systemColumn, queryText } = traits
+  const strange = server ?? systemColumn ?? queryText
   return strange === undefined && params.size < PARAMS_MAX
 }
 

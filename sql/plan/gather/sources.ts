@@ -115,7 +115,8 @@ function placeOfView(view: Relation, catalog: Catalog): Source['place'] | undefi
   if (statement === undefined) return undefined
   const a = analyze(statement, [], catalog, BY_ITSELF)
   const { traits, solved, occurrences, locals, references } = a
-  if (traits.begins !== undefined || traits.timeLiteral !== undefined) return undefined
+  // In the place of its name it is a time of the statement's.
+  if ((traits.begins ?? traits.viewBegins ?? traits.timeLiteral) !== undefined) return undefined
   if (occurrences.length === 0) return locals.length === 0 && references.length > 0 ? 'any' : 'home'
   return locals.length === 0 && (placeError(a) ?? scatterError(a, solved.status)) === undefined
     ? 'parts'

@@ -57,11 +57,27 @@ class Finder {
   }
 
   /** Each is a list of the function and its column definitions. */
-  private functions({ functions = [] }: Pg.RangeFunction): void {
-    for (const list of functions) {
+  private functions(item: Pg.RangeFunction): void {
+    for (const list of item.functions ?? []) {
       const [called] = as(list, 'List')?.items ?? []
-      this.look(called, isCall(called) ? 'from' : 'value')
+      const keyword = as(called, 'SQLValueFunction')
+      const found = keyword && timeKeyword(keyword)
+      if (found?.hasPrecision && item.is_rowsfrom !== true) this.cast(keyword!, found, item)
+      else this.look(called, isCall(called) ? 'from' : 'value')
     }
+  }
+
+  /** A cast may stand in FROM where it is written as one; it does not give its name to the item. */
+  private cast(node: Pg.SQLValueFunction, { word, type }: TimeKeyword, item: Pg.RangeFunction): void {
+    const { text } = this
+    const start = at(node)
+    const { end } = nextToken(text, start)!
+    const close = closing(text, nextToken(text, end)!.start)
+    this.add({ start, end, parts: ['CAST(', timeOf('transaction'), ` AS pg_catalog.${type}`] })
+    this.add({ start: close, end: close, parts: [')'] })
+    if (item.alias !== undefined) return
+    const behind = item.ordinality ? nextToken(text, nextToken(text, close)!.end)!.end : close
+    this.add({ start: behind, end: behind, parts: [` AS "${word.toLowerCase()}"`] })
   }
 
   private call(call: Pg.FuncCall, around: Around): void {
@@ -95,14 +111,14 @@ class Finder {
   }
 
   private add(place: TextPlace): void {
-    this.found.set(`${place.start} ${place.end}`, place)
+    this.found.set(`${place.start} ${place.end} ${place.parts.length} ${place.parts[0]}`, place)
   }
 }
 
 const inFrom = ({ word }: TimeKeyword): Refused => ({
   id: 'time_in_from',
-  what: `${word} with a precision in FROM is not supported`,
-  hint: `Write (SELECT ${word}(…)) there.`,
+  what: `${word} with a precision in ROWS FROM is not supported`,
+  hint: `Write it as an item of FROM of its own.`,
 })
 
 function isCall(node: Node | undefined): boolean {
