@@ -165,7 +165,7 @@ function mustSkipNothing(exec: Execution, { skips }: ForwardPlan): void {
 }
 
 const SKIPS: Refused = {
-  id: 'offset',
+  id: 'several_shards',
   what: 'OFFSET over several shards is not supported yet',
   hint: 'Pass 0, or restrict the shard key to one value.',
 }

@@ -3,19 +3,18 @@ import type { Refusals } from './refusal.ts'
 /** Of queries over several shards. */
 export const reads = {
   same_names: {
-    what: 'columns with their schemas (`a.t.id`), beside two tables of one name',
+    what:
+      'columns with their schemas (`a.t.id`), beside two tables of one name, in writes, in row locks and with whole ' +
+      'rows of such a table',
     why: 'gathered rows have no schemas',
     instead: 'give the tables other names, by AS',
   },
   group_by_primary_key: {
-    what: 'GROUP BY a primary key, with other columns of its table beside it that have no equality',
+    what:
+      'GROUP BY a primary key, beside whole rows, or subqueries that name columns, of a table with columns that have ' +
+      'no equality',
     why: 'gathered rows have no primary key',
     instead: 'name the other columns in GROUP BY, too',
-  },
-  offset: {
-    what: 'OFFSET by a parameter other than 0, in a query that shards answer one after the other',
-    why: 'which rows come first is not known',
-    instead: 'pass 0, or restrict the shard key to one value',
   },
   sample: {
     what:
@@ -65,8 +64,8 @@ export const reads = {
   },
   server_value: {
     what:
-      'casts to `regclass` and its kin, `current_database()`, `inet_server_port()` and the like, over several ' +
-      'shards',
+      'casts to `regclass` and its kin, `current_database()`, `inet_server_port()` and the like, in writes and row ' +
+      'locks over several shards',
     why: 'they mean something on one server only',
     instead: 'restrict the shard key to one value, or call them in a statement of its own',
   },
@@ -86,9 +85,11 @@ export const reads = {
     instead: 'write it as an item of FROM of its own',
   },
   view_time: {
-    what: 'a view that tells a time (`now()`), over several shards',
-    why: 'each shard would tell its own',
-    instead: 'say the time in the statement, not in the view',
+    what:
+      'a view of others, or with `security_barrier`, that tells a time (`now()`), over several shards; any such view in ' +
+      '`INSERT … SELECT`, `CREATE TABLE … AS`, cursors and COPY',
+    why: 'each shard would tell its own, and such a view is read by its name',
+    instead: '`security_invoker = true`; or say the time in the statement, not in the view',
   },
   unread_relation: {
     what:

@@ -45,14 +45,16 @@ export const writes = {
     instead: 'use the same key everywhere; run the subquery first and pass its result',
   },
   volatile_write: {
-    what: 'UPDATE and DELETE whose rows are found by gathering, with volatile functions or functions of users',
+    what:
+      'UPDATE and DELETE whose rows are found by gathering, with functions of users, or with volatile ones in ' +
+      'conditions beside FROM or USING, or in subqueries of SET or RETURNING',
     why: 'they would be called twice, for finding the rows and for writing',
     instead: 'call them first, and pass the result',
   },
   limited_write: {
-    what: 'UPDATE and DELETE over several shards that join a query with LIMIT',
-    why: 'which rows it leaves is decided twice, for finding the rows and for writing',
-    instead: 'put those rows into a temporary table first',
+    what: 'UPDATE and DELETE over several shards that join a query with LIMIT, in a READ COMMITTED transaction',
+    why: 'which rows it leaves is decided first, and both steps are to see one state',
+    instead: 'BEGIN ISOLATION LEVEL REPEATABLE READ, or lock the rows of that query (FOR SHARE)',
   },
   row_security: {
     what: 'a DELETE by gathering of a table with row level security, and an UPDATE that reads no column of it',

@@ -8,6 +8,7 @@ import { planDeclareFunction } from './declare-function.ts'
 import { dumpText } from './dump-text.ts'
 import { orFirst } from './first/plan-first.ts'
 import type { Around } from './gather/gather-plan.ts'
+import { lockedWrongly } from './locked-wrongly.ts'
 import { withoutOwnConstraints } from './own-in-catalogs.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { planInsert } from './plan-insert.ts'
@@ -71,6 +72,8 @@ function planAsWritten(
       return planUtility(stmt, catalog, ctx, innerPlanner(literals, catalog, ctx))
     }
     const analysis = analyze(stmt, literals, catalog, ctx)
+    const wrong = lockedWrongly(analysis, stmt.node)
+    if (wrong) return wrong
     const error = functionError(analysis.traits)
     if (error) return refused(TAGS[stmt.kind]!, error)
     const plan =
@@ -111,6 +114,8 @@ function planSelectStatement(
   const special = planDeclareFunction(stmt, select, catalog) ?? planSetConfig(select)
   if (special) return special
   const analysis = analyze(stmt, literals, catalog, ctx)
+  const wrong = lockedWrongly(analysis, stmt.node)
+  if (wrong) return wrong
   const keyed = planKeyedSelect(analysis, stmt, ctx)
   if (keyed) return keyed
   const error = functionError(analysis.traits)

@@ -33,7 +33,7 @@ const RANDOM = words('random random_normal gen_random_uuid uuidv4 uuidv7 setseed
 const SERVER =
   words(`current_database version inet_server_addr inet_server_port inet_client_addr inet_client_port
   to_regclass to_regtype to_regproc to_regprocedure to_regnamespace to_regrole to_regoper to_regoperator
-  to_regcollation gin_clean_pending_list currtid2`)
+  to_regcollation`)
 
 /**
  * Of the functions that Postgres does not call immutable, those that depend on nothing but their arguments and the session's
@@ -62,7 +62,7 @@ export const SETTINGS_ALIKE =
 
 /** Sequences, advisory locks, large objects, transaction ids: state that lives on the home shard only. */
 const HOME = words(
-  'nextval currval lastval setval loread lowrite txid_current txid_current_snapshot set_config',
+  'nextval currval lastval setval loread lowrite txid_current txid_current_snapshot set_config gin_clean_pending_list',
 )
 const HOME_PREFIX = /^(lo_|pg_|txid_|dblink)/
 

@@ -15,6 +15,7 @@ import { quoteText } from '../../../sql/plan/text-scan.ts'
 import { describedAtHome } from '../answers/evaluate.ts'
 import { KeptRows } from '../answers/kept-rows.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
+import { requireExactRows } from '../insert/exact-texts.ts'
 import { textArray } from '../quote.ts'
 import { needsCut } from '../shards/on-shards.ts'
 import { queryShard } from '../shards/send.ts'
@@ -44,9 +45,20 @@ export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstSte
 }
 
 /** Both see one state: where they read more than what has been locked or written, the transaction has to have one. */
-async function begin(ctx: ExecContext, { readsMore, bySource, isSource }: FirstStep): Promise<void> {
+async function begin(ctx: ExecContext, step: FirstStep): Promise<void> {
+  const { readsMore, bySource, isSource, isLimited } = step
+  // Its rows are not locked.
+  if (isLimited) return beginWith(ctx, true, LIMITED)
   const needsOne = readsMore || bySource === true || (isSource === true && !ctx.tx.isOpen)
   await beginWith(ctx, needsOne, bySource ? BY_SOURCE : TWO_STATES)
+}
+
+const LIMITED: Refused = {
+  id: 'limited_write',
+  what:
+    'an UPDATE or DELETE that joins a query with LIMIT, over several shards is not supported in a READ COMMITTED ' +
+    'transaction',
+  hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ, or lock the rows of that query (FOR SHARE).',
 }
 
 /** Begins a transaction, where it needs one with one snapshot throughout; `refusal`: of the one that is open. */
@@ -81,6 +93,7 @@ export async function columnsOfFirst(
     throw error instanceof PgError ? weftError('not_supported', CORRELATED, error) : error
   })
   if (columns.length === 0) return []
+  await requireExactRows(ctx, columns)
   const types = await typesOf(ctx, columns, collates)
   return columns.map(({ name }, i) => ({ name, ...types[i]! }))
 }
@@ -88,7 +101,9 @@ export async function columnsOfFirst(
 /** As a statement of its own it names what it does not have. */
 const CORRELATED: Refused = {
   id: 'run_first',
-  what: 'a query that locks or writes, and names columns of a query around it, over several shards is not supported',
+  what:
+    'a query that locks or writes, or has a LIMIT in what a write joins, and names columns of a query around it, over several ' +
+    'shards is not supported',
   hint: 'Run it first, and pass its rows.',
 }
 

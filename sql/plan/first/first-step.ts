@@ -12,6 +12,8 @@ export interface FirstStep {
   readonly readsMore: boolean
   /** It is the source of a MERGE, whose target is to be of the same state. */
   readonly isSource?: true
+  /** It is one that an UPDATE or DELETE joins, and has a LIMIT. */
+  readonly isLimited?: true
   /** It is a MERGE that speaks of rows which nothing joins: of one state, too. */
   readonly bySource?: true
   /** Texts in it may have other collations than their types'. */

@@ -65,7 +65,13 @@ function hasCollations({ occurrences, references, locals }: Analysis): boolean {
 }
 
 const hasFirst = ({ traits, targets }: Analysis): boolean =>
-  traits.locksRows || targets.some(({ nested, verb }) => nested || verb === 'MERGE')
+  traits.locksRows || targets.some(({ nested, verb, node }) => nested || verb === 'MERGE' || isLimited(node))
+
+/** A query that it joins has a LIMIT: which rows that leaves is to be chosen once. */
+function isLimited(statement: object): boolean {
+  const { fromClause, usingClause, withClause } = statement as { [clause: string]: unknown }
+  return JSON.stringify([fromClause, usingClause, withClause]).includes('"limitCount"')
+}
 
 /** Code that its writes or calls run may look at tables, and would see what was run first. */
 function isShown({ catalog, traits }: Analysis, text: string, { writes }: FirstStep): boolean {
@@ -87,12 +93,14 @@ function planFirst(statement: Node, collates: boolean): FirstStep | undefined {
   if (merge !== undefined) mergeFromQuery(merge)
   const levels = levelsIn(tree)
   const before = levels.find(isFirst)
-  const wanted = before ?? sourceOf(merge, levels)
-  const isSource = before === undefined && relationsOf(wanted?.query).length > 0
+  const source = before ?? sourceOf(merge, levels)
+  const isSource = before === undefined && relationsOf(source?.query).length > 0
+  const isLimited = source === undefined
+  const wanted = source ?? limitedIn(tree, levels)
   const step = wanted && stepOf(tree, levels, wanted)
   if (step === undefined) return undefined
   const collating = collates || /\bCOLLATE\b/i.test(step.sql)
-  return { ...step, collates: collating, ...(isSource && { isSource }) }
+  return { ...step, collates: collating, ...(isSource && { isSource }), ...(isLimited && { isLimited }) }
 }
 
 const [SCROLL, NO_SCROLL] = [0x2, 0x4]
@@ -122,6 +130,21 @@ function mergeFromQuery(merge: MergeStmt): void {
   merge.sourceRelation = {
     RangeSubselect: { subquery, alias: range === undefined ? { aliasname } : alias },
   } as Node
+}
+
+/** The first query with a LIMIT among what an UPDATE or DELETE joins. */
+function limitedIn(tree: Node, levels: readonly Level[]): Level | undefined {
+  const statement = as(tree, 'UpdateStmt') ?? as(tree, 'DeleteStmt')
+  if (statement === undefined) return undefined
+  const { fromClause, usingClause, withClause } = statement as { [clause: string]: unknown }
+  const joined = new Set<object>()
+  walk([fromClause, usingClause, withClause], (_, body) => {
+    joined.add(body)
+  })
+  return levels.find(({ query }) => {
+    const select = as(query, 'SelectStmt')
+    return select?.limitCount !== undefined && joined.has(select)
+  })
 }
 
 /** Rows that are not the same everywhere, or may not come in the same order. */

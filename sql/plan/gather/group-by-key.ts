@@ -1,12 +1,16 @@
 import { as, columnName, columnNode, type Node, type SelectStmt, walk } from '../../parse/ast.ts'
+import { columnLabel } from '../../tree/label.ts'
+import { isAggregateCall } from '../../tree/shape.ts'
 import { keptItems, type TableItem } from './inputs.ts'
+import { expressionNode } from './made-nodes.ts'
 
 /** Types that nothing is equal of: json, xml, point, polygon and the like. */
 export const UNEQUAL: ReadonlySet<number> = new Set([114, 142, 600, 601, 602, 603, 604, 628, 718])
 
 /**
  * Who groups by a table's primary key may use its other columns as they are. Gathered rows have no key, so those are grouped
- * by too, which makes no other groups. In place, on the query's tree; `items`: with the FROM items of that tree.
+ * by too, which makes no other groups; of those that nothing can be grouped by one value of the group is taken. In place, on
+ * the query's tree; `items`: with the FROM items of that tree.
  */
 export function groupByWholeKeys(tree: Node, items: readonly TableItem[]): void {
   walk(tree, (kind, body) => {
@@ -16,8 +20,56 @@ export function groupByWholeKeys(tree: Node, items: readonly TableItem[]): void 
     if (by.length === 0 || by.some((node) => as(node, 'GroupingSet') !== undefined)) return
     const level = fromItems(select.fromClause ?? [], items)
     const names = by.map((node) => columnName(itself(node, select)))
-    select.groupClause = [...by, ...level.flatMap((item) => rest(item, level, names))]
+    const grouped = level.filter((item) => isWholeKey(item, level, names))
+    select.groupClause = [...by, ...grouped.flatMap((item) => rest(item, level, names))]
+    for (const item of grouped) takeFirst(select, item, level)
   })
+}
+
+/** Of columns that have no equality any row of the group gives the value. In place. */
+function takeFirst(select: SelectStmt, { alias, columns }: TableItem, level: readonly TableItem[]): void {
+  const unequal = columns.filter(({ typeOid }) => UNEQUAL.has(typeOid)).map(({ name }) => name)
+  const isMeant = (name: readonly string[] | undefined): boolean =>
+    name?.length === 1
+      ? unequal.includes(name[0]!) && isOnly(name[0]!, level)
+      : name?.length === 2 && name[0] === alias && unequal.includes(name[1]!)
+  const look = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    for (const [field, inner] of Object.entries(value)) {
+      const node = inner as Node
+      const call = as(node, 'FuncCall')
+      if (as(node, 'SelectStmt') ?? (call && isAggregateCall(call))) continue
+      if (isMeant(columnName(node))) (value as Record<string, unknown>)[field] = firstOf(node)
+      else look(inner)
+    }
+  }
+  if (unequal.length === 0) return
+  select.targetList = (select.targetList ?? []).flatMap((node) =>
+    isAllOf(node, alias) ? columns.map(({ name }) => outputOf(columnNode(alias, name))) : [node],
+  )
+  // Outputs keep their names.
+  for (const node of select.targetList) {
+    const target = as(node, 'ResTarget')!
+    if (isMeant(columnName(target.val))) target.name ??= columnLabel(target)
+  }
+  const labels = new Set((select.targetList ?? []).map((node) => columnLabel(as(node, 'ResTarget')!)))
+  const isOutput = (node: Node) => labels.has(columnName(as(node, 'SortBy')?.node)?.join('.') ?? '')
+  const sorts = (select.sortClause ?? []).filter((node) => !isOutput(node))
+  look([select.targetList, select.havingClause, sorts, select.windowClause])
+}
+
+const outputOf = (val: Node): Node => ({ ResTarget: { val } }) as Node
+
+/** `d.*`, of which all columns are gathered. */
+function isAllOf(node: Node, alias: string): boolean {
+  const [table, star] = as(as(node, 'ResTarget')?.val, 'ColumnRef')?.fields ?? []
+  return as(table, 'String')?.sval === alias && as(star, 'A_Star') !== undefined
+}
+
+function firstOf(arg: Node): Node {
+  const list = as(expressionNode('(pg_catalog.array_agg(a))[1]'), 'A_Indirection')!
+  as(list.arg, 'FuncCall')!.args = [arg]
+  return { A_Indirection: list } as Node
 }
 
 function fromItems(from: readonly Node[], items: readonly TableItem[]): TableItem[] {
@@ -34,23 +86,27 @@ function itself(node: Node, select: SelectStmt): Node | undefined {
   return place === undefined ? node : as(select.targetList?.[place - 1], 'ResTarget')?.val
 }
 
-function rest(
-  item: TableItem,
-  level: readonly TableItem[],
-  names: readonly (readonly string[] | undefined)[],
-): Node[] {
-  const { relation, alias, columns, range } = item
-  const key = relation.primaryKey ?? []
-  const isBy = (column: string) =>
-    names.some((name) =>
-      name?.length === 1
-        ? name[0] === column && isOnly(column, level)
-        : name?.length === 2 && name[0] === alias && name[1] === column,
-    )
-  if (key.length === 0 || range.alias?.colnames !== undefined || !key.every(isBy)) return []
+type Names = readonly (readonly string[] | undefined)[]
+
+function isBy(item: TableItem, column: string, level: readonly TableItem[], names: Names): boolean {
+  return names.some((name) =>
+    name?.length === 1
+      ? name[0] === column && isOnly(column, level)
+      : name?.length === 2 && name[0] === item.alias && name[1] === column,
+  )
+}
+
+function isWholeKey(item: TableItem, level: readonly TableItem[], names: Names): boolean {
+  const key = item.relation.primaryKey ?? []
+  const renames = item.range.alias?.colnames !== undefined
+  return key.length > 0 && !renames && key.every((column) => isBy(item, column, level, names))
+}
+
+function rest(item: TableItem, level: readonly TableItem[], names: Names): Node[] {
+  const { alias, columns } = item
   const row = item.isRow && columns.every(({ typeOid }) => !UNEQUAL.has(typeOid)) ? [columnNode(alias)] : []
   const others = columns
-    .filter(({ name, typeOid }) => !isBy(name) && !UNEQUAL.has(typeOid))
+    .filter(({ name, typeOid }) => !isBy(item, name, level, names) && !UNEQUAL.has(typeOid))
     .map(({ name }) => columnNode(alias, name))
   return [...others, ...row]
 }

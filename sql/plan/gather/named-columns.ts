@@ -84,7 +84,9 @@ export class NamedColumns {
     const owner = strings(fields.slice(-2, -1))[0]
     if (owner === undefined) return isStar ? this.all(levels[0]!) : this.alone(name!, levels)
     const named = levels.map((tables) => tables.filter(({ range }) => aliasOf(range) === owner))
-    const meant = named.find((tables) => tables.length > 0) ?? []
+    // With a schema in front it need not be the nearest.
+    const isQualified = fields.length >= 3
+    const meant = isQualified ? named.flat() : (named.find((tables) => tables.length > 0) ?? [])
     if (isStar) return isOutput ? this.all(meant) : this.asRows(meant)
     this.add(meant, name!)
     // `t.f` is `f(t)`.

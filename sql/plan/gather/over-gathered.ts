@@ -18,6 +18,7 @@ import { selectNode } from './made-nodes.ts'
 import { partText } from './part-text.ts'
 import { withoutSamples } from './samples.ts'
 import { transportOf } from './transport.ts'
+import { hasTwins, tellApart } from './twins.ts'
 
 /** The same, with those of the client's parameters that it has. */
 export function finishAlone(
@@ -55,10 +56,11 @@ export function withGathered(statement: Node, items: readonly TableItem[]): Node
   const tree = structuredClone(statement)
   const originals = relationsOf(statement)
   const copies: TableItem[] = []
+  if (hasTwins(items)) tellApart(tree, itemsIn(relationsOf(tree), originals, items))
   for (const [i, range] of relationsOf(tree).entries()) {
     const input = places.indexOf(originals[i]!)
     if (input < 0) continue
-    copies.push({ ...items[input]!, range })
+    copies.push({ ...items[input]!, range, alias: range.alias?.aliasname ?? items[input]!.alias })
     delete range.schemaname
     delete range.catalogname
     range.alias ??= { aliasname: items[input]!.alias }
@@ -72,6 +74,16 @@ export function withGathered(statement: Node, items: readonly TableItem[]): Node
   withoutSamples(tree)
   groupByWholeKeys(tree, copies)
   return tree
+}
+
+/** Items by their ranges in a copy of a tree. */
+function itemsIn(
+  ranges: readonly RangeVar[],
+  originals: readonly RangeVar[],
+  items: readonly TableItem[],
+): ReadonlyMap<RangeVar, TableItem> {
+  const found = ranges.map((range, i) => [range, items.find((item) => item.range === originals[i])] as const)
+  return new Map(found.flatMap(([range, item]) => (item === undefined ? [] : [[range, item] as const])))
 }
 
 /** `database.schema.table.column`: the gathered rows have no schema. */

@@ -8,7 +8,6 @@ import {
   type RangeVar,
   relationsOf,
   type SelectStmt,
-  walk,
 } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import type { Analysis } from '../../place/analyze.ts'
@@ -45,6 +44,7 @@ import { isLastingSample } from './samples.ts'
 import { Slots } from './slots.ts'
 import { type TopRows, topRows } from './top-rows.ts'
 import { transportOf } from './transport.ts'
+import { hasTwins, namesRows, namesSchemas } from './twins.ts'
 import { placeOfView } from './view-places.ts'
 
 /**
@@ -63,11 +63,11 @@ export function planGatherOrViews(
   ctx: PlanContext,
 ): GatherStep | ViewsStep | undefined {
   const select = a.block.node as SelectStmt
-  if (isGatheredName(text) || !isGatherable(a, SAMPLES) || hidesReads(a, text)) return undefined
+  if (isGatheredName(text) || !isGatherable(a, ALL) || hidesReads(a, text)) return undefined
   const found = tableItems(a, select, ctx)
   if (found === undefined) return undefined
   if (found.kind !== 'items') return stepBefore(found, text)
-  if (hasTwins(found.items) && namesSchemas(select)) return undefined
+  if (hasTwins(found.items) && namesSchemas(select) && namesRows(select, found.items)) return undefined
   if (!found.items.every(({ sample }) => sample === undefined || isLastingSample(a, sample, ctx)))
     return undefined
   return reduced(a, select, found.items, ctx) ?? plainly(a, select, found.items, ctx)
@@ -134,8 +134,8 @@ export function gatherOf(
   const isPartial = islands.length > 0 || items.some(({ sample }) => sample !== undefined)
   const finishing = finishOf(statement, items, isInline, isPartial)
   if (finishing === undefined || rows.includes(undefined)) return undefined
-  const { user, home, writes } = a.traits
-  const callsHome = (user ?? home) !== undefined || writes
+  const { user, home, server, writes } = a.traits
+  const callsHome = (user ?? home ?? server) !== undefined || writes
   const atHome = ctx.around !== undefined || callsHome || items.some(isHomes)
   return gathering(a, items, rows as string[], { atHome, isInline, ...finishing })
 }
@@ -216,18 +216,25 @@ function hidesReads({ catalog, traits }: Analysis, text: string): boolean {
   return traits.user !== undefined && (ofStatement(catalog, text) & EFFECT.dynamic) !== 0
 }
 
+/** What some queries may have that are gathered. */
+interface Allowed {
+  /** Of tables. */
+  readonly samples?: true
+  /** Values of one server: all of the query but its tables is computed at home. */
+  readonly server?: true
+}
+
 /** Nothing but reading, by what is the same on every shard or runs at home. */
-export function isGatherable({ traits, targets, params }: Analysis, samples?: typeof SAMPLES): boolean {
+export function isGatherable({ traits, targets, params }: Analysis, allowed: Allowed = {}): boolean {
   if (targets.length > 0 || traits.modifies || traits.locksRows) return false
   if (traits.pins || traits.mayUnpin || traits.taints || traits.leaves !== NO_EFFECTS) return false
-  if (traits.currentOf || (samples === undefined ? traits.sample : traits.sampleOfWhole)) return false
+  if (traits.currentOf || (allowed.samples ? traits.sampleOfWhole : traits.sample)) return false
   const { server, systemColumn, queryText } = traits
-  const strange = server ?? systemColumn ?? queryText
+  const strange = systemColumn ?? queryText ?? (allowed.server ? undefined : server)
   return strange === undefined && params.size < PARAMS_MAX
 }
 
-/** Samples of tables are gathered, too. */
-const SAMPLES = 'samples'
+const ALL: Allowed = { samples: true, server: true }
 
 /** Room for those of the gathered columns. */
 const PARAMS_MAX = 30_000
@@ -342,17 +349,4 @@ function finishOf(
   if (named === undefined) return undefined
   const paramCount = Math.max(0, ...paramsOf(statement).keys())
   return { finish: overArrays(named, items, paramCount, isInline), paramCount }
-}
-
-/** Two of one name are told apart by their schemas, which the gathered rows do not have. */
-export function hasTwins(items: readonly TableItem[]): boolean {
-  return new Set(items.map(({ alias }) => alias)).size < items.length
-}
-
-export function namesSchemas(select: SelectStmt): boolean {
-  let found = false
-  walk(select, (kind, body) => {
-    if (kind === 'ColumnRef' && ((body as { fields?: Node[] }).fields?.length ?? 0) >= 3) found = true
-  })
-  return found
 }

@@ -23,8 +23,9 @@ import { type LockedRanges, lockedRanges, PlacesAbove } from './locked-ranges.ts
 import { selectNode } from './made-nodes.ts'
 import { finishAlone, withGathered } from './over-gathered.ts'
 import { hasPlaces, keyOrderOf, lookOf, orderOf, placesOf, wholeOf, withPlaces } from './places.ts'
-import { gathering, hasTwins, isGatherable, namesSchemas, rowsOf, stepBefore } from './plan-gather.ts'
+import { gathering, isGatherable, rowsOf, stepBefore } from './plan-gather.ts'
 import { type TopRows, topRows } from './top-rows.ts'
+import { hasTwins, namesSchemas } from './twins.ts'
 
 /**
  * SELECT … FOR UPDATE and its kin, which several shards cannot answer each for itself. What it reads is gathered, with the

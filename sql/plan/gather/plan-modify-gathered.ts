@@ -33,8 +33,9 @@ import type { Found } from './new-values.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import { deleteOfCopies, updateOfCopies } from './plan-copies.ts'
-import { allOf, gathering, hasTwins, isGatherable, namesSchemas, rowsOf, stepBefore } from './plan-gather.ts'
+import { allOf, gathering, isGatherable, rowsOf, stepBefore } from './plan-gather.ts'
 import { moveOf, setsUnstableDefault } from './plan-move.ts'
+import { hasTwins, namesSchemas } from './twins.ts'
 import { readsTimes } from './unread-times.ts'
 
 /**
@@ -81,12 +82,13 @@ export function planModifyGathered(
 }
 
 /**
- * Rows are found by what is stable. What comes out anew each time may be what a row is set to where it is, but not in a
- * subquery, which Postgres runs once for all rows, and not where rows move, which computes it twice.
+ * What comes out anew each time is computed once for each row: in conditions when the rows are found, in SET and RETURNING
+ * where the row is, but not in a subquery there, which Postgres runs once for all rows, and not where rows move, which
+ * computes it twice.
  */
 function isOncePerRow(
   { traits, catalog }: Analysis,
-  { targetList, ...rest }: Statement,
+  { targetList, returningClause, ...rest }: Statement,
   moves: boolean,
 ): boolean {
   if (traits.writes) return false
@@ -94,17 +96,25 @@ function isOncePerRow(
   const { user, home, server, systemColumn, viewBegins } = traits
   if (moves || (user ?? home ?? server ?? systemColumn ?? viewBegins) !== undefined) return false
   const subqueries: Node[] = []
-  walk(targetList, (kind, body) => {
+  walk([targetList, returningClause], (kind, body) => {
     if (kind === 'SubLink') subqueries.push({ SubLink: body } as Node)
   })
-  return unstableBecause(traitsOf([rest, subqueries], catalog), false) === undefined
+  return unstableBecause(traitsOf([twiceOf(rest), subqueries], catalog), false) === undefined
 }
+
+/** Of what finds the rows that which is evaluated again where they are written: conditions that join nothing are not. */
+function twiceOf({ whereClause, ...rest }: Omit<Statement, 'targetList' | 'returningClause'>) {
+  return joinsOthers(rest) ? { ...rest, whereClause } : rest
+}
+
+const joinsOthers = ({ fromClause, usingClause }: Pick<Statement, 'fromClause' | 'usingClause'>): boolean =>
+  (fromClause ?? usingClause) !== undefined
 
 /** What they are set to is computed once for each row, on home. */
 function isOnceForCopies({ traits, catalog }: Analysis, { targetList, ...rest }: Statement): boolean {
   const isKnown = (traits.user ?? traits.server ?? traits.systemColumn ?? traits.viewBegins) === undefined
   const joins = (rest.usingClause ?? rest.returningClause) !== undefined
-  const others = traitsOf([rest], catalog)
+  const others = traitsOf([twiceOf(rest)], catalog)
   if (unstableBecause(others, false) !== undefined || others.writes) return false
   return isKnown && !(joins && others.unlike !== undefined)
 }
@@ -249,8 +259,7 @@ function written({ verb, statement }: Modify): Node {
 }
 
 function atPlaces(statement: UpdateStmt & DeleteStmt): Node {
-  const joins = (statement.fromClause ?? statement.usingClause) !== undefined
-  const conditions = joins ? conjuncts(statement.whereClause) : []
+  const conditions = joinsOthers(statement) ? conjuncts(statement.whereClause) : []
   return allOf([...conditions, selectNode(`SELECT WHERE ${HERE}`).whereClause!])
 }
 

@@ -6,8 +6,8 @@ import { unstableBecause } from '../../tree/traits.ts'
 import type { PlanContext } from '../plan.ts'
 import { keyHint, notYet, scatterObstacle, unsupported } from '../routing.ts'
 import { throughView } from '../writes.ts'
-import { namesSchemas } from './plan-gather.ts'
 import { hasNoPlace } from './sources.ts'
+import { namesSchemas } from './twins.ts'
 
 /**
  * Why a SELECT that the shards cannot answer each for itself could not be gathered either: of what a user could write

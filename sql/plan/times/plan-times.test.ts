@@ -53,6 +53,11 @@ describe('calls', () => {
       'SELECT 1 WHERE T::pg_catalog.date > $1 AND T::pg_catalog.time(2) < T::pg_catalog.timestamp',
     ],
     ['SELECT * FROM current_date, now() AS x', 'SELECT * FROM weft."current_date"(T), weft.now(T) AS x'],
+    [
+      'SELECT * FROM current_timestamp(3) WITH ORDINALITY, LOCALTIME (0) AS x',
+      'SELECT * FROM CAST(T AS pg_catalog.timestamptz(3)) WITH ORDINALITY AS "current_timestamp", ' +
+        'CAST(T AS pg_catalog.time (0)) AS x',
+    ],
     ["SELECT age('2000-01-01'::date)", "SELECT weft.age('2000-01-01'::date, T)"],
     [
       'SELECT age(now(), $1), clock_timestamp(), timeofday(), random()',
@@ -84,9 +89,9 @@ describe('calls', () => {
     "DO 'BEGIN PERFORM now(); END'",
   ])('keeps its text: %s', (sql) => expect(timesOf(sql)).toEqual([]))
 
-  test('CURRENT_TIMESTAMP(n) as an item of FROM: refused', () => {
-    expect(() => timesOf('SELECT * FROM current_timestamp(3)')).toThrow(
-      'CURRENT_TIMESTAMP with a precision in FROM',
+  test('CURRENT_TIMESTAMP(n) in ROWS FROM: refused', () => {
+    expect(() => timesOf('SELECT * FROM ROWS FROM (current_timestamp(3))')).toThrow(
+      'CURRENT_TIMESTAMP with a precision in ROWS FROM',
     )
   })
 })

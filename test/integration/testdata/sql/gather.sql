@@ -1131,8 +1131,18 @@ SELECT p.id, sum(p.n), count(*) FROM parent p JOIN odd o ON o.a = p.id GROUP BY 
 
 SELECT p.id, sum(p.n), count(*) FROM parent p JOIN odd o ON o.a = p.id GROUP BY p.id ORDER BY 1;
 
--- refused same_names
 SELECT gather.odd.id FROM gather.odd WHERE NOT EXISTS (SELECT 1 FROM gather_other.odd WHERE gather_other.odd.k = gather.odd.a) ORDER BY 1;
+
+SELECT gather_other.odd.k, count(*) FROM gather.odd JOIN gather_other.odd ON gather.odd.id = gather_other.odd.k GROUP BY gather_other.odd.k ORDER BY 1;
+
+SELECT o.id, (SELECT max(gather_other.odd.k) FROM gather_other.odd WHERE odd.k <= o.id) FROM gather.odd o JOIN gather.odd ON gather.odd.a = o.id ORDER BY 1, 2;
+
+SELECT gather.odd.id FROM gather.odd WHERE gather.odd.a IN (SELECT odd.k FROM gather_other.odd WHERE EXISTS (SELECT 1 FROM gather_other.odd x WHERE x.k = gather.odd.a AND odd.k = x.k)) ORDER BY gather.odd.id LIMIT 5;
+
+SELECT gather.odd.*, gather_other.odd.* FROM gather.odd, gather_other.odd WHERE gather.odd.id = gather_other.odd.k + 1 ORDER BY gather.odd.id;
+
+-- refused same_names
+SELECT odd, gather.odd.id FROM gather.odd WHERE NOT EXISTS (SELECT 1 FROM gather_other.odd WHERE gather_other.odd.k = gather.odd.a) ORDER BY 1;
 
 SET array_nulls = off;
 

@@ -71,7 +71,7 @@ SELECT * FROM ev_24b WHERE user_id = 20;
 
 SELECT tableoid::regclass::text, user_id, day FROM ev WHERE user_id = 12 ORDER BY day;
 
--- refused server_value
+-- refused system_column
 SELECT tableoid::regclass::text, count(*), min(day), max(day) FROM ev GROUP BY 1 ORDER BY 1;
 
 SELECT count(*), sum(v), avg(v) FROM ev WHERE day BETWEEN '2024-01-01' AND '2024-12-31';
@@ -113,7 +113,7 @@ UPDATE ev SET day = day + 200 WHERE v = (SELECT max(v) FROM far WHERE k < 4) RET
 
 UPDATE ev SET day = '2024-12-12' WHERE user_id = 14 AND day = (SELECT min(day) FROM ev WHERE user_id = 14) RETURNING tableoid::regclass, user_id, day;
 
--- refused server_value
+-- refused system_column
 UPDATE ev SET v = v + 1 WHERE user_id IN (3, 4, 5) AND day > '2024-07-01' RETURNING tableoid::regclass, *;
 
 UPDATE ev SET v = v + 1 WHERE user_id IN (3, 4, 5) AND day > '2024-07-01' RETURNING *;
