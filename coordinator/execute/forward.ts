@@ -25,6 +25,7 @@ import { runLockGathered } from './steps/lock-gathered.ts'
 import { runModifyGathered } from './steps/modify-gathered.ts'
 import { movedKeysOf } from './steps/move-rows.ts'
 import { again } from './steps/outside.ts'
+import { runReadFirst } from './steps/read-first.ts'
 import { runFirst } from './steps/run-first.ts'
 import { runGatherStep } from './steps/spread.ts'
 import { needsNoMap } from './transaction/map-change.ts'
@@ -90,6 +91,7 @@ const BEFORE: ReadonlySet<ForwardPlan['onSeveral']['kind']> = new Set([
   'gather-views',
   'gather-outside',
   'run-first',
+  'read-first',
 ])
 
 /** Its rows are given in parts by who keeps them (`ClientOutput.kept`). */
@@ -117,6 +119,8 @@ async function runOnEach(
       return runLockGathered(ctx, exec, several, shards)
     case 'run-first':
       return runFirst(ctx, exec, several)
+    case 'read-first':
+      return runReadFirst(ctx, exec, several)
     case 'gather-views':
       return runWithViews(ctx, exec, withViews(plan, several))
     case 'gather-outside':

@@ -13,6 +13,7 @@ import { SIGNAL_CODE } from '../../sql/install/session-functions.ts'
 import { edited, joined } from '../../sql/plan/edited-text.ts'
 import type { SessionPidsPlan } from '../../sql/plan/plan.ts'
 import { quoteText } from '../../sql/plan/text-scan.ts'
+import { describedAtHome } from '../execute/answers/evaluate.ts'
 import { type Execution, HOME } from '../execute/context.ts'
 import { StatementKeys } from '../execute/plans/key-slots.ts'
 import { run } from '../execute/run.ts'
@@ -35,9 +36,17 @@ export async function runSessionPids(
   await session.admit()
   const replaced = await withKnown(known, exec, plan)
   const asked = plan.keepsColumns ? (exec.asked ?? exec.text) : undefined
-  const inner = { ...(await asPlanned(session, exec, replaced.sql)), asked }
+  const planned = { ...(await asPlanned(session, exec, replaced.sql)), asked }
+  const inner =
+    plan.namesViews && exec.wantsRowDescription ? await asOfViews(session, exec, planned) : planned
   const signals = plan.places.some((place) => place.known === 'sessions')
   await placedIn(replaced, signals ? runSignals(session, inner, known) : run(session, inner))
+}
+
+/** With the columns of the views, which functions do not have. */
+async function asOfViews(session: ClientSession, { text, paramTypes }: Execution, inner: Execution) {
+  if (inner.origins !== undefined || inner.plan.kind === 'refused') return inner
+  return { ...inner, origins: (await describedAtHome(session, text, paramTypes)).columns }
 }
 
 async function withKnown(known: KnownSessions, exec: Execution, { places }: SessionPidsPlan) {

@@ -40,7 +40,7 @@ export const writes = {
   different_keys: {
     what:
       'a statement whose shard keys are constants of several shards, and whose rows cannot be gathered, as in ' +
-      'INSERT … VALUES with a subquery of another key',
+      'INSERT … VALUES with a volatile subquery of another key',
     why: 'it runs on one shard',
     instead: 'use the same key everywhere; run the subquery first and pass its result',
   },
@@ -71,8 +71,9 @@ export const writes = {
   },
   with_write: {
     what:
-      'a WITH query that writes what the rest of the statement reads or changes, that writes a reference table, ' +
-      'or stands before INSERT; in a READ COMMITTED transaction, also beside other tables that the rest reads',
+      'a WITH query that writes what the rest changes too, where a foreign key would notice the order, code may read ' +
+      'tables, the target has no primary key or nobody reads its rows; in a READ COMMITTED transaction, MERGE and row ' +
+      'locks beside other tables, and a target without a primary key or with row level security',
     why: 'in Postgres both see one state; it would be run first, and the rest would see what it did',
     instead: 'a statement of its own, in the same transaction; BEGIN ISOLATION LEVEL REPEATABLE READ',
   },
@@ -86,8 +87,10 @@ export const writes = {
       'one value',
   },
   insert_values: {
-    what: 'INSERT … VALUES of several rows with a subquery on a sharded table, or for the shard key, or after WITH',
-    why: 'the rows are sent to the shards that own them before anything is run',
+    what:
+      'INSERT … VALUES of several rows with a subquery on a sharded table, or for the shard key, or after WITH, that is ' +
+      'volatile or has functions of users',
+    why: 'the rows are sent to the shards that own them; subqueries are run before that, once',
     instead: 'run the subquery first and pass its result; insert one row at a time; or use INSERT … SELECT',
   },
   insert_columns: {

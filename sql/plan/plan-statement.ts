@@ -78,7 +78,7 @@ function planAsWritten(
     if (error) return refused(TAGS[stmt.kind]!, error)
     const plan =
       stmt.kind === 'InsertStmt' ? planInsert(analysis, stmt.text, ctx) : planModify(analysis, stmt.text, ctx)
-    return withReach(orFirst(plan, analysis, stmt), analysis, stmt.text)
+    return withReach(orFirst(plan, analysis, stmt, ctx), analysis, stmt.text)
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     throw error
@@ -127,7 +127,7 @@ function planSelectStatement(
 /** Of a query in another statement the text is not all. */
 function plannedSelect(a: Analysis, stmt: ParsedStatement, ctx: PlanContext): Plan {
   const plan = planSelect(a, stmt.text, ctx)
-  return ctx.around === undefined ? orFirst(plan, a, stmt) : plan
+  return ctx.around === undefined ? orFirst(plan, a, stmt, ctx) : plan
 }
 
 /** Catalogs are read without what is Weft's own, and a dump's queries with what Weft knows of tables. */

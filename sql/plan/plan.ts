@@ -2,7 +2,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
 import type { CursorPlan, FetchStep } from './cursor-plan.ts'
-import type { FirstStep } from './first/first-step.ts'
+import type { FirstStep, ReadFirstStep } from './first/first-step.ts'
 import type { GatherContext, GatheredStep, GatherStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
 import type { MaterializePlan } from './materialize-plan.ts'
@@ -121,6 +121,7 @@ export interface ForwardPlan extends PlanCommon {
     | { readonly kind: 'aggregate'; readonly aggregate: AggregatePlan }
     | GatheredStep
     | FirstStep
+    | ReadFirstStep
     | { readonly kind: 'refuse'; readonly error: PgError }
 }
 
@@ -358,6 +359,8 @@ export interface SessionPidsPlan extends PlanCommon {
   readonly kind: 'session-pids'
   /** Its columns are those of the text as written. */
   readonly keepsColumns?: true
+  /** It is a SELECT of views in whose place functions come: of which columns its own are only the text as written tells. */
+  readonly namesViews?: true
   /** From `start` to `end` of the text comes `head`, what is `known`, and `tail`. */
   readonly places: readonly {
     readonly start: number

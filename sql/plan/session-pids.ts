@@ -95,7 +95,8 @@ export function planSessionPids(
   if (places.filter(({ known }) => known !== undefined).length !== count) {
     throw weftError('not_supported', UNREADABLE)
   }
-  return replacedPlan(plain(), places)
+  const namesViews = stmt.kind === 'SelectStmt' && places.some(({ tail }) => tail.startsWith(')'))
+  return { ...replacedPlan(plain(), places), ...(namesViews && { namesViews }) }
 }
 
 const UNREADABLE: Refused = {

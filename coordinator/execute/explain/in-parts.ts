@@ -7,7 +7,7 @@ import { KeptRows } from '../answers/kept-rows.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { Collector } from '../shards/replies.ts'
 import { sendRewritten, settled } from '../shards/send.ts'
-import { columnsOfFirst, rowsInstead } from '../steps/run-first.ts'
+import { columnsOf, rowsInstead } from '../steps/instead.ts'
 import type { ServerPlan, WeftNode } from './explain-node.ts'
 import { textsOf, wordsOf } from './several.ts'
 
@@ -21,8 +21,8 @@ export async function firstNode(
   await ctx.admit()
   const { paramTypes } = await describedAtHome(ctx, exec.text, exec.paramTypes)
   const typed = { ...exec, paramTypes }
-  const columns = await columnsOfFirst(ctx, step, paramTypes)
-  const rest = withGiven(step.rest, columns, [columns.map(() => null)], quoteText)
+  const columns = await columnsOf(ctx, step, paramTypes)
+  const rest = withGiven(step.rest, { columns, rows: [columns.map(() => null)] }, quoteText)
   const below = [
     await planOfText(ctx, typed, plan, step.sql, 'Run first'),
     await planOfText(

@@ -1,55 +1,57 @@
 import { weftError } from '../../../errors/catalog.ts'
-import { PgError } from '../../../errors/pg-error.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
-import { type ColumnDescription, parseDataRow } from '../../../protocol/wire/backend-messages.ts'
-import { rebound } from '../../../protocol/wire/frontend-messages.ts'
-import {
-  type FirstStep,
-  type FirstWrite,
-  type GivenColumn,
-  type GivenRow,
-  withGiven,
-} from '../../../sql/plan/first/first-step.ts'
-import { replacedPlan } from '../../../sql/plan/replaced-plan.ts'
+import { type Ahead, type FirstStep, type FirstWrite, withGiven } from '../../../sql/plan/first/first-step.ts'
 import { quoteText } from '../../../sql/plan/text-scan.ts'
 import { describedAtHome } from '../answers/evaluate.ts'
 import { KeptRows } from '../answers/kept-rows.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
-import { requireExactRows } from '../insert/exact-texts.ts'
 import { textArray } from '../quote.ts'
 import { needsCut } from '../shards/on-shards.ts'
 import { queryShard } from '../shards/send.ts'
+import { columnsOf, instead, textsInstead } from './instead.ts'
+import { runAhead } from './read-ahead.ts'
 
 /**
  * Runs a query of the statement that locks or writes, and then the statement with its rows in its place
  * (docs/decisions/0034-rows-locked-where-they-are.md).
  */
 export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstStep): Promise<void> {
-  await begin(ctx, step)
+  const locks = locksAhead(ctx, step)
+  await begin(ctx, step, locks)
   // What is wrong with the client's text is told as if it had run as it is.
   const { paramTypes, columns: origins } = await describedAtHome(
     ctx,
     exec.asked ?? exec.text,
     exec.paramTypes,
   )
-  if (step.writes !== undefined && step.writes.others.length > 0) await mustBeUnseen(ctx, step.writes)
   const typed: Execution = { ...exec, paramTypes, asked: exec.asked ?? exec.text, origins }
-  const columns = await columnsOfFirst(ctx, step, paramTypes)
+  const ahead = await aheadOf(ctx, step, locks)
+  if (ahead !== undefined) return runAhead(ctx, typed, ahead, { locks, collates: step.collates })
+  const columns = await columnsOf(ctx, step, paramTypes)
   const account = ctx.memory.account('rows of a query that is run first')
   try {
-    const rows = await rowsOf(ctx, typed, step.sql, new KeptRows(account))
-    await instead(ctx, typed, withGiven(step.rest, columns, rows, quoteText), true)
+    const rows = await textsInstead(ctx, typed, step.sql, new KeptRows(account))
+    await instead(ctx, typed, withGiven(step.rest, { columns, rows }, quoteText), true)
   } finally {
     account.set(0)
   }
 }
 
+/** What writes by itself, of no table's state, follows a read of any moment. */
+const isAfterReads = ({ writes, readsMore, ahead }: FirstStep): boolean =>
+  readsMore && writes?.isBlind === true && ahead !== undefined
+
+/** In a transaction without a snapshot rows that are locked are those that are read beside others afterwards. */
+const locksAhead = (ctx: ExecContext, step: FirstStep): boolean =>
+  step.readsMore && !isAfterReads(step) && step.ahead?.locked !== undefined && ctx.tx.isOpen && needsCut(ctx)
+
 /** Both see one state: where they read more than what has been locked or written, the transaction has to have one. */
-async function begin(ctx: ExecContext, step: FirstStep): Promise<void> {
+async function begin(ctx: ExecContext, step: FirstStep, locks: boolean): Promise<void> {
   const { readsMore, bySource, isSource, isLimited } = step
   // Its rows are not locked.
   if (isLimited) return beginWith(ctx, true, LIMITED)
-  const needsOne = readsMore || bySource === true || (isSource === true && !ctx.tx.isOpen)
+  const isOfSource = bySource === true || (isSource === true && !ctx.tx.isOpen)
+  const needsOne = (readsMore && !isAfterReads(step) && !locks) || isOfSource
   await beginWith(ctx, needsOne, bySource ? BY_SOURCE : TWO_STATES)
 }
 
@@ -59,6 +61,17 @@ const LIMITED: Refused = {
     'an UPDATE or DELETE that joins a query with LIMIT, over several shards is not supported in a READ COMMITTED ' +
     'transaction',
   hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ, or lock the rows of that query (FOR SHARE).',
+}
+
+/** In Postgres all parts of a statement see what was there before it. Undefined: they do so one after the other. */
+async function aheadOf(ctx: ExecContext, step: FirstStep, locks: boolean): Promise<Ahead | undefined> {
+  const { writes, ahead } = step
+  if (writes === undefined) return undefined
+  if (await isLinked(ctx, writes, writes.changes)) throw weftError('not_supported', SEEN)
+  const isApart = !writes.isSeen && !isAfterReads(step) && !locks
+  if (isApart && !(await isLinked(ctx, writes, writes.reads))) return undefined
+  if (ahead === undefined) throw weftError('not_supported', SEEN)
+  return ahead
 }
 
 /** Begins a transaction, where it needs one with one snapshot throughout; `refusal`: of the one that is open. */
@@ -84,129 +97,16 @@ const TWO_STATES: Refused = {
   hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ, or run that query first and pass its rows.',
 }
 
-export async function columnsOfFirst(
+/** What is written there could be seen, or be noticed, in one of the others. */
+async function isLinked(
   ctx: ExecContext,
-  { sql, collates }: FirstStep,
-  paramTypes: readonly number[],
-): Promise<readonly GivenColumn[]> {
-  const { columns } = await describedAtHome(ctx, sql, paramTypes).catch((error: unknown) => {
-    throw error instanceof PgError ? weftError('not_supported', CORRELATED, error) : error
-  })
-  if (columns.length === 0) return []
-  await requireExactRows(ctx, columns)
-  const types = await typesOf(ctx, columns, collates)
-  return columns.map(({ name }, i) => ({ name, ...types[i]! }))
-}
-
-/** As a statement of its own it names what it does not have. */
-const CORRELATED: Refused = {
-  id: 'run_first',
-  what:
-    'a query that locks or writes, or has a LIMIT in what a write joins, and names columns of a query around it, over several ' +
-    'shards is not supported',
-  hint: 'Run it first, and pass its rows.',
-}
-
-const COLLATED: Refused = {
-  id: 'run_first',
-  what:
-    'a query that locks or writes, and computes texts where columns have collations of their own, over several shards ' +
-    'is not supported',
-  hint: 'Run it first, and pass its rows.',
-}
-
-/** A column that is a table's has its collation; of what is computed only Postgres knows. */
-const TYPES = `
-SELECT pg_catalog.format_type(c.type, c.typmod),
-  CASE WHEN a.attcollation NOT IN (0, t.typcollation) THEN a.attcollation::pg_catalog.regcollation::pg_catalog.text END,
-  c.rel = 0 AND t.typcollation <> 0
-FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.int4[]),
-  pg_catalog.unnest($3::pg_catalog.oid[]), pg_catalog.unnest($4::pg_catalog.int2[])) WITH ORDINALITY AS c (type, typmod, rel, attnum, n)
-JOIN pg_catalog.pg_type t ON t.oid = c.type
-LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.rel AND a.attnum = c.attnum
-ORDER BY c.n`
-
-async function typesOf(
-  ctx: ExecContext,
-  columns: readonly ColumnDescription[],
-  collates: boolean,
-): Promise<readonly Omit<GivenColumn, 'name'>[]> {
-  const list = (of: (column: ColumnDescription) => number) => `{${columns.map(of).join(',')}}`
-  const params = [
-    list((c) => c.typeOid),
-    list((c) => c.typmod),
-    list((c) => c.tableOid),
-    list((c) => c.attnum),
-  ]
-  const { rows } = await queryShard(ctx, ctx.line(HOME), TYPES, params, { writes: false, looks: false })
-  if (collates && rows.some(([, , isUnsure]) => isUnsure!.toString('utf8') === 't'))
-    throw weftError('not_supported', COLLATED)
-  return rows.map(([type, collation]) => ({
-    type: type!.toString('utf8'),
-    ...(collation == null ? {} : { collation: collation.toString('utf8') }),
-  }))
-}
-
-/** Runs a text in place of the client's. Places in it are none of the client's text. */
-export async function instead(
-  ctx: ExecContext,
-  exec: Execution,
-  text: string,
-  keepsColumns: boolean,
-): Promise<void> {
-  const place = { start: 0, end: exec.text.length, head: text, known: undefined, tail: '' }
-  const plan = { ...replacedPlan(exec.plan, [place]), ...(keepsColumns && { keepsColumns: true as const }) }
-  try {
-    await ctx.runPrepared({ ...exec, plan }, plan)
-  } catch (error) {
-    if (!(error instanceof PgError) || error.fields.position === undefined) throw error
-    throw new PgError({ ...error.fields, position: undefined }, { cause: error })
-  }
-}
-
-const HEADER_BYTES = 5
-
-/** Nothing of it is said to the client. */
-export function withoutPortal(exec: Execution): Execution {
-  return {
-    ...exec,
-    wantsRowDescription: false,
-    maxRows: 0,
-    portal: undefined,
-    asked: undefined,
-    origins: undefined,
-  }
-}
-
-/** All rows of a text that is run in place of the client's. */
-export async function rowsInstead(
-  ctx: ExecContext,
-  exec: Execution,
-  text: string,
-  kept: KeptRows,
-): Promise<readonly (readonly (Buffer | null)[])[]> {
-  await ctx.out.unheard(kept, () => instead(ctx, withoutPortal(exec), text, false))
-  if (kept.failure !== undefined) throw kept.failure
-  return kept.take(0).rows.map((row) => parseDataRow(row, HEADER_BYTES, row.length))
-}
-
-/** All rows of a statement, as texts. */
-async function rowsOf(
-  ctx: ExecContext,
-  exec: Execution,
-  sql: string,
-  kept: KeptRows,
-): Promise<readonly GivenRow[]> {
-  const { bind } = exec
-  const rows = await rowsInstead(ctx, { ...exec, bind: bind && rebound(bind, {}) }, sql, kept)
-  return rows.map((row) => row.map((cell) => cell?.toString('utf8') ?? null))
-}
-
-/** In Postgres all parts of a statement see what was there before it. */
-async function mustBeUnseen(ctx: ExecContext, { verb, table, columns, others }: FirstWrite): Promise<void> {
+  { verb, table, columns }: FirstWrite,
+  others: readonly string[],
+): Promise<boolean> {
+  if (others.length === 0) return false
   const params = [table, textArray(others), verb, columns === undefined ? null : textArray(columns)]
   const { rows } = await queryShard(ctx, ctx.line(HOME), LINKED, params, { writes: false, looks: false })
-  if (rows[0]![0]!.toString('utf8') === 't') throw weftError('not_supported', SEEN)
+  return rows[0]![0]!.toString('utf8') === 't'
 }
 
 const SEEN: Refused = {

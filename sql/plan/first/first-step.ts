@@ -20,6 +20,16 @@ export interface FirstStep {
   readonly collates: boolean
   /** What is run first writes. */
   readonly writes?: FirstWrite
+  /** How it is run where the rest may not see what is written. */
+  readonly ahead?: Ahead
+}
+
+/** An INSERT whose values are read by queries: these are read first, and the rows then go where they belong. */
+export interface ReadFirstStep {
+  readonly kind: 'read-first'
+  readonly reads: readonly string[]
+  readonly rest: string
+  readonly collates: boolean
 }
 
 export interface FirstWrite {
@@ -28,8 +38,35 @@ export interface FirstWrite {
   readonly table: string
   /** Of an UPDATE: those that it sets. */
   readonly columns?: readonly string[]
-  /** Those that the rest reads or changes. */
-  readonly others: readonly string[]
+  /** Those that the rest reads, and those that it changes. */
+  readonly reads: readonly string[]
+  readonly changes: readonly string[]
+  /** The table is among them. */
+  readonly isSeen: boolean
+  /** Which rows it writes hangs on no table, as of an INSERT of values. */
+  readonly isBlind: boolean
+}
+
+/** All that the rest reads is read before anything is written, in one statement. */
+export interface Ahead {
+  /** Each gives the rows of one of the rest's marks. */
+  readonly reads: readonly string[]
+  /** What is run then; its last columns tell the rows that it has written, by the primary key. */
+  readonly sql: string
+  readonly keys: number
+  readonly rest: string
+  /** Where no snapshot shows what is read and what is written. */
+  readonly locked?: LockedAhead
+}
+
+/** The rows that are written are locked first; then those that are meant are read beside all else, and written if locked. */
+export interface LockedAhead {
+  /** Gives their keys. */
+  readonly lock: string
+  /** After the others: what the write reads, and last the keys of the rows that it means. */
+  readonly reads: readonly string[]
+  /** In the place of what is run then, over those. */
+  readonly sql: string
 }
 
 /** Rows, as a relation: with columns of their names. */
@@ -38,6 +75,18 @@ export const GIVEN_ROWS = '__weft_gathered_given'
 export const GIVEN_ALIAS = '__weft_given'
 /** One column of them, where one value is wanted. */
 export const GIVEN_VALUE = '__weft_gathered_value'
+/** The same of rows that are read ahead, by number. */
+export const aheadRows = (n: number): string => `__weft_gathered_ahead_${n}`
+export const aheadValue = (n: number): string => `__weft_gathered_aheadvalue_${n}`
+/** Rows that have been written, by their keys. */
+export const WRITTEN_KEYS = '__weft_gathered_writtenkeys'
+
+/** It stands for rows that are not there yet. */
+export const isGiven = (relname: string | undefined): boolean =>
+  relname !== undefined &&
+  (relname === GIVEN_ROWS || relname === WRITTEN_KEYS || /^__weft_gathered_ahead_/.test(relname))
+
+const MARKS = /__weft_gathered_(?:ahead_(\d+)|aheadvalue_(\d+)\(\)|(writtenkeys)|value\(\)|given)/g
 
 export interface GivenColumn {
   readonly name: string
@@ -49,23 +98,45 @@ export interface GivenColumn {
 
 export type GivenRow = readonly (string | null)[]
 
+export interface Given {
+  readonly columns: readonly GivenColumn[]
+  readonly rows: readonly GivenRow[]
+}
+
 /** The rest with rows in it. `quote`: of a text as SQL's constant. */
 export function withGiven(
   rest: string,
-  columns: readonly GivenColumn[],
-  rows: readonly GivenRow[],
+  given: Given,
   quote: (text: string | null) => string,
+  ahead: readonly Given[] = [],
+  keys: Given = given,
 ): string {
+  return rest.replace(MARKS, (mark, rows?: string, value?: string, written?: string) => {
+    if (rows !== undefined) return relationOf(ahead[Number(rows)]!, quote)
+    if (value !== undefined) return oneValueOf(ahead[Number(value)]!, quote)
+    if (written !== undefined) return relationOf(keys, quote)
+    return mark === GIVEN_ROWS ? relationOf(given, quote) : oneValueOf(given, quote)
+  })
+}
+
+type Quote = (text: string | null) => string
+
+function valuesOf({ columns }: Given, row: GivenRow, quote: Quote): string {
   const cast = (value: string | null, { type, collation }: GivenColumn) =>
     `CAST(${quote(value)} AS ${type})${collation === undefined ? '' : ` COLLATE ${collation}`}`
-  const all = (row: GivenRow) => columns.map((column, i) => cast(row[i] ?? null, column)).join(', ')
-  const name = (column: string) => `"${column.replaceAll('"', '""')}"`
-  const relation = (): string => {
-    if (columns.length === 0) return `pg_catalog.generate_series(1, ${rows.length}) AS ${GIVEN_ALIAS}`
-    const alias = `AS ${GIVEN_ALIAS} (${columns.map((column) => name(column.name)).join(', ')})`
-    if (rows.length === 0) return `(SELECT ${all([])} WHERE false) ${alias}`
-    return `(VALUES ${rows.map((row) => `(${all(row)})`).join(', ')}) ${alias}`
-  }
-  const value = () => (rows.length === 1 ? all(rows[0]!) : `(SELECT * FROM ${relation()})`)
-  return rest.replaceAll(`${GIVEN_VALUE}()`, value).replaceAll(GIVEN_ROWS, relation)
+  return columns.map((column, i) => cast(row[i] ?? null, column)).join(', ')
 }
+
+function relationOf(given: Given, quote: Quote): string {
+  const { columns, rows } = given
+  const name = (column: string) => `"${column.replaceAll('"', '""')}"`
+  if (columns.length === 0) return `pg_catalog.generate_series(1, ${rows.length}) AS ${GIVEN_ALIAS}`
+  const alias = `AS ${GIVEN_ALIAS} (${columns.map((column) => name(column.name)).join(', ')})`
+  if (rows.length === 0) return `(SELECT ${valuesOf(given, [], quote)} WHERE false) ${alias}`
+  return `(VALUES ${rows.map((row) => `(${valuesOf(given, row, quote)})`).join(', ')}) ${alias}`
+}
+
+const oneValueOf = (given: Given, quote: Quote): string =>
+  given.rows.length < 2
+    ? valuesOf(given, given.rows[0] ?? [], quote)
+    : `(SELECT * FROM ${relationOf(given, quote)})`

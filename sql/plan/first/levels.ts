@@ -1,4 +1,14 @@
-import { as, type CommonTableExpr, kindOf, type Node, type SubLink } from '../../parse/ast.ts'
+import {
+  as,
+  type CommonTableExpr,
+  kindOf,
+  type Node,
+  relationsOf,
+  type SelectStmt,
+  type SubLink,
+} from '../../parse/ast.ts'
+import { columnLabel } from '../../tree/label.ts'
+import { quoteName } from '../text-scan.ts'
 
 /** A query inside a statement, at its place. */
 export interface Level {
@@ -72,4 +82,40 @@ function placesOf(fields: Fields): (readonly [string, Level['wanted']])[] {
   return 'selectStmt' in fields ? [['selectStmt', 'rows']] : []
 }
 
+/** What a query of one column is called where it is a value. */
+export function labelOf({ targetList }: SelectStmt): string {
+  return quoteName(columnLabel(as(targetList?.[0], 'ResTarget') ?? {}))
+}
+
 export const isSelect = (query: Node): boolean => kindOf(query) === 'SelectStmt'
+
+/** The WITH queries that a query names, and those that they name. */
+export function neededBy(query: unknown, scope: readonly CommonTableExpr[]): readonly CommonTableExpr[] {
+  const needed = new Set<CommonTableExpr>()
+  const look = (part: unknown): void => {
+    const names = namesIn(part)
+    for (const cte of scope) {
+      if (needed.has(cte) || !names.has(cte.ctename ?? '')) continue
+      needed.add(cte)
+      look(cte.ctequery)
+    }
+  }
+  look(query)
+  return scope.filter((cte) => needed.has(cte))
+}
+
+function namesIn(part: unknown): ReadonlySet<string> {
+  const ranges = relationsOf(part).filter(({ schemaname }) => schemaname === undefined)
+  return new Set(ranges.map(({ relname }) => relname ?? ''))
+}
+
+/** Undefined: it has recursive ones. */
+export function withNeeded(query: Node, needed: readonly CommonTableExpr[]): Node | undefined {
+  if (needed.length === 0) return query
+  const kind = kindOf(query)
+  const body = as(query, kind) as unknown as { withClause?: { ctes?: Node[]; recursive?: boolean } }
+  if (body.withClause?.recursive) return undefined
+  const ctes = needed.map((cte) => ({ CommonTableExpr: structuredClone(cte) }) as Node)
+  const withClause = { ...body.withClause, ctes: [...ctes, ...(body.withClause?.ctes ?? [])] }
+  return { [kind]: { ...body, withClause } } as unknown as Node
+}

@@ -1,4 +1,5 @@
 import type { DeclareCursorStmt } from '@pgsql/types'
+import type { Catalog } from '../../catalog.ts'
 import { EFFECT } from '../../code/effects.ts'
 import {
   as,
@@ -6,35 +7,45 @@ import {
   kindOf,
   type MergeStmt,
   type Node,
-  type RangeVar,
   relationsOf,
   walk,
-  writtenName,
 } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import { printed } from '../../print/printed.ts'
+import { traitsOf, unstableBecause } from '../../tree/traits.ts'
 import { isGatheredName } from '../gather/gather-plan.ts'
 import { isConstant as isConstantSource } from '../gather/merge-source.ts'
 import { ofStatement } from '../of-statement.ts'
-import type { ForwardPlan, Plan, Route } from '../plan.ts'
+import type { ForwardPlan, Plan, PlanContext, Route } from '../plan.ts'
 import { commonFields, isSingle } from '../routing.ts'
-import { type FirstStep, type FirstWrite, GIVEN_ROWS, GIVEN_VALUE } from './first-step.ts'
-import { isSelect, type Level, levelsIn } from './levels.ts'
+import { nameOf, resolve } from '../utility/scope.ts'
+import {
+  type Ahead,
+  type FirstStep,
+  GIVEN_ROWS,
+  GIVEN_VALUE,
+  isGiven,
+  type ReadFirstStep,
+} from './first-step.ts'
+import { isSelect, type Level, labelOf, levelsIn, neededBy, withNeeded } from './levels.ts'
+import { lockAhead } from './lock-ahead.ts'
 import { pushLocks } from './pushed-locks.ts'
+import { type Names, readAhead, readValues } from './read-ahead.ts'
+import { DML, leaveWritten, readsOf, writesOf } from './written.ts'
 
 /**
  * The plan of a statement that is refused as it is because of a query in it that locks rows or writes: that one is run
  * first. What it gives cannot change before the transaction ends.
  */
-export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement): Plan {
+export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement, ctx: PlanContext): Plan {
   const isRefused = plan.kind === 'refused'
   const isSometimes = plan.kind === 'forward' && plan.onSeveral.kind === 'refuse' && mayBeSeveral(plan.route)
   if (!isRefused && !isSometimes) return plan
-  if (!hasFirst(a) || isGatheredName(stmt.text)) return plan
-  const onSeveral = planFirst(stmt.node, hasCollations(a))
-  if (onSeveral === undefined || isShown(a, stmt.text, onSeveral)) return plan
+  if (isGatheredName(stmt.text)) return plan
+  const onSeveral = stepIn(a, stmt, namesIn(a.catalog, ctx))
+  if (onSeveral === undefined) return plan
   if (plan.kind === 'forward') {
     return {
       ...plan,
@@ -48,6 +59,22 @@ export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement): Plan {
   const generic = common.generic && a.literalCount === 0
   const forward: ForwardPlan = { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral }
   return forward
+}
+
+function stepIn(a: Analysis, stmt: ParsedStatement, names: Names): FirstStep | ReadFirstStep | undefined {
+  const collates = hasCollations(a)
+  const step = hasFirst(a) ? planFirst(stmt.node, collates, names) : undefined
+  if (step === undefined) return readFirst(stmt.node, collates, names)
+  return isShown(a, stmt.text, step) ? undefined : step
+}
+
+/** Values that are read before the rows that they are in go anywhere. */
+function readFirst(statement: Node, collates: boolean, names: Names): ReadFirstStep | undefined {
+  if (kindOf(statement) !== 'InsertStmt') return undefined
+  const tree = structuredClone(statement)
+  const reads = readValues(tree, names)
+  const rest = reads === undefined || reads.length === 0 ? undefined : printed(tree)
+  return rest === undefined ? undefined : { kind: 'read-first', reads: reads!, rest, collates }
 }
 
 const mayBeSeveral = (route: Route): boolean =>
@@ -64,6 +91,18 @@ function hasCollations({ occurrences, references, locals }: Analysis): boolean {
   )
 }
 
+function namesIn(catalog: Catalog, ctx: PlanContext): Names {
+  return {
+    relationOf: (range) => resolve({ catalog, ctx }, nameOf(range)),
+    isStable(part) {
+      const traits = traitsOf(part, catalog)
+      return (
+        unstableBecause(traits, false) === undefined && !traits.writes && traits.timeLiteral === undefined
+      )
+    },
+  }
+}
+
 const hasFirst = ({ traits, targets }: Analysis): boolean =>
   traits.locksRows || targets.some(({ nested, verb, node }) => nested || verb === 'MERGE' || isLimited(node))
 
@@ -75,7 +114,7 @@ function isLimited(statement: object): boolean {
 
 /** Code that its writes or calls run may look at tables, and would see what was run first. */
 function isShown({ catalog, traits }: Analysis, text: string, { writes }: FirstStep): boolean {
-  if (writes === undefined || writes.others.length === 0) return false
+  if (writes === undefined || writes.reads.length + writes.changes.length === 0) return false
   const { reaches, dynamic } = EFFECT
   return traits.user !== undefined || (ofStatement(catalog, text) & (reaches | dynamic)) !== 0
 }
@@ -86,33 +125,42 @@ function returnsRows(statement: Node): boolean {
 }
 
 /** Undefined: no query in it can be run first. */
-function planFirst(statement: Node, collates: boolean): FirstStep | undefined {
-  const tree = structuredClone(statement)
-  pushLocks(tree)
-  const merge = as(tree, 'MergeStmt')
+function planFirst(statement: Node, collates: boolean, names: Names): FirstStep | undefined {
+  const merged = structuredClone(statement)
+  pushLocks(merged)
+  const merge = as(merged, 'MergeStmt')
   if (merge !== undefined) mergeFromQuery(merge)
-  const levels = levelsIn(tree)
-  const before = levels.find(isFirst)
-  const source = before ?? sourceOf(merge, levels)
-  const isSource = before === undefined && relationsOf(source?.query).length > 0
-  const isLimited = source === undefined
-  const wanted = source ?? limitedIn(tree, levels)
-  const step = wanted && stepOf(tree, levels, wanted)
-  if (step === undefined) return undefined
-  const collating = collates || /\bCOLLATE\b/i.test(step.sql)
-  return { ...step, collates: collating, ...(isSource && { isSource }), ...(isLimited && { isLimited }) }
+  for (let n = 0; ; n++) {
+    const tree = structuredClone(merged)
+    const levels = levelsIn(tree)
+    const found = levels.filter(isFirst)
+    const isOther = found.length === 0 && n === 0
+    const source = found[n] ?? (isOther ? sourceOf(as(tree, 'MergeStmt'), levels) : undefined)
+    const isLimited = source === undefined
+    const wanted = source ?? (isOther ? limitedIn(tree, levels) : undefined)
+    if (wanted === undefined) return undefined
+    const isSource = !isLimited && found.length === 0 && relationsOf(wanted.query).length > 0
+    const step = stepOf(tree, levels, wanted, names)
+    if (step === undefined) continue
+    const collating = collates || /\bCOLLATE\b/i.test(step.sql)
+    return { ...step, collates: collating, ...(isSource && { isSource }), ...(isLimited && { isLimited }) }
+  }
 }
 
 const [SCROLL, NO_SCROLL] = [0x2, 0x4]
 
 /** A cursor over rows that are locked when it is declared: as in Postgres it goes forward only. */
-export function firstOfCursor(stmt: DeclareCursorStmt): FirstStep | undefined {
+export function firstOfCursor(
+  stmt: DeclareCursorStmt,
+  catalog: Catalog,
+  ctx: PlanContext,
+): FirstStep | undefined {
   const isWhole = as(stmt.query, 'SelectStmt')?.lockingClause !== undefined
   const { options = 0 } = stmt
   // That it cannot scroll Postgres says.
   const forward = (options & SCROLL) === 0 ? options | NO_SCROLL : options
   const statement = { DeclareCursorStmt: { ...stmt, options: forward } } as Node
-  const step = planFirst(statement, true)
+  const step = planFirst(statement, true, namesIn(catalog, ctx))
   // Nothing is made of them.
   return step && (isWhole ? { ...step, collates: false } : step)
 }
@@ -156,29 +204,52 @@ function sourceOf(merge: MergeStmt | undefined, levels: readonly Level[]): Level
 
 type Step = Omit<FirstStep, 'collates'>
 
-function stepOf(tree: Node, levels: readonly Level[], level: Level): Step | undefined {
+function stepOf(tree: Node, levels: readonly Level[], level: Level, names: Names): Step | undefined {
   const needed = neededBy(
     level.query,
     level.scope.filter((cte) => cte !== level.cte),
   )
-  const query = withQueries(level.query, needed)
   const before = level.query
   level.replace(given(level))
   const shared = needed.find((cte) => !isConstant(cte) && isRead(tree, cte))
   if (shared !== undefined) {
     // Others need it, too: so it comes before both.
     level.replace(before)
-    return stepOf(tree, levels, levels.find(({ cte }) => cte === shared)!)
+    return stepOf(tree, levels, levels.find(({ cte }) => cte === shared)!, names)
   }
   removeUnread(tree, needed)
+  const query = withNeeded(before, needed)
   const [sql, rest] = [query && printed(query), printed(tree)]
-  if (sql === undefined || rest === undefined) return undefined
-  const reads = readsOf(tree)
-  const writes = writesOf(before, tree, reads)
-  if (writes === 'same table') return undefined
+  if (query === undefined || sql === undefined || rest === undefined) return undefined
+  const writes = writesOf(before, tree, names)
+  const ahead = writes && aheadOf(query, tree, isNamed(tree, level), names)
+  if (writes?.isSeen && ahead === undefined) return undefined
   const bySource = meansOthers(tree) && { bySource: true as const }
-  return { kind: 'run-first', sql, rest, readsMore: reads.length > 0, ...bySource, ...(writes && { writes }) }
+  const readsMore = readsOf(tree).length > 0
+  return {
+    kind: 'run-first',
+    sql,
+    rest,
+    readsMore,
+    ...bySource,
+    ...(writes && { writes }),
+    ...(ahead && { ahead }),
+  }
 }
+
+/** The same where the rest sees nothing of what is written. */
+function aheadOf(write: Node, tree: Node, isNamed: boolean, names: Names): Ahead | undefined {
+  const [query, others] = [structuredClone(write), structuredClone(tree)]
+  const keys = leaveWritten(query, others, names, isNamed)
+  const reads = readAhead(others, names)
+  const [sql, rest] = [printed(query), printed(others)]
+  if (keys === undefined || reads === undefined || sql === undefined || rest === undefined) return undefined
+  const locked = lockAhead(query, names, reads.length)
+  return { reads, sql, keys, rest, ...(locked && { locked }) }
+}
+
+/** Somebody reads its rows: so it has been run before the others' rows are changed. */
+const isNamed = (rest: Node, { cte }: Level): boolean => cte === undefined || isRead(rest, cte)
 
 /** A MERGE that speaks of rows which its source does not join, and so of all. */
 function meansOthers(tree: Node): boolean {
@@ -186,56 +257,24 @@ function meansOthers(tree: Node): boolean {
   return clauses.some((node) => as(node, 'MergeWhenClause')?.matchKind === 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE')
 }
 
-const DML: ReadonlySet<string> = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
-
 /** It locks, or it is a WITH query that writes. */
 function isFirst({ query, cte }: Level): boolean {
   if (cte !== undefined && DML.has(kindOf(query))) return true
   return as(query, 'SelectStmt')?.lockingClause !== undefined
 }
 
-/** The WITH queries that a query names, and those that they name. */
-function neededBy(query: unknown, scope: readonly CommonTableExpr[]): readonly CommonTableExpr[] {
-  const needed = new Set<CommonTableExpr>()
-  const look = (part: unknown): void => {
-    const names = namesIn(part)
-    for (const cte of scope) {
-      if (needed.has(cte) || !names.has(cte.ctename ?? '')) continue
-      needed.add(cte)
-      look(cte.ctequery)
-    }
-  }
-  look(query)
-  return scope.filter((cte) => needed.has(cte))
-}
-
-function namesIn(part: unknown): ReadonlySet<string> {
-  const ranges = relationsOf(part).filter(({ schemaname }) => schemaname === undefined)
-  return new Set(ranges.map(({ relname }) => relname ?? ''))
-}
-
-function withQueries(query: Node, needed: readonly CommonTableExpr[]): Node | undefined {
-  if (needed.length === 0) return query
-  const kind = kindOf(query)
-  const body = as(query, kind) as unknown as { withClause?: { ctes?: Node[]; recursive?: boolean } }
-  if (body.withClause?.recursive) return undefined
-  const ctes = needed.map((cte) => ({ CommonTableExpr: structuredClone(cte) }) as Node)
-  const withClause = { ...body.withClause, ctes: [...ctes, ...(body.withClause?.ctes ?? [])] }
-  return { [kind]: { ...body, withClause } } as unknown as Node
-}
-
 const selectOf = (sql: string): Node => parseStatements(sql)[0]!.node
 
 /** What stands in the place of a query: its rows. */
 function given({ query, wanted }: Level): Node {
-  if (wanted === 'value') return selectOf(`SELECT ${GIVEN_VALUE}()`)
+  if (wanted === 'value') return selectOf(`SELECT ${GIVEN_VALUE}() AS ${labelOf(as(query, 'SelectStmt')!)}`)
   const { targetList, valuesLists, op } = as(query, 'SelectStmt') ?? {}
   const isBare = isSelect(query) && (targetList ?? valuesLists) === undefined && op === 'SETOP_NONE'
   return selectOf(isBare ? `SELECT FROM ${GIVEN_ROWS}` : `SELECT * FROM ${GIVEN_ROWS}`)
 }
 
 const isConstant = ({ ctequery }: CommonTableExpr): boolean =>
-  relationsOf(ctequery).every(({ relname }) => relname === GIVEN_ROWS)
+  relationsOf(ctequery).every(({ relname }) => isGiven(relname))
 
 function isRead(rest: Node, { ctename }: CommonTableExpr): boolean {
   return relationsOf(rest).some(({ schemaname, relname }) => schemaname === undefined && relname === ctename)
@@ -251,46 +290,4 @@ function removeUnread(rest: Node, needed: readonly CommonTableExpr[]): void {
     withClause.ctes = withClause.ctes.filter((node) => !unread.has(as(node, 'CommonTableExpr')!))
     if (withClause.ctes.length === 0) delete statement.withClause
   })
-}
-
-/** Tables that the rest reads, beside those that it changes; names of WITH queries are none. */
-function readsOf(rest: Node): readonly RangeVar[] {
-  const ctes = new Set<string>([GIVEN_ROWS])
-  const targets = new Set<object>()
-  walk(rest, (kind, body) => {
-    if (kind === 'CommonTableExpr') ctes.add((body as CommonTableExpr).ctename ?? '')
-    if (DML.has(kind)) targets.add((body as { relation?: RangeVar }).relation ?? {})
-  })
-  return relationsOf(rest).filter(
-    (range) => !targets.has(range) && !(range.schemaname === undefined && ctes.has(range.relname ?? '')),
-  )
-}
-
-/**
- * What is run first may not be seen by the rest, as in Postgres it is not: nothing that it changes is read there, or changed
- * again. An INSERT reads nothing.
- */
-function writesOf(
-  query: Node,
-  rest: Node,
-  reads: readonly RangeVar[],
-): FirstWrite | 'same table' | undefined {
-  const kind = kindOf(query)
-  if (!DML.has(kind)) return undefined
-  const { relation, targetList } = as(query, kind) as unknown as { targetList?: Node[]; relation?: RangeVar }
-  const table = writtenName(relation ?? {})
-  const changed: RangeVar[] = []
-  walk(rest, (other, body) => {
-    const statement = body as { relation?: RangeVar; onConflictClause?: unknown }
-    if (!DML.has(other) || statement.relation === undefined) return
-    const onlyAdds = other === 'InsertStmt' && statement.onConflictClause === undefined
-    if (!onlyAdds || statement.relation.relname !== relation?.relname) changed.push(statement.relation)
-  })
-  const seen = [...reads, ...changed]
-  // Names with and without a schema may be of one table.
-  if (seen.some(({ relname }) => relname === relation?.relname)) return 'same table'
-  const verb = kind.replace('Stmt', '').toUpperCase() as FirstWrite['verb']
-  const columns =
-    verb === 'UPDATE' ? (targetList ?? []).map((node) => as(node, 'ResTarget')?.name ?? '') : undefined
-  return { verb, table, ...(columns && { columns }), others: [...new Set(seen.map(writtenName))] }
 }

@@ -19,7 +19,7 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
   const options = stmt.options ?? 0
   const forwardOnly = plain.kind === 'forward' && isForwardOnly(plain, options)
   const isWhole = plain.kind !== 'forward' || forwardOnly || isOneShard(scope, plain.route)
-  if (!isWhole && locksRows(stmt)) return overLocked(plain, stmt)
+  if (!isWhole && locksRows(stmt)) return overLocked(plain, stmt, scope)
   const inner = isWhole ? plain : planQuery(scope, stmt.query, around(stmt))
   if (inner.kind === 'refused') return inner
   if (inner.kind !== 'forward') throw severalShards()
@@ -56,8 +56,8 @@ function locksRows({ query }: DeclareCursorStmt): boolean {
 }
 
 /** All rows are locked as it is declared, and home has it over those. */
-function overLocked(inner: Plan, stmt: DeclareCursorStmt): Plan {
-  const first = firstOfCursor(stmt)
+function overLocked(inner: Plan, stmt: DeclareCursorStmt, { catalog, ctx }: Scope): Plan {
+  const first = firstOfCursor(stmt, catalog, ctx)
   if (first === undefined || inner.kind !== 'forward') throw severalShards()
   const { paramCount, paramsToDescribe, access, effects, reach, sharded } = inner
   return {

@@ -181,10 +181,8 @@ TABLE par;
 TABLE chi;
 
 -- # what has no exact meaning this way
--- refused with_write
 WITH u AS (UPDATE jobs SET tries = 100 WHERE queue = 'q0' RETURNING id) SELECT sum(tries) FROM jobs;
 
--- refused with_write
 WITH u AS (UPDATE jobs SET tries = 100 WHERE queue = 'q0' RETURNING id) UPDATE jobs SET prio = 0 FROM u WHERE u.id = jobs.id;
 
 -- refused run_first

@@ -98,7 +98,6 @@ COPY (SELECT id, name FROM cities WHERE people < 5 ORDER BY id, name) TO STDOUT;
 
 WITH gone AS (DELETE FROM capitals WHERE id > 107 RETURNING id, name) SELECT * FROM gone ORDER BY id;
 
--- refused with_write
 WITH gone AS (DELETE FROM capitals WHERE id > 105 RETURNING id) SELECT count(*) FROM cities, gone;
 
 BEGIN;

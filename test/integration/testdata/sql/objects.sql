@@ -253,3 +253,20 @@ SELECT count(*) FROM notes;
 DROP TABLE notes;
 
 DROP ROLE objects_reader;
+
+-- # views in whose place Weft tells of the session
+BEGIN;
+
+DECLARE told CURSOR FOR SELECT 1;
+
+SELECT name, statement, is_holdable FROM pg_cursors;
+
+SELECT c.name AS n, upper(c.name) AS up, c.is_scrollable FROM pg_catalog.pg_cursors c ORDER BY 1;
+
+TABLE pg_prepared_statements;
+
+SELECT pid, usename, 1 AS one FROM pg_stat_activity WHERE pid = 0;
+
+SELECT locktype, mode FROM pg_locks WHERE pid = 0;
+
+ROLLBACK;

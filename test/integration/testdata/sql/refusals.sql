@@ -129,14 +129,14 @@ UPDATE told SET id = id WHERE id = 1;
 
 WITH d AS (DELETE FROM r WHERE code = 2 RETURNING *) SELECT * FROM d, t;
 
--- refused with_write
 WITH w AS (UPDATE t SET v = 'x' RETURNING id) SELECT count(*) FROM w, t;
 
--- refused insert_values
 INSERT INTO t (id, v) VALUES ((SELECT max(k) FROM u), 'a'), (101, 'b');
 
--- refused insert_values
 INSERT INTO t (id, v) VALUES (102, (SELECT max(v) FROM u)), (103, 'b');
+
+-- refused insert_values
+INSERT INTO t (id, v) VALUES (110, (SELECT 'x' || random() FROM u LIMIT 1)), (111, 'b');
 
 -- refused insert_columns
 INSERT INTO t (id, tags[2]) VALUES (104, 'b');
@@ -144,8 +144,10 @@ INSERT INTO t (id, tags[2]) VALUES (104, 'b');
 -- refused insert_select_tail
 INSERT INTO t (id, v) SELECT k + 200, v FROM u RETURNING (SELECT max(n) FROM r);
 
--- refused different_keys
 INSERT INTO t (id, v) VALUES (62, (SELECT v FROM t WHERE id = 1)) RETURNING id, v;
+
+-- refused different_keys
+INSERT INTO t (id, v) VALUES (162, (SELECT v || random() FROM t WHERE id = 1)) RETURNING id;
 
 SELECT count(*) FROM t;
 

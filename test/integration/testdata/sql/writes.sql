@@ -88,13 +88,10 @@ INSERT INTO accounts VALUES (60, 'x', 1, 'ok', '{}', 1, 1);
 
 INSERT INTO accounts (id, owner) VALUES (60, 'x'), (61);
 
--- refused local_with_sharded
 INSERT INTO accounts (id, owner) VALUES ((SELECT max(id) FROM staging) + 100, 'sub') RETURNING id;
 
--- refused local_with_sharded
 INSERT INTO accounts (id, owner) VALUES (61, (SELECT owner FROM staging WHERE id = 2)) RETURNING id, owner;
 
--- refused different_keys
 INSERT INTO accounts (id, owner) VALUES (62, (SELECT owner FROM accounts WHERE id = 1)) RETURNING id, owner;
 
 INSERT INTO accounts (id, owner) VALUES (63, current_user) RETURNING owner;

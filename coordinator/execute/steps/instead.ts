@@ -1,0 +1,133 @@
+import { weftError } from '../../../errors/catalog.ts'
+import { PgError } from '../../../errors/pg-error.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
+import { type ColumnDescription, parseDataRow } from '../../../protocol/wire/backend-messages.ts'
+import { rebound } from '../../../protocol/wire/frontend-messages.ts'
+import type { FirstStep, GivenColumn, GivenRow } from '../../../sql/plan/first/first-step.ts'
+import { replacedPlan } from '../../../sql/plan/replaced-plan.ts'
+import { describedAtHome } from '../answers/evaluate.ts'
+import type { KeptRows } from '../answers/kept-rows.ts'
+import { type ExecContext, type Execution, HOME } from '../context.ts'
+import { requireExactRows } from '../insert/exact-texts.ts'
+import { queryShard } from '../shards/send.ts'
+
+/** Texts that are run in the place of the client's. */
+
+/** What rows of a text are, as constants of a statement that they are put into. */
+export async function columnsOf(
+  ctx: ExecContext,
+  { sql, collates }: Pick<FirstStep, 'sql' | 'collates'>,
+  paramTypes: readonly number[],
+): Promise<readonly GivenColumn[]> {
+  const { columns } = await describedAtHome(ctx, sql, paramTypes).catch((error: unknown) => {
+    throw error instanceof PgError ? weftError('not_supported', CORRELATED, error) : error
+  })
+  if (columns.length === 0) return []
+  await requireExactRows(ctx, columns)
+  const types = await typesOf(ctx, columns, collates)
+  return columns.map(({ name }, i) => ({ name, ...types[i]! }))
+}
+
+/** As a statement of its own it names what it does not have. */
+const CORRELATED: Refused = {
+  id: 'run_first',
+  what:
+    'a query that locks or writes, or has a LIMIT in what a write joins, and names columns of a query around it, over several ' +
+    'shards is not supported',
+  hint: 'Run it first, and pass its rows.',
+}
+
+const COLLATED: Refused = {
+  id: 'run_first',
+  what:
+    'a query that locks or writes, and computes texts where columns have collations of their own, over several shards ' +
+    'is not supported',
+  hint: 'Run it first, and pass its rows.',
+}
+
+/** A column that is a table's has its collation; of what is computed only Postgres knows. */
+const TYPES = `
+SELECT pg_catalog.format_type(c.type, c.typmod),
+  CASE WHEN a.attcollation NOT IN (0, t.typcollation) THEN a.attcollation::pg_catalog.regcollation::pg_catalog.text END,
+  c.rel = 0 AND t.typcollation <> 0
+FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.int4[]),
+  pg_catalog.unnest($3::pg_catalog.oid[]), pg_catalog.unnest($4::pg_catalog.int2[])) WITH ORDINALITY AS c (type, typmod, rel, attnum, n)
+JOIN pg_catalog.pg_type t ON t.oid = c.type
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.rel AND a.attnum = c.attnum
+ORDER BY c.n`
+
+async function typesOf(
+  ctx: ExecContext,
+  columns: readonly ColumnDescription[],
+  collates: boolean,
+): Promise<readonly Omit<GivenColumn, 'name'>[]> {
+  const list = (of: (column: ColumnDescription) => number) => `{${columns.map(of).join(',')}}`
+  const params = [
+    list((c) => c.typeOid),
+    list((c) => c.typmod),
+    list((c) => c.tableOid),
+    list((c) => c.attnum),
+  ]
+  const { rows } = await queryShard(ctx, ctx.line(HOME), TYPES, params, { writes: false, looks: false })
+  if (collates && rows.some(([, , isUnsure]) => isUnsure!.toString('utf8') === 't'))
+    throw weftError('not_supported', COLLATED)
+  return rows.map(([type, collation]) => ({
+    type: type!.toString('utf8'),
+    ...(collation == null ? {} : { collation: collation.toString('utf8') }),
+  }))
+}
+
+/** Runs a text in place of the client's. Places in it are none of the client's text. */
+export async function instead(
+  ctx: ExecContext,
+  exec: Execution,
+  text: string,
+  keepsColumns: boolean,
+): Promise<void> {
+  const place = { start: 0, end: exec.text.length, head: text, known: undefined, tail: '' }
+  const plan = { ...replacedPlan(exec.plan, [place]), ...(keepsColumns && { keepsColumns: true as const }) }
+  try {
+    await ctx.runPrepared({ ...exec, plan }, plan)
+  } catch (error) {
+    if (!(error instanceof PgError) || error.fields.position === undefined) throw error
+    throw new PgError({ ...error.fields, position: undefined }, { cause: error })
+  }
+}
+
+const HEADER_BYTES = 5
+
+/** Nothing of it is said to the client. */
+export function withoutPortal(exec: Execution): Execution {
+  return {
+    ...exec,
+    wantsRowDescription: false,
+    maxRows: 0,
+    portal: undefined,
+    asked: undefined,
+    origins: undefined,
+  }
+}
+
+/** All rows of a text that is run in place of the client's. */
+export async function rowsInstead(
+  ctx: ExecContext,
+  exec: Execution,
+  text: string,
+  kept: KeptRows,
+): Promise<readonly (readonly (Buffer | null)[])[]> {
+  await ctx.out.unheard(kept, () => instead(ctx, withoutPortal(exec), text, false))
+  if (kept.failure !== undefined) throw kept.failure
+  return kept.take(0).rows.map((row) => parseDataRow(row, HEADER_BYTES, row.length))
+}
+
+/** All rows of a statement, as texts. */
+export async function textsInstead(
+  ctx: ExecContext,
+  exec: Execution,
+  sql: string,
+  kept: KeptRows,
+): Promise<readonly GivenRow[]> {
+  const { bind } = exec
+  const rows = await rowsInstead(ctx, { ...exec, bind: bind && rebound(bind, {}) }, sql, kept)
+  return rows.map((row) => row.map((cell) => cell?.toString('utf8') ?? null))
+}
