@@ -25,8 +25,8 @@ export const reads = {
   },
   row_lock: {
     what:
-      'FOR UPDATE, FOR SHARE over several shards: with functions of users or of the home shard, of a view of ' +
-      'another role, of samples',
+      'FOR UPDATE, FOR SHARE over several shards: with functions of users or of the home shard elsewhere than in ' +
+      'the SELECT list, of a view of another role, of samples, with a subquery in LIMIT',
     why: 'the rows are found by gathering, and locked where they are: their places must be known',
     instead: 'lock the rows by a SELECT of the tables themselves',
   },

@@ -21,6 +21,7 @@ import { ofStatement } from '../of-statement.ts'
 import type { ForwardPlan, Plan, PlanContext, Route } from '../plan.ts'
 import { commonFields, isSingle } from '../routing.ts'
 import { nameOf, resolve } from '../utility/scope.ts'
+import { computedAfter } from './computed-after.ts'
 import {
   type Ahead,
   type FirstStep,
@@ -63,7 +64,8 @@ export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement, ctx: Pla
 
 function stepIn(a: Analysis, stmt: ParsedStatement, names: Names): FirstStep | ReadFirstStep | undefined {
   const collates = hasCollations(a)
-  const step = hasFirst(a) ? planFirst(stmt.node, collates, names) : undefined
+  const first = computedAfter(stmt.node, a.catalog) ?? stmt.node
+  const step = hasFirst(a) ? planFirst(first, collates, names) : undefined
   if (step === undefined) return readFirst(stmt.node, collates, names)
   return isShown(a, stmt.text, step) ? undefined : step
 }

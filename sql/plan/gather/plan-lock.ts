@@ -1,5 +1,13 @@
 import type * as Pg from '@pgsql/types'
-import { as, conjuncts, hasSubqueries, type Node, type SelectStmt } from '../../parse/ast.ts'
+import {
+  as,
+  columnNode,
+  conjuncts,
+  hasSubqueries,
+  type Node,
+  type SelectStmt,
+  strings,
+} from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import { printedExpression } from '../../print/printed.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
@@ -56,7 +64,45 @@ export function planLock(
   const isKnown = locked.every(
     ({ item }) => hasPlaces(item, ctx.outside) && !isReferredTo(a, item, lockingClause),
   )
-  return isKnown ? stepOf(alone, select, found.items, locked, ctx) : undefined
+  return isKnown ? stepOf(alone, withNamedStars(select, found.items), found.items, locked, ctx) : undefined
+}
+
+/** `*` as the columns that it stands for, where ORDER BY counts them: places come beside a table's columns. */
+function withNamedStars(select: SelectStmt, items: readonly TableItem[]): SelectStmt {
+  const { sortClause = [], targetList = [], fromClause = [] } = select
+  if (!sortClause.some((node) => as(as(node, 'SortBy')?.node, 'A_Const'))) return select
+  const columns = columnsOf(fromClause, items)
+  if (columns === undefined) return select
+  const named = targetList.flatMap((node) => {
+    const fields = as(as(node, 'ResTarget')?.val, 'ColumnRef')?.fields ?? []
+    if (as(fields.at(-1), 'A_Star') === undefined) return [node]
+    const [owner] = strings(fields)
+    return columns
+      .filter(([alias]) => owner === undefined || alias === owner)
+      .map((names) => ({ ResTarget: { val: columnNode(...names) } }) as Node)
+  })
+  return { ...select, targetList: named }
+}
+
+/** Of tables side by side, none of whose columns is one with another's. */
+function columnsOf(
+  from: readonly Node[],
+  items: readonly TableItem[],
+): (readonly [string, string])[] | undefined {
+  const columns: (readonly [string, string])[] = []
+  for (const node of from) {
+    const join = as(node, 'JoinExpr')
+    const isMerged = join !== undefined && (join.isNatural || join.usingClause || join.alias)
+    const item = items.find(({ range }) => range === as(node, 'RangeVar'))
+    if (isMerged || item?.range.alias?.colnames) return undefined
+    const own =
+      join === undefined
+        ? item?.relation.columns.map(({ name }) => [item.alias, name] as const)
+        : columnsOf([join.larg!, join.rarg!], items)
+    if (own === undefined) return undefined
+    columns.push(...own)
+  }
+  return columns
 }
 
 interface LockedItem {

@@ -95,8 +95,9 @@ SELECT l.id, to_json(l), j FROM jobs j LEFT JOIN (loc l JOIN owners o ON o.job_i
 
 SELECT j FROM jobs j WHERE j IS NOT NULL AND EXISTS (SELECT FROM owners o WHERE o.job_id = j.id AND o IS NOT NULL) ORDER BY j LIMIT 2 FOR SHARE;
 
--- refused row_lock
 SELECT *, jobs FROM jobs ORDER BY 1 LIMIT 2 FOR UPDATE;
+
+SELECT *, j FROM jobs j ORDER BY 1 DESC, 2 LIMIT 3 FOR SHARE OF j;
 
 -- # of subqueries and views in FROM
 SELECT * FROM (SELECT id, queue, prio FROM jobs WHERE queue = 'q1') s ORDER BY prio, id LIMIT 3 FOR UPDATE SKIP LOCKED;
@@ -404,3 +405,35 @@ SELECT p.*, j.prio FROM parted p JOIN jobs j ON j.id = p.id ORDER BY p.y, p.id L
 -- # what has no exact meaning this way
 -- refused system_column
 SELECT ctid FROM jobs ORDER BY id LIMIT 2 FOR UPDATE;
+
+-- # functions over the rows that are locked
+CREATE FUNCTION doubled(bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+
+CREATE FUNCTION told(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'told ' || $1; END $$;
+
+CREATE SEQUENCE given;
+
+SELECT doubled(id), queue FROM jobs ORDER BY id LIMIT 3 FOR UPDATE;
+
+SELECT id, told(queue) AS said, doubled(jobs.id) + 1 FROM jobs WHERE id < 6 ORDER BY jobs.id DESC FOR NO KEY UPDATE SKIP LOCKED;
+
+SELECT told(queue) AS queue, id AS n FROM jobs ORDER BY 2 LIMIT 2 FOR UPDATE NOWAIT;
+
+SELECT nextval('given'), id FROM jobs ORDER BY id LIMIT 3 FOR UPDATE;
+
+SELECT currval('given');
+
+-- params: 2::int8 | 3::int8
+SELECT doubled(id + $1), $2 AS given FROM jobs ORDER BY id LIMIT $2 FOR UPDATE;
+
+UPDATE jobs SET queue = queue WHERE id IN (SELECT doubled(id) FROM jobs ORDER BY id LIMIT 2 FOR UPDATE) RETURNING id;
+
+SELECT doubled(max(id)) FROM jobs FOR UPDATE;
+
+SELECT doubled(nothing) FROM jobs FOR UPDATE;
+
+-- refused user_function
+SELECT told(queue) AS q FROM jobs ORDER BY q LIMIT 1 FOR UPDATE;
+
+-- refused user_function
+SELECT id FROM jobs WHERE doubled(id) < 8 ORDER BY id FOR UPDATE;
