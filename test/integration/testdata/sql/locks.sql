@@ -274,7 +274,6 @@ SELECT DISTINCT queue FROM jobs ORDER BY queue FOR UPDATE;
 
 SELECT queue, count(*) FROM jobs GROUP BY queue ORDER BY queue FOR UPDATE;
 
--- refused row_lock
 SELECT id FROM jobs UNION SELECT k FROM owners ORDER BY 1 FOR UPDATE;
 
 SELECT id FROM jobs ORDER BY id LIMIT 3 FOR UPDATE OF nobody;
