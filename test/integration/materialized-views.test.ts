@@ -214,3 +214,66 @@ describe('what comes to an end in the midst leaves nothing', () => {
     }
   })
 })
+
+describe('rights', () => {
+  const as = (role: string) => `SET ROLE ${role}`
+
+  it('are those of the owner of the view, who owns the table too', async () => {
+    const client = await connect()
+    for (const sql of [
+      'CREATE ROLE keeper; CREATE ROLE stranger; CREATE ROLE deputy IN ROLE keeper',
+      'CREATE SCHEMA kept AUTHORIZATION keeper; GRANT USAGE ON SCHEMA kept TO PUBLIC',
+      as('keeper'),
+      'CREATE TABLE kept.part (id int PRIMARY KEY, v int CHECK (v > 0))',
+      "SELECT create_distributed_table('kept.part', 'id')",
+      'INSERT INTO kept.part SELECT g, g FROM generate_series(1, 30) g',
+      'CREATE MATERIALIZED VIEW kept.sum AS SELECT sum(v)::int AS v FROM kept.part',
+      as('deputy'),
+      'REFRESH MATERIALIZED VIEW kept.sum',
+    ]) {
+      for (const each of sql.split('; ')) await client.query(each)
+    }
+    await client.query(as('stranger'))
+    expect(await codeOf(client.query('REFRESH MATERIALIZED VIEW kept.sum'))).toBe('42501')
+    await client.query('RESET ROLE')
+    await client.query('GRANT SELECT ON kept.part TO stranger')
+    await client.query('CREATE SCHEMA strange AUTHORIZATION stranger')
+    await client.query(as('stranger'))
+    const refused = client.query('CREATE MATERIALIZED VIEW strange.sum AS SELECT sum(v) FROM kept.part')
+    await expect(refused).rejects.toMatchObject({ code: '0A000', routine: 'materialized_view' })
+    await client.query('RESET ROLE')
+    await client.query('REFRESH MATERIALIZED VIEW kept.sum')
+    expect(await one(client, 'SELECT v FROM kept.sum')).toEqual({ v: 465 })
+  })
+
+  it('constraints with code of others are not run', async () => {
+    const client = await connect()
+    for (const sql of [
+      as('keeper'),
+      "CREATE FUNCTION kept.fine(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'",
+      'ALTER TABLE kept.part ADD CHECK (kept.fine(v))',
+      'REFRESH MATERIALIZED VIEW kept.sum',
+      'RESET ROLE',
+    ]) {
+      await client.query(sql)
+    }
+    const refused = client.query('REFRESH MATERIALIZED VIEW kept.sum')
+    await expect(refused).rejects.toMatchObject({ code: '0A000', routine: 'materialized_view' })
+  })
+
+  it('policies that apply to the role would leave out rows', async () => {
+    const client = await connect()
+    for (const sql of [
+      as('keeper'),
+      'ALTER TABLE kept.part ENABLE ROW LEVEL SECURITY',
+      'CREATE POLICY lower_part ON kept.part USING (id < 5)',
+      'REFRESH MATERIALIZED VIEW kept.sum',
+      'ALTER TABLE kept.part FORCE ROW LEVEL SECURITY',
+    ]) {
+      await client.query(sql)
+    }
+    expect(await one(client, 'SELECT v FROM kept.sum')).toEqual({ v: 465 })
+    const refused = client.query('REFRESH MATERIALIZED VIEW kept.sum')
+    await expect(refused).rejects.toMatchObject({ code: '0A000', routine: 'materialized_view' })
+  })
+})
