@@ -1,6 +1,6 @@
-import { type A_Expr, as, columnName, type Node, strings } from '../parse/ast.ts'
+import { type A_Expr, as, columnName, type Node, strings, type TypeName } from '../parse/ast.ts'
 import { type ColumnInfo, comparedAs, lookUp, type Output, type Scope } from './block.ts'
-import { type Constants, castAs, castName, constantOf } from './constants.ts'
+import { type Constants, castAs, castName, constantOf, labelOf } from './constants.ts'
 import type { ColumnKey, Constant, Fact, ValueSet } from './facts.ts'
 import { comparable, listTypes, unitedTypes, type ValueType } from './value-types.ts'
 
@@ -101,14 +101,23 @@ function arraySet(node: Node, column: ColumnKey, scope: Scope, constants: Consta
   const elements = items?.length ? allConstants(items, scope, constants) : undefined
   if (!elements) return undefined
   if (!cast) return unitedSet(elements, column)
-  const element = cast.typeName && castName(cast.typeName, true, constants.ctx)
-  const values = element === undefined ? [] : elements.map((e) => castAs(e, element))
+  const values = castEach(elements, cast.typeName, constants)
   if (!values.length || !values.every((v) => v !== undefined)) return undefined
   return setOf(
     values,
     values.map((v) => v.type),
     column,
   )
+}
+
+function castEach(
+  elements: readonly Constant[],
+  type: TypeName | undefined,
+  constants: Constants,
+): readonly (Constant | undefined)[] {
+  const element = type && castName(type, true, constants.ctx)
+  const cast = (e: Constant) => (element === undefined ? undefined : castAs(e, element))
+  return type === undefined ? [] : elements.map((e) => labelOf(e, type, true, constants) ?? cast(e))
 }
 
 /** The constants that the items are; undefined when one of them is none of the statement's. */

@@ -4,7 +4,7 @@ import type { PlanContext } from '../plan/plan.ts'
 import { nextToken } from '../plan/text-scan.ts'
 import type { Scope } from './block.ts'
 import type { Constant } from './facts.ts'
-import { NUMBER, typeOfParam, UNKNOWN } from './value-types.ts'
+import { ENUM_LABEL, NUMBER, typeOfParam, UNKNOWN } from './value-types.ts'
 
 /** What tells the constants of a statement, and what its types and operators mean. */
 export interface Constants {
@@ -32,10 +32,51 @@ export function constantOf(node: Node, scope: InView, constants: Constants): Con
   const cast = as(node, 'TypeCast')
   if (cast?.arg && cast.typeName) {
     const inner = constantOf(cast.arg, scope, constants)
+    const label = inner && labelOf(inner, cast.typeName, false, constants)
+    if (label !== undefined) return label
     const castTo = castName(cast.typeName, false, constants.ctx)
     return inner && castTo !== undefined ? castAs(inner, castTo) : undefined
   }
   return signed(as(node, 'A_Expr'), scope, constants)
+}
+
+const TEXTS: ReadonlySet<string | undefined> = new Set([undefined, 'text', 'varchar'])
+
+/**
+ * A text or parameter that is cast to an enum by whose values a table is sharded: what it equals has the same label. Of an
+ * enum of that name in another schema Postgres says that the two cannot be compared.
+ */
+export function labelOf(
+  { value }: Constant,
+  type: TypeName,
+  ofArray: boolean,
+  { catalog }: Constants,
+): Constant | undefined {
+  const name = strings(type.names).at(-1) ?? ''
+  if (!TEXTS.has(value.castTo) || !keyEnums(catalog).has(name)) return undefined
+  if (type.setof || type.pct_type || (type.arrayBounds?.length ?? 0) !== (ofArray ? 1 : 0)) return undefined
+  const { castTo: _, ...plain } = value
+  return { value: plain, type: ENUM_LABEL }
+}
+
+const ENUMS = new WeakMap<Catalog, ReadonlySet<string>>()
+
+/** Names of enums that are keys, without their schemas. */
+function keyEnums(catalog: Catalog): ReadonlySet<string> {
+  const known = ENUMS.get(catalog)
+  if (known !== undefined) return known
+  const names = catalog.distributed.flatMap(({ key, columns }) =>
+    key?.type === 'enum' ? bareName(columns[key.index]?.type ?? '') : [],
+  )
+  const enums = new Set(names)
+  ENUMS.set(catalog, enums)
+  return enums
+}
+
+/** Of `other."My mood"` and the like, as `format_type` prints it. */
+function bareName(type: string): string {
+  const quoted = /"((?:[^"]|"")*)"$/.exec(type)?.[1]
+  return quoted?.replaceAll('""', '"') ?? type.slice(type.lastIndexOf('.') + 1)
 }
 
 /** One cast only: each may change the value. */

@@ -17,6 +17,8 @@ export type ValueType = string
 export const UNKNOWN: ValueType = 'unknown'
 export const UNDECLARED: ValueType = 'undeclared'
 export const NUMBER: ValueType = 'number'
+/** A value of an enum that is a key. */
+export const ENUM_LABEL: ValueType = 'label'
 
 const INTEGERS = ['int2', 'int4', 'int8']
 const NUMBERS = [...INTEGERS, 'numeric', NUMBER]
@@ -48,7 +50,7 @@ const COMPARED: Readonly<Record<KeyType, readonly ValueType[]>> = {
   cidr: ['inet', 'cidr'],
   macaddr: ['macaddr'],
   macaddr8: ['macaddr8'],
-  enum: [],
+  enum: [ENUM_LABEL],
   // Whoever equals it as a text does so in lower case.
   citext: TEXTS,
 }

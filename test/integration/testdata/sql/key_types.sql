@@ -104,6 +104,43 @@ SELECT * FROM moods WHERE m = 'sad'::mood ORDER BY id;
 
 SELECT * FROM moods WHERE m = 'glad';
 
+SELECT * FROM moods WHERE m = 'glad'::mood;
+
+SELECT * FROM moods WHERE m IN ('sad'::mood, 'ok') ORDER BY id;
+
+SELECT * FROM moods WHERE m = ANY (ARRAY['sad', 'happy']::mood[]) ORDER BY id;
+
+SELECT * FROM moods WHERE m = CAST('happy'::text AS mood) ORDER BY id;
+
+SELECT * FROM moods WHERE m = 'happy'::key_types.mood ORDER BY id;
+
+SELECT * FROM moods WHERE m = NULL::mood;
+
+SELECT * FROM moods WHERE m = 5::mood;
+
+SELECT * FROM moods WHERE note = 'happy'::mood;
+
+CREATE TYPE "Other mood" AS ENUM ('sad');
+
+SELECT * FROM moods WHERE m = 'sad'::"Other mood";
+
+-- params: sad
+SELECT * FROM moods WHERE m = $1::mood ORDER BY id;
+
+-- params: happy::text
+SELECT * FROM moods WHERE m = CAST($1::text AS key_types.mood) ORDER BY id;
+
+-- params: glad
+SELECT * FROM moods WHERE m = $1::mood ORDER BY id;
+
+-- params: sad | 900
+INSERT INTO moods VALUES ($1::mood, $2, 'cast') ON CONFLICT DO NOTHING RETURNING *;
+
+INSERT INTO moods VALUES ('sad'::mood, 901, 'cast'), ('ok'::mood, 901, 'cast') RETURNING *;
+
+-- params: sad | 900
+UPDATE moods SET note = note || '.' WHERE m = $1::mood AND id = $2 RETURNING *;
+
 -- params: happy
 SELECT * FROM moods WHERE m = $1;
 
