@@ -79,12 +79,13 @@ export const writes = {
   },
   merge: {
     what:
-      'MERGE over several shards with subqueries in ON or over other tables in its clauses, volatile functions, ' +
-      'a target with row level security; with WHEN NOT MATCHED BY SOURCE in a READ COMMITTED transaction',
-    why: 'each shard runs it for its own rows, over a source that is the same for all',
+      'MERGE over several shards with volatile functions in ON, conditions, subqueries or RETURNING, or for a key ' +
+      'that is made of other columns, too; functions of users; a subquery as the key of a row that is inserted; ' +
+      'with WHEN NOT MATCHED BY SOURCE in a READ COMMITTED transaction',
+    why: 'which rows it is about is looked at more than once, and each shard runs it for its own rows',
     instead:
-      'put the subqueries into the source; BEGIN ISOLATION LEVEL REPEATABLE READ; or restrict the shard key to ' +
-      'one value',
+      'compute the values in the source; BEGIN ISOLATION LEVEL REPEATABLE READ; or restrict the shard key to one ' +
+      'value',
   },
   insert_values: {
     what:
@@ -140,9 +141,9 @@ export const writes = {
   },
   reference_merge: {
     what:
-      'MERGE into a reference table without a primary key; with volatile functions, subqueries in ON or over ' +
-      'other tables in its clauses, row level security',
+      'MERGE into a reference table without a primary key; with volatile functions other than for a whole value of ' +
+      'an INSERT, functions of users, row level security',
     why: 'rows are found on one copy and told by their primary key on the others',
-    instead: 'give it a primary key; put the subqueries into the source',
+    instead: 'give it a primary key; compute the values in the source',
   },
 } as const satisfies Refusals

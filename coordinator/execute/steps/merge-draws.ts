@@ -1,10 +1,12 @@
 import type { GatherPlan, MergeDraws } from '../../../sql/plan/gather/gather-plan.ts'
+import { FORMAT } from '../../../sql/plan/gather/transport.ts'
 import { evaluateFills } from '../answers/evaluate.ts'
 import { RowStream } from '../answers/row-stream.ts'
 import type { ExecContext, Execution } from '../context.ts'
 import { textArray } from '../quote.ts'
-import { sendPayload, settled } from '../shards/send.ts'
-import { finishShard, overGathered } from './gather.ts'
+import { rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
+import { inputsOf } from './change-copies.ts'
+import { finishShard } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 
 interface Row {
@@ -41,7 +43,7 @@ async function insertedRows(
   ctx: ExecContext,
   exec: Execution,
   gather: GatherPlan,
-  { compute, computeParams, byClause }: MergeDraws,
+  { compute, computeParams, computeInputs, byClause }: MergeDraws,
   gathered: GatheredRows,
   pay: () => void,
 ): Promise<readonly Row[]> {
@@ -54,8 +56,11 @@ async function insertedRows(
     pay()
     rows.push({ number: number!, defaults: fills.map((fill) => ({ fill })) })
   })
-  const plan = { ...gather, finishParams: computeParams }
-  sendPayload(ctx, line, overGathered(line, exec, plan, compute, gathered, []), { writes: false }, stream)
+  const values = inputsOf(gathered, computeInputs)
+  const formats = values.map(() => FORMAT.binary)
+  const beside = { values, formats, resultFormats: [], describes: false }
+  const payload = rewrittenPayload(line, exec, compute, computeParams, beside)
+  sendPayload(ctx, line, payload, { writes: false }, stream)
   await settled(ctx, line, stream.ended)
   return rows
 }

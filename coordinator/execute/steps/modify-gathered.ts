@@ -74,7 +74,8 @@ async function changeFound(ctx: ExecContext, exec: Execution, step: ModifyStep, 
     const isDone = await withGathered(ctx, exec, step.gather, run.shards, async (rows) => {
       const found = await find(ctx, exec, step, rows, run.account)
       if (!(await locks.take(found))) return false
-      await change(ctx, exec, step, run, { rows, meant: found.without(locks.hidden) })
+      const meant = step.modify.keepsHidden ? found : found.without(locks.hidden)
+      await change(ctx, exec, step, run, { rows, meant })
       return true
     })
     if (isDone) return

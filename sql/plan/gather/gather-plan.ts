@@ -73,6 +73,8 @@ export interface ModifyPlan {
   readonly look: string
   /** Locks those, or none when one has changed. */
   readonly lock: string
+  /** Rows that policies keep from being locked are its business all the same: it says that they are. */
+  readonly keepsHidden?: true
   /** It is run on every shard, places or not: it inserts. */
   readonly isEverywhere?: true
   /** After that its parameters are the slots of the shard as int8[], and whether it is the first. */
@@ -97,6 +99,7 @@ export interface MergeDraws {
   /** Gives the numbers of the source's rows that are inserted, in order, and by which clause. Over what was gathered. */
   readonly compute: string
   readonly computeParams: readonly number[]
+  readonly computeInputs: readonly number[]
   readonly columns: readonly { readonly column: string; readonly expression: string }[]
   /** Numbers of columns that a clause leaves to their defaults. */
   readonly byClause: readonly (readonly number[])[]

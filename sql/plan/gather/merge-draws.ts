@@ -1,50 +1,85 @@
 import type * as Pg from '@pgsql/types'
 import type { PgError } from '../../../errors/pg-error.ts'
 import type { Catalog, Column, Relation } from '../../catalog.ts'
-import { as, columnNode, type MergeStmt, type Node } from '../../parse/ast.ts'
+import { as, columnNode, hasSubqueries, type MergeStmt, type Node, walk } from '../../parse/ast.ts'
+import { printedExpression } from '../../print/printed.ts'
 import type { Space } from '../../tree/block.ts'
 import type { WriteTarget } from '../../tree/builder.ts'
 import { insertColumns } from '../../tree/modify.ts'
+import { traitsOf } from '../../tree/traits.ts'
 import { unsupported } from '../routing.ts'
 import { hasUnstableDefault } from '../writes.ts'
 import type { MergeDraws } from './gather-plan.ts'
 import type { TableItem } from './inputs.ts'
 import { expressionNode, selectNode } from './made-nodes.ts'
 import { isSteady, numbered, ROW_NUMBER, sourceName, valueName, withoutAdded } from './merge-source.ts'
-import { castNode } from './new-values.ts'
+import { castNode, readIn } from './new-values.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
 
 type Clause = Pg.MergeWhenClause
 
-/** Columns of rows that a MERGE inserts, of which the values cannot be left to the shards. */
+/** A column of rows that a MERGE inserts, of which the value cannot be left to the shards. */
+export interface OpenColumn {
+  readonly column: Column
+  readonly expression: string
+}
+
 export interface OpenColumns {
-  readonly columns: readonly Column[]
+  readonly columns: readonly OpenColumn[]
   /** Of each clause, by their numbers. */
   readonly byClause: readonly (readonly number[])[]
 }
 
-/** A sequence, what differs from copy to copy, and a key, which says where the row belongs. */
+/**
+ * Left to a default: a sequence, what differs from copy to copy, and a key, which says where the row belongs. Written: a
+ * key, and what copies get, that comes out anew each time.
+ */
 export function openColumns(
   { mergeWhenClauses = [] }: MergeStmt,
   relation: Relation,
   catalog: Catalog,
 ): OpenColumns | undefined {
-  const columns: Column[] = []
-  const isOpen = (column: Column): boolean =>
-    relation.kind === 'reference'
-      ? hasUnstableDefault(column, catalog)
-      : column.usesSequence || (column.name === relation.key?.column && column.default !== undefined)
+  const columns: OpenColumn[] = []
   const byClause = mergeWhenClauses.map((node) => {
     const clause = as(node, 'MergeWhenClause')!
     if (clause.commandType !== 'CMD_INSERT') return []
-    return defaulted(clause, relation)
-      .filter(isOpen)
-      .map((column) => {
-        if (!columns.includes(column)) columns.push(column)
-        return columns.indexOf(column)
-      })
+    return openOf(clause, relation, catalog).map((open) => {
+      const known = columns.findIndex(
+        (one) => one.column === open.column && one.expression === open.expression,
+      )
+      return known >= 0 ? known : columns.push(open) - 1
+    })
   })
   return columns.length === 0 ? undefined : { columns, byClause }
+}
+
+function openOf(clause: Clause, relation: Relation, catalog: Catalog): readonly OpenColumn[] {
+  const given = givenColumns(clause, relation)
+  const onCopies = relation.kind === 'reference'
+  return relation.columns.flatMap((column) => {
+    const value = clause.values?.[given.indexOf(column.name)]
+    const isKey = column.name === relation.key?.column
+    if (value !== undefined && !isDefault(value)) {
+      const expression = isKey || onCopies ? drawnExpression(value, catalog) : undefined
+      return expression === undefined ? [] : [{ column, expression }]
+    }
+    const isOpen = onCopies
+      ? hasUnstableDefault(column, catalog)
+      : column.usesSequence || (isKey && column.default !== undefined)
+    return isOpen && !column.generated ? [{ column, expression: column.default ?? 'NULL' }] : []
+  })
+}
+
+/** What comes out anew each time, and is made of nothing else: `gen_random_uuid()`. */
+function drawnExpression(value: Node, catalog: Catalog): string | undefined {
+  const { user, server, systemColumn, time, random, home } = traitsOf(value, catalog)
+  if ((user ?? server ?? systemColumn) !== undefined || (time ?? random ?? home) === undefined)
+    return undefined
+  let isAlone = !hasSubqueries(value)
+  walk(value, (kind) => {
+    if (kind === 'ColumnRef' || kind === 'ParamRef') isAlone = false
+  })
+  return isAlone ? printedExpression(value) : undefined
 }
 
 /** Columns that an INSERT clause gives values. */
@@ -54,18 +89,11 @@ export function givenColumns({ targetList, values = [] }: Clause, relation: Rela
 
 const isDefault = (node: Node | undefined): boolean => as(node, 'SetToDefault') !== undefined
 
-function defaulted(clause: Clause, relation: Relation): readonly Column[] {
-  const given = givenColumns(clause, relation)
-  return relation.columns.filter(({ name, generated }) => {
-    const at = given.indexOf(name)
-    return !generated && (at < 0 || isDefault(clause.values?.[at]))
-  })
-}
-
 /** Why the shards cannot run it as it is. */
 export function mergeError(catalog: Catalog, { relation, node }: WriteTarget): PgError | undefined {
-  const column = relation && openColumns(node as MergeStmt, relation, catalog)?.columns[0]
-  if (column === undefined) return undefined
+  const open = relation && openColumns(node as MergeStmt, relation, catalog)?.columns[0]
+  if (open === undefined) return undefined
+  const { column } = open
   const why = column.usesSequence ? 'draws from a sequence' : 'differs from place to place'
   return unsupported(
     column.usesSequence ? 'sequence_default' : 'unstable_default',
@@ -128,7 +156,7 @@ function filledClause(
   const names = [...given]
   const values = [...(clause.values ?? [])]
   for (const number of own) {
-    const { name, type } = columns[number]!
+    const { name, type } = columns[number]!.column
     const value = castNode(columnNode(source, valueName(number)), type)
     const index = names.indexOf(name)
     if (index >= 0) values[index] = value
@@ -137,7 +165,7 @@ function filledClause(
       values.push(value)
     }
   }
-  const isAlways = own.some((number) => columns[number]!.identity === 'always')
+  const isAlways = own.some((number) => columns[number]!.column.identity === 'always')
   // A list of the client's may name parts of columns.
   const targetList = names.map((name, i) => clause.targetList?.[i] ?? ({ ResTarget: { name } } as Node))
   return { ...clause, targetList, values, ...(isAlways && { override: 'OVERRIDING_SYSTEM_VALUE' as const }) }
@@ -148,7 +176,7 @@ export function drawsOf(
   merge: MergeStmt,
   { open, source }: Drawing,
   known: Node,
-  joins: TableItem,
+  items: readonly TableItem[],
 ): MergeDraws | undefined {
   const clauses = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
   const args = clauses.flatMap(({ matchKind, commandType, condition }, i) => {
@@ -161,11 +189,10 @@ export function drawsOf(
   as(select.targetList![1], 'ResTarget')!.val = clause
   select.fromClause = [numbered(source)]
   as(select.whereClause, 'BoolExpr')!.args = [known]
-  const over = overGathered(withGathered({ SelectStmt: select } as Node, [joins]), [joins])
+  const read = readIn(select, items)
+  const over = overGathered(withGathered({ SelectStmt: select } as Node, read), read)
   if (over === undefined) return undefined
-  const columns = open.columns.map(({ name, default: expression }) => ({
-    column: name,
-    expression: expression ?? 'NULL',
-  }))
-  return { compute: over.sql, computeParams: over.params, columns, byClause: open.byClause }
+  const computeInputs = read.map((item) => items.indexOf(item))
+  const columns = open.columns.map(({ column, expression }) => ({ column: column.name, expression }))
+  return { compute: over.sql, computeParams: over.params, computeInputs, columns, byClause: open.byClause }
 }

@@ -1,6 +1,4 @@
-import type * as Pg from '@pgsql/types'
 import type { Relation } from '../../catalog.ts'
-import { slotExpression } from '../../hash/slot-expression.ts'
 import {
   as,
   hasSubqueries,
@@ -10,17 +8,31 @@ import {
   type SelectStmt,
 } from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
-import { printedExpression } from '../../print/printed.ts'
 import type { WriteTarget } from '../../tree/builder.ts'
-import { insertColumns } from '../../tree/modify.ts'
-import { unstableBecause } from '../../tree/traits.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import type { PlanContext } from '../plan.ts'
-import { type GatherPlan, isGatheredName, type ModifyPlan, type ModifyStep, ownName } from './gather-plan.ts'
-import { mentioned, type TableItem, tableItems } from './inputs.ts'
+import {
+  isGatheredName,
+  type ModifyPlan,
+  type ModifyStep,
+  type OutsideStep,
+  ownName,
+  type ViewsStep,
+} from './gather-plan.ts'
+import { isHomes, mentioned, type TableItem, tableItems } from './inputs.ts'
 import { expressionNode, selectNode } from './made-nodes.ts'
+import {
+  type Clause,
+  changesOf,
+  clausesOf,
+  IS_FIRST,
+  isOncePerRow,
+  OWN_SLOTS,
+  ownClauses,
+} from './merge-clauses.ts'
 import { type Drawing, drawingOf, drawsOf, openColumns } from './merge-draws.ts'
 import { withParams, withValues } from './merge-source.ts'
+import { readIn } from './new-values.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import {
   hasPlaces,
@@ -34,8 +46,9 @@ import {
   withPlaces,
 } from './places.ts'
 import { keysOfCopies } from './plan-copies.ts'
-import { allOf, gathering, isGatherable, rowsOf } from './plan-gather.ts'
+import { allOf, gathering, isGatherable, rowsOf, stepBefore } from './plan-gather.ts'
 import { readsInCode, withOneSource } from './plan-modify-gathered.ts'
+import { hasTwins, namesSchemas } from './twins.ts'
 import { readsTimes } from './unread-times.ts'
 
 /**
@@ -50,35 +63,33 @@ export function planMergeGathered(
   target: WriteTarget,
   text: string,
   ctx: PlanContext,
-): ModifyStep | undefined {
+): ModifyStep | OutsideStep | ViewsStep | undefined {
   const merge = withSources(target.node as MergeStmt)
+  const { relation } = target
   if (a.targets.length > 1 || isGatheredName(text) || merge.withClause !== undefined) return undefined
-  if (target.relation?.through !== undefined) return undefined
-  if (target.relation?.rowSecurity || relationsOf(merge.sourceRelation).length > 0) return undefined
-  const open = target.relation && openColumns(merge, target.relation, a.catalog)
+  if (relation?.key === undefined && relation?.kind !== 'reference') return undefined
+  if (relation.through !== undefined || relationsOf(merge.sourceRelation).length > 0) return undefined
   const wide = analyzeAlone(a, text, everythingOf(merge), ctx)
-  if (!isGatherable(wide) || wide.traits.writes || readsTimes(wide, target, ctx)) return undefined
-  if (unstableBecause(wide.traits) !== undefined) return undefined
-  const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
-  // Other tables would be read in subqueries.
-  const [item, ...others] = found?.kind === 'items' ? found.items : []
-  if (item === undefined || others.length > 0 || item.range !== merge.relation) return undefined
-  if (item.place === 'home' || !hasPlaces(item, ctx.outside)) return undefined
-  const onCopies = item.place === 'any'
-  if (onCopies && (item.relation.primaryKey === undefined || wide.traits.unlike !== undefined))
-    return undefined
-  const drawing = open && drawingOf(merge, item.relation, open, wide.block.scope?.space)
+  if (!isGatherable(wide) || readsTimes(wide, target, ctx)) return undefined
+  const open = openColumns(merge, relation, a.catalog)
+  const drawing = open && drawingOf(merge, relation, open, wide.block.scope?.space)
   if (open !== undefined && drawing === undefined) return undefined
-  const step = stepOf(wide, drawing?.merge ?? merge, item, drawing)
+  const drawn = drawing?.merge ?? merge
+  if (!isOncePerRow(wide, drawn, relation)) return undefined
+  const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
+  if (found?.kind !== 'items') return found && stepBefore(found, text)
+  const item = found.items.find(({ range }) => range === merge.relation)
+  if (item === undefined) return undefined
+  const others = found.items.filter((one) => one !== item)
+  if (item.place === 'home' || !hasPlaces(item, ctx.outside)) return undefined
+  if (hasTwins(found.items) && namesSchemas(wide.block.node as SelectStmt)) return undefined
+  const onCopies = item.place === 'any'
+  if (onCopies && (item.relation.primaryKey === undefined || item.relation.rowSecurity)) return undefined
+  // Shards do not have its type.
+  if (others.some(({ place, isRow }) => place === 'home' && isRow)) return undefined
+  const step = stepOf(wide, drawn, { item, others, drawing })
   if (step === undefined || !onCopies || readsInCode(a.catalog, text) === undefined) return step
   return { ...step, modify: { ...step.modify, codeReads: true } }
-}
-
-type Clause = Pg.MergeWhenClause
-
-function clausesOf(merge: MergeStmt, kind: string): Clause[] {
-  const all = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
-  return all.filter(({ matchKind }) => matchKind === `MERGE_WHEN_${kind}`)
 }
 
 /** The target is told by its identity, which it keeps. */
@@ -120,31 +131,39 @@ function exists(from: Node, condition: Node): Node {
   return { SubLink: { subLinkType: 'EXISTS_SUBLINK', subselect } } as Node
 }
 
-/** Of the only item. */
+/** Of the only item that has them. */
 const PLACED = 0
 
-function stepOf(
-  a: Analysis,
-  merge: MergeStmt,
-  item: TableItem,
-  drawing: Drawing | undefined,
-): ModifyStep | undefined {
+interface Reading {
+  readonly item: TableItem
+  /** What its subqueries read. */
+  readonly others: readonly TableItem[]
+  readonly drawing: Drawing | undefined
+}
+
+function stepOf(a: Analysis, merge: MergeStmt, reading: Reading): ModifyStep | undefined {
+  const { item, others, drawing } = reading
   const condition = merge.joinCondition!
   const bySource = clausesOf(merge, 'NOT_MATCHED_BY_SOURCE').length > 0
   const inserts = clausesOf(merge, 'NOT_MATCHED_BY_TARGET').some(
     (clause) => clause.commandType === 'CMD_INSERT',
   )
   const placed = withPlaces(narrowed(item, merge), PLACED)
-  const rows = hasSubqueries(condition)
-    ? undefined
-    : rowsOf(placed, [exists(merge.sourceRelation!, condition)], undefined)
-  const find = findOf(merge, placed)
-  const write = writeOf(merge, item.relation, placed, { inserts, bySource, drawing })
+  const joined = hasSubqueries(condition) ? [] : [exists(merge.sourceRelation!, condition)]
+  const select = placesFound(merge)
+  const late = readIn(select, others)
+  const before = [...others.filter((other) => !late.includes(other)), ...late]
+  const rows = [...before.map((other) => rowsOf(other, [], undefined)), rowsOf(placed, joined, undefined)]
+  const found = [...late, placed]
+  const find = finishAlone(withGathered({ SelectStmt: select } as Node, found), found)
+  const write = writeOf(merge, item.relation, placed, { inserts, bySource, drawing, others: before })
   const onCopies = item.place === 'any'
   const copies = onCopies ? keysOfCopies(item, HERE) : undefined
-  if (rows === undefined || find === undefined || write === undefined) return undefined
+  if (rows.includes(undefined) || find === undefined || write === undefined) return undefined
   if (onCopies && copies === undefined) return undefined
-  const gather = gathering(a, [placed], [rows], { ...find, atHome: onCopies, isInline: false })
+  const atHome = onCopies || others.some(isHomes)
+  const finishing = { ...find, finishFrom: before.length - late.length, atHome, isInline: false }
+  const { route: _, ...gather } = gathering(a, [...before, placed], rows as string[], finishing)
   const deletes = (merge.mergeWhenClauses ?? []).some(
     (node) => as(node, 'MergeWhenClause')?.commandType === 'CMD_DELETE',
   )
@@ -156,6 +175,7 @@ function stepOf(
     ...(inserts || bySource ? { isEverywhere: true } : {}),
     ...(inserts && !onCopies ? { ownsKeys: true } : {}),
     ...(bySource ? { needsSnapshot: true } : {}),
+    ...(item.relation.rowSecurity ? { keepsHidden: true } : {}),
   }
   return { kind: 'gather-modify', gather, modify }
 }
@@ -170,48 +190,30 @@ function narrowed(item: TableItem, merge: MergeStmt): TableItem {
 }
 
 /** The places of rows that a clause changes. */
-function findOf(
-  merge: MergeStmt,
-  placed: TableItem,
-): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
+function placesFound(merge: MergeStmt): SelectStmt {
   const places = placesOf(PLACED).join(', ')
   const { targetList, distinctClause } = selectNode(`SELECT DISTINCT ${places}`)
   const changes = changesOf(clausesOf(merge, 'MATCHED'))
-  const select = {
+  return {
     ...selectOf(targetList!, fromOf(merge), [merge.joinCondition!, changes]),
     distinctClause: distinctClause!,
   }
-  return finishAlone(withGathered({ SelectStmt: select } as Node, [placed]), [placed])
 }
 
-/** The first clause whose condition holds is the one that counts. */
-function changesOf(clauses: readonly Clause[]): Node {
-  const args = clauses.map(({ condition, commandType }) => ({
-    CaseWhen: {
-      expr: condition ?? expressionNode('true'),
-      result: expressionNode(commandType === 'CMD_NOTHING' ? 'false' : 'true'),
-    },
-  }))
-  const defresult = expressionNode('false')
-  return args.length === 0 ? defresult : ({ CaseExpr: { args, defresult } } as unknown as Node)
-}
-
-/** Marks in the text, which become conditions with parameters. */
+/** A mark in the text, which becomes a condition with parameters. */
 const HERE = `${ownName('here')}()`
-const OWN_SLOTS = `${ownName('slots')}()`
-const IS_FIRST = `${ownName('first')}()`
-
 interface Inserting {
   readonly inserts: boolean
   readonly bySource: boolean
   readonly drawing: Drawing | undefined
+  readonly others: readonly TableItem[]
 }
 
 function writeOf(
   merge: MergeStmt,
   relation: Relation,
   placed: TableItem,
-  { inserts, bySource, drawing }: Inserting,
+  { inserts, bySource, drawing, others }: Inserting,
 ): Pick<ModifyPlan, 'write' | 'writeParams' | 'writeInputs' | 'draws'> | undefined {
   const clauses = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
   // It is another one than the target, which stays.
@@ -226,20 +228,21 @@ function writeOf(
     commandType: 'CMD_NOTHING',
     override: 'OVERRIDING_NOT_SET',
   }
-  const all = [...(inserts ? [{ ...nothing, condition: known }] : []), ...(parts as Clause[][]).flat()]
+  const whens = [...(inserts ? [{ ...nothing, condition: known }] : []), ...(parts as Clause[][]).flat()]
   const made = {
     ...merge,
     joinCondition: allOf(bySource ? [merge.joinCondition!] : [merge.joinCondition!, expressionNode(HERE)]),
-    mergeWhenClauses: all.map((clause) => ({ MergeWhenClause: clause }) as Node),
+    mergeWhenClauses: whens.map((clause) => ({ MergeWhenClause: clause }) as Node),
   }
-  const items = inserts ? [joins] : []
+  const all = [...others, joins]
   const { columns = [] } = drawing?.open ?? {}
   const statement =
     columns.length === 0
       ? made
       : { ...made, sourceRelation: withValues(merge.sourceRelation!, columns.length) }
+  const items = readIn(statement, all)
   const over = overGathered(withGathered({ MergeStmt: statement } as Node, items), items)
-  const draws = drawing && drawsOf(merge, drawing, known, joins)
+  const draws = drawing && drawsOf(merge, drawing, known, all)
   if (over === undefined || (drawing !== undefined && draws === undefined)) return undefined
   const { sql, params } = over
   const at = params.length + items.flatMap(({ columns }) => columns).length + 1
@@ -250,27 +253,10 @@ function writeOf(
     .replace(HERE, () => (onCopies ? isKeyed : isAt)(placed, at))
     .replaceAll(OWN_SLOTS, () => `CAST($${owned} AS bigint[])`)
     .replaceAll(IS_FIRST, () => `CAST($${owned + 1} AS boolean)`)
-  return { write, writeParams: params, writeInputs: items.map((_, i) => i), ...(draws && { draws }) }
-}
-
-/** An INSERT where its row belongs, and nothing elsewhere; undefined: where that is cannot be told. */
-function ownClauses(clause: Clause, relation: Relation): Clause[] | undefined {
-  if (clause.commandType !== 'CMD_INSERT') return [clause]
-  const cols = clause.targetList
-  const columns = insertColumns(relation, cols ? { cols } : {}, clause.values?.length)
-  const given = clause.values?.[columns?.indexOf(relation.key!.column) ?? -1]
-  // What is left to a default has one in its place, if there is one.
-  const value = given === undefined || as(given, 'SetToDefault') ? expressionNode('NULL') : given
-  if (hasSubqueries(value)) return undefined
-  const text = printedExpression(value)
-  if (text === undefined) return undefined
-  const { declared, type } = relation.columns[relation.key!.index]!
-  const key = `CAST(${text} AS ${declared ?? type})`
-  const slot = slotExpression(relation.key!.type, key)
-  // One shard says that there has to be a key.
-  const isOwn = expressionNode(`${slot} = ANY (${OWN_SLOTS}) OR (${IS_FIRST} AND ${key} IS NULL)`)
-  const { condition } = clause
-  const { targetList: _, values: __, ...rest } = clause
-  const nothing: Clause = { ...rest, commandType: 'CMD_NOTHING', override: 'OVERRIDING_NOT_SET' }
-  return [{ ...clause, condition: condition === undefined ? isOwn : allOf([condition, isOwn]) }, nothing]
+  return {
+    write,
+    writeParams: params,
+    writeInputs: items.map((one) => all.indexOf(one)),
+    ...(draws && { draws }),
+  }
 }
