@@ -21,6 +21,7 @@ import { needsCut, onShards, readOnShards } from './shards/on-shards.ts'
 import { ForwardState, RowForwarder, tagWithCount, total } from './shards/replies.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './shards/send.ts'
 import type { ShardLine } from './shards/shard-line.ts'
+import { runListed } from './steps/list-columns.ts'
 import { runLockGathered } from './steps/lock-gathered.ts'
 import { runModifyGathered } from './steps/modify-gathered.ts'
 import { movedKeysOf } from './steps/move-rows.ts'
@@ -92,6 +93,7 @@ const BEFORE: ReadonlySet<ForwardPlan['onSeveral']['kind']> = new Set([
   'gather-outside',
   'run-first',
   'read-first',
+  'list-columns',
 ])
 
 /** Its rows are given in parts by who keeps them (`ClientOutput.kept`). */
@@ -121,6 +123,8 @@ async function runOnEach(
       return runFirst(ctx, exec, several)
     case 'read-first':
       return runReadFirst(ctx, exec, several)
+    case 'list-columns':
+      return runListed(ctx, exec, several)
     case 'gather-views':
       return runWithViews(ctx, exec, withViews(plan, several))
     case 'gather-outside':

@@ -96,10 +96,10 @@ export const writes = {
   },
   insert_columns: {
     what:
-      'INSERT into a part of a column (`INSERT INTO t (a[1])`), with OVERRIDING USER VALUE, or of a query ' +
-      'without a list of columns where its text does not tell how many it has',
-    why: 'which column of a row is the shard key, and which Weft has to fill, must be known',
-    instead: 'list the columns, whole ones, and leave out those that are to be filled',
+      'INSERT … VALUES with OVERRIDING USER VALUE; INSERT … SELECT whose rows travel, into a part of a column whose place is ' +
+      'computed (`INSERT INTO t (a[1 + 1])`)',
+    why: 'which values Weft has to fill must be known; each shard would compute the place anew',
+    instead: 'leave out the columns that are to be filled; write the place as a constant',
   },
   insert_select_tail: {
     what:

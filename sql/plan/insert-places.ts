@@ -12,7 +12,8 @@ interface Range {
 export interface InsertPlaces {
   /** After the table's name and alias. */
   readonly nameEnd: number
-  /** The `)` of the column list, -1 when there is none. */
+  /** The `(` and `)` of the column list, -1 when there is none. */
+  readonly columnsOpen: number
   readonly columnsClose: number
   /** The first token of VALUES, SELECT, WITH, DEFAULT or `(`, after OVERRIDING. */
   readonly source: number
@@ -29,6 +30,7 @@ export function insertPlaces(text: string, node: InsertStmt): InsertPlaces {
     following = nextToken(text, t.end)
   }
   const nameEnd = t.end
+  const columnsOpen = node.cols && following ? following.start : -1
   let columnsClose = -1
   if (node.cols && following) {
     const end = closing(text, following.start)
@@ -37,7 +39,7 @@ export function insertPlaces(text: string, node: InsertStmt): InsertPlaces {
   }
   const overridingAt = following?.start ?? text.length
   if (following?.word === 'OVERRIDING') following = skip(text, following, 3)
-  return { nameEnd, columnsClose, source: following?.start ?? text.length, overridingAt }
+  return { nameEnd, columnsOpen, columnsClose, source: following?.start ?? text.length, overridingAt }
 }
 
 function skip(text: string, from: TextToken, count: number): TextToken | undefined {

@@ -1,7 +1,10 @@
 import type { Column, Relation } from '../catalog.ts'
+import { as } from '../parse/ast.ts'
+import { renumberParams } from './edited-text.ts'
+import type { PartText } from './gather/gather-plan.ts'
 import { undescribed } from './gather/sources.ts'
 import { insertPlaces, selectPlaces } from './insert-places.ts'
-import type { InsertSelectPlan, Plan } from './plan.ts'
+import type { ForwardPlan, InsertSelectPlan, Plan } from './plan.ts'
 import { columnsFor, type Insert, insertCommon, tailError } from './plan-insert.ts'
 import { planMovedGathered } from './plan-insert-gathered.ts'
 import {
@@ -18,14 +21,18 @@ import {
   scatterError,
   unsupported,
 } from './routing.ts'
+import { itemsIn } from './text-scan.ts'
+import { timedDefault } from './times/default-value.ts'
 import { hasUnstableDefault, keyNull } from './writes.ts'
 
 /** The query runs on the home shard, and its rows go to the shards that own them (or to every copy). */
 export function planInsertSelect(insert: Insert): Plan {
   const { a, node, relation, text, source } = insert
-  const error = tailError(insert) ?? homeQueryError(insert)
+  const written = writtenColumns(insert)
+  const error =
+    tailError(insert) ?? homeQueryError(insert) ?? (written === 'unknown' ? partError(insert) : undefined)
   if (error) return refused(a, 'INSERT', error)
-  const columns = source ? columnsFor(insert, a.block.arms[0]?.outputs?.length) : []
+  const columns = source ? columnsFor(insert, widthOf(insert)) : []
   if (!columns) return askedColumns(insert) ?? refused(a, 'INSERT', unnamedColumns(insert))
   const fill = omitted(insert, columns).map((c) => ({
     column: c.name,
@@ -33,7 +40,7 @@ export function planInsertSelect(insert: Insert): Plan {
     isKey: c.name === relation.key?.column,
   }))
   // A name that is no column of it is Postgres' to tell.
-  const isKnown = columns.every((name) => relation.columns.some((c) => c.name === name))
+  const isKnown = columns.every((name) => name === '' || relation.columns.some((c) => c.name === name))
   if (isKnown && fill.some((f) => f.isKey && f.expression === 'NULL'))
     return refused(a, 'INSERT', keyNull(relation))
   const places = insertPlaces(text, node)
@@ -53,9 +60,9 @@ export function planInsertSelect(insert: Insert): Plan {
     ...(alias === undefined ? {} : { alias }),
     keyType: relation.key?.type ?? 'int4',
     columns,
+    ...(Array.isArray(written) ? { written } : {}),
     ...parts,
     fill,
-    keyIndex: relation.key ? columns.indexOf(relation.key.column) : -1,
     overriding,
     hasReturning: node.returningClause !== undefined,
   }
@@ -63,7 +70,7 @@ export function planInsertSelect(insert: Insert): Plan {
 }
 
 function homeQueryError(insert: Insert) {
-  const { a, relation, node } = insert
+  const { a, relation } = insert
   if (a.targets.length > 1) {
     return unsupported(
       'with_write',
@@ -71,35 +78,69 @@ function homeQueryError(insert: Insert) {
       'Run it as a statement of its own, in the same transaction.',
     )
   }
-  if (node.override === 'OVERRIDING_USER_VALUE') {
-    return unsupported(
-      'insert_columns',
-      `OVERRIDING USER VALUE for "${relation.name}" is not supported`,
-      'Leave the column out.',
-    )
-  }
   return a.traits.queryText === undefined ? undefined : placeError(a)
 }
 
-/** `SELECT *` of a table that the catalog does not describe: it is planned when home has told its columns. */
-function askedColumns(insert: Insert): InsertSelectPlan | undefined {
+/** How many columns the query gives. */
+function widthOf(insert: Insert): number | undefined {
+  const { a, ctx } = insert
+  return a.block.arms[0]?.outputs?.length ?? ctx.described?.get(queryOf(insert).sql)?.length
+}
+
+/** The query with the WITH queries ahead, and the parameters that it names. */
+function queryOf({ text, node }: Insert): PartText {
+  const { sql, params } = renumberParams(selectPlaces(text, node, insertPlaces(text, node).source).selectSql)
+  return { sql, params }
+}
+
+/** `SELECT *` of what the catalog does not describe: it is planned when home has told its columns. */
+function askedColumns(insert: Insert): InsertSelectPlan | ForwardPlan | undefined {
   const { a, ctx, node, relation, source } = insert
-  const relations = source === undefined || ctx.outside !== undefined ? [] : undescribed(a, source, ctx)
-  if (relations.length === 0) return undefined
+  if (source === undefined) return undefined
+  if (relation.columns.some((column) => timedDefault(column, a.catalog) !== undefined))
+    return listedColumns(insert)
+  const relations = ctx.outside === undefined ? undescribed(a, source, ctx) : []
+  const query = queryOf(insert)
+  const parts = relations.length > 0 || ctx.described?.has(query.sql) ? [] : [query]
+  if (relations.length + parts.length === 0) return undefined
   return {
     ...insertCommon(a, node),
     kind: 'insert-select',
     table: relation,
     keyType: relation.key?.type ?? 'int4',
     columns: [],
-    source: { kind: 'gather-outside', relations },
+    source: { kind: 'gather-outside', relations, parts },
     selectSql: '',
     fill: [],
-    keyIndex: -1,
     tailSql: '',
     hasReturning: node.returningClause !== undefined,
   }
 }
+
+/** Which defaults tell a time, the same on all shards, is seen in the text. */
+function listedColumns(insert: Insert): ForwardPlan {
+  const { a, node, text, relation } = insert
+  const names = relation.columns.map(({ name }) => name)
+  const at = insertPlaces(text, node).nameEnd
+  const onSeveral = { kind: 'list-columns', query: queryOf(insert), at, names } as const
+  return { ...insertCommon(a, node), generic: false, kind: 'forward', route: { kind: 'all' }, onSeveral }
+}
+
+/** Columns as the statement writes them, where parts of some are given; `unknown`: with more than constants in them. */
+function writtenColumns({ text, node }: Insert): readonly (string | undefined)[] | 'unknown' | undefined {
+  const isPart = (node.cols ?? []).map((col) => as(col, 'ResTarget')?.indirection !== undefined)
+  if (!isPart.includes(true)) return undefined
+  const items = itemsIn(text, insertPlaces(text, node).columnsOpen)
+  const written = items.map(({ start, end }, i) => (isPart[i] ? text.slice(start, end) : undefined))
+  return written.every((one) => one === undefined || /^[^$()]*$/.test(one)) ? written : 'unknown'
+}
+
+const partError = ({ relation }: Insert) =>
+  unsupported(
+    'insert_columns',
+    `INSERT … SELECT into a part of a column of "${relation.name}" whose place is computed is not supported`,
+    'Write its place as a constant.',
+  )
 
 function unnamedColumns(insert: Insert) {
   return unsupported(
@@ -126,7 +167,7 @@ export function planShardedSelect(insert: Insert): Plan {
   if (error) return refused(a, 'INSERT', error)
   const mixed = mixError(a)
   if (mixed) return planMovedGathered(insert) ?? refused(a, 'INSERT', mixed)
-  const columns = columnsFor(insert, a.block.arms[0]?.outputs?.length)
+  const columns = columnsFor(insert, widthOf(insert))
   if (!columns) return askedColumns(insert) ?? refused(a, 'INSERT', unnamedColumns(insert))
   const sequence = omitted(insert, columns).find((c) => c.name !== relation.key?.column)
   if (sequence) {

@@ -28,11 +28,12 @@ const NO_SCOPE: Scope = { space: EMPTY_SPACE, parent: undefined, ctes: new Map()
 
 type Fill = InsertPlan['fill'][number]
 
-/** INSERT … VALUES into a sharded table, or into a reference table with defaults to be computed once or with subqueries. */
+/** INSERT … VALUES into a sharded table, or a reference table with defaults to be computed once or with subqueries. */
 export function planInsertValues(insert: Insert): Plan {
   const { a, node, relation } = insert
   const error = mixError(a) ?? placeError(a)
   if (error) return refused(a, 'INSERT', error)
+  if (node.override === 'OVERRIDING_USER_VALUE') return refused(a, 'INSERT', ignoredValues(relation))
   const rows = insert.source!.valuesLists!.map((row) => as(row, 'List')?.items ?? [])
   const columns = columnsFor(insert, rows[0]?.length) ?? []
   const wrong = shapeError(insert, rows, columns)
@@ -94,14 +95,19 @@ function shapeError(insert: Insert, rows: readonly (readonly Node[])[], columns:
     const at = columns.indexOf(name)
     if (rows.some((row) => !isDefault(row[at]))) return alwaysError(name)
   }
-  const partial = (node.cols ?? []).find((col) => as(col, 'ResTarget')?.indirection)
-  if (partial)
-    return unsupported(
-      'insert_columns',
-      'INSERT into a part of a column of a sharded or reference table is not supported',
-    )
   return undefined
 }
+
+/** It is planned with DEFAULT in their place. */
+const ignoredValues = ({ name }: Relation) =>
+  unsupported(
+    'insert_columns',
+    `OVERRIDING USER VALUE for "${name}" is not supported`,
+    'Leave the column out.',
+  )
+
+const isPart = ({ node }: Insert, at: number): boolean =>
+  as(node.cols?.[at], 'ResTarget')?.indirection !== undefined
 
 const syntax = (message: string) => new PgError({ severity: 'ERROR', code: '42601', message })
 
@@ -229,7 +235,7 @@ function placesOf(
 }
 
 function valuesOf(
-  { relation }: Insert,
+  insert: Insert,
   row: readonly Pg.Node[],
   place: RowPlace,
   constant: KeyValue | undefined,
@@ -238,8 +244,8 @@ function valuesOf(
   return row.map((node, i) => ({
     node,
     ...place.items[i]!,
-    column: relation.columns.find((c) => c.name === columns[i]),
-    isSpliced: columns[i] === relation.key?.column && constant === undefined,
+    column: isPart(insert, i) ? undefined : insert.relation.columns.find((c) => c.name === columns[i]),
+    isSpliced: columns[i] === insert.relation.key?.column && constant === undefined,
   }))
 }
 

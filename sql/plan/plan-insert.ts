@@ -43,19 +43,15 @@ export function insertCommon(a: Analysis, node: InsertStmt) {
 }
 
 /** `VALUES (…), …` and nothing around it. */
-function plainRows(source: SelectStmt | undefined): boolean {
+function isPlainRows(source: SelectStmt | undefined): boolean {
   if (!source?.valuesLists) return false
   const { sortClause, limitCount, limitOffset, withClause, lockingClause } = source
   return !(sortClause || limitCount || limitOffset || withClause || lockingClause)
 }
 
 function planSharded(insert: Insert): Plan {
-  const { a, node, source, relation } = insert
-  if (node.override === 'OVERRIDING_USER_VALUE') {
-    const what = `OVERRIDING USER VALUE for "${relation.name}" is not supported`
-    return refused(a, 'INSERT', unsupported('insert_columns', what, 'Leave the column out.'))
-  }
-  if (plainRows(source)) return planInsertValues(insert)
+  const { a, source } = insert
+  if (isPlainRows(source)) return planInsertValues(insert)
   return readsSharded(a) || a.targets.length > 1 ? planShardedSelect(insert) : planInsertSelect(insert)
 }
 
@@ -76,7 +72,7 @@ function planReference(insert: Insert): Plan {
     const what = `INSERT into reference table "${relation.name}" from sharded table "${sharded}" is not supported`
     return planMovedGathered(insert) ?? refused(a, 'INSERT', unsupported('reference_write_from', what))
   }
-  if (source && !plainRows(source)) return planInsertSelect(insert)
+  if (source && !isPlainRows(source)) return planInsertSelect(insert)
   const unstable = unlikeBecause(a.traits) ?? a.traits.timeLiteral ?? a.locals[0]
   if (unstable !== undefined) return planComputedOnce(insert, unstable)
   const fills = omittedColumns(relation, node)?.some((c) => hasUnstableDefault(c, a.catalog))
@@ -121,7 +117,15 @@ export function tailError(insert: Insert): PgError | undefined {
   )
 }
 
-/** Names of the columns that rows of this width fill; undefined when that cannot be told. */
+/** Names of the columns that rows of this width fill, '' for values that are ignored; undefined when that cannot be told. */
 export function columnsFor(insert: Insert, width: number | undefined): readonly string[] | undefined {
-  return insertColumns(insert.relation, insert.node, width)
+  const columns = insertColumns(insert.relation, insert.node, width)
+  const ignored = ignoredColumns(insert)
+  return ignored.length === 0 ? columns : columns?.map((name) => (ignored.includes(name) ? '' : name))
+}
+
+/** Columns for which a sequence's value takes the place of what is given. */
+function ignoredColumns({ node, relation }: Insert): readonly string[] {
+  if (node.override !== 'OVERRIDING_USER_VALUE') return []
+  return relation.columns.flatMap(({ name, identity }) => (identity === undefined ? [] : [name]))
 }

@@ -3,7 +3,7 @@ import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
 import type { CursorPlan, FetchStep } from './cursor-plan.ts'
 import type { FirstStep, ReadFirstStep } from './first/first-step.ts'
-import type { GatherContext, GatheredStep, GatherStep } from './gather/gather-plan.ts'
+import type { GatherContext, GatheredStep, GatherStep, ListStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
 import type { MaterializePlan } from './materialize-plan.ts'
 import type { SessionEffects } from './session-effects.ts'
@@ -122,6 +122,7 @@ export interface ForwardPlan extends PlanCommon {
     | GatheredStep
     | FirstStep
     | ReadFirstStep
+    | ListStep
     | { readonly kind: 'refuse'; readonly error: PgError }
 }
 
@@ -206,15 +207,15 @@ export interface InsertSelectPlan extends PlanCommon {
   /** By which `tailSql` may name the table. */
   readonly alias?: string
   readonly keyType: KeyType
-  /** Target columns in order of the SELECT's outputs. */
+  /** Target columns in order of the SELECT's outputs; '': the value is ignored. */
   readonly columns: readonly string[]
+  /** Of those that are parts of columns (`tags[1]`): as the statement writes them. */
+  readonly written?: readonly (string | undefined)[]
   /** Where the query runs, when that is not the home shard: rows of sharded tables that may belong to others. */
   readonly source?: Route | GatherStep
   /** Text range of the SELECT (with its WITH clause, when that belongs to it). */
   readonly selectSql: string
   readonly fill: readonly { readonly column: string; readonly expression: string; readonly isKey: boolean }[]
-  /** Position of the shard key in `columns`, -1 when it is in `fill`. */
-  readonly keyIndex: number
   /** OVERRIDING SYSTEM VALUE must be said: the statement says so, or an ALWAYS identity column is filled. */
   readonly overriding?: boolean
   /** Text after the SELECT (ON CONFLICT … RETURNING …), empty when none. */

@@ -202,6 +202,8 @@ export function omittedColumns(relation: Relation, node: Pg.InsertStmt): readonl
   const given = insertColumns(relation, node, width)
   if (!given) return undefined
   const defaulted = new Set<string>()
+  if (node.override === 'OVERRIDING_USER_VALUE')
+    for (const { name, identity } of relation.columns) if (identity !== undefined) defaulted.add(name)
   for (const row of rows ?? []) {
     for (const [i, item] of row.entries()) if (kindOf(item) === 'SetToDefault') defaulted.add(given[i] ?? '')
   }

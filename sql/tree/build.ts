@@ -164,9 +164,10 @@ export function outputsOf(b: Builder, targets: readonly Node[], scope: Scope): O
   const outputs: Output[] = []
   for (const node of targets) {
     const target = as(node, 'ResTarget')
-    if (!target) return undefined
+    // Of `(value).*` only its type tells how many.
+    if (!target || hasStar(as(target.val, 'A_Indirection')?.indirection)) return undefined
     const fields = as(target.val, 'ColumnRef')?.fields
-    if (fields?.some((f) => as(f, 'A_Star') !== undefined)) {
+    if (hasStar(fields)) {
       const expanded = expandStar(strings(fields), scope)
       if (!expanded) return undefined
       outputs.push(...expanded)
@@ -174,6 +175,8 @@ export function outputsOf(b: Builder, targets: readonly Node[], scope: Scope): O
   }
   return outputs
 }
+
+const hasStar = (fields: readonly Node[] = []): boolean => fields.some((f) => as(f, 'A_Star') !== undefined)
 
 function outputOf(b: Builder, target: Pg.ResTarget, scope: Scope): Output {
   const name = columnLabel(target)

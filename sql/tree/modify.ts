@@ -184,7 +184,13 @@ function insertTargets(
   arm: Block | undefined,
 ): InsertTarget[] {
   if (relation?.kind !== 'sharded' || !relation.key) return []
-  const columns = insertColumns(relation, node, arm?.outputs?.length)
+  const {
+    key: { column },
+  } = relation
+  const isIgnored =
+    node.override === 'OVERRIDING_USER_VALUE' &&
+    relation.columns.some(({ name, identity }) => name === column && identity !== undefined)
+  const columns = isIgnored ? undefined : insertColumns(relation, node, arm?.outputs?.length)
   const output = arm?.outputs?.[columns?.indexOf(relation.key.column) ?? -1]
   if (!output) return [{ relation }]
   const direct = columnKey(-1, 'insert')

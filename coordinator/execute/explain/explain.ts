@@ -4,6 +4,7 @@ import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { runOnOne, withViews } from '../forward.ts'
 import { onlyShard } from '../insert/insert.ts'
 import { resolveShards } from '../route.ts'
+import { runListed } from '../steps/list-columns.ts'
 import { again } from '../steps/outside.ts'
 import { type Format, isFormat, printedPlan, type WeftNode } from './explain-node.ts'
 import { firstNode, insertNode } from './in-parts.ts'
@@ -25,6 +26,7 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   if (onSeveral.kind === 'gather-outside' && shards.length > 1)
     return runExplain(ctx, exec, await again(ctx, exec, plan))
   if (onSeveral.kind === 'refuse' && shards.length > 1) throw onSeveral.error
+  if (onSeveral.kind === 'list-columns') return runListed(ctx, exec, onSeveral)
   if (onSeveral.kind === 'gather-views') return ctx.runPrepared(exec, withViews(plan, onSeveral))
   if (plan.analyze && (inner.access === 'write' || mayMove)) return runTraced(ctx, exec, plan)
   say(ctx, exec, plan, await nodeOf(ctx, exec, plan, inner, shards))

@@ -8,6 +8,7 @@ import type { InsertSelectPlan } from '../../../sql/plan/plan.ts'
 import { judgeOnHome } from '../answers/evaluate.ts'
 import { RowStream } from '../answers/row-stream.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
+import { describedColumns } from '../described-columns.ts'
 import { resolveShards, shardOf } from '../route.ts'
 import { noteScatter } from '../scatter.ts'
 import { agreedCount } from '../shards/agreed.ts'
@@ -17,7 +18,7 @@ import { failedOf } from '../shards/settle-all.ts'
 import { overGathered, withGathered } from '../steps/gather.ts'
 import { again, unknownOutside } from '../steps/outside.ts'
 import { requireExactTexts } from './exact-texts.ts'
-import { CopyingTarget, InsertTarget, type Row, type Target } from './insert-targets.ts'
+import { CopyingTarget, InsertTarget, type Row, type Target, type TargetColumn } from './insert-targets.ts'
 import { moveSelected } from './moved-select.ts'
 
 /**
@@ -35,12 +36,16 @@ export async function runInsertSelect(
   const isWhole = asPlanned.source?.kind !== 'gather-outside'
   const plan = isWhole ? asPlanned : await again(ctx, exec, asPlanned)
   await requireExactTexts(ctx, plan)
-  const columns = [...plan.columns, ...plan.fill.map((fill) => fill.column)]
-  const keyAt = plan.keyIndex >= 0 ? plan.keyIndex : plan.columns.length + plan.fill.findIndex((f) => f.isKey)
+  const given = plan.columns.filter((name) => name !== '')
+  const columns = [...given, ...plan.fill.map((fill) => fill.column)]
+  const keyAt = columns.indexOf(plan.table.key?.column ?? '')
   const target: Target =
-    plan.tailSql.trim() === '' && plan.table.rowSecurity === undefined && plan.table.through === undefined
+    plan.tailSql.trim() === '' &&
+    plan.table.rowSecurity === undefined &&
+    plan.table.through === undefined &&
+    plan.written === undefined
       ? new CopyingTarget(ctx, plan, columns)
-      : new InsertTarget(ctx, exec, plan, columns)
+      : new InsertTarget(ctx, exec, plan, await targetColumns(ctx, exec, plan, columns))
   const router = new Router(ctx, plan, columns, keyAt, target)
   const moved = readSource(ctx, exec, plan, router).then(() => router.finish())
   try {
@@ -50,6 +55,27 @@ export async function runInsertSelect(
   } finally {
     target.memory.set(0)
   }
+}
+
+/** What a part of a column takes only Postgres knows: values come as what the query gives, and are converted there. */
+async function targetColumns(
+  ctx: ExecContext,
+  exec: Execution,
+  plan: InsertSelectPlan,
+  columns: readonly string[],
+): Promise<readonly TargetColumn[]> {
+  const { written } = plan
+  if (written === undefined) return columns.map((name) => ({ name }))
+  const { sql, params } = renumberParams(plan.selectSql)
+  const described = await describedColumns(ctx, exec, { sql, params })
+  const given = plan.columns.flatMap((name, i) => {
+    if (name === '') return []
+    const type = described[i]?.declared ?? described[i]?.type
+    return written[i] === undefined || type === undefined
+      ? { name }
+      : { name, part: { written: written[i], type } }
+  })
+  return [...given, ...plan.fill.map(({ column }) => ({ name: column }))]
 }
 
 async function readSource(
@@ -108,7 +134,10 @@ function selectWithCasts(plan: InsertSelectPlan): string {
     const column = plan.table.columns.find((c) => c.name === name)
     return column === undefined ? value : `${value}::${castType(column.type)}`
   }
-  const casts = plan.columns.map((name, i) => cast(names[i]!, name))
+  const casts = plan.columns.flatMap((name, i) => {
+    if (name === '') return []
+    return plan.written?.[i] === undefined ? cast(names[i]!, name) : names[i]!
+  })
   const fills = plan.fill.map(({ expression, column }) => cast(`(${expression})`, column))
   const alias = names.length === 0 ? '' : `(${names.join(', ')})`
   return `SELECT ${[...casts, ...fills].join(', ')} FROM (${plan.selectSql}) AS weft_q${alias}`

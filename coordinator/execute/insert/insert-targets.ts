@@ -32,10 +32,17 @@ export interface Target {
   abandon(): Promise<void>
 }
 
-function tableSql(plan: InsertSelectPlan, columns: readonly string[], alias?: string): string {
+export interface TargetColumn {
+  readonly name: string
+  /** It is a part of the column: as the statement writes it, and the type of what is given. */
+  readonly part?: { readonly written: string; readonly type: string }
+}
+
+/** `columns`: quoted, or as the statement writes them. */
+function tableSql(plan: InsertSelectPlan, columns: string, alias?: string): string {
   const { schema, name } = plan.table
   const as = alias === undefined ? '' : ` AS ${quoteName(alias)}`
-  return `${quoteName(schema)}.${quoteName(name)}${as} (${quoteNames(columns)})`
+  return `${quoteName(schema)}.${quoteName(name)}${as} (${columns})`
 }
 
 const noneYet = (ctx: ExecContext): number[] => Array.from({ length: ctx.node.shardCount }, () => 0)
@@ -53,7 +60,7 @@ export class CopyingTarget implements Target {
 
   constructor(ctx: ExecContext, plan: InsertSelectPlan, columns: readonly string[]) {
     this.copies = plan.table.kind === 'reference' ? shardsBesideHome(ctx.node.shardCount) : []
-    const sql = `COPY ${tableSql(plan, columns)} FROM STDIN`
+    const sql = `COPY ${tableSql(plan, quoteNames(columns))} FROM STDIN`
     this.written = new ShardCopies(new SessionRunner(ctx), sql, { explain: (_, error) => ofInsert(error) })
     this.memory = memoryOf(ctx)
     this.homeLines = new KeptLines(this.memory)
@@ -143,6 +150,7 @@ export class InsertTarget implements Target {
   private readonly ctx: ExecContext
   private readonly plan: InsertSelectPlan
   private readonly head: string
+  private readonly columns: readonly TargetColumn[]
   private readonly rows = new Map<number, Row[]>()
   private readonly state: ForwardState
   /** A source without rows: what RETURNING's columns are is said even so. */
@@ -152,15 +160,17 @@ export class InsertTarget implements Target {
   private sentAny = false
   private readonly counts: number[]
 
-  constructor(ctx: ExecContext, exec: Execution, plan: InsertSelectPlan, columns: readonly string[]) {
+  constructor(ctx: ExecContext, exec: Execution, plan: InsertSelectPlan, columns: readonly TargetColumn[]) {
     if (/\$\d/.test(plan.tailSql)) throw weftError('not_supported', TAIL_PARAMS)
     this.ctx = ctx
     this.plan = plan
     this.counts = noneYet(ctx)
     this.memory = memoryOf(ctx)
     const overriding = plan.overriding === true ? ' OVERRIDING SYSTEM VALUE' : ''
-    this.head = `INSERT INTO ${tableSql(plan, columns, plan.alias)}${overriding} `
-    const names = quoteNames(columns)
+    this.columns = columns
+    const written = columns.map(({ name, part }) => part?.written ?? quoteName(name)).join(', ')
+    this.head = `INSERT INTO ${tableSql(plan, written, plan.alias)}${overriding} `
+    const names = columns.map(({ name, part }) => (part === undefined ? quoteName(name) : 'NULL')).join(', ')
     this.nothing = `SELECT ${names} FROM ${quoteName(plan.table.schema)}.${quoteName(plan.table.name)} WHERE false`
     this.updates = /\bCONFLICT\b/i.test(plan.tailSql) && /\bUPDATE\b/i.test(plan.tailSql)
     this.resultFormats = exec.bind?.resultFormats ?? []
@@ -182,7 +192,7 @@ export class InsertTarget implements Target {
   private async send(shard: number, rows: Row[]): Promise<void> {
     this.sentAny = true
     const sent = rows.splice(0)
-    const values = sent.map((row) => `(${row.map(literal).join(', ')})`)
+    const values = sent.map((row) => `(${row.map((value, i) => literal(value, this.columns[i])).join(', ')})`)
     await this.run(shard, `VALUES ${values.join(', ')}`)
     this.memory.sub(sent.reduce((sum, row) => sum + bytesOf(row), 0))
   }
@@ -235,6 +245,9 @@ function bytesOf(row: Row): number {
   return row.reduce((sum, value) => sum + VALUE_BYTES + 2 * (value?.length ?? 0), VALUE_BYTES)
 }
 
-function literal(value: string | null): string {
-  return value === null ? 'NULL' : quoteText(value)
+/** Texts are read as what the column is made of; that they may be, Postgres has judged. */
+function literal(value: string | null, column: TargetColumn | undefined): string {
+  if (value === null) return 'NULL'
+  const type = column?.part?.type
+  return type === undefined || type === 'text' ? quoteText(value) : `CAST(${quoteText(value)} AS ${type})`
 }

@@ -254,6 +254,15 @@ export interface ViewsStep {
   readonly places: readonly ViewPlace[]
 }
 
+/** An INSERT of a query that is planned when home has counted its columns, with a list of as many of the table's at `at`. */
+export interface ListStep {
+  readonly kind: 'list-columns'
+  readonly query: PartText
+  /** UTF-16 offset. */
+  readonly at: number
+  readonly names: readonly string[]
+}
+
 /** From `start` to `end` of the text a view is named. UTF-16. */
 export interface ViewPlace {
   readonly start: number

@@ -1,3 +1,4 @@
+import type { Relation } from '../../catalog.ts'
 import { BEGUN } from '../begun-text.ts'
 import { type GatherPlan, isGathered } from '../gather/gather-plan.ts'
 import { buildInsert } from '../insert-text.ts'
@@ -17,7 +18,7 @@ function headline(plan: Plan): string {
     case 'insert':
       return `insert into ${plan.table.name} key ${plan.keyType}`
     case 'insert-select':
-      return `insert-select into ${plan.table.name} (${plan.columns.join(', ')}) key at ${plan.keyIndex}`
+      return `insert-select into ${plan.table.name} (${plan.columns.join(', ')}) key at ${keyAt(plan)}`
     case 'declare':
       return `declare ${plan.function} ${JSON.stringify(plan.args)}`
     case 'materialize':
@@ -153,3 +154,11 @@ function commonLines(plan: Plan): string[] {
   if (plan.effects.taintsBackend) words.push('taints')
   return words.length === 0 ? [] : [words.join(', ')]
 }
+
+const keyAt = ({
+  columns,
+  table,
+}: {
+  readonly columns: readonly string[]
+  readonly table: Relation
+}): number => columns.indexOf(table.key?.column ?? '')

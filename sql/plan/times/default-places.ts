@@ -94,8 +94,11 @@ function saidDefault(item: Node, name: string | undefined, timed: readonly Timed
 function widthOf(select: Pg.SelectStmt): number | undefined {
   if (select.larg) return widthOf(select.larg)
   const targets = select.targetList ?? []
-  const isStar = (target: Node) =>
-    (as(as(target, 'ResTarget')?.val, 'ColumnRef')?.fields ?? []).some((field) => kindOf(field) === 'A_Star')
+  const isStar = (target: Node) => {
+    const val = as(target, 'ResTarget')?.val
+    const fields = as(val, 'ColumnRef')?.fields ?? as(val, 'A_Indirection')?.indirection ?? []
+    return fields.some((field) => kindOf(field) === 'A_Star')
+  }
   return targets.some(isStar) ? undefined : targets.length
 }
 

@@ -139,7 +139,7 @@ INSERT INTO t (id, v) VALUES (102, (SELECT max(v) FROM u)), (103, 'b');
 INSERT INTO t (id, v) VALUES (110, (SELECT 'x' || random() FROM u LIMIT 1)), (111, 'b');
 
 -- refused insert_columns
-INSERT INTO t (id, tags[2]) VALUES (104, 'b');
+INSERT INTO t (id, tags[(1 + 1)]) SELECT k + 200, v FROM u;
 
 -- refused insert_select_tail
 INSERT INTO t (id, v) SELECT k + 200, v FROM u RETURNING (SELECT max(n) FROM r);
