@@ -113,9 +113,10 @@ function describedHere(plan: Plan): Described | undefined {
     case 'refused':
       if (plan.isPostgres === true) return undefined
       throw plan.error
+    case 'ddl':
+      return plan.paramCount > 0 ? undefined : NOTHING
     case 'transaction':
     case 'empty':
-    case 'ddl':
     case 'materialize':
     case 'copy':
     case 'prepared':

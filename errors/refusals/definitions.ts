@@ -127,11 +127,10 @@ export const definitions = {
   },
   create_table_as: {
     what:
-      'CREATE TABLE … AS and SELECT INTO from sharded tables, of a sharded or reference table, or of one whose ' +
-      'name matters to other shards; with EXECUTE or parameters, of a sharded or reference table; with INTO in ' +
-      'an arm of a set operation',
-    why: 'the table would have to be declared between the two halves of the statement',
-    instead: 'CREATE TABLE first, then INSERT … SELECT',
+      'CREATE TABLE … AS and SELECT INTO from sharded tables, of a sharded or reference table or one whose name matters to ' +
+      'other shards, when the query names a table of that name without its schema; EXPLAIN of one',
+    why: 'the table is made first, and the query would read it',
+    instead: 'name the schema of the table that is read; EXPLAIN the query',
   },
   schema_elements: {
     what: 'CREATE SCHEMA with a sharded or reference table in the same statement',

@@ -1,6 +1,6 @@
 import { PgError } from '../../errors/pg-error.ts'
 import type { Catalog } from '../catalog.ts'
-import { as, type SelectStmt } from '../parse/ast.ts'
+import { as, type Node, type SelectStmt } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import { type Analysis, analyze, type LiteralRange } from '../place/analyze.ts'
 import { errorOfBackends } from './code-of-backends.ts'
@@ -21,7 +21,7 @@ import { planSessionPids } from './session-pids.ts'
 import { planSetConfig } from './set-config.ts'
 import { withTimes } from './times/plan-times.ts'
 import { planUtility } from './utility/plan-utility.ts'
-import { refuse, refused } from './utility/plans.ts'
+import { refused } from './utility/plans.ts'
 import { withCode } from './with-code.ts'
 
 const TAGS: Readonly<Record<string, string>> = {
@@ -101,15 +101,10 @@ function planSelectStatement(
   if (select.intoClause) {
     return planUtility(stmt, catalog, ctx, innerPlanner(literals, catalog, ctx))
   }
-  for (let arm = select.larg; arm; arm = arm.larg) {
-    if (arm.intoClause) {
-      return refuse(
-        'SELECT INTO',
-        'create_table_as',
-        'SELECT INTO with a set operation is not supported',
-        'Use CREATE TABLE … AS.',
-      )
-    }
+  const hoisted = withArmsInto(select)
+  if (hoisted) {
+    const node = { SelectStmt: hoisted } as Node
+    return planUtility({ ...stmt, node }, catalog, ctx, innerPlanner(literals, catalog, ctx))
   }
   const special = planDeclareFunction(stmt, select, catalog) ?? planSetConfig(select)
   if (special) return special
@@ -122,6 +117,18 @@ function planSelectStatement(
   return error
     ? refused('SELECT', error)
     : asDescribed(withReach(plannedSelect(analysis, stmt, ctx), analysis, stmt.text), stmt.text, catalog)
+}
+
+/** INTO of the first arm of a set operation, which is the whole's. Others Postgres refuses. */
+function withArmsInto(select: SelectStmt): SelectStmt | undefined {
+  const { larg } = select
+  if (larg === undefined) return undefined
+  const { intoClause, ...plain } = larg
+  if (intoClause) return { ...select, larg: plain, intoClause }
+  const hoisted = withArmsInto(larg)
+  if (hoisted === undefined) return undefined
+  const { intoClause: found, ...below } = hoisted
+  return { ...select, larg: below, ...(found && { intoClause: found }) }
 }
 
 /** Of a query in another statement the text is not all. */

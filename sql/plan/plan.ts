@@ -2,6 +2,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
 import type { CursorPlan, FetchStep } from './cursor-plan.ts'
+import type { ExplainOption, ExplainPlan } from './explain-plan.ts'
 import type { FirstStep, ReadFirstStep } from './first/first-step.ts'
 import type { GatherContext, GatheredStep, GatherStep, ListStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
@@ -9,7 +10,7 @@ import type { MaterializePlan } from './materialize-plan.ts'
 import type { SessionEffects } from './session-effects.ts'
 import type { TimePlace, TimeWord } from './times/time-place.ts'
 
-export type { CursorPlan, FetchStep, SessionEffects, TimePlace, TimeWord }
+export type { CursorPlan, ExplainOption, ExplainPlan, FetchStep, SessionEffects, TimePlace, TimeWord }
 
 /** A value that picks a slot; it is read from each execution's own text or parameters. */
 export type ValueSource =
@@ -289,6 +290,8 @@ export interface DdlPlan extends PlanCommon {
   readonly tidySql?: string
   /** Declared right after the statement, in the same transaction (CREATE TABLE … WITH (shard_key = …)). */
   readonly declare?: Declaration
+  /** An INSERT of the query that the table was made of, run after it; '': none. In `homeSql` parameters are `typedNull`s. */
+  readonly fill?: string
   /** It can alter plans: raise the map version in the same transaction and fence the agents before the commit. */
   readonly changesMap: boolean
   /** CREATE/ALTER ROLE … PASSWORD: text range of the password literal, to be replaced by one SCRAM verifier for all. */
@@ -388,23 +391,6 @@ export interface PreparedPlan extends PlanCommon {
   readonly around?: { readonly before: string; readonly after: string }
   /** EXECUTE: what Postgres answers where it answers what is run in its place with something else. */
   readonly answer?: string
-}
-
-export interface ExplainPlan extends PlanCommon {
-  readonly kind: 'explain'
-  /** The plan of the explained statement. */
-  readonly inner: Plan
-  readonly analyze: boolean
-  readonly format: string
-  readonly options: readonly ExplainOption[]
-  /** How long things take is told: of each step, and in all. */
-  readonly showsTimes: boolean
-  readonly showsSums: boolean
-}
-
-export interface ExplainOption {
-  readonly name: string
-  readonly value?: string
 }
 
 /** Known, and not done: the error says what and what to do instead. */

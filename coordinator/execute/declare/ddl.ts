@@ -5,11 +5,14 @@ import { buildVerifier, DEFAULT_ITERATIONS } from '../../../protocol/scram/verif
 import { commandComplete, noticeResponse } from '../../../protocol/wire/backend-messages.ts'
 import { SLOT_GUARD } from '../../../sql/install/slot-guard.ts'
 import type { DdlPlan, Declaration } from '../../../sql/plan/plan.ts'
+import { withTypedNulls } from '../../../sql/plan/typed-null.ts'
+import { describedAtHome } from '../answers/evaluate.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from '../context.ts'
 import { type Collected, tagWithCount } from '../shards/replies.ts'
 import { commitsOf, endOfWrite, queryShard, settle, simpleQuery } from '../shards/send.ts'
 import { SessionRunner } from '../shards/session-runner.ts'
 import { settleAll } from '../shards/settle-all.ts'
+import { countInstead, typesNamed } from '../steps/instead.ts'
 import { needsNoMap } from '../transaction/map-change.ts'
 import { declareTable } from './declare.ts'
 import { runReaching } from './reach.ts'
@@ -38,6 +41,7 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   const checked = plan.uncheckedSql !== undefined && !ctx.tx.isOpen
   if (checked) await wouldDo(ctx, exec.text)
   const homeSql = checked ? plan.uncheckedSql : withVerifier(plan.homeSql ?? exec.text, plan)
+  if (plan.fill !== undefined) return makeFilled(ctx, exec, plan, plan.fill)
   if (plan.outsideTransaction && !ctx.tx.isOpen) return runOutsideTransaction(ctx, plan, homeSql)
   const alone =
     plan.where === 'home' &&
@@ -58,6 +62,32 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   if (plan.changesMap) markMapChanged(ctx)
   if (DEFAULTS_OF.has(plan.tag)) ctx.tx.defaultsChanged = true
   ctx.out.hold(home.tag === '' || checked ? commandComplete(plan.tag) : tagWithCount(home.tag, home.count))
+}
+
+/** CREATE TABLE … AS in two steps: the table, which is then declared, and its rows. */
+async function makeFilled(ctx: ExecContext, exec: Execution, plan: DdlPlan, fill: string): Promise<void> {
+  await ctx.needTransaction()
+  await ctx.admit()
+  const { paramTypes, homeSql } = await withTypes(ctx, exec, plan)
+  const home = await runOnHome(ctx, plan, homeSql)
+  if (plan.declare !== undefined) await declare(ctx, plan.declare)
+  markMapChanged(ctx)
+  if (fill === '' || home.asides.some((notice) => notice.includes(EXISTS)))
+    return ctx.out.hold(commandComplete(home.tag))
+  const count = await countInstead(ctx, { ...exec, paramTypes }, fill)
+  ctx.out.hold(commandComplete(`SELECT ${count}`))
+}
+
+/** The field of a notice with its code, 42P07: IF NOT EXISTS. */
+const EXISTS = Buffer.from('C42P07\0')
+
+/** A parameter is a NULL of its type where nothing is computed. */
+async function withTypes(ctx: ExecContext, exec: Execution, { homeSql = '' }: DdlPlan) {
+  const { paramTypes } = await describedAtHome(ctx, exec.text, exec.paramTypes)
+  if (paramTypes.length === 0) return { paramTypes, homeSql }
+  const columns = await typesNamed(ctx, paramTypes)
+  const types = columns.map(({ type }) => type)
+  return { paramTypes, homeSql: withTypedNulls(homeSql, types) }
 }
 
 /** A table that is not sharded, where it is to be a partition of one that is. */

@@ -1,3 +1,5 @@
+import { weftError } from '../../../errors/catalog.ts'
+import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { commandComplete, dataRow, rowDescription } from '../../../protocol/wire/backend-messages.ts'
 import type { ExplainPlan, ForwardPlan, InsertPlan, InsertSelectPlan } from '../../../sql/plan/plan.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
@@ -15,6 +17,7 @@ import { tracedNode } from './traced.ts'
 export async function runExplain(ctx: ExecContext, exec: Execution, plan: ExplainPlan): Promise<void> {
   const { inner } = plan
   if (inner.kind === 'refused') throw inner.error
+  if (inner.kind === 'ddl' && inner.fill !== undefined) throw weftError('not_supported', IN_TWO_STEPS)
   // Postgres says what is wrong with it.
   if (!isFormat(plan.format)) return runOnOne(ctx, exec, HOME)
   if (inner.kind === 'insert' || inner.kind === 'insert-select') return explainInsert(ctx, exec, plan, inner)
@@ -30,6 +33,12 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   if (onSeveral.kind === 'gather-views') return ctx.runPrepared(exec, withViews(plan, onSeveral))
   if (plan.analyze && (inner.access === 'write' || mayMove)) return runTraced(ctx, exec, plan)
   say(ctx, exec, plan, await nodeOf(ctx, exec, plan, inner, shards))
+}
+
+const IN_TWO_STEPS: Refused = {
+  id: 'create_table_as',
+  what: 'EXPLAIN of CREATE TABLE … AS from sharded tables, of a table that is declared or has parameters, is not supported',
+  hint: 'EXPLAIN the query.',
 }
 
 function nodeOf(

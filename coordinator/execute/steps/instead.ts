@@ -6,7 +6,7 @@ import { rebound } from '../../../protocol/wire/frontend-messages.ts'
 import type { FirstStep, GivenColumn, GivenRow } from '../../../sql/plan/first/first-step.ts'
 import { replacedPlan } from '../../../sql/plan/replaced-plan.ts'
 import { describedAtHome } from '../answers/evaluate.ts'
-import type { KeptRows } from '../answers/kept-rows.ts'
+import { KeptRows } from '../answers/kept-rows.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { requireExactRows } from '../insert/exact-texts.ts'
 import { queryShard } from '../shards/send.ts'
@@ -58,10 +58,10 @@ ORDER BY c.n`
 
 async function typesOf(
   ctx: ExecContext,
-  columns: readonly ColumnDescription[],
+  columns: readonly Pick<ColumnDescription, 'typeOid' | 'typmod' | 'tableOid' | 'attnum'>[],
   collates: boolean,
 ): Promise<readonly Omit<GivenColumn, 'name'>[]> {
-  const list = (of: (column: ColumnDescription) => number) => `{${columns.map(of).join(',')}}`
+  const list = (of: (column: (typeof columns)[number]) => number) => `{${columns.map(of).join(',')}}`
   const params = [
     list((c) => c.typeOid),
     list((c) => c.typmod),
@@ -118,6 +118,24 @@ export async function rowsInstead(
   await ctx.out.unheard(kept, () => instead(ctx, withoutPortal(exec), text, false))
   if (kept.failure !== undefined) throw kept.failure
   return kept.take(0).rows.map((row) => parseDataRow(row, HEADER_BYTES, row.length))
+}
+
+/** How many rows a text counts that is run in place of the client's. */
+export async function countInstead(ctx: ExecContext, exec: Execution, text: string): Promise<number> {
+  const account = ctx.memory.account('no rows')
+  let said: Buffer | undefined
+  await ctx.out.unheard(new KeptRows(account), async () => {
+    await instead(ctx, withoutPortal(exec), text, false)
+    said = ctx.out.takeHeld()
+  })
+  return Number(/(\d+)\0$/.exec(said?.toString('latin1') ?? '')?.[1] ?? 0)
+}
+
+/** Types of parameters, by their names. */
+export async function typesNamed(ctx: ExecContext, oids: readonly number[]): Promise<readonly GivenColumn[]> {
+  const columns = oids.map((typeOid) => ({ typeOid, typmod: -1, tableOid: 0, attnum: 0 }))
+  const types = await typesOf(ctx, columns, false)
+  return types.map((type) => ({ name: '', ...type }))
 }
 
 /** All rows of a statement, as texts. */

@@ -1,13 +1,16 @@
 import type { CreateTableAsStmt, IntoClause, SelectStmt } from '@pgsql/types'
-import type { Node } from '../../parse/ast.ts'
+import { as, columnNode, type Node, paramsOf, relationsOf } from '../../parse/ast.ts'
+import { replaceNodes } from '../../parse/replace-nodes.ts'
+import { printed } from '../../print/printed.ts'
 import { type Around, isGathered } from '../gather/gather-plan.ts'
-import type { ForwardPlan, Plan, PreparedPlan } from '../plan.ts'
+import type { Declaration, ForwardPlan, Plan, PreparedPlan } from '../plan.ts'
+import { hasTypedNulls, typedNull } from '../typed-null.ts'
 import { colocationPartner, declareReference, declareSharded } from './create-table.ts'
 import { planQuery } from './inner.ts'
 import { planMaterialize } from './materialized-view.ts'
 import { ddl, forwardHome, type Overrides, PINS, refuse } from './plans.ts'
-import { nameMatters, nameOf, type Scope, usesOf } from './scope.ts'
-import { distributionOf, hasOurs, withoutOurs } from './table-options.ts'
+import { type Name, nameMatters, nameOf, type Scope, usesOf } from './scope.ts'
+import { type Distribution, distributionOf, hasOurs, withoutOurs } from './table-options.ts'
 
 const VIEW_TAG = 'CREATE MATERIALIZED VIEW'
 
@@ -32,6 +35,9 @@ export function planSelectInto(scope: Scope, stmt: SelectStmt): Plan {
 }
 
 const SHARDED_VIEW = 'a materialized view cannot be sharded or a reference table'
+
+const isAtHome = ({ route }: ForwardPlan): boolean => route.kind === 'home' || route.kind === 'any'
+
 const INSERT_THEN = 'Create the table, then INSERT INTO it what the query selects.'
 
 /** The rows are read and the table is made on the home shard; declaring it then moves them. */
@@ -42,15 +48,23 @@ function planInto(
   source: { readonly query: Node | undefined } & Around,
   ifNotExists = false,
 ): Plan {
-  if (hasOurs(into?.options) && tag !== VIEW_TAG && usesOf(scope, source.query).sharded.length > 0)
-    return refuse(tag, 'create_table_as', `${tag} from a sharded table is not supported`, INSERT_THEN)
+  const isUnlogged = into?.rel?.relpersistence === 'u'
+  if (hasOurs(into?.options) && (isUnlogged || makesTemporary(into))) {
+    const kind = isUnlogged ? 'an unlogged' : 'a temporary'
+    return refuse(tag, 'table_kind', `${kind} table cannot be sharded or a reference table`)
+  }
+  const isFilled = tag !== VIEW_TAG && !makesTemporary(into) && distributionOf(into?.options) !== undefined
+  if (isFilled && (usesOf(scope, source.query).sharded.length > 0 || paramsOf(source.query).size > 0))
+    return planFilled(scope, tag, into, source, ifNotExists)
   // What a materialized view keeps is its query.
   const inner = planQuery(scope, source.query, tag === VIEW_TAG ? undefined : source)
   if (inner.kind === 'refused') return inner
   if (inner.kind === 'prepared') return planFromExecute(tag, into, inner, ifNotExists)
   if (inner.kind === 'forward' && isGathered(inner.onSeveral) && tag !== VIEW_TAG)
-    return planGathered(scope, tag, into, inner)
-  if (inner.kind !== 'forward' || (inner.route.kind !== 'home' && inner.route.kind !== 'any')) {
+    return planGathered(scope, tag, into, inner) ?? planFilled(scope, tag, into, source, ifNotExists)
+  if (inner.kind === 'forward' && !isAtHome(inner) && tag !== VIEW_TAG && !makesTemporary(into))
+    return planFilled(scope, tag, into, source, ifNotExists)
+  if (inner.kind !== 'forward' || !isAtHome(inner)) {
     return refuse(
       tag,
       'create_table_as',
@@ -62,31 +76,90 @@ function planInto(
   const isTemporary = makesTemporary(into)
   const effects = isTemporary ? { ...inner.effects, pins: true } : inner.effects
   const overrides: Overrides = { paramCount, paramsToDescribe, effects, reach, generic: inner.generic }
-  if (hasOurs(into?.options)) {
-    if (isTemporary)
-      return refuse(tag, 'table_kind', 'a temporary table cannot be sharded or a reference table')
-    return planDeclared(scope, tag, into, ifNotExists, overrides)
-  }
+  if (hasOurs(into?.options)) return planDeclared(scope, tag, into, ifNotExists, overrides)
   if (!isTemporary && nameMatters(scope, nameOf(into?.rel))) {
     return ddl(tag, 'home', { changesMap: true }, overrides)
   }
   return forwardHome(tag, overrides)
 }
 
-/** The home shard makes the table of what is gathered there. */
-function planGathered(scope: Scope, tag: string, into: IntoClause | undefined, inner: ForwardPlan): Plan {
-  if (hasOurs(into?.options) || (!makesTemporary(into) && nameMatters(scope, nameOf(into?.rel)))) {
-    return refuse(
-      tag,
-      'create_table_as',
-      `${tag} from a sharded table, of a table that is more than a new local one, is not supported`,
-      INSERT_THEN,
-    )
-  }
+/** The home shard makes the table of what is gathered there. Undefined: the table is more than a new local one. */
+function planGathered(
+  scope: Scope,
+  tag: string,
+  into: IntoClause | undefined,
+  inner: ForwardPlan,
+): Plan | undefined {
+  if (hasOurs(into?.options)) return undefined
+  if (!makesTemporary(into) && nameMatters(scope, nameOf(into?.rel))) return undefined
   const { paramCount, paramsToDescribe, reach, route, onSeveral, sharded } = inner
   const effects = makesTemporary(into) ? { ...inner.effects, pins: true } : inner.effects
   const overrides: Overrides = { paramCount, paramsToDescribe, effects, reach, sharded, generic: false }
   return { ...forwardHome(tag, overrides), route, onSeveral }
+}
+
+/** The table is made without rows, and declared; an INSERT of the query follows. */
+function planFilled(
+  scope: Scope,
+  tag: string,
+  into: IntoClause | undefined,
+  { query }: { readonly query: Node | undefined },
+  ifNotExists: boolean,
+): Plan {
+  const name = nameOf(into?.rel)
+  // It would be the new table from then on.
+  const isShadowed = relationsOf(query).some((range) => range.relname === name.name && !range.schemaname)
+  const isClear = !isShadowed && !hasTypedNulls(scope.stmt.text)
+  const texts = isClear && into ? textsOf(into, query!, ifNotExists) : undefined
+  if (texts === undefined)
+    return refuse(
+      tag,
+      'create_table_as',
+      `${tag} of such a query from a sharded table is not supported`,
+      INSERT_THEN,
+    )
+  const distribution = distributionOf(into?.options)
+  const fields = {
+    changesMap: true,
+    homeSql: texts.create,
+    fill: into?.skipData ? '' : texts.fill,
+    ...(distribution && { declare: declarationOf(scope, name, distribution, ifNotExists) }),
+  }
+  return ddl(tag, 'home', fields, { paramCount: Math.max(0, ...paramsOf(query).keys()), generic: false })
+}
+
+/** Of the parameters only the types matter where the table is made. */
+function textsOf(into: IntoClause, query: Node, ifNotExists: boolean) {
+  const { skipData: _, options, ...made } = into
+  const kept = (options ?? []).filter((option) => !hasOurs([option]))
+  const typed = structuredClone({ query })
+  replaceNodes(typed, (node) => {
+    const param = as(node, 'ParamRef')
+    return param && columnNode(typedNull((param.number ?? 1) - 1))
+  })
+  const create = printed({
+    CreateTableAsStmt: {
+      query: typed.query,
+      into: { ...made, ...(kept.length > 0 && { options: kept }), skipData: true },
+      objtype: 'OBJECT_TABLE',
+      ...(ifNotExists && { if_not_exists: true }),
+    },
+  } as Node)
+  const fill = printed({
+    InsertStmt: { relation: into.rel!, selectStmt: query, override: 'OVERRIDING_NOT_SET' },
+  } as Node)
+  return create === undefined || fill === undefined ? undefined : { create, fill }
+}
+
+function declarationOf(
+  scope: Scope,
+  name: Name,
+  distribution: Distribution,
+  ifNotExists: boolean,
+): Declaration {
+  return distribution.kind === 'reference'
+    ? declareReference(name, ifNotExists)
+    : declareSharded(name, distribution, colocationPartner(scope, distribution), ifNotExists)
 }
 
 function makesTemporary(into: IntoClause | undefined): boolean {
@@ -100,14 +173,6 @@ function planFromExecute(
   inner: PreparedPlan,
   ifNotExists: boolean,
 ): Plan {
-  if (hasOurs(into?.options)) {
-    return refuse(
-      tag,
-      'create_table_as',
-      `${tag} EXECUTE of a sharded or reference table is not supported`,
-      'Declare it afterwards.',
-    )
-  }
   const effects = makesTemporary(into) ? PINS : inner.effects
   const runsNothing = into?.skipData === true && !ifNotExists
   return { ...inner, tag, returnsRows: false, effects, ...(runsNothing && { answer: 'SELECT 0' }) }
@@ -122,19 +187,9 @@ function planDeclared(
 ): Plan {
   const name = nameOf(into?.rel)
   const distribution = distributionOf(into?.options)
-  if ((overrides.paramCount ?? 0) > 0) {
-    return refuse(
-      tag,
-      'create_table_as',
-      `${tag} WITH (shard_key or reference) with parameters is not supported`,
-    )
-  }
   const homeSql = withoutOurs(scope.stmt.text, into?.options)
   const fields = { changesMap: true, homeSql }
   if (distribution === undefined) return ddl(tag, 'home', fields, overrides)
-  const declare =
-    distribution.kind === 'reference'
-      ? declareReference(name, ifNotExists)
-      : declareSharded(name, distribution, colocationPartner(scope, distribution), ifNotExists)
+  const declare = declarationOf(scope, name, distribution, ifNotExists)
   return ddl(tag, 'home', { ...fields, declare }, overrides)
 }

@@ -870,8 +870,11 @@ SELECT * FROM seen ORDER BY 1;
 
 DROP MATERIALIZED VIEW seen;
 
--- refused create_table_as
 CREATE TABLE spread WITH (shard_key = 'id') AS SELECT id, item FROM sales;
+
+SELECT * FROM spread ORDER BY id, item;
+
+DROP TABLE spread;
 
 BEGIN;
 

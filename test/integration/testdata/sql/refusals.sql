@@ -233,7 +233,7 @@ CREATE VIEW x AS SELECT t.id FROM t JOIN l ON l.id = t.id;
 CREATE MATERIALIZED VIEW x AS SELECT count(*) FROM ONLY t;
 
 -- refused create_table_as
-CREATE TABLE x WITH (shard_key = 'id') AS SELECT id FROM t;
+CREATE TABLE t WITH (shard_key = 'id') AS SELECT id FROM t;
 
 -- refused schema_elements
 CREATE SCHEMA x CREATE TABLE x (id int) WITH (shard_key = 'id');
