@@ -55,14 +55,17 @@ test.each(['READ COMMITTED', 'REPEATABLE READ'])(
     })
     const seen: unknown[] = []
     try {
-      for (let round = 0; round < ROUNDS; round++) {
+      // In REPEATABLE READ most end with 40001: as many as there are.
+      const isDone = (round: number) => (level === 'READ COMMITTED' ? seen.length : round) === ROUNDS
+      for (let round = 0; !isDone(round); round++) {
         await asking.query(`BEGIN ISOLATION LEVEL ${level}`)
         try {
           seen.push(...(await asking.query(WRITES_AND_READS)).rows)
           await asking.query('COMMIT')
         } catch (error) {
           await asking.query('ROLLBACK')
-          expect(error).toMatchObject({ code: '40001' })
+          // It locks rows of all shards, and the others two each, in whatever order: one of them may have to give way.
+          expect((error as { code?: string }).code).toBe(level === 'READ COMMITTED' ? '40P01' : '40001')
         }
       }
     } finally {
@@ -70,7 +73,6 @@ test.each(['READ COMMITTED', 'REPEATABLE READ'])(
       await Promise.all(swapping)
     }
     for (const row of seen) expect(row).toEqual({ total: TOTAL, found: ONES, alike: ONES })
-    if (level === 'READ COMMITTED') expect(seen.length).toBe(ROUNDS)
   },
 )
 
