@@ -26,7 +26,6 @@ import { runLockGathered } from './steps/lock-gathered.ts'
 import { runModifyGathered } from './steps/modify-gathered.ts'
 import { movedKeysOf } from './steps/move-rows.ts'
 import { again } from './steps/outside.ts'
-import { runReadFirst } from './steps/read-first.ts'
 import { runFirst } from './steps/run-first.ts'
 import { runGatherStep } from './steps/spread.ts'
 import { needsNoMap } from './transaction/map-change.ts'
@@ -92,7 +91,6 @@ const BEFORE: ReadonlySet<ForwardPlan['onSeveral']['kind']> = new Set([
   'gather-views',
   'gather-outside',
   'run-first',
-  'read-first',
   'list-columns',
 ])
 
@@ -121,8 +119,6 @@ async function runOnEach(
       return runLockGathered(ctx, exec, several, shards)
     case 'run-first':
       return runFirst(ctx, exec, several)
-    case 'read-first':
-      return runReadFirst(ctx, exec, several)
     case 'list-columns':
       return runListed(ctx, exec, several)
     case 'gather-views':

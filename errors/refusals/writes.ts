@@ -38,9 +38,7 @@ export const writes = {
     instead: 'say DELETE and INSERT, in one transaction; commit before it moves back',
   },
   different_keys: {
-    what:
-      'a statement whose shard keys are constants of several shards, and whose rows cannot be gathered, as in ' +
-      'INSERT … VALUES with a volatile subquery of another key',
+    what: 'a statement whose shard keys are constants of several shards, and whose rows cannot be gathered',
     why: 'it runs on one shard',
     instead: 'use the same key everywhere; run the subquery first and pass its result',
   },
@@ -88,25 +86,25 @@ export const writes = {
       'value',
   },
   insert_values: {
-    what:
-      'INSERT … VALUES of several rows with a subquery on a sharded table, or for the shard key, or after WITH, that is ' +
-      'volatile or has functions of users',
-    why: 'the rows are sent to the shards that own them; subqueries are run before that, once',
-    instead: 'run the subquery first and pass its result; insert one row at a time; or use INSERT … SELECT',
+    what: 'INSERT … VALUES with more than 1,600 subqueries',
+    why: 'one query computes all of them first, and cannot have more columns',
+    instead: 'insert fewer rows at a time; or use INSERT … SELECT',
   },
   insert_columns: {
     what:
-      'INSERT … VALUES with OVERRIDING USER VALUE; INSERT … SELECT whose rows travel, into a part of a column whose place is ' +
-      'computed (`INSERT INTO t (a[1 + 1])`)',
-    why: 'which values Weft has to fill must be known; each shard would compute the place anew',
-    instead: 'leave out the columns that are to be filled; write the place as a constant',
+      'INSERT … SELECT whose rows travel, into a part of a column whose place is computed (`INSERT INTO t (a[n])`); ' +
+      'a query whose columns Postgres cannot count either',
+    why: 'each shard would compute it anew',
+    instead: 'write its place as a constant',
   },
   insert_select_tail: {
     what:
-      'in INSERT … SELECT whose rows travel: subqueries, volatile functions or parameters in ON CONFLICT or ' +
-      'RETURNING; ON CONFLICT DO UPDATE of very many rows for one shard',
-    why: 'the rows go to each shard in several statements, which each would evaluate them anew',
-    instead: 'insert the rows with VALUES; write the values into the statement; insert fewer rows at a time',
+      'in ON CONFLICT or RETURNING of an INSERT over several shards: subqueries that name columns of its table and read ' +
+      'sharded or local ones; beside a query that reads tables, in a READ COMMITTED transaction, any subquery; ' +
+      'in INSERT … SELECT: volatile functions; DO UPDATE of very many rows for one shard',
+    why: 'subqueries are run first; the rows go to each shard in several statements, which each would call functions anew',
+    instead:
+      'run the subquery first and pass its result; BEGIN ISOLATION LEVEL REPEATABLE READ; insert fewer rows at a time',
   },
   sequence_default: {
     what:

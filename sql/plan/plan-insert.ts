@@ -43,7 +43,7 @@ export function insertCommon(a: Analysis, node: InsertStmt) {
 }
 
 /** `VALUES (…), …` and nothing around it. */
-function isPlainRows(source: SelectStmt | undefined): boolean {
+export function isPlainRows(source: SelectStmt | undefined): boolean {
   if (!source?.valuesLists) return false
   const { sortClause, limitCount, limitOffset, withClause, lockingClause } = source
   return !(sortClause || limitCount || limitOffset || withClause || lockingClause)

@@ -6,6 +6,7 @@ import { type Analysis, analyze, type LiteralRange } from '../place/analyze.ts'
 import { errorOfBackends } from './code-of-backends.ts'
 import { planDeclareFunction } from './declare-function.ts'
 import { dumpText } from './dump-text.ts'
+import { orComputed } from './first/plan-computed.ts'
 import { orFirst } from './first/plan-first.ts'
 import type { Around } from './gather/gather-plan.ts'
 import { lockedWrongly } from './locked-wrongly.ts'
@@ -76,9 +77,10 @@ function planAsWritten(
     if (wrong) return wrong
     const error = functionError(analysis.traits)
     if (error) return refused(TAGS[stmt.kind]!, error)
-    const plan =
-      stmt.kind === 'InsertStmt' ? planInsert(analysis, stmt.text, ctx) : planModify(analysis, stmt.text, ctx)
-    return withReach(orFirst(plan, analysis, stmt, ctx), analysis, stmt.text)
+    const isInsert = stmt.kind === 'InsertStmt'
+    const plan = (isInsert ? planInsert : planModify)(analysis, stmt.text, ctx)
+    const computed = isInsert ? orComputed(plan, analysis, stmt.text, ctx) : plan
+    return withReach(orFirst(computed, analysis, stmt, ctx), analysis, stmt.text)
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     throw error

@@ -3,7 +3,7 @@ import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
 import type { CursorPlan, FetchStep } from './cursor-plan.ts'
 import type { ExplainOption, ExplainPlan } from './explain-plan.ts'
-import type { FirstStep, ReadFirstStep } from './first/first-step.ts'
+import type { FirstStep } from './first/first-step.ts'
 import type { GatherContext, GatheredStep, GatherStep, ListStep } from './gather/gather-plan.ts'
 import type { Known } from './known.ts'
 import type { MaterializePlan } from './materialize-plan.ts'
@@ -122,7 +122,6 @@ export interface ForwardPlan extends PlanCommon {
     | { readonly kind: 'aggregate'; readonly aggregate: AggregatePlan }
     | GatheredStep
     | FirstStep
-    | ReadFirstStep
     | ListStep
     | { readonly kind: 'refuse'; readonly error: PgError }
 }

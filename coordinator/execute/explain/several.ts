@@ -107,7 +107,6 @@ const HOW: Readonly<Record<ForwardPlan['onSeveral']['kind'], string>> = {
   'gather-modify': 'rows found by what is gathered, changed where they are, committed in two phases',
   'gather-lock': 'rows found by what is gathered, locked where they are',
   'run-first': '',
-  'read-first': 'subqueries of its values read first, the rows go to the shards that own them',
   'list-columns': '',
   'gather-outside': '',
   'gather-views': '',

@@ -4,6 +4,7 @@ import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { type ColumnDescription, parseDataRow } from '../../../protocol/wire/backend-messages.ts'
 import { rebound } from '../../../protocol/wire/frontend-messages.ts'
 import type { FirstStep, GivenColumn, GivenRow } from '../../../sql/plan/first/first-step.ts'
+import { SAFE_SETTINGS } from '../../../sql/plan/gather/plan-gather.ts'
 import { replacedPlan } from '../../../sql/plan/replaced-plan.ts'
 import { describedAtHome } from '../answers/evaluate.ts'
 import { KeptRows } from '../answers/kept-rows.ts'
@@ -16,15 +17,16 @@ import { queryShard } from '../shards/send.ts'
 /** What rows of a text are, as constants of a statement that they are put into. */
 export async function columnsOf(
   ctx: ExecContext,
-  { sql, collates }: Pick<FirstStep, 'sql' | 'collates'>,
+  { sql, collates, computes }: Pick<FirstStep, 'sql' | 'collates' | 'computes'>,
   paramTypes: readonly number[],
 ): Promise<readonly GivenColumn[]> {
   const { columns } = await describedAtHome(ctx, sql, paramTypes).catch((error: unknown) => {
-    throw error instanceof PgError ? weftError('not_supported', CORRELATED, error) : error
+    if (!(error instanceof PgError)) throw error
+    throw weftError('not_supported', computes ? CORRELATED_IN_INSERT : CORRELATED, error)
   })
   if (columns.length === 0) return []
   await requireExactRows(ctx, columns)
-  const types = await typesOf(ctx, columns, collates)
+  const types = await typesOf(ctx, columns, { collates, travels: true })
   return columns.map(({ name }, i) => ({ name, ...types[i]! }))
 }
 
@@ -37,6 +39,14 @@ const CORRELATED: Refused = {
   hint: 'Run it first, and pass its rows.',
 }
 
+const CORRELATED_IN_INSERT: Refused = {
+  id: 'insert_select_tail',
+  what:
+    'a subquery in ON CONFLICT or RETURNING of an INSERT that names columns of its table, over several shards, ' +
+    'is not supported',
+  hint: 'Read what it needs in a statement of its own, in the same transaction.',
+}
+
 const COLLATED: Refused = {
   id: 'run_first',
   what:
@@ -45,11 +55,26 @@ const COLLATED: Refused = {
   hint: 'Run it first, and pass its rows.',
 }
 
+/** Types whose values are read as they were printed: no floats, timestamptz, intervals, types of users. */
+const EXACT_TEXTS: ReadonlySet<number> = new Set([
+  16, 17, 19, 20, 21, 23, 25, 26, 114, 142, 650, 774, 829, 869, 1042, 1043, 1082, 1083, 1114, 1266, 1560,
+  1562, 1700, 2950, 3802,
+])
+
+const INEXACT: Refused = {
+  id: 'inexact_text',
+  what:
+    'a query that is run first, and gives values other than numbers and texts, ' +
+    'with settings by which their texts may lose something, is not supported',
+  hint: "SET extra_float_digits = 1, DateStyle = 'ISO' and IntervalStyle = 'postgres'.",
+}
+
 /** A column that is a table's has its collation; of what is computed only Postgres knows. */
 const TYPES = `
 SELECT pg_catalog.format_type(c.type, c.typmod),
   CASE WHEN a.attcollation NOT IN (0, t.typcollation) THEN a.attcollation::pg_catalog.regcollation::pg_catalog.text END,
-  c.rel = 0 AND t.typcollation <> 0
+  c.rel = 0 AND t.typcollation <> 0,
+  NOT (${SAFE_SETTINGS})
 FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.int4[]),
   pg_catalog.unnest($3::pg_catalog.oid[]), pg_catalog.unnest($4::pg_catalog.int2[])) WITH ORDINALITY AS c (type, typmod, rel, attnum, n)
 JOIN pg_catalog.pg_type t ON t.oid = c.type
@@ -59,7 +84,7 @@ ORDER BY c.n`
 async function typesOf(
   ctx: ExecContext,
   columns: readonly Pick<ColumnDescription, 'typeOid' | 'typmod' | 'tableOid' | 'attnum'>[],
-  collates: boolean,
+  { collates, travels }: { readonly collates: boolean; readonly travels: boolean },
 ): Promise<readonly Omit<GivenColumn, 'name'>[]> {
   const list = (of: (column: (typeof columns)[number]) => number) => `{${columns.map(of).join(',')}}`
   const params = [
@@ -71,6 +96,9 @@ async function typesOf(
   const { rows } = await queryShard(ctx, ctx.line(HOME), TYPES, params, { writes: false, looks: false })
   if (collates && rows.some(([, , isUnsure]) => isUnsure!.toString('utf8') === 't'))
     throw weftError('not_supported', COLLATED)
+  const isUnsafe = travels && rows[0]?.[3]?.toString('utf8') === 't'
+  if (isUnsafe && !columns.every(({ typeOid }) => EXACT_TEXTS.has(typeOid)))
+    throw weftError('not_supported', INEXACT)
   return rows.map(([type, collation]) => ({
     type: type!.toString('utf8'),
     ...(collation == null ? {} : { collation: collation.toString('utf8') }),
@@ -134,7 +162,7 @@ export async function countInstead(ctx: ExecContext, exec: Execution, text: stri
 /** Types of parameters, by their names. */
 export async function typesNamed(ctx: ExecContext, oids: readonly number[]): Promise<readonly GivenColumn[]> {
   const columns = oids.map((typeOid) => ({ typeOid, typmod: -1, tableOid: 0, attnum: 0 }))
-  const types = await typesOf(ctx, columns, false)
+  const types = await typesOf(ctx, columns, { collates: false, travels: false })
   return types.map((type) => ({ name: '', ...type }))
 }
 

@@ -47,12 +47,12 @@ const locksAhead = (ctx: ExecContext, step: FirstStep): boolean =>
 
 /** Both see one state: where they read more than what has been locked or written, the transaction has to have one. */
 async function begin(ctx: ExecContext, step: FirstStep, locks: boolean): Promise<void> {
-  const { readsMore, bySource, isSource, isLimited } = step
+  const { readsMore, bySource, isSource, isLimited, computes } = step
   // Its rows are not locked.
   if (isLimited) return beginWith(ctx, true, LIMITED)
   const isOfSource = bySource === true || (isSource === true && !ctx.tx.isOpen)
   const needsOne = (readsMore && !isAfterReads(step) && !locks) || isOfSource
-  await beginWith(ctx, needsOne, bySource ? BY_SOURCE : TWO_STATES)
+  await beginWith(ctx, needsOne, bySource ? BY_SOURCE : computes ? TWO_STATES_OF_INSERT : TWO_STATES)
 }
 
 const LIMITED: Refused = {
@@ -95,6 +95,14 @@ const TWO_STATES: Refused = {
     'a query that locks or writes, in a statement that reads other tables too, over several shards is not supported ' +
     'in a READ COMMITTED transaction',
   hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ, or run that query first and pass its rows.',
+}
+
+const TWO_STATES_OF_INSERT: Refused = {
+  id: 'insert_select_tail',
+  what:
+    'an INSERT with a subquery in ON CONFLICT or RETURNING over several shards, beside other tables that it reads, ' +
+    'is not supported in a READ COMMITTED transaction',
+  hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ, or run the subquery first and pass its result.',
 }
 
 /** What is written there could be seen, or be noticed, in one of the others. */

@@ -1,3 +1,5 @@
+import type { Node } from '../../parse/ast.ts'
+
 /**
  * A statement with a query in it that does something (it locks rows, or writes) and cannot do that where the rest of it
  * runs: it is run first, and the rest with its rows in its place.
@@ -22,14 +24,8 @@ export interface FirstStep {
   readonly writes?: FirstWrite
   /** How it is run where the rest may not see what is written. */
   readonly ahead?: Ahead
-}
-
-/** An INSERT whose values are read by queries: these are read first, and the rows then go where they belong. */
-export interface ReadFirstStep {
-  readonly kind: 'read-first'
-  readonly reads: readonly string[]
-  readonly rest: string
-  readonly collates: boolean
+  /** It gives one row, of expressions of an INSERT: each has a mark of its own in the rest. */
+  readonly computes?: true
 }
 
 export interface FirstWrite {
@@ -86,7 +82,15 @@ export const isGiven = (relname: string | undefined): boolean =>
   relname !== undefined &&
   (relname === GIVEN_ROWS || relname === WRITTEN_KEYS || /^__weft_gathered_ahead_/.test(relname))
 
-const MARKS = /__weft_gathered_(?:ahead_(\d+)|aheadvalue_(\d+)\(\)|(writtenkeys)|value\(\)|given)/g
+const COMPUTED = '__weft_gathered_computed_'
+/** Stands for the `n`-th expression that is computed. */
+export const computedMark = (n: number): Node => {
+  const funcname = [{ String: { sval: `${COMPUTED}${n}` } }]
+  return { FuncCall: { funcname, funcformat: 'COERCE_EXPLICIT_CALL' } } as Node
+}
+
+const MARKS =
+  /__weft_gathered_(?:ahead_(\d+)|aheadvalue_(\d+)\(\)|(writtenkeys)|computed_(\d+)\(\)|value\(\)|given)/g
 
 export interface GivenColumn {
   readonly name: string
@@ -111,10 +115,11 @@ export function withGiven(
   ahead: readonly Given[] = [],
   keys: Given = given,
 ): string {
-  return rest.replace(MARKS, (mark, rows?: string, value?: string, written?: string) => {
+  return rest.replace(MARKS, (mark, rows?: string, value?: string, written?: string, computed?: string) => {
     if (rows !== undefined) return relationOf(ahead[Number(rows)]!, quote)
     if (value !== undefined) return oneValueOf(ahead[Number(value)]!, quote)
     if (written !== undefined) return relationOf(keys, quote)
+    if (computed !== undefined) return cellOf(given, Number(computed), quote)
     return mark === GIVEN_ROWS ? relationOf(given, quote) : oneValueOf(given, quote)
   })
 }
@@ -125,6 +130,10 @@ function valuesOf({ columns }: Given, row: GivenRow, quote: Quote): string {
   const cast = (value: string | null, { type, collation }: GivenColumn) =>
     `CAST(${quote(value)} AS ${type})${collation === undefined ? '' : ` COLLATE ${collation}`}`
   return columns.map((column, i) => cast(row[i] ?? null, column)).join(', ')
+}
+
+function cellOf({ columns, rows }: Given, at: number, quote: Quote): string {
+  return `(${valuesOf({ columns: [columns[at]!], rows: [] }, [rows[0]?.[at] ?? null], quote)})`
 }
 
 function relationOf(given: Given, quote: Quote): string {

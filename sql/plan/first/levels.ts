@@ -104,7 +104,7 @@ export function neededBy(query: unknown, scope: readonly CommonTableExpr[]): rea
   return scope.filter((cte) => needed.has(cte))
 }
 
-function namesIn(part: unknown): ReadonlySet<string> {
+export function namesIn(part: unknown): ReadonlySet<string> {
   const ranges = relationsOf(part).filter(({ schemaname }) => schemaname === undefined)
   return new Set(ranges.map(({ relname }) => relname ?? ''))
 }

@@ -22,18 +22,11 @@ import type { ForwardPlan, Plan, PlanContext, Route } from '../plan.ts'
 import { commonFields, isSingle } from '../routing.ts'
 import { nameOf, resolve } from '../utility/scope.ts'
 import { computedAfter } from './computed-after.ts'
-import {
-  type Ahead,
-  type FirstStep,
-  GIVEN_ROWS,
-  GIVEN_VALUE,
-  isGiven,
-  type ReadFirstStep,
-} from './first-step.ts'
+import { type Ahead, type FirstStep, GIVEN_ROWS, GIVEN_VALUE, isGiven } from './first-step.ts'
 import { isSelect, type Level, labelOf, levelsIn, neededBy, withNeeded } from './levels.ts'
 import { lockAhead } from './lock-ahead.ts'
 import { pushLocks } from './pushed-locks.ts'
-import { type Names, readAhead, readValues } from './read-ahead.ts'
+import { type Names, readAhead } from './read-ahead.ts'
 import { DML, leaveWritten, readsOf, writesOf } from './written.ts'
 
 /**
@@ -44,7 +37,7 @@ export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement, ctx: Pla
   const isRefused = plan.kind === 'refused'
   const isSometimes = plan.kind === 'forward' && plan.onSeveral.kind === 'refuse' && mayBeSeveral(plan.route)
   if (!isRefused && !isSometimes) return plan
-  if (isGatheredName(stmt.text)) return plan
+  if (!hasFirst(a) || isGatheredName(stmt.text)) return plan
   const onSeveral = stepIn(a, stmt, namesIn(a.catalog, ctx))
   if (onSeveral === undefined) return plan
   if (plan.kind === 'forward') {
@@ -62,21 +55,10 @@ export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement, ctx: Pla
   return forward
 }
 
-function stepIn(a: Analysis, stmt: ParsedStatement, names: Names): FirstStep | ReadFirstStep | undefined {
-  const collates = hasCollations(a)
+function stepIn(a: Analysis, stmt: ParsedStatement, names: Names): FirstStep | undefined {
   const first = computedAfter(stmt.node, a.catalog) ?? stmt.node
-  const step = hasFirst(a) ? planFirst(first, collates, names) : undefined
-  if (step === undefined) return readFirst(stmt.node, collates, names)
-  return isShown(a, stmt.text, step) ? undefined : step
-}
-
-/** Values that are read before the rows that they are in go anywhere. */
-function readFirst(statement: Node, collates: boolean, names: Names): ReadFirstStep | undefined {
-  if (kindOf(statement) !== 'InsertStmt') return undefined
-  const tree = structuredClone(statement)
-  const reads = readValues(tree, names)
-  const rest = reads === undefined || reads.length === 0 ? undefined : printed(tree)
-  return rest === undefined ? undefined : { kind: 'read-first', reads: reads!, rest, collates }
+  const step = planFirst(first, hasCollations(a), names)
+  return step && isShown(a, stmt.text, step) ? undefined : step
 }
 
 const mayBeSeveral = (route: Route): boolean =>
@@ -85,7 +67,7 @@ const mayBeSeveral = (route: Route): boolean =>
 const withoutSpread = (route: Route): Route =>
   route.kind === 'keys' ? { kind: 'keys', restrictions: route.restrictions } : route
 
-function hasCollations({ occurrences, references, locals }: Analysis): boolean {
+export function hasCollations({ occurrences, references, locals }: Analysis): boolean {
   const relations = [...occurrences.map(({ relation }) => relation), ...references]
   return (
     locals.length > 0 ||
@@ -105,7 +87,8 @@ function namesIn(catalog: Catalog, ctx: PlanContext): Names {
   }
 }
 
-const hasFirst = ({ traits, targets }: Analysis): boolean =>
+/** It has queries that lock or write, or is a MERGE. */
+export const hasFirst = ({ traits, targets }: Analysis): boolean =>
   traits.locksRows || targets.some(({ nested, verb, node }) => nested || verb === 'MERGE' || isLimited(node))
 
 /** A query that it joins has a LIMIT: which rows that leaves is to be chosen once. */

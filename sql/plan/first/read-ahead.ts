@@ -19,7 +19,7 @@ import { isClosed } from '../gather/closed.ts'
 import { aliasOf } from '../gather/from-items.ts'
 import type { TableItem } from '../gather/inputs.ts'
 import { mentioned } from '../gather/inputs.ts'
-import { expressionNode, selectNode } from '../gather/made-nodes.ts'
+import { selectNode } from '../gather/made-nodes.ts'
 import { allOf } from '../gather/plan-gather.ts'
 import { quoteName } from '../text-scan.ts'
 import { aheadRows, aheadValue, isGiven } from './first-step.ts'
@@ -40,22 +40,6 @@ export interface Names {
 export function readAhead(tree: Node, names: Names, from = 0): readonly string[] | undefined {
   const reading = new Reading(tree, names, from)
   reading.node(tree, [], true)
-  return reading.texts()
-}
-
-/** The same of an INSERT's VALUES, in which nothing around a subquery can be named: each of them becomes a constant. */
-export function readValues(tree: Node, names: Names): readonly string[] | undefined {
-  const insert = as(tree, 'InsertStmt')
-  const lists = as(insert?.selectStmt, 'SelectStmt')?.valuesLists
-  if (insert === undefined || lists === undefined) return undefined
-  const reading = new Reading(tree, names, 0)
-  const scope = (insert.withClause?.ctes ?? []).map((node) => as(node, 'CommonTableExpr')!)
-  if (insert.withClause?.recursive) return undefined
-  reading.values(lists, scope)
-  delete insert.withClause
-  // What else it reads would be of another moment.
-  if (relationsOf(tree).some((range) => range !== insert.relation && !isGiven(range.relname)))
-    return undefined
   return reading.texts()
 }
 
@@ -91,34 +75,6 @@ class Reading {
   texts(): readonly string[] | undefined {
     const texts = this.reads.map(printed)
     return this.failed || texts.includes(undefined) ? undefined : (texts as string[])
-  }
-
-  /** Subqueries in lists of values, which are to be read as wholes. */
-  values(value: unknown, scope: Scope): void {
-    if (typeof value !== 'object' || value === null) return
-    const link = as(value as Node, 'SubLink')
-    if (link === undefined) {
-      for (const item of Object.values(value)) this.values(item, scope)
-      return
-    }
-    this.values(link.testexpr, scope)
-    const select = as(link.subselect, 'SelectStmt')
-    const read = select && this.asWhole(select, scope)
-    if (read === undefined) {
-      this.failed = true
-      return
-    }
-    const isValue = link.subLinkType === 'EXPR_SUBLINK' && select!.targetList?.length === 1
-    if (!isValue) return become(select!, `SELECT * FROM ${aheadRows(this.push(read))}`)
-    delete (value as { SubLink?: unknown }).SubLink
-    Object.assign(value, expressionNode(`${aheadValue(this.push(read))}()`))
-  }
-
-  private asWhole(select: SelectStmt, scope: Scope): Node | undefined {
-    const inner = [...scope, ...(select.withClause?.ctes ?? []).map((node) => as(node, 'CommonTableExpr')!)]
-    const { withClause, ...query } = structuredClone(select)
-    if (withClause?.recursive || !this.isAlone(select, inner)) return undefined
-    return withNeeded({ SelectStmt: query } as Node, neededBy(query, inner))
   }
 
   /** `isFree`: nothing around it can be named in it. */

@@ -28,6 +28,258 @@ INSERT INTO r SELECT i, 'r' || i FROM generate_series(1, 5) i;
 
 INSERT INTO l SELECT i, 'l' || i FROM generate_series(1, 5) i;
 
+-- # values of subqueries
+INSERT INTO t (id, v) VALUES ((SELECT max(k) FROM u), 'a'), (101, 'b') RETURNING *;
+
+-- ordered
+INSERT INTO t (id, v) VALUES (105, (SELECT max(v) FROM u)), (104, 'b'), (103, (SELECT v FROM u WHERE k = 3)), (102, DEFAULT) RETURNING id, v, n;
+
+INSERT INTO t (id, v) VALUES (106, (SELECT v FROM u WHERE k = 1));
+
+INSERT INTO t (id, v) VALUES (107, (SELECT v FROM t WHERE id = 101)) RETURNING id, v;
+
+INSERT INTO t (id, v) VALUES (108, (SELECT v FROM t WHERE id = 108)) RETURNING id, v;
+
+INSERT INTO t (id, m, p, f, at) VALUES (109, (SELECT m FROM u WHERE k = 4), (SELECT p FROM u WHERE k = 5), (SELECT f FROM u WHERE k = 7), (SELECT at FROM u WHERE k = 8)), (110, 'sad', ROW(1, 'x'), 0.5, '2021-01-01') RETURNING *;
+
+INSERT INTO t (id, p) VALUES (111, ROW((SELECT max(k) FROM u), 'x')), (112, ROW('7', 'y')) RETURNING id, p;
+
+INSERT INTO t (id, tags) VALUES (113, ARRAY(SELECT k FROM u WHERE k < 4 ORDER BY k)), (114, '{}') RETURNING id, tags;
+
+INSERT INTO t (id, tags) VALUES (115, ARRAY[(SELECT max(k) FROM u), NULL, 3]), (116, NULL) RETURNING id, tags;
+
+INSERT INTO t (id, v) VALUES (117, CASE WHEN EXISTS (SELECT FROM u WHERE k > 100) THEN 'many' ELSE 'few' END), (118, 5 IN (SELECT k FROM u)) RETURNING id, v;
+
+INSERT INTO t (id, v) VALUES (119, (SELECT 'x')), (120, NULL) RETURNING id, v;
+
+INSERT INTO t (id, grp) VALUES (121, (SELECT avg(k) FROM u)), (122, 1.5), ('123', '5') RETURNING id, grp, twice;
+
+INSERT INTO t VALUES ((SELECT count(*) FROM u) + 94, 5, (SELECT min(v) FROM u)), (125, 6, 'z') RETURNING *;
+
+INSERT INTO t (id, vc) VALUES (126, (SELECT 'toolong' FROM u WHERE k = 1)), (127, 'a');
+
+INSERT INTO t (id, vc) VALUES (126, (SELECT 'abc   ' FROM u WHERE k = 1)), (127, 'a') RETURNING id, vc;
+
+INSERT INTO t (id, n) VALUES (128, (SELECT k FROM u)), (129, 1);
+
+INSERT INTO t (id, n) VALUES (128, (SELECT v FROM u WHERE k = 1)), (129, 1);
+
+INSERT INTO t (id, n) VALUES (128, (SELECT v::int FROM u WHERE k = 1)), (129, 1);
+
+INSERT INTO t (id, m) VALUES (128, (SELECT 'ok' FROM u WHERE k = 1)), (129, 'sad');
+
+INSERT INTO t (id, m) VALUES (128, (SELECT 'ok' FROM u WHERE k = 1)::mood), (129, 'sad');
+
+INSERT INTO t (id, n) VALUES (130, (SELECT nothing FROM u)), (131, 1);
+
+INSERT INTO t (id, nothing) VALUES (130, (SELECT max(k) FROM u)), (131, 1);
+
+INSERT INTO t (id, n) VALUES (130, (SELECT max(k) FROM u)), (131);
+
+INSERT INTO t (id, n) VALUES (130, (SELECT k, v FROM u WHERE k = 1)), (131, 1);
+
+INSERT INTO t (id, twice) VALUES (130, (SELECT max(k) FROM u)), (131, 1);
+
+INSERT INTO t (id, n) VALUES ((SELECT k FROM u WHERE k = 1000), 3), (131, 1);
+
+INSERT INTO t (id, n) VALUES (101, (SELECT max(k) FROM u)), (131, 1);
+
+INSERT INTO t (id, n) VALUES (101, (SELECT max(k) FROM u)), (131, 1) ON CONFLICT DO NOTHING RETURNING id, n;
+
+INSERT INTO t (id, n) VALUES (101, (SELECT max(k) FROM u)), (131, 1), (101, 9) ON CONFLICT (id) DO UPDATE SET n = excluded.n;
+
+INSERT INTO t AS x (id, n) VALUES (101, (SELECT max(k) FROM u)), (131, 2), (132, 9) ON CONFLICT (id) DO UPDATE SET n = x.n + excluded.n RETURNING id, x.n;
+
+SELECT id, grp, v, n, tags, m, p, at, f, vc, twice FROM t ORDER BY id;
+
+-- # of local and temporary tables
+INSERT INTO t (id, v) VALUES (200, (SELECT v FROM l WHERE id = 1)) RETURNING id, v;
+
+INSERT INTO t (id, v) VALUES (201, (SELECT v FROM l WHERE id = 2)), ((SELECT 200 + max(id) FROM l), (SELECT min(v) FROM u)) RETURNING id, v;
+
+CREATE TEMP TABLE tmp (a int);
+
+INSERT INTO tmp VALUES (3), (4);
+
+INSERT INTO t (id, n) VALUES (202, (SELECT max(a) FROM tmp)), (203, (SELECT count(*) FROM t)) RETURNING id, n;
+
+INSERT INTO t (id, n) VALUES (204, (SELECT count(*) FROM pg_class WHERE relname = 'l' AND relnamespace = 'inserts'::regnamespace)) RETURNING id, n;
+
+INSERT INTO tmp VALUES ((SELECT max(k) FROM u)), (DEFAULT) RETURNING *;
+
+INSERT INTO l VALUES ((SELECT max(k) FROM u), 'x'), (DEFAULT, (SELECT v FROM u WHERE k = 3)) RETURNING *;
+
+-- # with queries ahead
+WITH x AS (SELECT max(k) AS k FROM u) INSERT INTO t (id, n) VALUES ((SELECT k + 300 FROM x), (SELECT k FROM x)), (301, 2) RETURNING id, n;
+
+WITH x AS (SELECT 302 AS k) INSERT INTO t (id, n) VALUES (302, (SELECT k FROM x)), (303, 2) RETURNING id, n;
+
+WITH x AS (SELECT 302 AS k) INSERT INTO t (id, n) VALUES (304, 1), (305, 2) RETURNING id, n;
+
+WITH x AS (SELECT random() AS v) INSERT INTO t (id, f) VALUES (306, (SELECT v FROM x)), (307, (SELECT v FROM x)) RETURNING id;
+
+SELECT count(DISTINCT f) FROM t WHERE id IN (306, 307);
+
+WITH RECURSIVE x AS (SELECT 1 AS k UNION ALL SELECT k + 1 FROM x WHERE k < 5) INSERT INTO t (id, n) VALUES (308, (SELECT sum(k) FROM x)), (309, (SELECT count(*) FROM x, u)) RETURNING id, n;
+
+WITH x AS (DELETE FROM t WHERE id = 308 RETURNING n) INSERT INTO u (k, v) VALUES (308, (SELECT n FROM x)), (309, 'b') RETURNING k, v;
+
+WITH x AS (SELECT v FROM u WHERE k = 1) INSERT INTO ser (v) VALUES ((SELECT v FROM x)) RETURNING *;
+
+WITH x AS (SELECT v FROM u WHERE k = 1) INSERT INTO ser (v) VALUES ((SELECT v FROM x)), ('y'), (DEFAULT) RETURNING *;
+
+WITH x AS (SELECT 1 / 0) INSERT INTO ser (v) VALUES ('a'), ('b') RETURNING *;
+
+WITH x AS (SELECT 1 / 0 AS a) INSERT INTO ser (v) VALUES ('a'), ((SELECT a FROM x)) RETURNING *;
+
+DELETE FROM u WHERE k > 300;
+
+-- # calls of the home shard
+INSERT INTO t (id, n) VALUES (400, nextval('sq')) RETURNING id, n;
+
+INSERT INTO t (id, n) VALUES (401, nextval('sq')), (402, nextval('sq')), (403, currval('sq')), (404, lastval()) RETURNING id, n;
+
+INSERT INTO t (id, n) VALUES (nextval('sq') + 404, nextval('sq')) RETURNING id, n;
+
+-- refused home_function
+INSERT INTO t (id, n) VALUES (410, (SELECT nextval('sq') FROM u WHERE k = 1)) RETURNING id, n;
+
+INSERT INTO ser (v) VALUES ('x');
+
+INSERT INTO t (id, n) VALUES (411, currval('ser_id_seq')), (412, currval('ser_id_seq')) RETURNING id, n;
+
+-- # parameters
+-- params: 500 | 3
+INSERT INTO t (id, v) VALUES ($1, (SELECT v FROM u WHERE k = $2)) ON CONFLICT DO NOTHING RETURNING id, v;
+
+-- params: 501::int4 | 3::int4 | z::text
+INSERT INTO t (id, v) VALUES ($1, (SELECT v || $3 FROM u WHERE k = $2)), ($1 + 1, $3) ON CONFLICT (id) DO UPDATE SET n = t.n + 1 RETURNING id, v, n;
+
+-- params: 503 | NULL | 5
+INSERT INTO t (id, v, n) VALUES ($1, (SELECT max(v) FROM u), $2), (504, 'x', $3) ON CONFLICT (id) DO UPDATE SET n = excluded.n RETURNING id, v, n;
+
+-- params: happy | (1,b)
+INSERT INTO t (id, v, m, p) VALUES (505, (SELECT max(v) FROM u), $1, $2), (506, 'x', 'sad', ROW(2, 'c')) ON CONFLICT (id) DO UPDATE SET m = excluded.m RETURNING id, m, p;
+
+-- params: 3 | 10
+INSERT INTO t (id, v) VALUES ((SELECT k + 504 + $1 FROM u WHERE k = $1), (SELECT max(v) FROM u WHERE k < $2)) ON CONFLICT DO NOTHING RETURNING id, v;
+
+PREPARE ins (int, int) AS INSERT INTO t (id, v) VALUES ($1, (SELECT v FROM u WHERE k = $2)) RETURNING id, v;
+
+EXECUTE ins (520, 3);
+
+EXECUTE ins (521, 4);
+
+EXECUTE ins (5, 5);
+
+EXECUTE ins (6, 6);
+
+EXECUTE ins (522, 7);
+
+EXECUTE ins (522, 7);
+
+DEALLOCATE ins;
+
+-- # transactions
+BEGIN;
+
+INSERT INTO u (k, v) VALUES (600, 'own');
+
+INSERT INTO t (id, v) VALUES (600, (SELECT v FROM u WHERE k = 600)), (601, (SELECT count(*) FROM u)) RETURNING id, v;
+
+SAVEPOINT s;
+
+INSERT INTO t (id, n) VALUES (602, (SELECT 1 / (k - k) FROM u WHERE k = 3)), (603, 1);
+
+ROLLBACK TO s;
+
+INSERT INTO t (id, n) VALUES (602, (SELECT max(k) FROM u)), (603, 1);
+
+SELECT id, v, n FROM t WHERE id >= 600 ORDER BY id;
+
+ROLLBACK;
+
+SELECT id, v, n FROM t WHERE id >= 600 ORDER BY id;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+INSERT INTO t (id, v) VALUES (600, (SELECT v FROM u WHERE k = 3)), (601, (SELECT count(*) FROM u)) RETURNING id, v;
+
+COMMIT;
+
+BEGIN READ ONLY;
+
+INSERT INTO t (id, v) VALUES (602, (SELECT v FROM u WHERE k = 3)), (603, 'a');
+
+ROLLBACK;
+
+-- # reference tables
+INSERT INTO rr (name, n) VALUES ((SELECT max(v) FROM u), 1), ('b', (SELECT count(*) FROM t WHERE id < 100)) RETURNING name, n;
+
+INSERT INTO rr (id, name, x) VALUES (gen_random_uuid(), 'r', random()) RETURNING name;
+
+-- params: nm | 3
+INSERT INTO rr (id, name, n) VALUES (gen_random_uuid(), $1, $2) RETURNING name, n;
+
+INSERT INTO rr (name, x) VALUES (DEFAULT, random()), ('y', 3) RETURNING name;
+
+INSERT INTO rr (name, n) VALUES ((SELECT v FROM l WHERE id = 1), DEFAULT) RETURNING name, n;
+
+INSERT INTO rr (name, n) VALUES ('seq', nextval('sq')), ('seq', nextval('sq')) RETURNING name;
+
+INSERT INTO r (n, label) VALUES ((SELECT max(k) FROM u), 'x') ON CONFLICT DO NOTHING;
+
+INSERT INTO r (n, label) VALUES ((SELECT max(k) FROM u), (SELECT min(v) FROM u)), (7, 'x') ON CONFLICT (n) DO UPDATE SET label = excluded.label RETURNING *;
+
+SELECT name, n FROM rr ORDER BY name, n;
+
+-- # subqueries in ON CONFLICT and RETURNING
+INSERT INTO t (id, n) VALUES (700, 1), (701, 2) RETURNING id, (SELECT max(k) FROM u), (SELECT 'x') AS named;
+
+INSERT INTO t (id, n) VALUES (700, 1), (702, 2) ON CONFLICT (id) DO UPDATE SET n = (SELECT max(k) FROM u) RETURNING id, n;
+
+INSERT INTO t (id, n) VALUES (700, 1) ON CONFLICT (id) DO UPDATE SET v = (SELECT v FROM u WHERE k = 9) WHERE t.n < (SELECT sum(k) FROM u) RETURNING id, n, v;
+
+INSERT INTO t (id, n) VALUES (700, (SELECT max(k) FROM u)), (703, 1) ON CONFLICT (id) DO UPDATE SET n = excluded.n + (SELECT min(n) FROM r) RETURNING id, n;
+
+-- # the rest of INSERT … SELECT
+INSERT INTO t (id, v) SELECT k + 800, v FROM u WHERE k < 3 RETURNING id, (SELECT max(n) FROM r), (SELECT count(*) FROM u);
+
+INSERT INTO t (id, v) SELECT k + 800, v FROM u WHERE k < 5 ON CONFLICT (id) DO UPDATE SET n = (SELECT max(k) FROM u) RETURNING id, v, n;
+
+-- params: 3 | q
+INSERT INTO t (id, v) SELECT k + 810, v FROM u WHERE k < $1 ON CONFLICT (id) DO UPDATE SET v = $2, n = t.n + $1 RETURNING id, v, n, $2 || 'x';
+
+-- params: 3::int4 | q::text
+INSERT INTO t (id, v) SELECT g + 820, 'g' FROM generate_series(1, 3) g ON CONFLICT (id) DO UPDATE SET v = $2 WHERE t.id > 820 + $1 - 1 RETURNING id, v, $1 + 1;
+
+-- refused insert_select_tail
+INSERT INTO t (id, v) SELECT k + 830, v FROM u WHERE k < 3 RETURNING id, (SELECT x.k FROM u x WHERE x.k = t.id - 830);
+
+BEGIN;
+
+INSERT INTO t (id, v) SELECT g + 840, 'g' FROM generate_series(1, 3) g RETURNING id, (SELECT max(k) FROM u);
+
+-- refused insert_select_tail
+INSERT INTO t (id, v) SELECT k + 850, v FROM u WHERE k < 3 RETURNING id, (SELECT max(n) FROM r);
+
+ROLLBACK;
+
+-- # settings
+SET extra_float_digits = 0;
+
+-- refused inexact_text
+INSERT INTO t (id, f) VALUES (900, (SELECT f FROM u WHERE k = 7)), (901, 1);
+
+RESET extra_float_digits;
+
+SET DateStyle = 'SQL, DMY';
+
+-- refused inexact_text
+INSERT INTO t (id, at) VALUES (900, (SELECT at FROM u WHERE k = 7)), (901, NULL);
+
+RESET DateStyle;
+
 -- # parts of columns
 CREATE TYPE deep AS (one pair, many int[]);
 
@@ -85,35 +337,25 @@ SELECT id, a, c, (d).one.a, (d).one.b, (d).many, s, n FROM parts ORDER BY id;
 DELETE FROM rparts;
 
 -- # overriding user value
--- refused insert_columns
 INSERT INTO ids (id, k, v) OVERRIDING USER VALUE VALUES (100, 1, 'a') RETURNING *;
 
--- refused insert_columns
 INSERT INTO ids OVERRIDING USER VALUE VALUES (100, 2, 'a'), (101, 3, 'b'), (DEFAULT, (SELECT 3 + max(k) FROM ids), 'c') RETURNING *;
 
--- refused insert_columns
 INSERT INTO ids (k, v) OVERRIDING USER VALUE VALUES (5, 'a'), (6, DEFAULT) RETURNING *;
 
--- refused insert_columns
 INSERT INTO idk (id, v) OVERRIDING USER VALUE VALUES (100, 'a'), (1 / 0, 'b') RETURNING *;
 
--- refused insert_columns
 INSERT INTO idk (id, v) OVERRIDING USER VALUE VALUES (1 / 0, 'a') RETURNING *;
 
--- refused insert_columns
 INSERT INTO idk (id, v) OVERRIDING USER VALUE VALUES (99999999999, 'a'), (1, 'b');
 
--- refused insert_columns
 INSERT INTO idk (id, v) OVERRIDING USER VALUE VALUES ('x', 'a') RETURNING *;
 
--- refused insert_columns
 INSERT INTO idk (id, v) OVERRIDING USER VALUE VALUES ('y'::text, 'a') RETURNING *;
 
 -- params: 7 | x
--- refused insert_columns
 INSERT INTO ids (id, k, v) OVERRIDING USER VALUE VALUES ($1, $1 + 1, $2) RETURNING k, v;
 
--- refused insert_columns
 INSERT INTO t (id, v) OVERRIDING USER VALUE VALUES (1000, 'a'), (1001, 'b') RETURNING id, v;
 
 INSERT INTO ids (id, k, v) OVERRIDING USER VALUE SELECT 7, k + 20, v FROM u WHERE k < 3 ORDER BY k;
@@ -128,7 +370,6 @@ INSERT INTO idk OVERRIDING USER VALUE SELECT 5, 'lone' RETURNING *;
 
 CREATE TABLE ridk (id int GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, v text) WITH (reference);
 
--- refused insert_columns
 INSERT INTO ridk OVERRIDING USER VALUE VALUES (50, 'a'), (51, 'b') RETURNING *;
 
 INSERT INTO ridk OVERRIDING USER VALUE SELECT k, v FROM u ORDER BY k LIMIT 3;
@@ -167,7 +408,6 @@ INSERT INTO few (SELECT * FROM l UNION ALL SELECT * FROM json_to_recordset('[{"a
 INSERT INTO few WITH x AS (SELECT * FROM json_to_recordset('[{"a":9}]') AS x(a int, b text)) SELECT * FROM x RETURNING id, v, n;
 
 -- params: 3::int4 | z::text
--- refused insert_select_tail
 INSERT INTO few SELECT * FROM json_to_recordset('[{"a":11}]') AS x(a int, b text) WHERE a > $1 RETURNING id, v, $2;
 
 PREPARE few AS INSERT INTO few SELECT * FROM json_to_recordset('[{"a":12}]') AS x(a int, b text) RETURNING id, v;
@@ -199,3 +439,12 @@ SELECT count(DISTINCT at), bool_and(at = now()) FROM few WHERE at = now();
 ROLLBACK;
 
 DROP TABLE few;
+
+-- # the end
+DELETE FROM t WHERE id IN (306, 307);
+
+DELETE FROM rr;
+
+SELECT id, grp, v, n, tags, m, p, at, vc, twice FROM t ORDER BY id;
+
+SELECT * FROM r ORDER BY n;

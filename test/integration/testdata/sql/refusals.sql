@@ -136,18 +136,18 @@ INSERT INTO t (id, v) VALUES ((SELECT max(k) FROM u), 'a'), (101, 'b');
 INSERT INTO t (id, v) VALUES (102, (SELECT max(v) FROM u)), (103, 'b');
 
 -- refused insert_values
-INSERT INTO t (id, v) VALUES (110, (SELECT 'x' || random() FROM u LIMIT 1)), (111, 'b');
+INSERT INTO t (id, v) VALUES (102, (SELECT max(v) FROM u) || '__weft_gathered_here()'), (103, 'b');
 
 -- refused insert_columns
 INSERT INTO t (id, tags[(1 + 1)]) SELECT k + 200, v FROM u;
 
 -- refused insert_select_tail
-INSERT INTO t (id, v) SELECT k + 200, v FROM u RETURNING (SELECT max(n) FROM r);
+INSERT INTO t (id, v) SELECT k + 200, v FROM u RETURNING (SELECT max(u.v) FROM u WHERE u.k < t.id);
 
 INSERT INTO t (id, v) VALUES (62, (SELECT v FROM t WHERE id = 1)) RETURNING id, v;
 
 -- refused different_keys
-INSERT INTO t (id, v) VALUES (162, (SELECT v || random() FROM t WHERE id = 1)) RETURNING id;
+INSERT INTO t (id, v) VALUES (62, (SELECT v || '__weft_gathered_here()' FROM t WHERE id = 1)) RETURNING id, v;
 
 SELECT count(*) FROM t;
 

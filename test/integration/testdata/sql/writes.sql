@@ -160,7 +160,6 @@ INSERT INTO serials VALUES (DEFAULT, 'f'), (100, 'g'), (DEFAULT, 'h') RETURNING 
 
 INSERT INTO serials DEFAULT VALUES RETURNING *;
 
--- refused home_function
 INSERT INTO serials (id, v) VALUES (nextval('serials_id_seq'), 'n') RETURNING *;
 
 INSERT INTO serials (id) SELECT 200 + g FROM generate_series(1, 3) g RETURNING id;
@@ -184,7 +183,6 @@ INSERT INTO idents (v) VALUES ('a'), ('b'), ('c') RETURNING *;
 
 INSERT INTO idents (id, v) VALUES (50, 'x') RETURNING *;
 
--- refused insert_columns
 INSERT INTO idents (id, v) OVERRIDING USER VALUE VALUES (51, 'x') RETURNING *;
 
 INSERT INTO idents (id, v) OVERRIDING SYSTEM VALUE VALUES (52, 'x') RETURNING *;
@@ -197,7 +195,6 @@ INSERT INTO always (id, v) VALUES (DEFAULT, 'x') RETURNING *;
 
 INSERT INTO always (id, v) OVERRIDING SYSTEM VALUE VALUES (60, 'x') RETURNING *;
 
--- refused insert_columns
 INSERT INTO always (id, v) OVERRIDING USER VALUE VALUES (61, 'x') RETURNING *;
 
 INSERT INTO always (v) SELECT 'g' || g FROM generate_series(1, 4) g RETURNING *;
