@@ -130,7 +130,7 @@ describe('agent pool', () => {
 
   test('pool: nothing comes free in time: 53300, and the session stays usable', async () => {
     const small = await startPostgres()
-    const other = await startTestAgent(small, { pool: { size: 4, waitTimeoutMs: 50 } })
+    const other = await startTestAgent(small, { pool: { size: 4, waitTimeoutMs: 500 } })
     const line = other.connect('c1')
     const holder = new TestSession(line, 1, clientOf(small.user))
     await holder.query('SELECT 1', { begin: ['BEGIN'] })
