@@ -3,6 +3,6 @@ export const quoteName = (name: string): string => `"${name.replaceAll('"', '""'
 
 export const quoteNames = (names: readonly string[]): string => names.map(quoteName).join(', ')
 
-/** Names as a text[] is written. */
-export const textArray = (names: readonly string[]): string =>
-  `{${names.map((name) => `"${name.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
+/** Texts as a text[] is written. */
+export const textArray = (texts: readonly (string | null)[]): string =>
+  `{${texts.map((text) => (text === null ? 'NULL' : `"${text.replace(/[\\"]/g, '\\$&')}"`)).join(',')}}`

@@ -15,6 +15,7 @@ export type InsertStmt = Pg.InsertStmt
 export type UpdateStmt = Pg.UpdateStmt
 export type DeleteStmt = Pg.DeleteStmt
 export type MergeStmt = Pg.MergeStmt
+export type MergeWhenClause = Pg.MergeWhenClause
 export type RangeVar = Pg.RangeVar
 export type FuncCall = Pg.FuncCall
 export type ColumnRef = Pg.ColumnRef
@@ -183,6 +184,10 @@ export function columnName(node: Node | undefined): readonly string[] | undefine
   const parts = strings(ref.fields)
   return parts.length === (ref.fields?.length ?? 0) ? parts : undefined
 }
+
+/** The WHEN clauses of a MERGE, in order. */
+export const whenClauses = ({ mergeWhenClauses = [] }: MergeStmt): MergeWhenClause[] =>
+  mergeWhenClauses.map((node) => as(node, 'MergeWhenClause')!)
 
 /** The column of that name, with what qualifies it. */
 export const columnNode = (...names: readonly string[]): Node => ({

@@ -2,7 +2,16 @@ import type * as Pg from '@pgsql/types'
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { Catalog, Column, Relation } from '../catalog.ts'
-import { as, assignedItem, columnName, conjuncts, kindOf, type Node, strings } from '../parse/ast.ts'
+import {
+  as,
+  assignedItem,
+  columnName,
+  conjuncts,
+  kindOf,
+  type Node,
+  strings,
+  whenClauses,
+} from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
 import type { Analysis } from '../place/analyze.ts'
 import { EMPTY_SPACE, type Scope } from '../tree/block.ts'
@@ -87,10 +96,9 @@ function assignments(target: WriteTarget): readonly Pg.ResTarget[] {
   if (verb === 'UPDATE') return targets((node as Pg.UpdateStmt).targetList)
   if (verb === 'INSERT') return targets((node as Pg.InsertStmt).onConflictClause?.targetList)
   if (verb === 'DELETE') return []
-  return ((node as Pg.MergeStmt).mergeWhenClauses ?? []).flatMap((c) => {
-    const clause = as(c, 'MergeWhenClause')
-    return clause?.commandType === 'CMD_UPDATE' ? targets(clause.targetList) : []
-  })
+  return whenClauses(node as Pg.MergeStmt).flatMap(({ commandType, targetList }) =>
+    commandType === 'CMD_UPDATE' ? targets(targetList) : [],
+  )
 }
 
 function targets(list: readonly Node[] | undefined): Pg.ResTarget[] {

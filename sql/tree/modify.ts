@@ -1,7 +1,15 @@
 import type * as Pg from '@pgsql/types'
 import { invariant } from '../../errors/pg-error.ts'
 import type { Relation } from '../catalog.ts'
-import { as, type CommonTableExpr, kindOf, type Node, type RangeVar, strings } from '../parse/ast.ts'
+import {
+  as,
+  type CommonTableExpr,
+  kindOf,
+  type Node,
+  type RangeVar,
+  strings,
+  whenClauses,
+} from '../parse/ast.ts'
 import type { Block, Cte, InsertTarget, Leaf, Output, Scope, Space, Sub, Tree } from './block.ts'
 import { buildSelect, childScope, joinSubs, outputsOf, subsIn, whereSubs, withQueries } from './build.ts'
 import { type Builder, type Resolved, resolveRelation, type WriteTarget } from './builder.ts'
@@ -205,7 +213,7 @@ function buildMerge(b: Builder, node: Pg.MergeStmt, parent: Scope | undefined, n
   const from = buildFrom(b, node.sourceRelation ? [node.sourceRelation] : [], outer)
   const scope: Scope = { ...outer, space: beside(target.space, from.space) }
   const on: Fact[] = factsOf(node.joinCondition, scope, b.literals)
-  const clauses = (node.mergeWhenClauses ?? []).map((c) => as(c, 'MergeWhenClause')!)
+  const clauses = whenClauses(node)
   const bySource = clauses.some((c) => c.matchKind === 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE')
   const subs: Sub[] = [
     ...joinSubs(b, from.expressions),

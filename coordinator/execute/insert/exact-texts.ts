@@ -20,15 +20,6 @@ export async function requireExactTexts(ctx: ExecContext, plan: InsertSelectPlan
   if (column !== undefined) await requireDigits(ctx, 'INSERT … SELECT', column.name)
 }
 
-/** The same of rows of a query that is run first. */
-export async function requireExactRows(
-  ctx: ExecContext,
-  columns: readonly { readonly name: string; readonly typeOid: number }[],
-): Promise<void> {
-  const column = columns.find(mayRound)
-  if (column !== undefined) await requireDigits(ctx, 'a query that is run first', column.name)
-}
-
 /** The same of a key that was computed ahead, to tell its shard. */
 export async function requireExactKey(ctx: ExecContext, { keyType, table }: InsertPlan): Promise<void> {
   if (keyType === 'float4' || keyType === 'float8')

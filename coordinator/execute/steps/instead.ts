@@ -9,7 +9,6 @@ import { replacedPlan } from '../../../sql/plan/replaced-plan.ts'
 import { describedAtHome } from '../answers/evaluate.ts'
 import { KeptRows } from '../answers/kept-rows.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
-import { requireExactRows } from '../insert/exact-texts.ts'
 import { queryShard } from '../shards/send.ts'
 
 /** Texts that are run in the place of the client's. */
@@ -25,7 +24,6 @@ export async function columnsOf(
     throw weftError('not_supported', computes ? CORRELATED_IN_INSERT : CORRELATED, error)
   })
   if (columns.length === 0) return []
-  await requireExactRows(ctx, columns)
   const types = await typesOf(ctx, columns, { collates, travels: true })
   return columns.map(({ name }, i) => ({ name, ...types[i]! }))
 }
@@ -64,8 +62,8 @@ const EXACT_TEXTS: ReadonlySet<number> = new Set([
 const INEXACT: Refused = {
   id: 'inexact_text',
   what:
-    'a query that is run first, and gives values other than numbers and texts, ' +
-    'with settings by which their texts may lose something, is not supported',
+    'a query that is run first, and gives floating-point numbers, times, intervals or values of other types of whose ' +
+    'texts something may be lost by the settings, is not supported',
   hint: "SET extra_float_digits = 1, DateStyle = 'ISO' and IntervalStyle = 'postgres'.",
 }
 

@@ -32,7 +32,7 @@ export async function drawnValues(
     const rows = await insertedRows(ctx, exec, gather, draws, gathered, () => account.add(ROW_BYTES))
     const fill = draws.columns.map(({ expression }) => ({ expression, appended: false }))
     const values = rows.length === 0 ? [] : await evaluateFills(ctx, fill, rows, exec.plan.tag)
-    const arrays = fill.map((_, i) => arrayOf(values.map((row) => row[i] ?? null)))
+    const arrays = fill.map((_, i) => textArray(values.map((row) => row[i] ?? null)))
     return [`{${rows.map(({ number }) => number).join(',')}}`, ...arrays]
   } finally {
     account.set(0)
@@ -64,8 +64,3 @@ async function insertedRows(
   await settled(ctx, line, stream.ended)
   return rows
 }
-
-const arrayOf = (values: readonly (string | null)[]): string =>
-  values.includes(null)
-    ? `{${values.map((value) => (value === null ? 'NULL' : textArray([value]).slice(1, -1))).join(',')}}`
-    : textArray(values as string[])

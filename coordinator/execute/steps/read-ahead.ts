@@ -55,7 +55,7 @@ export interface How {
 }
 
 /** By number of what was read. */
-export type Rows = readonly (readonly GivenRow[])[]
+type Rows = readonly (readonly GivenRow[])[]
 
 const ROUNDS_MAX = 100
 
@@ -85,7 +85,7 @@ async function readLocked(
 const keyOf = (row: GivenRow): string => JSON.stringify(row)
 
 /** The client's text is right: so what is wrong with the rest is that rows are no table. */
-export async function mustHold(ctx: ExecContext, rest: string, paramTypes: readonly number[]): Promise<void> {
+async function mustHold(ctx: ExecContext, rest: string, paramTypes: readonly number[]): Promise<void> {
   try {
     await describedAtHome(ctx, rest, paramTypes)
   } catch (error) {
@@ -100,7 +100,7 @@ const NO_TABLE: Refused = {
 }
 
 /** Of several texts, as of one moment: in one statement, each row with the number of its text. */
-export async function readRows(
+async function readRows(
   ctx: ExecContext,
   exec: Execution,
   texts: readonly string[],

@@ -93,7 +93,7 @@ export const isSelect = (query: Node): boolean => kindOf(query) === 'SelectStmt'
 export function neededBy(query: unknown, scope: readonly CommonTableExpr[]): readonly CommonTableExpr[] {
   const needed = new Set<CommonTableExpr>()
   const look = (part: unknown): void => {
-    const names = namesIn(part)
+    const names = namedIn(part)
     for (const cte of scope) {
       if (needed.has(cte) || !names.has(cte.ctename ?? '')) continue
       needed.add(cte)
@@ -104,7 +104,7 @@ export function neededBy(query: unknown, scope: readonly CommonTableExpr[]): rea
   return scope.filter((cte) => needed.has(cte))
 }
 
-export function namesIn(part: unknown): ReadonlySet<string> {
+export function namedIn(part: unknown): ReadonlySet<string> {
   const ranges = relationsOf(part).filter(({ schemaname }) => schemaname === undefined)
   return new Set(ranges.map(({ relname }) => relname ?? ''))
 }

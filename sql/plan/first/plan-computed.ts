@@ -27,7 +27,7 @@ import type { ForwardPlan, Plan, PlanContext } from '../plan.ts'
 import { isPlainRows } from '../plan-insert.ts'
 import { commonFields } from '../routing.ts'
 import { computedMark, type FirstStep } from './first-step.ts'
-import { namesIn } from './levels.ts'
+import { namedIn } from './levels.ts'
 import { hasCollations, hasFirst } from './plan-first.ts'
 import { readsOf } from './written.ts'
 
@@ -201,7 +201,7 @@ class Computed {
   }
 
   namesQueries(part: unknown): boolean {
-    return this.ctes.size > 0 && [...namesIn(part)].some((name) => this.ctes.has(name))
+    return this.ctes.size > 0 && [...namedIn(part)].some((name) => this.ctes.has(name))
   }
 
   private readsParts(node: Node): boolean {

@@ -9,6 +9,7 @@ import {
   type Node,
   relationsOf,
   walk,
+  whenClauses,
 } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import { parseStatements } from '../../parse/parse.ts'
@@ -23,7 +24,7 @@ import { commonFields, isSingle } from '../routing.ts'
 import { nameOf, resolve } from '../utility/scope.ts'
 import { computedAfter } from './computed-after.ts'
 import { type Ahead, type FirstStep, GIVEN_ROWS, GIVEN_VALUE, isGiven } from './first-step.ts'
-import { isSelect, type Level, labelOf, levelsIn, neededBy, withNeeded } from './levels.ts'
+import { isSelect, type Level, labelOf, levelsIn, namedIn, neededBy, withNeeded } from './levels.ts'
 import { lockAhead } from './lock-ahead.ts'
 import { pushLocks } from './pushed-locks.ts'
 import { type Names, readAhead } from './read-ahead.ts'
@@ -87,7 +88,7 @@ function namesIn(catalog: Catalog, ctx: PlanContext): Names {
   }
 }
 
-/** It has queries that lock or write, or is a MERGE. */
+/** It has queries that lock or write, is a MERGE, or joins a query with a LIMIT. */
 export const hasFirst = ({ traits, targets }: Analysis): boolean =>
   traits.locksRows || targets.some(({ nested, verb, node }) => nested || verb === 'MERGE' || isLimited(node))
 
@@ -238,8 +239,8 @@ const isNamed = (rest: Node, { cte }: Level): boolean => cte === undefined || is
 
 /** A MERGE that speaks of rows which its source does not join, and so of all. */
 function meansOthers(tree: Node): boolean {
-  const clauses = as(tree, 'MergeStmt')?.mergeWhenClauses ?? []
-  return clauses.some((node) => as(node, 'MergeWhenClause')?.matchKind === 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE')
+  const clauses = whenClauses(as(tree, 'MergeStmt') ?? {})
+  return clauses.some(({ matchKind }) => matchKind === 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE')
 }
 
 /** It locks, or it is a WITH query that writes. */
@@ -261,9 +262,7 @@ function given({ query, wanted }: Level): Node {
 const isConstant = ({ ctequery }: CommonTableExpr): boolean =>
   relationsOf(ctequery).every(({ relname }) => isGiven(relname))
 
-function isRead(rest: Node, { ctename }: CommonTableExpr): boolean {
-  return relationsOf(rest).some(({ schemaname, relname }) => schemaname === undefined && relname === ctename)
-}
+const isRead = (rest: Node, { ctename = '' }: CommonTableExpr): boolean => namedIn(rest).has(ctename)
 
 /** In place: nobody reads them any more. */
 function removeUnread(rest: Node, needed: readonly CommonTableExpr[]): void {

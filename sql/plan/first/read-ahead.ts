@@ -23,7 +23,8 @@ import { selectNode } from '../gather/made-nodes.ts'
 import { allOf } from '../gather/plan-gather.ts'
 import { quoteName } from '../text-scan.ts'
 import { aheadRows, aheadValue, isGiven } from './first-step.ts'
-import { labelOf, neededBy, withNeeded } from './levels.ts'
+import { labelOf, namedIn, neededBy, withNeeded } from './levels.ts'
+import { DML } from './written.ts'
 
 /** What is known of what a statement names. */
 export interface Names {
@@ -273,13 +274,9 @@ function isRead({ schemaname, relname }: RangeVar, scope: Scope): boolean {
   return !isGiven(relname) && !scope.some(({ ctename }) => ctename === relname)
 }
 
-const namesItself = ({ ctename, ctequery }: CommonTableExpr): boolean =>
-  relationsOf(ctequery).some(({ schemaname, relname }) => schemaname === undefined && relname === ctename)
+const namesItself = ({ ctename = '', ctequery }: CommonTableExpr): boolean => namedIn(ctequery).has(ctename)
 
-const DOES: ReadonlySet<string> = new Set([
-  ...(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'] as const),
-  ...(['LockingClause', 'IntoClause'] as const),
-])
+const DOES: ReadonlySet<string> = new Set([...DML, 'LockingClause', 'IntoClause'])
 
 function writesOrLocks(parts: readonly Node[]): boolean {
   let does = false

@@ -1,4 +1,5 @@
 import { as, columnName, columnNode, type Node, type SelectStmt, walk } from '../../parse/ast.ts'
+import { replaceNodes } from '../../parse/replace-nodes.ts'
 import { columnLabel } from '../../tree/label.ts'
 import { isAggregateCall } from '../../tree/shape.ts'
 import { keptItems, type TableItem } from './inputs.ts'
@@ -33,15 +34,13 @@ function takeFirst(select: SelectStmt, { alias, columns }: TableItem, level: rea
     name?.length === 1
       ? unequal.includes(name[0]!) && isOnly(name[0]!, level)
       : name?.length === 2 && name[0] === alias && unequal.includes(name[1]!)
-  const look = (value: unknown): void => {
-    if (typeof value !== 'object' || value === null) return
-    for (const [field, inner] of Object.entries(value)) {
-      const node = inner as Node
-      const call = as(node, 'FuncCall')
-      if (as(node, 'SelectStmt') ?? (call && isAggregateCall(call))) continue
-      if (isMeant(columnName(node))) (value as Record<string, unknown>)[field] = firstOf(node)
-      else look(inner)
-    }
+  const isApart = (node: Node): boolean => {
+    const call = as(node, 'FuncCall')
+    return as(node, 'SelectStmt') !== undefined || (call !== undefined && isAggregateCall(call))
+  }
+  const other = (node: Node): Node | undefined => {
+    if (isApart(node)) return node
+    return isMeant(columnName(node)) ? firstOf(node) : undefined
   }
   if (unequal.length === 0) return
   select.targetList = (select.targetList ?? []).flatMap((node) =>
@@ -55,7 +54,7 @@ function takeFirst(select: SelectStmt, { alias, columns }: TableItem, level: rea
   const labels = new Set((select.targetList ?? []).map((node) => columnLabel(as(node, 'ResTarget')!)))
   const isOutput = (node: Node) => labels.has(columnName(as(node, 'SortBy')?.node)?.join('.') ?? '')
   const sorts = (select.sortClause ?? []).filter((node) => !isOutput(node))
-  look([select.targetList, select.havingClause, sorts, select.windowClause])
+  replaceNodes([select.targetList, select.havingClause, sorts, select.windowClause], other)
 }
 
 const outputOf = (val: Node): Node => ({ ResTarget: { val } }) as Node

@@ -1,8 +1,10 @@
 /** Aggregates that put values one after the other: a list of lists is the list of all. */
 import type { Column } from '../../catalog.ts'
+import { typeOfOid } from '../../hash/type-oids.ts'
 import { as, type FuncCall, type Node, qualified, strings, walk } from '../../parse/ast.ts'
 import { castName } from '../../tree/constants.ts'
 import { typeOf } from '../expression-type.ts'
+import { quoteText } from '../text-scan.ts'
 import { ASKED } from './island.ts'
 import { isPlainColumn, type LevelNames } from './level-names.ts'
 import type { PartialForm } from './partials.ts'
@@ -45,7 +47,7 @@ function texts(call: FuncCall, names: LevelNames): PartialForm | undefined {
   if (said === undefined || more.length > 0 || !names.isPlainValue(argument) || hasNames(argument, names))
     return undefined
   if (said.isnull !== true && said.sval === undefined) return undefined
-  const between = said.sval === undefined ? 'NULL' : `'${(said.sval.sval ?? '').replaceAll("'", "''")}'`
+  const between = quoteText(said.sval === undefined ? null : (said.sval.sval ?? ''))
   return {
     values: [{ node: called(call, 'string_agg'), column: isText(argument!, names) ? TEXT : ASKED }],
     combine: ([list]) => `pg_catalog.string_agg(${list!.ref}, ${between})`,
@@ -119,15 +121,14 @@ const JSON_OIDS: ReadonlySet<number> = new Set([114, 3802])
 /** Of Postgres' own scalars those that JSON says whole, whatever the settings are. */
 function elementType(argument: Node, names: LevelNames): string | undefined {
   const column = columnOf(argument, names)
-  if (column !== undefined) return isPlainColumn(column) ? ELEMENTS.get(column.typeOid) : undefined
+  if (column !== undefined) return isPlainColumn(column) ? element(typeOfOid(column.typeOid)) : undefined
   if (!names.isPlainValue(argument)) return undefined
   const cast = as(argument, 'TypeCast')
   const written =
     cast?.typeName && !cast.typeName.arrayBounds && !cast.typeName.setof
       ? castName({ ...cast.typeName, typmods: [] }, false)
       : undefined
-  const type = typeOf(argument, names.scope) ?? written
-  return type !== undefined && NAMES.has(type) ? type : undefined
+  return element(typeOf(argument, names.scope) ?? written)
 }
 
 function columnOf(argument: Node, names: LevelNames): Column | undefined {
@@ -135,24 +136,9 @@ function columnOf(argument: Node, names: LevelNames): Column | undefined {
   return ref && names.resolve(ref)?.column
 }
 
-const ELEMENTS: ReadonlyMap<number, string> = new Map([
-  ...([
-    [16, 'bool'],
-    [20, 'int8'],
-    [21, 'int2'],
-    [23, 'int4'],
-    [25, 'text'],
-    [1042, 'bpchar'],
-  ] as const),
-  ...([
-    [1043, 'varchar'],
-    [1082, 'date'],
-    [1114, 'timestamp'],
-    [1184, 'timestamptz'],
-  ] as const),
-  ...([
-    [1700, 'numeric'],
-    [2950, 'uuid'],
-  ] as const),
-])
-const NAMES: ReadonlySet<string> = new Set(ELEMENTS.values())
+const element = (type: string | undefined): string | undefined =>
+  type !== undefined && ELEMENTS.has(type) ? type : undefined
+
+const ELEMENTS: ReadonlySet<string> = new Set(
+  'bool int2 int4 int8 numeric text varchar bpchar date timestamp timestamptz uuid'.split(' '),
+)

@@ -1,7 +1,14 @@
-import type * as Pg from '@pgsql/types'
 import type { Relation } from '../../catalog.ts'
 import { slotExpression } from '../../hash/slot-expression.ts'
-import { as, hasSubqueries, type MergeStmt, type Node, walk } from '../../parse/ast.ts'
+import {
+  as,
+  hasSubqueries,
+  type MergeStmt,
+  type MergeWhenClause,
+  type Node,
+  walk,
+  whenClauses,
+} from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import { printedExpression } from '../../print/printed.ts'
 import { traitsOf, unstableBecause } from '../../tree/traits.ts'
@@ -12,12 +19,8 @@ import { allOf } from './plan-gather.ts'
 
 /** The WHEN clauses of a MERGE over several shards. */
 
-export type Clause = Pg.MergeWhenClause
-
-export function clausesOf(merge: MergeStmt, kind: string): Clause[] {
-  const all = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
-  return all.filter(({ matchKind }) => matchKind === `MERGE_WHEN_${kind}`)
-}
+export const clausesOf = (merge: MergeStmt, kind: string): MergeWhenClause[] =>
+  whenClauses(merge).filter(({ matchKind }) => matchKind === `MERGE_WHEN_${kind}`)
 
 /**
  * What comes out anew each time may be what a row is given where it is, but not in a subquery, and not where copies of it
@@ -30,7 +33,7 @@ export function isOncePerRow(
 ): boolean {
   if ((asWritten.user ?? asWritten.server ?? asWritten.systemColumn ?? asWritten.viewBegins) !== undefined)
     return false
-  const clauses = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
+  const clauses = whenClauses(merge)
   const keys = clauses.flatMap((clause) => {
     const at = relation.key === undefined ? -1 : givenColumns(clause, relation).indexOf(relation.key.column)
     return clause.commandType === 'CMD_INSERT' ? (clause.values?.[at] ?? []) : []
@@ -53,7 +56,7 @@ export function isOncePerRow(
 }
 
 /** The first clause whose condition holds is the one that counts. */
-export function changesOf(clauses: readonly Clause[]): Node {
+export function changesOf(clauses: readonly MergeWhenClause[]): Node {
   const args = clauses.map(({ condition, commandType }) => ({
     CaseWhen: {
       expr: condition ?? expressionNode('true'),
@@ -69,7 +72,7 @@ export const OWN_SLOTS = `${ownName('slots')}()`
 export const IS_FIRST = `${ownName('first')}()`
 
 /** An INSERT where its row belongs, and nothing elsewhere; undefined: where that is cannot be told. */
-export function ownClauses(clause: Clause, relation: Relation): Clause[] | undefined {
+export function ownClauses(clause: MergeWhenClause, relation: Relation): MergeWhenClause[] | undefined {
   if (clause.commandType !== 'CMD_INSERT') return [clause]
   const columns = givenColumns(clause, relation)
   const given = clause.values?.[columns.indexOf(relation.key!.column)]
@@ -85,6 +88,6 @@ export function ownClauses(clause: Clause, relation: Relation): Clause[] | undef
   const isOwn = expressionNode(`${slot} = ANY (${OWN_SLOTS}) OR (${IS_FIRST} AND ${key} IS NULL)`)
   const { condition } = clause
   const { targetList: _, values: __, ...rest } = clause
-  const nothing: Clause = { ...rest, commandType: 'CMD_NOTHING', override: 'OVERRIDING_NOT_SET' }
+  const nothing: MergeWhenClause = { ...rest, commandType: 'CMD_NOTHING', override: 'OVERRIDING_NOT_SET' }
   return [{ ...clause, condition: condition === undefined ? isOwn : allOf([condition, isOwn]) }, nothing]
 }

@@ -1,7 +1,15 @@
-import type * as Pg from '@pgsql/types'
 import type { PgError } from '../../../errors/pg-error.ts'
 import type { Catalog, Column, Relation } from '../../catalog.ts'
-import { as, columnNode, hasSubqueries, type MergeStmt, type Node, walk } from '../../parse/ast.ts'
+import {
+  as,
+  columnNode,
+  hasSubqueries,
+  type MergeStmt,
+  type MergeWhenClause,
+  type Node,
+  walk,
+  whenClauses,
+} from '../../parse/ast.ts'
 import { printedExpression } from '../../print/printed.ts'
 import type { Space } from '../../tree/block.ts'
 import type { WriteTarget } from '../../tree/builder.ts'
@@ -15,8 +23,6 @@ import { expressionNode, selectNode } from './made-nodes.ts'
 import { isSteady, numbered, ROW_NUMBER, sourceName, valueName, withoutAdded } from './merge-source.ts'
 import { castNode, readIn } from './new-values.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
-
-type Clause = Pg.MergeWhenClause
 
 /** A column of rows that a MERGE inserts, of which the value cannot be left to the shards. */
 export interface OpenColumn {
@@ -34,14 +40,9 @@ export interface OpenColumns {
  * Left to a default: a sequence, what differs from copy to copy, and a key, which says where the row belongs. Written: a
  * key, and what copies get, that comes out anew each time.
  */
-export function openColumns(
-  { mergeWhenClauses = [] }: MergeStmt,
-  relation: Relation,
-  catalog: Catalog,
-): OpenColumns | undefined {
+export function openColumns(merge: MergeStmt, relation: Relation, catalog: Catalog): OpenColumns | undefined {
   const columns: OpenColumn[] = []
-  const byClause = mergeWhenClauses.map((node) => {
-    const clause = as(node, 'MergeWhenClause')!
+  const byClause = whenClauses(merge).map((clause) => {
     if (clause.commandType !== 'CMD_INSERT') return []
     return openOf(clause, relation, catalog).map((open) => {
       const known = columns.findIndex(
@@ -53,7 +54,7 @@ export function openColumns(
   return columns.length === 0 ? undefined : { columns, byClause }
 }
 
-function openOf(clause: Clause, relation: Relation, catalog: Catalog): readonly OpenColumn[] {
+function openOf(clause: MergeWhenClause, relation: Relation, catalog: Catalog): readonly OpenColumn[] {
   const given = givenColumns(clause, relation)
   const onCopies = relation.kind === 'reference'
   return relation.columns.flatMap((column) => {
@@ -83,7 +84,10 @@ function drawnExpression(value: Node, catalog: Catalog): string | undefined {
 }
 
 /** Columns that an INSERT clause gives values. */
-export function givenColumns({ targetList, values = [] }: Clause, relation: Relation): readonly string[] {
+export function givenColumns(
+  { targetList, values = [] }: MergeWhenClause,
+  relation: Relation,
+): readonly string[] {
   return insertColumns(relation, targetList ? { cols: targetList } : {}, values.length) ?? []
 }
 
@@ -123,8 +127,7 @@ export function drawingOf(
   const names = { source: name, target: range.alias?.aliasname ?? range.relname ?? '' }
   const { returningClause } = merge
   const exprs = withoutAdded(returningClause?.exprs, space, names)
-  const clauses = (merge.mergeWhenClauses ?? []).map((node, i) => {
-    const clause = as(node, 'MergeWhenClause')!
+  const clauses = whenClauses(merge).map((clause, i) => {
     const values = withoutAdded(clause.values, space, names)
     const filled =
       values && filledClause({ ...clause, ...(clause.values && { values }) }, relation, open, i, name)
@@ -143,12 +146,12 @@ export function drawingOf(
 }
 
 function filledClause(
-  clause: Clause,
+  clause: MergeWhenClause,
   relation: Relation,
   { columns, byClause }: OpenColumns,
   at: number,
   source: string,
-): Clause | undefined {
+): MergeWhenClause | undefined {
   const own = byClause[at]!
   if (own.length === 0) return clause
   if (clause.override === 'OVERRIDING_USER_VALUE') return undefined
@@ -178,7 +181,7 @@ export function drawsOf(
   known: Node,
   items: readonly TableItem[],
 ): MergeDraws | undefined {
-  const clauses = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
+  const clauses = whenClauses(merge)
   const args = clauses.flatMap(({ matchKind, commandType, condition }, i) => {
     if (matchKind !== 'MERGE_WHEN_NOT_MATCHED_BY_TARGET') return []
     const result = expressionNode(commandType === 'CMD_INSERT' ? String(i) : 'NULL')

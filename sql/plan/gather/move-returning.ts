@@ -9,6 +9,7 @@ import {
   type RangeVar,
   strings,
 } from '../../parse/ast.ts'
+import { replaceNodes } from '../../parse/replace-nodes.ts'
 import { columnLabel } from '../../tree/label.ts'
 import { itemAlias, leaves } from './from-items.ts'
 import { ownName } from './gather-plan.ts'
@@ -103,34 +104,17 @@ class Rewriter {
     return [{ ResTarget: { val: { A_Indirection: indirection } } } as Node]
   }
 
-  private expression(node: Node): Node {
-    const copy = structuredClone({ ResTarget: { val: node } }) as Node
-    this.rewrite(copy)
-    return as(copy, 'ResTarget')!.val!
-  }
-
-  /** In place. */
-  private rewrite(value: unknown): void {
-    if (typeof value !== 'object' || value === null) return
-    if (Array.isArray(value)) {
-      for (const item of value) this.rewrite(item)
-      return
-    }
-    const node = value as Record<string, unknown>
-    for (const key of Object.keys(node)) {
-      const other = this.other(key, node[key] as ColumnRef)
-      if (other === undefined) this.rewrite(node[key])
-      else {
-        delete node[key]
-        Object.assign(node, other)
-      }
-    }
+  private expression(val: Node): Node {
+    const copy = structuredClone({ val })
+    replaceNodes(copy, (node) => this.other(node))
+    return copy.val
   }
 
   /** What stands in the place of a node; undefined: itself. */
-  private other(kind: string, body: ColumnRef): Node | undefined {
-    if (kind === 'MergeSupportFunc') return expressionNode("CAST('UPDATE' AS text)")
-    return kind === 'ColumnRef' ? this.column(body) : undefined
+  private other(node: Node): Node | undefined {
+    if (as(node, 'MergeSupportFunc') !== undefined) return expressionNode("CAST('UPDATE' AS text)")
+    const ref = as(node, 'ColumnRef')
+    return ref && this.column(ref)
   }
 
   private column(ref: ColumnRef): Node {

@@ -3,9 +3,11 @@ import {
   as,
   hasSubqueries,
   type MergeStmt,
+  type MergeWhenClause,
   type Node,
   relationsOf,
   type SelectStmt,
+  whenClauses,
 } from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import type { WriteTarget } from '../../tree/builder.ts'
@@ -21,15 +23,7 @@ import {
 } from './gather-plan.ts'
 import { isHomes, mentioned, type TableItem, tableItems } from './inputs.ts'
 import { expressionNode, selectNode } from './made-nodes.ts'
-import {
-  type Clause,
-  changesOf,
-  clausesOf,
-  IS_FIRST,
-  isOncePerRow,
-  OWN_SLOTS,
-  ownClauses,
-} from './merge-clauses.ts'
+import { changesOf, clausesOf, IS_FIRST, isOncePerRow, OWN_SLOTS, ownClauses } from './merge-clauses.ts'
 import { type Drawing, drawingOf, drawsOf, openColumns } from './merge-draws.ts'
 import { withParams, withValues } from './merge-source.ts'
 import { readIn } from './new-values.ts'
@@ -96,8 +90,8 @@ export function planMergeGathered(
 function withSources(written: MergeStmt): MergeStmt {
   const { relation, ...rest } = written
   const merge = structuredClone(rest)
-  const mergeWhenClauses = (merge.mergeWhenClauses ?? []).map(
-    (node) => ({ MergeWhenClause: withOneSource(as(node, 'MergeWhenClause')!) }) as Node,
+  const mergeWhenClauses = whenClauses(merge).map(
+    (clause) => ({ MergeWhenClause: withOneSource(clause) }) as Node,
   )
   return { ...merge, mergeWhenClauses, ...(relation && { relation }) }
 }
@@ -109,8 +103,7 @@ function everythingOf(merge: MergeStmt): SelectStmt {
   const outputs: Node[] = (merge.returningClause?.exprs ?? []).flatMap(
     (node) => as(node, 'ResTarget')?.val ?? [],
   )
-  for (const node of merge.mergeWhenClauses ?? []) {
-    const clause = as(node, 'MergeWhenClause')!
+  for (const clause of whenClauses(merge)) {
     const values = (clause.targetList ?? []).flatMap((target) => as(target, 'ResTarget')?.val ?? [])
     outputs.push(...[clause.condition ?? [], values, clause.values ?? []].flat())
   }
@@ -164,9 +157,7 @@ function stepOf(a: Analysis, merge: MergeStmt, reading: Reading): ModifyStep | u
   const atHome = onCopies || others.some(isHomes)
   const finishing = { ...find, finishFrom: before.length - late.length, atHome, isInline: false }
   const { route: _, ...gather } = gathering(a, [...before, placed], rows as string[], finishing)
-  const deletes = (merge.mergeWhenClauses ?? []).some(
-    (node) => as(node, 'MergeWhenClause')?.commandType === 'CMD_DELETE',
-  )
+  const deletes = whenClauses(merge).some(({ commandType }) => commandType === 'CMD_DELETE')
   const modify: ModifyPlan = {
     ...write,
     look: lookOf(item),
@@ -202,6 +193,7 @@ function placesFound(merge: MergeStmt): SelectStmt {
 
 /** A mark in the text, which becomes a condition with parameters. */
 const HERE = `${ownName('here')}()`
+
 interface Inserting {
   readonly inserts: boolean
   readonly bySource: boolean
@@ -215,20 +207,22 @@ function writeOf(
   placed: TableItem,
   { inserts, bySource, drawing, others }: Inserting,
 ): Pick<ModifyPlan, 'write' | 'writeParams' | 'writeInputs' | 'draws'> | undefined {
-  const clauses = (merge.mergeWhenClauses ?? []).map((node) => as(node, 'MergeWhenClause')!)
   // It is another one than the target, which stays.
   const gathered = structuredClone(merge.relation!)
   const joins = { ...placed, range: gathered }
   const known = exists({ RangeVar: gathered } as Node, merge.joinCondition!)
   const onCopies = placed.place === 'any'
-  const parts = clauses.map((clause) => (onCopies ? [clause] : ownClauses(clause, relation)))
+  const parts = whenClauses(merge).map((clause) => (onCopies ? [clause] : ownClauses(clause, relation)))
   if (parts.includes(undefined)) return undefined
-  const nothing: Clause = {
+  const nothing: MergeWhenClause = {
     matchKind: 'MERGE_WHEN_NOT_MATCHED_BY_TARGET',
     commandType: 'CMD_NOTHING',
     override: 'OVERRIDING_NOT_SET',
   }
-  const whens = [...(inserts ? [{ ...nothing, condition: known }] : []), ...(parts as Clause[][]).flat()]
+  const whens = [
+    ...(inserts ? [{ ...nothing, condition: known }] : []),
+    ...(parts as MergeWhenClause[][]).flat(),
+  ]
   const made = {
     ...merge,
     joinCondition: allOf(bySource ? [merge.joinCondition!] : [merge.joinCondition!, expressionNode(HERE)]),

@@ -1,7 +1,7 @@
 /** Finds what a write leaves to defaults that tell a time: columns that it does not mention, or says DEFAULT for. */
 import type * as Pg from '@pgsql/types'
 import type { Catalog, Column, Relation } from '../../catalog.ts'
-import { as, assignedItem, at, kindOf, type Node, walk } from '../../parse/ast.ts'
+import { as, assignedItem, at, kindOf, type Node, walk, whenClauses } from '../../parse/ast.ts'
 import type { ParsedStatement } from '../../parse/parse.ts'
 import { insertColumns } from '../../tree/modify.ts'
 import { type InsertPlaces, insertPlaces, rowPlaces } from '../insert-places.ts'
@@ -50,13 +50,8 @@ function ofAssignments(list: readonly Node[] | undefined, timed: readonly Timed[
 }
 
 /** What its INSERTs do not mention is left to the shard. */
-function ofMerge(
-  { mergeWhenClauses = [] }: Pg.MergeStmt,
-  table: Relation,
-  timed: readonly Timed[],
-): TextPlace[] {
-  return mergeWhenClauses.flatMap((node) => {
-    const { commandType, targetList, values = [] } = as(node, 'MergeWhenClause') ?? {}
+function ofMerge(merge: Pg.MergeStmt, table: Relation, timed: readonly Timed[]): TextPlace[] {
+  return whenClauses(merge).flatMap(({ commandType, targetList, values = [] }) => {
     if (commandType !== 'CMD_INSERT') return ofAssignments(targetList, timed)
     const given = insertColumns(table, targetList ? { cols: targetList } : {}, values.length)
     return values.flatMap((item, i) => saidDefault(item, given?.[i], timed))
