@@ -19,6 +19,7 @@ import {
 } from './data-dir.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
 import { parseLog } from './log.ts'
+import { parallelQueries } from './parallel-queries.ts'
 import { assertPortFree } from './ports.ts'
 import { embeddedMajor } from './postgres-binaries.ts'
 
@@ -186,12 +187,13 @@ async function startShards(
 ): Promise<DevShard[]> {
   if (meta.servers === 'external') return (options.servers ?? []).map((url, id) => ({ id, url }))
   let stopping = false
+  const shared = parallelQueries(meta.shards)
   const startOne = async (id: number): Promise<DevShard> => {
     const dataDir = join(dir.path, `shard-${id}`)
     const log = (message: string): void => options.logger.info(message)
     const server = await startEmbeddedPostgres({
       dataDir,
-      settings: { cluster_name: `weft-shard-${id}`, ...options.postgresSettings },
+      settings: { cluster_name: `weft-shard-${id}`, ...shared, ...options.postgresSettings },
       template: options.postgresTemplate,
       log,
     })

@@ -106,8 +106,8 @@ export interface Relation {
   readonly primaryKey?: readonly string[]
   /** Reference tables only: a sharded table with a foreign key to it. */
   readonly referredBy?: string
-  /** Of sharded and reference tables: policies may say who can write which rows. */
-  readonly rowSecurity?: true
+  /** Of sharded and reference tables with row level security. */
+  readonly rowSecurity?: RowSecurity
   /** Views only: `pg_get_viewdef`. */
   readonly definition?: string
   /** Views only: triggers, rules or defaults of its own have a say in what is written through it. */
@@ -120,6 +120,9 @@ export interface Relation {
    */
   readonly lockedBy?: number
 }
+
+/** Whether its policies say the same of what is read, updated and deleted (all of them are FOR ALL), or differ by command. */
+export type RowSecurity = 'alike' | 'by command'
 
 /** The table that a write through a view is about; any other relation itself. */
 export const underlying = (relation: Relation): Relation => relation.through?.table ?? relation

@@ -2,7 +2,15 @@ import { slotTable } from '../../cluster/slots.ts'
 import { weftError } from '../../errors/catalog.ts'
 import { invariant, PgError } from '../../errors/pg-error.ts'
 import { SetupError } from '../../errors/setup-error.ts'
-import type { Catalog, Column, KeyedFunction, KeyType, Relation, RelationKind } from '../../sql/catalog.ts'
+import type {
+  Catalog,
+  Column,
+  KeyedFunction,
+  KeyType,
+  Relation,
+  RelationKind,
+  RowSecurity,
+} from '../../sql/catalog.ts'
 import type { CodePiece } from '../../sql/code/code-graph.ts'
 import { endsOfProcedures, type Procedure } from '../../sql/ends-transaction.ts'
 import { backslashesSpelt } from '../../sql/lex/backslashes.ts'
@@ -251,7 +259,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     columns: columns.get(oid!) ?? [],
     ...(lockedBy == null ? {} : { lockedBy: Number(lockedBy) }),
     ...(referredBy == null ? {} : { referredBy }),
-    ...(rowSecurity == null ? {} : { rowSecurity: true as const }),
+    ...(rowSecurity == null ? {} : { rowSecurity: rowSecurity as RowSecurity }),
     ...(root == null ? {} : { root: Number(root) }),
     ...(relkind === 'p' ? { isPartitioned: true as const } : {}),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),

@@ -17,7 +17,7 @@ const KIN = `(
 /**
  * oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition, and, where the
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
- * a sharded one that refers to it; whether policies say what is written to a distributed one; whether a view has triggers,
+ * a sharded one that refers to it; whether policies say what is read and written of a distributed one, and are alike for both; whether a view has triggers,
  * rules or defaults of its own; of what is partitioned, of partitions, and of what inherits, a number of the whole.
  */
 export const relationsSql = (locked: LockedRelations): string => `
@@ -33,7 +33,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
          (SELECT min(child.relname) FROM pg_constraint f JOIN pg_class child ON child.oid = f.conrelid
           JOIN weft.relation s ON s.relid = f.conrelid AND s.kind = 'sharded'
           WHERE f.confrelid = c.oid AND f.contype = 'f') END,
-       CASE WHEN r.relid IS NOT NULL AND c.relrowsecurity THEN true END,
+       CASE WHEN r.relid IS NOT NULL AND c.relrowsecurity THEN
+         CASE WHEN EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd <> '*') THEN 'by command' ELSE 'alike' END END,
        CASE WHEN c.relkind = 'v' AND (c.relhastriggers OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid)
          OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')) THEN true END,
        CASE WHEN r.relid IS NOT NULL THEN coalesce(pg_partition_root(c.oid)::oid, ${KIN}) END

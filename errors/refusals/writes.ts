@@ -55,9 +55,13 @@ export const writes = {
     instead: 'BEGIN ISOLATION LEVEL REPEATABLE READ, or lock the rows of that query (FOR SHARE)',
   },
   row_security: {
-    what: 'a DELETE by gathering of a table with row level security, and an UPDATE that reads no column of it',
-    why: 'its rows are found under the policies of SELECT, which could hide what it is to change',
-    instead: 'restrict the shard key',
+    what:
+      'a write by gathering of a table whose policies differ by command, that reads no column of it; a DELETE of such a table, or ' +
+      'by a role that may not update it, in a READ COMMITTED transaction',
+    why:
+      'its rows are found under the policies of SELECT, which could hide what it is to change; and locked as an UPDATE locks ' +
+      'them',
+    instead: 'restrict the shard key; BEGIN ISOLATION LEVEL REPEATABLE READ; policies FOR ALL',
   },
   write_through_view: {
     what:

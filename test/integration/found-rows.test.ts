@@ -110,6 +110,37 @@ test('rows that are meant no longer, and rows that are meant now, after a wait f
   ])
 })
 
+test.each(['without the right to UPDATE', 'with policies that differ by command'])(
+  'a DELETE %s locks nothing, and is run again when others have changed its rows',
+  async (how) => {
+    const [asking, other, watching] = clients as [pg.Client, pg.Client, pg.Client]
+    await other.query('CREATE ROLE lamp_thief; GRANT SELECT, DELETE ON lamps, mirrors TO lamp_thief')
+    if (how.startsWith('with p')) {
+      await other.query(`GRANT UPDATE ON lamps TO lamp_thief; ALTER TABLE lamps ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY seen ON lamps FOR SELECT USING (true); CREATE POLICY taken ON lamps FOR DELETE USING (id <> 6)`)
+    }
+    try {
+      await asking.query('UPDATE lamps SET lit = false WHERE id > 6')
+      await other.query('BEGIN')
+      await other.query('UPDATE lamps SET lit = false WHERE id = 3')
+      await other.query('DELETE FROM lamps WHERE id = 4')
+      await other.query('UPDATE lamps SET lit = true WHERE id = 9')
+      await asking.query('SET ROLE lamp_thief')
+      const taken =
+        asking.query(`DELETE FROM lamps USING mirrors m WHERE m.id = lamps.id AND m.lit = lamps.lit
+        RETURNING lamps.id`)
+      await heldUp(watching, asking)
+      await other.query('COMMIT')
+      const ids = (await taken).rows.map(({ id }) => id).sort((a, b) => a - b)
+      expect(ids).toEqual(how.startsWith('with p') ? [1, 2, 5, 9] : [1, 2, 5, 6, 9])
+    } finally {
+      await asking.query('RESET ROLE')
+      await other.query(`DROP OWNED BY lamp_thief; DROP ROLE lamp_thief; DROP POLICY IF EXISTS seen ON lamps;
+        DROP POLICY IF EXISTS taken ON lamps; ALTER TABLE lamps DISABLE ROW LEVEL SECURITY`)
+    }
+  },
+)
+
 /** What each shard has of a reference table. */
 async function copiesOf(table: string): Promise<unknown[]> {
   const all = cluster.current.weft.shards.map(async ({ url }) => {

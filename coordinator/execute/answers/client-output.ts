@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { readyForQuery } from '../../../protocol/wire/backend-messages.ts'
 import { MSG, STATUS } from '../../../protocol/wire/frames.ts'
 import type { OutboundText } from './client-text.ts'
+import type { DelayedRows } from './delayed-rows.ts'
 import type { KeptRows } from './kept-rows.ts'
 import { ParameterReport } from './parameter-report.ts'
 
@@ -32,6 +33,7 @@ export class ClientOutput {
   text: OutboundText | undefined
   /** Takes the rows of a statement in the client's place. */
   kept: KeptRows | undefined
+  private delayed: DelayedRows | undefined
   /** Bytes pushed so far: tells whether a statement has said anything yet. */
   pushedBytes = 0
 
@@ -46,7 +48,13 @@ export class ClientOutput {
 
   /** Gathers a message; `flush` or the next `send` writes it. */
   push(message: Buffer): void {
-    if (this.kept !== undefined && message[0] === MSG.dataRow) return this.kept.add(message)
+    if (message[0] === MSG.dataRow) {
+      if (this.kept !== undefined) return this.kept.add(message)
+      if (this.delayed !== undefined) {
+        if (this.delayed.add(message)) return
+        this.releaseDelayed()
+      }
+    }
     this.pushedBytes += message.length
     if (this.held !== undefined) this.releaseHeld()
     if (this.owed.length > 0) this.releaseOwed()
@@ -116,6 +124,7 @@ export class ClientOutput {
   }
 
   releaseOwed(): void {
+    if (this.delayed !== undefined) return
     const owed = this.owed
     this.owed = []
     for (const message of owed) this.push(message)
@@ -139,6 +148,27 @@ export class ClientOutput {
       this.owed = owed
       this.held = held
     }
+  }
+
+  /** The client hears the first rows of `work` when it has succeeded, or gives more. */
+  async untilDone(delayed: DelayedRows, work: () => Promise<void>): Promise<void> {
+    this.delayed = delayed
+    try {
+      await work()
+      const complete = this.takeHeld()
+      this.releaseDelayed()
+      if (complete !== undefined) this.held = complete
+    } finally {
+      this.delayed = undefined
+      delayed.take()
+    }
+  }
+
+  private releaseDelayed(): void {
+    const { delayed } = this
+    this.delayed = undefined
+    this.releaseOwed()
+    for (const row of delayed?.take() ?? []) this.push(row)
   }
 
   /** The CommandComplete that is held, for who tells it later. */

@@ -1,20 +1,20 @@
 import { weftError } from '../../../errors/catalog.ts'
-import { PgError } from '../../../errors/pg-error.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
 import type { ModifyStep, MovePlan } from '../../../sql/plan/gather/gather-plan.ts'
 import { FORMAT } from '../../../sql/plan/gather/transport.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
+import { DelayedRows } from '../answers/delayed-rows.ts'
 import { describedAtHome } from '../answers/evaluate.ts'
 import { RowStream } from '../answers/row-stream.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { onShards } from '../shards/on-shards.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from '../shards/replies.ts'
-import { queryShard, rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
-import { settleAll } from '../shards/settle-all.ts'
+import { rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import { changeCopies, inputsOf } from './change-copies.ts'
 import { finishShard, overGathered, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
+import { BY_RIGHTS, Locks, mayNotLock } from './locked-places.ts'
 import { drawnValues } from './merge-draws.ts'
 import { deleteLeaving, insertArriving, sortRows } from './move-rows.ts'
 import { Places, placeOf } from './places.ts'
@@ -38,7 +38,9 @@ export async function runModifyGathered(
   shards: readonly number[],
 ): Promise<void> {
   const { needsSnapshot, codeReads } = step.modify
-  await beginWith(ctx, (needsSnapshot ?? codeReads) === true, needsSnapshot ? BY_SOURCE : BY_CODE)
+  const isUnlocked = await mayNotLock(ctx, step.modify)
+  const refusal = isUnlocked ? BY_RIGHTS : needsSnapshot ? BY_SOURCE : BY_CODE
+  await beginWith(ctx, isUnlocked || (needsSnapshot ?? codeReads) === true, refusal)
   // What is wrong with the client's text is told as if it had run as it is.
   const { columns: origins, paramTypes } = await describedAtHome(
     ctx,
@@ -46,8 +48,11 @@ export async function runModifyGathered(
     exec.paramTypes,
   )
   const account = ctx.memory.account('places of rows')
+  const run = { shards, origins, account, isUnlocked }
+  const work = (): Promise<void> => changeFound(ctx, { ...exec, paramTypes }, step, run)
   try {
-    await changeFound(ctx, { ...exec, paramTypes }, step, { shards, origins, account })
+    if (ctx.tx.givenSnapshot) await ctx.out.untilDone(new DelayedRows(ctx.memory.account('first rows')), work)
+    else await work()
   } finally {
     account.set(0)
   }
@@ -65,10 +70,11 @@ interface Run {
   readonly shards: readonly number[]
   readonly origins: ForwardState['origins']
   readonly account: MemoryAccount
+  readonly isUnlocked: boolean
 }
 
 async function changeFound(ctx: ExecContext, exec: Execution, step: ModifyStep, run: Run): Promise<void> {
-  const locks = new Locks(ctx, exec, step)
+  const locks = new Locks(ctx, exec, step, run.isUnlocked || ctx.hasTransactionSnapshots)
   for (let round = 0; round < ROUNDS_MAX; round++) {
     run.account.set(locks.count * PLACE_BYTES)
     const isDone = await withGathered(ctx, exec, step.gather, run.shards, async (rows) => {
@@ -81,46 +87,6 @@ async function changeFound(ctx: ExecContext, exec: Execution, step: ModifyStep, 
     if (isDone) return
   }
   throw weftError('rows_changed', { verb: exec.plan.tag })
-}
-
-/** What a statement has locked of what it has found. */
-class Locks {
-  private readonly ctx: ExecContext
-  private readonly exec: Execution
-  private readonly step: ModifyStep
-  private readonly locked = new Places()
-  /** Policies of UPDATE hide them: Postgres would not change them either. */
-  readonly hidden = new Places()
-
-  constructor(ctx: ExecContext, exec: Execution, step: ModifyStep) {
-    this.ctx = ctx
-    this.exec = exec
-    this.step = step
-  }
-
-  get count(): number {
-    return this.locked.count + this.hidden.count
-  }
-
-  /**
-   * True: all that is not hidden is as it was found, and stays so. Shard after shard, and no further than where a row has
-   * changed: so all who lock do it in one order, and none waits for who waits for it.
-   */
-  async take(found: Places): Promise<boolean> {
-    const { ctx, locked, hidden, step } = this
-    const missing = found.without(hidden).without(locked)
-    for (const shard of ctx.hasTransactionSnapshots ? [] : missing.shards) {
-      const asked = missing.on(shard)
-      locked.addAll(await lock(ctx, this.exec, step, asked))
-      const missed = asked.without(locked)
-      if (missed.count === 0) continue
-      const there = await placesBy(ctx, step.modify.look, missed, false)
-      // Where one has changed none was locked, hidden or not.
-      if (missed.without(there).count > 0) return false
-      hidden.addAll(there)
-    }
-    return true
-  }
 }
 
 /** The places of the rows that are meant. */
@@ -141,43 +107,6 @@ async function find(
   sendPayload(ctx, line, overGathered(line, exec, gather, gather.finish, rows, []), { writes: false }, stream)
   await settled(ctx, line, stream.ended)
   return places
-}
-
-/** Those that could be locked. */
-async function lock(
-  ctx: ExecContext,
-  exec: Execution,
-  { modify }: ModifyStep,
-  asked: Places,
-): Promise<Places> {
-  try {
-    return await placesBy(ctx, modify.lock, asked, true)
-  } catch (error) {
-    throw error instanceof PgError && error.code === READ_ONLY ? readOnly(exec) : error
-  }
-}
-
-const READ_ONLY = '25006'
-const readOnly = ({ plan }: Execution): PgError =>
-  new PgError({ code: READ_ONLY, message: `cannot execute ${plan.tag} in a read-only transaction` })
-
-/** Runs a text on the shards of places, which gives those that it has found. */
-export async function placesBy(
-  ctx: ExecContext,
-  sql: string,
-  asked: Places,
-  writes: boolean,
-  shards: readonly number[] = asked.shards,
-): Promise<Places> {
-  ctx.state.trace?.doing(writes ? 'Locks rows' : 'Looks at rows again')
-  const found = new Places()
-  const one = async (shard: number): Promise<void> => {
-    const { rows } = await queryShard(ctx, ctx.line(shard), sql, asked.arrays(shard), { writes })
-    for (const [oid, tid, xmin] of rows)
-      found.add({ shard, oid: String(oid), tid: String(tid), xmin: String(xmin) })
-  }
-  await settleAll(shards.map(one))
-  return found
 }
 
 interface Found {

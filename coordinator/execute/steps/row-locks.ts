@@ -1,7 +1,7 @@
 import type { LockedTable, LockPlan } from '../../../sql/plan/gather/gather-plan.ts'
 import type { ExecContext } from '../context.ts'
 import type { FoundRow } from './found-rows.ts'
-import { placesBy } from './modify-gathered.ts'
+import { placesBy } from './locked-places.ts'
 import { type Place, Places } from './places.ts'
 
 interface Table extends LockedTable {

@@ -66,10 +66,15 @@ export function planModifyGathered(
   const moves = movesRows(target)
   if (!(onCopies ? isOnceForCopies : isOncePerRow)(wide, statement, moves)) return undefined
   if (hasTwins(found.items) && namesSchemas(statement as SelectStmt)) return undefined
-  if (meant.relation.rowSecurity && isJudgedOtherwise(wide, statement, ctx)) return undefined
+  const isByCommand = meant.relation.rowSecurity === 'by command'
+  if (isByCommand && !readsTarget(wide, statement, ctx)) return undefined
+  const deletes = target.verb === 'DELETE'
+  if (onCopies && isByCommand && deletes) return undefined
   if (choosesAgain(statement)) return undefined
   if (moves && setsUnstableDefault(statement, meant.relation, a.catalog)) return undefined
-  const modify = { verb: target.verb, statement, moves, text }
+  const locking = deletes && !onCopies ? { locksByUpdate: meant.relation.oid } : {}
+  const unlocked = isByCommand && deletes ? { unlocked: true as const } : {}
+  const modify = { verb: target.verb, statement, moves, text, locks: { ...locking, ...unlocked } }
   const [finds, writes] = [selectOf(statement, []), written(modify)].map(rangesIn) as [Ranges, Ranges]
   const others = found.items.filter((item) => !isTarget(item))
   const items = {
@@ -119,16 +124,15 @@ function isOnceForCopies({ traits, catalog }: Analysis, { targetList, ...rest }:
   return isKnown && !(joins && others.unlike !== undefined)
 }
 
-/**
- * Rows are found and locked under the policies of SELECT and UPDATE. Those of DELETE may be others, and Postgres asks those
- * of SELECT only where a column of the target is read.
- */
-function isJudgedOtherwise(a: Analysis, statement: UpdateStmt & DeleteStmt, ctx: PlanContext): boolean {
-  if (statement.targetList === undefined) return true
+/** Rows are found under the policies of SELECT. Postgres asks those only where a column of the target is read. */
+function readsTarget(a: Analysis, statement: UpdateStmt & DeleteStmt, ctx: PlanContext): boolean {
   const { columns } = mentioned(a.block.node as SelectStmt)
-  return !a.catalog
-    .resolve(statement.relation?.schemaname, statement.relation?.relname ?? '', ctx.searchPath)
-    ?.columns.some(({ name }) => columns.has(name))
+  const table = a.catalog.resolve(
+    statement.relation?.schemaname,
+    statement.relation?.relname ?? '',
+    ctx.searchPath,
+  )
+  return table?.columns.some(({ name }) => columns.has(name)) === true
 }
 
 /** Which rows LIMIT leaves where nothing orders them is chosen for finding and for writing, if both read it. */
@@ -155,6 +159,7 @@ interface Modify {
   readonly moves: boolean
   readonly text: string
   readonly statement: UpdateStmt & DeleteStmt
+  readonly locks: Pick<ModifyPlan, 'locksByUpdate' | 'unlocked'>
 }
 
 /** `SET (a, b) = (SELECT …)` has its subquery once for each column: all of them are to be the first one. */
@@ -223,7 +228,7 @@ function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): Mo
   return {
     kind: 'gather-modify',
     gather,
-    modify: { ...write, look, lock, ...(move && { move }), ...(codeReads && { codeReads }) },
+    modify: { ...write, ...modify.locks, look, lock, ...(move && { move }), ...(codeReads && { codeReads }) },
   }
 }
 

@@ -24,8 +24,10 @@ export function planDrop(scope: Scope, stmt: DropStmt): Plan {
       return dropIfExists(scope, tag, stmt, cascades)
     case 'OBJECT_TRIGGER':
     case 'OBJECT_RULE':
-    case 'OBJECT_POLICY':
-      return atPlace(scope, tag, placeOfObject(scope, type, tableOf(type, undefined, stmt.objects?.[0])))
+    case 'OBJECT_POLICY': {
+      const place = placeOfObject(scope, type, tableOf(type, undefined, stmt.objects?.[0]))
+      return atPlace(scope, tag, place, type === 'OBJECT_POLICY' && place === 'all')
+    }
     case 'OBJECT_MATVIEW':
     case 'OBJECT_FOREIGN_TABLE':
       return ddl(tag, 'home', {

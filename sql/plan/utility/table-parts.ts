@@ -94,7 +94,8 @@ export function planPolicy(scope: Scope, tag: string, stmt: CreatePolicyStmt | A
       'The other shards do not have it. Make it a reference table first.',
     )
   }
-  return ddl(tag, placeOf(scope, name))
+  // How rows are found under policies hangs on which commands they are for.
+  return ddl(tag, placeOf(scope, name), { changesMap: table !== undefined })
 }
 
 export function planCreateStatistics(scope: Scope, stmt: CreateStatsStmt): Plan {

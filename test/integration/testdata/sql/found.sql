@@ -210,9 +210,74 @@ UPDATE pol SET note = 'y' FROM oth WHERE oth.v = pol.grp AND oth.label = 'l1';
 UPDATE pol SET note = 'z' WHERE EXISTS (SELECT FROM oth);
 
 -- refused row_security
-DELETE FROM pol WHERE grp IN (SELECT v FROM oth);
+DELETE FROM pol WHERE EXISTS (SELECT FROM oth);
+
+DELETE FROM pol WHERE grp IN (SELECT v FROM oth WHERE v = 1) RETURNING *;
+
+BEGIN;
+
+-- refused row_security
+DELETE FROM pol WHERE grp IN (SELECT v FROM oth WHERE v < 3);
+
+ROLLBACK;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+DELETE FROM pol USING oth WHERE grp = v AND v = 2 RETURNING id, note, label;
+
+ROLLBACK;
+
+DELETE FROM pol WHERE grp IN (SELECT v + 2 FROM oth) AND id % 2 = 1;
 
 RESET ROLE;
+
+SELECT * FROM pol;
+
+-- # rights of a DELETE, and policies for all commands
+REVOKE UPDATE ON pol FROM found_bob;
+
+DROP POLICY a ON pol;
+
+DROP POLICY b ON pol;
+
+DROP POLICY c ON pol;
+
+CREATE POLICY mine ON pol USING (own = current_setting('my.name', true));
+
+SET ROLE found_bob;
+
+SET my.name = 'bob';
+
+DELETE FROM pol WHERE grp IN (SELECT v FROM oth WHERE v = 2) RETURNING id;
+
+BEGIN;
+
+-- refused row_security
+DELETE FROM pol WHERE grp IN (SELECT v FROM oth WHERE v < 3);
+
+ROLLBACK;
+
+RESET ROLE;
+
+GRANT UPDATE ON pol TO found_bob;
+
+SET ROLE found_bob;
+
+BEGIN;
+
+DELETE FROM pol WHERE grp IN (SELECT v - 3 FROM oth) AND id > 6 RETURNING id;
+
+UPDATE pol SET note = 'z' WHERE EXISTS (SELECT FROM oth);
+
+SELECT * FROM pol ORDER BY id;
+
+DELETE FROM pol WHERE EXISTS (SELECT FROM oth);
+
+ROLLBACK;
+
+RESET ROLE;
+
+DELETE FROM pol WHERE grp IN (SELECT v FROM oth WHERE v = 1) RETURNING *;
 
 SELECT * FROM pol;
 
