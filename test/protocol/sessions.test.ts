@@ -269,6 +269,25 @@ describe('nothing leaks', () => {
     await Promise.all(looks)
   })
 
+  test('SET ROLE: a role that was dropped and created anew is the new one, on every connection', async () => {
+    const [maker, ...users] = (await Promise.all([1, 2, 3, 4].map(() => connect()))) as [
+      pg.Client,
+      ...pg.Client[],
+    ]
+    await maker.query('CREATE TABLE of_role (id int)')
+    for (const turn of [1, 2]) {
+      await maker.query('CREATE ROLE again; GRANT SELECT ON of_role TO again')
+      for (const user of users) await user.query('SET ROLE again')
+      // Each has a connection of its own.
+      for (const user of users) await user.query('BEGIN')
+      for (const user of users)
+        expect((await user.query('SELECT * FROM of_role')).rows, `turn ${turn}`).toEqual([])
+      for (const user of users) await user.query('COMMIT; RESET ROLE')
+      await maker.query('DROP OWNED BY again; DROP ROLE again')
+    }
+    await maker.query('DROP TABLE of_role')
+  })
+
   test('SET ROLE: only in its own session', async () => {
     await query(cluster.current.weftUrl, 'CREATE ROLE weak')
     const [a, b] = [await connect(), await connect()]

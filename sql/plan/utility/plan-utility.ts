@@ -222,7 +222,7 @@ const ROLES: Handlers = {
   CreateRoleStmt: planCreateRole,
   AlterRoleStmt: planAlterRole,
   AlterRoleSetStmt: planAlterRoleSet,
-  DropRoleStmt: everywhere('DROP ROLE'),
+  DropRoleStmt: everywhereChanging('DROP ROLE'),
   GrantRoleStmt: (_, body) => ddl(body.is_grant === true ? 'GRANT ROLE' : 'REVOKE ROLE', 'all'),
   AlterDefaultPrivilegesStmt: everywhere('ALTER DEFAULT PRIVILEGES'),
   DropOwnedStmt: () => ddl('DROP OWNED', 'all', { changesMap: true, tidySql: CHECK_KEYS }),
