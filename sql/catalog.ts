@@ -68,7 +68,7 @@ export interface ShardKey {
   /** Position among the live columns, 0-based. */
   readonly index: number
   readonly type: KeyType
-  /** Of the type, or of its domain, where it has one (varchar(n), numeric(p, s), …): an assignment may change the value. */
+  /** Of the type or its domain, where it has one (varchar(n), numeric(p, s), …): an assignment may change the value. */
   readonly typmod?: number
 }
 
@@ -121,7 +121,7 @@ export interface Relation {
   readonly lockedBy?: number
 }
 
-/** Whether its policies say the same of what is read, updated and deleted (all of them are FOR ALL), or differ by command. */
+/** Whether all policies of a table are FOR ALL, so that they say the same of what is read and written, or not. */
 export type RowSecurity = 'alike' | 'by command'
 
 /** The table that a write through a view is about; any other relation itself. */

@@ -17,8 +17,9 @@ const KIN = `(
 /**
  * oid, schema, name, relkind, kind of declaration, key attnum, key type, colocation, view definition, and, where the
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
- * a sharded one that refers to it; whether policies say what is read and written of a distributed one, and are alike for both; whether a view has triggers,
- * rules or defaults of its own; of what is partitioned, of partitions, and of what inherits, a number of the whole.
+ * a sharded one that refers to it; of a distributed one with row level security, whether its policies are alike for all
+ * commands; whether a view has triggers, rules or defaults of its own; of what is partitioned, of partitions, and of what
+ * inherits, a number of the whole.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
