@@ -57,8 +57,6 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private isDoomed = false
   /** What its settings were made with; undefined: not known. */
   settingsSql: string | undefined = ''
-  /** Map version of the request that they were made for: names in them may mean others since. */
-  private settingsVersion = 0
   readonly plans = new KeptPlans()
   readonly names = new HeldNames()
   readonly seat = new SequenceSeat()
@@ -122,15 +120,9 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
   private prepareRun(request: ExecRequest): void {
     this.names.note(request.settings)
     const needed =
-      this.status === STATUS.idle && this.prelude.isNeeded(this.owner!, request, this.settingsFor(request))
+      this.status === STATUS.idle && this.prelude.isNeeded(this.owner!, request, this.settingsSql)
     if (needed) this.startPrelude(request)
     else this.passGate(request)
-  }
-
-  /** A role of the name may have been dropped and created anew. */
-  private settingsFor({ mapVersion }: ExecRequest): string | undefined {
-    const { settingsSql, settingsVersion } = this
-    return settingsSql !== '' && mapVersion > settingsVersion ? undefined : settingsSql
   }
 
   private startPrelude(request: ExecRequest): void {
@@ -145,7 +137,6 @@ export class Backend implements ScanDriver, ChannelReceiver, ExecHost {
     if (error === 'again') return this.startPrelude(request)
     if (error !== undefined) return this.finish(Buffer.concat([error, READY_IDLE]))
     this.settingsSql = request.settings.sql
-    this.settingsVersion = request.mapVersion
     this.plans.madeFor(request)
     if (this.cancelAsked) this.refuse(weftError('query_canceled', {}))
     else this.passGate(request)

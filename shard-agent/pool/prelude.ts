@@ -21,6 +21,8 @@ export function preludeSql(settings: string): string {
 export class Prelude {
   private readonly plans: KeptPlans
   private readonly seat: SequenceSeat
+  /** Of the request that the settings were made for. */
+  private mapVersion = 0
   /** The first ErrorResponse. */
   private error: Buffer | undefined
   /** Whoever else has drawn here is to keep it, and that has not been read yet. */
@@ -34,12 +36,15 @@ export class Prelude {
   isNeeded(drawer: Drawer, request: ExecRequest, settingsSql: string | undefined): boolean {
     const fits =
       settingsSql === request.settings.sql && this.plans.fit(request) && this.seat.fits(drawer, request)
-    return !fits && request.asItIs !== true
+    // A role of a name in them may have been dropped and created anew.
+    const isOld = settingsSql !== '' && request.mapVersion > this.mapVersion
+    return (!fits || isOld) && request.asItIs !== true
   }
 
   /** To be run as one Query. */
   sql(drawer: Drawer, request: ExecRequest): string {
     const { seat, plans } = this
+    this.mapVersion = request.mapVersion
     const clearing = seat.clearing(drawer)
     this.clears = clearing !== ''
     const settings = preludeSql(request.settings.sql) + plans.preludeEnd(request)
