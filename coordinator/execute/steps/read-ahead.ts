@@ -40,8 +40,10 @@ export async function runAhead(ctx: ExecContext, exec: Execution, ahead: Ahead, 
   const [before, first] = accounts.map((name) => ctx.memory.account(name)) as [MemoryAccount, MemoryAccount]
   try {
     const read = await readLocked(ctx, exec, locked, () => readRows(ctx, exec, texts, columns, before))
-    const rows = await textsInstead(ctx, exec, put(sql, read, []), new KeptRows(first))
-    await instead(ctx, exec, put(ahead.rest, read, rows), true)
+    const write = (): Promise<readonly GivenRow[]> =>
+      textsInstead(ctx, exec, put(sql, read, []), new KeptRows(first))
+    await instead(ctx, exec, put(ahead.rest, read, ahead.isLast ? [] : await write()), true)
+    if (ahead.isLast) await write()
   } finally {
     before.set(0)
     first.set(0)

@@ -43,7 +43,12 @@ const isAfterReads = ({ writes, readsMore, ahead }: FirstStep): boolean =>
 
 /** In a transaction without a snapshot rows that are locked are those that are read beside others afterwards. */
 const locksAhead = (ctx: ExecContext, step: FirstStep): boolean =>
-  step.readsMore && !isAfterReads(step) && step.ahead?.locked !== undefined && ctx.tx.isOpen && needsCut(ctx)
+  step.ahead?.isLast === true ||
+  (step.readsMore &&
+    !isAfterReads(step) &&
+    step.ahead?.locked !== undefined &&
+    ctx.tx.isOpen &&
+    needsCut(ctx))
 
 /** Both see one state: where they read more than what has been locked or written, the transaction has to have one. */
 async function begin(ctx: ExecContext, step: FirstStep, locks: boolean): Promise<void> {

@@ -53,6 +53,8 @@ export interface Ahead {
   readonly rest: string
   /** Where no snapshot shows what is read and what is written. */
   readonly locked?: LockedAhead
+  /** Nobody reads its rows: as in Postgres it is run after the rest, over the rows that it meant before, which are locked. */
+  readonly isLast?: true
 }
 
 /** The rows that are written are locked first; then those that are meant are read beside all else, and written if locked. */

@@ -28,7 +28,7 @@ import { isSelect, type Level, labelOf, levelsIn, namedIn, neededBy, withNeeded 
 import { lockAhead } from './lock-ahead.ts'
 import { pushLocks } from './pushed-locks.ts'
 import { type Names, readAhead } from './read-ahead.ts'
-import { DML, leaveWritten, readsOf, writesOf } from './written.ts'
+import { addsToSame, DML, leaveWritten, readsOf, writesOf } from './written.ts'
 
 /**
  * The plan of a statement that is refused as it is because of a query in it that locks rows or writes: that one is run
@@ -229,6 +229,11 @@ function aheadOf(write: Node, tree: Node, isNamed: boolean, names: Names): Ahead
   const keys = leaveWritten(query, others, names, isNamed)
   const reads = readAhead(others, names)
   const [sql, rest] = [printed(query), printed(others)]
+  if (!isNamed && addsToSame(query, others, names)) {
+    const locked = reads && lockAhead(query, names, reads.length)
+    if (locked && sql !== undefined && rest !== undefined)
+      return { reads, sql, keys: 0, rest, locked, isLast: true }
+  }
   if (keys === undefined || reads === undefined || sql === undefined || rest === undefined) return undefined
   const locked = lockAhead(query, names, reads.length)
   return { reads, sql, keys, rest, ...(locked && { locked }) }

@@ -69,6 +69,13 @@ function sameAs(relation: RangeVar | undefined, names: Names): (range: RangeVar)
   }
 }
 
+/** The statement itself inserts rows into the table: they could meet those that the query is to take away. */
+export function addsToSame(query: Node, rest: Node, names: Names): boolean {
+  const insert = as(rest, 'InsertStmt')
+  if (insert === undefined || insert.onConflictClause?.action === 'ONCONFLICT_UPDATE') return false
+  return sameAs(bodyOf(query).relation, names)(insert.relation!)
+}
+
 /** Undefined: the query writes nothing. */
 export function writesOf(query: Node, rest: Node, names: Names): FirstWrite | undefined {
   const kind = kindOf(query)

@@ -118,6 +118,47 @@ WITH i AS (INSERT INTO t (id, v) VALUES (501, 'i') RETURNING id) DELETE FROM t U
 
 TABLE t;
 
+-- # writes that nobody reads, beside an INSERT into the same table: they come last
+CREATE TABLE seats (id int PRIMARY KEY, grp int, who text) WITH (shard_key = 'id');
+
+INSERT INTO seats SELECT i, i % 3, 'w' || i FROM generate_series(1, 9) i;
+
+WITH d AS (DELETE FROM seats WHERE grp = 1) INSERT INTO seats VALUES (4, 1, 'again'), (20, 1, 'new');
+
+WITH d AS (DELETE FROM seats WHERE grp = 1) INSERT INTO seats VALUES (4, 1, 'again'), (20, 1, 'new') ON CONFLICT DO NOTHING RETURNING *;
+
+SELECT * FROM seats ORDER BY id;
+
+WITH d AS (DELETE FROM seats WHERE grp = 2 RETURNING who) INSERT INTO seats SELECT id + 30, grp, who FROM seats RETURNING id;
+
+WITH u AS (UPDATE seats SET who = 'u' || id WHERE grp IN (SELECT n FROM tags UNION SELECT 0)) INSERT INTO seats VALUES (40, 0, 'forty'), (41, 2, 'one') RETURNING *;
+
+SELECT * FROM seats ORDER BY id;
+
+BEGIN;
+
+WITH d AS (DELETE FROM seats WHERE grp = 0) INSERT INTO seats SELECT id + 100, grp, who FROM seats WHERE grp = 0;
+
+SELECT * FROM seats ORDER BY id;
+
+ROLLBACK;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+WITH d AS (DELETE FROM seats WHERE grp = 0) INSERT INTO seats SELECT id + 100, grp, who FROM seats WHERE grp = 0 RETURNING id;
+
+SELECT * FROM seats ORDER BY id;
+
+ROLLBACK;
+
+WITH d AS (DELETE FROM seats WHERE grp = 0), e AS (UPDATE owners SET name = name || '!' WHERE id > 1) INSERT INTO seats SELECT id + 100, grp, who FROM seats WHERE grp = 0 RETURNING id;
+
+TABLE seats;
+
+TABLE owners;
+
+DROP TABLE seats;
+
 -- # parents and children
 WITH o AS (INSERT INTO owners (id, name) VALUES (20, 'twenty') RETURNING id) INSERT INTO kids SELECT id, 1, 'first' FROM o RETURNING *;
 
