@@ -53,7 +53,7 @@ export interface Ahead {
   readonly rest: string
   /** Where no snapshot shows what is read and what is written. */
   readonly locked?: LockedAhead
-  /** Nobody reads its rows: as in Postgres it is run after the rest, over the rows that it meant before, which are locked. */
+  /** Nobody reads its rows: as in Postgres it is run after the rest, over rows that are locked before that. */
   readonly isLast?: true
 }
 
