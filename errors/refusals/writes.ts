@@ -4,9 +4,9 @@ import type { Refusals } from './refusal.ts'
 export const writes = {
   key_change: {
     what:
-      'an UPDATE of the shard key by volatile or user functions, beside parts of columns (`SET a[1] = …`), to ' +
-      'the DEFAULT of a sequence; with subqueries in a RETURNING that names `old` or columns of FROM, or `*` of a ' +
-      'join by column names; in a WITH query',
+      'an UPDATE of the shard key beside parts of columns (`SET a[1] = …`); with subqueries in a RETURNING that ' +
+      'names `old` or columns of FROM, or `*` of a join by column names; by volatile or user functions with such a ' +
+      'RETURNING at all',
     why: 'the new key says where the row belongs, and has to be known before the row is written',
     instead:
       'compute the key first; return the columns by their names; or DELETE and INSERT in one transaction',
@@ -17,9 +17,11 @@ export const writes = {
     instead: 'delete the row and insert it with the new key, in one transaction',
   },
   merge_key_change: {
-    what: 'MERGE that sets the shard key, other than to what ON says it is',
-    why: 'the row would belong to another shard than the one that runs the MERGE',
-    instead: 'delete the row and insert it with the new key, in one transaction',
+    what:
+      'MERGE that sets the shard key by volatile functions, beside parts of columns, in a NOT MATCHED BY SOURCE ' +
+      "clause, with the target's row as a value in RETURNING, or of a table with row level security",
+    why: 'the new key says where the row belongs, and has to be known before the row is written',
+    instead: 'UPDATE … FROM; return the columns by their names',
   },
   time_word_key: {
     what: "`'now'`, `'today'` and their kin as a value of the shard key; a timetz without its offset in numbers",
@@ -112,16 +114,17 @@ export const writes = {
   },
   sequence_default: {
     what:
-      'a default that draws from a sequence, in a WITH query, ON CONFLICT DO UPDATE SET … = DEFAULT, an INSERT … ' +
-      'SELECT that stays on the shards, a MERGE that has whole rows of its source as values, or a column that is ' +
-      'added to a table with rows',
+      'a default that draws from a sequence, in a WITH query, an INSERT … SELECT that stays on the shards, a MERGE ' +
+      'whose source has no certain rows; ADD COLUMN of a serial that cycles, with a default that names a sequence, ' +
+      'or of a reference table without a primary key or with row level security',
     why: 'shards would draw from sequences of their own, which repeat the numbers of each other',
     instead: 'give the column a value, for example from `SELECT nextval(…)` before',
   },
   unstable_default: {
     what:
-      'a default that differs from shard to shard (`random()`, a time of its own), in SET … = DEFAULT and ADD ' +
-      'COLUMN',
+      'a default that differs from shard to shard (a sequence, `random()`, a time of its own): SET … = DEFAULT of ' +
+      'a column GENERATED ALWAYS, in ON CONFLICT and MERGE; ADD COLUMN to a reference table without a primary key ' +
+      'or with row level security, by functions of users, of a domain',
     why: 'each shard, or each copy, would compute its own',
     instead: 'give the value; ADD COLUMN without the default, SET DEFAULT, then UPDATE the rows',
   },

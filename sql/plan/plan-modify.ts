@@ -6,6 +6,7 @@ import { unlikeBecause } from '../tree/traits.ts'
 import { mergeError } from './gather/merge-draws.ts'
 import { planMergeGathered } from './gather/plan-merge.ts'
 import { planModifyGathered } from './gather/plan-modify-gathered.ts'
+import { drawnInSet } from './gather/set-once.ts'
 import { whyNotFound } from './gather/why-not.ts'
 import type { ForwardPlan, KeyValue, Plan, PlanContext } from './plan.ts'
 import {
@@ -32,13 +33,16 @@ export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
   const tag = target.verb
   const moves = movesRows(target)
   const mixed = mixError(a)
-  const isSeen = moves || setsCopies(target)
-  const error = placeError(a) ?? targetError(a, target, isSeen) ?? nestedError(a)
-  if (moves && error === undefined) return planMoving(a, target, text, ctx)
-  const isApart = mixed !== undefined && error === undefined
-  const planned = isApart ? apart(a, target, text, ctx) : undefined
+  const drawn = drawnInSet(a, target)
+  const isSeen = moves || drawn !== undefined || setsCopies(target)
+  const misplaced = drawn === undefined ? placeError(a) : undefined
+  const error = misplaced ?? targetError(a, target, isSeen) ?? nestedError(a)
+  const wrongly = tag === 'MERGE' && moves ? defaultError(a.catalog, target) : undefined
+  if (moves && (error ?? wrongly) === undefined) return planMoving(a, target, text, ctx, drawn)
+  const isApart = (mixed ?? drawn) !== undefined && error === undefined
+  const planned = isApart ? ofOneKey(apart(a, target, text, ctx), a, ctx) : undefined
   if (planned !== undefined) return planned
-  const wrong = isApart ? (whyNotFound(a, target, ctx) ?? mixed) : (mixed ?? error)
+  const wrong = isApart ? (drawn ?? whyNotFound(a, target, ctx) ?? mixed) : (mixed ?? error ?? wrongly)
   if (wrong) return refused(a, tag, wrong)
   const { returningClause } = target.node
   const common = commonFields(a, tag, returningClause !== undefined)
@@ -123,14 +127,24 @@ function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
   return { ...described, kind: 'forward', route: keysRoute(a, restrictions), onSeveral }
 }
 
-/** An UPDATE of the shard key: its rows are found where they are, and move where their new key belongs. */
-function planMoving(a: Analysis, target: WriteTarget, text: string, ctx: PlanContext): Plan {
-  const kept = ctx.movesKey === true ? undefined : planKeySet(a, target, text, ctx)
-  const plan = kept ?? apart(a, target, text, ctx)
-  if (plan?.kind !== 'forward' || kept !== undefined) return plan ?? refused(a, 'UPDATE', keyUpdate(target))
+/** It sets the shard key: its rows are found where they are, and move where their new key belongs. */
+function planMoving(
+  a: Analysis,
+  target: WriteTarget,
+  text: string,
+  ctx: PlanContext,
+  drawn: PgError | undefined,
+): Plan {
+  const isKept = ctx.movesKey !== true && drawn === undefined
+  const kept = isKept ? planKeySet(a, target, text, ctx) : undefined
+  const plan = kept ?? ofOneKey(apart(a, target, text, ctx), a, ctx)
+  return plan ?? refused(a, target.verb, drawn ?? keyUpdate(target))
+}
+
+/** It reads one shard, if it names one key; it is run in several steps, and may write on another. */
+function ofOneKey(plan: Plan | undefined, a: Analysis, ctx: PlanContext): Plan | undefined {
   const restrictions = restrictionsOf(a.occurrences)
-  if (restrictions === undefined || !isSingle(restrictions)) return plan
-  // It reads one shard, and writes on that and another.
+  if (plan?.kind !== 'forward' || restrictions === undefined || !isSingle(restrictions)) return plan
   const { sharded: _, ...own } = plan
   return { ...own, paramsToDescribe: paramsToDescribe(a, ctx) }
 }

@@ -293,8 +293,16 @@ export interface DdlPlan extends PlanCommon {
   readonly fill?: string
   /** It can alter plans: raise the map version in the same transaction and fence the agents before the commit. */
   readonly changesMap: boolean
+  /** New columns whose values for the rows that there are differ from shard to shard. */
+  readonly added?: AddedColumns
   /** CREATE/ALTER ROLE … PASSWORD: text range of the password literal, to be replaced by one SCRAM verifier for all. */
   readonly password?: { readonly start: number; readonly end: number; readonly value: string }
+}
+
+/** Of a sharded table: they draw from sequences of their own. Of a reference table: copies are to have what home has. */
+export interface AddedColumns {
+  readonly table: Relation
+  readonly columns: readonly string[]
 }
 
 /** SELECT create_distributed_table(…) and its kin. Arguments may be literals or parameters. */

@@ -59,15 +59,14 @@ function nestedTargetError(target: WriteTarget): PgError | undefined {
   )
 }
 
-/** Of writes at any level. `isSeen`: what it sets the key to, and defaults of copies, are looked at elsewhere. */
+/** Of writes at any level. `isSeen`: what it sets the key to, and defaults, are looked at elsewhere. */
 export function targetError(a: Analysis, target: WriteTarget, isSeen = false): PgError | undefined {
   const { relation, verb } = target
   if (!relation) return undefined
   if (relation.kind === 'view') return target.overDistributed ? throughView(target) : undefined
   if (relation.through !== undefined && verb === 'INSERT' && !isWhole(relation, a.catalog))
     return throughView(target)
-  const error = isSeen ? undefined : keyUpdateError(target)
-  return isSeen && relation.kind === 'reference' ? undefined : (error ?? defaultError(a.catalog, target))
+  return isSeen ? undefined : (keyUpdateError(target) ?? defaultError(a.catalog, target))
 }
 
 /** Of what Postgres would refuse too, or what is not known well enough. */
@@ -150,9 +149,18 @@ function setsKey(target: WriteTarget): boolean {
   return assignments(target).some((t) => t.name === column && !keepsKey(target, column, t.val))
 }
 
-/** An UPDATE that is all of its statement, and may have its rows belong to other shards. */
+/** An UPDATE or MERGE that is all of its statement, and may have its rows belong to other shards. */
 export function movesRows(target: WriteTarget): boolean {
-  return target.verb === 'UPDATE' && !target.nested && setsKey(target)
+  return (target.verb === 'UPDATE' || target.verb === 'MERGE') && !target.nested && setsKey(target)
+}
+
+/** … where the target is the row that its source joins. */
+export function movesUnjoined({ node, relation }: WriteTarget): boolean {
+  return whenClauses(node as Pg.MergeStmt).some(
+    ({ matchKind, targetList }) =>
+      matchKind === 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE' &&
+      targets(targetList).some(({ name }) => name === relation?.key?.column),
+  )
 }
 
 function keyUpdateError(target: WriteTarget): PgError | undefined {

@@ -15,6 +15,7 @@ import { settleAll } from '../shards/settle-all.ts'
 import { countInstead, typesNamed } from '../steps/instead.ts'
 import { needsNoMap } from '../transaction/map-change.ts'
 import { declareTable } from './declare.ts'
+import { fillAdded } from './fill-added.ts'
 import { runReaching } from './reach.ts'
 import { mayChangeColumns, schemaChanged } from './schema-changed.ts'
 import { wouldDo } from './would-do.ts'
@@ -58,6 +59,7 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   // A declaration looks at other tables too.
   if (plan.declare === undefined) needsNoMap(ctx)
   if (plan.where === 'all') await runOnOthers(ctx, plan, plan.othersSql ?? homeSql)
+  if (plan.added !== undefined) await fillAdded(ctx, plan.added)
   if (plan.declare !== undefined) await declare(ctx, plan.declare)
   if (plan.changesMap) markMapChanged(ctx)
   if (DEFAULTS_OF.has(plan.tag)) ctx.tx.defaultsChanged = true

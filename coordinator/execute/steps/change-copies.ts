@@ -1,4 +1,4 @@
-import type { CopiesPlan, ModifyPlan } from '../../../sql/plan/gather/gather-plan.ts'
+import { type ComputedPlan, type ModifyPlan, OWN_INPUT } from '../../../sql/plan/gather/gather-plan.ts'
 import { FORMAT } from '../../../sql/plan/gather/transport.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { agreedCount } from '../shards/agreed.ts'
@@ -25,7 +25,7 @@ export async function changeCopies(
   ctx: ExecContext,
   exec: Execution,
   modify: ModifyPlan,
-  copies: CopiesPlan,
+  copies: ComputedPlan,
   { rows, meant, drawn = [] }: Found,
   state: ForwardState,
 ): Promise<{ readonly tag: string; readonly count: number | null }> {
@@ -58,7 +58,7 @@ export async function changeCopies(
 async function compute(
   ctx: ExecContext,
   exec: Execution,
-  copies: CopiesPlan,
+  copies: ComputedPlan,
   { rows, meant }: Found,
   values: GatheredRows,
 ): Promise<void> {
@@ -76,8 +76,8 @@ export function computePayload(
   { compute, computeParams, formats }: Computed,
   gathered: readonly Buffer[],
   meant: Places,
+  texts: readonly string[] = meant.arrays(line.shard),
 ): Buffer {
-  const texts = meant.arrays(line.shard)
   return rewrittenPayload(line, exec, compute, computeParams, {
     values: [...gathered, ...texts],
     formats: [...gathered.map(() => FORMAT.binary), ...texts.map(() => FORMAT.text)],
@@ -86,8 +86,13 @@ export function computePayload(
   })
 }
 
-type Computed = Pick<CopiesPlan, 'compute' | 'computeParams' | 'formats'>
+type Computed = Pick<ComputedPlan, 'compute' | 'computeParams' | 'formats'>
 
-export function inputsOf(rows: GatheredRows, inputs: readonly number[]): readonly Buffer[] {
-  return inputs.flatMap((input) => rows.params(input, input + 1))
+/** `own`: what was computed for the shard. */
+export function inputsOf(
+  rows: GatheredRows,
+  inputs: readonly number[],
+  own?: GatheredRows,
+): readonly Buffer[] {
+  return inputs.flatMap((input) => (input === OWN_INPUT ? own!.params() : rows.params(input, input + 1)))
 }

@@ -12,6 +12,7 @@ import { type ExecEnd, ForwardState, RowForwarder, tagWithCount, total } from '.
 import { rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import { changeCopies, inputsOf } from './change-copies.ts'
+import { computeSet, type OwnRows } from './compute-set.ts'
 import { finishShard, overGathered, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { BY_RIGHTS, Locks, mayNotLock } from './locked-places.ts'
@@ -114,6 +115,8 @@ interface Found {
   readonly meant: Places
   /** Parameters of what a MERGE leaves to defaults. */
   readonly drawn?: readonly string[] | undefined
+  /** What was computed for rows, by shard. */
+  readonly own?: OwnRows | undefined
 }
 
 async function change(
@@ -132,11 +135,18 @@ async function change(
     const { tag, count } = await changeCopies(ctx, exec, modify, modify.copies, { ...found, drawn }, state)
     return ctx.out.hold(tagWithCount(tag, count))
   }
-  const ends =
-    modify.move === undefined
-      ? await write(ctx, exec, step, run, { ...found, drawn }, state)
-      : await changeAndMove(ctx, exec, step, modify.move, run, found, state)
-  ctx.out.hold(tagWithCount(ends[0]!.tag, total(ends)))
+  const account = ctx.memory.account('what rows are set to')
+  try {
+    const own = modify.computed && (await computeSet(ctx, exec, modify.computed, { ...found, account }))
+    const known = { ...found, drawn, own }
+    const ends =
+      modify.move === undefined
+        ? await write(ctx, exec, step, run, known, state)
+        : await changeAndMove(ctx, exec, step, modify.move, run, known, state)
+    ctx.out.hold(tagWithCount(ends[0]!.tag, total(ends)))
+  } finally {
+    account.set(0)
+  }
 }
 
 /** Rows whose new key belongs to another shard go there; the others are changed where they are. */
@@ -146,11 +156,11 @@ async function changeAndMove(
   step: ModifyStep,
   move: MovePlan,
   run: Run,
-  { rows, meant }: Found,
+  { rows, meant, own, drawn }: Found,
   state: ForwardState,
 ): Promise<readonly ExecEnd[]> {
   const account = ctx.memory.account('rows that move to another shard')
-  const moving = { move, rows, account }
+  const moving = { move, rows, account, own }
   try {
     const { staying, leaving, arriving } = await sortRows(ctx, exec, moving, meant)
     const referred = leaving.count > 0 ? await deleteLeaving(ctx, exec, moving, leaving) : undefined
@@ -161,8 +171,9 @@ async function changeAndMove(
       throw referred.error
     }
     // Who may not update is told so, where no row stays too.
-    const there = leaving.count > 0 ? { ...run, shards: leaving.shards } : run
-    const changed = await write(ctx, exec, step, there, { rows, meant: staying }, state)
+    const isNarrow = leaving.count > 0 && step.modify.isEverywhere !== true
+    const there = isNarrow ? { ...run, shards: leaving.shards } : run
+    const changed = await write(ctx, exec, step, there, { rows, meant: staying, own, drawn }, state)
     const forwarding = () => new RowForwarder(ctx.out, state)
     return [...changed, ...(await insertArriving(ctx, exec, moving, arriving, forwarding))]
   } finally {
@@ -176,7 +187,7 @@ async function write(
   exec: Execution,
   step: ModifyStep,
   { shards }: Run,
-  { rows, meant, drawn = [] }: Found,
+  { rows, meant, drawn = [], own }: Found,
   state: ForwardState,
 ): Promise<readonly ExecEnd[]> {
   ctx.state.trace?.doing('Changes rows where they are')
@@ -190,7 +201,7 @@ async function write(
     const consumer = new RowForwarder(ctx.out, state)
     const owned = step.modify.ownsKeys ? [slotsOf(slots, line.shard), String(line.shard === shards[0])] : []
     const texts = [...owned, ...drawn]
-    sendPayload(ctx, line, writePayload(line, exec, step, { rows, meant, texts }), options, consumer)
+    sendPayload(ctx, line, writePayload(line, exec, step, { rows, meant, own, texts }), options, consumer)
     return consumer.ended
   })
 }
@@ -206,9 +217,9 @@ function writePayload(
   line: ShardLine,
   exec: Execution,
   { modify }: ModifyStep,
-  { rows, meant, texts: beside }: Found & { readonly texts: readonly string[] },
+  { rows, meant, own, texts: beside }: Found & { readonly texts: readonly string[] },
 ): Buffer {
-  const gathered = inputsOf(rows, modify.writeInputs)
+  const gathered = inputsOf(rows, modify.writeInputs, own?.of(line.shard))
   const texts = modify.needsSnapshot ? beside : [...meant.arrays(line.shard), ...beside]
   return rewrittenPayload(line, exec, modify.write, modify.writeParams, {
     values: [...gathered, ...texts],

@@ -17,6 +17,7 @@ import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import { type KeyChange, MovedKeys } from '../transaction/moved-keys.ts'
 import { computePayload, inputsOf } from './change-copies.ts'
+import type { OwnRows } from './compute-set.ts'
 import { roomFor } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { type ForeignKey, foreignKeysTo, mustBeMovable, mustNotBeReferred } from './movable.ts'
@@ -28,6 +29,8 @@ export interface Moving {
   /** What is gathered beside its target. */
   readonly rows: GatheredRows
   readonly account: MemoryAccount
+  /** What was computed for its rows, by shard. */
+  readonly own: OwnRows | undefined
 }
 
 /** Rows by where their new ones belong. */
@@ -47,11 +50,11 @@ export async function sortRows(
 ): Promise<Sorted> {
   ctx.state.trace?.doing('Computes rows that may move')
   const { move } = moving
-  const gathered = inputsOf(moving.rows, move.computeInputs)
   const { slots } = await ctx.catalog()
   const sorter = new Sorter(ctx, moving, slots)
   await onShards(ctx, meant.shards, (line) => {
     const consumer = new NewRows(sorter)
+    const gathered = inputsOf(moving.rows, move.computeInputs, moving.own?.of(line.shard))
     const payload = computePayload(line, exec, move, gathered, meant)
     sendPayload(ctx, line, payload, { writes: false }, consumer)
     return consumer.ended
@@ -100,6 +103,7 @@ class Sorter implements Sorted {
     const [slot, isUnsure, oid, tid, xmin, was, is] = cells.slice(1 + this.move.cells)
     const owner = shardOf(table, this.slots, slot == null ? NULL_KEY : slot.readInt32BE(0))
     const place = placeIn([oid, tid, xmin], shard)
+    if (this.move.isMerge === true && isUnsure![0] !== 0) throw new PgError(TWICE)
     // Which of several was taken now counts: it might not be taken again.
     const leaves = owner !== shard || isUnsure![0] !== 0
     this.change({ was: String(was), is: String(is), leaves }, owner)
@@ -118,6 +122,12 @@ class Sorter implements Sorted {
       throw weftError('not_supported', comesBack(table))
     if (!keeps) this.changes.push(change)
   }
+}
+
+const TWICE = {
+  code: '21000',
+  message: 'MERGE command cannot affect row a second time',
+  hint: 'Ensure that not more than one source row matches any one target row.',
 }
 
 const comesBack = ({ name }: Relation): Refused => ({

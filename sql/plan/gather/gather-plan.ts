@@ -86,14 +86,19 @@ export interface ModifyPlan {
   /** Others than its rows could be locked: it takes a snapshot, and Postgres tells when one has changed since. */
   readonly unlocked?: true
   /** Its target is a reference table. */
-  readonly copies?: CopiesPlan
+  readonly copies?: ComputedPlan
   /** Code that runs with its rows may read tables, and is to see one state on all copies: it takes a snapshot, too. */
   readonly codeReads?: true
   /** A MERGE inserts rows with values that only the home shard can give: its last parameters. */
   readonly draws?: MergeDraws
   /** It changes the shard key: what becomes of rows that belong to another shard then. */
   readonly move?: MovePlan
+  /** What rows are given is computed ahead: `OWN_INPUT` of the other texts. */
+  readonly computed?: ComputedPlan
 }
+
+/** In the place of an input's number: rows that were computed for the rows of the shard. */
+export const OWN_INPUT = -1
 
 /**
  * Values for rows that a MERGE inserts. Parameters of the statement that inserts them are numbers of rows of its source, as
@@ -109,11 +114,14 @@ export interface MergeDraws {
   readonly byClause: readonly (readonly number[])[]
 }
 
-/** Rows of a reference table, found on home's copy: what tells them on the others, and what they are set to. */
-export interface CopiesPlan {
+/**
+ * Rows of a reference table, found on home's copy: what tells them on the others (their primary keys), and what they are set
+ * to. Of a sharded table: the parts of their places, what they are set to, and, in the row alone, the shard.
+ */
+export interface ComputedPlan {
   /**
-   * Gives, on home, 0 or `UNSAFE_ROW`, the primary key of each row, and its new values. Parameters: some of the client's,
-   * the columns of some inputs, the places.
+   * Gives, on home, 0 or `UNSAFE_ROW`, what tells each row, and its new values. Parameters: some of the client's, the
+   * columns of some inputs, the places; of a sharded table those of all shards, with the shards as int4[].
    */
   readonly compute: string
   readonly computeParams: readonly number[]
@@ -151,6 +159,8 @@ export interface MovePlan {
   readonly sets: readonly string[]
   /** It is about tables that inherit from it, too. */
   readonly withChildren: boolean
+  /** A row of which others of FROM say something, too, is an error. */
+  readonly isMerge?: true
 }
 
 /**

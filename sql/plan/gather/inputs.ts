@@ -28,6 +28,8 @@ export interface TableItem extends Source {
   readonly shown?: readonly string[]
   /** Its name may stand for a row as a value, of the relation's own type. */
   readonly isRow?: true
+  /** Its rows are not gathered, but computed for the shard that has them. */
+  readonly isOwn?: true
 }
 
 export type TableItems =

@@ -35,6 +35,7 @@ export function isOncePerRow(
     return false
   const clauses = whenClauses(merge)
   const keys = clauses.flatMap((clause) => {
+    if (clause.commandType === 'CMD_UPDATE') return keysSet(clause, relation)
     const at = relation.key === undefined ? -1 : givenColumns(clause, relation).indexOf(relation.key.column)
     return clause.commandType === 'CMD_INSERT' ? (clause.values?.[at] ?? []) : []
   })
@@ -53,6 +54,11 @@ export function isOncePerRow(
   const given = traitsOf(values, catalog)
   if (relation.kind === 'reference' && (given.unlike ?? found.unlike) !== undefined) return false
   return (given.home ?? given.user ?? given.server ?? given.systemColumn) === undefined && !given.writes
+}
+
+/** What an UPDATE sets the key to. */
+function keysSet({ targetList = [] }: MergeWhenClause, { key }: Relation): readonly Node[] {
+  return targetList.filter((node) => as(node, 'ResTarget')?.name === key?.column)
 }
 
 /** The first clause whose condition holds is the one that counts. */

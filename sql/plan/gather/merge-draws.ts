@@ -124,7 +124,12 @@ export function drawingOf(
   const name = sourceName(source)
   const range = merge.relation!
   if (name === undefined || space === undefined || !isSteady(source)) return undefined
-  const names = { source: name, target: range.alias?.aliasname ?? range.relname ?? '' }
+  // Where clauses are about rows that the source does not join, its row is NULL.
+  const mayBeNull = whenClauses(merge).some(
+    ({ matchKind }) => matchKind === 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE',
+  )
+  const rows = mayBeNull ? 'unknown' : 'made'
+  const names = { source: name, target: range.alias?.aliasname ?? range.relname ?? '', rows } as const
   const { returningClause } = merge
   const exprs = withoutAdded(returningClause?.exprs, space, names)
   const clauses = whenClauses(merge).map((clause, i) => {

@@ -1,6 +1,8 @@
 import type { RangeFunction } from '@pgsql/types'
-import { as, type ColumnRef, type Node, type SelectStmt, strings, walk } from '../../parse/ast.ts'
+import { as, type ColumnRef, columnNode, type Node, type SelectStmt, strings, walk } from '../../parse/ast.ts'
+import { replaceNodes } from '../../parse/replace-nodes.ts'
 import type { Space } from '../../tree/block.ts'
+import { columnLabel } from '../../tree/label.ts'
 import { GIVEN_ALIAS, GIVEN_ROWS } from '../first/first-step.ts'
 import { ownName } from './gather-plan.ts'
 import { selectNode } from './made-nodes.ts'
@@ -80,6 +82,13 @@ export function withValues(source: Node, columns: number): Node {
 const aliased = (select: SelectStmt, aliasname: string): Node =>
   ({ RangeSubselect: { subquery: { SelectStmt: select }, alias: { aliasname } } }) as Node
 
+interface SourceNames {
+  readonly source: string
+  readonly target: string
+  /** Its row as a value stays, is made of the columns that there were, or cannot be told. */
+  readonly rows: 'kept' | 'made' | 'unknown'
+}
+
 /**
  * Outputs that do not show what was added to it: `*` becomes the columns that there were. Undefined: those are not known, or
  * its rows are values.
@@ -87,7 +96,7 @@ const aliased = (select: SelectStmt, aliasname: string): Node =>
 export function withoutAdded(
   list: readonly Node[] | undefined,
   space: Space,
-  names: { readonly source: string; readonly target: string },
+  names: SourceNames,
 ): Node[] | undefined {
   const nodes: Node[] = []
   for (const node of list ?? []) {
@@ -98,11 +107,7 @@ export function withoutAdded(
   return nodes
 }
 
-function shownColumns(
-  node: Node,
-  { tables }: Space,
-  names: { readonly source: string; readonly target: string },
-): Node[] | undefined {
+function shownColumns(node: Node, { tables }: Space, names: SourceNames): Node[] | undefined {
   const target = as(node, 'ResTarget')
   const ref = as(target === undefined ? node : target.val, 'ColumnRef')
   const made = (fields: Node[]): Node => {
@@ -111,13 +116,53 @@ function shownColumns(
   }
   const named = (name: string): Node => ({ String: { sval: name } }) as Node
   const star = ref?.fields?.at(-1)
-  if (as(star, 'A_Star') === undefined) return hasRow(node, tables, names.source) ? undefined : [node]
+  if (as(star, 'A_Star') === undefined) {
+    if (names.rows === 'kept' || !hasRow(node, tables, names.source)) return [node]
+    const shown = names.rows === 'made' ? withRow(node, tables, names.source) : undefined
+    return shown === undefined || hasRow(shown, tables, names.source) ? undefined : [shown]
+  }
   const owner = as(ref?.fields?.at(-2), 'String')?.sval
   if (owner !== undefined && owner !== names.source) return [node]
   const source = tables.find(({ alias }) => alias === names.source)
   if (source === undefined || source.open) return undefined
   const own = source.columns.map(({ name }) => made([named(names.source), named(name)]))
   return owner === undefined ? [...own, made([named(names.target), star!])] : own
+}
+
+/** With a row of the columns that there were, where the source's row is a value. */
+function withRow(node: Node, tables: Space['tables'], name: string): Node | undefined {
+  const source = tables.find(({ alias }) => alias === name)
+  if (source === undefined || source.open) return undefined
+  const copy = structuredClone({ node })
+  let isKnown = true
+  const target = as(copy.node, 'ResTarget')
+  if (target !== undefined) target.name = columnLabel(target)
+  replaceNodes(copy, (inner) => {
+    // It has names of its own.
+    if (as(inner, 'SubLink') !== undefined) return inner
+    const part = as(inner, 'A_Indirection')
+    if (part === undefined) return isRowOf(inner, name) ? rowNode(source.columns, name) : undefined
+    if (!isRowOf(part.arg, name)) return undefined
+    const [column, ...more] = strings(part.indirection)
+    if (column === undefined || more.length > 0 || part.indirection!.length > 1) isKnown = false
+    return columnNode(name, column ?? '')
+  })
+  return isKnown ? copy.node : undefined
+}
+
+function isRowOf(node: Node | undefined, name: string): boolean {
+  const { fields = [] } = as(node, 'ColumnRef') ?? {}
+  return fields.length === 1 && as(fields[0], 'String')?.sval === name
+}
+
+const ROW = ownName('row_of_source')
+
+function rowNode(columns: readonly { readonly name: string }[], source: string): Node {
+  const select = selectNode(`SELECT ${ROW} FROM (SELECT) AS ${ROW}`)
+  as(as(select.fromClause![0], 'RangeSubselect')!.subquery, 'SelectStmt')!.targetList = columns.map(
+    ({ name }) => ({ ResTarget: { name, val: columnNode(source, name) } }) as Node,
+  )
+  return { SubLink: { subLinkType: 'EXPR_SUBLINK', subselect: { SelectStmt: select } } } as Node
 }
 
 /** A row of the source as a value would have what was added, too. */

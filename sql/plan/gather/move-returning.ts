@@ -99,7 +99,8 @@ class Rewriter {
       return [join.larg!, join.rarg!].flatMap((side) => this.itemStars(side, star))
     }
     const name = itemName(item)
-    if (name === '' || as(item, 'RangeFunction') !== undefined) return this.unknown()
+    const isColumn = this.returned.table.columns.some((column) => column.name === name)
+    if (name === '' || isColumn || as(item, 'RangeFunction') !== undefined) return this.unknown()
     const indirection = { arg: this.carry(columnNode(name)), indirection: [star] }
     return [{ ResTarget: { val: { A_Indirection: indirection } } } as Node]
   }

@@ -2,7 +2,7 @@ import type * as Pg from '@pgsql/types'
 import type { Column } from '../../catalog.ts'
 import { as, type Node, relationsOf, type UpdateStmt } from '../../parse/ast.ts'
 import { castType } from '../cast-type.ts'
-import type { PartText } from './gather-plan.ts'
+import { OWN_INPUT, type PartText } from './gather-plan.ts'
 import type { TableItem } from './inputs.ts'
 import { expressionNode, selectNode } from './made-nodes.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
@@ -20,6 +20,10 @@ export interface Found {
   /** What is gathered beside the target. */
   readonly others: readonly TableItem[]
   readonly meant: TableItem
+  /** What it sets is in one of the others. */
+  readonly isComputed?: true
+  /** It stands for a MERGE, of which every row may be changed once. */
+  readonly isMerge?: true
 }
 
 /** Where the values of what is gathered come from: numbers of inputs. */
@@ -46,13 +50,18 @@ export function ofPlaces(
   if (over === undefined) return undefined
   const arrays = read.reduce((count, item) => count + item.columns.length, 0)
   const sql = over.sql.replace(here, () => isAt(meant, over.params.length + arrays + 1))
-  return { sql, params: over.params, inputs: read.map((item) => others.indexOf(item)) }
+  return { sql, params: over.params, inputs: numbersOf(read, others) }
 }
 
 /** Of what is gathered a text takes only what it names: nothing would tell the types of other parameters. */
 export function readIn(part: unknown, others: readonly TableItem[]): readonly TableItem[] {
   const ranges = new Set(relationsOf(part))
   return others.filter(({ range }) => ranges.has(range))
+}
+
+/** Of inputs. */
+export function numbersOf(read: readonly TableItem[], others: readonly TableItem[]): readonly number[] {
+  return read.map((item) => (item.isOwn ? OWN_INPUT : others.indexOf(item)))
 }
 
 /** Undefined: what it gets cannot be computed. `atHome`: where sequences are drawn from. */

@@ -20,9 +20,11 @@ function column(part: PlacePart, item: number): Column {
   return { name: placeName(part, item), type, typeOid, notNull: true, usesSequence: false, generated: false }
 }
 
+export const placeColumns = (n: number): readonly Column[] => PLACE_PARTS.map((part) => column(part, n))
+
 /** An item with the places of its rows; `n`: no other item's. */
 export function withPlaces(item: TableItem, n: number): TableItem {
-  return { ...item, columns: [...item.columns, ...PLACE_PARTS.map((part) => column(part, n))] }
+  return { ...item, columns: [...item.columns, ...placeColumns(n)] }
 }
 
 /** Of a FROM item that was given places: the columns that tell them, in the order in which they are read. */

@@ -175,7 +175,7 @@ function updateFrom({ statement, meant }: Found, set: readonly Assignment[], ran
 }
 
 /** `*` is its row: what has come in FROM is none of the client's. */
-function ofTarget<T extends { exprs?: Node[] }>(returning: T, alias: string): T {
+export function ofTarget<T extends { exprs?: Node[] }>(returning: T, alias: string): T {
   const exprs = (returning.exprs ?? []).map((node) => {
     const fields = as(as(node, 'ResTarget')?.val, 'ColumnRef')?.fields ?? []
     if (fields.length !== 1 || as(fields[0], 'A_Star') === undefined) return node

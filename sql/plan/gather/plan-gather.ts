@@ -221,7 +221,7 @@ interface Allowed {
   /** Of tables. */
   readonly samples?: true
   /** Values of one server: all of the query but its tables is computed at home. */
-  readonly server?: true
+  readonly server?: boolean
 }
 
 /** Nothing but reading, by what is the same on every shard or runs at home. */

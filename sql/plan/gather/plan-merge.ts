@@ -13,6 +13,7 @@ import type { Analysis } from '../../place/analyze.ts'
 import type { WriteTarget } from '../../tree/builder.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import type { PlanContext } from '../plan.ts'
+import { movesRows, movesUnjoined } from '../writes.ts'
 import {
   isGatheredName,
   type ModifyPlan,
@@ -25,6 +26,7 @@ import { isHomes, mentioned, type TableItem, tableItems } from './inputs.ts'
 import { expressionNode, selectNode } from './made-nodes.ts'
 import { changesOf, clausesOf, IS_FIRST, isOncePerRow, OWN_SLOTS, ownClauses } from './merge-clauses.ts'
 import { type Drawing, drawingOf, drawsOf, openColumns } from './merge-draws.ts'
+import { moveOfMerge, withListed } from './merge-moves.ts'
 import { withParams, withValues } from './merge-source.ts'
 import { readIn } from './new-values.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
@@ -81,7 +83,11 @@ export function planMergeGathered(
   if (onCopies && (item.relation.primaryKey === undefined || item.relation.rowSecurity)) return undefined
   // Shards do not have its type.
   if (others.some(({ place, isRow }) => place === 'home' && isRow)) return undefined
-  const step = stepOf(wide, drawn, { item, others, drawing })
+  const moves = movesRows(target)
+  if (moves && (movesUnjoined(target) || item.relation.rowSecurity)) return undefined
+  const moved = moves ? withListed(merge, wide.block.scope?.space) : undefined
+  if (moves && moved === undefined) return undefined
+  const step = stepOf(wide, drawn, { item, others, drawing, ...(moved && { moved }) })
   if (step === undefined || !onCopies || readsInCode(a.catalog, text) === undefined) return step
   return { ...step, modify: { ...step.modify, codeReads: true } }
 }
@@ -132,10 +138,12 @@ interface Reading {
   /** What its subqueries read. */
   readonly others: readonly TableItem[]
   readonly drawing: Drawing | undefined
+  /** It sets the shard key: the statement as it was written. */
+  readonly moved?: MergeStmt
 }
 
 function stepOf(a: Analysis, merge: MergeStmt, reading: Reading): ModifyStep | undefined {
-  const { item, others, drawing } = reading
+  const { item, others, drawing, moved } = reading
   const condition = merge.joinCondition!
   const bySource = clausesOf(merge, 'NOT_MATCHED_BY_SOURCE').length > 0
   const inserts = clausesOf(merge, 'NOT_MATCHED_BY_TARGET').some(
@@ -154,6 +162,8 @@ function stepOf(a: Analysis, merge: MergeStmt, reading: Reading): ModifyStep | u
   const copies = onCopies ? keysOfCopies(item, HERE) : undefined
   if (rows.includes(undefined) || find === undefined || write === undefined) return undefined
   if (onCopies && copies === undefined) return undefined
+  const move = moved && moveOfMerge(moved, item, before, HERE)
+  if (moved !== undefined && move === undefined) return undefined
   const atHome = onCopies || others.some(isHomes)
   const finishing = { ...find, finishFrom: before.length - late.length, atHome, isInline: false }
   const { route: _, ...gather } = gathering(a, [...before, placed], rows as string[], finishing)
@@ -161,7 +171,8 @@ function stepOf(a: Analysis, merge: MergeStmt, reading: Reading): ModifyStep | u
   const modify: ModifyPlan = {
     ...write,
     look: lookOf(item),
-    lock: `${wholeOf(item)}${keyOrderOf(item)} FOR ${deletes ? 'UPDATE' : 'NO KEY UPDATE'}`,
+    lock: `${wholeOf(item)}${keyOrderOf(item)} FOR ${deletes || move ? 'UPDATE' : 'NO KEY UPDATE'}`,
+    ...(move && { move }),
     ...(copies && { copies }),
     ...(inserts || bySource ? { isEverywhere: true } : {}),
     ...(inserts && !onCopies ? { ownsKeys: true } : {}),

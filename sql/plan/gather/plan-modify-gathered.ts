@@ -9,11 +9,9 @@ import {
   relationsOf,
   type SelectStmt,
   type UpdateStmt,
-  walk,
 } from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import type { WriteTarget } from '../../tree/builder.ts'
-import { traitsOf, unstableBecause } from '../../tree/traits.ts'
 import { analyzeAlone } from '../analyze-alone.ts'
 import { ofStatement } from '../of-statement.ts'
 import type { PlanContext } from '../plan.ts'
@@ -29,12 +27,14 @@ import {
 } from './gather-plan.ts'
 import { isHomes, mentioned, type TableItem, tableItems } from './inputs.ts'
 import { selectNode } from './made-nodes.ts'
-import type { Found } from './new-values.ts'
+import { type Found, numbersOf, readIn } from './new-values.ts'
+import { isKnownBeside, isOnceForCopies, isOncePerRow, joinsOthers } from './once-per-row.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
 import { deleteOfCopies, updateOfCopies } from './plan-copies.ts'
 import { allOf, gathering, isGatherable, rowsOf, stepBefore } from './plan-gather.ts'
 import { moveOf, setsUnstableDefault } from './plan-move.ts'
+import { isSetOnce, setOnceOf } from './set-once.ts'
 import { hasTwins, namesSchemas } from './twins.ts'
 import { readsTimes } from './unread-times.ts'
 
@@ -54,8 +54,10 @@ export function planModifyGathered(
   // A view's rows have no places.
   if (target.relation?.through !== undefined) return undefined
   const statement = withOneSource(target.node as UpdateStmt & DeleteStmt)
+  const moves = movesRows(target)
+  const setsOnce = isSetOnce(target, statement, a.catalog, moves)
   const wide = analyzeAlone(a, text, everythingOf(statement), ctx)
-  if (!isGatherable(wide) || readsTimes(wide, target, ctx)) return undefined
+  if (!isGatherable(wide, { server: setsOnce }) || readsTimes(wide, target, ctx)) return undefined
   const found = tableItems(wide, wide.block.node as SelectStmt, ctx)
   if (found?.kind !== 'items') return found && stepBefore(found, text)
   const isTarget = ({ range }: TableItem) => range === statement.relation
@@ -63,19 +65,25 @@ export function planModifyGathered(
   if (meant === undefined || !hasPlaces(meant, ctx.outside)) return undefined
   const onCopies = meant.place === 'any'
   if (onCopies && meant.relation.primaryKey === undefined) return undefined
-  const moves = movesRows(target)
-  if (!(onCopies ? isOnceForCopies : isOncePerRow)(wide, statement, moves)) return undefined
+  const isKnown = setsOnce
+    ? isKnownBeside(wide, text, statement)
+    : (onCopies ? isOnceForCopies : isOncePerRow)(wide, statement, moves)
+  if (!isKnown) return undefined
   if (hasTwins(found.items) && namesSchemas(statement as SelectStmt)) return undefined
   const isByCommand = meant.relation.rowSecurity === 'by command'
   if (isByCommand && !readsTarget(wide, statement, ctx)) return undefined
   const deletes = target.verb === 'DELETE'
   if (onCopies && isByCommand && deletes) return undefined
   if (choosesAgain(statement)) return undefined
-  if (moves && setsUnstableDefault(statement, meant.relation, a.catalog)) return undefined
+  if (moves && !setsOnce && setsUnstableDefault(statement, meant.relation, a.catalog)) return undefined
   const locking = deletes && !onCopies ? { locksByUpdate: meant.relation.oid } : {}
   const unlocked = isByCommand && deletes ? { unlocked: true as const } : {}
-  const modify = { verb: target.verb, statement, moves, text, locks: { ...locking, ...unlocked } }
-  const [finds, writes] = [selectOf(statement, []), written(modify)].map(rangesIn) as [Ranges, Ranges]
+  const locks = { ...locking, ...unlocked }
+  const modify = { verb: target.verb, statement, moves, text, setsOnce, locks }
+  const [finds, writes] = [
+    selectOf(statement, []),
+    written(target.verb, { statement, whereClause: atPlaces(statement) }),
+  ].map(rangesIn) as [Ranges, Ranges]
   const others = found.items.filter((item) => !isTarget(item))
   const items = {
     written: others.filter(({ range }) => !finds.has(range)),
@@ -84,44 +92,6 @@ export function planModifyGathered(
     meant,
   }
   return stepOf(wide, modify, items, ctx)
-}
-
-/**
- * What comes out anew each time is computed once for each row: in conditions when the rows are found, in SET and RETURNING
- * where the row is, but not in a subquery there, which Postgres runs once for all rows, and not where rows move, which
- * computes it twice.
- */
-function isOncePerRow(
-  { traits, catalog }: Analysis,
-  { targetList, returningClause, ...rest }: Statement,
-  moves: boolean,
-): boolean {
-  if (traits.writes) return false
-  if (unstableBecause(traits, false) === undefined) return true
-  const { user, home, server, systemColumn, viewBegins } = traits
-  if (moves || (user ?? home ?? server ?? systemColumn ?? viewBegins) !== undefined) return false
-  const subqueries: Node[] = []
-  walk([targetList, returningClause], (kind, body) => {
-    if (kind === 'SubLink') subqueries.push({ SubLink: body } as Node)
-  })
-  return unstableBecause(traitsOf([twiceOf(rest), subqueries], catalog), false) === undefined
-}
-
-/** Of what finds the rows that which is evaluated again where they are written: conditions that join nothing are not. */
-function twiceOf({ whereClause, ...rest }: Omit<Statement, 'targetList' | 'returningClause'>) {
-  return joinsOthers(rest) ? { ...rest, whereClause } : rest
-}
-
-const joinsOthers = ({ fromClause, usingClause }: Pick<Statement, 'fromClause' | 'usingClause'>): boolean =>
-  (fromClause ?? usingClause) !== undefined
-
-/** What they are set to is computed once for each row, on home. */
-function isOnceForCopies({ traits, catalog }: Analysis, { targetList, ...rest }: Statement): boolean {
-  const isKnown = (traits.user ?? traits.server ?? traits.systemColumn ?? traits.viewBegins) === undefined
-  const joins = (rest.usingClause ?? rest.returningClause) !== undefined
-  const others = traitsOf([twiceOf(rest)], catalog)
-  if (unstableBecause(others, false) !== undefined || others.writes) return false
-  return isKnown && !(joins && others.unlike !== undefined)
 }
 
 /** Rows are found under the policies of SELECT. Postgres asks those only where a column of the target is read. */
@@ -151,12 +121,12 @@ interface Items {
   readonly meant: TableItem
 }
 
-type Statement = UpdateStmt & DeleteStmt
-
 interface Modify {
   readonly verb: WriteTarget['verb']
   /** It sets the shard key. */
   readonly moves: boolean
+  /** What it sets is computed on home. */
+  readonly setsOnce: boolean
   readonly text: string
   readonly statement: UpdateStmt & DeleteStmt
   readonly locks: Pick<ModifyPlan, 'locksByUpdate' | 'unlocked'>
@@ -204,16 +174,20 @@ const PLACED = 0
 
 function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): ModifyStep | undefined {
   const { written: early, both, found, meant } = items
-  const placed = placedTarget(a, modify.statement, meant, ctx)
+  const placed = placedTarget(a, modify, meant, ctx)
   if (placed === undefined) return undefined
   const all = [...early, ...both, ...found, placed]
   const asked = conditionsByItem(a, a.block.node as SelectStmt, [...early, ...both, ...found, meant], ctx)
   const rows = all.map((item) => rowsOf(item, asked.get(item === placed ? meant : item) ?? [], undefined))
   const find = findOf(modify.statement, [...both, ...found, placed])
   const onCopies = meant.place === 'any'
-  const write = (onCopies ? copiesOf : writeOf)(modify, [...early, ...both], meant, a.catalog)
+  const asWritten = foundBy(modify, [...early, ...both], meant)
+  const once = modify.setsOnce ? setOnceOf(asWritten, placed, all, a.catalog, modify.moves) : undefined
+  if (modify.setsOnce && once === undefined) return undefined
+  const meaning = once?.found ?? asWritten
+  const write = onCopies ? copiesOf(modify.verb, meaning, a.catalog) : writeOf(modify.verb, meaning)
   if (rows.includes(undefined) || find === undefined || write === undefined) return undefined
-  const move = modify.moves ? moveOf(foundBy(modify, [...early, ...both], meant)) : undefined
+  const move = modify.moves ? moveOf(meaning) : undefined
   if (modify.moves && move === undefined) return undefined
   const atHome = onCopies || all.some(isHomes)
   // Shards do not have its type.
@@ -228,18 +202,27 @@ function stepOf(a: Analysis, modify: Modify, items: Items, ctx: PlanContext): Mo
   return {
     kind: 'gather-modify',
     gather,
-    modify: { ...write, ...modify.locks, look, lock, ...(move && { move }), ...(codeReads && { codeReads }) },
+    modify: {
+      ...write,
+      ...modify.locks,
+      look,
+      lock,
+      ...(move && { move }),
+      ...(codeReads && { codeReads }),
+      ...(once && { computed: once.computed }),
+    },
   }
 }
 
-/** With the columns by which its rows are found, and their places. */
+/** With the columns by which its rows are found, and what is computed with them, and their places. */
 function placedTarget(
   a: Analysis,
-  statement: UpdateStmt & DeleteStmt,
+  { statement, setsOnce }: Modify,
   meant: TableItem,
   ctx: PlanContext,
 ): TableItem | undefined {
-  const found = tableItems(a, selectOf(statement, []), ctx)
+  const { returningClause: _, ...set } = statement
+  const found = tableItems(a, setsOnce ? everythingOf(set) : selectOf(statement, []), ctx)
   const narrow = found?.kind === 'items' ? found.items.find(({ range }) => range === meant.range) : undefined
   return narrow && withPlaces(narrow, PLACED)
 }
@@ -256,8 +239,10 @@ function findOf(
 }
 
 /** The statement with a mark where it says which rows; conditions that join nothing have done their work. */
-function written({ verb, statement }: Modify): Node {
-  const whereClause = atPlaces(statement)
+function written(
+  verb: Modify['verb'],
+  { statement, whereClause }: Pick<Found, 'statement' | 'whereClause'>,
+): Node {
   return {
     [verb === 'UPDATE' ? 'UpdateStmt' : 'DeleteStmt']: { ...statement, whereClause },
   } as unknown as Node
@@ -275,13 +260,11 @@ export function readsInCode(catalog: Catalog, text: string): true | undefined {
 
 /** On home's copy it is found, on all copies it is written. */
 function copiesOf(
-  modify: Modify,
-  others: readonly TableItem[],
-  meant: TableItem,
+  verb: Modify['verb'],
+  found: Found,
   catalog: Catalog,
 ): Pick<ModifyPlan, 'write' | 'writeParams' | 'writeInputs' | 'copies'> | undefined {
-  const found = foundBy(modify, others, meant)
-  return modify.verb === 'UPDATE' ? updateOfCopies(found, catalog) : deleteOfCopies(found)
+  return verb === 'UPDATE' ? updateOfCopies(found, catalog) : deleteOfCopies(found)
 }
 
 const foundBy = ({ statement }: Modify, others: readonly TableItem[], meant: TableItem): Found => ({
@@ -297,14 +280,17 @@ const HERE = '__weft_gathered_here()'
 
 /** The statement on the rows whose places are said. */
 function writeOf(
-  modify: Modify,
-  others: readonly TableItem[],
-  meant: TableItem,
+  verb: Modify['verb'],
+  found: Found,
 ): Pick<ModifyPlan, 'write' | 'writeParams' | 'writeInputs'> | undefined {
-  const over = overGathered(withGathered(written(modify), others), others)
+  const { others, meant } = found
+  const statement = written(verb, found)
+  const read = readIn(statement, others)
+  const over = overGathered(withGathered(statement, read), read)
   if (over === undefined) return undefined
   const { sql, params } = over
-  const arrays = others.reduce((count, { columns }) => count + columns.length, 0)
+  const arrays = read.reduce((count, { columns }) => count + columns.length, 0)
   const here = isAt(meant, params.length + arrays + 1)
-  return { write: sql.replace(HERE, () => here), writeParams: params, writeInputs: others.map((_, i) => i) }
+  const writeInputs = numbersOf(read, others)
+  return { write: sql.replace(HERE, () => here), writeParams: params, writeInputs }
 }

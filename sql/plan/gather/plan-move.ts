@@ -17,7 +17,7 @@ import { type GatherInput, gatheredName, type MovePlan, ownName, UNSAFE_ROW } fr
 import type { TableItem } from './inputs.ts'
 import { expressionNode } from './made-nodes.ts'
 import { carriedInsertOf, newName, SLOT, TOLD } from './move-carried.ts'
-import { assignedValue, castNode, type Found, ofPlaces, readIn } from './new-values.ts'
+import { assignedValue, castNode, type Found, numbersOf, ofPlaces, readIn } from './new-values.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
 import { isAt, xminOf } from './places.ts'
 import { nullsOf, SAFE_SETTINGS, sourceOf } from './plan-gather.ts'
@@ -33,7 +33,7 @@ export function moveOf(move: Found): MovePlan | undefined {
   const columns = relation.columns.filter(({ generated }) => !generated)
   const values = newValues(statement, relation, columns)
   if (values === undefined) return undefined
-  const carries = !returnsNewOnly(statement, relation)
+  const carries = move.isComputed !== true && !returnsNewOnly(statement, relation, move.isMerge)
   const compute = computeOf(move, columns, values, carries ? relation.columns : columns)
   const insert = carries ? carriedInsertOf(move, columns, values) : insertOf(move, columns)
   if (compute === undefined || insert === undefined) return undefined
@@ -44,6 +44,7 @@ export function moveOf(move: Found): MovePlan | undefined {
     delete: `DELETE FROM ${sourceOf(meant)} WHERE ${isAt(meant, 1)}`,
     sets: (statement.targetList ?? []).map((node) => as(node, 'ResTarget')!.name!),
     withChildren: meant.range.inh === true,
+    ...(move.isMerge && { isMerge: true }),
   }
 }
 
@@ -73,13 +74,14 @@ function newValues(
   })
 }
 
-/** What RETURNING names is a column of the new row, which is all that the INSERT of it knows. */
+/** What RETURNING names is a column of the new row, which is all that the INSERT of it knows. A MERGE may say what it is. */
 export function returnsNewOnly(
   { returningClause, fromClause, relation }: UpdateStmt,
   table: Relation,
+  isMerge = false,
 ): boolean {
   if (returningClause === undefined) return true
-  if (returningClause.options !== undefined) return false
+  if (returningClause.options !== undefined || isMerge) return false
   const own = relation!.alias?.aliasname ?? relation!.relname!
   const others = new Set(own === 'old' ? [] : ['old'])
   walk(fromClause, (_, body) => {
@@ -110,13 +112,16 @@ const IS_UNSURE = ownName('unsure')
 
 /**
  * Of several rows that join it Postgres takes the one that it finds first, too. Where the key of another belongs may not be
- * the same.
+ * the same; a MERGE may not have others.
  */
-function oneOfSeveral(rows: string): string {
+function oneOfSeveral(rows: string, isMerge = false): string {
   const [oid, tid] = PLACE
   const slot = `COALESCE(${SLOT}, -1)`
+  const isUnsure = isMerge
+    ? 'pg_catalog.count(*) OVER w > 1'
+    : `pg_catalog.min(${slot}) OVER w <> pg_catalog.max(${slot}) OVER w`
   return (
-    `SELECT DISTINCT ON (${oid}, ${tid}) *, pg_catalog.min(${slot}) OVER w <> pg_catalog.max(${slot}) OVER w AS ${IS_UNSURE} ` +
+    `SELECT DISTINCT ON (${oid}, ${tid}) *, ${isUnsure} AS ${IS_UNSURE} ` +
     `FROM (${rows}) AS r WINDOW w AS (PARTITION BY ${oid}, ${tid})`
   )
 }
@@ -156,7 +161,7 @@ function computeOf(
   const found =
     fromClause === undefined
       ? `SELECT *, false AS ${IS_UNSURE} FROM (${withSlots}) AS r`
-      : oneOfSeveral(withSlots)
+      : oneOfSeveral(withSlots, asked.isMerge)
   const outputs = [...(isOld ? oldNames : names), SLOT, IS_UNSURE, ...PLACE, WAS, IS].join(', ')
   const transports = sent.map((column) => transportOf(column))
   const { text, binary } = FORMAT
@@ -233,7 +238,7 @@ function insertOf(
   }
   const node = withGathered({ InsertStmt: insert } as Node, read)
   const over = overGathered(node, [...read, own])
-  const insertInputs = read.map((item) => others.indexOf(item))
+  const insertInputs = numbersOf(read, others)
   return over && { insert: over.sql, insertParams: over.params, insertInputs }
 }
 

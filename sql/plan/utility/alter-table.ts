@@ -5,6 +5,7 @@ import { as, strings } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import { type Traits, traitsOf, unlikeBecause } from '../../tree/traits.ts'
 import type { Plan } from '../plan.ts'
+import { addedColumns, defaultsOf, differs, isSerial } from './added-columns.ts'
 import { checkConstraints, columnConstraints, type Target, tableConstraint } from './constraints.ts'
 import { checkInherit } from './inheritance.ts'
 import { atPlace, placeOfRelation } from './objects.ts'
@@ -74,9 +75,14 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
       ...(relation.key === undefined ? {} : { key: relation.key.column, colocation: relation.colocation }),
     }
     for (const command of commands) checkDistributed(scope, relation, target, command)
+    const columns = addedColumns(scope, relation, commands)
     const joined = commands.flatMap(joinedBy)
     const readySql = joined.length === 0 ? undefined : inheritGuard([name, ...joined].map(quoted))
-    return ddl('ALTER TABLE', 'all', { changesMap: true, ...(readySql && { readySql }) })
+    return ddl('ALTER TABLE', 'all', {
+      changesMap: true,
+      ...(readySql && { readySql }),
+      ...(columns.length > 0 && { added: { table: relation, columns } }),
+    })
   }
   for (const command of commands) checkLocal(scope, { name, kind: 'local' }, command)
   const outsideTransaction = commands.some(
@@ -155,17 +161,14 @@ function keyStays(target: Target, what: string) {
   )
 }
 
-const SERIALS = new Set(['serial', 'serial2', 'serial4', 'serial8', 'smallserial', 'bigserial'])
-
-/** Existing rows get the default's value: every shard would draw it for itself. */
+/** Existing rows get the default's value, which every shard computes for itself. */
 function checkNewColumn(scope: Scope, table: Relation, command: AlterTableCmd): void {
   const column = as(command.def, 'ColumnDef')
-  const type = strings(column?.typeName?.names).at(-1) ?? ''
-  const constraints = columnConstraints(column).map(({ constraint }) => constraint)
-  const isIdentity = constraints.some((c) => c.contype === 'CONSTR_IDENTITY')
-  if (SERIALS.has(type) || isIdentity) throw drawsFromSequence(table)
-  const own = constraints.filter(({ contype }) => contype === 'CONSTR_DEFAULT')
+  if (differs(scope, table, command)) return
+  if (isSerial(column)) throw drawsFromSequence(table)
+  const own = defaultsOf(column)
   for (const { raw_expr } of own) checkComputed(scope, table, raw_expr, 'ADD COLUMN … DEFAULT')
+  const type = strings(column?.typeName?.names).at(-1) ?? ''
   const ofDomain = own.length > 0 ? undefined : scope.catalog.domainDefaults?.get(type)
   if (ofDomain !== undefined) checkDomainDefault(scope, table, type, ofDomain)
 }

@@ -56,11 +56,13 @@ ALTER TABLE r ADD COLUMN extra text DEFAULT 'e';
 
 SELECT * FROM r WHERE id = 1;
 
--- refused unstable_default
 ALTER TABLE r ADD COLUMN stamp timestamptz DEFAULT clock_timestamp();
 
--- refused unstable_default
 ALTER TABLE r ADD COLUMN rnd float8 DEFAULT random();
+
+SELECT count(DISTINCT stamp), count(DISTINCT rnd) > 1, count(*) FROM r;
+
+ALTER TABLE r DROP COLUMN stamp, DROP COLUMN rnd;
 
 ALTER TABLE l ADD COLUMN extra text DEFAULT 'e', DROP COLUMN v;
 

@@ -321,7 +321,6 @@ UPDATE acc SET at = NULL;
 -- refused volatile_write
 UPDATE acc SET note = (SELECT (random() * 0)::int::text) WHERE id IN (SELECT acc_id FROM oth WHERE v = 2);
 
--- refused key_change
 UPDATE acc SET id = id + (random() * 0)::int WHERE id IN (SELECT acc_id FROM oth WHERE v = 2);
 
 DELETE FROM acc WHERE random() > 2 AND id IN (SELECT acc_id FROM oth);

@@ -386,8 +386,9 @@ MERGE INTO fixed USING (VALUES (1), (2)) v (v) ON fixed.v = v.v WHEN NOT MATCHED
 
 MERGE INTO stock s USING (VALUES (1, 1), (2, 3)) v (id, n) ON s.id = v.id WHEN NOT MATCHED AND v.n > 5 THEN INSERT (n) VALUES (v.n);
 
--- refused sequence_default
 MERGE INTO item i USING (VALUES ('z')) v (name) ON i.name = v.name WHEN NOT MATCHED THEN INSERT (name) VALUES (v.name) RETURNING v, i.id;
+
+MERGE INTO item i USING (SELECT 'z"' || n AS name, n FROM generate_series(1, 2) n) v ON i.name = v.name WHEN NOT MATCHED THEN INSERT (name) VALUES (row_to_json(v) ->> 'name') RETURNING i.id, v AS "row", to_jsonb(v), (v).n, i.name, v IS NULL;
 
 BEGIN READ ONLY;
 

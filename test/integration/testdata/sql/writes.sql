@@ -216,8 +216,7 @@ UPDATE serials SET v = DEFAULT WHERE id = 1;
 -- refused unstable_default
 UPDATE always SET id = DEFAULT WHERE id = 1;
 
--- refused unstable_default
-UPDATE other_serial SET id = DEFAULT WHERE k = 1;
+UPDATE other_serial SET id = DEFAULT WHERE k = 5 RETURNING *;
 
 SELECT count(*), sum(k), sum(id) FROM other_serial;
 
@@ -558,7 +557,6 @@ MERGE INTO accounts a USING entries e ON a.id = e.account_id WHEN MATCHED THEN U
 
 MERGE INTO accounts a USING entries e ON a.id = e.account_id AND a.id = 3 WHEN MATCHED THEN UPDATE SET balance = 1 WHEN NOT MATCHED BY SOURCE AND a.id = 3 THEN UPDATE SET balance = 2;
 
--- refused merge_key_change
 MERGE INTO accounts a USING (SELECT 3 AS id) v ON a.id = v.id WHEN MATCHED THEN UPDATE SET id = 4;
 
 MERGE INTO places p USING (VALUES ('zz')) v (c) ON p.code = v.c WHEN NOT MATCHED THEN INSERT VALUES (v.c, 'z');
