@@ -201,6 +201,24 @@ CREATE FUNCTION reads() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM oth
 -- refused function_names_table
 UPDATE acc SET n = reads();
 
+-- # in WITH queries
+WITH u AS (UPDATE own SET id = n + 1000000 WHERE n = 1 RETURNING *) SELECT id, n FROM u;
+
+WITH u AS (UPDATE own SET id = nextval('sq') WHERE n = 2 RETURNING n, id) SELECT n, id > 0 FROM u;
+
+WITH u AS (UPDATE oth SET k = k + 500 WHERE k < 4 RETURNING k, n) INSERT INTO loc SELECT k + 1000, n FROM u;
+
+SELECT * FROM loc WHERE id > 1000;
+
+-- refused key_change
+WITH u AS (UPDATE oth SET k = k + 500 WHERE k IN (4, 5) RETURNING k) UPDATE oth SET label = 'told' FROM u WHERE oth.k = u.k - 490 RETURNING oth.k, label, u.k;
+
+WITH u AS (UPDATE oth SET k = k + 500 WHERE k IN (4, 5) RETURNING k, n) SELECT u.k, u.n, (SELECT count(*) FROM oth WHERE k > 500) FROM u;
+
+WITH u AS (UPDATE oth SET n = nextval('sq') * 0 + 7 WHERE k IN (6, 7) RETURNING k) SELECT * FROM u;
+
+SELECT * FROM oth WHERE k > 500;
+
 -- # in transactions, and by whom
 BEGIN;
 
