@@ -29,7 +29,7 @@ const COMPUTES = /\b(?:AS|INTO|MATERIALIZED)\b|^ALTER (?:FOREIGN )?TABLE$/
 
 const FROM_DEFAULTS: ReadonlySet<string> = new Set(['INSERT', 'MERGE', 'COPY'])
 
-/** Of a local table: nobody keeps account of its defaults. Those of others are drawn by the coordinator, or on home by an UPDATE. */
+/** Of a local table: nobody keeps account of its defaults. Those of others are drawn by the coordinator, or by an UPDATE. */
 function mayUseDefaults(plan: Plan, text: string): boolean {
   if (plan.kind === 'forward' && plan.onSeveral.kind === 'gather-modify') {
     const { computed, copies } = plan.onSeveral.modify
