@@ -25,8 +25,8 @@ const quotedTable = ({ table: { schema, name } }: AddedColumns): string =>
 
 /** Of a column's own sequence: how many values were drawn, the first of them, the step; and the column's type. */
 const DRAWN = `
-SELECT COALESCE((pg_catalog.pg_sequence_last_value(s.seqrelid) - s.seqstart) / s.seqincrement + 1, 0), s.seqstart, s.seqincrement,
-  pg_catalog.format_type(s.seqtypid, NULL)
+SELECT COALESCE((pg_catalog.pg_sequence_last_value(s.seqrelid) - s.seqstart) / s.seqincrement + 1, 0),
+  s.seqstart, s.seqincrement, pg_catalog.format_type(s.seqtypid, NULL)
 FROM pg_catalog.pg_sequence s WHERE s.seqrelid = CAST(pg_catalog.pg_get_serial_sequence($1, $2) AS pg_catalog.regclass)`
 
 /** The first of as many values as $3, which are drawn one after the other. */
@@ -62,7 +62,8 @@ async function copyHomes(ctx: ExecContext, added: AddedColumns): Promise<void> {
   const names = [...keys, ...added.columns]
   const columnsThere = await columnsOf(ctx, table, names)
   const types = columnsThere.map(({ type }) => type)
-  const read = `SELECT ${SAFE_SETTINGS}, ${names.map((name) => `CAST(${quoteName(name)} AS pg_catalog.text)`).join(', ')} FROM ${table}`
+  const texts = names.map((name) => `CAST(${quoteName(name)} AS pg_catalog.text)`)
+  const read = `SELECT ${SAFE_SETTINGS}, ${texts.join(', ')} FROM ${table}`
   const { rows } = await queryShard(ctx, ctx.line(HOME), read, [], { writes: false })
   if (rows.length === 0) return
   if (String(rows[0]![0]) !== 't') throw weftError('not_supported', INEXACT)
@@ -121,7 +122,9 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = CAST($1 AS pg_catalog.regclass) A
 
 const UNIQUE = {
   id: 'sequence_default',
-  what: 'adding a column with unique values to a reference table whose copies have their rows in another order is not supported',
+  what:
+    'adding a column with unique values to a reference table whose copies have their rows in another order is not ' +
+    'supported',
   hint: 'Add the column first, then the constraint.',
 } as const
 

@@ -76,7 +76,7 @@ function mergedValue(
   return { CaseExpr: { args, defresult: columnNode(alias, name) } } as unknown as Node
 }
 
-/** With the source's columns in the place of `*`, as for an UPDATE the target's come first. Undefined: they are not known. */
+/** With the source's columns in the place of `*`: for an UPDATE the target's come first. Undefined: not known. */
 export function withListed(merge: MergeStmt, space: Space | undefined): MergeStmt | undefined {
   const { relation, sourceRelation, returningClause } = merge
   if (returningClause === undefined) return merge
