@@ -31,6 +31,10 @@ describe('functions that name tables', () => {
     ['INSERT INTO countries VALUES (1)', 'countries'],
     ['SELECT * FROM notes, orders_archive', undefined],
     ['', undefined],
+    ['SELECT row($1, $2)::orders', undefined],
+    ['SELECT a::public . "orders", b:: "Odd ""name""" , 1::int', undefined],
+    ['SELECT (a::orders).id FROM orders', 'orders'],
+    ['SELECT a::int, b FROM orders', 'orders'],
   ])('%s: %s', (body, table) => {
     expect(tablesInFunctions(new Map([['f', body]]), relations).get('f')).toBe(table)
   })

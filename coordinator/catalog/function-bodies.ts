@@ -4,6 +4,9 @@ import { mayName, wordsOf } from '../../sql/words.ts'
 
 const WRITES = /\b(insert|update|delete|merge|truncate|copy|execute)\b/i
 
+/** `::t` names the type of a table's rows, and reads none. */
+const CAST = /::\s*(?:(?:[\p{L}\p{N}_$]+|"(?:[^"]|"")*")\s*\.\s*)?(?:[\p{L}\p{N}_$]+|"(?:[^"]|"")*")/gu
+
 interface Text {
   readonly text: string
   readonly words: ReadonlySet<string>
@@ -20,7 +23,7 @@ export function tablesInFunctions(
   const found = new Map<string, string>()
   const { sharded, references } = partialTables(relations)
   if (sharded.length + references.length === 0) return found
-  const texts = new Map([...bodies].map(([name, text]) => [name, toText(text)]))
+  const texts = new Map([...bodies].map(([name, text]) => [name, toText(text.replaceAll(CAST, ''))]))
   for (const [name, text] of texts) {
     const candidates = WRITES.test(text.text) ? [...sharded, ...references] : sharded
     const table = candidates.find((candidate) => mayName(text.text, text.words, candidate))

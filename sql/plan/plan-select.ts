@@ -1,6 +1,8 @@
+import type * as Pg from '@pgsql/types'
 import type { PgError } from '../../errors/pg-error.ts'
-import type { SelectStmt } from '../parse/ast.ts'
+import { qualified, type SelectStmt, walk } from '../parse/ast.ts'
 import type { Analysis } from '../place/analyze.ts'
+import { isHomeFunction } from '../tree/functions.ts'
 import { planAggregate } from './aggregate.ts'
 import { isGathered } from './gather/gather-plan.ts'
 import { planGather } from './gather/plan-gather.ts'
@@ -34,6 +36,7 @@ type OnSeveral = ForwardPlan['onSeveral']
 export function planSelect(a: Analysis, text: string, ctx: PlanContext): Plan {
   const common = commonFields(a, 'SELECT', true)
   const error = placeError(a) ?? nestedError(a)
+  if (error && callsAtHome(a)) return planApart(a, text, ctx, error, () => error)
   if (error) return refused(a, 'SELECT', error)
   const copyLocked = lockError(a)
   if (copyLocked) return planApart(a, text, ctx, copyLocked, () => copyLocked)
@@ -58,11 +61,23 @@ export function planSelect(a: Analysis, text: string, ctx: PlanContext): Plan {
   return withGeneric(a, { ...described, kind: 'forward', route, onSeveral, ...why })
 }
 
+/** What it calls of the home shard's can be called there, over rows that were gathered. */
+function callsAtHome({ traits, block }: Analysis): boolean {
+  let isEach = traits.home !== undefined
+  walk(block.node, (kind, body) => {
+    const { name } = kind === 'FuncCall' ? qualified((body as Pg.FuncCall).funcname) : { name: '' }
+    if (isHomeFunction(name) && !IN_PLACE.test(name)) isEach = false
+  })
+  return isEach
+}
+
+const IN_PLACE = /^(?:nextval|currval|lastval|setval|lo_\w+|pg_(?:try_)?advisory_xact_lock(?:_shared)?)$/
+
 /** Only reference tables, and nothing that is somewhere in particular. */
 function canRunAnywhere(a: Analysis): boolean {
   const { traits } = a
   if (a.references.length === 0 || a.locals.length > 0) return false
-  if (traits.writes || traits.locksRows || traits.modifies || traits.currentOf) return false
+  if (traits.writes || traits.locksRows || traits.modifies || traits.currentOf !== undefined) return false
   return (traits.user ?? traits.home ?? traits.server ?? traits.systemColumn) === undefined
 }
 

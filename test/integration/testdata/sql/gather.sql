@@ -1282,6 +1282,67 @@ SELECT max(hidden(id)) FROM odd;
 -- refused function_names_table
 SELECT max(told(id)) FROM odd;
 
+-- # sequences, over sharded rows
+CREATE SEQUENCE drawn;
+
+SELECT id, nextval('drawn') FROM sales ORDER BY id LIMIT 5;
+
+SELECT currval('drawn'), lastval();
+
+SELECT id, nextval('drawn') - currval('drawn') AS none FROM sales WHERE id < 4;
+
+SELECT currval('drawn');
+
+SELECT id, nextval('drawn') FROM sales WHERE shop = 2 AND id = 5;
+
+SELECT * FROM (SELECT DISTINCT shop FROM sales) s WHERE shop < 10000 + nextval('drawn') ORDER BY 1;
+
+SELECT nextval('drawn') > 9 AS more;
+
+SELECT s.id, n FROM sales s JOIN (SELECT id, nextval('drawn') > 0 AS n FROM sales) t USING (id) WHERE s.id < 4 ORDER BY 1;
+
+SELECT setval('drawn', 100 + max(id)) > 100 AS set FROM sales;
+
+SELECT nextval('drawn') > 100 AS after;
+
+BEGIN;
+
+CREATE TEMP SEQUENCE drawn_here;
+
+SELECT id, nextval('drawn_here') FROM sales ORDER BY id DESC LIMIT 3;
+
+SELECT pg_advisory_xact_lock(id) FROM sales WHERE id < 3;
+
+CREATE TEMP TABLE numbered AS SELECT id, nextval('drawn_here') AS n FROM sales WHERE id < 5 ORDER BY id;
+
+SELECT * FROM numbered ORDER BY id;
+
+DECLARE c CURSOR FOR SELECT id, nextval('drawn_here') FROM sales ORDER BY id;
+
+FETCH 2 FROM c;
+
+SELECT currval('drawn_here');
+
+ROLLBACK;
+
+SELECT lo_create(0) > 0 AS made FROM sales WHERE id = 1;
+
+-- # the type of a table's rows in a function
+CREATE TABLE twos (a int PRIMARY KEY, b int) WITH (shard_key = 'a');
+
+CREATE FUNCTION twos_of(int, int) RETURNS twos LANGUAGE sql AS 'SELECT row($1, $2)::twos';
+
+CREATE FUNCTION count_twos() RETURNS bigint LANGUAGE sql AS 'SELECT count(x::twos) FROM twos x';
+
+INSERT INTO twos SELECT i, i + 1 FROM generate_series(1, 9) i;
+
+SELECT * FROM twos_of(1, 2);
+
+-- refused function_names_table
+SELECT count_twos();
+
+DROP FUNCTION twos_of, count_twos;
+
 -- # what has no exact meaning this way, or is not known well enough
 -- refused system_column
 SELECT count(*) FROM sales GROUP BY ctid;
