@@ -111,7 +111,10 @@ export interface ExecRequest {
    * The statement gets its snapshot from a cut (DESIGN 5). Everything is made ready, then the sink is told `ready`;
    * the snapshot is taken under the hold of the cut that names the session, and the statement runs after its release.
    * The payload must be of the extended protocol, with one Bind; ParseComplete and BindComplete are left out.
-   * `statement`: the snapshot is that of the Bind. `transaction`: `begin` opens a transaction whose snapshot is that of
+   * `statement`: the snapshot is that of the Bind. With a Close right ahead of that, and nothing between Bind and
+   * Execute, it is a DECLARE of the portal that is closed: its snapshot is that of its Execute, which waits for nobody,
+   * once it was executed while it was made ready; under the hold it is closed and executed again, and not answered.
+   * `transaction`: `begin` opens a transaction whose snapshot is that of
    * its first statement, so Parse comes under the hold too, and a second try begins the transaction again.
    * `execution`: the snapshot is that of its Execute, after the Bind and after the release; the hold lasts on until the
    * statement says that it has begun (sql/plan/begun-text.ts), or has ended. When the hold ended before, so does the

@@ -1,8 +1,10 @@
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
+import type { Refused } from '../../errors/refusals/refusals.ts'
 import type { Catalog, Relation } from '../../sql/catalog.ts'
 import type { KeyContext } from '../../sql/hash/key-value.ts'
 import type { KeyRestriction, KeyValue, Route } from '../../sql/plan/plan.ts'
+import { findCursor } from './answers/open-portal.ts'
 import { type ExecContext, type Execution, HOME } from './context.ts'
 import { type KeySlots, NO_MATCH, NULL_KEY } from './plans/key-slots.ts'
 import { evaluateSlot } from './shards/server-slot.ts'
@@ -21,6 +23,7 @@ export function routeNow(route: Route, keys: KeySlots, catalog: Catalog, preferr
     case 'any':
       return preferred
     case 'all':
+    case 'cursor':
       return catalog.shardCount === 1 ? HOME : NOT_ONE
     case 'keys': {
       const { restrictions } = route
@@ -53,6 +56,7 @@ export async function resolveShards(
   if (route.kind === 'all') return Array.from({ length: catalog.shardCount }, (_, shard) => shard)
   const now = routeNow(route, exec.keys, catalog, preferred)
   if (now !== NOT_ONE) return [now]
+  if (route.kind === 'cursor') return [await shardOfCursor(ctx, route.name)]
   if (route.kind !== 'keys') return [preferred]
   const sets: Set<number>[] = []
   for (const restriction of route.restrictions) sets.push(await shardsOf(ctx, restriction, exec, catalog))
@@ -63,6 +67,20 @@ export async function resolveShards(
   const all = new Set(sets.flatMap((set) => [...set]))
   if (all.size > 1 && route.spread !== undefined) throw route.spread
   return all.size === 0 ? [preferred] : [...all].sort((a, b) => a - b)
+}
+
+/** Who has no such cursor says so. */
+async function shardOfCursor(ctx: ExecContext, name: string): Promise<number> {
+  const cursor = await findCursor(ctx, name)
+  if (cursor === undefined && !ctx.state.bound.has(name)) return HOME
+  if (cursor?.isOpen !== true || cursor.written !== undefined) throw weftError('not_supported', OF_COPIES)
+  return cursor.lines[cursor.at]!.shard
+}
+
+const OF_COPIES: Refused = {
+  id: 'current_of',
+  what: 'WHERE CURRENT OF a cursor over rows that were put together is not supported',
+  hint: 'Declare the cursor without ORDER BY, LIMIT and the like, or name the row by its primary key.',
 }
 
 /** A shard that takes part in the transaction anyway, else the home shard. */

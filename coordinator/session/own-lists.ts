@@ -9,6 +9,12 @@ import type { Portal, Prepared } from './prepared.ts'
 
 type Row = Readonly<Record<string, unknown>>
 
+interface Listed extends Row {
+  readonly name: string
+  readonly statement: string
+  readonly is_scrollable: boolean
+}
+
 const HEADER_BYTES = 5
 /** As often Postgres plans for the values given, before it asks whether that pays. */
 const CUSTOM_PLANS = 5
@@ -46,10 +52,14 @@ export async function cursorRows(session: ClientSession, exec: Execution): Promi
   for (const line of session.tx.failed ? [] : linesWithCursors(session)) {
     const { rows } = await queryShard(session, line, CURSORS, [], { writes: false, looks: false })
     for (const [json] of rows) {
-      const row = JSON.parse(json!.toString('utf8')) as { readonly name: string }
-      const written = session.state.cursors.get(row.name)?.written
+      const row = JSON.parse(json!.toString('utf8')) as Listed
+      const cursor = session.state.cursors.get(row.name)
+      const statement = cursor?.written ?? row.statement
+      // It can go back where all of its parts can.
+      const part = cursor?.isOnSeveral === true ? found.get(row.name) : undefined
+      const is_scrollable = row.is_scrollable && part?.is_scrollable !== false
       if (row.name !== '' && row.name !== UNNAMED)
-        found.set(row.name, written ? { ...row, statement: written } : row)
+        found.set(row.name, { ...(part ?? row), statement, is_scrollable })
     }
   }
   // A Query has taken the place of the unnamed one, and is not shown.

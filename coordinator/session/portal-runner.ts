@@ -114,9 +114,14 @@ export class PortalRunner {
     const inParts = maxRows > 0 && plan.returnsRows ? this.openPortal(portal) : undefined
     const limit = inParts === undefined ? 0 : maxRows
     portal.ran = 'badly'
-    await this.prepared(portal, () =>
-      this.slow.statement((scope) => this.execution(portal, scope, limit, inParts), alone),
-    )
+    try {
+      await this.prepared(portal, () =>
+        this.slow.statement((scope) => this.execution(portal, scope, limit, inParts), alone),
+      )
+    } catch (error) {
+      if (declares(plan) && !isOfBind(error)) session.out.releaseOwed()
+      throw error
+    }
     portal.ran = 'well'
     if (inParts === undefined) return
     if (!inParts.isOpen) this.giveFirst(inParts.kept!, maxRows)
@@ -225,8 +230,14 @@ export class PortalRunner {
 
 /** Postgres binds it when it is executed, and may refuse then. */
 function bindsOnShards(plan: Plan): boolean {
-  return plan.kind === 'forward' || plan.kind === 'insert' || plan.kind === 'insert-select'
+  return declares(plan) || plan.kind === 'forward' || plan.kind === 'insert' || plan.kind === 'insert-select'
 }
+
+const declares = (plan: Plan): boolean => plan.kind === 'cursor' && plan.verb === 'declare'
+
+/** Of a value that could not be read. */
+const isOfBind = (error: unknown): boolean =>
+  error instanceof PgError && /portal.* parameter \$\d/.test(error.fields.where ?? '')
 
 /** What Postgres binds can be bound without running any of it. */
 function bindsAhead(plan: Plan): boolean {

@@ -230,7 +230,7 @@ export class SlowPath {
     if (tx.failed && !endsFailure(plan)) throw weftError('in_failed_transaction', {})
     if (plan.tag === 'LOCK TABLE' && alone && tx.kind === 'none') throw LOCK_OUTSIDE
     if (!alone && tx.kind === 'none' && !bringsItsOwn(plan) && !isOutside(exec)) {
-      tx.begin('implicit')
+      tx.begin('implicit', {}, exec.bind === undefined)
       session.settings.begin()
     }
     if (session.text.isOther) beginEncoded(session, exec, alone)

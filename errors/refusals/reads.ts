@@ -75,9 +75,11 @@ export const reads = {
     instead: 'restrict the shard key to one value, or use columns of your own',
   },
   current_of: {
-    what: 'WHERE CURRENT OF, over several shards',
-    why: 'the cursor is on one of them',
-    instead: 'restrict the shard key to one value, too',
+    what:
+      'WHERE CURRENT OF a cursor over several shards whose rows are put together, or were locked ahead; in a WITH query, ' +
+      'or beside other sharded tables',
+    why: 'the cursor stands on a copy of the row',
+    instead: 'declare the cursor without ORDER BY, LIMIT and the like, or name the row by its primary key',
   },
   time_in_from: {
     what: '`CURRENT_TIMESTAMP(n)` and its kin, with a precision, in ROWS FROM',

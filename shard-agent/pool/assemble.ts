@@ -41,8 +41,10 @@ export function countExecutes(payload: Buffer): number {
 
 /** The payload with its final Sync replaced by a Flush. */
 export function withFlushForSync(payload: Buffer): Buffer[] {
-  return [payload.subarray(0, payload.length - SYNC_BYTES), FLUSH]
+  return [withoutSync(payload), FLUSH]
 }
+
+export const withoutSync = (payload: Buffer): Buffer => payload.subarray(0, payload.length - SYNC_BYTES)
 
 const HEADER_BYTES = 5
 const DOLLAR = 0x24
@@ -67,6 +69,8 @@ export function asExtended(payload: Buffer): Buffer {
 export interface AtBind {
   /** Parse, or nothing. */
   readonly before: Buffer
+  /** A Close right ahead of the Bind, or nothing: see ExecRequest.cut. */
+  readonly close: Buffer
   readonly bind: Buffer
   /** Describe, Execute, Sync. */
   readonly after: Buffer
@@ -77,14 +81,17 @@ export interface AtBind {
 
 export function splitAtBind(payload: Buffer): AtBind {
   let at = 0
+  let closeAt = -1
   while (payload[at] !== MSG.bind) {
     invariant(at + HEADER_BYTES <= payload.length, 'an exec for a cut without a Bind')
+    if (payload[at] === MSG.close) closeAt = at
     at += 1 + payload.readInt32BE(at + 1)
   }
   const end = at + 1 + payload.readInt32BE(at + 1)
   const nameAt = payload.indexOf(0, at + HEADER_BYTES) + 1
   return {
-    before: payload.subarray(0, at),
+    before: payload.subarray(0, closeAt < 0 ? at : closeAt),
+    close: payload.subarray(closeAt < 0 ? at : closeAt, at),
     bind: payload.subarray(at, end),
     after: payload.subarray(end),
     portal: payload.toString('utf8', at + HEADER_BYTES, nameAt - 1),

@@ -1,11 +1,12 @@
 /**
  * An exec whose snapshot is that of a cut: made ready up to its Bind, bound under the hold (again, if the cut came to
  * nothing), and run after the release. Or, where Postgres takes the snapshot at Execute, bound ahead too, and executed
- * under a hold that lasts until it has begun. What it sends and how many replies that brings; exec-run.ts does the rest.
+ * under a hold that lasts until it has begun. A DECLARE is executed ahead and, closed first, under the hold: it waits for no
+ * row. What it sends and how many replies that brings; exec-run.ts does the rest.
  */
 import type { ExecRequest } from '../../protocol/agent-link.ts'
-import { close, describe, FLUSH } from '../../protocol/wire/frontend-messages.ts'
-import { type AtBind, BEGIN_REPLIES, beginMessages, splitAtBind } from './assemble.ts'
+import { close, describe, FLUSH, SYNC } from '../../protocol/wire/frontend-messages.ts'
+import { type AtBind, BEGIN_REPLIES, beginMessages, splitAtBind, withoutSync } from './assemble.ts'
 
 export class CutExec {
   private readonly parts: AtBind
@@ -27,22 +28,33 @@ export class CutExec {
     return this.request.cut === 'execution'
   }
 
+  private get declares(): boolean {
+    return this.parts.close.length > 0
+  }
+
   /**
    * Everything but the snapshot. A statement that the backend knows is described: that takes the locks on its tables
    * now, and a Bind under the hold waits for nobody. Each is answered once, by `1`, `2`, `T` or `n`.
    */
   ahead(isParsedNow: boolean): readonly Buffer[] {
-    const { before, bind, statement } = this.parts
+    const { before, bind, after, statement } = this.parts
     if (this.isTransaction) return []
     const parsed = before.length > 0 ? [before] : []
+    // As it is executed it locks what its Parse has not: the tables of views.
+    if (this.declares) return [...parsed, bind, withoutSync(after)]
     if (this.snapsAsItRuns) return [...parsed, bind]
     return parsed.length > 0 || isParsedNow ? parsed : [describe('S', statement)]
   }
 
   /** What takes the snapshot; each time anew. Undefined: nothing yet. */
   snapshotMessages(done: () => void): Buffer | undefined {
-    const { before, bind, portal } = this.parts
+    const { before, bind, after, portal } = this.parts
     const { begin = [] } = this.request
+    if (this.declares) {
+      this.taking.push({ left: 2, done })
+      this.hasSnapshot = true
+      return Buffer.concat([this.parts.close, bind, withoutSync(after), FLUSH])
+    }
     if (this.snapsAsItRuns) {
       this.hasSnapshot = true
       done()
@@ -78,7 +90,14 @@ export class CutExec {
   }
 
   get runMessages(): Buffer {
-    return this.parts.after
+    return this.declares ? SYNC : this.parts.after
+  }
+
+  /** Instead of these, when it is not to run: nothing of it stays. */
+  get undoMessages(): Buffer {
+    const { close: closing, portal } = this.parts
+    if (this.declares) return Buffer.concat([closing, SYNC])
+    return this.hasSnapshot && portal !== '' ? Buffer.concat([close('P', portal), SYNC]) : SYNC
   }
 
   /** It has ended: nobody is to wait for it. */

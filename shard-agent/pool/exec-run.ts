@@ -198,10 +198,11 @@ export class ExecRun {
 
   private withdrawIfParked(): boolean {
     if (this.withdrawal === undefined || !this.isParked) return false
+    const { undoMessages } = this.cut!
     this.withdrawn = this.withdrawal
     this.endCut()
     this.host.scanner.table = DROP_TABLE
-    this.host.channel.write(SYNC)
+    this.host.channel.write(undoMessages)
     return true
   }
 

@@ -10,8 +10,8 @@ export interface CursorPlan extends PlanCommon {
   /** DECLARE only. */
   readonly route?: Route
   readonly hold?: boolean
-  /** Its query can be read on several shards, one after the other. */
-  readonly forwardOnly?: boolean
+  /** Over several shards each has one over its own rows, which are read one after the other. */
+  readonly streams?: boolean
   readonly binary?: boolean
   /** Its query is gathered for; the cursor is on the home shard. WITH HOLD: where `route` is another shard. */
   readonly gather?: GatherStep

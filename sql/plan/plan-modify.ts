@@ -110,6 +110,10 @@ function planSharded(a: Analysis, target: WriteTarget, text: string, ctx: PlanCo
   if (restrictions && isSingle(restrictions)) {
     return { ...forwardTo(asWritten, keysRoute(a, restrictions)), paramsToDescribe: paramsToDescribe(a, ctx) }
   }
+  const name = a.traits.currentOf
+  // What else it reads is the same everywhere.
+  if (name !== undefined && a.occurrences.length === 1 && a.targets.length === 1)
+    return forwardTo(asWritten, { kind: 'cursor', name })
   const several = scatterError(a, a.solved.rows)
   const gathered = several && planModifyGathered(a, target, text, ctx)
   const onSeveral: ForwardPlan['onSeveral'] =
@@ -201,7 +205,9 @@ export function referenceError(a: Analysis, target: WriteTarget): PgError | unde
   }
   const { traits } = a
   const unstable =
-    unlikeBecause(traits) ?? traits.timeLiteral ?? (traits.currentOf ? 'WHERE CURRENT OF' : undefined)
+    unlikeBecause(traits) ??
+    traits.timeLiteral ??
+    (traits.currentOf === undefined ? undefined : 'WHERE CURRENT OF')
   if (unstable !== undefined) {
     return unsupported(
       'reference_write_unstable',

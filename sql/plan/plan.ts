@@ -50,6 +50,8 @@ export type Route =
    */
   | { readonly kind: 'keys'; readonly restrictions: readonly KeyRestriction[]; readonly spread?: PgError }
   | { readonly kind: 'all' }
+  /** The shard on whose row a cursor stands. */
+  | { readonly kind: 'cursor'; readonly name: string }
 
 export interface ShardedName {
   readonly table: string

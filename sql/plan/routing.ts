@@ -159,7 +159,7 @@ export function scatterObstacle(a: Analysis): Refused | undefined {
   if (viewBegins !== undefined) return { id: 'view_time', what: `${viewBegins} in a view`, hint: TIME_HINT }
   if (systemColumn !== undefined) return { id: 'system_column', what: systemColumn }
   if (server !== undefined) return { id: 'server_value', what: server }
-  if (currentOf) return { id: 'current_of', what: 'WHERE CURRENT OF' }
+  if (currentOf !== undefined) return { id: 'current_of', what: 'WHERE CURRENT OF' }
   if (sample && (sampleOfWhole || a.references.length > 0)) return { id: 'sample', what: 'TABLESAMPLE' }
   return user === undefined ? undefined : { id: 'user_function', what: `function ${user}` }
 }

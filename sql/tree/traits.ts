@@ -45,7 +45,8 @@ export interface Traits {
   /** LIMIT, DISTINCT ON, windows and order-sensitive aggregates: the result can depend on the order of rows. */
   orderSensitive: string | undefined
   defaults: boolean
-  currentOf: boolean
+  /** The cursor of WHERE CURRENT OF. */
+  currentOf: string | undefined
   sample: boolean
   /** … by a method that does not choose among the rows of a shard as among those of the whole table. */
   sampleOfWhole: boolean
@@ -83,7 +84,7 @@ export function noTraits(): Traits {
     leaves: NO_EFFECTS,
     orderSensitive: undefined,
     defaults: false,
-    currentOf: false,
+    currentOf: undefined,
     sample: false,
     sampleOfWhole: false,
     timeLiteral: undefined,
@@ -172,7 +173,7 @@ function note(t: Traits, kind: NodeKind, body: object, catalog: Catalog): void {
       t.defaults = true
       return
     case 'CurrentOfExpr':
-      t.currentOf = true
+      t.currentOf = (body as Pg.CurrentOfExpr).cursor_name ?? ''
       return
   }
 }

@@ -217,6 +217,7 @@ async function shardsOf(
   if (route.kind === 'home') return [0]
   if (route.kind === 'any') return [2]
   if (route.kind === 'all') return [0, 1, 2]
+  if (route.kind === 'cursor') return `where cursor ${route.name} stands`
   const found = new Set<number>()
   for (const { keyType, values } of route.restrictions) {
     for (const value of values) {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { AgentLink, CutAnswer, ExecRequest } from '../../protocol/agent-link.ts'
-import { bind, execute, parse, SYNC as SYNC_MESSAGE } from '../../protocol/wire/frontend-messages.ts'
+import { bind, close, execute, parse, SYNC as SYNC_MESSAGE } from '../../protocol/wire/frontend-messages.ts'
 import type { Gate } from '../../shard-agent/gate/gate.ts'
 import type { Agent } from '../../shard-agent/main.ts'
 import { HlcClock, toTimestamp } from '../../txn/hlc.ts'
@@ -312,6 +312,79 @@ describe('agent gate', () => {
       await release(true)
       expect(await reply).toMatchObject({ types: 'DCZ', rows: [[String(i + 1)]] })
     }
+  })
+
+  const DECLARE = 'DECLARE c CURSOR FOR SELECT count(*) FROM gated'
+  const declare = (more: Partial<ExecRequest> = {}): Partial<ExecRequest> & { payload: Buffer } => ({
+    payload: Buffer.concat([parse('', DECLARE), close('P', 'c'), bind({}), execute(), SYNC_MESSAGE]),
+    begin: ['BEGIN'],
+    cut: 'statement',
+    ...more,
+  })
+
+  test('cut: a cursor sees what was there when it was taken, the second time too', async () => {
+    const { session, id, reply } = await parked(declare())
+    await query(server.url, 'INSERT INTO gated VALUES (1)')
+    await cut(clock.now(), [id])
+    await query(server.url, 'INSERT INTO gated VALUES (2)')
+    await release(false)
+    await cut(clock.now(), [id])
+    await query(server.url, 'INSERT INTO gated VALUES (3)')
+    await release(true)
+    expect(await reply).toMatchObject({ types: 'Z', ready: 'T' })
+    expect(await session.value('FETCH c')).toBe('2')
+    await session.query('ROLLBACK')
+  })
+
+  test('cut: a cursor that the backend has prepared', async () => {
+    const ref = { name: 'w2', parse: parse('w2', DECLARE) }
+    const payload = Buffer.concat([close('P', 'c'), bind({ statement: 'w2' }), execute(), SYNC_MESSAGE])
+    for (let i = 0; i < 3; i++) {
+      const { session, id, reply } = await parked(declare({ payload, needs: [ref] }))
+      await query(server.url, 'INSERT INTO gated VALUES (1)')
+      await cut(clock.now(), [id])
+      await release(true)
+      expect(await reply).toMatchObject({ types: 'Z', ready: 'T' })
+      expect(await session.value('FETCH c')).toBe(String(i + 1))
+      await session.query('ROLLBACK')
+    }
+  })
+
+  test('cut: a cursor whose name is taken', async () => {
+    const session = open()
+    await session.query('DECLARE c CURSOR FOR SELECT 7', { begin: ['BEGIN'] })
+    expect(await session.exec(declare({ begin: [] }))).toMatchObject({ ready: 'E', error: { code: '42P03' } })
+    await session.query('ROLLBACK')
+  })
+
+  test.each([false, true])('cut: called off, its snapshot taken: %s: no cursor is left', async (isTaken) => {
+    const { session, id, reply } = await parked(declare())
+    if (isTaken) {
+      await cut(clock.now(), [id])
+      await release(false)
+    }
+    session.session.cancel()
+    expect(await reply).toMatchObject({ error: { code: '57014' }, sent: false })
+    expect(await session.value('SELECT count(*) FROM pg_cursors')).toBe('0')
+    await session.query('ROLLBACK')
+  })
+
+  test('cut: what a view reads is waited for while the cursor is made ready', async () => {
+    await query(server.url, 'CREATE VIEW above AS SELECT a FROM gated')
+    const locker = open()
+    await locker.query('LOCK TABLE gated', { begin: ['BEGIN'], access: 'write' })
+    const text = parse('', 'DECLARE c CURSOR FOR SELECT a FROM above')
+    const payload = Buffer.concat([text, close('P', 'c'), bind({}), execute(), SYNC_MESSAGE])
+    const ready = parked(declare({ payload }))
+    const waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'gated'::regclass"
+    await expect.poll(async () => (await query(server.url, waits)).length).toBe(1)
+    await locker.query('ROLLBACK')
+    const { session, id, reply } = await ready
+    await cut(clock.now(), [id])
+    await release(true)
+    expect(await reply).toMatchObject({ types: 'Z', ready: 'T' })
+    await session.query('ROLLBACK')
+    await query(server.url, 'DROP VIEW above')
   })
 
   test('cut: in a transaction: its own writes are seen', async () => {

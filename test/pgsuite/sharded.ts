@@ -43,6 +43,8 @@ export interface ShardedReport {
   readonly files: Record<string, Counts>
   /** How often each refusal was said, names taken out. */
   readonly refusals: Record<string, number>
+  /** Of which statements. */
+  readonly refused: readonly string[]
   readonly differences: readonly string[]
 }
 
@@ -68,6 +70,7 @@ export async function runSharded(
   const report = {
     files: {} as Record<string, Counts>,
     refusals: {} as Record<string, number>,
+    refused: [] as string[],
     differences: [] as string[],
   }
   for (const name of names) {
@@ -103,7 +106,7 @@ const IS_OF_PLANS = /^explain\b|^select balk\(/i
 const RAISE = "DO $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '58000'; END $$"
 
 function count(
-  report: { refusals: Record<string, number>; differences: string[] },
+  report: { refusals: Record<string, number>; refused: string[]; differences: string[] },
   file: string,
   sql: string,
   verdict: Verdict,
@@ -114,6 +117,7 @@ function count(
   if (verdict.kind === 'refused') {
     const what = `${verdict.id}: ${verdict.message.replace(/"[^"]*"/g, '"…"')}`
     report.refusals[what] = (report.refusals[what] ?? 0) + 1
+    report.refused.push(`${file}: ${verdict.id}: ${sql}`)
   }
   if (verdict.kind !== 'different') return
   const { plain, weft } = verdict

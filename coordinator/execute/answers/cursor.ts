@@ -2,7 +2,6 @@ import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { commandComplete, rowDescription } from '../../../protocol/wire/backend-messages.ts'
-import { NOTHING_BOUND, rebound } from '../../../protocol/wire/frontend-messages.ts'
 import type { FirstStep } from '../../../sql/plan/first/first-step.ts'
 import type { CursorPlan } from '../../../sql/plan/plan.ts'
 import { declaredQueryAt, severalShards } from '../../../sql/plan/utility/cursor.ts'
@@ -10,11 +9,14 @@ import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { runOnOne } from '../forward.ts'
 import { resolveShards } from '../route.ts'
 import { noteScatter } from '../scatter.ts'
+import { readOnShards } from '../shards/on-shards.ts'
+import { ForwardState, RowForwarder } from '../shards/replies.ts'
+import { sendAsWritten } from '../shards/send.ts'
 import { runGathered } from '../steps/outside.ts'
 import { runFirst } from '../steps/run-first.ts'
 import { columnsOf } from './evaluate.ts'
 import { fetchOnSeveral } from './fetch-several.ts'
-import { bindOnSeveral, findCursor, linesWithCursors, OpenPortal } from './open-portal.ts'
+import { findCursor, linesWithCursors, OpenPortal } from './open-portal.ts'
 
 /** DECLARE, FETCH, MOVE and CLOSE: they follow the shards on which the cursor was opened. */
 export async function runCursor(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
@@ -96,7 +98,7 @@ function isBoundOnly({ state }: ExecContext, name: string): boolean {
   return state.bound.has(name) && !state.cursors.has(name)
 }
 
-/** To Postgres a cursor is a portal: what can be bound on several shards can be declared on them. */
+/** Each shard has one of that name over its own rows, all of one snapshot. */
 async function declareOnSeveral(
   ctx: ExecContext,
   exec: Execution,
@@ -104,21 +106,25 @@ async function declareOnSeveral(
   shards: readonly number[],
 ): Promise<void> {
   const { state } = ctx
-  if (plan.forwardOnly !== true) throw severalShards()
+  if (plan.streams !== true) throw severalShards()
   mustBeFree(ctx, plan.name)
   noteScatter(ctx, plan.sharded, shards)
-  const portal = new OpenPortal(plan.name, state.portalsMade++)
-  const text = exec.text.slice(declaredQueryAt(exec.text))
-  const bound = { ...exec, text, frame: undefined, ref: undefined, bind: asText(exec.bind) }
-  await bindOnSeveral(ctx, bound, portal, shards)
-  portal.isBinary = plan.binary === true
-  portal.written = exec.text
-  state.cursors.set(plan.name, portal)
+  const cursor = new OpenPortal(plan.name, state.portalsMade++)
+  const answers = new ForwardState(false)
+  await readOnShards(ctx, shards, (line) => {
+    if (plan.access === 'write') cursor.cut = line.cutWait
+    const consumer = new RowForwarder(ctx.out, answers)
+    sendAsWritten(ctx, line, exec, consumer)
+    return consumer.ended
+  })
+  cursor.lines = shards.map((shard) => ctx.line(shard))
+  cursor.isBinary = plan.binary === true
+  state.cursors.set(plan.name, cursor)
   ctx.out.hold(commandComplete('DECLARE CURSOR'))
 }
 
 function mustBeFree({ tx, state }: ExecContext, name: string): void {
-  if (tx.kind !== 'explicit') {
+  if (!tx.isOpen || !tx.isBlock) {
     throw new PgError({ code: '25P01', message: 'DECLARE CURSOR can only be used in transaction blocks' })
   }
   if (state.cursors.has(name)) throw alreadyExists(name)
@@ -126,11 +132,6 @@ function mustBeFree({ tx, state }: ExecContext, name: string): void {
 
 const alreadyExists = (name: string) =>
   new PgError({ code: '42P03', message: `cursor "${name}" already exists` })
-
-/** The same parameters; how its rows are to come is said when they are fetched. */
-function asText(bound: Execution['bind']): NonNullable<Execution['bind']> {
-  return rebound(bound ?? NOTHING_BOUND, {})
-}
 
 async function fetch(ctx: ExecContext, exec: Execution, plan: CursorPlan): Promise<void> {
   const { name } = plan

@@ -2,6 +2,7 @@ import { commandComplete } from '../../../protocol/wire/backend-messages.ts'
 import type { CursorPlan, FetchStep } from '../../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from '../context.ts'
 import { quoteName } from '../quote.ts'
+import { mustHaveMissedNothing } from '../shards/on-shards.ts'
 import { ForwardState, RowForwarder } from '../shards/replies.ts'
 import { sendRewritten, settled } from '../shards/send.ts'
 import { type Rows, walk } from './fetch-walk.ts'
@@ -22,6 +23,7 @@ export async function fetchOnSeveral(
   await ctx.admit()
   const rows = new RowsInTurn(ctx, exec, cursor)
   const count = await walk(cursor.position, rows, step, plan.tag === 'FETCH')
+  if (cursor.cut !== undefined) await mustHaveMissedNothing(cursor.lines, cursor.cut.ts)
   ctx.out.hold(commandComplete(`${plan.tag} ${count}`))
 }
 

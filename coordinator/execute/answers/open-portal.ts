@@ -1,7 +1,8 @@
 import type { ColumnDescription } from '../../../protocol/wire/backend-messages.ts'
 import { close, execute, SYNC } from '../../../protocol/wire/frontend-messages.ts'
 import type { ExecContext, Execution } from '../context.ts'
-import { readOnShards } from '../shards/on-shards.ts'
+import type { CutWait } from '../shards/cut-wait.ts'
+import { mustHaveMissedNothing, readOnShards } from '../shards/on-shards.ts'
 import { ForwardState, RowForwarder, tagWithCount } from '../shards/replies.ts'
 import { queryShard, sendAsWritten, sendPayload, settled } from '../shards/send.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
@@ -29,6 +30,8 @@ export class OpenPortal {
   isBinary = false
   /** Whose rows come next. */
   at = 0
+  /** Of one over several shards that locks its rows: that of its snapshot, if it has one. */
+  cut: CutWait | undefined
   /** Over several shards. */
   readonly position = { ...STARTING }
 
@@ -99,9 +102,10 @@ export async function fetchRows(ctx: ExecContext, exec: Execution, portal: OpenP
     const given = forwarder.suspended ? asked : (end.count ?? 0)
     const isLast = portal.at === portal.lines.length - 1
     passed(portal.position, given, isLast ? asked : given)
-    if (forwarder.suspended) return
     count += given
-    if (!isLast) continue
+    if (!forwarder.suspended && !isLast) continue
+    if (portal.cut !== undefined) await mustHaveMissedNothing(portal.lines, portal.cut.ts)
+    if (forwarder.suspended) return
     return ctx.out.hold(tagWithCount(end.tag, end.count === null ? null : count))
   }
 }

@@ -78,7 +78,7 @@ export async function onShardsUnderCut<T extends ExecEnd>(
  * Who waited for a row that went to another shard meanwhile finds none where it was, and has a snapshot of the other shard
  * in which it is not there yet. One Postgres goes on with the row as it is by then.
  */
-async function mustHaveMissedNothing(lines: readonly ShardLine[], cutTs: Timestamp): Promise<void> {
+export async function mustHaveMissedNothing(lines: readonly ShardLine[], cutTs: Timestamp): Promise<void> {
   const later = lines.filter((line) => line.appliedTs > cutTs)
   if (later.length === 0) return
   const moved = await Promise.all(later.map((line) => line.movedTs()))

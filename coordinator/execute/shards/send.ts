@@ -2,6 +2,7 @@ import { weftError } from '../../../errors/catalog.ts'
 import { ANY_MAP_VERSION, type ExecRequest } from '../../../protocol/agent-link.ts'
 import {
   bind,
+  close,
   describe,
   execute,
   paramFormat,
@@ -12,7 +13,7 @@ import {
   SYNC,
 } from '../../../protocol/wire/frontend-messages.ts'
 import { EFFECT, NO_EFFECTS } from '../../../sql/code/effects.ts'
-import type { PlanCommon } from '../../../sql/plan/plan.ts'
+import type { Plan, PlanCommon } from '../../../sql/plan/plan.ts'
 import { execSettings } from '../../settings/exec-settings.ts'
 import { spoiling } from '../../settings/spoiling-settings.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
@@ -127,15 +128,17 @@ export function sendAsWritten(
   }
   const { text, ref } = begun ?? exec
   prepareRequest(ctx, line, options)
+  const closing = line.cutWait === undefined ? [] : closingDeclared(plan)
   if (bound === undefined) {
-    line.request.payload = line.cutWait === undefined ? (exec.frame ?? query(text)) : asExtended(text)
+    line.request.payload =
+      line.cutWait === undefined ? (exec.frame ?? query(text)) : asExtended(text, closing)
   } else {
     // Without a name of its own the next statement takes its place: nothing of it stays.
     const portal = exec.portal?.name ?? ''
-    const parts = [rewriteBindStatement(bound, ref?.name ?? '', portal)]
+    const parts = [...closing, rewriteBindStatement(bound, ref?.name ?? '', portal)]
     if (ref === undefined) parts.unshift(parse('', text, line.typesHere(exec.paramTypes)))
     else line.request.needs = needing(ref)
-    if (exec.wantsRowDescription) parts.push(describe('P', portal))
+    if (exec.wantsRowDescription && closing.length === 0) parts.push(describe('P', portal))
     if (exec.bindsOnly !== true) parts.push(execute(portal, exec.maxRows))
     parts.push(SYNC)
     line.request.payload = Buffer.concat(parts)
@@ -149,8 +152,14 @@ export function commitsOf({ commits, paramCount }: PlanCommon, isBound: boolean)
 }
 
 /** A cut needs a Bind, which fixes the snapshot. */
-function asExtended(text: string): Buffer {
-  return Buffer.concat([parse('', text), bind({}), describe('P', ''), execute('', 0), SYNC])
+function asExtended(text: string, closing: readonly Buffer[]): Buffer {
+  const described = closing.length === 0 ? [describe('P', '')] : []
+  return Buffer.concat([parse('', text), ...closing, bind({}), ...described, execute('', 0), SYNC])
+}
+
+/** Under a cut a DECLARE is executed twice: see ExecRequest. */
+function closingDeclared(plan: Plan): readonly Buffer[] {
+  return plan.kind === 'cursor' && plan.verb === 'declare' ? [close('P', plan.name)] : []
 }
 
 /**

@@ -98,6 +98,8 @@ export class Transaction {
   committing: readonly ShardLine[] = NO_LINES
   /** It was chosen to break a deadlock while it committed. */
   victim: PgError | undefined
+  /** While it is open: what can be used in transaction blocks only may be used in it. */
+  isBlock = false
   /** It waits for a safe snapshot itself: the shards are not to. */
   waitsItself = false
   /** Differs from `modes` when those were changed behind a savepoint. */
@@ -142,8 +144,14 @@ export class Transaction {
     return this.joined.length > 0
   }
 
-  begin(kind: 'implicit' | 'explicit', modes: TransactionModes = {}): void {
+  /** `isBlock`: several statements of one Query are one, too. */
+  begin(
+    kind: 'implicit' | 'explicit',
+    modes: TransactionModes = {},
+    isBlock: boolean = kind === 'explicit',
+  ): void {
     this.kind = kind
+    this.isBlock = isBlock
     this.modes = modes
     this.begunWith = this.defaults.current
     this.begunUs = this.times.messageUs
@@ -158,6 +166,7 @@ export class Transaction {
   /** An implicit transaction that meets BEGIN becomes a block; what ran before stays part of it, as in Postgres. */
   becomeExplicit(modes: TransactionModes): void {
     this.kind = 'explicit'
+    this.isBlock = true
     this.modes = { ...this.modes, ...modes }
   }
 

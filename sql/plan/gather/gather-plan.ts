@@ -223,10 +223,16 @@ export interface GatherContext extends ToldContext {
   readonly spread?: ReadonlySet<object>
 }
 
-export interface Around {
+export interface Around extends OverRows {
   statement(query: Node): Node
+}
+
+/** How a statement has the gathered rows in it. */
+export interface OverRows {
   /** It takes no parameters. */
   readonly isInline?: boolean
+  /** A plan that reads them can go backward where one that reads tables could. */
+  readonly goesBack?: boolean
 }
 
 export type GatherStep =

@@ -8,6 +8,7 @@ import {
   type GatherPlan,
   gatheredName,
   isOwnName,
+  type OverRows,
   ownName,
   type PartText,
   valuesName,
@@ -24,17 +25,22 @@ import { hasTwins, tellApart } from './twins.ts'
 export function finishAlone(
   statement: Node,
   items: readonly TableItem[],
+  how: OverRows = {},
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
-  const over = overGathered(statement, items)
+  const over = overGathered(statement, items, how)
   return over && { finish: over.sql, paramCount: over.params.length, finishParams: over.params }
 }
 
 /** A statement that names gathered rows as a text: its parameters are some of the client's, after them come the arrays. */
-export function overGathered(statement: Node, items: readonly TableItem[]): PartText | undefined {
+export function overGathered(
+  statement: Node,
+  items: readonly TableItem[],
+  how: OverRows = {},
+): PartText | undefined {
   const named = printed(statement)
   if (named === undefined) return undefined
   const { sql, params } = partText(named)
-  return { sql: overArrays(sql, items, params.length), params }
+  return { sql: overArrays(sql, items, params.length, how), params }
 }
 
 /** A text that names gathered rows, with their arrays; `paramCount`: parameters ahead of those. */
@@ -42,11 +48,11 @@ export function overArrays(
   named: string,
   items: readonly TableItem[],
   paramCount: number,
-  isInline = false,
+  how: OverRows = {},
 ): string {
   let column = 0
-  const place = () => (isInline ? valuesName(column++) : `$${paramCount + ++column}`)
-  const sources = items.map((item) => gatheredItem(item, isInline, item.columns.map(place)))
+  const place = () => (how.isInline === true ? valuesName(column++) : `$${paramCount + ++column}`)
+  const sources = items.map((item) => gatheredItem(item, how, item.columns.map(place)))
   return named.replace(GATHERED_NAMES, (_, input) => sources[Number(input)]!)
 }
 
@@ -121,27 +127,33 @@ function besideRow(tree: Node, range: RangeVar, input: number): void {
  * The gathered rows of an item. Where its row is a value, a function gives the rows: they have the relation's own type, are
  * NULL where an outer join finds none, and have whatever columns were dropped.
  */
-function gatheredItem(item: TableItem, asText: boolean, places: readonly string[]): string {
+function gatheredItem(item: TableItem, how: OverRows, places: readonly string[]): string {
   const { relation, columns, isRow } = item
-  if (isRow !== true) return gatheredRows(columns, asText, places)
+  if (isRow !== true) return gatheredRows(columns, how, places)
   const [own, beside] = [false, true].map((is) => columns.filter(({ name }) => isOwnName(name) === is))
   const type = `${quoteName(relation.schema)}.${quoteName(relation.name)}`
   const row = `CAST(ROW(${own!.map(({ name }) => `r.${quoteName(name)}`).join(', ')}) AS ${type})`
-  const rows = `${gatheredRows(columns, asText, places)} AS r`
+  const rows = `${gatheredRows(columns, how, places)} AS r`
   if (beside!.length === 0) return `pg_catalog.unnest(ARRAY(SELECT ${row} FROM ${rows}))`
   return `(SELECT ${[`${row} AS ${ROW}`, ...beside!.map(({ name }) => `r.${name}`)].join(', ')} FROM ${rows})`
 }
 
 /** The gathered rows of columns, as a FROM item; `places`: where the array of each column comes. */
-function gatheredRows(columns: readonly Column[], asText: boolean, places: readonly string[]): string {
+function gatheredRows(
+  columns: readonly Column[],
+  { isInline = false, goesBack = false }: OverRows,
+  places: readonly string[],
+): string {
   const outputs = columns.map(({ name, type, declared, collation }, i) => {
     const value = `CAST(c${i} AS ${declared ?? castType(type)})`
     return `${collation === undefined ? value : `${value} COLLATE ${collation}`} AS ${quoteName(name)}`
   })
   const arrays = columns.map(
-    (column, i) => `pg_catalog.unnest(CAST(${places[i]} AS ${transportOf(column, asText).arrayType}))`,
+    (column, i) => `pg_catalog.unnest(CAST(${places[i]} AS ${transportOf(column, isInline).arrayType}))`,
   )
   const names = columns.map((_, i) => `c${i}`)
-  // In a select list they go side by side, row after row; in FROM each would be kept whole first.
-  return `(SELECT ${outputs.join(', ')} FROM (SELECT ${arrays.join(', ')}) AS u (${names.join(', ')}))`
+  // In a select list they go side by side, row after row; in FROM each is kept whole first, and can be read backward.
+  const list = arrays.join(', ')
+  const rows = goesBack && arrays.length > 0 ? `ROWS FROM (${list})` : `(SELECT ${list})`
+  return `(SELECT ${outputs.join(', ')} FROM ${rows} AS u (${names.join(', ')}))`
 }

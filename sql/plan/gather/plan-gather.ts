@@ -26,6 +26,7 @@ import {
   isGatheredName,
   isOwnName,
   type OutsideStep,
+  type OverRows,
   type PartText,
   placePart,
   UNSAFE_ROW,
@@ -132,7 +133,7 @@ export function gatherOf(
   const query = withGathered(above, items)
   const statement = ctx.around?.statement(query) ?? query
   const isPartial = islands.length > 0 || items.some(({ sample }) => sample !== undefined)
-  const finishing = finishOf(statement, items, isInline, isPartial)
+  const finishing = finishOf(statement, items, ctx.around ?? {}, isPartial)
   if (finishing === undefined || rows.includes(undefined)) return undefined
   const { user, home, server, writes } = a.traits
   const callsHome = (user ?? home ?? server) !== undefined || writes
@@ -228,7 +229,7 @@ interface Allowed {
 export function isGatherable({ traits, targets, params }: Analysis, allowed: Allowed = {}): boolean {
   if (targets.length > 0 || traits.modifies || traits.locksRows) return false
   if (traits.pins || traits.mayUnpin || traits.taints || traits.leaves !== NO_EFFECTS) return false
-  if (traits.currentOf || (allowed.samples ? traits.sampleOfWhole : traits.sample)) return false
+  if (traits.currentOf !== undefined || (allowed.samples ? traits.sampleOfWhole : traits.sample)) return false
   const { server, systemColumn, queryText } = traits
   const strange = systemColumn ?? queryText ?? (allowed.server ? undefined : server)
   return strange === undefined && params.size < PARAMS_MAX
@@ -340,13 +341,13 @@ export const SAFE_SETTINGS = [
 function finishOf(
   statement: Node,
   items: readonly TableItem[],
-  isInline: boolean,
+  over: OverRows,
   isPartial: boolean,
 ): Pick<GatherPlan, 'finish' | 'paramCount' | 'finishParams'> | undefined {
   // Parameters of what shards do need not be left in it.
-  if (isPartial && !isInline) return finishAlone(statement, items)
+  if (isPartial && over.isInline !== true) return finishAlone(statement, items, over)
   const named = printed(statement)
   if (named === undefined) return undefined
   const paramCount = Math.max(0, ...paramsOf(statement).keys())
-  return { finish: overArrays(named, items, paramCount, isInline), paramCount }
+  return { finish: overArrays(named, items, paramCount, over), paramCount }
 }

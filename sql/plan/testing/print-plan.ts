@@ -94,6 +94,7 @@ function gatherLines({ part, first, finish }: GatherPlan, print: (sql: string) =
 }
 
 function printRoute(route: Route): string {
+  if (route.kind === 'cursor') return `where cursor ${route.name} stands`
   return route.kind === 'keys' ? `keys ${route.restrictions.map(printRestriction).join(' and ')}` : route.kind
 }
 

@@ -9,16 +9,16 @@ import { planQuery } from './inner.ts'
 import { common, MAY_UNPIN, unsupported } from './plans.ts'
 import type { Scope } from './scope.ts'
 
-const CURSOR_OPT = { binary: 0x1, scroll: 0x2, hold: 0x20 }
+const CURSOR_OPT = { binary: 0x1, scroll: 0x2, noScroll: 0x4, hold: 0x20 }
 /** What the parser says for ALL. */
 const ALL_ROWS = 0x7fff_ffff
 
-/** A cursor of one shard is as Postgres makes it; over several, rows come forward only. */
+/** A cursor of one shard is as Postgres makes it; over several, rows that need not be put together stay where they are. */
 export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
   const plain = planQuery(scope, stmt.query)
   const options = stmt.options ?? 0
-  const forwardOnly = plain.kind === 'forward' && isForwardOnly(plain, options)
-  const isWhole = plain.kind !== 'forward' || forwardOnly || isOneShard(scope, plain.route)
+  const streams = plain.kind === 'forward' && doesStream(plain, stmt)
+  const isWhole = plain.kind !== 'forward' || streams || isOneShard(scope, plain.route)
   if (!isWhole && locksRows(stmt)) return overLocked(plain, stmt, scope)
   const inner = isWhole ? plain : planQuery(scope, stmt.query, around(stmt))
   if (inner.kind === 'refused') return inner
@@ -39,7 +39,7 @@ export function planDeclare(scope: Scope, stmt: DeclareCursorStmt): Plan {
     name: stmt.portalname ?? '',
     route: inner.route,
     hold,
-    forwardOnly,
+    streams,
     ...((options & CURSOR_OPT.binary) !== 0 ? { binary: true } : {}),
     ...gatheredBy(gather ?? heldGather),
   }
@@ -79,14 +79,16 @@ function overLocked(inner: Plan, stmt: DeclareCursorStmt, { catalog, ctx }: Scop
 }
 
 function around(stmt: DeclareCursorStmt): Around {
-  return { statement: (query) => ({ DeclareCursorStmt: { ...stmt, query } }) }
+  const { scroll, noScroll } = CURSOR_OPT
+  const goesBack = ((stmt.options ?? 0) & (scroll | noScroll)) === 0
+  return { statement: (query) => ({ DeclareCursorStmt: { ...stmt, query } }), goesBack }
 }
 
-/** Rows of one shard after those of another: nothing that would have to go back, or to put them together. */
-function isForwardOnly({ onSeveral, access, skips }: ForwardPlan, options: number): boolean {
-  const { scroll, hold } = CURSOR_OPT
-  const isPlain = (options & (scroll | hold)) === 0
-  return isPlain && onSeveral.kind === 'concat' && access === 'read' && skips === undefined
+/** Rows of one shard after those of another. */
+function doesStream({ onSeveral, access, skips }: ForwardPlan, stmt: DeclareCursorStmt): boolean {
+  const isHeld = ((stmt.options ?? 0) & CURSOR_OPT.hold) !== 0
+  const isRead = access === 'read' || locksRows(stmt)
+  return !isHeld && onSeveral.kind === 'concat' && isRead && skips === undefined
 }
 
 export function severalShards() {

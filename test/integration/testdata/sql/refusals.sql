@@ -42,7 +42,7 @@ SELECT max(xmin::text) FROM t;
 UPDATE t SET v = 'here' WHERE v = current_database() AND grp IN (SELECT k FROM u);
 
 -- refused current_of
-DELETE FROM t WHERE CURRENT OF c;
+DELETE FROM t USING u WHERE CURRENT OF c;
 
 -- refused view_time
 CREATE TABLE x AS SELECT * FROM told;

@@ -1,0 +1,437 @@
+-- # tables
+CREATE TABLE parts (k int PRIMARY KEY, v int, w text) WITH (shard_key = 'k');
+
+CREATE TABLE others (k int PRIMARY KEY, n int) WITH (shard_key = 'k', colocate_with = 'parts');
+
+CREATE TABLE copied (k int PRIMARY KEY, t text) WITH (reference);
+
+CREATE TABLE here (k int PRIMARY KEY, t text);
+
+CREATE VIEW big AS SELECT k, v FROM parts WHERE v > 10;
+
+INSERT INTO parts SELECT i, i, 'w' || i FROM generate_series(1, 20) i;
+
+INSERT INTO others SELECT i, i * 10 FROM generate_series(1, 20) i;
+
+INSERT INTO copied SELECT i, 't' || i FROM generate_series(1, 20) i;
+
+INSERT INTO here SELECT i, 't' || i FROM generate_series(1, 3) i;
+
+-- # forward and back
+DECLARE c CURSOR FOR SELECT k, v FROM parts;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT k, v FROM parts;
+
+FETCH ALL FROM c;
+
+FETCH BACKWARD ALL FROM c;
+
+FETCH FORWARD 20 FROM c;
+
+FETCH NEXT FROM c;
+
+FETCH BACKWARD 20 FROM c;
+
+FETCH PRIOR FROM c;
+
+MOVE 15 FROM c;
+
+MOVE BACKWARD 12 FROM c;
+
+MOVE ABSOLUTE 7 FROM c;
+
+MOVE RELATIVE -3 FROM c;
+
+MOVE BACKWARD ALL FROM c;
+
+MOVE ABSOLUTE -2 FROM c;
+
+MOVE LAST FROM c;
+
+MOVE FIRST FROM c;
+
+MOVE BACKWARD 0 FROM c;
+
+SELECT name, statement, is_holdable, is_binary, is_scrollable FROM pg_cursors;
+
+DECLARE c CURSOR FOR SELECT k, v FROM parts;
+
+ROLLBACK;
+
+-- # what Postgres says of going back
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT p.k, n FROM parts p JOIN others o ON p.k = o.k;
+
+SELECT name, is_scrollable FROM pg_cursors;
+
+MOVE 4 FROM c;
+
+SAVEPOINT s;
+
+FETCH PRIOR FROM c;
+
+ROLLBACK TO s;
+
+FETCH 0 FROM c;
+
+ROLLBACK;
+
+BEGIN;
+
+DECLARE c SCROLL CURSOR FOR SELECT p.k, n FROM parts p JOIN others o ON p.k = o.k;
+
+FETCH ALL FROM c;
+
+FETCH BACKWARD ALL FROM c;
+
+MOVE 11 FROM c;
+
+MOVE BACKWARD 9 FROM c;
+
+SELECT name, is_scrollable FROM pg_cursors;
+
+CLOSE c;
+
+SELECT count(*) FROM pg_cursors;
+
+DECLARE c NO SCROLL CURSOR FOR SELECT k, v FROM parts;
+
+DECLARE b BINARY SCROLL CURSOR FOR SELECT k, v FROM big;
+
+DECLARE i INSENSITIVE CURSOR FOR SELECT k FROM parts WHERE k IN (2, 3, 5, 7);
+
+SELECT name, statement, is_binary, is_scrollable FROM pg_cursors ORDER BY name;
+
+MOVE 5 FROM b;
+
+UPDATE parts SET v = -v;
+
+FETCH ALL FROM i;
+
+MOVE BACKWARD 3 FROM b;
+
+MOVE ALL FROM c;
+
+MOVE BACKWARD 1 FROM c;
+
+ROLLBACK;
+
+-- # all of one state
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+DECLARE c CURSOR FOR SELECT k, v FROM parts;
+
+DELETE FROM parts WHERE v > 5;
+
+INSERT INTO parts VALUES (31, 31), (32, 32);
+
+FETCH ALL FROM c;
+
+FETCH BACKWARD ALL FROM c;
+
+ROLLBACK;
+
+BEGIN;
+
+UPDATE parts SET v = v + 100;
+
+DECLARE c CURSOR FOR SELECT k, v FROM parts;
+
+UPDATE parts SET v = v + 100;
+
+FETCH ALL FROM c;
+
+ROLLBACK;
+
+-- # errors on the way
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT 10 / (v - 7) AS q FROM parts WHERE v = 7 OR v = 8;
+
+SAVEPOINT s;
+
+FETCH ALL FROM c;
+
+ROLLBACK TO s;
+
+FETCH ALL FROM c;
+
+ROLLBACK;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT nothing FROM parts;
+
+ROLLBACK;
+
+BEGIN;
+
+SAVEPOINT s;
+
+DECLARE c CURSOR FOR SELECT k FROM parts;
+
+MOVE 9 FROM c;
+
+ROLLBACK TO s;
+
+FETCH c;
+
+ROLLBACK TO s;
+
+DECLARE c CURSOR FOR SELECT k FROM parts;
+
+RELEASE s;
+
+MOVE ALL FROM c;
+
+COMMIT;
+
+FETCH c;
+
+-- # rows that are locked as they are fetched
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT k, v FROM parts FOR UPDATE;
+
+DECLARE d CURSOR FOR SELECT k FROM big b FOR SHARE OF b SKIP LOCKED;
+
+SELECT name, is_scrollable FROM pg_cursors ORDER BY name;
+
+FETCH ALL FROM c;
+
+FETCH ALL FROM d;
+
+SAVEPOINT s;
+
+FETCH PRIOR FROM c;
+
+ROLLBACK TO s;
+
+DECLARE e SCROLL CURSOR FOR SELECT k FROM parts FOR UPDATE;
+
+ROLLBACK TO s;
+
+DECLARE e CURSOR WITH HOLD FOR SELECT k FROM parts FOR UPDATE;
+
+ROLLBACK TO s;
+
+DECLARE e CURSOR FOR SELECT p.k, n FROM parts p JOIN others o ON p.k = o.k FOR NO KEY UPDATE OF p;
+
+FETCH ALL FROM e;
+
+COMMIT;
+
+-- # WHERE CURRENT OF
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT * FROM parts WHERE v = 7;
+
+UPDATE parts SET w = 'none' WHERE CURRENT OF c;
+
+ROLLBACK;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT * FROM parts WHERE v = 7;
+
+FETCH c;
+
+UPDATE parts SET w = 'seven' WHERE CURRENT OF c RETURNING *;
+
+UPDATE parts p SET w = w || t FROM copied r WHERE CURRENT OF c RETURNING p.k;
+
+FETCH RELATIVE 0 FROM c;
+
+FETCH c;
+
+SAVEPOINT s;
+
+DELETE FROM parts WHERE CURRENT OF c;
+
+ROLLBACK TO s;
+
+DELETE FROM parts WHERE CURRENT OF nowhere;
+
+ROLLBACK TO s;
+
+SELECT k, v, left(w, 6) FROM parts WHERE k = 7;
+
+COMMIT;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT * FROM parts WHERE k = 9 FOR UPDATE;
+
+FETCH c;
+
+DELETE FROM parts WHERE CURRENT OF c RETURNING w;
+
+DELETE FROM parts WHERE CURRENT OF c RETURNING w;
+
+SELECT count(*) FROM parts;
+
+ROLLBACK;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT k FROM parts FOR UPDATE;
+
+MOVE 4 FROM c;
+
+UPDATE parts SET v = 1000 WHERE CURRENT OF c;
+
+MOVE 9 FROM c;
+
+UPDATE parts SET v = 1000 WHERE CURRENT OF c;
+
+MOVE 1 FROM c;
+
+-- params: 1000
+UPDATE parts SET v = $1 WHERE CURRENT OF c;
+
+MOVE 6 FROM c;
+
+DELETE FROM parts WHERE CURRENT OF c;
+
+MOVE 1 FROM c;
+
+SELECT count(*), count(*) FILTER (WHERE v = 1000) AS marked FROM parts;
+
+ROLLBACK;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT k, v FROM big WHERE v = 12;
+
+FETCH c;
+
+UPDATE parts SET v = 12 WHERE CURRENT OF c;
+
+SAVEPOINT s;
+
+UPDATE big SET v = 12 WHERE CURRENT OF c;
+
+ROLLBACK TO s;
+
+DELETE FROM others WHERE CURRENT OF c;
+
+ROLLBACK TO s;
+
+DELETE FROM here WHERE CURRENT OF c;
+
+ROLLBACK TO s;
+
+DECLARE j CURSOR FOR SELECT * FROM parts p JOIN others o ON p.k = o.k;
+
+MOVE 1 FROM j;
+
+DELETE FROM parts WHERE CURRENT OF j;
+
+ROLLBACK TO s;
+
+WITH gone AS (DELETE FROM parts WHERE CURRENT OF c RETURNING k) SELECT * FROM gone;
+
+ROLLBACK;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT k FROM parts WHERE k = 5;
+
+FETCH c;
+
+-- refused key_change
+UPDATE parts SET k = 99 WHERE CURRENT OF c;
+
+ROLLBACK;
+
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT k FROM parts ORDER BY k LIMIT 3;
+
+FETCH c;
+
+-- refused current_of
+UPDATE parts SET v = 12 WHERE CURRENT OF c;
+
+ROLLBACK;
+
+-- # over what is put together
+BEGIN;
+
+DECLARE c CURSOR FOR SELECT k, v FROM parts LIMIT 100;
+
+FETCH ALL FROM c;
+
+FETCH BACKWARD ALL FROM c;
+
+DECLARE d CURSOR FOR SELECT k, v FROM parts WHERE v > 0 ORDER BY v LIMIT 6 OFFSET 2;
+
+FETCH 4 FROM d;
+
+FETCH BACKWARD 2 FROM d;
+
+FETCH LAST FROM d;
+
+FETCH FIRST FROM d;
+
+DECLARE e CURSOR FOR SELECT p.k, h.t FROM parts p, here h WHERE p.k = h.k ORDER BY 1;
+
+FETCH 2 FROM e;
+
+CLOSE e;
+
+DECLARE f NO SCROLL CURSOR FOR SELECT k FROM parts ORDER BY k;
+
+FETCH 2 FROM f;
+
+SELECT name, is_scrollable FROM pg_cursors ORDER BY name;
+
+SAVEPOINT s;
+
+FETCH PRIOR FROM f;
+
+ROLLBACK TO s;
+
+DECLARE g CURSOR FOR SELECT v, count(*) FROM parts GROUP BY v LIMIT 50;
+
+MOVE 2 FROM g;
+
+FETCH PRIOR FROM g;
+
+ROLLBACK;
+
+BEGIN;
+
+DECLARE h CURSOR WITH HOLD FOR SELECT k, v FROM parts;
+
+FETCH ALL FROM h;
+
+FETCH BACKWARD ALL FROM h;
+
+COMMIT;
+
+FETCH ALL FROM h;
+
+FETCH BACKWARD ALL FROM h;
+
+CLOSE h;
+
+-- # names that code has taken
+CREATE FUNCTION opens(name refcursor) RETURNS refcursor LANGUAGE plpgsql AS 'BEGIN OPEN name FOR SELECT 7 AS seven; RETURN name; END';
+
+BEGIN;
+
+SELECT opens('c');
+
+SAVEPOINT s;
+
+DECLARE c CURSOR FOR SELECT k FROM parts;
+
+ROLLBACK TO s;
+
+FETCH c;
+
+ROLLBACK;
