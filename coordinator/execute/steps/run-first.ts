@@ -128,22 +128,32 @@ const SEEN: Refused = {
   hint: 'Run it as a statement of its own, in the same transaction.',
 }
 
-/** Views, inheritance and foreign keys between a table that is written first and others; by column where it is updated. */
+/**
+ * Views, inheritance and foreign keys between others and a table that is written first, or those that its foreign keys
+ * write to; by column where it is updated.
+ */
 const LINKED = `
-WITH w AS (SELECT pg_catalog.to_regclass($1) AS oid),
-  o AS (SELECT pg_catalog.to_regclass(n) AS oid FROM pg_catalog.unnest($2::pg_catalog.text[]) AS n),
-  k AS (SELECT c.*, c.confrelid = w.oid AS is_target, c.conrelid = w.oid AS is_source,
-      CASE $3 WHEN 'UPDATE' THEN EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attname = ANY ($4::pg_catalog.text[])
-        AND (a.attrelid = c.confrelid AND c.confrelid = w.oid AND a.attnum = ANY (c.confkey)
-          OR a.attrelid = c.conrelid AND c.conrelid = w.oid AND a.attnum = ANY (c.conkey)))
-      ELSE true END AS is_about
-    FROM pg_catalog.pg_constraint c, w WHERE c.contype = 'f' AND w.oid IN (c.conrelid, c.confrelid))
+WITH RECURSIVE o AS (SELECT pg_catalog.to_regclass(n) AS oid FROM pg_catalog.unnest($2::pg_catalog.text[]) AS n),
+  w (oid, verb, columns) AS (SELECT pg_catalog.to_regclass($1)::pg_catalog.oid, $3::pg_catalog.text, $4::pg_catalog.text[]
+    UNION SELECT k.conrelid, CASE WHEN w.verb = 'DELETE' AND k.confdeltype <> 'c' THEN 'UPDATE' ELSE w.verb END,
+      NULL::pg_catalog.text[]
+    FROM w JOIN pg_catalog.pg_constraint k ON k.contype = 'f' AND k.confrelid = w.oid
+      AND (w.verb IN ('DELETE', 'MERGE') AND k.confdeltype NOT IN ('a', 'r')
+        OR w.verb IN ('UPDATE', 'MERGE') AND k.confupdtype NOT IN ('a', 'r') AND ${sets('confrelid', 'confkey')})),
+  t AS (SELECT oid FROM w EXCEPT SELECT pg_catalog.to_regclass($1))
 SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN o ON c.oid = o.oid WHERE c.relkind IN ('v', 'm', 'f'))
   OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r JOIN w ON r.ev_class = w.oid)
+  OR EXISTS (SELECT FROM t JOIN o USING (oid))
   OR EXISTS (SELECT FROM pg_catalog.pg_inherits i, w, o WHERE (i.inhrelid, i.inhparent) IN ((w.oid, o.oid), (o.oid, w.oid)))
   OR EXISTS (SELECT FROM w, o WHERE w.oid <> o.oid AND (w.oid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(o.oid))
     OR o.oid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(w.oid))))
-  OR EXISTS (SELECT FROM k WHERE is_about AND is_target AND $3 <> 'INSERT'
-    AND (conrelid IN (SELECT oid FROM o) OR confdeltype NOT IN ('a', 'r') AND $3 <> 'UPDATE'
-      OR confupdtype NOT IN ('a', 'r') AND $3 <> 'DELETE'))
-  OR EXISTS (SELECT FROM k WHERE is_about AND is_source AND $3 <> 'DELETE' AND confrelid IN (SELECT oid FROM o))`
+  OR EXISTS (SELECT FROM pg_catalog.pg_constraint k JOIN w ON k.confrelid = w.oid JOIN o ON k.conrelid = o.oid
+    WHERE k.contype = 'f' AND w.verb <> 'INSERT' AND ${sets('confrelid', 'confkey')})
+  OR EXISTS (SELECT FROM pg_catalog.pg_constraint k JOIN w ON k.conrelid = w.oid JOIN o ON k.confrelid = o.oid
+    WHERE k.contype = 'f' AND w.verb <> 'DELETE' AND ${sets('conrelid', 'conkey')})`
+
+/** Whether what is set is a part of a foreign key. */
+function sets(table: string, key: string): string {
+  return `(w.columns IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = k.${table} AND a.attnum = ANY (k.${key}) AND a.attname = ANY (w.columns)))`
+}

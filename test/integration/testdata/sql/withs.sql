@@ -174,6 +174,31 @@ WITH p AS (INSERT INTO parents (name) VALUES ('p1'), ('p2') ON CONFLICT (name) D
 
 WITH p AS (INSERT INTO parents (name) VALUES ('p3') RETURNING id) INSERT INTO t (id, v) SELECT id + 700, 'of parent' FROM p RETURNING v;
 
+-- # what foreign keys write to, and what they do not
+CREATE TABLE notes (owner_id bigint, n int, k int, FOREIGN KEY (owner_id, n) REFERENCES kids ON DELETE CASCADE) WITH (shard_key = 'owner_id', colocate_with = 'owners');
+
+INSERT INTO notes SELECT owner_id, n, k FROM kids, generate_series(1, 2) k;
+
+WITH gone AS (DELETE FROM owners WHERE id IN (SELECT owner_id FROM kids WHERE n = 2) AND id > 20 RETURNING id, name) INSERT INTO loc SELECT id + 500, name FROM gone RETURNING *;
+
+WITH gone AS (DELETE FROM kids WHERE owner_id = 20 RETURNING *) INSERT INTO tags SELECT owner_id + 70, what FROM gone RETURNING *;
+
+-- refused with_write
+WITH gone AS (DELETE FROM owners RETURNING id) INSERT INTO notes SELECT id, 1, 1 FROM gone;
+
+-- refused with_write
+WITH gone AS (DELETE FROM owners WHERE id IN (SELECT n FROM tags) RETURNING id) UPDATE notes SET k = k + 1 FROM gone WHERE owner_id <> gone.id;
+
+WITH seen AS (UPDATE owners SET name = name || '?' RETURNING id) UPDATE notes SET k = k + 1 FROM seen WHERE owner_id = seen.id + 1;
+
+TABLE owners;
+
+TABLE kids;
+
+TABLE notes;
+
+DROP TABLE notes;
+
 -- # reference tables
 WITH u AS (UPDATE tags SET n = n + 1 WHERE id < 3 RETURNING id, n) SELECT * FROM u ORDER BY id;
 
