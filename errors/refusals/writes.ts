@@ -5,8 +5,8 @@ export const writes = {
   key_change: {
     what:
       'an UPDATE of the shard key beside parts of columns (`SET a[1] = …`); with subqueries in a RETURNING that ' +
-      'names `old` or columns of FROM, or `*` of a join by column names; by volatile or user functions with such a ' +
-      'RETURNING at all; in a WITH query beside an UPDATE or DELETE of its table',
+      'names `old` or columns of FROM, or `*` of a join by column names; by volatile or user functions with RETURNING ' +
+      'of columns of FROM; in a WITH query beside an UPDATE or DELETE of its table',
     why: 'the new key says where the row belongs, and has to be known before the row is written',
     instead:
       'compute the key first; return the columns by their names; or DELETE and INSERT in one transaction',

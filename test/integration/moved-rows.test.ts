@@ -34,11 +34,14 @@ async function wander(
   goesOn: () => boolean,
 ): Promise<void> {
   for (let turn = 1; goesOn(); turn++) {
+    const all = ids.map((id) => `(${id})`).join(', ')
     const moves = [
       `UPDATE crates SET k = k + ${ROWS} WHERE id = ${ids[turn % ids.length]}`,
       `UPDATE crates SET k = k + ${ROWS} WHERE id IN (${ids.join(', ')})`,
+      `MERGE INTO crates c USING (VALUES ${all}) v (id) ON c.id = v.id WHEN MATCHED THEN UPDATE SET k = c.k + ${ROWS}`,
+      `UPDATE crates SET k = k + ${ROWS} + (random() * 0)::int WHERE id IN (${ids.join(', ')})`,
     ]
-    await client.query(moves[together ? turn % 2 : 0]!)
+    await client.query(moves[together ? turn % moves.length : 0]!)
   }
 }
 

@@ -13,6 +13,10 @@ import { overGathered, withGathered } from './over-gathered.ts'
 export const newName = (i: number): string => ownName(`new_${i}`)
 export const SLOT = ownName('slot')
 
+/** New values that come with the old row. Their lengths are looked at when they are assigned. */
+export const newColumns = (columns: readonly Column[]): Column[] =>
+  columns.map(({ declared: _, ...column }, i) => ({ ...column, name: newName(i) }))
+
 function told(name: string, type: string, typeOid: number): Column {
   return { name: ownName(name), type, typeOid, notNull: true, usesSequence: false, generated: false }
 }
@@ -27,15 +31,17 @@ export const TOLD: readonly Column[] = [
 
 /**
  * Inserts rows that moved, of old rows that come as arrays after what is gathered, and returns what is to be had of those
- * and of FROM, too: new rows are computed once more, of the same. It is a MERGE that joins nothing, whose RETURNING may name
- * its source. Undefined: what RETURNING names is not known well enough.
+ * and of FROM, too: new rows are computed once more, of the same, or come with them. It is a MERGE that joins nothing, whose
+ * RETURNING may name its source. Undefined: what RETURNING names is not known well enough.
  */
 export function carriedInsertOf(
-  { statement, others, meant }: Found,
+  { statement, others, meant, isComputed }: Found,
   columns: readonly Column[],
-  values: readonly Node[],
+  computed: readonly Node[],
 ): Pick<MovePlan, 'insert' | 'insertParams' | 'insertInputs'> | undefined {
-  const { relation, fromClause = [], whereClause, withClause, returningClause } = statement
+  const { relation, whereClause, withClause, returningClause } = statement
+  const fromClause = isComputed ? [] : (statement.fromClause ?? [])
+  const values = isComputed ? columns.map((_, i) => columnNode(meant.alias, newName(i))) : computed
   const table = meant.relation
   const returned = carriedReturning(returningClause!, { relation: relation!, table, from: fromClause })
   // Its own row would have what comes with it.
@@ -53,7 +59,7 @@ export function carriedInsertOf(
     ...(withClause && { withClause }),
   } as SelectStmt
   const read = readIn([select, fromClause], others)
-  const own = oldItem(meant, read.length)
+  const own = oldItem(meant, read.length, isComputed ? newColumns(columns) : [])
   select.fromClause = [{ RangeVar: own.range } as Node, ...fromClause]
   const source = fromClause.length > 0 ? oneOfEach(select, table, columns) : select
   const insert = mergeOf(relation!, source, columns, returned.exprs)
@@ -63,14 +69,14 @@ export function carriedInsertOf(
 }
 
 /** The target's rows as they were. */
-function oldItem(meant: TableItem, input: number): TableItem {
+function oldItem(meant: TableItem, input: number, beside: readonly Column[]): TableItem {
   const range: RangeVar = {
     relname: gatheredName(input),
     inh: true,
     relpersistence: 'p',
     alias: { aliasname: meant.alias },
   }
-  return { ...meant, range, columns: [...meant.relation.columns, ...TOLD] }
+  return { ...meant, range, columns: [...meant.relation.columns, ...beside, ...TOLD] }
 }
 
 /** Of several rows that join it any may be taken whose key belongs where the row has come to. */

@@ -16,7 +16,7 @@ import { hasUnstableDefault } from '../writes.ts'
 import { type GatherInput, gatheredName, type MovePlan, ownName, UNSAFE_ROW } from './gather-plan.ts'
 import type { TableItem } from './inputs.ts'
 import { expressionNode } from './made-nodes.ts'
-import { carriedInsertOf, newName, SLOT, TOLD } from './move-carried.ts'
+import { carriedInsertOf, newColumns, newName, SLOT, TOLD } from './move-carried.ts'
 import { assignedValue, castNode, type Found, numbersOf, ofPlaces, readIn } from './new-values.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
 import { isAt, xminOf } from './places.ts'
@@ -33,7 +33,9 @@ export function moveOf(move: Found): MovePlan | undefined {
   const columns = relation.columns.filter(({ generated }) => !generated)
   const values = newValues(statement, relation, columns)
   if (values === undefined) return undefined
-  const carries = move.isComputed !== true && !returnsNewOnly(statement, relation, move.isMerge)
+  const { fromClause: _, ...alone } = statement
+  const asked = move.isComputed ? alone : statement
+  const carries = !returnsNewOnly(asked, relation, move.isMerge)
   const compute = computeOf(move, columns, values, carries ? relation.columns : columns)
   const insert = carries ? carriedInsertOf(move, columns, values) : insertOf(move, columns)
   if (compute === undefined || insert === undefined) return undefined
@@ -152,6 +154,8 @@ function computeOf(
   )
   const over = ofPlaces(asked, targetList)
   if (over === undefined) return undefined
+  // What was computed once is not computed where the row goes.
+  const alsoNew = isOld && asked.isComputed === true
   const { declared, type } = meant.relation.columns[key.index]!
   const keyName = names[columns.findIndex((column) => column.name === key.column)]!
   const value = `CAST(${keyName} AS ${declared ?? castType(type)})`
@@ -162,20 +166,22 @@ function computeOf(
     fromClause === undefined
       ? `SELECT *, false AS ${IS_UNSURE} FROM (${withSlots}) AS r`
       : oneOfSeveral(withSlots, asked.isMerge)
-  const outputs = [...(isOld ? oldNames : names), SLOT, IS_UNSURE, ...PLACE, WAS, IS].join(', ')
-  const transports = sent.map((column) => transportOf(column))
+  const own = isOld ? [...oldNames, ...(alsoNew ? names : [])] : names
+  const outputs = [...own, SLOT, IS_UNSURE, ...PLACE, WAS, IS].join(', ')
+  const told = alsoNew ? [...sent, ...newColumns(columns)] : sent
+  const transports = told.map((column) => transportOf(column))
   const { text, binary } = FORMAT
   const isText = transports.some(({ format }) => format === text)
   const unsafe = isText
-    ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(sent)}, ${Array(7).fill('NULL').join(', ')} WHERE NOT (${SAFE_SETTINGS})`
+    ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(told)}, ${Array(7).fill('NULL').join(', ')} WHERE NOT (${SAFE_SETTINGS})`
     : ''
   return {
     compute: `SELECT 0, ${outputs} FROM (${found}) AS s${unsafe}`,
     computeParams: over.params,
     computeInputs: over.inputs,
     formats: [binary, ...transports.map(({ format }) => format), binary, binary, ...Array(5).fill(text)],
-    input: isOld ? oldRows(meant.relation, transports) : newRows(meant.relation, columns, transports),
-    cells: sent.length,
+    input: isOld ? oldRows(meant.relation, told, transports) : newRows(meant.relation, columns, transports),
+    cells: told.length,
   }
 }
 
@@ -189,7 +195,11 @@ function newRows(
 }
 
 /** With the slot of the new key, and the place of each, which tells it from others. */
-function oldRows({ name, columns }: Relation, transports: readonly Transport[]): GatherInput {
+function oldRows(
+  { name }: Relation,
+  columns: readonly Column[],
+  transports: readonly Transport[],
+): GatherInput {
   const all = [...transports, ...TOLD.map((column) => transportOf(column))]
   return {
     table: name,

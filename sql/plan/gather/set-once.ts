@@ -80,7 +80,7 @@ export function setOnceOf(
 ): SetOnce | undefined {
   const { statement, meant } = found
   const set = assignmentsOf(statement, meant.relation, catalog, moves)
-  const isExact = statement.fromClause === undefined && !moves
+  const isExact = statement.fromClause === undefined
   if (set === undefined || !(isExact || returnsNewOnly(statement, meant.relation))) return undefined
   const values = set.filter((one): one is Required<Assigned> & { value: Node } => one.value !== undefined)
   const columns = values.map(({ column: { declared: _, ...column } }, i) => ({

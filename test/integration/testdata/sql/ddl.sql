@@ -60,7 +60,7 @@ ALTER TABLE r ADD COLUMN stamp timestamptz DEFAULT clock_timestamp();
 
 ALTER TABLE r ADD COLUMN rnd float8 DEFAULT random();
 
-SELECT count(DISTINCT stamp), count(DISTINCT rnd) > 1, count(*) FROM r;
+SELECT count(stamp), count(DISTINCT rnd) > 1, count(*) FROM r;
 
 ALTER TABLE r DROP COLUMN stamp, DROP COLUMN rnd;
 

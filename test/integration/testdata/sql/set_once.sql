@@ -156,8 +156,14 @@ UPDATE own SET id = nextval('own_id_seq') FROM oth WHERE oth.k = own.n AND oth.n
 -- refused home_function
 UPDATE own SET id = nextval('own_id_seq') FROM oth WHERE oth.k = own.n AND oth.n < 20 RETURNING own.n, oth.label;
 
--- refused home_function
-UPDATE own SET id = nextval('own_id_seq') WHERE n = 12 RETURNING old.id > 0, new.id > 0;
+UPDATE own SET id = nextval('own_id_seq') WHERE n = 12 RETURNING old.id > 0, new.id > 0, old.id <> new.id, n;
+
+-- refused key_change
+UPDATE uid SET k = gen_random_uuid() RETURNING old.k <> new.k, old.k = uid.k, n, (SELECT count(*) FROM cur) IS NULL;
+
+UPDATE uid SET k = gen_random_uuid() RETURNING old.k <> new.k, old.k = uid.k, n, new.n, old.n;
+
+UPDATE acc SET id = id + 20000 + nextval('sq') * 0, v = 'n' || id, n = DEFAULT WHERE id IN (50, 51, 52) RETURNING old.id, new.id, old.v, v, old.twice > 0, twice, tags;
 
 UPDATE own SET id = nextval('own_id_seq') WHERE n = 12 RETURNING own.n, id > 0;
 
@@ -218,6 +224,74 @@ WITH u AS (UPDATE oth SET k = k + 500 WHERE k IN (4, 5) RETURNING k, n) SELECT u
 WITH u AS (UPDATE oth SET n = nextval('sq') * 0 + 7 WHERE k IN (6, 7) RETURNING k) SELECT * FROM u;
 
 SELECT * FROM oth WHERE k > 500;
+
+-- # names, triggers, policies
+CREATE TABLE "Odd ""t" ("Key" int PRIMARY KEY, "N o" int, "user" text COLLATE "C", d numeric(6, 2)[], e char(3)) WITH (shard_key = 'Key', colocate_with = 'none');
+
+INSERT INTO "Odd ""t" SELECT i, i, 'u' || i, ARRAY[i, i / 2.0], 'e' FROM generate_series(1, 20) i;
+
+CREATE SEQUENCE "Odd seq" CYCLE MAXVALUE 3;
+
+UPDATE "Odd ""t" SET "N o" = nextval('"Odd seq"') WHERE "Key" = 3 RETURNING *;
+
+UPDATE "Odd ""t" "T" SET "Key" = "T"."Key" + 100 + nextval('"Odd seq"') * 0, d = ARRAY[nextval('"Odd seq"') * 0, "T"."N o"], e = 'ab', "user" = "T"."user" || (random() * 0)::int RETURNING *;
+
+UPDATE "Odd ""t" SET e = 'much' || nextval('"Odd seq"') WHERE "Key" = 104;
+
+UPDATE set_once."Odd ""t" SET "N o" = nextval('set_once."Odd seq"'), e = NULL WHERE set_once."Odd ""t"."Key" = 104 RETURNING e, "user";
+
+SELECT * FROM "Odd ""t" ORDER BY "user";
+
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.label := NEW.label || '!'; RETURN NEW; END $$;
+
+CREATE TRIGGER oth_noted BEFORE UPDATE ON oth FOR EACH ROW EXECUTE FUNCTION noted();
+
+UPDATE oth SET n = nextval('sq') * 0 WHERE k BETWEEN 10 AND 12 RETURNING k, n, label;
+
+-- refused rows_moved
+UPDATE oth SET k = k + 1000 + nextval('sq') * 0 WHERE k BETWEEN 10 AND 12 RETURNING k, n, label;
+
+DROP TRIGGER oth_noted ON oth;
+
+CREATE TEMP TABLE loc (id int, n int);
+
+INSERT INTO loc VALUES (13, 1300);
+
+UPDATE oth SET k = k + 700 + nextval('sq') * 0, n = loc.n FROM loc WHERE loc.id = oth.k RETURNING oth.k, oth.n;
+
+DROP TABLE pg_temp.loc;
+
+CREATE ROLE set_once_eve;
+
+GRANT USAGE ON SCHEMA set_once TO set_once_eve;
+
+GRANT ALL ON oth TO set_once_eve;
+
+GRANT USAGE ON sq TO set_once_eve;
+
+ALTER TABLE oth ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY half ON oth USING (k % 2 = 0);
+
+SET ROLE set_once_eve;
+
+UPDATE oth SET n = nextval('sq') * 0 + 1 WHERE k BETWEEN 20 AND 25 RETURNING k, n, label;
+
+UPDATE oth SET k = k + 1000 + nextval('sq') * 0 WHERE k BETWEEN 20 AND 25 RETURNING k, n, label;
+
+UPDATE oth SET k = k + 1 + nextval('sq') * 0 WHERE k BETWEEN 26 AND 28 RETURNING k, n, label;
+
+RESET ROLE;
+
+DROP OWNED BY set_once_eve;
+
+DROP ROLE set_once_eve;
+
+-- weft
+EXPLAIN UPDATE own SET id = nextval('sq') WHERE n > 5;
+
+-- weft
+EXPLAIN (ANALYZE, COSTS OFF) UPDATE own SET id = nextval('sq'), n = n WHERE n < 0;
 
 -- # in transactions, and by whom
 BEGIN;
