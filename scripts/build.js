@@ -1,4 +1,6 @@
-// Bundles the command line into dist/weft.js: one file, our packages left outside, well under a second.
+// Bundles the command line into dist/weft.js: one file, our packages left outside, well under a second. And the query
+// library into dist/client, with its types.
+import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,6 +23,25 @@ export async function build(entry = 'cli/main.ts', outfile = 'dist/weft.js') {
     // Its helper process would live as long as ours, which may be a server.
     await esbuild.stop()
   }
+}
+
+/** Bundles the query library, which has nothing of the server in it, and prints its types beside it. */
+export async function buildClient() {
+  const esbuild = await import('esbuild')
+  try {
+    for (const name of ['index']) await bundle(esbuild, `client/${name}.ts`, `dist/client/${name}.js`, '')
+  } finally {
+    await esbuild.stop()
+  }
+  await tsc('--project', join(root, 'client/tsconfig.json'))
+}
+
+function tsc(...args) {
+  const child = spawn(join(root, 'node_modules', '.bin', 'tsc'), args, { cwd: root, stdio: 'inherit' })
+  return new Promise((done, fail) => {
+    child.on('error', fail)
+    child.on('close', (code) => (code === 0 ? done() : fail(new Error(`tsc ended with ${code}`))))
+  })
 }
 
 async function bundle(esbuild, entry, outfile, build) {
@@ -76,5 +97,6 @@ function newestSource(dir) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const started = performance.now()
   await build()
-  console.log(`dist/weft.js built in ${Math.round(performance.now() - started)} ms`)
+  await buildClient()
+  console.log(`dist/weft.js and dist/client built in ${Math.round(performance.now() - started)} ms`)
 }

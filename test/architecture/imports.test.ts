@@ -45,7 +45,13 @@ const coordinatorLayers = [
 ]
 
 /** No waiting, no input or output, no clock, no chance: the same arguments give the same answer. */
-const pure = [/^sql\//, /^protocol\/wire\//, /^txn\/(gid|decision|recovery-rules)\.ts$/, /-machine\.ts$/]
+const pure = [
+  /^sql\//,
+  /^protocol\/wire\//,
+  /^txn\/(gid|decision|recovery-rules)\.ts$/,
+  /-machine\.ts$/,
+  /^client\/(sql\/.+|retry\/retry|pool\/choose-node)\.ts$/,
+]
 const pureNodeModules = new Set(['node:buffer', 'node:crypto'])
 const impureNames = new Set([
   'process',

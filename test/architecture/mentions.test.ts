@@ -83,9 +83,9 @@ function spread(name: string): string[] {
   return braces[2]!.split(',').map((part) => `${braces[1]}${part}${braces[3]}`)
 }
 
-/** What is built or made by a run, sources of Postgres, a package of Go, networks. */
+/** What is built or made by a run, the library's name, sources of Postgres, a package of Go, networks. */
 const NO_FILE =
-  /^(?:dist|node_modules|\.weft|src\/test)\/|^(?:result|weft|sharded)\.(?:json|yaml)$|^database\/sql$|^[\d.]+\/\d+$/
+  /^(?:dist|node_modules|\.weft|src\/test)\/|^(?:result|weft|sharded)\.(?:json|yaml)$|^weft\/client(?:\/kysely)?$|^database\/sql$|^[\d.]+\/\d+$/
 
 /** Names of V8 and of Prisma. */
 const OTHERS: ReadonlySet<string> = new Set(['writeBuffer', 'shadowDatabaseUrl'])

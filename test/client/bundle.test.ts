@@ -1,0 +1,49 @@
+/** What `import … from 'weft/client'` gives a program: its own bundle, and types that need no others. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { root } from '../architecture/sources.ts'
+
+let folder: string
+beforeAll(() => {
+  const build = "import { buildClient } from './scripts/build.js'; await buildClient()"
+  const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', build], {
+    cwd: root,
+    stdio: 'inherit',
+  })
+  expect(status).toBe(0)
+  folder = mkdtempSync(join(root, 'dist/consumer-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test('bundle: pg is all that it imports', () => {
+  const text = readFileSync(join(root, 'dist/client/index.js'), 'utf8')
+  const packages = [...text.matchAll(/^(?:import|export) .*?from "([^"]+)";?$/gm)].map(([, name]) => name!)
+  expect(new Set(packages.filter((name) => !isBuiltin(name)))).toEqual(new Set(['pg']))
+})
+
+test('bundle: a program in plain JavaScript', () => {
+  const program = "import { sql, weft } from 'weft/client'; console.log(typeof weft, sql`a `.compile().text)"
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  expect([stdout, stderr]).toEqual(['function a \n', ''])
+})
+
+test('bundle: its types are whole, checked as strictly as a program may', () => {
+  const file = join(folder, 'program.ts')
+  writeFileSync(
+    file,
+    `import { type Db, sql, weft } from 'weft/client'
+     const db: Db = weft('postgres://a')
+     export const one: Promise<{ n: number }> = db.one(sql<{ n: number }>\`SELECT 1 AS n\`)\n`,
+  )
+  const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false', '--noEmit']
+  const modules = ['--module', 'nodenext', '--target', 'es2022', '--types', 'node', '--ignoreConfig']
+  const tsc = join(root, 'node_modules/.bin/tsc')
+  const { stdout } = spawnSync(tsc, [...strict, ...modules, file], { cwd: root, encoding: 'utf8' })
+  expect(stdout).toBe('')
+})
