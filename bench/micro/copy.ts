@@ -3,7 +3,7 @@ import { evenSlots, slotTable } from '../../cluster/slots.ts'
 import { CopyInExecutor } from '../../coordinator/execute/copy/copy-in.ts'
 import type { ShardRunner } from '../../coordinator/execute/shards/shard-runner.ts'
 import type { Catalog, Relation } from '../../sql/catalog.ts'
-import type { CopyPlan } from '../../sql/plan/plan.ts'
+import type { CopyPlan } from '../../sql/plan/copy-plan.ts'
 
 const ROWS = 1_000_000
 const CHUNK_BYTES = 64 * 1024
@@ -32,7 +32,11 @@ const catalog: Catalog = {
 const nowhere: ShardRunner = {
   shardCount: SHARDS,
   query: async () => ({ rows: [['UTF8', '180000', 'UTC']], columns: [], tag: 'SELECT 1' }),
-  copyIn: async () => ({ write: () => {}, end: async () => ({ rows: 0 }), fail: async () => {} }),
+  copyIn: async () => ({
+    write: () => {},
+    end: async () => ({ rows: 0, notices: [] }),
+    fail: async () => {},
+  }),
   copyOut: async () => ({ rows: [], columns: [], tag: 'COPY 0' }),
 }
 

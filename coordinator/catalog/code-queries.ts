@@ -95,7 +95,10 @@ SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), INDEX_TE
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid ${OF_USERS}
 WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL`
 
-const POLICY_TEXT = `concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))`
+/** Each condition of a policy by itself, after the number of its table (`sql/plan/policy-code.ts`). */
+const policySql = (locked: LockedRelations, condition: string): string => `
+SELECT 'read', c.relname, 'sql', concat('/*', c.oid, '*/ ') || ${locked.unless(locked.under('pg_policy', 'p.oid'), `pg_get_expr(p.${condition}, p.polrelid)`)}
+FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid ${OF_USERS} WHERE p.${condition} IS NOT NULL`
 
 /** Rules are those of Postgres too: an UPDATE of pg_settings is a set_config. */
 const relationsSql = (locked: LockedRelations) => `
@@ -105,9 +108,8 @@ CROSS JOIN unnest(ARRAY['read', 'write']) AS kind WHERE c.relkind IN ('v', 'm')
 UNION ALL
 SELECT 'write', c.relname, 'sql', ${locked.unless(locked.under('pg_rewrite', 'r.oid'), 'pg_get_ruledef(r.oid)')}
 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.rulename <> '_RETURN'
-UNION ALL
-SELECT 'read', c.relname, 'sql', ${locked.unless(locked.under('pg_policy', 'p.oid'), POLICY_TEXT)}
-FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid ${OF_USERS}
+UNION ALL${policySql(locked, 'polqual')}
+UNION ALL${policySql(locked, 'polwithcheck')}
 UNION ALL
 SELECT kind, c.relname, 'query', quote_ident(child.relname)
 FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent ${OF_USERS} JOIN pg_class child ON child.oid = h.inhrelid

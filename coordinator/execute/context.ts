@@ -61,7 +61,7 @@ export interface CoordinatorNode {
   readonly tickets: TxnTickets
   /** Of reads over several shards outside of transactions, which are short; none: they take the others'. */
   readonly statementTickets: TxnTickets
-  /** For sessions that keep a backend of their own (LISTEN, temporary tables, …): half of what a shard has for the node. */
+  /** For sessions that keep a backend of their own (LISTEN, temporary tables): half of what a shard has for the node. */
   readonly pins: TxnTickets
   readonly commits: CommitDriver
   readonly cuts: CutDriver
@@ -220,6 +220,8 @@ export interface ExecContext {
   runTimed(exec: Execution, times: readonly TimePlace[]): Promise<void>
   /** Postgres, or Weft, waits for COPY data: the client's messages go to `feed` while it is open. */
   readCopy(feed: CopyFeed): void
+  /** Names and texts mean what they do under the settings as they are now. */
+  settingsChanged(): void
   /** Sends the client the current value of every reported parameter that may have changed. */
   reportParameters(): Promise<void>
   /** DISCARD ALL: prepared statements, settings, pins, cursors. */

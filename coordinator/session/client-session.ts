@@ -179,6 +179,10 @@ export class ClientSession implements ExecContext, WatchedSession {
     return runTimed(this, exec, times)
   }
 
+  settingsChanged(): void {
+    this.slow.settingsChanged()
+  }
+
   reportParameters(): Promise<void> {
     return this.slow.reportParameters()
   }

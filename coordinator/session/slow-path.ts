@@ -270,6 +270,11 @@ export class SlowPath {
     if (changed.length > 0) this.parameters.changed(changed.some(isReported))
   }
 
+  /** Within a statement, which takes it back. */
+  settingsChanged(): void {
+    this.parameters.changed(false)
+  }
+
   /** SET and ROLLBACK may have changed what names mean. */
   private async afterSession(plan: Plan): Promise<void> {
     const { tx, timers } = this.session

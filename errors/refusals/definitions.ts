@@ -55,11 +55,6 @@ export const definitions = {
     why: 'the rows would belong to other shards',
     instead: 'ON DELETE CASCADE, RESTRICT or NO ACTION; ON UPDATE RESTRICT or NO ACTION',
   },
-  foreign_key_to_itself: {
-    what: 'declaring a partitioned table that has rows, or partitions, and a foreign key to itself',
-    why: 'its partitions are declared one by one',
-    instead: 'drop the foreign key, declare the table, and add it again',
-  },
   table_kind: {
     what:
       'temporary, unlogged, typed (CREATE TABLE … OF) and system tables as sharded or reference tables; ' +
@@ -70,9 +65,10 @@ export const definitions = {
   inherits: {
     what:
       'inheritance between reference tables, and between sharded tables and others; declaring a table that ' +
-      'inherits or is inherited from',
+      'inherits from another by itself, or with one that inherits from a third; a tree whose definitions were changed so ' +
+      'that no statements make them alike again',
     why: 'a statement on the parent is one on tables with other keys, or none',
-    instead: 'shard the parent first, then create what inherits from it: that is sharded alike',
+    instead: 'shard the parent: what inherits from it is sharded as it is',
   },
   reference_partitioned: {
     what: 'partitioned reference tables',
@@ -111,9 +107,12 @@ export const definitions = {
     instead: 'FOR EACH ROW, on sharded tables; write what the trigger does into the statements',
   },
   policy_reads_table: {
-    what: 'policies that read a sharded table; on sharded and reference tables also those that read a local one',
+    what:
+      'policies that read a sharded table otherwise than by the key of their row, on a table that is colocated with it; on ' +
+      'sharded and reference tables also those that read a local one',
     why: 'a shard has only its own part of it, or none',
-    instead: 'use a reference table',
+    instead:
+      'compare its key with that of the row, as in `WHERE m.tenant = docs.tenant`; use a reference table',
   },
   materialized_view: {
     what:
@@ -133,9 +132,9 @@ export const definitions = {
     instead: 'name the schema of the table that is read; EXPLAIN the query',
   },
   schema_elements: {
-    what: 'CREATE SCHEMA with a sharded or reference table in the same statement',
-    why: 'the table is declared after the schema is there',
-    instead: 'create the schema first, then the table',
+    what: 'CREATE SCHEMA AUTHORIZATION CURRENT_USER and its kin, without a name, with a sharded or reference table in the same statement',
+    why: 'the statements are run one by one, with the names in their texts',
+    instead: 'name the schema',
   },
   declare_call: {
     what:

@@ -14,9 +14,9 @@ export const statements = {
   },
   copy: {
     what:
-      'COPY FROM with an option (ON_ERROR, FREEZE, …) or ENCODING that cannot be for sharded and reference ' +
-      "tables, without a column whose default Weft computes in binary or with NULL '', with a binary key that " +
-      'is none; COPY of a query over several shards that cannot be gathered',
+      'COPY FROM into sharded and reference tables with an ENCODING other than UTF8, with DEFAULT beside columns whose ' +
+      "defaults Weft computes, without such a column in binary or with NULL '', with a binary key that is none, with " +
+      'REJECT_LIMIT where NOTICEs are not heard; COPY of a query over several shards that cannot be gathered',
     why: 'rows are read by the coordinator, to find their shards',
     instead:
       'leave the option out; use the text or csv format; convert the data to UTF8; put the column into the data',

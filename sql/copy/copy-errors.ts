@@ -27,3 +27,11 @@ function cut(row: Buffer, max: number): string {
   while (end > 0 && (row[end]! & 0xc0) === 0x80) end--
   return row.toString('utf8', 0, end)
 }
+
+/** CONTEXT of the row that was one too many, by what Postgres said when it left it out. */
+export function limitedContext(table: string, line: number, notice: string): string {
+  const [, column, value] = /"([^"]*)": (?:"(.*)"|null input)$/s.exec(notice) ?? []
+  const where = lineContext(table, line)
+  if (column === undefined) return where
+  return `${where}, column ${column}: ${value === undefined ? 'null input' : `"${value}"`}`
+}

@@ -22,9 +22,22 @@ export interface CopyFormat {
   readonly keyForceNotNull: boolean
   /** Make sure that every row has exactly the columns named, because something will be appended to it. */
   readonly countFields: boolean
+  /** What stands for a column's default, and positions of columns for which it cannot. */
+  readonly defaultText: string | undefined
+  readonly ownDefaults: readonly number[]
+  /** Postgres may leave a row out before it misses a column. */
+  readonly skips: boolean
   /** Postgres up to 17 ends CSV data at a line `\.`; 18 takes it as data. */
   readonly csvEndMarker: boolean
   readonly rowBytesMax: number
+}
+
+/** Rows that a COPY FROM leaves out, by ON_ERROR ignore. */
+export interface CopySkips {
+  /** REJECT_LIMIT. */
+  readonly max?: bigint
+  /** What is said of them: LOG_VERBOSITY. */
+  readonly says: 'silent' | 'how many' | 'each'
 }
 
 /** No field of Postgres can be larger than 1 GiB; rows that have to wait in memory for their end are kept smaller. */

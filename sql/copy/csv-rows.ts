@@ -90,7 +90,7 @@ export class CsvRows extends LineReader {
       if (this.fieldEnd >= this.rowEnd) break
       start = this.fieldEnd + 1
     }
-    if (field <= keyIndex || (countFields && field < this.format.columns.length)) throw this.missing(field)
+    if (field <= keyIndex || (countFields && field < this.format.columns.length)) return this.tooFew(field)
     return field
   }
 
@@ -146,12 +146,22 @@ export class CsvRows extends LineReader {
   }
 
   protected override fieldTexts(): (string | null)[] {
-    const fields: (string | null)[] = []
+    return this.eachField((raw) => {
+      const isNull = !this.sawQuote && raw.equals(this.nullBytes)
+      return isNull ? null : this.unquote(raw).toString()
+    })
+  }
+
+  protected override fieldsMarked(): boolean[] {
+    const { nullBytes, defaultBytes } = this
+    return this.eachField((raw) => !this.sawQuote && !raw.equals(nullBytes) && raw.equals(defaultBytes!))
+  }
+
+  private eachField<T>(of: (raw: Buffer) => T): T[] {
+    const fields: T[] = []
     for (let start = this.rowStart; ; start = this.fieldEnd + 1) {
       this.readField(start)
-      const raw = this.buffer.subarray(start, this.fieldEnd)
-      const isNull = !this.sawQuote && raw.equals(this.nullBytes)
-      fields.push(isNull ? null : this.unquote(raw).toString())
+      fields.push(of(this.buffer.subarray(start, this.fieldEnd)))
       if (this.fieldEnd >= this.rowEnd) return fields
     }
   }

@@ -40,8 +40,8 @@ function textField(value: string | null, format: CopyFormat): string {
   const escaped = value.replace(/[\\\n\r\t\b\f\v]/g, (c) => escapes[c]!)
   // What was replaced holds letters; a delimiter cannot be one.
   const text = escaped.replaceAll(format.delimiter, (c) => (c === '\t' ? '\\t' : `\\${c}`))
-  if (text !== format.nullText) return text
-  // A value that reads like NULL: any escape makes it a value, if there is something to escape.
+  if (text !== format.nullText && text !== format.defaultText) return text
+  // A value that reads like NULL, or a default: any escape makes it a value, if there is something to escape.
   if (text === '')
     throw weftError('not_supported', {
       id: 'copy',

@@ -1,3 +1,5 @@
+import { weftError } from '../../errors/catalog.ts'
+import { PgError } from '../../errors/pg-error.ts'
 import { badCopy, lineContext, rowContext } from './copy-errors.ts'
 import type { CopyFormat } from './copy-format.ts'
 import { RowReader } from './row-reader.ts'
@@ -20,6 +22,7 @@ export abstract class LineReader extends RowReader {
   protected lineEnds: LineEnds = 'unknown'
   protected readonly delimiter: number
   protected readonly nullBytes: Buffer
+  protected readonly defaultBytes: Buffer | undefined
   /** Where the slow scan of an unfinished line goes on, relative to the line's start. */
   protected scanned = 0
   private headerDue: boolean
@@ -29,14 +32,20 @@ export abstract class LineReader extends RowReader {
     super(format)
     this.delimiter = format.delimiter.charCodeAt(0)
     this.nullBytes = Buffer.from(format.nullText)
+    this.defaultBytes = format.defaultText === undefined ? undefined : Buffer.from(format.defaultText)
     this.headerDue = format.header !== 'none'
   }
 
   protected override readRow(): boolean {
     if (this.headerDue && !this.readHeader()) return false
     if (!this.readLine()) return false
-    if (this.format.keyIndex < 0 && !this.format.countFields) return true
+    if (this.format.keyIndex < 0 && !this.format.countFields) {
+      this.checkDefaults()
+      return true
+    }
+    this.isShort = false
     const fields = this.findKey()
+    this.checkDefaults()
     if (fields > this.format.columns.length) throw this.rowError('extra data after last expected column')
     return true
   }
@@ -53,6 +62,8 @@ export abstract class LineReader extends RowReader {
   protected abstract findKey(): number
   /** All fields of the line in [rowStart, rowEnd); null for the null string. */
   protected abstract fieldTexts(): (string | null)[]
+  /** Of all fields of the line whether they are what stands for a default. */
+  protected abstract fieldsMarked(): boolean[]
   /** Looks at the line from `rowStart + scanned` on, byte by byte. */
   protected abstract scanLine(): boolean
   /** Whether the bytes up to `to` hold anything that only `scanLine` understands. */
@@ -162,7 +173,31 @@ export abstract class LineReader extends RowReader {
     return badCopy(message, rowContext(this.format.table, this.line, row))
   }
 
-  protected missing(fields: number) {
+  private checkDefaults(): void {
+    const { ownDefaults, columns } = this.format
+    if (ownDefaults.length === 0 || this.defaultBytes === undefined) return
+    // Most rows have none at all.
+    if (!this.buffer.subarray(this.rowStart, this.rowEnd).includes(this.defaultBytes)) return
+    const marked = this.fieldsMarked()
+    const own = ownDefaults.find((i) => marked[i] === true)
+    if (own === undefined) return
+    const error = weftError('not_supported', {
+      id: 'copy',
+      what:
+        `COPY with DEFAULT for column "${columns[own]}", whose default draws from a sequence, tells a time or is ` +
+        'the shard key, is not supported',
+      hint: 'Leave the column out of the column list.',
+    })
+    throw new PgError({ ...error.fields, where: lineContext(this.format.table, this.line) })
+  }
+
+  protected tooFew(fields: number): number {
+    if (!this.format.skips) throw this.missing(fields)
+    this.isShort = true
+    return fields
+  }
+
+  private missing(fields: number) {
     return this.rowError(`missing data for column "${this.format.columns[fields]}"`)
   }
 

@@ -15,6 +15,9 @@ const text: CopyFormat = {
   keyForceNull: false,
   keyForceNotNull: false,
   countFields: false,
+  skips: false,
+  defaultText: undefined,
+  ownDefaults: [],
   csvEndMarker: false,
   rowBytesMax: ROW_BYTES_MAX,
 }

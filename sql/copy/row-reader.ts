@@ -19,6 +19,8 @@ export abstract class RowReader {
   keyEnd = 0
   keyIsNull = false
   keyEscaped = false
+  /** The row has too few columns, which Postgres is to say, or to leave it out. */
+  isShort = false
   /** Line of the data on which the row ends, counted as Postgres does. */
   line = 0
   /** Line feeds and carriage returns inside quotes: Postgres counts either, depending on the line ends seen before. */

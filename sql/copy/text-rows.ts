@@ -78,7 +78,7 @@ export class TextRows extends LineReader {
         escaped = false
       }
     }
-    if (field <= keyIndex || (countFields && field < this.format.columns.length)) throw this.missing(field)
+    if (field <= keyIndex || (countFields && field < this.format.columns.length)) return this.tooFew(field)
     return field
   }
 
@@ -92,13 +92,21 @@ export class TextRows extends LineReader {
   }
 
   protected override fieldTexts(): (string | null)[] {
-    const fields: (string | null)[] = []
+    return this.rawFields().map((raw) => (raw.equals(this.nullBytes) ? null : unescapeText(raw).toString()))
+  }
+
+  protected override fieldsMarked(): boolean[] {
+    const { nullBytes, defaultBytes } = this
+    return this.rawFields().map((raw) => !raw.equals(nullBytes) && raw.equals(defaultBytes!))
+  }
+
+  private rawFields(): Buffer[] {
+    const fields: Buffer[] = []
     let start = this.rowStart
     for (let at = start; at <= this.rowEnd; at++) {
       if (at < this.rowEnd && this.buffer[at] === BACKSLASH) at++
       else if (at === this.rowEnd || this.buffer[at] === this.delimiter) {
-        const raw = this.buffer.subarray(start, at)
-        fields.push(raw.equals(this.nullBytes) ? null : unescapeText(raw).toString())
+        fields.push(this.buffer.subarray(start, at))
         start = at + 1
       }
     }

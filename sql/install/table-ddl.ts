@@ -29,12 +29,12 @@ JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
   AND d.refobjid = $1::oid AND d.deptype = 'a'`
 
-const collation = `CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcollation
+export const collation = `CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcollation
   THEN (SELECT format(' COLLATE %I.%I', n.nspname, l.collname)
         FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation)
   ELSE '' END`
 
-const identity = `(
+export const identity = `(
   SELECT format(' GENERATED %s AS IDENTITY ('
     'SEQUENCE NAME %s INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s)',
     CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, s.seqrelid::regclass,
@@ -43,11 +43,16 @@ const identity = `(
   WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
     AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i')`
 
+/** What a column has that is no default: for ADD COLUMN. */
+export const generated = `CASE a.attgenerated
+  WHEN 's' THEN format(' GENERATED ALWAYS AS (%s) STORED', pg_get_expr(d.adbin, d.adrelid))
+  WHEN 'v' THEN format(' GENERATED ALWAYS AS (%s) VIRTUAL', pg_get_expr(d.adbin, d.adrelid))
+  ELSE '' END`
+
 const value = `CASE
   -- A partition may have it from its parent.
   WHEN a.attidentity <> '' THEN coalesce(${identity}, '')
-  WHEN a.attgenerated = 's' THEN format(' GENERATED ALWAYS AS (%s) STORED', pg_get_expr(d.adbin, d.adrelid))
-  WHEN a.attgenerated = 'v' THEN format(' GENERATED ALWAYS AS (%s) VIRTUAL', pg_get_expr(d.adbin, d.adrelid))
+  WHEN a.attgenerated <> '' THEN ${generated}
   WHEN d.oid IS NOT NULL THEN format(' DEFAULT %s', pg_get_expr(d.adbin, d.adrelid))
   ELSE '' END`
 
@@ -60,6 +65,11 @@ const notNull = `CASE
 const toastOptions = `(
   SELECT array_agg('toast.' || x) FROM pg_class tc, unnest(tc.reloptions) x WHERE tc.oid = c.reltoastrelid)`
 
+const storage = `
+  CASE WHEN am.amname <> 'heap' THEN format(' USING %I', am.amname) ELSE '' END,
+  coalesce(' WITH (' || nullif(concat_ws(', ', ${options('c.reloptions')},
+    ${options(toastOptions)}), '') || ')', '')`
+
 const table = `
 SELECT format('CREATE TABLE %s (%s)%s%s%s', c.oid::regclass,
   (SELECT string_agg(format('%I %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod),
@@ -69,14 +79,11 @@ SELECT format('CREATE TABLE %s (%s)%s%s%s', c.oid::regclass,
    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
    LEFT JOIN pg_constraint nn ON nn.conrelid = a.attrelid AND nn.contype = 'n' AND nn.conkey = ARRAY[a.attnum]
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-  ' PARTITION BY ' || pg_get_partkeydef(c.oid),
-  CASE WHEN am.amname <> 'heap' THEN format(' USING %I', am.amname) ELSE '' END,
-  coalesce(' WITH (' || nullif(concat_ws(', ', ${options('c.reloptions')},
-    ${options(toastOptions)}), '') || ')', ''))
+  ' PARTITION BY ' || pg_get_partkeydef(c.oid), ${storage})
 FROM pg_class c LEFT JOIN pg_am am ON am.oid = c.relam WHERE c.oid = $1::oid`
 
 const columnSettings = `
-SELECT format('ALTER TABLE %s ALTER COLUMN %I SET %s', a.attrelid::regclass, a.attname, x.setting)
+SELECT format('ALTER TABLE ONLY %s ALTER COLUMN %I SET %s', a.attrelid::regclass, a.attname, x.setting)
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 CROSS JOIN LATERAL (VALUES
   (CASE WHEN a.attstorage <> t.typstorage THEN 'STORAGE ' || CASE a.attstorage
@@ -94,10 +101,13 @@ FROM pg_class c WHERE c.oid = $1::oid`
 /** A foreign key to what is partitioned has parts of its own for the partitions. */
 const isWhole = `NOT EXISTS (SELECT FROM pg_constraint w WHERE w.oid = pg_constraint.conparentid AND w.conrelid = pg_constraint.conrelid)`
 
+/** What is inherited comes with the parents' own; a partition is made by itself. */
+const isOwn = `(conislocal OR (SELECT c.relispartition FROM pg_class c WHERE c.oid = conrelid))`
+
 const constraints = (kinds: string): string => `
 SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
 FROM pg_constraint
-WHERE conrelid = $1::oid AND ${kinds} AND ${isWhole}
+WHERE conrelid = $1::oid AND ${kinds} AND ${isWhole} AND (contype NOT IN ('c', 'n') OR ${isOwn})
 ORDER BY contype <> 'p', conname`
 
 const indexes = `
@@ -192,6 +202,18 @@ FROM pg_description d CROSS JOIN LATERAL (
 /** Before the rows. */
 export const createQueries: readonly string[] = [sequences, table, sequenceOwners, owner, columnSettings]
 
+/** The same of a table in an inheritance tree, whose columns are made one by one (`heir-ddl.ts`). */
+export const heirCreateQueries = {
+  before: [
+    sequences,
+    `SELECT format('CREATE TABLE %s ()%s%s%s', c.oid::regclass, (
+       SELECT ' INHERITS (' || string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) || ')'
+       FROM pg_inherits i WHERE i.inhrelid = c.oid), ${storage})
+     FROM pg_class c LEFT JOIN pg_am am ON am.oid = c.relam WHERE c.oid = $1::oid`,
+  ],
+  after: [sequenceOwners, owner, columnSettings],
+} as const
+
 /** After the rows. */
 export const finishQueries: readonly string[] = [
   constraints("contype IN ('p', 'u', 'x')"),
@@ -215,18 +237,23 @@ SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname),
 FROM pg_constraint WHERE conrelid = $1::oid AND confrelid = $1::oid AND contype = 'f' ORDER BY conname`
 
 /**
- * Foreign keys between the tables of list $1: statements that drop them and make them again, and the latter's comment (or
- * NULL), in three columns; those of a table to itself left out.
+ * Foreign keys between the tables of list $1, in the order in which they can be made: statements that drop them and make
+ * them again, and the latter's comment (or NULL), in three columns. Those of partitions come and go with that of the whole,
+ * unless they have a name of their own: then they are made first. $2: also those of a table to itself.
  */
 export const keysBetweenQuery = `
-SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname),
-       format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid)),
-       format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, k.conrelid::regclass,
-         obj_description(k.oid, 'pg_constraint'))
-FROM pg_constraint k
-WHERE k.contype = 'f' AND k.conrelid = ANY ($1::oid[]) AND k.confrelid = ANY ($1::oid[]) AND k.conrelid <> k.confrelid
-  AND k.conparentid = 0
-ORDER BY k.oid`
+WITH RECURSIVE key AS (
+  SELECT k.*, 0 AS depth, NULL::name AS whole FROM pg_constraint k
+  WHERE k.contype = 'f' AND k.conrelid = ANY ($1::oid[]) AND k.confrelid = ANY ($1::oid[]) AND k.conparentid = 0
+    AND (k.conrelid <> k.confrelid OR $2::bool)
+  UNION ALL
+  SELECT k.*, w.depth + 1, w.conname FROM key w JOIN pg_constraint k ON k.conparentid = w.oid AND k.conrelid <> w.conrelid)
+SELECT CASE WHEN depth = 0 THEN format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) END,
+       CASE WHEN depth = 0 OR conname <> whole
+         THEN format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) END,
+       CASE WHEN depth = 0 OR obj_description(oid, 'pg_constraint') IS NOT NULL
+         THEN format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, obj_description(oid, 'pg_constraint')) END
+FROM key ORDER BY depth DESC, oid`
 
 /** User triggers that fire now on $2 (a bit of tgtype): statements that silence and wake them, in two columns. */
 export const triggerSwitchesQuery = `

@@ -23,7 +23,7 @@ import {
 } from './routing.ts'
 import { itemsIn } from './text-scan.ts'
 import { timedDefault } from './times/default-value.ts'
-import { hasUnstableDefault, keyNull } from './writes.ts'
+import { hasNotNullKey, hasUnstableDefault, keyNull } from './writes.ts'
 
 /** The query runs on the home shard, and its rows go to the shards that own them (or to every copy). */
 export function planInsertSelect(insert: Insert): Plan {
@@ -41,7 +41,7 @@ export function planInsertSelect(insert: Insert): Plan {
   }))
   // A name that is no column of it is Postgres' to tell.
   const isKnown = columns.every((name) => name === '' || relation.columns.some((c) => c.name === name))
-  if (isKnown && fill.some((f) => f.isKey && f.expression === 'NULL'))
+  if (isKnown && fill.some((f) => f.isKey && f.expression === 'NULL') && !hasNotNullKey(relation))
     return refused(a, 'INSERT', keyNull(relation))
   const places = insertPlaces(text, node)
   const parts = source

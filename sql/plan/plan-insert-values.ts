@@ -22,7 +22,7 @@ import {
   restrictionsOf,
   unsupported,
 } from './routing.ts'
-import { hasUnstableDefault, keyNull } from './writes.ts'
+import { hasNotNullKey, hasUnstableDefault, keyNull } from './writes.ts'
 
 const NO_SCOPE: Scope = { space: EMPTY_SPACE, parent: undefined, ctes: new Map(), inView: false }
 
@@ -138,8 +138,6 @@ function nullKey({ a, node, relation }: Insert): Plan {
     ? forwardTo(insertCommon(a, node), { kind: 'home' })
     : refused(a, 'INSERT', keyNull(relation))
 }
-
-const hasNotNullKey = ({ columns, key }: Relation): boolean => columns[key?.index ?? -1]?.notNull === true
 
 function keyConstant(insert: Insert, item: Node | undefined): KeyValue | undefined {
   const { key } = insert.relation

@@ -1,6 +1,7 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import type { KeyType, Relation } from '../catalog.ts'
 import type { Reach } from '../code/overreach.ts'
+import type { CopyPlan } from './copy-plan.ts'
 import type { CursorPlan, FetchStep } from './cursor-plan.ts'
 import type { ExplainOption, ExplainPlan } from './explain-plan.ts'
 import type { FirstStep } from './first/first-step.ts'
@@ -225,37 +226,6 @@ export interface InsertSelectPlan extends PlanCommon {
   readonly hasReturning: boolean
 }
 
-export interface CopyFill {
-  readonly column: string
-  readonly expression: string
-  readonly isKey: boolean
-  /** The expression, which tells a time: it is the same for all rows. */
-  readonly once?: TimePlace['parts']
-}
-
-export interface CopyPlan extends PlanCommon {
-  readonly kind: 'copy'
-  readonly direction: 'in' | 'out'
-  readonly table: Relation
-  /** Columns in the order of the data. */
-  readonly columns: readonly string[]
-  readonly format: 'text' | 'csv' | 'binary'
-  readonly delimiter: string
-  readonly nullText: string
-  readonly quote: string
-  readonly escape: string
-  /** CSV/text HEADER: none, a line to skip or print, or one that must match the column names. */
-  readonly header: 'none' | 'yes' | 'match'
-  /** Column positions that FORCE_NULL / FORCE_NOT_NULL name. */
-  readonly forceNull: readonly number[]
-  readonly forceNotNull: readonly number[]
-  /** -1 when the key is not in the column list (its default is then evaluated). */
-  readonly keyIndex: number
-  readonly fill: readonly CopyFill[]
-  /** What follows STDIN or STDOUT towards the shards: `WITH (…)` without HEADER, then `WHERE …`; '' for nothing. */
-  readonly optionsSql: string
-}
-
 /** A table to be declared sharded or reference, or taken back, in the running transaction. */
 export type Declaration =
   | {
@@ -293,6 +263,8 @@ export interface DdlPlan extends PlanCommon {
   readonly declare?: Declaration
   /** An INSERT of the query that the table was made of, run after it; '': none. In `homeSql` parameters are `typedNull`s. */
   readonly fill?: string
+  /** Statements run after it, each by itself, as this role and with this schema first in the search path. */
+  readonly elements?: { readonly schema: string; readonly role?: string; readonly sqls: readonly string[] }
   /** It can alter plans: raise the map version in the same transaction and fence the agents before the commit. */
   readonly changesMap: boolean
   /** New columns whose values for the rows that there are differ from shard to shard. */

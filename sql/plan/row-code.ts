@@ -5,6 +5,7 @@ import { analyze } from '../place/analyze.ts'
 import type { WriteTarget } from '../tree/builder.ts'
 import { mayName, wordsOf } from '../words.ts'
 import { type BodyPart, partsOfBody } from './plpgsql-parts.ts'
+import { isPolicy, readByPolicy } from './policy-code.ts'
 import { unsupported } from './routing.ts'
 import { nextToken } from './text-scan.ts'
 
@@ -25,8 +26,10 @@ export function keptTables(catalog: Catalog, text: string): Sharded {
   const kept = new Set<Relation>()
   const unproven: CodePiece[] = []
   for (const piece of pieces) {
-    if (piece.kind !== 'function' || catalog.tableInFunction?.(piece.name) === undefined) continue
-    const reached = reachedByKey(catalog, piece, ownersOf(catalog, pieces, piece))
+    if (!mayReadTables(catalog, piece)) continue
+    const reached = isPolicy(piece)
+      ? readByPolicy(catalog, piece)
+      : reachedByKey(catalog, piece, ownersOf(catalog, pieces, piece))
     if (reached === undefined) unproven.push(piece)
     else for (const relation of reached) kept.add(relation)
   }
@@ -38,6 +41,11 @@ export function keptTables(catalog: Catalog, text: string): Sharded {
     for (const table of unsure) kept.delete(table)
   }
   return [...kept]
+}
+
+function mayReadTables(catalog: Catalog, piece: CodePiece): boolean {
+  if (isPolicy(piece)) return namesAny(catalog, { sql: piece.text ?? '' })
+  return piece.kind === 'function' && catalog.tableInFunction?.(piece.name) !== undefined
 }
 
 /** A trigger of the table reads or changes the table itself otherwise: which rows were the statement's nobody could tell. */

@@ -229,3 +229,7 @@ export function omittedColumns(relation: Relation, node: Pg.InsertStmt): readonl
 export function keyNull(relation: Relation): PgError {
   return weftError('key_null', { table: relation.name, column: relation.key?.column ?? '' })
 }
+
+/** Its own constraint says so of a row without a key, wherever that is sent. */
+export const hasNotNullKey = ({ columns, key }: Relation): boolean =>
+  columns[key?.index ?? -1]?.notNull === true

@@ -134,7 +134,7 @@ export class PgShardRunner implements ShardRunner {
       },
       end: async () => {
         connection.endCopyFrom()
-        return { rows: Number((await query.done.promise).split(' ').at(-1)) }
+        return { rows: Number((await query.done.promise).split(' ').at(-1)), notices: [] }
       },
       fail: async (message) => {
         connection.sendCopyFail(message)

@@ -200,7 +200,7 @@ const onPlain = (message: Message): Message => ({ ...message, sql: withoutWeft(m
 
 /** CREATE TABLE … WITH (shard_key = …) as plain Postgres takes it. */
 export function withoutWeft(sql: string): string {
-  return sql.replace(/\s+WITH \(\s*(shard_key|reference|colocate_with)[^)]*\)/i, '')
+  return sql.replace(/\s+WITH \(\s*(shard_key|reference|colocate_with)[^)]*\)/gi, '')
 }
 
 async function ask(client: WireClient, messages: readonly Message[], statement: Statement): Promise<Answer> {

@@ -28,6 +28,9 @@ const base: CopyFormat = {
   keyForceNull: false,
   keyForceNotNull: false,
   countFields: true,
+  skips: false,
+  defaultText: undefined,
+  ownDefaults: [],
   csvEndMarker: false,
   rowBytesMax: ROW_BYTES_MAX,
 }

@@ -495,8 +495,8 @@ describe.each([18, 15] as const)('declare table on Postgres %i', (version) => {
     ],
     [
       'inherited',
-      'CREATE TABLE t (id int); CREATE TABLE u () INHERITS (t)',
-      '0A000 table "t" is part of an inheritance tree',
+      'CREATE TABLE u (id int); CREATE TABLE t () INHERITS (u)',
+      '0A000 table "t" inherits from public.u',
     ],
     ['unlogged', 'CREATE UNLOGGED TABLE t (id int)', '0A000 unlogged table "t"'],
     ['view', 'CREATE VIEW t AS SELECT 1 AS id', '42809 "t" is not an ordinary table'],

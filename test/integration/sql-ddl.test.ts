@@ -1,3 +1,16 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['ddl', 'local_ddl', 'partitions', 'key_types', 'objects', 'inherits', 'refusals'], 1)
+runTwinScripts(
+  [
+    'ddl',
+    'local_ddl',
+    'partitions',
+    'key_types',
+    'objects',
+    'inherits',
+    'declared_trees',
+    'policies',
+    'refusals',
+  ],
+  1,
+)

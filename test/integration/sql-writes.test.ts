@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['writes', 'views', 'inserts', 'tables_as'], 2)
+runTwinScripts(['writes', 'views', 'inserts', 'tables_as', 'keyless'], 2)

@@ -13,7 +13,8 @@ import {
   slotForTextBytes,
   UNSURE,
 } from '../../../sql/hash/key-value.ts'
-import type { CopyPlan } from '../../../sql/plan/plan.ts'
+import type { CopyPlan } from '../../../sql/plan/copy-plan.ts'
+import type { MemoryAccount } from '../../memory/memory-budget.ts'
 import { quoteLiteral } from '../../settings/settings-sql.ts'
 import { HeldRows } from '../answers/held-rows.ts'
 import { culpritOf, fetchFills, fetchSlots } from '../shards/ask-home.ts'
@@ -21,11 +22,14 @@ import { CopiesInTurn, type InTurnOptions } from '../shards/copies-in-turn.ts'
 import { type CopyTarget, ShardCopies } from '../shards/shard-copies.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 import { CopyLines, withClientLine } from './copy-lines.ts'
+import { CopyNotices } from './copy-notices.ts'
 import { copyStatement, copyTable } from './copy-statement.ts'
 
 const HOME = 0
 const LF = 0x0a
 const ASK = -9
+/** Of a row that no shard owns, and that Postgres will say so of, or leave out. */
+const NOWHERE = -10
 /** Of a row that has no key: any will do. */
 const FOR_ALL = 0
 
@@ -43,6 +47,7 @@ export class CopyInExecutor {
   private readonly key: ShardKey | undefined
   private context: KeyContext = {}
   private readonly copies: CopyTarget
+  private readonly heard: CopyNotices
   private reader: RowReader | undefined
   private writeFields: ((values: readonly (string | null)[]) => Buffer) | undefined
   /** What is added to every row, when that is the same for all. */
@@ -50,12 +55,13 @@ export class CopyInExecutor {
   private tail: Promise<void> | undefined
   private started = false
 
-  /** `inTurn`: for the copies of a reference table. */
+  /** `inTurn`: for the copies of a reference table. `saidAccount`: of what the shards say. */
   constructor(
     plan: CopyPlan,
     catalog: Catalog,
     runner: ShardRunner,
     inTurn: Pick<InTurnOptions, 'account' | 'onHome'> = {},
+    saidAccount?: MemoryAccount,
   ) {
     this.plan = plan
     this.catalog = catalog
@@ -63,6 +69,8 @@ export class CopyInExecutor {
     this.key = plan.table.key
     this.lines = Array.from({ length: runner.shardCount }, () => new CopyLines())
     const sql = copyStatement(plan, 'FROM STDIN', 'none')
+    this.heard = new CopyNotices(plan, saidAccount)
+    const heard = (shard: number, notices: readonly Buffer[]) => this.heard.add(notices, this.lines[shard]!)
     const around = plan.format === 'binary' ? { header: BINARY_HEADER, trailer: BINARY_TRAILER } : {}
     const explain = (shard: number, error: unknown) =>
       withClientLine(error, this.lines[this.toCopies ? HOME : shard]!)
@@ -71,9 +79,10 @@ export class CopyInExecutor {
           ...around,
           ...inTurn,
           explain,
+          heard,
           onBatch: () => this.lines[HOME]!.reset(),
         })
-      : new ShardCopies(runner, sql, { ...around, explain })
+      : new ShardCopies(runner, sql, { ...around, explain, heard })
   }
 
   /** Payloads of CopyData, cut anywhere. A promise: wait before the next; the bytes may change once this returned. */
@@ -84,8 +93,15 @@ export class CopyInExecutor {
     return this.follow(before.then(() => this.take(own)))
   }
 
-  /** The client has sent everything. Returns the number of rows. */
-  async finish(): Promise<number> {
+  /** What is wrong with the options is said before there are any rows. */
+  async open(): Promise<void> {
+    if (!CHECKED.test(this.plan.optionsSql)) return
+    await this.start()
+    await this.copies.openIfUnused(HOME)
+  }
+
+  /** The client has sent everything. Returns the number of rows, and what is to be said of them. */
+  async finish(): Promise<{ rows: number; notices: readonly Buffer[] }> {
     await (this.tail ?? (this.started ? undefined : this.start()))
     if (this.reader !== undefined) {
       this.reader.finish()
@@ -94,9 +110,9 @@ export class CopyInExecutor {
     }
     // Not a single row: Postgres still says what is wrong with the statement.
     await this.copies.openIfUnused(HOME)
-    const rows = await this.copies.finish()
-    if (this.toCopies) return rows[HOME]!
-    return rows.reduce((sum, n) => sum + n, 0)
+    const counts = await this.copies.finish()
+    const rows = this.toCopies ? counts[HOME]! : counts.reduce((sum, n) => sum + n, 0)
+    return { rows, notices: this.heard.end() }
   }
 
   /** After an error, or when the client gave up: leaves no COPY open. */
@@ -125,9 +141,10 @@ export class CopyInExecutor {
     const { rows } = await this.runner.query(
       HOME,
       `SELECT current_setting('client_encoding'), current_setting('server_version_num'), current_setting('TimeZone'),
-        ${whole}${same.join('')}`,
+        ${whole}, current_setting('client_min_messages')${same.join('')}`,
     )
-    const [encoding, version, zone, looks, ...values] = rows[0]!
+    const [encoding, version, zone, looks, level, ...values] = rows[0]!
+    if (this.plan.skips?.max !== undefined) checkHears(level!)
     if (this.copies instanceof CopiesInTurn) this.copies.mayCut = looks === 'f'
     this.started = true
     if (encoding !== 'UTF8' && encoding !== 'SQL_ASCII') {
@@ -170,6 +187,7 @@ export class CopyInExecutor {
     while (reader.next()) {
       const slot = this.slotOf(reader)
       if (slot >= 0) this.send(this.toCopies ? HOME : this.catalog.slots[slot]!, reader)
+      else if (slot === NOWHERE) this.send(HOME, reader)
       else {
         this.held.add(reader, slot, this.keyOf(reader))
         if (this.held.isFull) {
@@ -183,10 +201,18 @@ export class CopyInExecutor {
 
   /** A slot; ASK when the row must be held: for its defaults, or because its key is UNSURE. */
   private slotOf(reader: RowReader): number {
+    if (reader.isShort) return NOWHERE
     if (this.writeFields !== undefined && this.sameFields === undefined) return ASK
     if (this.key === undefined) return FOR_ALL
-    if (reader.keyIsNull) throw this.nullKey(reader.line)
-    return this.hash(reader)
+    if (this.plan.keyIndex < 0 || reader.keyIsNull) return this.nullKey(reader.line)
+    return this.isDefault(reader) ? NOWHERE : this.hash(reader)
+  }
+
+  /** The key is to be its default, and has none: Postgres says so. */
+  private isDefault({ buffer, keyStart, keyEnd, keyEscaped }: RowReader): boolean {
+    const { defaultText, format } = this.plan
+    if (defaultText === undefined || (format === 'csv' && keyEscaped)) return false
+    return buffer.subarray(keyStart, keyEnd).equals(Buffer.from(defaultText))
   }
 
   private hash(reader: RowReader): number {
@@ -207,7 +233,8 @@ export class CopyInExecutor {
 
   private send(shard: number, reader: RowReader): void {
     this.copies.append(shard, reader.buffer, reader.rowStart, reader.rowEnd)
-    if (this.sameFields !== undefined) this.copies.append(shard, this.sameFields, 0, this.sameFields.length)
+    if (this.sameFields !== undefined && !reader.isShort)
+      this.copies.append(shard, this.sameFields, 0, this.sameFields.length)
     if (this.plan.format !== 'binary') this.copies.appendByte(shard, LF)
     this.countLines(shard, reader.line, reader.innerLf, reader.innerCr)
   }
@@ -266,12 +293,12 @@ export class CopyInExecutor {
       const answers = await this.askSlots(unsure, keyFill >= 0)
       for (const [i, row] of unsure.entries()) slots[row] = answers[i]!
     }
-    return slots.map((slot) => this.catalog.slots[slot]!)
+    return slots.map((slot) => (slot === NOWHERE ? HOME : this.catalog.slots[slot]!))
   }
 
   private heldSlot(row: number, isText: boolean): number {
     const key = this.held.keys[row]!
-    if (key === null) throw this.nullKey(this.held.lines[row]!)
+    if (key === null) return this.nullKey(this.held.lines[row]!)
     const { type } = this.key!
     if (this.plan.format === 'binary' && !isText) {
       return slotForBinary(type, 0, key, 0, key.length, this.context)
@@ -284,7 +311,9 @@ export class CopyInExecutor {
     if (this.plan.format === 'binary' && !isText) throw this.unreadable(held.lines[rows[0]!]!)
     const texts = rows.map((row) => held.keys[row]!.toString())
     try {
-      return await fetchSlots(this.runner, this.key!, texts)
+      if (this.plan.skips === undefined) return await fetchSlots(this.runner, this.key!, texts)
+      const slots = await fetchSlots(this.runner, this.key!, texts, 'if valid')
+      return slots.map((slot) => slot ?? NOWHERE)
     } catch (error) {
       const culprit = culpritOf(error, texts)
       if (!(error instanceof PgError) || culprit < 0) throw error
@@ -294,9 +323,11 @@ export class CopyInExecutor {
     }
   }
 
-  private nullKey(line: number): PgError {
+  /** The column's own constraint says so, with the row. */
+  private nullKey(line: number): number {
+    if (this.plan.table.columns[this.key!.index]!.notNull) return NOWHERE
     const error = weftError('key_null', { table: this.plan.table.name, column: this.key!.column })
-    return new PgError({ ...error.fields, where: lineContext(this.plan.table.name, line) })
+    throw new PgError({ ...error.fields, where: lineContext(this.plan.table.name, line) })
   }
 
   private unreadable(line: number): PgError {
@@ -307,6 +338,19 @@ export class CopyInExecutor {
     })
     return new PgError({ ...error.fields, where: lineContext(this.plan.table.name, line) })
   }
+}
+
+/** Options that Postgres may refuse, or not know. */
+const CHECKED = /\b(ON_ERROR|REJECT_LIMIT|LOG_VERBOSITY|DEFAULT)\b/
+
+/** Rows that are left out are counted by what the shards say of them. */
+function checkHears(level: string): void {
+  if (!/^(warning|error)$/.test(level)) return
+  throw weftError('not_supported', {
+    id: 'copy',
+    what: `COPY with REJECT_LIMIT under client_min_messages = ${level} is not supported`,
+    hint: 'SET client_min_messages = notice.',
+  })
 }
 
 /** Whether something looks at all rows of a COPY: triggers do, and checks of rows that refer to others of the table. */
@@ -330,6 +374,9 @@ function formatOf(plan: CopyPlan, serverVersion: number): CopyFormat {
     keyForceNull: plan.forceNull.includes(plan.keyIndex),
     keyForceNotNull: plan.forceNotNull.includes(plan.keyIndex),
     countFields: plan.fill.length > 0,
+    skips: plan.skips !== undefined,
+    defaultText: plan.defaultText,
+    ownDefaults: plan.ownDefaults ?? [],
     csvEndMarker: serverVersion < 180000,
     rowBytesMax: ROW_BYTES_MAX,
   }

@@ -41,12 +41,16 @@ export class CopyLines {
 /** A shard's error with the line number that the client can find: its own data's. */
 export function withClientLine(error: unknown, lines: CopyLines): unknown {
   if (!(error instanceof PgError) || error.fields.where === undefined) return error
-  const where = error.fields.where.replace(
-    /^(COPY .*?, line )(\d+)/m,
-    (all, before: string, line: string) => {
-      const clientLine = lines.lookup(Number(line))
-      return clientLine === undefined ? all : `${before}${clientLine}`
-    },
-  )
+  const { where } = atClientLine(error.fields.where, lines)
   return new PgError({ ...error.fields, where }, { cause: error })
+}
+
+/** A CONTEXT with the line of the client's data in it, and that line, if it has one. */
+export function atClientLine(where: string, lines: CopyLines): { where: string; line?: number } {
+  let line: number | undefined
+  const said = where.replace(/^(COPY .*?, line )(\d+)/m, (all, before: string, shardLine: string) => {
+    line = lines.lookup(Number(shardLine))
+    return line === undefined ? all : `${before}${line}`
+  })
+  return line === undefined ? { where: said } : { where: said, line }
 }

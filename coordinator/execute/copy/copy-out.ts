@@ -1,6 +1,6 @@
 import type { Catalog } from '../../../sql/catalog.ts'
 import { BINARY_HEADER, BINARY_TRAILER } from '../../../sql/copy/binary-rows.ts'
-import type { CopyPlan } from '../../../sql/plan/plan.ts'
+import type { CopyPlan } from '../../../sql/plan/copy-plan.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 import { begunCopy, copyStatement } from './copy-statement.ts'
 

@@ -1,5 +1,5 @@
 import { BEGUN } from '../../../sql/plan/begun-text.ts'
-import type { CopyPlan } from '../../../sql/plan/plan.ts'
+import type { CopyPlan } from '../../../sql/plan/copy-plan.ts'
 import { quoteName, quoteNames } from '../quote.ts'
 
 /** The COPY that a shard gets: the client's options, with the header that this shard is to read or write. */

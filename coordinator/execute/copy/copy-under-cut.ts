@@ -1,4 +1,4 @@
-import type { CopyPlan } from '../../../sql/plan/plan.ts'
+import type { CopyPlan } from '../../../sql/plan/copy-plan.ts'
 import type { ExecContext } from '../context.ts'
 import { lockAhead } from '../shards/lock-ahead.ts'
 import { onShardsUnderCut } from '../shards/on-shards.ts'

@@ -8,7 +8,7 @@ import {
 } from '../../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { lineContext } from '../../../sql/copy/copy-errors.ts'
-import type { CopyPlan } from '../../../sql/plan/plan.ts'
+import type { CopyPlan } from '../../../sql/plan/copy-plan.ts'
 import type { TimePart } from '../../../sql/plan/times/text-place.ts'
 import { timeSql } from '../../../sql/plan/times/time-text.ts'
 import { readsConsistently } from '../../settings/consistent-reads.ts'
@@ -21,10 +21,27 @@ import { copyOut } from './copy-out.ts'
 import { copyUnderCut } from './copy-under-cut.ts'
 
 /** COPY of a sharded or reference table from or to the client. */
-export async function runCopy(ctx: ExecContext, _exec: Execution, plan: CopyPlan): Promise<void> {
+export async function runCopy(ctx: ExecContext, exec: Execution, plan: CopyPlan): Promise<void> {
+  try {
+    await copy(ctx, plan)
+  } catch (error) {
+    if (!(error instanceof PgError) || error.fields.position === undefined) throw error
+    throw new PgError({ ...error.fields, position: placeOfOption(error, exec.text) }, { cause: error })
+  }
+}
+
+/** Postgres points at the option that it names, in the text that it got. */
+function placeOfOption({ message }: PgError, text: string): number | undefined {
+  const option = /^COPY ([A-Z_]+) /.exec(message)?.[1]
+  const at = option === undefined ? -1 : text.toUpperCase().search(new RegExp(`\\b${option}\\b`))
+  return at < 0 ? undefined : [...text.slice(0, at)].length + 1
+}
+
+async function copy(ctx: ExecContext, plan: CopyPlan): Promise<void> {
   if (plan.direction === 'out') return runCopyOut(ctx, plan)
   await ctx.needTransaction()
-  const rows = await runCopyIn(ctx, plan)
+  const { rows, notices } = await runCopyIn(ctx, plan)
+  for (const notice of notices) ctx.out.aside(notice)
   ctx.out.hold(commandComplete(`COPY ${rows}`))
 }
 
@@ -33,12 +50,18 @@ function formatOf(plan: CopyPlan): { format: number; columnFormats: number[] } {
   return { format, columnFormats: plan.columns.map(() => format) }
 }
 
-async function runCopyIn(ctx: ExecContext, plan: CopyPlan): Promise<number> {
-  const executor = new CopyInExecutor(withTime(ctx, plan), await ctx.catalog(), new SessionRunner(ctx), {
+type CopiedIn = Awaited<ReturnType<CopyInExecutor['finish']>>
+
+async function runCopyIn(ctx: ExecContext, plan: CopyPlan): Promise<CopiedIn> {
+  const inTurn = {
     account: ctx.memory.account('rows of COPY'),
     // A table's lock on home keeps it as it was planned.
     onHome: () => needsNoMap(ctx),
-  })
+  }
+  const runner = new SessionRunner(ctx)
+  const said = ctx.memory.account('notices of COPY')
+  const executor = new CopyInExecutor(withTime(ctx, plan), await ctx.catalog(), runner, inTurn, said)
+  await executor.open()
   const feed = new ClientFeed(executor, plan.table.name)
   ctx.state.copyOpened = true
   ctx.out.push(copyInResponse(formatOf(plan)))
@@ -67,8 +90,8 @@ class ClientFeed implements CopyFeed {
   private readonly executor: CopyInExecutor
   private readonly table: string
   isOpen = true
-  readonly rows: Promise<number>
-  private resolve!: (rows: number) => void
+  readonly rows: Promise<CopiedIn>
+  private resolve!: (rows: CopiedIn) => void
   private reject!: (error: unknown) => void
 
   constructor(executor: CopyInExecutor, table: string) {

@@ -18,6 +18,7 @@ import { declareTable } from './declare.ts'
 import { fillAdded } from './fill-added.ts'
 import { runReaching } from './reach.ts'
 import { mayChangeColumns, schemaChanged } from './schema-changed.ts'
+import { runElements } from './schema-elements.ts'
 import { wouldDo } from './would-do.ts'
 
 /** What can have settings of its own: `ALTER … SET`. */
@@ -62,6 +63,7 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   if (plan.added !== undefined) await fillAdded(ctx, plan.added)
   if (plan.declare !== undefined) await declare(ctx, plan.declare)
   if (plan.changesMap) markMapChanged(ctx)
+  if (plan.elements !== undefined) await runElements(ctx, exec, plan.elements)
   if (DEFAULTS_OF.has(plan.tag)) ctx.tx.defaultsChanged = true
   ctx.out.hold(home.tag === '' || checked ? commandComplete(plan.tag) : tagWithCount(home.tag, home.count))
 }

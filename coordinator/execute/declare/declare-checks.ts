@@ -50,6 +50,12 @@ export const keyTypeOf = (base: string | null | undefined): KeyType | undefined 
 /** Only ordinary and partitioned tables that the session's role owns can be declared; partitions are what these are. */
 export function checkOrdinary(t: TableFacts): void {
   checkShape(t)
+  if (t.heirOf !== null)
+    refuse(
+      'inherits',
+      `table "${t.name}" inherits from ${t.heirOf}: it is sharded, or not, as that is`,
+      `Name ${t.heirOf}, or take it out: ALTER TABLE … NO INHERIT.`,
+    )
   if (t.partitionOf === null) return
   refuse(
     'partition_unlike',
@@ -59,29 +65,27 @@ export function checkOrdinary(t: TableFacts): void {
 }
 
 export function checkWhole(t: TableFacts): void {
+  if (t.hasHeirs)
+    refuse(
+      'inherits',
+      `table "${t.name}", which others inherit from, cannot be a reference table`,
+      'Shard it: what inherits from it is sharded as it is.',
+    )
   if (t.relkind === 'p')
     refuse('reference_partitioned', `partitioned table "${t.name}" cannot be a reference table`, 'Shard it.')
 }
 
-/** While the rows of one partition move, those of others would refer to them. */
-export function checkSelfReferences(t: TableFacts): void {
-  const key = t.foreignKeys.find(({ from, to }) => from.self && to.self)
-  if (key === undefined) return
-  refuse(
-    'foreign_key_to_itself',
-    `partitioned table "${t.name}" with foreign key "${key.name}" to itself cannot be distributed with its partitions`,
-    'Drop the foreign key, declare the table, and add it again.',
+/** One statement would be about rows of two trees, with keys of their own. */
+export function refuseOtherParent(t: TableFacts, parent: string): never {
+  return refuse(
+    'inherits',
+    `table "${t.name}" inherits from ${parent}, too: it can be sharded with one tree only`,
+    `Take it out: ALTER TABLE … NO INHERIT ${parent}. Once all are sharded alike, have it inherit again.`,
   )
 }
 
 export function checkShape(t: TableFacts): void {
   if (!t.owned) throw new PgError({ code: '42501', message: `must be owner of table ${t.name}` })
-  if (t.inherits)
-    refuse(
-      'inherits',
-      `table "${t.name}" is part of an inheritance tree: such tables cannot be distributed`,
-      'Take it out: ALTER TABLE … NO INHERIT. What is created to inherit from a sharded table is sharded as that is.',
-    )
   if (t.relkind !== 'r' && t.relkind !== 'p')
     throw new PgError({ code: '42809', message: `"${t.name}" is not an ordinary table` })
   if (t.persistence === 't') refuse('table_kind', `temporary table "${t.name}" cannot be distributed`)

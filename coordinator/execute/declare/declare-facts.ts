@@ -62,7 +62,9 @@ export interface TableFacts {
   readonly relkind: string
   readonly persistence: string
   readonly owned: boolean
-  readonly inherits: boolean
+  /** A table that it inherits from, and whether others inherit from it; partitions are not meant. */
+  readonly heirOf: string | null
+  readonly hasHeirs: boolean
   /** Of a partition: what it is one of. */
   readonly partitionOf: string | null
   readonly typed: boolean
@@ -135,8 +137,9 @@ const factsSql = `
 SELECT json_build_object('schema', n.nspname, 'name', c.relname, 'qualified', format('%I.%I', n.nspname, c.relname),
   'relkind', c.relkind, 'persistence', c.relpersistence,
   'owned', pg_has_role(current_user, c.relowner, 'USAGE'),
-  'inherits', c.relkind = 'r' AND NOT c.relispartition
-    AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid),
+  'heirOf', CASE WHEN NOT c.relispartition THEN
+    (SELECT i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = c.oid ORDER BY i.inhseqno LIMIT 1) END,
+  'hasHeirs', c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
   'partitionOf', CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = c.oid) END,
   'typed', c.reloftype <> 0, 'rules', EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid),
   'forcesRowSecurity', c.relforcerowsecurity, 'spread', ${spread('r')}, 'columns', ${columns}, 'uniques', ${uniques},

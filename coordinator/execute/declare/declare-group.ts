@@ -143,20 +143,38 @@ function asMember(oid: string, table: TableFacts, { keyAttnum, colocation }: Wai
   return shardedMember(oid, table, key, colocation ?? defaultColocation(key.type))
 }
 
-/** Drops the foreign keys between the tables meanwhile; they come back, checked, on every shard. */
+/** Tables that change their place together, and on which shards foreign keys between them are dropped and made again. */
+export interface KeysBetween {
+  readonly tables: readonly string[]
+  /** Rows come table by table: what one has may refer to what another has not yet, also of a table to itself. */
+  readonly byTable: boolean
+  readonly dropOn: readonly number[]
+  readonly addOn: readonly number[]
+}
+
+/** Drops the foreign keys between the tables meanwhile; they come back, checked. */
 export async function withoutKeysBetween(
   runner: ShardRunner,
-  members: readonly Member[],
+  { tables, byTable, dropOn, addOn }: KeysBetween,
   work: () => Promise<void>,
 ): Promise<void> {
-  const list = `{${members.map(({ oid }) => oid).join()}}`
-  const keys = members.length < 2 ? [] : (await runner.query(HOME, keysBetweenQuery, [list])).rows
-  for (const [drop] of keys) await runner.query(HOME, drop!, [], 'write')
-  await work()
-  for (const [, add, comment] of keys) {
-    for (let shard = HOME; shard < runner.shardCount; shard++) {
-      await runner.query(shard, add!, [], 'write')
-      await runner.query(shard, comment!, [], 'write')
-    }
+  const params = [`{${tables.join()}}`, String(byTable)]
+  const keys = tables.length < 2 ? [] : (await runner.query(HOME, keysBetweenQuery, params)).rows
+  const onEach = async (shards: readonly number[], sqls: readonly (string | null | undefined)[]) => {
+    for (const sql of sqls)
+      for (const shard of sql ? shards : []) await runner.query(shard, sql!, [], 'write')
   }
+  await onEach(
+    dropOn,
+    keys.map(([drop]) => drop),
+  )
+  await work()
+  await onEach(
+    addOn,
+    keys.flatMap(([, add]) => add),
+  )
+  await onEach(
+    addOn,
+    keys.flatMap(([, , comment]) => comment),
+  )
 }

@@ -3,18 +3,17 @@ import { PgError } from '../../../errors/pg-error.ts'
 import type { Catalog, KeyType } from '../../../sql/catalog.ts'
 import { dropSlotGuard } from '../../../sql/install/slot-guard.ts'
 import type { Declaration } from '../../../sql/plan/plan.ts'
+import { HOME, shardsBesideHome } from '../context.ts'
 import { quoteName } from '../quote.ts'
 import { withPortableSettings } from '../settings/portable-settings.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 import type { CheckedKey } from './declare-checks.ts'
 import * as checks from './declare-checks.ts'
-import { baseTypeSql, readFacts, type Spread, type TableFacts } from './declare-facts.ts'
+import { baseTypeSql, type ForeignKeySide, readFacts, type Spread, type TableFacts } from './declare-facts.ts'
 import { findTogether, type Member, shardedMember, withoutKeysBetween } from './declare-group.ts'
 import { makeSharded, movedTable, type Part, treeOf } from './make-sharded.ts'
 import { copyToAll, moveBack } from './move-rows.ts'
 import { createElsewhere, dropElsewhere, finishElsewhere, quietly } from './table-elsewhere.ts'
-
-const HOME = 0
 
 /**
  * Makes a table sharded or a reference table, or takes it back, inside the session's transaction: either all shards
@@ -74,15 +73,29 @@ async function makeAll(
   members: readonly Member[],
   slots: Uint16Array,
 ): Promise<Declared> {
-  await withoutKeysBetween(runner, members, async () => {
-    for (const member of members) await makeOne(runner, member, slots)
+  const trees = new Map<Member, readonly Part[]>()
+  for (const member of members) trees.set(member, await treeOf(runner, member.oid, member.table))
+  const all = [...trees.values()]
+  const keys = {
+    tables: all.flat().map(({ oid }) => oid),
+    byTable: all.some((tree) => tree.length > 1),
+    dropOn: [HOME],
+    addOn: [HOME, ...shardsBesideHome(runner.shardCount)],
+  }
+  await withoutKeysBetween(runner, keys, async () => {
+    for (const member of members) await makeOne(runner, member, trees.get(member)!, slots)
   })
   return {}
 }
 
-function makeOne(runner: ShardRunner, { oid, table, next, key }: Member, slots: Uint16Array): Promise<void> {
+function makeOne(
+  runner: ShardRunner,
+  { oid, table, next, key }: Member,
+  tree: readonly Part[],
+  slots: Uint16Array,
+): Promise<void> {
   if (next.kind === 'sharded' && key !== undefined)
-    return makeSharded(runner, { oid, table, next, key }, slots)
+    return makeSharded(runner, { oid, table, next, key }, tree, slots)
   return makeReference(runner, oid, table)
 }
 
@@ -143,18 +156,25 @@ async function undistribute(runner: ShardRunner, oid: string, table: TableFacts)
     if (await stopsWaiting(runner, oid)) return {}
     throw new PgError({ code: '55000', message: `table "${table.name}" is not distributed` })
   }
-  const local: Spread = { kind: 'local' }
-  checks.checkForeignKeys(table.foreignKeys, (side) => (side.self ? local : side.spread))
+  const tree = await treeOf(runner, oid, table)
+  const own = new Set(tree.map((part) => part.oid))
+  const spreadOf = (side: ForeignKeySide): Spread => (own.has(side.oid) ? { kind: 'local' } : side.spread)
+  for (const part of tree) checks.checkForeignKeys(part.table.foreignKeys, spreadOf)
   checks.checkSnapshot({ ...table, blank: false })
   for (let shard = HOME + 1; shard < runner.shardCount; shard++) {
     await runner.query(shard, `LOCK TABLE ${table.qualified} IN ACCESS EXCLUSIVE MODE`, [], 'write')
   }
-  const tree = await treeOf(runner, oid, table)
-  if (kind === 'sharded') {
-    await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
-    for (const part of tree) if (part.table.relkind !== 'p') await bringBack(runner, part)
-  }
-  await dropElsewhere(runner, tree)
+  const others = shardsBesideHome(runner.shardCount)
+  const keys = { tables: [...own], byTable: tree.length > 1, dropOn: [HOME, ...others], addOn: [HOME] }
+  await withoutKeysBetween(runner, keys, async () => {
+    if (kind === 'sharded') {
+      // A child that was sharded by itself has the constraint as its own, too.
+      const guarded = table.hasHeirs ? tree.toReversed() : [{ table }]
+      for (const part of guarded) await runner.query(HOME, dropSlotGuard(part.table.qualified), [], 'write')
+      for (const part of tree) if (part.table.relkind !== 'p') await bringBack(runner, part)
+    }
+    await dropElsewhere(runner, tree)
+  })
   for (const part of tree) await runner.query(HOME, 'SELECT weft.undeclare($1::oid)', [part.oid], 'write')
   return {}
 }

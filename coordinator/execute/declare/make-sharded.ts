@@ -1,5 +1,6 @@
 import { slotRanges } from '../../../cluster/slots.ts'
 import { weftError } from '../../../errors/catalog.ts'
+import { heirsSql } from '../../../sql/install/heir-ddl.ts'
 import { addSlotGuard, dropSlotGuard } from '../../../sql/install/slot-guard.ts'
 import { HOME } from '../context.ts'
 import { quoteName } from '../quote.ts'
@@ -13,6 +14,7 @@ import {
   type TableFacts,
 } from './declare-facts.ts'
 import { groupParam, type Member, shardedMember } from './declare-group.ts'
+import { checkHeirsAlike, createHeirsElsewhere } from './heirs-elsewhere.ts'
 import { type MovedTable, moveOut } from './move-rows.ts'
 import { createElsewhere, finishElsewhere, onEveryShard, quietly, runElsewhere } from './table-elsewhere.ts'
 
@@ -28,8 +30,12 @@ type Sharded = Extract<Spread, { kind: 'sharded' }>
 /** One that is to be sharded. */
 type ShardedPart = Part & { readonly key: checks.CheckedKey }
 
-/** A table with its partitions, which come before what they are partitions of. The lock on the table holds them too. */
+/**
+ * A table with its partitions, or what inherits from it, which come before what they are parts of. The lock on the table
+ * holds them too.
+ */
 export async function treeOf(runner: ShardRunner, oid: string, table: TableFacts): Promise<readonly Part[]> {
+  if (table.hasHeirs) return heirsOf(runner, oid, table)
   if (table.relkind !== 'p') return [{ oid, table }]
   const { rows } = await runner.query(HOME, partitionsSql, [oid])
   const parts: Part[] = []
@@ -38,6 +44,19 @@ export async function treeOf(runner: ShardRunner, oid: string, table: TableFacts
     if (part === undefined) throw weftError('internal', { what: `a partition of ${table.qualified} is gone` })
     checks.checkShape(part)
     parts.push({ oid: partOid!, table: part, attach: attach! })
+  }
+  return [...parts, { oid, table }]
+}
+
+async function heirsOf(runner: ShardRunner, oid: string, table: TableFacts): Promise<readonly Part[]> {
+  const { rows } = await runner.query(HOME, heirsSql, [oid])
+  const parts: Part[] = []
+  for (const [heirOid, other] of rows) {
+    const heir = await readFacts(runner, heirOid!)
+    if (heir === undefined) throw weftError('internal', { what: `an heir of ${table.qualified} is gone` })
+    checks.checkShape(heir)
+    if (other != null) checks.refuseOtherParent(heir, other)
+    parts.push({ oid: heirOid!, table: heir })
   }
   return [...parts, { oid, table }]
 }
@@ -52,9 +71,10 @@ const hasRows = ({ table }: Part): boolean => table.relkind !== 'p' && !table.bl
 export async function makeSharded(
   runner: ShardRunner,
   { oid, table, next, key }: Member & { readonly next: Sharded; readonly key: checks.CheckedKey },
+  parts: readonly Part[],
   slots: Uint16Array,
 ): Promise<void> {
-  const tree = (await treeOf(runner, oid, table)).map((part) => ({
+  const tree = parts.map((part) => ({
     ...part,
     key: checks.checkKey(part.table, key.column),
   }))
@@ -62,8 +82,9 @@ export async function makeSharded(
   // What a dump or LIKE brought along is some other table's.
   for (const part of tree.toReversed())
     await runner.query(HOME, dropSlotGuard(part.table.qualified), [], 'write')
+  if (table.hasHeirs) await createHeirsElsewhere(runner, tree)
   for (const part of tree) {
-    await createElsewhere(runner, part.oid, part.table)
+    if (!table.hasHeirs) await createElsewhere(runner, part.oid, part.table)
     if (hasRows(part)) await moveRows(runner, part, slots)
   }
   const params = [oid, String(key.attnum), key.type, groupParam(next)]
@@ -71,8 +92,10 @@ export async function makeSharded(
   if (tree.length > 1) await runner.query(HOME, 'SELECT weft.declare_partitions(NULL)', [], 'write')
   for (const part of tree) {
     await finishElsewhere(runner, part.oid)
-    await guard(runner, part, slots)
+    // What inherits has it from its parent.
+    if (!table.hasHeirs || part.oid === oid) await guard(runner, part, slots)
   }
+  if (table.hasHeirs) await checkHeirsAlike(runner, tree)
   const attaches = tree.flatMap(({ attach }) => attach ?? [])
   await runElsewhere(runner, attaches)
 }
@@ -88,7 +111,6 @@ function checkTree(tree: readonly ShardedPart[], next: Sharded): void {
     checks.checkSnapshot(table)
     // Those of the whole are its group's.
     if (tree.at(-1)!.oid !== oid) checks.checkForeignKeys(table.foreignKeys, spreadOf)
-    if (tree.length > 1) checks.checkSelfReferences(table)
   }
 }
 
@@ -125,7 +147,7 @@ async function checkNoNullKeys(
   key: checks.CheckedKey,
 ): Promise<void> {
   const column = quoteName(key.column)
-  const sql = `SELECT FROM ${table.qualified} WHERE ${column} IS NULL LIMIT 1`
+  const sql = `SELECT FROM ONLY ${table.qualified} WHERE ${column} IS NULL LIMIT 1`
   const { rows } = await runner.query(HOME, sql)
   if (rows.length > 0) throw weftError('key_null', { table: table.name, column: key.column })
 }

@@ -39,7 +39,7 @@ export async function moveOut(
   const home = slotRanges(slots).filter((range) => range.shard === HOME)
   const isHome = home.map((r) => `${slot} BETWEEN ${r.from} AND ${r.to}`).join(' OR ')
   const notHome = home.length === 0 ? 'true' : `NOT (${isHome})`
-  const rows = `SELECT ${slot}, ${quoteNames(table.columns)} FROM ${table.name} WHERE ${notHome}`
+  const rows = `SELECT ${slot}, ${quoteNames(table.columns)} FROM ONLY ${table.name} WHERE ${notHome}`
   const copies = new ShardCopies(runner, copyFrom(table))
   const out = await streaming(copies, () =>
     runner.copyOut(HOME, `COPY (${rows}) TO STDOUT WITH ${textCopy(table)}`, (row) => {
@@ -49,7 +49,7 @@ export async function moveOut(
     }),
   )
   const received = (await copies.finish()).reduce((sum, n) => sum + n, 0)
-  const { tag } = await runner.query(HOME, `DELETE FROM ${table.name} WHERE ${notHome}`, [], 'write')
+  const { tag } = await runner.query(HOME, `DELETE FROM ONLY ${table.name} WHERE ${notHome}`, [], 'write')
   checkCounts(rowsOfTag(out.tag), received, rowsOfTag(tag))
 }
 

@@ -9,7 +9,11 @@ import { mirrorTypesOf } from './mirror-shared.ts'
 const others = (runner: ShardRunner): number[] => shardsBesideHome(runner.shardCount)
 
 /** The first column of what home answers: statements. */
-async function statements(runner: ShardRunner, queries: readonly string[], oid: string): Promise<string[]> {
+export async function statements(
+  runner: ShardRunner,
+  queries: readonly string[],
+  oid: string,
+): Promise<string[]> {
   const all: string[] = []
   for (const sql of queries) {
     const { rows } = await runner.query(HOME, sql, [oid])
@@ -49,12 +53,17 @@ async function onShard(runner: ShardRunner, shard: number, sql: string): Promise
 
 /** Makes the table, still without indexes, constraints and triggers, on all shards but home. */
 export async function createElsewhere(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
+  await prepareElsewhere(runner, oid, table)
+  await runElsewhere(runner, await statements(runner, ddl.createQueries, oid))
+}
+
+/** What must be there before the table is: its schema and its types, and nothing of its name. */
+export async function prepareElsewhere(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
   await settled(others(runner).map((shard) => checkFree(runner, shard, table)))
   const schema = await statements(runner, ddl.schemaQueries, oid)
   await settled(others(runner).map((shard) => createSchema(runner, shard, table.schema, schema)))
   // A function that a statement called has made them on the home shard only.
   await mirrorTypesOf(runner, oid)
-  await runElsewhere(runner, await statements(runner, ddl.createQueries, oid))
 }
 
 async function checkFree(runner: ShardRunner, shard: number, table: TableFacts): Promise<void> {

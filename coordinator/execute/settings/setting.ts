@@ -16,6 +16,7 @@ import { CONSISTENT_READS, readsConsistently } from '../../settings/consistent-r
 import { pushesDown, scatterOf, sequenceBlockOf, spreadsOf } from '../../settings/several-shards.ts'
 import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT, keepBackends } from '../../settings/time-limits.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
+import { quoteName } from '../quote.ts'
 import { queryShard, settle, simpleQuery } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
@@ -104,6 +105,15 @@ function heldLines(ctx: ExecContext): readonly ShardLine[] {
 
 async function runOn(ctx: ExecContext, line: ShardLine, sql: string) {
   return settle(ctx, line, await simpleQuery(ctx, line, sql, { writes: false, taints: true, looks: false }))
+}
+
+/** SET LOCAL by Weft itself, of which nothing is said; null takes it back to what the session has. */
+export async function setLocally(ctx: ExecContext, name: string, value: string | null): Promise<void> {
+  const set = `SET LOCAL ${quoteName(name)} TO DEFAULT`
+  const call = `SELECT pg_catalog.set_config(${quoteText(name)}, ${quoteText(value ?? '')}, true)`
+  await onJoined(ctx, value === null ? set : call)
+  ctx.settings.setLocal(name, value)
+  ctx.settingsChanged()
 }
 
 async function onJoined(ctx: ExecContext, sql: string): Promise<void> {

@@ -24,12 +24,26 @@ export async function fetchSlots(
   runner: ShardRunner,
   key: ShardKey,
   texts: readonly string[],
-): Promise<readonly number[]> {
-  const slot = slotExpression(key.type, 'x')
-  const sql = `SELECT ${slot} FROM (
-    SELECT u.v::${storedType(key.type, key.typmod)} AS x, u.n FROM unnest($1::text[]) WITH ORDINALITY AS u(v, n)) AS k ORDER BY n`
+): Promise<readonly number[]>
+/** `if valid`: undefined for texts that the input function does not take. */
+export async function fetchSlots(
+  runner: ShardRunner,
+  key: ShardKey,
+  texts: readonly string[],
+  which: 'if valid',
+): Promise<readonly (number | undefined)[]>
+export async function fetchSlots(
+  runner: ShardRunner,
+  key: ShardKey,
+  texts: readonly string[],
+  which?: 'if valid',
+): Promise<readonly (number | undefined)[]> {
+  const type = storedType(key.type, key.typmod)
+  const slot = slotExpression(key.type, `(v::${type})`)
+  const checked = which && `CASE WHEN pg_input_is_valid(v, '${type}') THEN ${slot} END`
+  const sql = `SELECT ${checked ?? slot} FROM unnest($1::text[]) WITH ORDINALITY AS u(v, n) ORDER BY n`
   const { rows } = await runner.query(HOME, sql, [arrayText(texts)])
-  return rows.map((row) => Number(row[0]))
+  return rows.map(([number]) => (number == null ? undefined : Number(number)))
 }
 
 const arrayText = (texts: readonly string[]): string =>

@@ -113,11 +113,14 @@ export class CopiesInTurn implements CopyTarget {
   }
 
   private async copy(shard: number, chunks: readonly Buffer[]): Promise<void> {
-    const { header, trailer, explain } = this.options
+    const { header, trailer, explain, heard } = this.options
     try {
       const stream = await this.runner.copyIn(shard, this.sql)
       for (const part of [header, ...chunks, trailer]) if (part !== undefined) await stream.write(part)
-      this.rows[shard]! += (await stream.end()).rows
+      const { rows, notices } = await stream.end()
+      this.rows[shard]! += rows
+      // The others have the same rows.
+      if (shard === HOME) heard?.(shard, notices)
     } catch (error) {
       throw explain?.(shard, error) ?? error
     }

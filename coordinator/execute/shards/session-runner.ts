@@ -78,9 +78,9 @@ class CopyInConsumer implements ReplyConsumer, CopyInStream {
     })
   }
 
-  private async finished(): Promise<{ rows: number }> {
+  private async finished(): Promise<{ rows: number; notices: readonly Buffer[] }> {
     const end = await settled(this.ctx, this.line, this.collector.ended)
-    return { rows: end.count ?? 0 }
+    return { rows: end.count ?? 0, notices: end.asides.filter((aside) => aside[0] === MSG.noticeResponse) }
   }
 
   data(line: ShardLine, chunk: Buffer, ready: number): void {
@@ -105,7 +105,7 @@ class CopyInConsumer implements ReplyConsumer, CopyInStream {
     return this.line.copyData(copyData(data))
   }
 
-  async end(): Promise<{ rows: number }> {
+  async end(): Promise<{ rows: number; notices: readonly Buffer[] }> {
     if (this.line.active) await this.line.copyData(COPY_DONE)
     return this.finished()
   }

@@ -9,6 +9,8 @@ export interface ShardCopiesOptions {
   readonly trailer?: Buffer
   /** Last look at a shard's error before it is thrown. */
   readonly explain?: (shard: number, error: unknown) => unknown
+  /** What a shard had to say beside its rows, whenever a COPY of it has ended. */
+  readonly heard?: (shard: number, notices: readonly Buffer[]) => void
 }
 
 /** Where the rows of a COPY FROM STDIN go. */
@@ -116,7 +118,7 @@ class OneCopy {
   }
 
   async touch(): Promise<void> {
-    await this.explained(() => this.open())
+    if (this.stream === undefined) await this.explained(() => this.open())
   }
 
   async end(): Promise<number> {
@@ -125,11 +127,12 @@ class OneCopy {
     const stream = this.stream
     if (stream === undefined) return this.rows
     this.stream = undefined
-    const { rows } = await this.explained(async () => {
+    const { rows, notices } = await this.explained(async () => {
       if (this.options.trailer !== undefined) await stream.write(this.options.trailer)
       return stream.end()
     })
     this.rows += rows
+    this.options.heard?.(this.shard, notices)
     return this.rows
   }
 

@@ -31,6 +31,7 @@ export interface ShardRunner {
 
 export interface CopyInStream {
   write(data: Buffer): void | Promise<void>
-  end(): Promise<{ rows: number }>
+  /** `notices`: whole messages. */
+  end(): Promise<{ rows: number; notices: readonly Buffer[] }>
   fail(message: string): Promise<void>
 }

@@ -148,13 +148,23 @@ export async function rowsInstead(
 
 /** How many rows a text counts that is run in place of the client's. */
 export async function countInstead(ctx: ExecContext, exec: Execution, text: string): Promise<number> {
+  const said = await saidInstead(ctx, exec, text)
+  return Number(/(\d+)\0$/.exec(said?.toString('latin1') ?? '')?.[1] ?? 0)
+}
+
+/** Runs a text in the client's transaction; nothing of it is said. */
+export async function runInstead(ctx: ExecContext, exec: Execution, text: string): Promise<void> {
+  await saidInstead(ctx, exec, text)
+}
+
+async function saidInstead(ctx: ExecContext, exec: Execution, text: string): Promise<Buffer | undefined> {
   const account = ctx.memory.account('no rows')
   let said: Buffer | undefined
   await ctx.out.unheard(new KeptRows(account), async () => {
     await instead(ctx, withoutPortal(exec), text, false)
     said = ctx.out.takeHeld()
   })
-  return Number(/(\d+)\0$/.exec(said?.toString('latin1') ?? '')?.[1] ?? 0)
+  return said
 }
 
 /** Types of parameters, by their names. */

@@ -1,6 +1,6 @@
 import type { Catalog, Column } from '../../catalog.ts'
 import { castType } from '../cast-type.ts'
-import type { CopyFill, CopyPlan } from '../plan.ts'
+import type { CopyFill, CopyPlan } from '../copy-plan.ts'
 import { timedDefault } from './default-value.ts'
 
 /** Binary forms of times are numbers: microseconds, or days, since the year 2000. By the type's number. */

@@ -1,4 +1,5 @@
 import type { DefElem } from '@pgsql/types'
+import type { CopySkips } from '../../copy/copy-format.ts'
 import { as, type Node, strings } from '../../parse/ast.ts'
 import { defElems, optionFlag, optionText } from './options.ts'
 import { pgError, unsupported } from './plans.ts'
@@ -14,17 +15,10 @@ export interface CopyOptions {
   /** Columns named; `*` names all of the data's. */
   readonly forceNull: readonly string[]
   readonly forceNotNull: readonly string[]
+  readonly defaultText?: string
+  readonly skips?: CopySkips
   /** `WITH (…)` to repeat towards the shards: all but HEADER, which the coordinator reads or writes itself. */
   readonly sql: string
-}
-
-/** What the coordinator cannot do when it splits the data itself. */
-const REFUSED: Readonly<Record<string, string>> = {
-  freeze: 'Leave FREEZE out.',
-  default: 'Leave the columns out of the column list, or load into a local table first.',
-  reject_limit: 'Load into a local table first and INSERT … SELECT from there.',
-  on_error: 'Load into a local table first and INSERT … SELECT from there.',
-  log_verbosity: 'Leave LOG_VERBOSITY out.',
 }
 
 /** Reads the options of a COPY that the coordinator takes apart. What is wrong in a value Postgres says itself. */
@@ -43,11 +37,13 @@ export function copyOptions(
     const option = seen.get(name)
     return option === undefined ? undefined : (optionText(option) ?? '')
   }
-  refuseOptions(seen)
+  refuseEncoding(seen)
   const format = formatOf(text('format'))
   const header = headerOf(seen.get('header'), format, direction)
   const csv = format === 'csv'
   const quote = text('quote') ?? '"'
+  const defaultText = direction === 'in' ? text('default') : undefined
+  const skips = direction === 'in' ? skipsOf(text) : undefined
   return {
     format,
     delimiter: text('delimiter') ?? (csv ? ',' : '\t'),
@@ -57,20 +53,25 @@ export function copyOptions(
     header,
     forceNull: columnsOf(seen.get('force_null'), columns),
     forceNotNull: columnsOf(seen.get('force_not_null'), columns),
-    sql: optionsSql(seen, columns),
+    ...(defaultText !== undefined && { defaultText }),
+    ...(skips && { skips }),
+    sql: optionsSql(seen, columns, skips),
   }
 }
 
-function refuseOptions(options: ReadonlyMap<string, DefElem>): void {
-  for (const [name, option] of options) {
-    const hint = REFUSED[name]
-    if (hint === undefined || isHarmless(name, option)) continue
-    throw unsupported(
-      'copy',
-      `COPY option ${name.toUpperCase()} is not supported for sharded and reference tables`,
-      hint,
-    )
-  }
+/** ON_ERROR ignore; what is wrong with the options about it Postgres says. */
+function skipsOf(text: (name: string) => string | undefined): CopySkips | undefined {
+  if (text('on_error')?.toLowerCase() !== 'ignore') return undefined
+  const verbosity = text('log_verbosity')?.toLowerCase()
+  const says = verbosity === 'verbose' ? 'each' : verbosity === 'silent' ? 'silent' : 'how many'
+  const limit = text('reject_limit') ?? ''
+  const max = /^\+?[0-9]{1,19}$/.test(limit) ? BigInt(limit) : 0n
+  return max > 0n && max <= BIGINT_MAX ? { says, max } : { says }
+}
+
+const BIGINT_MAX = (1n << 63n) - 1n
+
+function refuseEncoding(options: ReadonlyMap<string, DefElem>): void {
   const encoding = options.get('encoding')
   const name = encoding === undefined ? undefined : optionText(encoding)
   if (name !== undefined && !/^(utf[-_]?8|unicode)$/i.test(name)) {
@@ -80,13 +81,6 @@ function refuseOptions(options: ReadonlyMap<string, DefElem>): void {
       'Convert the data to UTF8.',
     )
   }
-}
-
-/** Says what is so anyway. */
-function isHarmless(name: string, option: DefElem): boolean {
-  if (name === 'on_error') return optionText(option)?.toLowerCase() === 'stop'
-  if (name === 'freeze') return optionFlag(option) === false
-  return name === 'log_verbosity' && optionText(option)?.toLowerCase() === 'default'
 }
 
 function formatOf(name: string | undefined): CopyOptions['format'] {
@@ -127,21 +121,40 @@ function columnsOf(option: DefElem | undefined, all: readonly string[]): readonl
 }
 
 const COLUMN_LISTS = new Set(['force_quote', 'force_null', 'force_not_null'])
-const NOT_REPEATED = new Set(['header', 'on_error', 'freeze', 'log_verbosity', 'encoding'])
+const NOT_REPEATED = new Set(['header', 'encoding'])
 
 /** Every option in the one syntax that all versions take, whichever it was written in. */
-function optionsSql(options: ReadonlyMap<string, DefElem>, all: readonly string[]): string {
+function optionsSql(
+  options: ReadonlyMap<string, DefElem>,
+  all: readonly string[],
+  skips: CopySkips | undefined,
+): string {
   const parts: string[] = []
   for (const [name, option] of options) {
-    if (NOT_REPEATED.has(name)) continue
+    if (NOT_REPEATED.has(name) || isDefault(name, option)) continue
     // Postgres rejects names it does not know; they must not get there unquoted.
     const word = /^[a-z_]+$/.test(name) ? name.toUpperCase() : quoteName(name)
     if (COLUMN_LISTS.has(name)) {
       parts.push(`${word} (${columnsOf(option, all).map(quoteName).join(', ')})`)
     } else {
-      const value = optionText(option)
+      const value = ofShard(name, skips) ?? optionText(option)
       parts.push(value === undefined ? word : `${word} ${quoteLiteral(value)}`)
     }
   }
+  if (skips?.max !== undefined && !options.has('log_verbosity')) parts.push('LOG_VERBOSITY verbose')
   return parts.length === 0 ? '' : `WITH (${parts.join(', ')})`
+}
+
+/** Says what is so anyway: older Postgres need not know it. */
+function isDefault(name: string, option: DefElem): boolean {
+  if (name === 'on_error') return optionText(option)?.toLowerCase() === 'stop'
+  if (name === 'freeze') return optionFlag(option) === false
+  return name === 'log_verbosity' && optionText(option)?.toLowerCase() === 'default'
+}
+
+/** Rows that are left out are counted over all shards: each tells its own, and none has a limit. */
+function ofShard(name: string, skips: CopySkips | undefined): string | undefined {
+  if (skips?.max === undefined) return undefined
+  if (name === 'reject_limit') return String(BIGINT_MAX)
+  return name === 'log_verbosity' ? 'verbose' : undefined
 }

@@ -2,8 +2,9 @@ import type { CopyStmt, DefElem } from '@pgsql/types'
 import type { Column, Relation } from '../../catalog.ts'
 import { as, type Node, strings } from '../../parse/ast.ts'
 import { traitsOf, unlikeBecause } from '../../tree/traits.ts'
+import type { CopyPlan } from '../copy-plan.ts'
 import { isGathered } from '../gather/gather-plan.ts'
-import type { CopyPlan, ForwardPlan, Plan } from '../plan.ts'
+import type { ForwardPlan, Plan } from '../plan.ts'
 import { isSingle } from '../routing.ts'
 import { closing, nextToken } from '../text-scan.ts'
 import { timedFill } from '../times/copy-fill.ts'
@@ -55,9 +56,25 @@ function copyRows(scope: Scope, stmt: CopyStmt, table: Relation, direction: 'in'
     forceNull: columns.flatMap((c, i) => (forceNull.includes(c) ? [i] : [])),
     forceNotNull: columns.flatMap((c, i) => (forceNotNull.includes(c) ? [i] : [])),
     keyIndex,
+    ...(options.defaultText !== undefined && {
+      ownDefaults: ownDefaults(scope, table, columns, format.format),
+    }),
     fill: direction === 'in' ? fillOf(scope, table, columns, format.format) : [],
     optionsSql: [sql, where].filter((part) => part !== '').join(' '),
   }
+}
+
+/** What stands for a default is left to the shard that gets the row, but for columns whose default one place evaluates. */
+function ownDefaults(
+  scope: Scope,
+  table: Relation,
+  columns: readonly string[],
+  format: CopyPlan['format'],
+): readonly number[] {
+  return columns.flatMap((name, i) => {
+    const column = table.columns.find((c) => c.name === name)!
+    return column.default !== undefined && placedFill(scope, table, column, format) ? [i] : []
+  })
 }
 
 /** The columns in the order of the data; without a list all but generated ones, as in Postgres. */
@@ -101,13 +118,22 @@ function fillOf(
   format: CopyPlan['format'],
 ): CopyPlan['fill'] {
   const omitted = table.columns.filter((c) => !c.generated && !columns.includes(c.name))
-  return omitted.flatMap((column) => {
-    const isKey = column.name === table.key?.column
-    const timed = timedFill(column, scope.catalog, format)
-    if (timed !== undefined) return [{ ...timed, isKey }]
-    const needed = isKey || column.usesSequence || (table.kind === 'reference' && isUnstable(scope, column))
-    return needed ? [{ column: column.name, expression: column.default ?? 'NULL', isKey }] : []
-  })
+  return omitted.flatMap((column) => placedFill(scope, table, column, format) ?? [])
+}
+
+function placedFill(
+  scope: Scope,
+  table: Relation,
+  column: Column,
+  format: CopyPlan['format'],
+): CopyPlan['fill'][number] | undefined {
+  const isKey = column.name === table.key?.column
+  const timed = timedFill(column, scope.catalog, format)
+  if (timed !== undefined) return { ...timed, isKey }
+  // Without one the column's own constraint says so, wherever the row is.
+  const isAsked = isKey && (column.default !== undefined || !column.notNull)
+  const needed = isAsked || column.usesSequence || (table.kind === 'reference' && isUnstable(scope, column))
+  return needed ? { column: column.name, expression: column.default ?? 'NULL', isKey } : undefined
 }
 
 function isUnstable(scope: Scope, column: Column): boolean {

@@ -77,6 +77,7 @@ type DdlFields = Partial<
     | 'readySql'
     | 'tidySql'
     | 'declare'
+    | 'elements'
     | 'password'
   >
 >

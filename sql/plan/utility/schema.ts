@@ -1,9 +1,8 @@
-import type { CreateSchemaStmt } from '@pgsql/types'
-import { kindOf, type Node } from '../../parse/ast.ts'
+import type { CreateSchemaStmt, RangeVar } from '@pgsql/types'
+import { as, kindOf, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
-import { refuseInheritance } from './inheritance.ts'
-import { ddl, refuse } from './plans.ts'
-import { nameOf, placeOfUses, type Scope, usesOf } from './scope.ts'
+import { ddl, pgError, refuse } from './plans.ts'
+import { nameOf, placeOfUses, resolveDistributed, type Scope, usesOf } from './scope.ts'
 import { hasOurs } from './table-options.ts'
 import { type Range, type Token, tokensOf } from './text.ts'
 
@@ -13,15 +12,7 @@ const TAG = 'CREATE SCHEMA'
 export function planCreateSchema(scope: Scope, stmt: CreateSchemaStmt): Plan {
   const elements = stmt.schemaElts ?? []
   if (elements.length === 0) return ddl(TAG, 'all', { changesMap: true })
-  if (elements.some((node) => 'CreateStmt' in node && hasOurs(node.CreateStmt.options))) {
-    return refuse(
-      TAG,
-      'schema_elements',
-      'CREATE SCHEMA with a sharded or reference table in the same statement is not supported',
-      'Create the schema first, then the table.',
-    )
-  }
-  for (const node of elements) if ('CreateStmt' in node) refuseInheritance(scope, node.CreateStmt)
+  if (elements.some((node) => isDistributed(scope, node))) return planElements(scope, stmt, elements)
   const { text } = scope.stmt
   const parts = elementRanges(tokensOf(text))
   const head = text.slice(0, parts[0]!.start)
@@ -29,6 +20,62 @@ export function planCreateSchema(scope: Scope, stmt: CreateSchemaStmt): Plan {
     isEverywhere ? [text.slice(parts[i]!.start, parts[i]!.end)] : [],
   )
   return ddl(TAG, 'all', { changesMap: true, othersSql: [head.trimEnd(), ...elsewhere].join('\n') })
+}
+
+/** A table that is sharded or a reference table, or becomes one by its parent. */
+function isDistributed(scope: Scope, node: Node): boolean {
+  if (!('CreateStmt' in node)) return false
+  const { options, inhRelations = [] } = node.CreateStmt
+  const parents = inhRelations.map((parent) => nameOf(as(parent, 'RangeVar')))
+  return hasOurs(options) || parents.some((name) => resolveDistributed(scope, name) !== undefined)
+}
+
+/** The order in which Postgres makes them. */
+const ORDER = ['CreateSeqStmt', 'CreateStmt', 'ViewStmt', 'IndexStmt', 'CreateTrigStmt', 'GrantStmt']
+
+/** The schema by itself; then each element is a statement of its own, with the schema first in the search path. */
+function planElements(scope: Scope, stmt: CreateSchemaStmt, elements: readonly Node[]): Plan {
+  const role = stmt.authrole?.roletype === 'ROLESPEC_CSTRING' ? stmt.authrole.rolename : undefined
+  const schema = stmt.schemaname ?? role
+  const isOther = stmt.authrole !== undefined && role === undefined && stmt.schemaname === undefined
+  if (schema === undefined || isOther)
+    return refuse(
+      TAG,
+      'schema_elements',
+      'CREATE SCHEMA without a name, with a sharded or reference table in the same statement, is not supported',
+      'Name the schema.',
+    )
+  for (const node of elements) checkSchema(node, schema)
+  const { text } = scope.stmt
+  const parts = elementRanges(tokensOf(text))
+  const inOrder = elements
+    .map((node, i) => ({
+      sql: text.slice(parts[i]!.start, parts[i]!.end),
+      place: ORDER.indexOf(kindOf(node)),
+    }))
+    .sort((a, b) => a.place - b.place)
+  const homeSql = text.slice(0, parts[0]!.start).trimEnd()
+  const made = { schema, ...(role !== undefined && { role }), sqls: inOrder.map(({ sql }) => sql) }
+  return ddl(TAG, 'all', { changesMap: true, homeSql, elements: made })
+}
+
+function checkSchema(node: Node, schema: string): void {
+  const [kind, tree] = Object.entries(node)[0]!
+  const name = NAMED_BY[kind]
+  const said = name && (tree as Record<string, RangeVar | undefined>)[name]?.schemaname
+  if (said === undefined || said === '' || said === schema) return
+  throw pgError(
+    '42P15',
+    `CREATE specifies a schema (${said}) different from the one being created (${schema})`,
+  )
+}
+
+const NAMED_BY: Readonly<Record<string, string>> = {
+  CreateSeqStmt: 'sequence',
+  CreateStmt: 'relation',
+  ViewStmt: 'view',
+  IndexStmt: 'relation',
+  CreateTrigStmt: 'relation',
 }
 
 /** Each begins with CREATE or GRANT, words that nothing else in them can be but WITH GRANT OPTION. */

@@ -8,6 +8,7 @@ import type {
 } from '@pgsql/types'
 import { as } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
+import { readByKey } from '../policy-code.ts'
 import { checkUnique } from './constraints.ts'
 import { atPlace, placeOfRelation } from './objects.ts'
 import { ddl, unsupported } from './plans.ts'
@@ -79,11 +80,19 @@ export function planPolicy(scope: Scope, tag: string, stmt: CreatePolicyStmt | A
   const uses = usesOf(scope, [stmt.qual, stmt.with_check])
   const table = resolveDistributed(scope, name)
   const [sharded] = uses.sharded
-  if (sharded !== undefined) {
+  const isKept = [stmt.qual, stmt.with_check].every(
+    (condition) =>
+      condition === undefined ||
+      usesOf(scope, condition).sharded.length === 0 ||
+      (table?.kind === 'sharded' && readByKey(scope.catalog, scope.ctx, table, condition) !== undefined),
+  )
+  if (sharded !== undefined && !isKept) {
     throw unsupported(
       'policy_reads_table',
-      `a policy that reads sharded table "${sharded.name}" is not supported`,
-      'A shard has only its own part of it. Use a reference table.',
+      `a policy that reads sharded table "${sharded.name}" otherwise than by the key of its row is not supported`,
+      table?.kind === 'sharded'
+        ? `A shard has only its own part of it. Compare its key with "${table.key?.column}" of "${table.name}", or use a reference table.`
+        : 'A shard has only its own part of it. Use a reference table.',
     )
   }
   const local = uses.local[0]

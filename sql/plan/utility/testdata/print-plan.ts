@@ -1,4 +1,5 @@
-import type { CopyPlan, DdlPlan, Declaration, Plan, Route } from '../../plan.ts'
+import type { CopyPlan } from '../../copy-plan.ts'
+import type { DdlPlan, Declaration, Plan, Route } from '../../plan.ts'
 
 /** Prints a plan for `testdata/*.txt`: everything that differs from what most utility statements have. */
 export function printPlan(plan: Plan): string {
@@ -66,6 +67,7 @@ function ddl(plan: DdlPlan): string[] {
     ...(plan.othersSql === undefined ? [] : [`others: ${plan.othersSql}`]),
     ...(plan.othersOnlyWith === undefined ? [] : [`others that have ${plan.othersOnlyWith}`]),
     ...(plan.declare === undefined ? [] : [`declare ${declaration(plan.declare)}`]),
+    ...(plan.elements?.sqls ?? []).map((sql) => `element of ${plan.elements?.schema}: ${sql}`),
     ...(plan.password === undefined ? [] : [`password ${JSON.stringify(plan.password)}`]),
   ]
 }

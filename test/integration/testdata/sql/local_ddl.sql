@@ -224,9 +224,6 @@ CREATE SCHEMA local_ddl_s CREATE TABLE t (id int);
 
 CREATE SCHEMA local_ddl_bad CREATE VIEW w AS SELECT * FROM nothing_there;
 
--- refused schema_elements
-CREATE SCHEMA local_ddl_u CREATE TABLE u (id int) WITH (shard_key = 'id');
-
 DROP SCHEMA local_ddl_s CASCADE;
 
 -- # EXECUTE inside other statements
@@ -517,3 +514,68 @@ SELECT passes_wrong(1);
 CREATE FUNCTION passing_type(passing.id%TYPE) RETURNS int LANGUAGE sql AS 'SELECT $1';
 
 SELECT passing_type(7);
+
+-- # schemas with sharded tables among their elements
+CREATE SCHEMA local_ddl_v GRANT SELECT ON big TO PUBLIC CREATE VIEW big AS SELECT id, label FROM t JOIN r ON r.code = t.kind WHERE id > 2 CREATE INDEX t_kind ON t (kind) CREATE TABLE r (code int PRIMARY KEY, label text DEFAULT 'a;b' || current_schema()) WITH (reference) CREATE TABLE t (id int PRIMARY KEY, n bigint DEFAULT nextval('q'), kind int REFERENCES r) WITH (shard_key = 'id') CREATE SEQUENCE q START 5 CREATE TABLE l (v int) CREATE VIEW local_ddl_v.small AS SELECT * FROM l;
+
+SHOW search_path;
+
+INSERT INTO local_ddl_v.r VALUES (1), (2), (3) RETURNING *;
+
+INSERT INTO local_ddl_v.t (id, kind) SELECT i, i % 3 + 1 FROM generate_series(1, 10) i;
+
+SELECT id, kind FROM local_ddl_v.t ORDER BY id;
+
+SELECT min(n), max(n), count(DISTINCT n) FROM local_ddl_v.t;
+
+SELECT * FROM local_ddl_v.big ORDER BY id;
+
+SELECT count(*) FROM local_ddl_v.small;
+
+CREATE SCHEMA local_ddl_v CREATE TABLE u (id int) WITH (shard_key = 'id');
+
+CREATE SCHEMA local_ddl_w CREATE TABLE local_ddl_v.u (id int) WITH (shard_key = 'id');
+
+CREATE SCHEMA local_ddl_w CREATE TABLE u (id int) WITH (shard_key = 'id') CREATE VIEW v AS SELECT nothing FROM u;
+
+SELECT count(*) FROM pg_namespace WHERE nspname = 'local_ddl_w';
+
+SHOW search_path;
+
+BEGIN;
+
+CREATE SCHEMA local_ddl_w CREATE TABLE u (id int) WITH (shard_key = 'id') CREATE TABLE v (id int, PRIMARY KEY (id)) WITH (shard_key = 'id');
+
+SHOW search_path;
+
+INSERT INTO local_ddl_w.u SELECT generate_series(1, 5);
+
+SELECT count(*) FROM local_ddl_w.u;
+
+COMMIT;
+
+SHOW search_path;
+
+CREATE ROLE local_ddl_owner;
+
+CREATE SCHEMA AUTHORIZATION local_ddl_owner CREATE TABLE u (id int) WITH (shard_key = 'id') CREATE VIEW v AS SELECT count(*) FROM u;
+
+SELECT current_user = session_user;
+
+SELECT relname, relowner::regrole::text FROM pg_class WHERE relnamespace = 'local_ddl_owner'::regnamespace ORDER BY 1;
+
+INSERT INTO local_ddl_owner.u SELECT generate_series(1, 5);
+
+-- refused unread_relation
+SELECT * FROM local_ddl_owner.v;
+
+-- refused schema_elements
+CREATE SCHEMA AUTHORIZATION CURRENT_USER CREATE TABLE u (id int) WITH (shard_key = 'id');
+
+DROP SCHEMA local_ddl_owner CASCADE;
+
+DROP SCHEMA local_ddl_v CASCADE;
+
+DROP SCHEMA local_ddl_w CASCADE;
+
+DROP ROLE local_ddl_owner;

@@ -429,7 +429,6 @@ CREATE TABLE ev_28 PARTITION OF ev (UNIQUE (day)) FOR VALUES FROM ('2028-01-01')
 
 CREATE TABLE kid () INHERITS (ev_24a);
 
--- refused inherits
 CREATE SCHEMA kids CREATE TABLE kid PARTITION OF partitions.ev FOR VALUES FROM ('2028-01-01') TO ('2029-01-01');
 
 CREATE TABLE lparted (id int, at date) PARTITION BY RANGE (at);

@@ -13,12 +13,6 @@ CREATE TABLE named (id int, code int REFERENCES r, PRIMARY KEY (id)) WITH (shard
 
 CREATE TABLE l (id int PRIMARY KEY, v text);
 
-CREATE TABLE part (id int, n int, parent int, PRIMARY KEY (id, n), FOREIGN KEY (id, parent) REFERENCES part) PARTITION BY RANGE (id);
-
-CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (0) TO (100);
-
-INSERT INTO part VALUES (1, 1, 1);
-
 INSERT INTO t (id, grp, v) SELECT i, i % 3, 'v' || i FROM generate_series(1, 20) i;
 
 INSERT INTO u SELECT i, i % 20, 'u' || i FROM generate_series(1, 40) i;
@@ -173,9 +167,6 @@ CREATE TABLE x (k int REFERENCES u) WITH (shard_key = 'k', colocate_with = 't');
 -- refused foreign_key_changes_key
 CREATE TABLE x (id int REFERENCES t ON DELETE SET NULL) WITH (shard_key = 'id', colocate_with = 't');
 
--- refused foreign_key_to_itself
-SELECT create_distributed_table('part', 'id');
-
 -- refused table_kind
 CREATE TEMP TABLE x (id int) WITH (shard_key = 'id');
 
@@ -236,7 +227,7 @@ CREATE MATERIALIZED VIEW x AS SELECT count(*) FROM ONLY t;
 CREATE TABLE t WITH (shard_key = 'id') AS SELECT id FROM t;
 
 -- refused schema_elements
-CREATE SCHEMA x CREATE TABLE x (id int) WITH (shard_key = 'id');
+CREATE SCHEMA AUTHORIZATION CURRENT_USER CREATE TABLE x (id int) WITH (shard_key = 'id');
 
 -- # functions
 CREATE FUNCTION count_t() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM refusals.t';
@@ -296,7 +287,7 @@ DECLARE c CURSOR WITH HOLD FOR SELECT count_of('refusals.l');
 COPY t TO '/tmp/x';
 
 -- refused copy
-COPY t FROM STDIN WITH (ON_ERROR ignore);
+COPY t FROM STDIN WITH (ENCODING 'LATIN1');
 1	1	a	\N	\N
 \.
 

@@ -1,0 +1,202 @@
+-- # policies that read colocated tables by the key of their row
+CREATE TABLE roles (code int PRIMARY KEY, may_write bool) WITH (reference);
+
+INSERT INTO roles VALUES (1, true), (2, false);
+
+CREATE TABLE members (tenant int, who text, role int, PRIMARY KEY (tenant, who)) WITH (shard_key = 'tenant');
+
+CREATE TABLE docs (tenant int NOT NULL, id int, owner text, body text, PRIMARY KEY (tenant, id)) WITH (shard_key = 'tenant', colocate_with = 'members');
+
+CREATE TABLE others (id int PRIMARY KEY, tenant int) WITH (shard_key = 'id', colocate_with = 'none');
+
+CREATE TABLE local (tenant int);
+
+CREATE ROLE policies_ann;
+
+CREATE ROLE policies_bob;
+
+INSERT INTO members SELECT t, 'policies_ann', t % 2 + 1 FROM generate_series(1, 10) t;
+
+INSERT INTO members SELECT t, 'policies_bob', 2 FROM generate_series(8, 20) t;
+
+INSERT INTO docs SELECT t, i, CASE WHEN i % 2 = 0 THEN 'policies_ann' ELSE 'policies_bob' END, 'doc ' || t || '/' || i FROM generate_series(1, 20) t, generate_series(1, 4) i;
+
+INSERT INTO others SELECT i, i FROM generate_series(1, 20) i;
+
+GRANT USAGE ON SCHEMA policies TO policies_ann, policies_bob;
+
+GRANT ALL ON ALL TABLES IN SCHEMA policies TO policies_ann, policies_bob;
+
+-- refused policy_reads_table
+CREATE POLICY any_member ON docs USING (EXISTS (SELECT FROM members m WHERE m.who = current_user));
+
+-- refused policy_reads_table
+CREATE POLICY by_owner ON docs USING (EXISTS (SELECT FROM members m WHERE m.who = docs.owner));
+
+-- refused policy_reads_table
+CREATE POLICY of_others ON docs USING (EXISTS (SELECT FROM others o WHERE o.id = docs.tenant));
+
+-- refused policy_reads_table
+CREATE POLICY of_local ON local USING (EXISTS (SELECT FROM members m WHERE m.tenant = local.tenant));
+
+-- refused policy_reads_table
+CREATE POLICY of_roles ON roles USING (EXISTS (SELECT FROM members m WHERE m.tenant = roles.code));
+
+-- refused policy_reads_table
+CREATE POLICY counted ON docs USING ((SELECT count(*) FROM members) > 5);
+
+-- refused policy_reads_table
+CREATE POLICY checked ON docs FOR INSERT WITH CHECK (tenant = 1 AND EXISTS (SELECT FROM members m WHERE m.who = current_user));
+
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY reads ON docs FOR SELECT USING (EXISTS (SELECT FROM members m WHERE m.tenant = docs.tenant AND m.who = current_user));
+
+CREATE POLICY writes ON docs FOR UPDATE USING (tenant IN (SELECT m.tenant FROM members m JOIN roles r ON r.code = m.role WHERE m.who = current_user AND r.may_write)) WITH CHECK (owner = current_user);
+
+CREATE POLICY adds ON docs FOR INSERT WITH CHECK ((SELECT r.may_write FROM members m JOIN roles r ON r.code = m.role WHERE m.tenant = docs.tenant AND m.who = current_user));
+
+CREATE POLICY removes ON docs FOR DELETE USING (owner = current_user AND (SELECT count(*) FROM members m WHERE m.tenant = docs.tenant) > 1);
+
+SELECT count(*) FROM docs;
+
+SET ROLE policies_ann;
+
+SELECT count(*), min(tenant), max(tenant) FROM docs;
+
+SELECT * FROM docs WHERE tenant = 3 ORDER BY id;
+
+SELECT * FROM docs WHERE tenant = 13;
+
+-- params: 3::int4
+SELECT id, body FROM docs WHERE tenant = $1 ORDER BY id;
+
+SELECT tenant, count(*) FROM docs GROUP BY tenant ORDER BY tenant;
+
+SELECT d.body FROM docs d JOIN others o ON o.tenant = d.tenant WHERE o.id < 4 ORDER BY 1;
+
+SELECT body FROM docs ORDER BY body DESC LIMIT 3;
+
+SELECT d.body, m.who FROM docs d JOIN members m USING (tenant) WHERE m.role = 2 ORDER BY 1, 2 LIMIT 5;
+
+UPDATE docs SET body = 'mine' WHERE tenant = 3 AND id = 2;
+
+UPDATE docs SET body = 'mine' WHERE tenant = 2 AND id = 2;
+
+UPDATE docs SET body = body || '!' WHERE owner = 'policies_ann' RETURNING tenant, id, body;
+
+UPDATE docs SET owner = 'policies_bob' WHERE tenant = 3 AND id = 4;
+
+UPDATE docs SET body = body || '?' WHERE id IN (SELECT id FROM others WHERE id = 2) AND owner = current_user RETURNING tenant, id, body;
+
+INSERT INTO docs VALUES (1, 9, 'policies_ann', 'new');
+
+INSERT INTO docs VALUES (2, 9, 'policies_ann', 'new');
+
+INSERT INTO docs VALUES (15, 9, 'policies_ann', 'new');
+
+INSERT INTO docs VALUES (3, 10, 'policies_ann', 'new'), (5, 10, 'policies_ann', 'new'), (7, 10, 'policies_ann', 'new') RETURNING *;
+
+INSERT INTO docs SELECT id, 20, 'policies_ann', 'copied' FROM others WHERE id IN (1, 3, 5, 7);
+
+INSERT INTO docs SELECT id, 21, 'policies_ann', 'copied' FROM others WHERE id IN (1, 2);
+
+INSERT INTO docs VALUES (1, 1, 'policies_ann', 'up') ON CONFLICT (tenant, id) DO UPDATE SET body = 'updated', owner = current_user RETURNING *;
+
+COPY docs FROM STDIN;
+1	30	policies_ann	copied
+3	30	policies_ann	copied
+\.
+
+DELETE FROM docs WHERE tenant = 9 AND id = 2 RETURNING body;
+
+DELETE FROM docs WHERE tenant = 3 AND id = 2 RETURNING body;
+
+DELETE FROM docs WHERE tenant >= 8 RETURNING tenant, id;
+
+SELECT body FROM docs WHERE tenant = 1 ORDER BY body FOR UPDATE;
+
+SET ROLE policies_bob;
+
+SELECT count(*), min(tenant), max(tenant) FROM docs;
+
+SELECT tenant, id, body FROM docs WHERE owner = 'policies_ann' ORDER BY 1, 2;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+SELECT count(*) FROM docs;
+
+SELECT count(*) FROM docs WHERE tenant = 12;
+
+COMMIT;
+
+RESET ROLE;
+
+DELETE FROM members WHERE tenant = 12 AND who = 'policies_bob';
+
+SET ROLE policies_bob;
+
+SELECT count(*) FROM docs WHERE tenant = 12;
+
+RESET ROLE;
+
+-- refused policy_reads_table
+ALTER POLICY reads ON docs USING (EXISTS (SELECT FROM members m WHERE m.who = current_user));
+
+ALTER POLICY reads ON docs USING (EXISTS (SELECT FROM members m WHERE m.tenant = docs.tenant AND m.who = current_user AND m.role = 1));
+
+SET ROLE policies_ann;
+
+SELECT count(*), min(tenant), max(tenant) FROM docs;
+
+RESET ROLE;
+
+-- # policies come along with tables that are declared
+CREATE TABLE late_members (tenant int, who text, PRIMARY KEY (tenant, who));
+
+CREATE TABLE late_docs (tenant int NOT NULL, id int, PRIMARY KEY (tenant, id));
+
+INSERT INTO late_members SELECT t, 'policies_ann' FROM generate_series(1, 10) t;
+
+INSERT INTO late_docs SELECT t, i FROM generate_series(1, 20) t, generate_series(1, 4) i;
+
+CREATE POLICY reads ON late_docs FOR SELECT USING (EXISTS (SELECT FROM late_members m WHERE m.tenant = late_docs.tenant AND m.who = current_user));
+
+ALTER TABLE late_docs ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT ON late_docs, late_members TO policies_ann;
+
+-- weft
+SELECT create_distributed_table('late_members', 'tenant');
+
+SET ROLE policies_ann;
+
+-- refused code_reaches_shards
+SELECT count(*) FROM late_docs;
+
+RESET ROLE;
+
+-- weft
+SELECT create_distributed_table('late_docs', 'tenant');
+
+SET ROLE policies_ann;
+
+SELECT count(*), max(tenant) FROM late_docs;
+
+SELECT count(*) FROM late_docs WHERE tenant = 4;
+
+RESET ROLE;
+
+CREATE POLICY own ON late_members USING (who = current_user);
+
+ALTER TABLE late_members ENABLE ROW LEVEL SECURITY;
+
+SET ROLE policies_ann;
+
+SELECT count(*), max(tenant) FROM late_docs;
+
+RESET ROLE;
+
+DROP OWNED BY policies_ann, policies_bob;
+
+DROP ROLE policies_ann, policies_bob;
