@@ -70,7 +70,7 @@ export const reads = {
     instead: 'restrict the shard key to one value, or call them in a statement of its own',
   },
   system_column: {
-    what: '`ctid`, `xmin`, `tableoid` and the like, over several shards',
+    what: '`ctid` other than compared with those of the same table, which has a primary key; `xmin`, `tableoid` and the like, over several shards',
     why: 'they mean something on one server only',
     instead: 'restrict the shard key to one value, or use columns of your own',
   },

@@ -18,6 +18,7 @@ import { planModify } from './plan-modify.ts'
 import { planSelect } from './plan-select.ts'
 import { withReach } from './reach.ts'
 import { functionError } from './routing.ts'
+import { withRowsByKey } from './rows-by-key.ts'
 import { planSessionPids } from './session-pids.ts'
 import { planSetConfig } from './set-config.ts'
 import { withTimes } from './times/plan-times.ts'
@@ -59,11 +60,12 @@ export function planStatement(
 }
 
 function planAsWritten(
-  stmt: ParsedStatement,
+  written: ParsedStatement,
   literals: readonly LiteralRange[],
   catalog: Catalog,
   ctx: PlanContext,
 ): Plan {
+  const stmt = withRowsByKey(written, catalog, ctx)
   try {
     const select = as(stmt.node, 'SelectStmt')
     if (select) return planSelectStatement(stmt, select, literals, catalog, ctx)

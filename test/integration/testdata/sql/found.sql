@@ -456,3 +456,50 @@ DELETE FROM area WHERE code IN (SELECT label FROM oth);
 UPDATE area SET code = 'new' || code WHERE code IN (SELECT area_code FROM lane) RETURNING code;
 
 SELECT * FROM lane;
+
+-- # ctid: where it only tells rows from each other, the primary key does
+CREATE TABLE many (id int PRIMARY KEY, grp int, v text) WITH (shard_key = 'id');
+
+CREATE TABLE wide (a int, b text, v int, PRIMARY KEY (a, b)) WITH (shard_key = 'a');
+
+INSERT INTO many SELECT i, i % 4, 'v' || i FROM generate_series(1, 40) i;
+
+INSERT INTO wide SELECT i % 10, 'b' || i, i FROM generate_series(1, 40) i;
+
+DELETE FROM many WHERE ctid IN (SELECT ctid FROM many WHERE grp = 1 ORDER BY id LIMIT 3) RETURNING *;
+
+DELETE FROM many m WHERE m.ctid = ANY (ARRAY(SELECT ctid FROM many WHERE grp = 2 ORDER BY id DESC LIMIT 2)) RETURNING id;
+
+DELETE FROM wide WHERE ctid IN (SELECT w.ctid FROM wide w JOIN many m ON m.id = w.v WHERE m.grp = 3 ORDER BY w.v LIMIT 4) RETURNING *;
+
+UPDATE wide SET v = v + 100 WHERE ctid = (SELECT ctid FROM wide ORDER BY v DESC LIMIT 1) RETURNING a, b, v;
+
+WITH next AS (SELECT ctid FROM many WHERE grp = 3 ORDER BY id LIMIT 2 FOR UPDATE SKIP LOCKED) DELETE FROM many USING next WHERE many.ctid = next.ctid RETURNING many.*;
+
+WITH next AS (SELECT ctid FROM wide WHERE v < 20 ORDER BY v LIMIT 2) UPDATE wide w SET v = 0 FROM next n WHERE n.ctid = w.ctid RETURNING w.a, w.b;
+
+UPDATE many SET v = s.n::text FROM (SELECT ctid, row_number() OVER (ORDER BY id DESC) AS n FROM many) s WHERE s.ctid = many.ctid AND s.n < 4 RETURNING id, v;
+
+SELECT count(*) FROM many a JOIN many b ON a.ctid = b.ctid WHERE a.grp = 0;
+
+DELETE FROM many WHERE ctid IN (SELECT ctid FROM many WHERE id = 8) RETURNING id;
+
+DELETE FROM many WHERE id = 12 AND ctid = '(0,1000)';
+
+-- refused system_column
+DELETE FROM many a USING many b WHERE a.v = b.v AND a.ctid < b.ctid;
+
+-- refused system_column
+DELETE FROM many WHERE ctid IN (SELECT min(ctid) FROM many GROUP BY v);
+
+-- refused system_column
+SELECT ctid FROM many WHERE ctid IN (SELECT ctid FROM many LIMIT 1);
+
+-- refused system_column
+WITH c AS (SELECT ctid, id FROM many WHERE grp = 0) SELECT * FROM c JOIN many ON many.ctid = c.ctid;
+
+TABLE many;
+
+TABLE wide;
+
+DROP TABLE many, wide;
