@@ -64,6 +64,15 @@ export function numbersOf(read: readonly TableItem[], others: readonly TableItem
   return read.map((item) => (item.isOwn ? OWN_INPUT : others.indexOf(item)))
 }
 
+/** What `SET a[n] = …` computes its places of. */
+export function subscriptsOf(targetList: readonly Node[] = []): Node[] {
+  const places = targetList.flatMap((node) => as(node, 'ResTarget')?.indirection ?? [])
+  return places.flatMap((node) => {
+    const { lidx, uidx } = as(node, 'A_Indices') ?? {}
+    return [lidx ?? [], uidx ?? []].flat()
+  })
+}
+
 /** Undefined: what it gets cannot be computed. `atHome`: where sequences are drawn from. */
 export function assignedValue(val: Node, column: Column | undefined, atHome = false): Node | undefined {
   if (as(val, 'SetToDefault') !== undefined) {

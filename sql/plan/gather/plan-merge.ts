@@ -28,7 +28,7 @@ import { changesOf, clausesOf, IS_FIRST, isOncePerRow, OWN_SLOTS, ownClauses } f
 import { type Drawing, drawingOf, drawsOf, openColumns } from './merge-draws.ts'
 import { moveOfMerge, withListed } from './merge-moves.ts'
 import { withParams, withValues } from './merge-source.ts'
-import { readIn } from './new-values.ts'
+import { readIn, subscriptsOf } from './new-values.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import {
   hasPlaces,
@@ -111,7 +111,8 @@ function everythingOf(merge: MergeStmt): SelectStmt {
   )
   for (const clause of whenClauses(merge)) {
     const values = (clause.targetList ?? []).flatMap((target) => as(target, 'ResTarget')?.val ?? [])
-    outputs.push(...[clause.condition ?? [], values, clause.values ?? []].flat())
+    const subscripts = subscriptsOf(clause.targetList)
+    outputs.push(...[clause.condition ?? [], values, subscripts, clause.values ?? []].flat())
   }
   const targetList = outputs
     .filter((val) => as(val, 'SetToDefault') === undefined)

@@ -27,7 +27,7 @@ import {
 } from './gather-plan.ts'
 import { isHomes, mentioned, type TableItem, tableItems } from './inputs.ts'
 import { selectNode } from './made-nodes.ts'
-import { type Found, numbersOf, readIn } from './new-values.ts'
+import { type Found, numbersOf, readIn, subscriptsOf } from './new-values.ts'
 import { isKnownBeside, isOnceForCopies, isOncePerRow, joinsOthers } from './once-per-row.ts'
 import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
 import { hasPlaces, isAt, keyOrderOf, lookOf, placesOf, wholeOf, withPlaces } from './places.ts'
@@ -147,7 +147,8 @@ export function withOneSource<T extends { targetList?: Node[] }>(written: T): T 
 
 /** The tables of the statement as a SELECT has them, and all that it computes. */
 function everythingOf(statement: UpdateStmt & DeleteStmt): SelectStmt {
-  const assigned = (statement.targetList ?? []).map((node) => as(node, 'ResTarget')?.val)
+  const { targetList = [] } = statement
+  const assigned = [...targetList.map((node) => as(node, 'ResTarget')?.val), ...subscriptsOf(targetList)]
   const values = assigned.filter((val) => val !== undefined && as(val, 'SetToDefault') === undefined)
   const returned = (statement.returningClause?.exprs ?? []).map((node) => as(node, 'ResTarget')?.val)
   const outputs = [...values, ...returned].filter((val) => val !== undefined)

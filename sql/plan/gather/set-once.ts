@@ -51,13 +51,13 @@ export function isSetOnce(
 }
 
 function isHomes(node: Node, relation: Relation, catalog: Catalog, moves: boolean): boolean {
-  const { name, val } = as(node, 'ResTarget')!
+  const { name, val, indirection } = as(node, 'ResTarget')!
   if (as(val, 'SetToDefault') !== undefined) {
     const column = relation.columns.find((one) => one.name === name)
     if (column === undefined) return false
     return column.usesSequence || (moves && hasUnstableDefault(column, catalog))
   }
-  const { home, user, server, time, random } = traitsOf(val, catalog)
+  const { home, user, server, time, random } = traitsOf([val, indirection], catalog)
   return (home ?? user ?? server ?? (moves ? (time ?? random) : undefined)) !== undefined
 }
 

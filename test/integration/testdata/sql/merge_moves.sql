@@ -72,6 +72,8 @@ MERGE INTO acc a USING (SELECT 40 AS id) v ON a.id = v.id WHEN MATCHED THEN UPDA
 -- refused merge_key_change
 MERGE INTO acc a USING (SELECT 40 AS id) v ON a.id = v.id WHEN MATCHED THEN UPDATE SET id = 4000 RETURNING a;
 
+MERGE INTO acc a USING (SELECT 44 AS id) v ON a.id = v.id WHEN MATCHED THEN UPDATE SET tags[(SELECT min(k) FROM src) + 1] = (SELECT count(*) FROM src) RETURNING a.tags;
+
 -- params: 42::int4 | 4200::int4 | p
 MERGE INTO acc a USING (SELECT $1::int AS id) v ON a.id = v.id WHEN MATCHED THEN UPDATE SET id = $2, v = $3 RETURNING merge_action(), a.id, a.v;
 

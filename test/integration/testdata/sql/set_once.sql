@@ -76,6 +76,18 @@ UPDATE acc SET n = nextval('sq'), tags[2] = 77 WHERE id = 14 RETURNING n, tags;
 -- refused home_function
 UPDATE acc SET tags[2] = nextval('sq') WHERE id = 14 RETURNING n, tags;
 
+-- refused home_function
+UPDATE acc SET tags[nextval('sq')] = 1 WHERE id = 14;
+
+-- refused home_function
+UPDATE acc SET n = nextval('sq'), tags[nextval('sq')] = 1 WHERE id = 14;
+
+UPDATE acc SET tags[(SELECT min(k) FROM oth) + 2] = 5, n = 14 WHERE id = 14 RETURNING tags;
+
+UPDATE acc SET tags[(SELECT count(*) FROM oth WHERE oth.k < acc.id) - 9] = 6, n = nextval('sq') * 0 + n WHERE id BETWEEN 12 AND 16 RETURNING id, tags;
+
+UPDATE acc SET tags[n - 10:n - 9] = ARRAY[(SELECT max(k) FROM oth), 8] WHERE id = 14 AND n IN (SELECT k FROM oth) RETURNING tags;
+
 UPDATE acc SET n = nextval('sq') WHERE id = 999 RETURNING *;
 
 UPDATE acc SET n = nextval('nothing') WHERE id = 999;
