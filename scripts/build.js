@@ -29,7 +29,8 @@ export async function build(entry = 'cli/main.ts', outfile = 'dist/weft.js') {
 export async function buildClient() {
   const esbuild = await import('esbuild')
   try {
-    for (const name of ['index']) await bundle(esbuild, `client/${name}.ts`, `dist/client/${name}.js`, '')
+    for (const name of ['index', 'kysely'])
+      await bundle(esbuild, `client/${name}.ts`, `dist/client/${name}.js`, '')
   } finally {
     await esbuild.stop()
   }

@@ -11,6 +11,7 @@ import type { TypeParsers } from '../wire/rows.ts'
 import { Causal } from './causal.ts'
 import { command } from './command.ts'
 import { compileCopy, type Lease, Queries } from './queries.ts'
+import { Reserved } from './reserved.ts'
 import { Snapshot, Transaction, unknownIfLost } from './transaction.ts'
 
 /** How a transaction sees others. Default: the server's, which is READ COMMITTED unless it was set. */
@@ -85,6 +86,12 @@ export class Db extends Queries {
       release()
     }
     return { session, isOwn: true, giveBack }
+  }
+
+  /** A connection for a query builder, until it is given back. @internal */
+  async reserve(): Promise<{ readonly queries: Queries; giveBack(): Promise<void> }> {
+    const { session, giveBack } = await this.lease()
+    return { queries: new Reserved(session, this.types, this.#withDefault({}), true), giveBack }
   }
 
   /**

@@ -44,7 +44,11 @@ export abstract class Queries {
    * @example const { count } = await db.query(sql`DELETE FROM orders WHERE id = ${1}`)
    */
   query<Row extends object>(statement: Sql<Row>, options: QueryOptions = {}): Promise<Result<Row>> {
-    const compiled = compile(statement)
+    return this.queryCompiled<Row>(compile(statement), options)
+  }
+
+  /** What a query builder has written. @internal */
+  queryCompiled<Row extends object>(compiled: Compiled, options: QueryOptions = {}): Promise<Result<Row>> {
     const name = options.prepare === true ? statementName(compiled.text) : ''
     return this.run(() => new Query<Row>(compiled, this.types, name), options)
   }
@@ -91,9 +95,16 @@ export abstract class Queries {
    * @example for await (const { id } of db.stream(sql<{ id: string }>`SELECT id FROM orders`)) seen.add(id)
    */
   stream<Row extends object>(statement: Sql<Row>, options: StreamOptions = {}): AsyncGenerator<Row, void> {
+    return this.streamCompiled<Row>(compile(statement), options)
+  }
+
+  /** What a query builder has written. @internal */
+  streamCompiled<Row extends object>(
+    compiled: Compiled,
+    options: StreamOptions = {},
+  ): AsyncGenerator<Row, void> {
     const { batchRows = 1_000 } = options
     if (!Number.isInteger(batchRows) || batchRows < 1) throw new RangeError('batchRows is 1 at least')
-    const compiled = compile(statement)
     return streamRows<Row>(() => this.lease(options.signal), compiled, this.types, batchRows, options)
   }
 

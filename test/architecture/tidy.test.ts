@@ -14,7 +14,7 @@ const production = sources.filter((source) => !source.isTest)
 const entryPoints = [
   /^cli\/main\.ts$/,
   /^coordinator\/long-texts\/thread\.ts$/,
-  /^client\/index\.ts$/,
+  /^client\/(index|kysely)\.ts$/,
   /^bench\/([^/]+|micro\/.+)\.ts$/,
   /^jepsen\/run\.ts$/,
   /\.config\.ts$/,

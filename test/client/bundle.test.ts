@@ -18,10 +18,13 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-test('bundle: pg is all that it imports', () => {
-  const text = readFileSync(join(root, 'dist/client/index.js'), 'utf8')
-  const packages = [...text.matchAll(/^(?:import|export) .*?from "([^"]+)";?$/gm)].map(([, name]) => name!)
-  expect(new Set(packages.filter((name) => !isBuiltin(name)))).toEqual(new Set(['pg']))
+test.each([
+  ['index', ['pg']],
+  ['kysely', ['kysely']],
+])('bundle: what %s imports', (name, expected) => {
+  const text = readFileSync(join(root, `dist/client/${name}.js`), 'utf8')
+  const packages = [...text.matchAll(/^(?:import|export) [^;"]*?from "([^"]+)";?$/gm)].map(([, one]) => one!)
+  expect([...new Set(packages.filter((one) => !isBuiltin(one)))]).toEqual(expected)
 })
 
 test('bundle: a program in plain JavaScript', () => {
