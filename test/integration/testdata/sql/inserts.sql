@@ -141,7 +141,6 @@ INSERT INTO t (id, n) VALUES (401, nextval('sq')), (402, nextval('sq')), (403, c
 
 INSERT INTO t (id, n) VALUES (nextval('sq') + 404, nextval('sq')) RETURNING id, n;
 
--- refused home_function
 INSERT INTO t (id, n) VALUES (410, (SELECT nextval('sq') FROM u WHERE k = 1)) RETURNING id, n;
 
 INSERT INTO ser (v) VALUES ('x');
