@@ -10,11 +10,25 @@ import { type Server, servers, useServers } from './servers.ts'
 const cluster = useServers()
 
 /** What the blocks give, by name. */
-const SHOWN = ['n', 'orders', 'order', 'count', 'found', 'report', 'paid', 'last', 'copied', 'csv', 'error']
+const SHOWN = [
+  'n',
+  'orders',
+  'nobody',
+  'count',
+  'found',
+  'report',
+  'paid',
+  'last',
+  'copied',
+  'csv',
+  'error',
+  'outcome',
+]
+
+const documentText = (): string => readFileSync(join(root, 'docs/client.md'), 'utf8')
 
 async function program(server: Server): Promise<string> {
-  const text = readFileSync(join(root, 'docs/client.md'), 'utf8')
-  const blocks = [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, block]) => block!)
+  const blocks = [...documentText().matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, block]) => block!)
   const imports = /^import (\{.*\}) from 'weft\/client'$/m
   const { host } = new URL(cluster.url(server))
   const source = blocks
@@ -29,6 +43,8 @@ async function program(server: Server): Promise<string> {
 
 test.each(servers)('docs: the examples run on %s', async (server) => {
   await cluster.create(server, 'CREATE TABLE orders (id int PRIMARY KEY, customer int, note text)', 'id')
+  const sagas = /^CREATE TABLE sagas [^;]*/m.exec(documentText())![0]
+  await cluster.create(server, sagas, 'id')
   const code = await program(server)
   const { run } = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as {
     run(client: object): Promise<Record<string, unknown>>
@@ -41,7 +57,8 @@ test.each(servers)('docs: the examples run on %s', async (server) => {
       { id: 1, note: "it's new" },
       { id: 2, note: 'b' },
     ],
-    order: undefined,
+    nobody: undefined,
+    outcome: 'done',
     count: 2,
     found: [
       { id: 1, note: 'seen' },

@@ -1,0 +1,127 @@
+/** Sagas, on a plain Postgres and through Weft. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Db, Saga, SagaBusy, type SagaStep, sql, weft } from '../../client/index.ts'
+import { servers, useServers } from './servers.ts'
+
+const cluster = useServers()
+
+interface Order {
+  readonly stock: number
+  readonly account: number
+}
+
+describe.each(servers)('on %s', (server) => {
+  let db: Db
+  const calls: string[] = []
+  beforeAll(async () => {
+    db = weft(cluster.url(server))
+    const saga = `CREATE TABLE sagas (id text PRIMARY KEY, name text NOT NULL, input jsonb, state text NOT NULL,
+      step int NOT NULL, turn int NOT NULL, leased_until timestamptz NOT NULL)`
+    await cluster.create(server, saga, 'id')
+    await cluster.create(
+      server,
+      'CREATE TABLE amounts (id int PRIMARY KEY, n int NOT NULL CHECK (n >= 0))',
+      'id',
+    )
+  })
+  beforeEach(async () => {
+    calls.length = 0
+    await db.query(sql`DELETE FROM sagas`)
+    await db.query(sql`DELETE FROM amounts`)
+    await db.query(
+      sql`INSERT INTO amounts VALUES ${sql.rows([
+        [1, 10],
+        [2, 10],
+      ])}`,
+    )
+  })
+  afterAll(() => db.close())
+
+  const take = (column: keyof Order): SagaStep<Order> => ({
+    name: column,
+    run: (tx, input) => tx.query(sql`UPDATE amounts SET n = n - 6 WHERE id = ${input[column]}`),
+    undo: (tx, input) => tx.query(sql`UPDATE amounts SET n = n + 6 WHERE id = ${input[column]}`),
+  })
+  const mail: SagaStep<Order> = {
+    name: 'mail',
+    call: async (_, key) => void calls.push(`send ${key}`),
+    uncall: async (_, key) => void calls.push(`unsend ${key}`),
+  }
+  const steps = [take('stock'), mail, take('account')]
+  const amounts = async (): Promise<number[]> =>
+    (await db.many(sql<{ n: number }>`SELECT n FROM amounts ORDER BY id`)).map(({ n }) => n)
+  const input = { stock: 1, account: 2 }
+
+  test('all steps are done, once, however often it is run', async () => {
+    const saga = new Saga<Order>(db, 'order', steps)
+    expect(await saga.run('a', input)).toBe('done')
+    expect(await saga.run('a', input)).toBe('done')
+    expect([await amounts(), calls]).toEqual([[4, 4], ['send a/mail']])
+    expect((await saga.resume()).size).toBe(0)
+  })
+
+  test('a step that fails: those before are undone, last first', async () => {
+    const saga = new Saga<Order>(db, 'order', steps)
+    expect(await saga.run('a', input)).toBe('done')
+    expect(await saga.run('b', { stock: 1, account: 99 })).toBe('undone')
+    expect(await saga.run('b', input)).toBe('undone')
+    expect(await amounts()).toEqual([4, 4])
+    await db.query(sql`UPDATE amounts SET n = 10 WHERE id = 1`)
+    calls.length = 0
+    expect(await saga.run('c', input)).toBe('undone')
+    expect([await amounts(), calls]).toEqual([
+      [10, 4],
+      ['send c/mail', 'unsend c/mail'],
+    ])
+  })
+
+  test('a worker that dies between two steps: another goes on when its lease is over', async () => {
+    const dies = new Error('the process ends')
+    const dying: SagaStep<Order> = {
+      name: 'mail',
+      call: () => Promise.reject(dies),
+      uncall: () => Promise.reject(dies),
+    }
+    const first = new Saga<Order>(db, 'order', [take('stock'), dying, take('account')], { leaseMs: 300 })
+    await expect(first.run('a', input)).rejects.toBe(dies)
+    const other = new Saga<Order>(db, 'order', steps)
+    await expect(other.run('a', input)).rejects.toThrow(SagaBusy)
+    await expect.poll(() => other.resume()).toEqual(new Map([['a', 'done']]))
+    expect([await amounts(), calls]).toEqual([[4, 4], ['send a/mail']])
+  })
+
+  test('a COMMIT whose connection is lost: its step is not done twice', async () => {
+    const { url, proxy } = await cluster.proxied(server)
+    const far = weft(url)
+    let tries = 0
+    const cut: SagaStep<Order> = {
+      name: 'cut',
+      run: async (tx, { stock }) => {
+        tries += 1
+        await tx.query(sql`UPDATE amounts SET n = n - 6 WHERE id = ${stock}`)
+        // The COMMIT gets through, its answer does not.
+        proxy.block('to-client')
+        setTimeout(() => {
+          proxy.cut()
+          proxy.heal()
+        }, 300)
+      },
+    }
+    expect(await new Saga<Order>(far, 'order', [cut, take('account')]).run('a', input)).toBe('done')
+    expect([tries, await amounts()]).toEqual([1, [4, 4]])
+    await far.close()
+  })
+
+  test('two workers of one saga: one does it', async () => {
+    const saga = new Saga<Order>(db, 'order', steps)
+    const both = await Promise.allSettled([saga.run('a', input), saga.run('a', input)])
+    const told = both.map((one) => (one.status === 'fulfilled' ? one.value : one.reason))
+    expect(told).toContain('done')
+    for (const one of told) expect(one === 'done' || one instanceof SagaBusy).toBe(true)
+    expect(await amounts()).toEqual([4, 4])
+  })
+
+  test('two steps of one name are refused', () => {
+    expect(() => new Saga(db, 'order', [mail, mail] as never)).toThrow(TypeError)
+  })
+})
