@@ -86,7 +86,7 @@ describe.each([18, 15] as const)('copy on Postgres %i', (version) => {
         await executor.write(chunk)
         chunk.fill('#')
       }
-      const rows = await executor.finish()
+      const { rows } = await executor.finish()
       await runner.commit()
       return { rows, copies: runner.log.filter((q) => q.sql.startsWith('COPY')).map((q) => q.shard) }
     } catch (error) {
