@@ -6,6 +6,7 @@ import {
   type CommonTableExpr,
   columnNode,
   type DeleteStmt,
+  type JoinExpr,
   kindOf,
   type Node,
   type RangeVar,
@@ -17,7 +18,9 @@ import {
 } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import { aliasOf, itemAlias, leaves } from './gather/from-items.ts'
+import { expressionNode } from './gather/made-nodes.ts'
 import type { PlanContext } from './plan.ts'
+import { quoteName } from './text-scan.ts'
 import { nameOf, resolve } from './utility/scope.ts'
 
 const PLACE = 'ctid'
@@ -45,6 +48,8 @@ class Told {
   private readonly ctx: PlanContext
   private readonly known = new Set<object>()
   private readonly queries = new Set<string>()
+  /** Names of rows that may have such a column: as values they would show it. */
+  private readonly rows = new Set<string>()
   private table: Relation | undefined
   private fails = false
 
@@ -61,22 +66,43 @@ class Told {
     walk(statement, (kind, body) => {
       if (kind === 'A_Expr') this.compared(body as A_Expr)
       else if (kind === 'SubLink') this.chosen(body as SubLink)
-      else if (kind === 'CommonTableExpr') this.handedOn((body as CommonTableExpr).ctequery)
+      else if (kind === 'CommonTableExpr') this.named(body as CommonTableExpr)
       else if (kind === 'RangeSubselect') this.handedOn((body as { subquery?: Node }).subquery)
     })
-    let isSure = true
+    let isSure = !this.renames(statement)
     walk(statement, (kind, body) => {
-      if (isAlone && body === returningClause) return hasPlace(body)
-      if (kind === 'CommonTableExpr') this.queries.add((body as CommonTableExpr).ctename ?? '')
+      if (isAlone && body === returningClause) return mayShow(body)
       if (kind === 'ResTarget' && (body as ResTarget).name === PLACE) isSure = false
       if (kind !== 'ColumnRef') return true
       const { fields = [] } = body as ColumnRef
+      const names = strings(fields)
       const isStar = as(fields.at(-1), 'A_Star') !== undefined
-      const isTargets = relation !== undefined && strings(fields).join() === aliasOf(relation)
-      if (isStar ? !isTargets : isPlace(body as ColumnRef) && !this.known.has(body)) isSure = false
+      const isTargets = relation !== undefined && names.join() === aliasOf(relation)
+      const isRow = names.length === 1 && this.rows.has(names[0]!)
+      if (isStar ? !isTargets : isRow || (isPlace(body as ColumnRef) && !this.known.has(body))) isSure = false
       return true
     })
     return isSure && this.known.size > 0
+  }
+
+  private named({ ctename = '', ctequery }: CommonTableExpr): void {
+    this.queries.add(ctename)
+    this.handedOn(ctequery)
+  }
+
+  /** A column may have another name than it is looked for by; names the rows of queries, too. */
+  private renames(statement: Node): boolean {
+    let renames = false
+    walk(statement, (kind, body) => {
+      if (kind === 'CommonTableExpr') renames ||= (body as CommonTableExpr).aliascolnames !== undefined
+      if (kind !== 'RangeVar' && kind !== 'RangeSubselect' && kind !== 'JoinExpr') return
+      const { alias, usingClause, relname } = body as RangeVar & JoinExpr
+      renames ||= alias?.colnames !== undefined || strings(usingClause).includes(PLACE)
+      const isTable = kind === 'RangeVar' && !this.queries.has(relname ?? '')
+      const name = alias?.aliasname ?? relname
+      if (!isTable && name !== undefined) this.rows.add(name)
+    })
+    return renames
   }
 
   /** In place; false: it is not known of which table they are, or no key tells its rows. */
@@ -153,6 +179,8 @@ class Told {
     for (const item of [...target, ...items]) {
       const range = as(item, 'RangeVar')
       const isQuery = range?.schemaname === undefined && this.queries.has(range?.relname ?? '')
+      // Which of the two is meant hangs on where it stands.
+      if (isQuery && this.relationOf(range!) !== undefined) this.fails = true
       const isOther = range === undefined || (isQuery && !target.includes(item))
       scope.set(range === undefined ? itemAlias(item) : aliasOf(range), isOther ? undefined : range)
     }
@@ -169,18 +197,13 @@ class Told {
     }
     const range = scope.get(alias)
     const key = range === undefined ? [ROW] : this.keyOf(range)
-    const columns = key.map((name) => columnNode(alias, name))
-    // One value, and not a row, which is none to IN, and has no input where it is handed on as text.
-    const row = {
-      FuncCall: { funcname: ARRAY_OF, args: columns, funcformat: 'COERCE_EXPLICIT_CALL' },
-    } as Node
     delete (node as { ColumnRef?: unknown }).ColumnRef
-    Object.assign(node, columns.length === 1 ? columns[0] : row)
+    Object.assign(node, key.length === 1 ? columnNode(alias, key[0]!) : severalAsOne(alias, key))
   }
 
   /** Partitions have rows of the same places. */
   private keyOf(range: RangeVar): readonly string[] {
-    const relation = resolve({ catalog: this.catalog, ctx: this.ctx }, nameOf(range))
+    const relation = this.relationOf(range)
     const isOther = this.table !== undefined && this.table !== relation
     const { primaryKey = [], columns = [], root } = relation ?? {}
     const isTold =
@@ -189,12 +212,25 @@ class Told {
     this.table ??= relation
     return primaryKey
   }
+
+  private relationOf(range: RangeVar): Relation | undefined {
+    return resolve({ catalog: this.catalog, ctx: this.ctx }, nameOf(range))
+  }
+}
+
+/**
+ * One value, and not a row, which is none to IN, and has no input where it is handed on as text. NULL where an outer join
+ * has found no row, as its `ctid` is.
+ */
+function severalAsOne(alias: string, key: readonly string[]): Node {
+  const columns = key.map((name) => `${quoteName(alias)}.${quoteName(name)}`)
+  return expressionNode(
+    `CASE WHEN ${columns[0]} IS NOT NULL THEN pg_catalog.jsonb_build_array(${columns.join(', ')}) END`,
+  )
 }
 
 /** By `extra_float_digits` two of them may have one text. */
 const isRounded = ({ type, base = type }: Column): boolean => base === 'real' || base === 'double precision'
-
-const ARRAY_OF = ['pg_catalog', 'jsonb_build_array'].map((sval): Node => ({ String: { sval } }))
 
 const isPlace = ({ fields }: ColumnRef): boolean => strings(fields).at(-1) === PLACE
 
@@ -204,10 +240,11 @@ const isQuery = (fields: Fields): boolean =>
 const onlyName = (scope: Scope | undefined): string | undefined =>
   scope?.size === 1 ? [...scope.keys()][0] : undefined
 
-function hasPlace(part: object): boolean {
-  let has = false
-  walk(part, (kind, body) => {
-    if (kind === 'ColumnRef' && isPlace(body as ColumnRef)) has = true
+/** It names one, or reads queries that may have one. */
+function mayShow(returning: object): boolean {
+  let may = false
+  walk(returning, (kind, body) => {
+    if (kind === 'SubLink' || (kind === 'ColumnRef' && isPlace(body as ColumnRef))) may = true
   })
-  return has
+  return may
 }

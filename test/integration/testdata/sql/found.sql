@@ -484,6 +484,8 @@ SELECT count(*) FROM many a JOIN many b ON a.ctid = b.ctid WHERE a.grp = 0;
 
 DELETE FROM many WHERE ctid IN (SELECT ctid FROM many WHERE id = 8) RETURNING id;
 
+DELETE FROM wide WHERE ctid NOT IN (SELECT w.ctid FROM many m LEFT JOIN wide w ON w.v = m.id + 1000) RETURNING a, b;
+
 DELETE FROM many WHERE id = 12 AND ctid = '(0,1000)';
 
 -- refused system_column
@@ -497,6 +499,12 @@ SELECT ctid FROM many WHERE ctid IN (SELECT ctid FROM many LIMIT 1);
 
 -- refused system_column
 WITH c AS (SELECT ctid, id FROM many WHERE grp = 0) SELECT * FROM c JOIN many ON many.ctid = c.ctid;
+
+-- refused system_column
+WITH c (place, id) AS (SELECT ctid, id FROM many) SELECT place FROM c ORDER BY id LIMIT 3;
+
+-- refused system_column
+SELECT row_to_json(s) FROM (SELECT ctid, id FROM many) s ORDER BY s.id LIMIT 3;
 
 TABLE many;
 
