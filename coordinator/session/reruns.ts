@@ -40,7 +40,7 @@ export class Reruns {
     const { session } = this
     for (let attempt = 0; ; attempt++) {
       const { exec, version } = await this.planned(make)
-      const said = session.out.pushedBytes
+      const { pushedBytes: said, owedCount } = session.out
       const { writes } = session
       try {
         await this.slow.execute(exec, alone)
@@ -52,6 +52,8 @@ export class Reruns {
           this.whyAgain(error, alone, unwritten) ??
           (await this.whyRefused(error, version, isOver || !unwritten))
         if (isOver || why === undefined || attempt >= RETRIES[why]) throw error
+        // What describes its rows, for one: it comes again.
+        session.out.dropOwed(owedCount)
         await this.beginAnew(alone)
         if (why === 'map') await session.node.catalogs.reload(version + 1)
       }

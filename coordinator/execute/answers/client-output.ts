@@ -130,8 +130,13 @@ export class ClientOutput {
     for (const message of owed) this.push(message)
   }
 
-  dropOwed(): void {
-    this.owed = []
+  get owedCount(): number {
+    return this.owed.length
+  }
+
+  /** All but the first of them. */
+  dropOwed(kept = 0): void {
+    this.owed = this.owed.slice(0, kept)
   }
 
   /** Of what `work` says the client hears nothing; its rows go to `kept`. */
