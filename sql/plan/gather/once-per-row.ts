@@ -22,11 +22,16 @@ export function isOncePerRow(
   if (unstableBecause(traits, false) === undefined) return true
   const { user, home, server, systemColumn, viewBegins } = traits
   if (moves || (user ?? home ?? server ?? systemColumn ?? viewBegins) !== undefined) return false
+  const parts = [twiceOf(rest), subqueriesOf([targetList, returningClause])]
+  return unstableBecause(traitsOf(parts, catalog), false) === undefined
+}
+
+export function subqueriesOf(part: unknown): readonly Node[] {
   const subqueries: Node[] = []
-  walk([targetList, returningClause], (kind, body) => {
+  walk(part, (kind, body) => {
     if (kind === 'SubLink') subqueries.push({ SubLink: body } as Node)
   })
-  return unstableBecause(traitsOf([twiceOf(rest), subqueries], catalog), false) === undefined
+  return subqueries
 }
 
 /** Of what finds the rows that which is evaluated again where they are written: conditions that join nothing are not. */
@@ -56,11 +61,8 @@ export function isKnownBeside(
 ): boolean {
   if ((traits.systemColumn ?? traits.viewBegins) !== undefined) return false
   if (traits.user !== undefined && (ofStatement(catalog, text) & EFFECT.dynamic) !== 0) return false
-  const subqueries: Node[] = []
-  walk(returningClause, (kind, body) => {
-    if (kind === 'SubLink') subqueries.push({ SubLink: body } as Node)
-  })
   const { home, user, server, writes } = traitsOf([rest, returningClause], catalog)
   if ((home ?? user ?? server) !== undefined || writes) return false
-  return unstableBecause(traitsOf([twiceOf(rest), subqueries], catalog), false) === undefined
+  const parts = [twiceOf(rest), subqueriesOf(returningClause)]
+  return unstableBecause(traitsOf(parts, catalog), false) === undefined
 }

@@ -3,7 +3,7 @@ import type { Catalog, Column, Relation } from '../../catalog.ts'
 import { as, conjuncts, kindOf, type Node, type RangeVar, type UpdateStmt } from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import type { WriteTarget } from '../../tree/builder.ts'
-import { traitsOf } from '../../tree/traits.ts'
+import { traitsOf, unstableBecause } from '../../tree/traits.ts'
 import { placeError } from '../routing.ts'
 import { quoteName } from '../text-scan.ts'
 import { defaultError, hasUnstableDefault } from '../writes.ts'
@@ -11,6 +11,7 @@ import { type ComputedPlan, ownName, PLACE_PARTS, placeName, UNSAFE_ROW } from '
 import type { TableItem } from './inputs.ts'
 import { selectNode } from './made-nodes.ts'
 import { assignedValue, castNode, type Found, readIn } from './new-values.ts'
+import { subqueriesOf } from './once-per-row.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
 import { placeColumns, xminOf } from './places.ts'
 import { ofTarget } from './plan-copies.ts'
@@ -113,7 +114,7 @@ function assignmentsOf(
     if (val === undefined) return undefined
     // Postgres says that there is none, before anything runs.
     if (column === undefined) continue
-    const isOpen = isHomes(node, relation, catalog, moves)
+    const isOpen = isHomes(node, relation, catalog, moves) || isOneForAll([val, indirection], catalog)
     const kind = kindOf(val)
     const isKept = kind === 'SetToDefault' || (fromClause === undefined && kind !== 'MultiAssignRef')
     if (!isOpen && isKept) {
@@ -128,6 +129,11 @@ function assignmentsOf(
     set.push({ column, value, node })
   }
   return set
+}
+
+/** A subquery that comes out anew each time: Postgres runs it once for all rows, each shard would for its own. */
+function isOneForAll(part: unknown, catalog: Catalog): boolean {
+  return unstableBecause(traitsOf(subqueriesOf(part), catalog), false) !== undefined
 }
 
 interface Values {

@@ -1,9 +1,10 @@
 import type { AlterTableCmd, CreateStmt } from '@pgsql/types'
 import type { Relation } from '../../catalog.ts'
 import { inheritGuard } from '../../install/slot-guard.ts'
-import { as, strings } from '../../parse/ast.ts'
+import { as } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
-import { checkConstraints, columnConstraints, type Placed } from './constraints.ts'
+import { isSerial } from './added-columns.ts'
+import { checkConstraints, type Placed } from './constraints.ts'
 import { declarePartitions } from './partitions.ts'
 import { ddl, unsupported } from './plans.ts'
 import { nameOf, printed, quoted, resolve, resolveDistributed, type Scope } from './scope.ts'
@@ -74,8 +75,6 @@ function saysTheSame(distribution: Distribution | undefined, parent: Relation): 
   return distribution.kind === 'sharded' && distribution.keyColumn === parent.key?.column
 }
 
-const SERIALS = new Set(['serial', 'serial2', 'serial4', 'serial8', 'smallserial', 'bigserial'])
-
 /** The statement runs on every shard, and sequences are home's alone. */
 function checkColumns(stmt: CreateStmt, parent: Relation): void {
   if (stmt.relation?.relpersistence === 'u') {
@@ -86,11 +85,7 @@ function checkColumns(stmt: CreateStmt, parent: Relation): void {
   }
   for (const node of stmt.tableElts ?? []) {
     const column = as(node, 'ColumnDef')
-    const isSerial = SERIALS.has(strings(column?.typeName?.names).at(-1) ?? '')
-    const isIdentity = columnConstraints(column).some(
-      ({ constraint }) => constraint.contype === 'CONSTR_IDENTITY',
-    )
-    if (!isSerial && !isIdentity) continue
+    if (!isSerial(column)) continue
     throw unsupported(
       'sequence_default',
       `a column that draws from a sequence ("${column?.colname}") in a table that inherits from sharded table "${parent.name}" ` +
