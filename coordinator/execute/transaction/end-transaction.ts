@@ -118,9 +118,20 @@ async function commitTouched(ctx: ExecContext, lines: readonly ShardLine[]): Pro
     readers = readers.filter((_, i) => !written[i])
   }
   if (writers.length > 1) return commitAcross(ctx, writers, readers)
-  // Nothing was written there: what becomes of these commits cannot be seen by anyone.
-  await Promise.allSettled(readers.map((line) => endOn(ctx, line, 'COMMIT')))
+  await endReaders(ctx, readers)
   for (const line of writers) await endOn(ctx, line, 'COMMIT')
+}
+
+/**
+ * Nothing was written there: what becomes of these commits is seen by nobody. But where a cursor WITH HOLD was declared
+ * its rows are kept now, by its query, which may fail: then nothing is to be committed.
+ */
+async function endReaders(ctx: ExecContext, readers: readonly ShardLine[]): Promise<void> {
+  const ends = await Promise.allSettled(readers.map((line) => endOn(ctx, line, 'COMMIT')))
+  const keep = new Set([...ctx.state.cursors.values()].flatMap(({ holds, lines }) => (holds ? lines : [])))
+  for (const [i, end] of ends.entries()) {
+    if (end.status === 'rejected' && keep.has(readers[i]!)) throw end.reason
+  }
 }
 
 /**

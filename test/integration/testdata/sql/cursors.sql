@@ -419,6 +419,39 @@ FETCH BACKWARD ALL FROM h;
 
 CLOSE h;
 
+-- # rows that are kept at the end, or are not
+BEGIN;
+
+DECLARE h CURSOR WITH HOLD FOR SELECT 10 / (v - 7) AS q FROM parts;
+
+UPDATE parts SET w = 'kept' WHERE k = 5;
+
+COMMIT;
+
+FETCH h;
+
+SELECT w FROM parts WHERE k = 5;
+
+BEGIN;
+
+DECLARE h CURSOR WITH HOLD FOR SELECT 10 / (k - 7) AS q FROM parts WHERE k = 7;
+
+UPDATE parts SET w = 'kept' WHERE k = 7;
+
+COMMIT;
+
+SELECT w FROM parts WHERE k = 7;
+
+BEGIN;
+
+DECLARE h CURSOR WITH HOLD FOR SELECT 10 / (v - 7) AS q FROM parts;
+
+COMMIT AND CHAIN;
+
+SELECT count(*) FROM others;
+
+ROLLBACK;
+
 -- # names that code has taken
 CREATE FUNCTION opens(name refcursor) RETURNS refcursor LANGUAGE plpgsql AS 'BEGIN OPEN name FOR SELECT 7 AS seven; RETURN name; END';
 
