@@ -57,6 +57,18 @@ const UNDER_DOMAIN = (what: string): string => `(
   SELECT ${what} FROM under u JOIN pg_type b ON b.oid = u.typbasetype WHERE b.typtype <> 'd')`
 
 /**
+ * The sequence of an identity column; a partition's is that of the whole. Not by `pg_get_serial_sequence`, which asks for
+ * the right to its schema: a role that defines something in a transaction reads the catalog with its own rights.
+ */
+const IDENTITY_SEQUENCE = `(
+  SELECT format('%I.%I', sn.nspname, s.relname) FROM pg_depend dep
+  JOIN pg_class s ON s.oid = dep.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
+  JOIN pg_attribute o ON o.attrelid = dep.refobjid AND o.attnum = dep.refobjsubid AND o.attname = a.attname
+  WHERE dep.classid = 'pg_class'::regclass AND dep.objsubid = 0 AND dep.deptype = 'i'
+    AND dep.refclassid = 'pg_class'::regclass AND dep.refobjid IN (c.oid, pg_partition_root(c.oid))
+  ORDER BY dep.refobjid <> c.oid LIMIT 1)`
+
+/**
  * Of distributed tables: oid, attnum, name, type, type oid, not null, default, draws from a sequence, generated,
  * identity, sequence of the identity, typmod (a domain's is that of the type under it), collation of its own, type with
  * its typmod, type under a domain. A sequence named by a constant
@@ -71,8 +83,7 @@ SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypi
            AND dep.refclassid = 'pg_class'::regclass),
        a.attgenerated, a.attidentity,
        CASE WHEN a.attidentity <> '' THEN
-         coalesce(pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname),
-           pg_get_serial_sequence(pg_partition_root(c.oid)::text, a.attname)) END,
+         ${IDENTITY_SEQUENCE} END,
        CASE WHEN t.typtype = 'd' THEN ${UNDER_DOMAIN('u.typtypmod')} ELSE a.atttypmod END,
        CASE WHEN a.attcollation NOT IN (0, 'pg_catalog."default"'::regcollation) THEN
          a.attcollation::regcollation::text END,

@@ -430,6 +430,33 @@ SELECT * FROM moved WHERE id = 1;
 
 RESET ROLE;
 
+-- # definitions by a role without a right to a schema
+CREATE SCHEMA ddl_shut;
+
+CREATE TABLE ddl_shut.numbered (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n serial) WITH (shard_key = 'id', colocate_with = 'none');
+
+CREATE SCHEMA ddl_own AUTHORIZATION ddl_bob CREATE TABLE of_elements (id int PRIMARY KEY) WITH (shard_key = 'id', colocate_with = 'none');
+
+SET ROLE ddl_bob;
+
+BEGIN;
+
+CREATE TABLE ddl_own.made (id int PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY) WITH (shard_key = 'id', colocate_with = 'none');
+
+INSERT INTO ddl_own.made VALUES (1), (2), (3);
+
+SELECT count(*), max(n) FROM ddl_own.made;
+
+COMMIT;
+
+INSERT INTO ddl_shut.numbered DEFAULT VALUES;
+
+RESET ROLE;
+
+INSERT INTO ddl_shut.numbered DEFAULT VALUES RETURNING *;
+
+DROP SCHEMA ddl_shut, ddl_own CASCADE;
+
 ALTER ROLE ddl_bob RENAME TO ddl_rob;
 
 ALTER TABLE moved OWNER TO ddl_rob;
