@@ -1,3 +1,4 @@
+import type * as Pg from '@pgsql/types'
 import type { Catalog } from '../../catalog.ts'
 import { EFFECT } from '../../code/effects.ts'
 import {
@@ -132,17 +133,30 @@ interface Modify {
   readonly locks: Pick<ModifyPlan, 'locksByUpdate' | 'unlocked'>
 }
 
-/** `SET (a, b) = (SELECT …)` has its subquery once for each column: all of them are to be the first one. */
+/**
+ * `SET (a, b) = (SELECT …)` has its subquery once for each column: all of them are to be the first one. Of `SET (a, b) =
+ * (x, DEFAULT)` each column has its own.
+ */
 export function withOneSource<T extends { targetList?: Node[] }>(written: T): T {
   const statement = structuredClone(written)
   let source: Node | undefined
   for (const node of statement.targetList ?? []) {
-    const assigned = as(as(node, 'ResTarget')?.val, 'MultiAssignRef')
+    const item = as(node, 'ResTarget')
+    const assigned = as(item?.val, 'MultiAssignRef')
     if (assigned?.source === undefined) continue
     if (assigned.colno === 1) source = assigned.source
     else if (source !== undefined) assigned.source = source
+    const own = itemOfRow(assigned)
+    if (own !== undefined) item!.val = own
   }
   return statement
+}
+
+/** Undefined: it is no list of as many values as columns. */
+function itemOfRow({ source, colno = 1, ncolumns }: Pg.MultiAssignRef): Node | undefined {
+  const args = as(source, 'RowExpr')?.args
+  if (args?.length !== ncolumns || JSON.stringify(args).includes('"A_Star"')) return undefined
+  return args?.[colno - 1]
 }
 
 /** The tables of the statement as a SELECT has them, and all that it computes. */

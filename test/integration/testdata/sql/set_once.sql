@@ -64,6 +64,16 @@ UPDATE acc SET (n, v) = (nextval('sq'), 'row') WHERE id = 8 RETURNING n, v;
 
 UPDATE acc SET (n, v) = ROW (nextval('sq'), 'row') WHERE id = 9 RETURNING n, v;
 
+UPDATE acc SET (n, v) = (nextval('sq'), DEFAULT), tags = DEFAULT WHERE id IN (9, 10) RETURNING n > 1000, v, tags;
+
+UPDATE acc SET (v, num) = (DEFAULT, DEFAULT) WHERE id IN (11, 12) RETURNING v, num > 60;
+
+UPDATE acc SET (id, v) = (id + 100, DEFAULT) WHERE id IN (13, 14) RETURNING id, v;
+
+UPDATE acc SET (id, v) = (id - 100, 'v' || id - 100) WHERE id IN (113, 114) RETURNING id, v;
+
+UPDATE acc SET (id, v) = (id + 100, DEFAULT, 1) WHERE id IN (13, 14);
+
 -- refused home_function
 UPDATE acc SET (n, v) = (SELECT nextval('sq'), 'row') WHERE id = 8 RETURNING n, v;
 
