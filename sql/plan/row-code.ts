@@ -74,7 +74,9 @@ export function ownTableError(catalog: Catalog, targets: readonly Pick<WriteTarg
 export function movedTableError(catalog: Catalog, text: string, sources: Sharded) {
   if (sources.length === 0) return undefined
   const kept = keptTables(catalog, text)
-  const code = (catalog.code?.piecesOf(text) ?? []).filter((piece) => !isTrigger(piece))
+  const code = (catalog.code?.piecesOf(text) ?? []).filter(
+    (piece) => !isTrigger(piece) && !isProvenPolicy(catalog, piece),
+  )
   const bodies = code.flatMap(({ text }) => text ?? [])
   for (const table of sources.flatMap((source) => familyOf(catalog, source))) {
     if (kept.includes(table)) continue
@@ -86,6 +88,11 @@ export function movedTableError(catalog: Catalog, text: string, sources: Sharded
     )
   }
   return undefined
+}
+
+/** What it reads is known, and kept: a word in it that is the name of another table means something else. */
+function isProvenPolicy(catalog: Catalog, piece: CodePiece): boolean {
+  return isPolicy(piece) && readByPolicy(catalog, piece) !== undefined
 }
 
 export function shardedOf({ distributed }: Catalog): Sharded {

@@ -200,3 +200,24 @@ RESET ROLE;
 DROP OWNED BY policies_ann, policies_bob;
 
 DROP ROLE policies_ann, policies_bob;
+
+-- # tables of other schemas whose names policies say
+CREATE SCHEMA policies_too;
+
+CREATE TABLE policies_too.docs (id int PRIMARY KEY, doc json) WITH (shard_key = 'id', colocate_with = 'none');
+
+CREATE TABLE policies_too.places (id int PRIMARY KEY, v int) WITH (shard_key = 'id', colocate_with = 'none');
+
+INSERT INTO policies_too.docs SELECT i, '{}' FROM generate_series(1, 5) i;
+
+INSERT INTO policies_too.places SELECT i, i + 1 FROM generate_series(1, 5) i RETURNING *;
+
+SELECT count(*) FROM policies_too.docs d JOIN policies_too.places t ON t.v = d.id;
+
+INSERT INTO policies_too.places SELECT id + 100, 1 FROM policies_too.docs;
+
+UPDATE policies_too.docs SET doc = NULL FROM policies_too.places t WHERE t.v = docs.id AND t.id < 3 RETURNING docs.id;
+
+SELECT count(*) FROM docs d JOIN policies_too.places t ON t.v = d.id;
+
+DROP SCHEMA policies_too CASCADE;
