@@ -132,9 +132,11 @@ export const definitions = {
     instead: 'name the schema of the table that is read; EXPLAIN the query',
   },
   schema_elements: {
-    what: 'CREATE SCHEMA AUTHORIZATION CURRENT_USER and its kin, without a name, with a sharded or reference table in the same statement',
+    what:
+      'CREATE SCHEMA AUTHORIZATION CURRENT_USER and its kin, without a name, and AUTHORIZATION SESSION_USER, with a sharded or ' +
+      'reference table in the same statement',
     why: 'the statements are run one by one, with the names in their texts',
-    instead: 'name the schema',
+    instead: 'name the schema, and the role',
   },
   declare_call: {
     what:

@@ -206,8 +206,8 @@ class Told {
     const relation = this.relationOf(range)
     const isOther = this.table !== undefined && this.table !== relation
     const { primaryKey = [], columns = [], root } = relation ?? {}
-    const isTold =
-      primaryKey.length === 1 || !columns.some((c) => primaryKey.includes(c.name) && isRounded(c))
+    const key = columns.filter(({ name }) => primaryKey.includes(name))
+    const isTold = !key.some(isArray) && (primaryKey.length === 1 || !key.some(isRounded))
     if (primaryKey.length === 0 || root !== undefined || isOther || !isTold) this.fails = true
     this.table ??= relation
     return primaryKey
@@ -228,6 +228,9 @@ function severalAsOne(alias: string, key: readonly string[]): Node {
     `CASE WHEN ${columns[0]} IS NOT NULL THEN pg_catalog.jsonb_build_array(${columns.join(', ')}) END`,
   )
 }
+
+/** Of arrays ARRAY(…) makes one of more dimensions, whose elements are compared. */
+const isArray = ({ type, base = type }: Column): boolean => base.endsWith(']')
 
 /** By `extra_float_digits` two of them may have one text. */
 const isRounded = ({ type, base = type }: Column): boolean => base === 'real' || base === 'double precision'

@@ -48,7 +48,7 @@ export async function computeSet(
   const consumer = new ComputedRows(own)
   const gathered = inputsOf(rows, plan.computeInputs)
   const payload = computePayload(line, exec, plan, gathered, meant, placesOf(meant))
-  sendPayload(ctx, line, payload, { writes: false }, consumer)
+  sendPayload(ctx, line, payload, { writes: plan.callsUsers === true }, consumer)
   await settled(ctx, line, consumer.ended)
   return own
 }

@@ -117,7 +117,13 @@ async function isLinked(
   others: readonly string[],
 ): Promise<boolean> {
   if (others.length === 0) return false
-  const params = [table, textArray(others), verb, columns === undefined ? null : textArray(columns)]
+  const verbs = verb === 'INSERT' && columns !== undefined ? ['INSERT', 'UPDATE'] : [verb]
+  const params = [
+    table,
+    textArray(others),
+    textArray(verbs),
+    columns === undefined ? null : textArray(columns),
+  ]
   const { rows } = await queryShard(ctx, ctx.line(HOME), LINKED, params, { writes: false, looks: false })
   return rows[0]![0]!.toString('utf8') === 't'
 }
@@ -134,7 +140,8 @@ const SEEN: Refused = {
  */
 const LINKED = `
 WITH RECURSIVE o AS (SELECT pg_catalog.to_regclass(n) AS oid FROM pg_catalog.unnest($2::pg_catalog.text[]) AS n),
-  w (oid, verb, columns) AS (SELECT pg_catalog.to_regclass($1)::pg_catalog.oid, $3::pg_catalog.text, $4::pg_catalog.text[]
+  w (oid, verb, columns) AS (SELECT pg_catalog.to_regclass($1)::pg_catalog.oid, v, CASE v WHEN 'UPDATE' THEN $4::pg_catalog.text[] END
+      FROM pg_catalog.unnest($3::pg_catalog.text[]) AS v
     UNION SELECT k.conrelid, CASE WHEN w.verb = 'DELETE' AND k.confdeltype <> 'c' THEN 'UPDATE' ELSE w.verb END,
       NULL::pg_catalog.text[]
     FROM w JOIN pg_catalog.pg_constraint k ON k.contype = 'f' AND k.confrelid = w.oid

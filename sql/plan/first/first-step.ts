@@ -32,7 +32,7 @@ export interface FirstWrite {
   readonly verb: 'INSERT' | 'UPDATE' | 'DELETE' | 'MERGE'
   /** As the statement names it, quoted. */
   readonly table: string
-  /** Of an UPDATE: those that it sets. */
+  /** Of an UPDATE, and of ON CONFLICT DO UPDATE: those that it sets. */
   readonly columns?: readonly string[]
   /** Those that the rest reads, and those that it changes. */
   readonly reads: readonly string[]

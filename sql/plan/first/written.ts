@@ -80,16 +80,18 @@ export function addsToSame(query: Node, rest: Node, names: Names): boolean {
 export function writesOf(query: Node, rest: Node, names: Names): FirstWrite | undefined {
   const kind = kindOf(query)
   if (!DML.has(kind)) return undefined
-  const { relation, targetList } = bodyOf(query)
+  const { relation, targetList, onConflictClause } = bodyOf(query)
   const isSame = sameAs(relation, names)
   const reads = readsOf(rest)
   const changed = changersOf(rest, isSame).map(({ body }) => body.relation!)
   const verb = kind.replace('Stmt', '').toUpperCase() as FirstWrite['verb']
-  const columns = (targetList ?? []).map((node) => as(node, 'ResTarget')?.name ?? '')
+  const isUpsert = onConflictClause?.action === 'ONCONFLICT_UPDATE'
+  const set = isUpsert ? onConflictClause?.targetList : targetList
+  const columns = (set ?? []).map((node) => as(node, 'ResTarget')?.name ?? '')
   return {
     verb,
     table: writtenName(relation ?? {}),
-    ...(verb === 'UPDATE' && { columns }),
+    ...((verb === 'UPDATE' || isUpsert) && { columns }),
     reads: [...new Set(reads.map(writtenName))],
     changes: [...new Set(changed.map(writtenName))],
     isSeen: [...reads, ...changed].some(isSame),

@@ -129,6 +129,8 @@ export interface ComputedPlan {
   /** Of its columns, as in a Bind. */
   readonly formats: readonly number[]
   readonly input: GatherInput
+  /** Functions of users run in it, which may write. */
+  readonly callsUsers?: true
 }
 
 /** An UPDATE of the shard key, of rows that leave their shard: they are deleted there, and inserted where they belong. */

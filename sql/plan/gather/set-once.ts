@@ -93,7 +93,8 @@ export function setOnceOf(
     values: values.map(({ column, value }) => castNode(value, column.type)),
   })
   const own = ownItem(meant, [...placeColumns(PLACED).slice(0, 3), ...columns])
-  return computed && { computed, found: givenBy(found, set, own) }
+  const callsUsers = traitsOf(statement, catalog).user !== undefined && { callsUsers: true as const }
+  return computed && { computed: { ...computed, ...callsUsers }, found: givenBy(found, set, own) }
 }
 
 const PLACED = 0

@@ -38,12 +38,15 @@ function planElements(scope: Scope, stmt: CreateSchemaStmt, elements: readonly N
   const role = stmt.authrole?.roletype === 'ROLESPEC_CSTRING' ? stmt.authrole.rolename : undefined
   const schema = stmt.schemaname ?? role
   const isOther = stmt.authrole !== undefined && role === undefined && stmt.schemaname === undefined
-  if (schema === undefined || isOther)
+  // After SET ROLE its elements would be made as another.
+  const isSessions = stmt.authrole?.roletype === 'ROLESPEC_SESSION_USER'
+  if (schema === undefined || isOther || isSessions)
     return refuse(
       TAG,
       'schema_elements',
-      'CREATE SCHEMA without a name, with a sharded or reference table in the same statement, is not supported',
-      'Name the schema.',
+      'CREATE SCHEMA without a name or AUTHORIZATION SESSION_USER, with a sharded or reference table in the same ' +
+        'statement, is not supported',
+      'Name the schema, and the role.',
     )
   for (const node of elements) checkSchema(node, schema)
   const { text } = scope.stmt

@@ -199,6 +199,23 @@ TABLE notes;
 
 DROP TABLE notes;
 
+CREATE TABLE marks (id int PRIMARY KEY, label text) WITH (reference);
+
+CREATE TABLE marked (id int PRIMARY KEY, mark int REFERENCES marks ON UPDATE CASCADE, n int) WITH (shard_key = 'id');
+
+INSERT INTO marks VALUES (1, 'one'), (2, 'two');
+
+INSERT INTO marked SELECT i, 1 + i % 2, 0 FROM generate_series(1, 6) i;
+
+WITH m AS (INSERT INTO marks VALUES (1, 'uno'), (3, 'tres') ON CONFLICT (id) DO UPDATE SET label = excluded.label RETURNING id) INSERT INTO marked SELECT 10 + id, id, 1 FROM m RETURNING *;
+
+-- refused with_write
+WITH m AS (INSERT INTO marks VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET id = marks.id + 100 RETURNING id) UPDATE marked SET n = n + 1 FROM m WHERE mark <> m.id RETURNING *;
+
+TABLE marked;
+
+DROP TABLE marked, marks;
+
 -- # reference tables
 WITH u AS (UPDATE tags SET n = n + 1 WHERE id < 3 RETURNING id, n) SELECT * FROM u ORDER BY id;
 
