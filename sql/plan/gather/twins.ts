@@ -1,3 +1,4 @@
+import type { Relation } from '../../catalog.ts'
 import {
   as,
   type ColumnRef,
@@ -11,9 +12,7 @@ import { aliasOf, itemAlias, leavesOf, rangeOf } from './from-items.ts'
 import type { TableItem } from './inputs.ts'
 
 /** Two of one name are told apart by their schemas, which the gathered rows do not have. */
-export function hasTwins(items: readonly TableItem[]): boolean {
-  return new Set(items.map(({ alias }) => alias)).size < items.length
-}
+export const hasTwins = (items: readonly TableItem[]): boolean => twinsAmong(items).size > 0
 
 export function namesSchemas(select: SelectStmt): boolean {
   let found = false
@@ -36,9 +35,16 @@ export function namesRows(select: SelectStmt, items: readonly TableItem[]): bool
   return found
 }
 
+/** The same table, named at two levels, needs nothing: the inner one hides the outer one, as before. */
 function twinsAmong(items: readonly TableItem[]): ReadonlySet<string> {
-  const names = items.map(({ alias }) => alias)
-  return new Set(names.filter((name, i) => names.indexOf(name) !== i))
+  const tables = new Map<string, Relation>()
+  const twins = new Set<string>()
+  for (const { alias, relation } of items) {
+    const { schema, name } = tables.get(alias) ?? relation
+    if (schema !== relation.schema || name !== relation.name) twins.add(alias)
+    tables.set(alias, relation)
+  }
+  return twins
 }
 
 /** In place, on a query's tree with its own FROM items: tables of one name get names of their own, as do their columns. */

@@ -50,6 +50,19 @@ SELECT * FROM acc;
 
 UPDATE acc SET note = '__weft_here()' WHERE postgres.found.acc.grp IN (SELECT v FROM oth WHERE v = 3) RETURNING found.acc.id;
 
+-- # tables that are named at two levels
+UPDATE ent SET amount = amount + 1 FROM acc WHERE ent.acc_id = acc.id AND acc.bal >= (SELECT max(bal) - 20 FROM acc) RETURNING ent.acc_id, ent.n, amount;
+
+UPDATE ent SET amount = bal FROM found.acc WHERE ent.acc_id = found.acc.id AND acc.id IN (SELECT found.acc.id FROM found.acc ORDER BY found.acc.id LIMIT 2) RETURNING ent.acc_id, ent.n, acc;
+
+DELETE FROM ent USING oth WHERE ent.acc_id = oth.acc_id AND oth.v = (SELECT v FROM oth WHERE oth.k = 7) RETURNING ent.acc_id, ent.n, oth.k;
+
+DELETE FROM ent USING acc WHERE ent.acc_id = acc.id AND acc.ctid IN (SELECT ctid FROM acc ORDER BY id DESC LIMIT 1) RETURNING ent.*;
+
+MERGE INTO ent USING (SELECT id, bal FROM acc WHERE bal > (SELECT avg(bal) + 200 FROM acc)) s ON s.id = ent.acc_id WHEN MATCHED AND EXISTS (SELECT FROM oth WHERE oth.acc_id = s.id AND oth.v < (SELECT max(v) FROM oth)) THEN UPDATE SET amount = s.bal RETURNING ent.acc_id, ent.n, amount;
+
+SELECT oth FROM oth WHERE v > (SELECT avg(v) FROM oth) AND EXISTS (SELECT FROM ent JOIN oth ON oth.acc_id = ent.acc_id WHERE oth.k = ent.n);
+
 -- # a choice of rows is made once
 UPDATE acc SET note = 'few' WHERE id IN (SELECT acc_id FROM oth ORDER BY v, k LIMIT 5) RETURNING id;
 
