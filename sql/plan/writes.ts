@@ -48,10 +48,10 @@ function nestedTargetError(target: WriteTarget): PgError | undefined {
     )
   }
   if (relation?.kind !== 'sharded' || target.verb !== 'INSERT') return undefined
-  const omitted = omittedColumns(relation, target.node as Pg.InsertStmt)
-  const sequence = omitted?.find((c) => c.usesSequence)
-  if (omitted && !sequence) return undefined
-  const column = sequence?.name ?? 'column'
+  // Of a query whose columns are not known it may be any.
+  const omitted = omittedColumns(relation, target.node as Pg.InsertStmt) ?? relation.columns
+  const column = omitted.find(({ usesSequence }) => usesSequence)?.name
+  if (column === undefined) return undefined
   return unsupported(
     'sequence_default',
     `the default of "${column}" of "${relation.name}" in a WITH query is not supported: it draws from a sequence`,

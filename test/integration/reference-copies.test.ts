@@ -97,8 +97,14 @@ test('ALTER COLUMN TYPE … USING now(): the same', async () => {
 })
 
 test('a new column of a domain whose default each shard would evaluate', async () => {
-  await refused('ALTER TABLE copies.r ADD COLUMN c copies.chance', 'random()')
-  await refused('ALTER TABLE copies.r ADD COLUMN c copies.moment', 'now()')
+  await onWeft('ALTER TABLE copies.r ADD COLUMN c copies.chance')
+  expect(await onWeft('SELECT count(DISTINCT c) > 1 AS drawn FROM copies.r')).toEqual([{ drawn: true }])
+  expect(await wrong()).toEqual([])
+  await onWeft('ALTER TABLE copies.r DROP COLUMN c')
+  await onWeft('ALTER TABLE copies.r ADD COLUMN c copies.moment')
+  expect(await onWeft('SELECT count(DISTINCT c)::int AS moments FROM copies.r')).toEqual([{ moments: 1 }])
+  expect(await wrong()).toEqual([])
+  await onWeft('ALTER TABLE copies.r DROP COLUMN c')
   await refused('ALTER TABLE copies.s ADD COLUMN c copies.moment', 'now()')
   await refused('ALTER TABLE copies.s ADD COLUMN c copies.drawn', 'draws from a sequence')
   await refused('ALTER TABLE copies.r ADD COLUMN c copies.drawn', 'draws from a sequence')

@@ -55,10 +55,11 @@ function withQueries(
   scope: readonly CommonTableExpr[],
   levels: Level[],
 ): readonly CommonTableExpr[] {
-  const { ctes = [] } = (fields.withClause ?? {}) as { ctes?: Node[] }
+  const { ctes = [], recursive } = (fields.withClause ?? {}) as { ctes?: Node[]; recursive?: boolean }
   const known = [...scope]
   for (const node of ctes) {
     const cte = as(node, 'CommonTableExpr')!
+    if (recursive && namesItself(cte)) recursives.add(cte)
     descend(cte.ctequery, known, levels)
     const replace = (other: Node): void => {
       cte.ctequery = other
@@ -109,13 +110,36 @@ export function namedIn(part: unknown): ReadonlySet<string> {
   return new Set(ranges.map(({ relname }) => relname ?? ''))
 }
 
-/** Undefined: it has recursive ones. */
+/** Those that read themselves: in a clause that is not recursive such a name is a table's. */
+const recursives = new WeakSet<CommonTableExpr>()
+
+/** As it is now, whatever is put in its place. */
+export function copied(cte: CommonTableExpr): CommonTableExpr {
+  const copy = structuredClone(cte)
+  if (isRecursive(cte)) recursives.add(copy)
+  return copy
+}
+
+export const isRecursive = (cte: CommonTableExpr): boolean => recursives.has(cte)
+
+export const namesItself = ({ ctename = '', ctequery }: CommonTableExpr): boolean =>
+  namedIn(ctequery).has(ctename)
+
+/** Undefined: those of one clause would be seen where they are not now, or not where they are. */
 export function withNeeded(query: Node, needed: readonly CommonTableExpr[]): Node | undefined {
   if (needed.length === 0) return query
   const kind = kindOf(query)
   const body = as(query, kind) as unknown as { withClause?: { ctes?: Node[]; recursive?: boolean } }
   if (body.withClause?.recursive) return undefined
+  const recursive = needed.some(isRecursive)
+  // By its name such a one means a table.
+  const isOther = needed.some((cte) => !isRecursive(cte) && namesItself(cte))
+  if (recursive && (isOther || body.withClause !== undefined)) return undefined
   const ctes = needed.map((cte) => ({ CommonTableExpr: structuredClone(cte) }) as Node)
-  const withClause = { ...body.withClause, ctes: [...ctes, ...(body.withClause?.ctes ?? [])] }
+  const withClause = {
+    ...body.withClause,
+    ctes: [...ctes, ...(body.withClause?.ctes ?? [])],
+    ...(recursive && { recursive }),
+  }
   return { [kind]: { ...body, withClause } } as unknown as Node
 }

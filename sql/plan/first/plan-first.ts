@@ -7,6 +7,7 @@ import {
   kindOf,
   type MergeStmt,
   type Node,
+  type RangeVar,
   relationsOf,
   walk,
   whenClauses,
@@ -21,10 +22,20 @@ import { isConstant as isConstantSource } from '../gather/merge-source.ts'
 import { ofStatement } from '../of-statement.ts'
 import type { ForwardPlan, Plan, PlanContext, Route } from '../plan.ts'
 import { commonFields, isSingle } from '../routing.ts'
+import { quoteName } from '../text-scan.ts'
 import { nameOf, resolve } from '../utility/scope.ts'
 import { computedAfter } from './computed-after.ts'
 import { type Ahead, type FirstStep, GIVEN_ROWS, GIVEN_VALUE, isGiven } from './first-step.ts'
-import { isSelect, type Level, labelOf, levelsIn, namedIn, neededBy, withNeeded } from './levels.ts'
+import {
+  copied,
+  isRecursive,
+  isSelect,
+  type Level,
+  labelOf,
+  levelsIn,
+  neededBy,
+  withNeeded,
+} from './levels.ts'
 import { lockAhead } from './lock-ahead.ts'
 import { pushLocks } from './pushed-locks.ts'
 import { type Names, readAhead } from './read-ahead.ts'
@@ -191,19 +202,21 @@ function sourceOf(merge: MergeStmt | undefined, levels: readonly Level[]): Level
 type Step = Omit<FirstStep, 'collates'>
 
 function stepOf(tree: Node, levels: readonly Level[], level: Level, names: Names): Step | undefined {
-  const needed = neededBy(
+  const own = level.cte && isRecursive(level.cte) ? level.cte : undefined
+  const others = neededBy(
     level.query,
     level.scope.filter((cte) => cte !== level.cte),
   )
-  const before = level.query
+  const needed = own === undefined ? others : [...others, copied(own)]
+  const before = own === undefined ? level.query : selectOf(`SELECT * FROM ${quoteName(own.ctename ?? '')}`)
   level.replace(given(level))
-  const shared = needed.find((cte) => !isConstant(cte) && isRead(tree, cte))
+  const shared = others.find((cte) => !isConstant(cte) && isRead(tree, cte))
   if (shared !== undefined) {
     // Others need it, too: so it comes before both.
     level.replace(before)
     return stepOf(tree, levels, levels.find(({ cte }) => cte === shared)!, names)
   }
-  removeUnread(tree, needed)
+  removeUnread(tree, others)
   const query = withNeeded(before, needed)
   const [sql, rest] = [query && printed(query), printed(tree)]
   if (query === undefined || sql === undefined || rest === undefined) return undefined
@@ -267,7 +280,17 @@ function given({ query, wanted }: Level): Node {
 const isConstant = ({ ctequery }: CommonTableExpr): boolean =>
   relationsOf(ctequery).every(({ relname }) => isGiven(relname))
 
-const isRead = (rest: Node, { ctename = '' }: CommonTableExpr): boolean => namedIn(rest).has(ctename)
+/** By others than itself. */
+function isRead(rest: Node, cte: CommonTableExpr): boolean {
+  let reads = false
+  walk(rest, (kind, body) => {
+    if (body === cte) return false
+    const { relname, schemaname } = body as RangeVar
+    if (kind === 'RangeVar' && relname === cte.ctename && schemaname === undefined) reads = true
+    return true
+  })
+  return reads
+}
 
 /** In place: nobody reads them any more. */
 function removeUnread(rest: Node, needed: readonly CommonTableExpr[]): void {

@@ -23,7 +23,7 @@ import { selectNode } from '../gather/made-nodes.ts'
 import { allOf } from '../gather/plan-gather.ts'
 import { quoteName } from '../text-scan.ts'
 import { aheadRows, aheadValue, isGiven } from './first-step.ts'
-import { labelOf, namedIn, neededBy, withNeeded } from './levels.ts'
+import { labelOf, namesItself, neededBy, withNeeded } from './levels.ts'
 import { DML } from './written.ts'
 
 /** What is known of what a statement names. */
@@ -273,8 +273,6 @@ function isRead({ schemaname, relname }: RangeVar, scope: Scope): boolean {
   if (schemaname !== undefined) return true
   return !isGiven(relname) && !scope.some(({ ctename }) => ctename === relname)
 }
-
-const namesItself = ({ ctename = '', ctequery }: CommonTableExpr): boolean => namedIn(ctequery).has(ctename)
 
 const DOES: ReadonlySet<string> = new Set([...DML, 'LockingClause', 'IntoClause'])
 

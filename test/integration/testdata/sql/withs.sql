@@ -216,6 +216,26 @@ TABLE marked;
 
 DROP TABLE marked, marks;
 
+-- # beside recursive ones
+CREATE TABLE branches (id int PRIMARY KEY, parent int, name text) WITH (shard_key = 'id');
+
+INSERT INTO branches SELECT i, nullif(i / 2, 0), 'b' || i FROM generate_series(1, 20) i;
+
+WITH RECURSIVE below AS (SELECT id FROM branches WHERE id = 5 UNION ALL SELECT b.id FROM branches b JOIN below u ON b.parent = u.id), gone AS (DELETE FROM branches WHERE id IN (SELECT id FROM below) RETURNING id, name) SELECT count(*), min(name), (SELECT count(*) FROM below) FROM gone;
+
+WITH RECURSIVE n (i) AS (VALUES (30) UNION ALL SELECT i + 1 FROM n WHERE i < 33), made AS (INSERT INTO branches SELECT i, 1, 'n' || i FROM n RETURNING id) SELECT * FROM made ORDER BY id;
+
+WITH RECURSIVE up (id, root) AS (SELECT id, id FROM branches WHERE parent = 1 UNION ALL SELECT b.id, up.root FROM branches b JOIN up ON b.parent = up.id), named AS (UPDATE branches b SET name = b.name || '/' || up.root FROM up WHERE up.id = b.id AND b.id < 12 RETURNING b.id, b.name) INSERT INTO tags SELECT id + 900, name FROM named RETURNING *;
+
+TABLE branches;
+
+-- refused with_write
+WITH a AS (DELETE FROM branches WHERE parent = 3 RETURNING *), b AS (INSERT INTO owners SELECT id + 700, name FROM a RETURNING *), c AS (UPDATE branches SET name = 'x') SELECT count(*) FROM b;
+
+DELETE FROM tags WHERE id > 900;
+
+DROP TABLE branches;
+
 -- # reference tables
 WITH u AS (UPDATE tags SET n = n + 1 WHERE id < 3 RETURNING id, n) SELECT * FROM u ORDER BY id;
 
