@@ -101,10 +101,10 @@ const NAMES = { own: ['a.b', 'a.c'], asks: ['*'], sets: [] }
 const samples: Readonly<Record<string, Sample>> = {
   hello: {
     kind: KIND.hello,
-    body: cat(Buffer.from('WEFT'), bytes(0, 8), u32(3), text('weft'), text('c-1')),
+    body: cat(Buffer.from('WEFT'), bytes(0, 9), u32(3), text('weft'), text('c-1')),
     write: (out) => link.writeHello(out, hello),
     read: (body) => link.readHello(bodyOf(body)),
-    value: { ...hello, version: 8 },
+    value: { ...hello, version: 9 },
   },
   goodbye: {
     kind: KIND.goodbye,
@@ -576,9 +576,9 @@ test('errors: every field of the wire survives, unknown ones too', () => {
 
 test('hello: another version, cluster or shard: the reason', () => {
   const ours = { cluster: 'weft', shard: 1 }
-  const theirs = { version: 8, cluster: 'weft', shard: 1, coordinatorId: 'x' }
+  const theirs = { version: 9, cluster: 'weft', shard: 1, coordinatorId: 'x' }
   expect(link.helloMismatch(theirs, ours)).toBeUndefined()
-  expect(link.helloMismatch({ ...theirs, version: 9 }, ours)).toMatch(/version 9 .* version 8/)
+  expect(link.helloMismatch({ ...theirs, version: 10 }, ours)).toMatch(/version 10 .* version 9/)
   expect(link.helloMismatch({ ...theirs, cluster: 'x' }, ours)).toMatch(/cluster "x".*"weft"/)
   expect(link.helloMismatch({ ...theirs, shard: 2 }, ours)).toMatch(/shard 2.*shard 1/)
   const later = written((out) => link.writeHello(out, hello, 6))
