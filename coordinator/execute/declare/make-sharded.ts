@@ -40,9 +40,7 @@ export async function treeOf(runner: ShardRunner, oid: string, table: TableFacts
   const { rows } = await runner.query(HOME, partitionsSql, [oid])
   const parts: Part[] = []
   for (const [partOid, attach] of rows) {
-    const part = await readFacts(runner, partOid!)
-    if (part === undefined) throw weftError('internal', { what: `a partition of ${table.qualified} is gone` })
-    checks.checkShape(part)
+    const part = await factsOf(runner, partOid!, `a partition of ${table.qualified}`)
     parts.push({ oid: partOid!, table: part, attach: attach! })
   }
   return [...parts, { oid, table }]
@@ -52,13 +50,18 @@ async function heirsOf(runner: ShardRunner, oid: string, table: TableFacts): Pro
   const { rows } = await runner.query(HOME, heirsSql, [oid])
   const parts: Part[] = []
   for (const [heirOid, other] of rows) {
-    const heir = await readFacts(runner, heirOid!)
-    if (heir === undefined) throw weftError('internal', { what: `an heir of ${table.qualified} is gone` })
-    checks.checkShape(heir)
+    const heir = await factsOf(runner, heirOid!, `an heir of ${table.qualified}`)
     if (other != null) checks.refuseOtherParent(heir, other)
     parts.push({ oid: heirOid!, table: heir })
   }
   return [...parts, { oid, table }]
+}
+
+async function factsOf(runner: ShardRunner, oid: string, what: string): Promise<TableFacts> {
+  const facts = await readFacts(runner, oid)
+  if (facts === undefined) throw weftError('internal', { what: `${what} is gone` })
+  checks.checkShape(facts)
+  return facts
 }
 
 /** Only those have rows. */

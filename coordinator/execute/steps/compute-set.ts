@@ -1,16 +1,13 @@
-import { PgError } from '../../../errors/pg-error.ts'
 import { parseDataRow } from '../../../protocol/wire/backend-messages.ts'
-import { MSG } from '../../../protocol/wire/frames.ts'
 import { type ComputedPlan, UNSAFE_ROW } from '../../../sql/plan/gather/gather-plan.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
-import { type ExecEnd, FrameConsumer } from '../shards/replies.ts'
 import { sendPayload, settled } from '../shards/send.ts'
-import type { ShardLine } from '../shards/shard-line.ts'
 import { computePayload, inputsOf } from './change-copies.ts'
 import { roomFor } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import type { Places } from './places.ts'
+import { TakenRows } from './taken-rows.ts'
 
 /** What was computed for rows, by the shard that has them. */
 export class OwnRows {
@@ -45,7 +42,7 @@ export async function computeSet(
   const own = new OwnRows(() => roomFor(ctx, { inputs: [plan.input] }, rows.bytes, account))
   if (meant.count === 0) return own
   const line = ctx.line(HOME)
-  const consumer = new ComputedRows(own)
+  const consumer = new TakenRows((...row) => takenBy(own, ...row))
   const gathered = inputsOf(rows, plan.computeInputs)
   const payload = computePayload(line, exec, plan, gathered, meant, placesOf(meant))
   sendPayload(ctx, line, payload, { writes: plan.callsUsers === true }, consumer)
@@ -62,36 +59,11 @@ function placesOf(meant: Places): readonly string[] {
   return [0, 1, 2, 3].map((part) => `{${lists.map((arrays) => arrays[part]!.slice(1, -1)).join(',')}}`)
 }
 
-class ComputedRows extends FrameConsumer<ExecEnd> {
-  private readonly own: OwnRows
-
-  constructor(own: OwnRows) {
-    super()
-    this.own = own
-  }
-
-  protected frame(line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
-    if (type !== MSG.dataRow || this.error !== undefined) return
-    try {
-      this.take(buffer, start + HEADER_BYTES, end, line.shard)
-    } catch (error) {
-      if (!(error instanceof PgError)) throw error
-      this.error = error
-      line.session.cancel()
-    }
-  }
-
-  private take(buffer: Buffer, bodyStart: number, end: number, here: number): void {
-    const cells = parseDataRow(buffer, bodyStart, end)
-    const isUnsafe = cells[0]!.readInt32BE(0) === UNSAFE_ROW
-    const rows = this.own.of(isUnsafe ? here : cells.at(-1)!.readInt32BE(0))
-    rows.take(buffer, bodyStart, here)
-    if (rows.refusal !== undefined) throw rows.refusal
-  }
-
-  protected result(status: number): ExecEnd {
-    return this.end(status)
-  }
+/** Each row goes to those of the shard that it names. */
+function takenBy(own: OwnRows, buffer: Buffer, bodyStart: number, end: number, here: number): void {
+  const cells = parseDataRow(buffer, bodyStart, end)
+  const isUnsafe = cells[0]!.readInt32BE(0) === UNSAFE_ROW
+  const rows = own.of(isUnsafe ? here : cells.at(-1)!.readInt32BE(0))
+  rows.take(buffer, bodyStart, here)
+  if (rows.refusal !== undefined) throw rows.refusal
 }
-
-const HEADER_BYTES = 5

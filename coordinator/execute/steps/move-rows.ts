@@ -2,7 +2,6 @@ import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { parseDataRow } from '../../../protocol/wire/backend-messages.ts'
-import { MSG } from '../../../protocol/wire/frames.ts'
 import type { Relation } from '../../../sql/catalog.ts'
 import { type MovePlan, UNSAFE_ROW } from '../../../sql/plan/gather/gather-plan.ts'
 import { FORMAT } from '../../../sql/plan/gather/transport.ts'
@@ -11,10 +10,9 @@ import type { ExecContext, Execution } from '../context.ts'
 import { NULL_KEY } from '../plans/key-slots.ts'
 import { shardOf } from '../route.ts'
 import { onShards } from '../shards/on-shards.ts'
-import { type ExecEnd, FrameConsumer, type RowForwarder } from '../shards/replies.ts'
+import type { ExecEnd, RowForwarder } from '../shards/replies.ts'
 import { queryShard, rewrittenPayload, sendPayload } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
-import type { ShardLine } from '../shards/shard-line.ts'
 import { type KeyChange, MovedKeys } from '../transaction/moved-keys.ts'
 import { computePayload, inputsOf } from './change-copies.ts'
 import type { OwnRows } from './compute-set.ts'
@@ -22,6 +20,7 @@ import { roomFor } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
 import { type ForeignKey, foreignKeysTo, mustBeMovable, mustNotBeReferred } from './movable.ts'
 import { type Place, Places, placeOf } from './places.ts'
+import { TakenRows } from './taken-rows.ts'
 
 /** An UPDATE of the shard key over rows that were found. */
 export interface Moving {
@@ -53,7 +52,7 @@ export async function sortRows(
   const { slots } = await ctx.catalog()
   const sorter = new Sorter(ctx, moving, slots)
   await onShards(ctx, meant.shards, (line) => {
-    const consumer = new NewRows(sorter)
+    const consumer = new TakenRows((...row) => sorter.take(...row))
     const gathered = inputsOf(moving.rows, move.computeInputs, moving.own?.of(line.shard))
     const payload = computePayload(line, exec, move, gathered, meant)
     sendPayload(ctx, line, payload, { writes: false }, consumer)
@@ -139,32 +138,6 @@ const comesBack = ({ name }: Relation): Refused => ({
 function placeIn(cells: readonly (Buffer | null | undefined)[], shard: number): Place {
   return placeOf([...cells.map((cell) => cell?.toString('latin1')), String(shard)])!
 }
-
-class NewRows extends FrameConsumer<ExecEnd> {
-  private readonly sorter: Sorter
-
-  constructor(sorter: Sorter) {
-    super()
-    this.sorter = sorter
-  }
-
-  protected frame(line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
-    if (type !== MSG.dataRow || this.error !== undefined) return
-    try {
-      this.sorter.take(buffer, start + HEADER_BYTES, end, line.shard)
-    } catch (error) {
-      if (!(error instanceof PgError)) throw error
-      this.error = error
-      line.session.cancel()
-    }
-  }
-
-  protected result(status: number): ExecEnd {
-    return this.end(status)
-  }
-}
-
-const HEADER_BYTES = 5
 
 /** Why some could not be taken away: others refer to them. */
 export interface Referred {

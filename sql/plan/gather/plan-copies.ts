@@ -1,13 +1,13 @@
 import type { Catalog, Column } from '../../catalog.ts'
 import { as, columnNode, type Node, type RangeVar, type UpdateStmt } from '../../parse/ast.ts'
 import { hasUnstableDefault } from '../writes.ts'
-import { gatheredName, type ModifyPlan, ownName, UNSAFE_ROW } from './gather-plan.ts'
+import { gatheredName, type ModifyPlan, ownName } from './gather-plan.ts'
 import type { TableItem } from './inputs.ts'
 import { expressionNode, selectNode } from './made-nodes.ts'
 import { assignedValue, castNode, type Found, ofPlaces, readIn } from './new-values.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
 import { isKeyed, keyColumns } from './places.ts'
-import { allOf, nullsOf, SAFE_SETTINGS } from './plan-gather.ts'
+import { allOf, unsafeArm } from './plan-gather.ts'
 import { returnsNewOnly } from './plan-move.ts'
 import { FORMAT, transportOf } from './transport.ts'
 
@@ -119,9 +119,7 @@ function copiesOf(found: Found, set: readonly Assignment[]): ModifyPlan['copies'
   const once =
     statement.fromClause === undefined ? '' : `DISTINCT ON (${keys.map((_, i) => keyName(i)).join(', ')}) `
   const transports = columns.map((column) => transportOf(column))
-  const unsafe = transports.some(({ format }) => format === FORMAT.text)
-    ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(columns)} WHERE NOT (${SAFE_SETTINGS})`
-    : ''
+  const unsafe = unsafeArm(columns)
   return {
     compute: `SELECT 0, r.* FROM (SELECT ${once}* FROM (${over.sql}) AS q) AS r${unsafe}`,
     computeParams: over.params,

@@ -44,7 +44,7 @@ import { xminOf } from './places.ts'
 import { isLastingSample } from './samples.ts'
 import { Slots } from './slots.ts'
 import { type TopRows, topRows } from './top-rows.ts'
-import { transportOf } from './transport.ts'
+import { FORMAT, transportOf } from './transport.ts'
 import { hasTwins, namesRows, namesSchemas } from './twins.ts'
 import { placeOfView } from './view-places.ts'
 
@@ -326,8 +326,14 @@ function blanks(
   return types.map((type, slot) => (known.has(slot) ? `NULL::${type}` : 'NULL'))
 }
 
-export const nullsOf = (columns: readonly Column[]): string =>
+const nullsOf = (columns: readonly Column[]): string =>
   columns.map(({ type }) => `NULL::${castType(type)}`).join(', ')
+
+/** One row more, which says so, where values of these columns would travel as texts that lose something; '' if none does. */
+export function unsafeArm(columns: readonly Column[], more: readonly string[] = []): string {
+  if (!columns.some((column) => transportOf(column).format === FORMAT.text)) return ''
+  return ` UNION ALL SELECT ${[UNSAFE_ROW, nullsOf(columns), ...more].join(', ')} WHERE NOT (${SAFE_SETTINGS})`
+}
 
 /** Texts of values that are gathered lose nothing. */
 export const SAFE_SETTINGS = [

@@ -13,14 +13,14 @@ import {
 import { castType } from '../cast-type.ts'
 import { quoteName } from '../text-scan.ts'
 import { hasUnstableDefault } from '../writes.ts'
-import { type GatherInput, gatheredName, type MovePlan, ownName, UNSAFE_ROW } from './gather-plan.ts'
+import { type GatherInput, gatheredName, type MovePlan, ownName } from './gather-plan.ts'
 import type { TableItem } from './inputs.ts'
 import { expressionNode } from './made-nodes.ts'
 import { carriedInsertOf, newColumns, newName, SLOT, TOLD } from './move-carried.ts'
 import { assignedValue, castNode, type Found, numbersOf, ofPlaces, readIn } from './new-values.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
 import { isAt, xminOf } from './places.ts'
-import { nullsOf, SAFE_SETTINGS, sourceOf } from './plan-gather.ts'
+import { sourceOf, unsafeArm } from './plan-gather.ts'
 import { FORMAT, type Transport, transportOf } from './transport.ts'
 
 /**
@@ -171,10 +171,7 @@ function computeOf(
   const told = alsoNew ? [...sent, ...newColumns(columns)] : sent
   const transports = told.map((column) => transportOf(column))
   const { text, binary } = FORMAT
-  const isText = transports.some(({ format }) => format === text)
-  const unsafe = isText
-    ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(told)}, ${Array(7).fill('NULL').join(', ')} WHERE NOT (${SAFE_SETTINGS})`
-    : ''
+  const unsafe = unsafeArm(told, Array(7).fill('NULL'))
   return {
     compute: `SELECT 0, ${outputs} FROM (${found}) AS s${unsafe}`,
     computeParams: over.params,

@@ -7,7 +7,7 @@ import { traitsOf, unstableBecause } from '../../tree/traits.ts'
 import { placeError } from '../routing.ts'
 import { quoteName } from '../text-scan.ts'
 import { defaultError, hasUnstableDefault } from '../writes.ts'
-import { type ComputedPlan, ownName, PLACE_PARTS, placeName, UNSAFE_ROW } from './gather-plan.ts'
+import { type ComputedPlan, ownName, PLACE_PARTS, placeName } from './gather-plan.ts'
 import type { TableItem } from './inputs.ts'
 import { selectNode } from './made-nodes.ts'
 import { assignedValue, castNode, type Found, readIn } from './new-values.ts'
@@ -15,7 +15,7 @@ import { subqueriesOf } from './once-per-row.ts'
 import { overGathered, withGathered } from './over-gathered.ts'
 import { placeColumns, xminOf } from './places.ts'
 import { ofTarget } from './plan-copies.ts'
-import { allOf, nullsOf, SAFE_SETTINGS } from './plan-gather.ts'
+import { allOf, unsafeArm } from './plan-gather.ts'
 import { returnsNewOnly } from './plan-move.ts'
 import { FORMAT, transportOf } from './transport.ts'
 
@@ -174,13 +174,11 @@ function computedOf(
   const sql = over.sql.replace(here, () => isPlaced(over.params.length + arrays + 1))
   const sent = [...placeColumns(PLACED).slice(0, 3), ...columns]
   const transports = sent.map((column) => transportOf(column))
-  const { text, binary } = FORMAT
+  const { binary } = FORMAT
   const names = sent.map(({ name }) => quoteName(name))
   const [shard] = places.slice(-1)
   const once = fromClause === undefined ? '' : `DISTINCT ON (${places.join(', ')}) `
-  const unsafe = transports.some(({ format }) => format === text)
-    ? ` UNION ALL SELECT ${UNSAFE_ROW}, ${nullsOf(sent)}, NULL WHERE NOT (${SAFE_SETTINGS})`
-    : ''
+  const unsafe = unsafeArm(sent, ['NULL'])
   return {
     compute: `SELECT 0, ${[...names, shard].join(', ')} FROM (SELECT ${once}* FROM (${sql}) AS q) AS r${unsafe}`,
     computeParams: over.params,

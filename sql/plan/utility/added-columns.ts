@@ -29,7 +29,7 @@ export function differs(scope: Scope, table: Relation, command: AlterTableCmd): 
   return isReference && comesOutAnew(scope, column)
 }
 
-const typeOf = (column: ColumnDef | undefined): string => strings(column?.typeName?.names).at(-1) ?? ''
+export const typeOf = (column: ColumnDef | undefined): string => strings(column?.typeName?.names).at(-1) ?? ''
 
 export function isSerial(column: ColumnDef | undefined): boolean {
   return SERIALS.has(typeOf(column)) || identityOf(column) !== undefined

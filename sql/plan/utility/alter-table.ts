@@ -1,11 +1,11 @@
 import type { AlterTableCmd, AlterTableMoveAllStmt, AlterTableStmt } from '@pgsql/types'
 import type { Relation } from '../../catalog.ts'
 import { inheritGuard } from '../../install/slot-guard.ts'
-import { as, strings } from '../../parse/ast.ts'
+import { as } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import { type Traits, traitsOf, unlikeBecause } from '../../tree/traits.ts'
 import type { Plan } from '../plan.ts'
-import { addedColumns, defaultsOf, differs, isSerial } from './added-columns.ts'
+import { addedColumns, defaultsOf, differs, isSerial, typeOf } from './added-columns.ts'
 import { checkConstraints, columnConstraints, type Target, tableConstraint } from './constraints.ts'
 import { checkInherit } from './inheritance.ts'
 import { atPlace, placeOfRelation } from './objects.ts'
@@ -168,7 +168,7 @@ function checkNewColumn(scope: Scope, table: Relation, command: AlterTableCmd): 
   if (isSerial(column)) throw drawsFromSequence(table)
   const own = defaultsOf(column)
   for (const { raw_expr } of own) checkComputed(scope, table, raw_expr, 'ADD COLUMN … DEFAULT')
-  const type = strings(column?.typeName?.names).at(-1) ?? ''
+  const type = typeOf(column)
   const ofDomain = own.length > 0 ? undefined : scope.catalog.domainDefaults?.get(type)
   if (ofDomain !== undefined) checkDomainDefault(scope, table, type, ofDomain)
 }
