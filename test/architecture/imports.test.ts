@@ -51,6 +51,7 @@ const pure = [
   /^txn\/(gid|decision|recovery-rules)\.ts$/,
   /-machine\.ts$/,
   /^client\/(sql\/.+|retry\/retry|pool\/choose-node)\.ts$/,
+  /^jepsen\/(history|check|report)\//,
 ]
 const pureNodeModules = new Set(['node:buffer', 'node:crypto'])
 const impureNames = new Set([
