@@ -370,6 +370,7 @@ export interface CutAnswer {
    */
   readonly result: 'taken' | 'behind' | 'busy' | 'expired'
   readonly highest?: string
+  /** `busy`: not within that time. `taken`: commits met the hold, and the next cut leaves them that time; 0: none did. */
   readonly afterMs?: number
   readonly why?: string
 }

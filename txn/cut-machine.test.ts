@@ -42,13 +42,13 @@ test('cut: one reader: asks its shards, releases all of them once all have taken
   expect(machine.isIdle).toBe(true)
 })
 
-test('cut: readers that come while one is under way: share the next, after as long as this one took', () => {
+test('cut: that writers have met: who comes while it is under way shares the next, after as long as this one took', () => {
   const machine = asked({ id: 1, shards: [0, 1] })
   machine.join({ id: 2, shards: [0, 1], above: 0n, deadlineMs: 5_000 }, at(1))
   machine.join({ id: 3, shards: [1, 2], above: 0n, deadlineMs: 5_000 }, at(1))
   said(machine)
-  machine.reply(0, 1, tsAt(0), { result: 'taken' }, at(2))
-  machine.reply(1, 1, tsAt(0), { result: 'taken' }, at(3))
+  machine.reply(0, 1, tsAt(0), { result: 'taken', afterMs: 1 }, at(2))
+  machine.reply(1, 1, tsAt(0), { result: 'taken', afterMs: 0 }, at(3))
   said(machine)
   expect(machine.wakeAtMs).toBe(6)
   machine.wake(at(6))
@@ -56,6 +56,18 @@ test('cut: readers that come while one is under way: share the next, after as lo
     'cut 2 shard 0 readers 2',
     'cut 2 shard 1 readers 2,3',
     'cut 2 shard 2 readers 3',
+  ])
+})
+
+test('cut: that no writer has met: the next one begins at once', () => {
+  const machine = asked({ id: 1, shards: [0] })
+  machine.join({ id: 2, shards: [0], above: 0n, deadlineMs: 5_000 }, at(1))
+  machine.reply(0, 1, tsAt(0), { result: 'taken', afterMs: 0 }, at(2))
+  expect(said(machine)).toEqual([
+    'cut 1 shard 0 readers 1',
+    'release 1 shard 0 go',
+    'taken 1',
+    'cut 2 shard 0 readers 2',
   ])
 })
 
@@ -100,8 +112,6 @@ test('cut: a shard is lost: who reads it fails, the others try again', () => {
   machine.join({ id: 2, shards: [0, 2], above: 0n, deadlineMs: 5_000 }, at(1))
   machine.reply(0, 1, tsAt(0), { result: 'taken' }, at(1))
   machine.reply(1, 1, tsAt(0), { result: 'taken' }, at(1))
-  said(machine)
-  machine.wake(at(machine.wakeAtMs))
   said(machine)
   machine.lost(2, 2, 'gone', at(3))
   expect(said(machine)).toEqual([

@@ -37,6 +37,8 @@ interface Running {
   readonly readers: Map<number, Waiting>
   /** The shards asked, and whether they have taken the cut at `ts`. */
   readonly shards: Map<number, boolean>
+  /** A shard has held commits for it. */
+  isMet: boolean
 }
 
 export class CutMachine {
@@ -80,6 +82,7 @@ export class CutMachine {
     if (running === undefined || running.id !== id || running.ts !== ts || !running.shards.has(shard)) return
     if (reply.result === 'taken') {
       running.shards.set(shard, true)
+      running.isMet ||= (reply.afterMs ?? 0) > 0
       if ([...running.shards.values()].every((taken) => taken)) this.allTaken(running, now)
     } else if (reply.result === 'behind') this.raise(running, reply.highest ?? 0n, now)
     else {
@@ -140,7 +143,8 @@ export class CutMachine {
     const readers = this.nextReaders()
     const id = ++this.lastId
     const leaseMs = Math.min(limits.leaseMsMax, limits.leaseMs * 2 ** Math.min(this.slowFailures, 10))
-    const running: Running = { id, ts: 0n, sentMs: now.ms, leaseMs, readers, shards: new Map() }
+    const shards = new Map<number, boolean>()
+    const running: Running = { id, ts: 0n, sentMs: now.ms, leaseMs, readers, shards, isMet: false }
     let above = this.lastTs
     for (const { reader } of readers.values()) {
       this.waiting.delete(reader.id)
@@ -185,7 +189,8 @@ export class CutMachine {
     this.end(running, true)
     this.failures = 0
     this.slowFailures = 0
-    this.notBeforeMs = now.ms + Math.min(this.limits.betweenMsMax, now.ms - running.sentMs)
+    const tookMs = now.ms - running.sentMs
+    this.notBeforeMs = running.isMet ? now.ms + Math.min(this.limits.betweenMsMax, tookMs) : now.ms
     this.effects.push({ kind: 'taken', readers, ts: running.ts })
   }
 

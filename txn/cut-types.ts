@@ -11,7 +11,7 @@ export interface CutLimits {
   /** After a failure; doubled with each, and spread by chance. */
   readonly pauseMsMin: number
   readonly pauseMsMax: number
-  /** After a cut the next one begins only when writers have had as long as it took, at most this. */
+  /** After a cut that writers have met the next one begins when they have had as long as it took, at most this. */
   readonly betweenMsMax: number
   /** How far S lies ahead of the clock: fewer cuts turn out to be behind. */
   readonly aheadMs: number
@@ -46,6 +46,7 @@ export interface CutReader {
 export interface CutReply {
   readonly result: 'taken' | 'behind' | 'busy' | 'expired'
   readonly highest?: Timestamp
+  /** For so long it would not be taken (`busy`), or the next one not (`taken`). */
   readonly afterMs?: number
   readonly why?: string
 }

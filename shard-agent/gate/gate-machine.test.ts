@@ -209,9 +209,32 @@ test('gate: held without a break for long: the next cut is told to come later', 
   expect(said(gate)).toEqual(['snapshot c1/1@10', 'snapshot c2/1@11', 'busy c3/1@12'])
 })
 
-test('gate: opened just now: stays open for as long as it was held', () => {
+test('gate: opened just now, and nobody was held: the next cut is taken at once', () => {
   const gate = new GateMachine()
   gate.cut('c1', 1, 10n, 100, 0)
+  gate.release('c1', 1, 4)
+  said(gate)
+  gate.cut('c1', 2, 11n, 100, 4)
+  expect(said(gate)).toEqual(['snapshot c1/2@11'])
+})
+
+test('gate: a commit is held by a cut that goes on higher: it has its time after that, not before', () => {
+  const gate = new GateMachine(20n)
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect(gate.tryEnter('statement')).toBe(false)
+  gate.cut('c1', 1, 30n, 100, 1)
+  taken(gate, 'c1', 1)
+  gate.release('c1', 1, 4)
+  said(gate)
+  gate.cut('c1', 2, 31n, 100, 5)
+  expect(said(gate)).toEqual([])
+  expect(gate.wakeAtMs(5)).toBe(7)
+})
+
+test('gate: opened just now, and a commit was held: stays open for as long as it was held', () => {
+  const gate = new GateMachine()
+  gate.cut('c1', 1, 10n, 100, 0)
+  expect(gate.tryEnter('local')).toBe(false)
   gate.release('c1', 1, 4)
   said(gate)
   gate.cut('c1', 2, 11n, 100, 5)

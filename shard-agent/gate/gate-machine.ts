@@ -71,6 +71,8 @@ export class GateMachine {
   /** Since when commits without a timestamp have to wait; undefined: they don't. */
   private heldSinceMs: number | undefined
   private openUntilMs = Number.NEGATIVE_INFINITY
+  /** A commit found this hold: it, and who came with it, have their time before the next one. */
+  private isMet = false
   /** Since when the longest-waiting `statement` waits; the driver's to keep. */
   statementWaitsSinceMs: number | undefined
 
@@ -114,7 +116,10 @@ export class GateMachine {
    * session has seen elsewhere.
    */
   tryEnter(kind: CommitKind, ts = 0n, gid = ''): boolean {
-    if (this.cuts.length > 0 && !this.admits(kind, ts, gid)) return false
+    if (this.cuts.length > 0 && !this.admits(kind, ts, gid)) {
+      this.isMet = true
+      return false
+    }
     this.count++
     if (kind === 'statement') this.statements++
     if (ts > this.highest) this.highest = ts
@@ -258,10 +263,11 @@ export class GateMachine {
     cut.outside = outside
     cut.untold = untold
     cut.phase = 'settling'
-    const { openUntilMs } = this
+    const { openUntilMs, isMet } = this
     this.noteHold(nowMs)
     // It is the same cut: writers have their turn after it.
     this.openUntilMs = openUntilMs
+    this.isMet = isMet
     this.check(cut, nowMs)
   }
 
@@ -270,7 +276,7 @@ export class GateMachine {
     const cut = this.cuts.find((c) => c.owner === taken.owner && c.id === taken.id)
     if (cut === undefined || cut.phase !== 'snapshot' || cut.ts !== taken.ts) return
     cut.phase = 'held'
-    this.effects.push({ kind: 'taken', cut: { ...cut } })
+    this.effects.push({ kind: 'taken', cut: { ...cut }, afterMs: this.openMs(nowMs) })
     this.advance(nowMs)
   }
 
@@ -327,10 +333,16 @@ export class GateMachine {
       this.heldSinceMs = nowMs
       return
     }
-    const { openMsMin, openMsMax } = this.limits
-    const heldMs = nowMs - this.heldSinceMs!
+    this.openUntilMs = nowMs + this.openMs(nowMs)
     this.heldSinceMs = undefined
-    this.openUntilMs = nowMs + Math.min(openMsMax, Math.max(openMsMin, heldMs))
+    this.isMet = false
+  }
+
+  /** For how long the gate stays open after a hold that ends now. Where nobody writes, reads need not wait for writers. */
+  private openMs(nowMs: number): number {
+    if (!this.isMet || this.heldSinceMs === undefined) return 0
+    const { openMsMin, openMsMax } = this.limits
+    return Math.min(openMsMax, Math.max(openMsMin, nowMs - this.heldSinceMs))
   }
 
   // Going on

@@ -9,7 +9,7 @@ export type CommitKind = 'local' | 'statement' | 'decided'
 export interface GateLimits {
   /** A gate held for so long without a break takes no further cut. */
   readonly heldMsMax: number
-  /** Between two holds it stays open for as long as it was held, within these. */
+  /** After a hold that a commit has met it stays open for as long as it was held, within these. */
   readonly openMsMin: number
   readonly openMsMax: number
   /** The part of its lease that a cut may wait for what must be settled before anything is held. */
@@ -50,6 +50,7 @@ export type GateEffect =
   | { readonly kind: 'busy'; readonly cut: ActiveCut; readonly afterMs: number; readonly why: string }
   /** Take the native snapshots of the cut, then call `snapshotTaken` with it. */
   | { readonly kind: 'snapshot'; readonly cut: ActiveCut }
-  | { readonly kind: 'taken'; readonly cut: ActiveCut }
+  /** `afterMs`: for how long it will stay open then. */
+  | { readonly kind: 'taken'; readonly cut: ActiveCut; readonly afterMs: number }
   /** Its lease ended, or it came too late; it is not active any more. */
   | { readonly kind: 'expired'; readonly cut: ActiveCut }

@@ -357,7 +357,7 @@ export class Gate {
       case 'snapshot':
         return this.takeSnapshots(cut, work)
       case 'taken':
-        return work.answer({ ...head, result: 'taken' })
+        return work.answer({ ...head, result: 'taken', afterMs: effect.afterMs })
       case 'behind':
         return work.answer({ ...head, result: 'behind', highest: String(effect.highest) })
       case 'busy':

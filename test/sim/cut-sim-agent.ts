@@ -439,7 +439,7 @@ export class SimAgent extends Node {
       this.world.stats.busy++
       answer.reply({ result: 'busy', afterMs: effect.afterMs, why: effect.why })
     } else if (effect.kind === 'expired') answer.reply({ result: 'expired' })
-    else answer.reply({ result: 'taken' }, this.snapshots.get(cut.owner))
+    else answer.reply({ result: 'taken', afterMs: effect.afterMs }, this.snapshots.get(cut.owner))
   }
 
   private takeSnapshot(cut: ActiveCut): void {
