@@ -107,7 +107,7 @@ export const writes = {
     what:
       'in ON CONFLICT or RETURNING of an INSERT over several shards: subqueries that name columns of its table and read ' +
       'sharded or local ones; beside a query that reads tables, in a READ COMMITTED transaction, any subquery; ' +
-      'in INSERT … SELECT: volatile functions; DO UPDATE of very many rows for one shard',
+      'in INSERT … SELECT: volatile functions, sequences; DO UPDATE of very many rows for one shard',
     why: 'subqueries are run first; the rows go to each shard in several statements, which each would call functions anew',
     instead:
       'run the subquery first and pass its result; BEGIN ISOLATION LEVEL REPEATABLE READ; insert fewer rows at a time',
@@ -123,7 +123,7 @@ export const writes = {
   unstable_default: {
     what:
       'a default that differs from shard to shard (a sequence, `random()`, a time of its own): SET … = DEFAULT of ' +
-      'a column GENERATED ALWAYS, in ON CONFLICT and MERGE; ADD COLUMN to a reference table without a primary key ' +
+      'a column GENERATED ALWAYS, in INSERT … SELECT … ON CONFLICT and MERGE; ADD COLUMN to a reference table without a primary key ' +
       'or with row level security, by functions of users, of a domain',
     why: 'each shard, or each copy, would compute its own',
     instead: 'give the value; ADD COLUMN without the default, SET DEFAULT, then UPDATE the rows',

@@ -1,5 +1,6 @@
 import { ASKED_SETTING } from '../code/custom-settings.ts'
 import { BEGUN_CODE, LATCH_CLASS } from '../plan/begun-text.ts'
+import { AT_ROW, ROW } from '../tree/row-numbers.ts'
 import { mapFunctions } from './map-functions.ts'
 import { notificationFunctions } from './notification-functions.ts'
 import { sequenceFunctions } from './sequence-functions.ts'
@@ -9,7 +10,7 @@ import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 12
+export const INSTALL_VERSION = 13
 
 export interface InstallOptions {
   readonly shard: number
@@ -113,7 +114,13 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $weft$
   SELECT CASE WHEN pg_catalog.current_setting(name, true) OPERATOR(pg_catalog.=) ''
     AND pg_catalog.strpos(name, '.') OPERATOR(pg_catalog.>) 0
     AND pg_catalog.lower(name) OPERATOR(pg_catalog.<>) ALL (had)
-    THEN pg_catalog.concat(unset, name) ELSE name END $weft$;`
+    THEN pg_catalog.concat(unset, name) ELSE name END $weft$;
+-- The number of the row that an INSERT is at (sql/plan/first/drawn-tail.ts): of its values the first that is computed
+-- tells it, and ON CONFLICT and RETURNING ask for it.
+CREATE OR REPLACE FUNCTION weft.${AT_ROW}(n int) RETURNS bool
+LANGUAGE sql VOLATILE AS $weft$ SELECT pg_catalog.set_config('weft.row', n::pg_catalog.text, true) IS NOT NULL $weft$;
+CREATE OR REPLACE FUNCTION weft.${ROW}() RETURNS int
+LANGUAGE sql VOLATILE AS $weft$ SELECT pg_catalog.current_setting('weft.row')::pg_catalog.int4 $weft$;`
 
 /** A database that was another shard before is refused: serving it under a new number would misplace every row. */
 const agentRow = (shard: number): string => `

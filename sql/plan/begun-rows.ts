@@ -21,7 +21,7 @@ export function rowBegins(
   values: readonly RowValue[],
   paramTypes: readonly number[],
 ): Pick<InsertRow, 'begins'> {
-  const fit = values.filter(({ node }) => !UNFIT.has(kindOf(node)))
+  const fit = values.filter(({ node }) => isFit(node))
   const typed = fit.find((value) => !value.isSpliced && hasType(value.node, paramTypes))
   if (typed) return { begins: { start: typed.start, end: typed.end } }
   for (const { start, end, column } of fit) {
@@ -35,9 +35,12 @@ export function rowBegins(
 /** DEFAULT stands by itself; a row, and a collated string, get their type from the column. */
 const UNFIT: ReadonlySet<string> = new Set(['SetToDefault', 'RowExpr', 'CollateClause'])
 
+export const isFit = (node: Node): boolean => !UNFIT.has(kindOf(node))
+
 const UNKNOWN_OID = 705
 
-function hasType(node: Node, paramTypes: readonly number[]): boolean {
+/** Of its own, not from what it is assigned to. */
+export function hasType(node: Node, paramTypes: readonly number[]): boolean {
   const constant = as(node, 'A_Const')
   if (constant) return constant.sval === undefined && constant.isnull !== true
   const param = as(node, 'ParamRef')

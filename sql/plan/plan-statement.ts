@@ -6,6 +6,7 @@ import { type Analysis, analyze, type LiteralRange } from '../place/analyze.ts'
 import { errorOfBackends } from './code-of-backends.ts'
 import { planDeclareFunction } from './declare-function.ts'
 import { dumpText } from './dump-text.ts'
+import { orDrawn } from './first/drawn-tail.ts'
 import { orComputed } from './first/plan-computed.ts'
 import { orFirst } from './first/plan-first.ts'
 import type { Around } from './gather/gather-plan.ts'
@@ -81,12 +82,17 @@ function planAsWritten(
     if (error) return refused(TAGS[stmt.kind]!, error)
     const isInsert = stmt.kind === 'InsertStmt'
     const plan = (isInsert ? planInsert : planModify)(analysis, stmt.text, ctx)
-    const computed = isInsert ? orComputed(plan, analysis, stmt.text, ctx) : plan
+    const computed = isInsert ? orComputedFirst(plan, analysis, stmt.text, ctx) : plan
     return withReach(orFirst(computed, analysis, stmt, ctx), analysis, stmt.text)
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     throw error
   }
+}
+
+function orComputedFirst(plan: Plan, a: Analysis, text: string, ctx: PlanContext): Plan {
+  const drawn = orDrawn(plan, a, text, ctx)
+  return drawn === plan ? orComputed(plan, a, text, ctx) : drawn
 }
 
 /** `around`: none is left of one around that. */

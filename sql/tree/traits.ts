@@ -8,6 +8,7 @@ import { callLeavesForGood } from '../code/lasting-state.ts'
 import { as, constantText, type NodeKind, qualified, strings, walk } from '../parse/ast.ts'
 import { isAboutSessions } from './about-sessions.ts'
 import * as fn from './functions.ts'
+import { AT_ROW, ROW } from './row-numbers.ts'
 import { limits } from './shape.ts'
 import { isNamesake, timeCall, timeKeyword } from './time-calls.ts'
 
@@ -197,6 +198,8 @@ function noteSelect(t: Traits, select: Pg.SelectStmt): void {
   if (select.distinctClause?.some((node) => Object.keys(node).length > 0)) t.orderSensitive ??= 'DISTINCT ON'
 }
 
+const OWN_CALLS: ReadonlySet<string> = new Set([ASKED_SETTING, AT_ROW, ROW])
+
 const OWN_HINT = 'Use create_distributed_table, create_reference_table or undistribute_table.'
 
 function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
@@ -207,7 +210,7 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
     t.writes = true
     return
   }
-  if (schema === 'weft' && (isNamesake(name) || name === ASKED_SETTING)) return
+  if (schema === 'weft' && (isNamesake(name) || OWN_CALLS.has(name))) return
   if (schema === 'weft')
     throw weftError('not_supported', {
       id: 'weft_object',

@@ -2,7 +2,7 @@ import { weftError } from '../../../errors/catalog.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
 import { type Ahead, type FirstStep, type FirstWrite, withGiven } from '../../../sql/plan/first/first-step.ts'
 import { quoteText } from '../../../sql/plan/text-scan.ts'
-import { describedAtHome } from '../answers/evaluate.ts'
+import { describedAtHome, evaluateFills } from '../answers/evaluate.ts'
 import { KeptRows } from '../answers/kept-rows.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { textArray } from '../quote.ts'
@@ -16,6 +16,7 @@ import { runAhead } from './read-ahead.ts'
  * (docs/decisions/0034-rows-locked-where-they-are.md).
  */
 export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstStep): Promise<void> {
+  if (step.draws !== undefined) return runDrawn(ctx, exec, step, step.draws)
   const locks = locksAhead(ctx, step)
   await begin(ctx, step, locks)
   // What is wrong with the client's text is told as if it had run as it is.
@@ -35,6 +36,24 @@ export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstSte
   } finally {
     account.set(0)
   }
+}
+
+/** Values are drawn as those of defaults are, then the statement is run with them. */
+async function runDrawn(
+  ctx: ExecContext,
+  exec: Execution,
+  { rest }: FirstStep,
+  { expressions, rows }: NonNullable<FirstStep['draws']>,
+): Promise<void> {
+  await ctx.admit()
+  const asked = exec.asked ?? exec.text
+  const { paramTypes, columns: origins } = await describedAtHome(ctx, asked, exec.paramTypes)
+  const fill = expressions.map((expression) => ({ expression, appended: true }))
+  const values = await evaluateFills(ctx, fill, Array(rows).fill({ defaults: [] }))
+  const columns = fill.map(() => ({ name: '', type: rows > 1 ? 'bigint[]' : 'bigint' }))
+  const row = fill.map((_, i) => (rows > 1 ? textArray(values.map((one) => one[i]!)) : values[0]![i]!))
+  const typed: Execution = { ...exec, paramTypes, asked, origins }
+  await instead(ctx, typed, withGiven(rest, { columns, rows: [row] }, quoteText), true)
 }
 
 /** What writes by itself, of no table's state, follows a read of any moment. */

@@ -26,6 +26,8 @@ export interface FirstStep {
   readonly ahead?: Ahead
   /** It gives one row, of expressions of an INSERT: each has a mark of its own in the rest. */
   readonly computes?: true
+  /** In its place: values of defaults that only the home shard can give, for so many rows; of several they are arrays. */
+  readonly draws?: { readonly expressions: readonly string[]; readonly rows: number }
 }
 
 export interface FirstWrite {
