@@ -12,6 +12,24 @@ export function wordsOf(text: string): ReadonlySet<string> {
   return new Set(named.match(/[\p{L}\p{N}_$]+/gu))
 }
 
+/** Comments, names in quotes, strings; an escape string is told by its letter. */
+const QUOTED =
+  /--[^\n\r]*|\/\*[\s\S]*?\*\/|"(?:[^"]|"")*"|[eE]'(?:[^'\\]|''|\\[\s\S])*'|'(?:[^']|'')*'|(?<![\w$\u0080-\uffff])\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$/g
+/** Where a string ends depends on `standard_conforming_strings` then. */
+export const MISREAD = /\\'/
+const NESTED = /^\/\*[\s\S]*\/\*/
+
+/** The text without what strings and comments say; where they cannot be told, all of it. */
+export function withoutStrings(text: string): string {
+  if (MISREAD.test(text)) return text
+  let isClear = true
+  const code = text.replaceAll(QUOTED, (part) => {
+    if (NESTED.test(part)) isClear = false
+    return part.startsWith('"') ? part : ' '
+  })
+  return isClear ? code : text
+}
+
 const isPlain = (name: string): boolean => /^[\p{L}\p{N}_$]+$/u.test(name)
 
 /** Whether a text may name it: a word in a comment counts, so that none is overlooked. */

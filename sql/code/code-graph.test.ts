@@ -90,6 +90,13 @@ describe('the graph of code', () => {
     ['SELECT "Odd ""one"""()', objects],
     ["SELECT 'a'::email", settings | names],
     ["SELECT set_config('a.b', 'c', true)", 0],
+    ["SELECT 'seen', $$seen$$, E'it\\n seen' -- seen\n FROM t /* seen */", 0],
+    ["SELECT 'it''s', a FROM \"seen\"", settings | names],
+    ["SELECT 'it\\', seen, '", settings | names],
+    ["SELECT native('seen')", ANY_EFFECTS | names],
+    ["SELECT query_to_xml('SELECT a FROM seen', true, true, '')", settings | names],
+    ["DO 'BEGIN PERFORM tenant(); END'", settings | names],
+    ["INSERT INTO t VALUES ('caller()') ON CONFLICT DO NOTHING", 0],
   ])('statement %s', (text, effects) => {
     expect(code.ofStatement(text)).toBe(effects)
   })

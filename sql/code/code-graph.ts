@@ -2,7 +2,7 @@
  * The code in a database, and what may become of the session that runs some of it: functions, and what tables, views and
  * types run by themselves. Texts are searched for words, schemas aside, so that no name is overlooked. PURE.
  */
-import { mayCall, mayName, wordsOf } from '../words.ts'
+import { mayCall, mayName, withoutStrings, wordsOf } from '../words.ts'
 import { bothUses, type CustomUse, customUseIn, NO_CUSTOM_USE } from './custom-settings.ts'
 import {
   ALL_EFFECTS,
@@ -50,6 +50,9 @@ export interface Code {
 const WRITES =
   /\b(insert|update|delete|merge|truncate|copy|execute|call|refresh|create|alter|select\s+into)\b/i
 
+const QUERIES =
+  /^(?:\s|\(|--[^\n\r]*|\/\*[\s\S]*?\*\/)*(?:select|with|values|table|insert|update|delete|merge)\b/i
+
 /** Tables of which no single shard has all. */
 export interface PartialTables {
   /** Names of sharded tables, and of views over them. */
@@ -78,13 +81,13 @@ export function codeGraph(pieces: readonly CodePiece[], tables: PartialTables = 
       const words = wordsOf(text)
       return effectsOfText(language, text, words) | graph.named(text, words, WRITES.test(text))
     },
-    piecesOf: (text) => graph.reachedFrom(text),
+    piecesOf: (text) => graph.reachedFrom(graph.namingPart(text)),
     namesBackends: graph.has(EFFECT.backends),
     compiles: graph.has(EFFECT.compiles),
     customAsks: customAsks(pieces),
-    customUseOf: (text) => customUseOfAll(graph.reachedFrom(text)),
+    customUseOf: (text) => customUseOfAll(graph.reachedFrom(graph.namingPart(text))),
     settingNames: [...new Set(pieces.flatMap(({ text }) => settingNamesIn(text ?? '')))],
-    ofStatement: (text) => (graph.isEmpty ? NO_EFFECTS : graph.named(text, wordsOf(text), WRITES.test(text))),
+    ofStatement: (text) => (graph.isEmpty ? NO_EFFECTS : graph.ofStatement(text)),
   }
 }
 
@@ -221,6 +224,20 @@ class Graph {
       }
     }
     return [...reached].map(({ piece }) => piece)
+  }
+
+  ofStatement(text: string): Effects {
+    const part = this.namingPart(text)
+    return this.named(part, wordsOf(part), WRITES.test(part))
+  }
+
+  /** Of a statement: what its strings say is data, unless it makes code of them, or runs code that may execute them. */
+  namingPart(text: string): string {
+    if (!text.includes("'") || !QUERIES.test(text)) return text
+    const part = withoutStrings(text)
+    const words = wordsOf(part)
+    const effects = this.named(part, words, WRITES.test(part)) | effectsOfText('query', part, words)
+    return (effects & EFFECT.dynamic) === 0 ? part : text
   }
 
   /** Of all that a text may name. */

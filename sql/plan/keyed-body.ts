@@ -3,9 +3,10 @@ import { as, columnName, type InsertStmt, type Node, OPTIMIZABLE, walk } from '.
 import { type ParsedStatement, parseStatements } from '../parse/parse.ts'
 import { type Analysis, analyze } from '../place/analyze.ts'
 import { keyedCalls } from '../tree/keyed-calls.ts'
+import { MISREAD } from '../words.ts'
 import type { KeyValue } from './plan.ts'
 import { fragmentsOf, partsOfBody } from './plpgsql-parts.ts'
-import { DYNAMIC, MISREAD, namesAny } from './row-code.ts'
+import { DYNAMIC, namesAny } from './row-code.ts'
 
 /**
  * What the body of a function with a shard key says: whether each of its statements reads and changes sharded tables by the

@@ -3,7 +3,7 @@ import type { CodePiece } from '../code/code-graph.ts'
 import { parseStatements } from '../parse/parse.ts'
 import { analyze } from '../place/analyze.ts'
 import type { WriteTarget } from '../tree/builder.ts'
-import { mayName, wordsOf } from '../words.ts'
+import { MISREAD, mayName, withoutStrings, wordsOf } from '../words.ts'
 import { type BodyPart, partsOfBody } from './plpgsql-parts.ts'
 import { isPolicy, readByPolicy } from './policy-code.ts'
 import { unsupported } from './routing.ts'
@@ -16,9 +16,9 @@ import { nextToken } from './text-scan.ts'
 
 export type Sharded = readonly Relation[]
 
-export const DYNAMIC = /\bexecute\b/i
-/** Where a string ends depends on `standard_conforming_strings` then. */
-export const MISREAD = /\\'/
+/** What runs a query that a string says. */
+export const DYNAMIC =
+  /\b(?:execute|(?:query|cursor|table|schema|database)_to_xml(?:schema|_and_xmlschema)?|ts_stat|ts_rewrite)\b/i
 
 /** Sharded tables that the code a text names can reach in this way only. */
 export function keptTables(catalog: Catalog, text: string): Sharded {
@@ -27,9 +27,7 @@ export function keptTables(catalog: Catalog, text: string): Sharded {
   const unproven: CodePiece[] = []
   for (const piece of pieces) {
     if (!mayReadTables(catalog, piece)) continue
-    const reached = isPolicy(piece)
-      ? readByPolicy(catalog, piece)
-      : reachedByKey(catalog, piece, ownersOf(catalog, pieces, piece))
+    const reached = reachedIn(catalog, pieces, piece)
     if (reached === undefined) unproven.push(piece)
     else for (const relation of reached) kept.add(relation)
   }
@@ -74,13 +72,12 @@ export function ownTableError(catalog: Catalog, targets: readonly Pick<WriteTarg
 export function movedTableError(catalog: Catalog, text: string, sources: Sharded) {
   if (sources.length === 0) return undefined
   const kept = keptTables(catalog, text)
-  const code = (catalog.code?.piecesOf(text) ?? []).filter(
-    (piece) => !isTrigger(piece) && !isProvenPolicy(catalog, piece),
-  )
-  const bodies = code.flatMap(({ text }) => text ?? [])
+  const pieces = catalog.code?.piecesOf(text) ?? []
+  const code = pieces.filter((piece) => !isTrigger(piece) && !isProven(catalog, pieces, piece))
   for (const table of sources.flatMap((source) => familyOf(catalog, source))) {
     if (kept.includes(table)) continue
-    if (!bodies.some((body) => DYNAMIC.test(body) || speaksOf(body, table))) continue
+    const meant = [table, ...viewsOver(pieces, table)]
+    if (!code.some((piece) => mayRead(piece, meant))) continue
     return unsupported(
       'trigger_reads_table',
       `code that runs with this statement may read sharded table "${table.name}", whose rows the statement moves: that is not supported`,
@@ -90,9 +87,40 @@ export function movedTableError(catalog: Catalog, text: string, sources: Sharded
   return undefined
 }
 
+type Named = Pick<Relation, 'name'>
+
+/** Expressions (defaults, checks, indexes) name columns, and read tables by functions only; foreign keys lead to the key. */
+function mayRead({ kind, language, text = '' }: CodePiece, meant: readonly Named[]): boolean {
+  if (DYNAMIC.test(text)) return true
+  return (kind === 'function' || language !== 'query') && meant.some((table) => speaksOf(text, table))
+}
+
+/** The statement reads by them what it says itself; code that names one reads the table. */
+function viewsOver(pieces: readonly CodePiece[], table: Named): readonly Named[] {
+  const views = pieces.filter(({ kind, language, text }) => {
+    return kind === 'read' && language === 'query' && text !== undefined && /^\s*(?:SELECT|WITH)\b/.test(text)
+  })
+  const found: Named[] = [table]
+  for (const { name } of found) {
+    const over = views.filter((view) => speaksOf(view.text!, { name }))
+    found.push(...over.filter((view) => !found.some((one) => one.name === view.name)))
+  }
+  return found.slice(1)
+}
+
 /** What it reads is known, and kept: a word in it that is the name of another table means something else. */
-function isProvenPolicy(catalog: Catalog, piece: CodePiece): boolean {
-  return isPolicy(piece) && readByPolicy(catalog, piece) !== undefined
+const isProven = (catalog: Catalog, pieces: readonly CodePiece[], piece: CodePiece): boolean =>
+  reachedIn(catalog, pieces, piece) !== undefined
+
+function reachedIn(
+  catalog: Catalog,
+  pieces: readonly CodePiece[],
+  piece: CodePiece,
+): readonly Relation[] | undefined {
+  if (isPolicy(piece)) return readByPolicy(catalog, piece)
+  return piece.kind === 'function'
+    ? reachedByKey(catalog, piece, ownersOf(catalog, pieces, piece))
+    : undefined
 }
 
 export function shardedOf({ distributed }: Catalog): Sharded {
@@ -109,12 +137,13 @@ function familyOf(catalog: Catalog, table: Relation): Sharded {
 const isTrigger = ({ kind, text }: CodePiece): boolean =>
   kind === 'write' && /\bCREATE (CONSTRAINT )?TRIGGER\b/.test(text ?? '')
 
-/** The sharded tables whose triggers run the function. */
+/** The sharded tables whose triggers run the function; none where one of another table does, which has no such key. */
 export function ownersOf(catalog: Catalog, pieces: readonly CodePiece[], { name }: CodePiece): Sharded {
   const tables = pieces
     .filter((piece) => isTrigger(piece) && piece.text!.startsWith(`${name} `))
     .map((piece) => piece.name)
-  return shardedOf(catalog).filter((table) => tables.includes(table.name))
+  const owners = shardedOf(catalog).filter((table) => tables.includes(table.name))
+  return tables.every((name) => owners.some((table) => table.name === name)) ? owners : []
 }
 
 function triggerFunctions(
@@ -170,24 +199,15 @@ export function namesAny(catalog: Catalog, { sql }: Pick<BodyPart, 'sql'>): bool
   )
 }
 
-export function names(text: string, { name }: Relation): boolean {
+export function names(text: string, { name }: Named): boolean {
   const code = withoutStrings(text)
   return mayName(code, wordsOf(code), name)
 }
 
 /** What is executed stands in strings. */
-function speaksOf(body: string, { name }: Relation): boolean {
+function speaksOf(body: string, { name }: Named): boolean {
   const code = DYNAMIC.test(body) ? body : withoutStrings(body)
   return mayName(code, wordsOf(code), name)
-}
-
-function withoutStrings(text: string): string {
-  let code = ''
-  for (let token = nextToken(text, 0); token; token = nextToken(text, token.end)) {
-    const written = text.slice(token.start, token.end)
-    if (!/^[eE]?'|^\$[^0-9]/.test(written)) code += `${written} `
-  }
-  return code
 }
 
 function keyedTables(catalog: Catalog, { sql }: BodyPart, owner: Relation): Sharded | undefined {

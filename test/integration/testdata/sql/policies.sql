@@ -221,3 +221,106 @@ UPDATE policies_too.docs SET doc = NULL FROM policies_too.places t WHERE t.v = d
 SELECT count(*) FROM docs d JOIN policies_too.places t ON t.v = d.id;
 
 DROP SCHEMA policies_too CASCADE;
+
+-- # words that are the names of tables, and name none
+CREATE TABLE zones (id int PRIMARY KEY, v int, kind text) WITH (shard_key = 'id', colocate_with = 'none');
+
+CREATE TABLE visits (zones int NOT NULL, id int, note text DEFAULT 'of zones', twice int GENERATED ALWAYS AS (zones * 2) STORED, PRIMARY KEY (zones, id), CHECK (zones > 0), CHECK (note <> 'zones')) WITH (shard_key = 'zones', colocate_with = 'none');
+
+CREATE INDEX visits_odd ON visits ((zones + id)) WHERE zones % 2 = 1;
+
+CREATE TABLE guests (zones int NOT NULL, who text, PRIMARY KEY (zones, who)) WITH (shard_key = 'zones', colocate_with = 'visits');
+
+CREATE FUNCTION greeted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  NEW.note := (SELECT max(who) FROM guests WHERE zones = NEW.zones);
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER greets BEFORE INSERT OR UPDATE ON visits FOR EACH ROW EXECUTE FUNCTION greeted();
+
+INSERT INTO zones SELECT i, i % 7 + 1, 'zones' FROM generate_series(1, 30) i;
+
+INSERT INTO guests SELECT i, 'guest ' || i FROM generate_series(1, 10) i;
+
+INSERT INTO visits SELECT v, id FROM zones;
+
+INSERT INTO visits (zones, id) SELECT v, id + 100 FROM zones WHERE kind = 'guests' OR id < 5 RETURNING *;
+
+UPDATE visits SET note = kind FROM zones z WHERE z.v = visits.zones AND z.id = visits.id AND z.id < 9 RETURNING visits.*, z.id;
+
+DELETE FROM visits USING zones z WHERE z.v + 1 = visits.zones AND z.id = visits.id + 6;
+
+DELETE FROM visits WHERE id IN (SELECT v FROM zones WHERE id < 4);
+
+SELECT count(*), sum(zones), sum(twice), min(note) FROM visits;
+
+CREATE FUNCTION zone_count() RETURNS int LANGUAGE sql STABLE AS 'SELECT count(*)::int FROM zones';
+
+CREATE TABLE tours (zones int PRIMARY KEY, n int, counted int DEFAULT zone_count()) WITH (shard_key = 'zones', colocate_with = 'none');
+
+-- refused trigger_reads_table
+INSERT INTO tours SELECT v, 1 FROM zones WHERE id = 3;
+
+DROP TABLE tours;
+
+ALTER TABLE guests ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY of_visits ON guests USING (EXISTS (SELECT FROM visits v WHERE v.zones = guests.zones));
+
+SELECT tablename, policyname, cmd, qual FROM pg_policies WHERE tablename = 'guests';
+
+-- params: guests
+SELECT tablename, policyname, cmd, qual FROM pg_policies WHERE tablename = $1;
+
+SELECT policyname, pg_get_expr(polqual, polrelid) FROM pg_policy p JOIN pg_policies s ON s.policyname = p.polname WHERE polrelid = 'guests'::regclass;
+
+SELECT relname, relrowsecurity FROM pg_class WHERE oid = 'guests'::regclass;
+
+SELECT string_agg(polname, ',') FROM pg_policy WHERE polrelid = 'guests'::regclass;
+
+SELECT count(*) FROM zones WHERE kind = 'guests';
+
+CREATE TABLE visits_here (zones int, id int, note text);
+
+CREATE TRIGGER greets BEFORE INSERT ON visits_here FOR EACH ROW EXECUTE FUNCTION greeted();
+
+-- refused trigger_reads_table
+INSERT INTO visits_here SELECT v.zones, v.id FROM visits v JOIN guests g ON g.zones = v.zones;
+
+DROP TABLE visits_here;
+
+CREATE VIEW few_zones AS SELECT id, v, kind FROM zones WHERE id < 25;
+
+INSERT INTO visits (zones, id) SELECT v, id + 200 FROM few_zones;
+
+UPDATE visits SET note = f.kind FROM few_zones f WHERE f.v = visits.zones AND f.id + 200 = visits.id;
+
+CREATE TABLE trips (k int, id int, v int, PRIMARY KEY (k, id)) PARTITION BY LIST (k) WITH (shard_key = 'k', colocate_with = 'none');
+
+CREATE TABLE trips_low PARTITION OF trips FOR VALUES IN (1, 2, 3);
+
+CREATE TABLE trips_high PARTITION OF trips DEFAULT;
+
+INSERT INTO trips SELECT v, id, 0 FROM zones;
+
+INSERT INTO trips SELECT v, k + 1000 + id, 1 FROM trips WHERE id < 4;
+
+UPDATE trips SET v = t.v + 7 FROM trips t WHERE t.id = trips.k AND t.k <> trips.k;
+
+CREATE TABLE hosts (zones int PRIMARY KEY, v int) WITH (shard_key = 'zones', colocate_with = 'none');
+
+CREATE TABLE rooms (zones int REFERENCES hosts ON DELETE CASCADE, id int, v int, PRIMARY KEY (zones, id)) WITH (shard_key = 'zones', colocate_with = 'hosts');
+
+INSERT INTO hosts SELECT i, i % 5 FROM generate_series(1, 20) i;
+
+INSERT INTO rooms SELECT i % 20 + 1, i, i % 20 + 2 FROM generate_series(1, 40) i;
+
+DELETE FROM hosts USING rooms r WHERE r.v = hosts.zones AND r.id < 6;
+
+SELECT count(*), sum(id) FROM rooms;
+
+DROP TABLE rooms, hosts, trips;
+
+DROP VIEW few_zones;
+
+DROP TABLE guests, visits, zones;
