@@ -32,6 +32,8 @@ export interface CheckOptions {
   readonly realtime: boolean
   /** The same, within one process only. Without it, as `realtime`. */
   readonly session?: boolean
+  /** list-append: a read of one list asks all shards, so that at READ COMMITTED it is one cut too. */
+  readonly scatteredReads?: boolean
   /** bank: the balance of each account before the first transfer; whether they may go below zero. */
   readonly bank?: { readonly accounts: Readonly<Record<string, number>>; readonly negative?: boolean }
   /** register: how many states the search may look at for each key before it says 'unknown' (2,000,000). */

@@ -1,6 +1,7 @@
 import type pg from 'pg'
+import { callsOf } from '../../jepsen/history/calls.ts'
+import type { MicroOp, Op, OpType } from '../../jepsen/history/op.ts'
 import { Rng } from '../sim/rng.ts'
-import type { Op, Read, Txn } from './list-append.ts'
 import { connectTo } from './postgres.ts'
 
 export const LISTS = 8
@@ -27,7 +28,7 @@ export async function createLists(url: string, sharded = true): Promise<void> {
 }
 
 /** Empties the lists, runs random transactions on them, and ends with a read of them all. */
-export async function runLoad(options: LoadOptions): Promise<Txn[]> {
+export async function runLoad(options: LoadOptions): Promise<Op[]> {
   const { urls, seed, txns } = options
   const count = options.clients ?? 8
   const clients = await Promise.all(
@@ -36,23 +37,49 @@ export async function runLoad(options: LoadOptions): Promise<Txn[]> {
   try {
     await clients[0]?.query("UPDATE list SET items = '{}'")
     for (const client of clients) await client.query(options.setup ?? 'SELECT 1')
-    const left = { txns, value: 0, id: 0 }
-    const parts = await Promise.all(
-      clients.map(async (client, i) => {
-        const rng = new Rng(seed * 1000 + i)
-        const own: Txn[] = []
+    const left = { txns, value: 0 }
+    const history = new History()
+    await Promise.all(
+      clients.map(async (client, process) => {
+        const rng = new Rng(seed * 1000 + process)
         while (left.txns-- > 0) {
-          const plan = planTxn(rng, () => ++left.value)
-          own.push(await runTxn(client, ++left.id, options.begin, plan))
+          const steps = planTxn(rng, () => ++left.value)
+          await runTxn(history, { client, process, begin: options.begin, steps })
         }
-        return own
       }),
     )
-    const last = await runTxn(clients[0] as pg.Client, ++left.id, 'BEGIN', [{ kind: 'read', keys: ALL }])
-    return [...parts.flat(), last]
+    const steps: Step[] = [{ kind: 'read', keys: ALL }]
+    await runTxn(history, { client: clients[0] as pg.Client, process: 0, begin: 'BEGIN', steps, final: true })
+    return history.ops
   } finally {
     await Promise.all(clients.map((client) => client.end()))
   }
+}
+
+class History {
+  readonly ops: Op[] = []
+
+  add(type: OpType, { process, final, steps }: Run, value: readonly MicroOp[]): void {
+    const index = this.ops.length
+    this.ops.push({
+      index,
+      time: index,
+      type,
+      process,
+      f: 'txn',
+      value,
+      statements: steps.flatMap((step, i) => asked(step).map(() => i)),
+      ...(final === undefined ? {} : { final }),
+    })
+  }
+}
+
+interface Run {
+  readonly client: pg.Client
+  readonly process: number
+  readonly begin: string
+  readonly steps: readonly Step[]
+  readonly final?: true
 }
 
 const ALL = Array.from({ length: LISTS }, (_, i) => i + 1)
@@ -74,45 +101,53 @@ function planTxn(rng: Rng, nextValue: () => number): Step[] {
 
 const ABORTED = new Set(['40001', '40P01'])
 
-async function runTxn(client: pg.Client, id: number, begin: string, steps: readonly Step[]): Promise<Txn> {
-  const ops: Op[] = []
+async function runTxn(history: History, run: Run): Promise<void> {
+  const { client, begin, steps } = run
+  const value = steps.flatMap(asked)
+  history.add('invoke', run, value)
+  const told: MicroOp[] = []
   try {
     await client.query(begin)
-    for (const step of steps) ops.push(await runStep(client, step))
+    for (const step of steps) told.push(...(await runStep(client, step)))
     await client.query('COMMIT')
-    return { id, ops, outcome: 'committed' }
+    history.add('ok', run, told)
   } catch (error) {
     const { code = '' } = error as { code?: string }
-    if (code === '08007') return { id, ops, outcome: 'unknown' }
-    if (!ABORTED.has(code)) throw error
-    await client.query('ROLLBACK')
-    // The append that failed is among those that nobody may see.
-    const tried = steps[ops.length]
-    return { id, ops: tried?.kind === 'append' ? [...ops, tried] : ops, outcome: 'aborted' }
+    if (code !== '08007' && !ABORTED.has(code)) throw error
+    history.add(code === '08007' ? 'info' : 'fail', run, value)
+    if (code !== '08007') await client.query('ROLLBACK')
   }
 }
 
-async function runStep(client: pg.Client, step: Step): Promise<Op> {
-  if (step.kind === 'read') return read(client, step.keys)
-  await client.query('UPDATE list SET items = items || $1::int WHERE id = $2', [step.value, step.key])
-  return step
+function asked(step: Step): MicroOp[] {
+  if (step.kind === 'append') return [['append', step.key, step.value]]
+  return step.keys.map((key) => ['r', key, null])
 }
 
-async function read(client: pg.Client, keys: readonly number[]): Promise<Read> {
+async function runStep(client: pg.Client, step: Step): Promise<readonly MicroOp[]> {
+  if (step.kind === 'read') return read(client, step.keys)
+  await client.query('UPDATE list SET items = items || $1::int WHERE id = $2', [step.value, step.key])
+  return asked(step)
+}
+
+async function read(client: pg.Client, keys: readonly number[]): Promise<MicroOp[]> {
   const { rows } = await client.query<{ id: number; items: number[] }>(
     `SELECT id, items FROM list WHERE id IN (${keys.join()})`,
   )
   if (rows.length !== keys.length) throw new Error(`read lists ${keys.join()}: ${rows.length} rows`)
-  return { kind: 'read', lists: rows.map(({ id, items }) => ({ key: id, values: items })) }
+  const items = new Map(rows.map((row) => [row.id, row.items]))
+  return keys.map((key) => ['r', key, items.get(key) ?? null])
 }
 
 /** How much of a history is worth judging. */
-export function summary(history: readonly Txn[]): { committed: number; aborted: number; spread: number } {
-  const committed = history.filter(({ outcome }) => outcome === 'committed')
-  const keysOf = (txn: Txn) => new Set(txn.ops.flatMap((op) => (op.kind === 'append' ? [op.key] : [])))
+export function summary(history: readonly Op[]): { committed: number; aborted: number; spread: number } {
+  const calls = callsOf(history)
+  const committed = calls.filter(({ outcome }) => outcome === 'ok')
+  const keysOf = (value: readonly MicroOp[]) =>
+    new Set(value.flatMap(([f, key]) => (f === 'append' ? [key] : [])))
   return {
     committed: committed.length,
-    aborted: history.filter(({ outcome }) => outcome === 'aborted').length,
-    spread: committed.filter((txn) => keysOf(txn).size > 1).length,
+    aborted: calls.filter(({ outcome }) => outcome === 'fail').length,
+    spread: committed.filter(({ invoke }) => keysOf(invoke.value as readonly MicroOp[]).size > 1).length,
   }
 }
