@@ -28,7 +28,7 @@ const roots: Readonly<Record<string, readonly string[]>> = {
     'admin',
     'client',
   ],
-  jepsen: ['client'],
+  jepsen: ['client', 'embedded', 'errors', 'txn'],
 }
 
 /** Inside the coordinator: a client's message goes down this list, and no layer knows one above it. */

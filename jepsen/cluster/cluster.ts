@@ -1,0 +1,172 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { etcdMembers, etcdUrl, isHealthy } from './etcd.ts'
+import { type Claim, claimRun, removeRun } from './leftovers.ts'
+import { type Machine, makeNetwork, type Network } from './net.ts'
+import { clientUrl, makeNodes, type NodesOptions, shardUrl, type WeftNode } from './nodes.ts'
+import { PostgresServers } from './postgres.ts'
+import type { ClusterProcess } from './process.ts'
+
+export interface ClusterOptions {
+  readonly log: 'etcd' | 'postgres'
+  readonly program: string
+  readonly shards: number
+  readonly coordinators: number
+  /** One shard's data get a small file system. */
+  readonly smallDisk?: boolean
+  readonly say: (line: string) => void
+}
+
+const ETCD_MEMBERS = 3
+/** As what restarts a service on a real machine waits. */
+const RESTART_MS = 500
+
+/** Weft on machines of its own: shards (Postgres and agent), coordinators, etcd. Everything it has lies in one directory. */
+export class Cluster {
+  readonly claim: Claim
+  readonly network: Network
+  readonly log: 'etcd' | 'postgres'
+  readonly coordinators: readonly WeftNode[]
+  readonly agents: readonly WeftNode[]
+  readonly postgres: readonly ClusterProcess[]
+  readonly etcd: readonly ClusterProcess[]
+  readonly etcdMachines: readonly Machine[]
+  readonly servers: PostgresServers
+  readonly nodes: NodesOptions
+  /** What ended and nobody had ended it. */
+  readonly deaths: string[] = []
+  private readonly say: (line: string) => void
+  private isStopping = false
+
+  private constructor(
+    claim: Claim,
+    network: Network,
+    options: ClusterOptions,
+    servers: PostgresServers,
+    postgres: readonly ClusterProcess[],
+  ) {
+    this.claim = claim
+    this.network = network
+    this.log = options.log
+    this.say = options.say
+    this.servers = servers
+    this.postgres = postgres
+    const machines = [...network.machines.values()]
+    const named = (letter: string): Machine[] => machines.filter(({ name }) => name.startsWith(letter))
+    this.etcdMachines = named('e')
+    this.etcd = etcdMembers(this.etcdMachines, claim.directory)
+    this.nodes = {
+      ...{ directory: claim.directory, program: options.program },
+      ...{ coordinators: named('c'), shards: named('s') },
+      etcd: options.log === 'etcd' ? this.etcdMachines.map(etcdUrl) : undefined,
+    }
+    const { agents, coordinators } = makeNodes(this.nodes)
+    this.agents = agents
+    this.coordinators = coordinators
+    for (const process of this.processes) process.onDeath = (how) => this.died(process, how)
+  }
+
+  /** `claimed` is told as soon as there is something to take away again. */
+  static async start(options: ClusterOptions, claimed: (claim: Claim) => void): Promise<Cluster> {
+    const claim = await claimRun()
+    claimed(claim)
+    const names = [
+      ...Array.from({ length: options.coordinators }, (_, i) => `c${i}`),
+      ...Array.from({ length: options.shards }, (_, i) => `s${i}`),
+      ...(options.log === 'etcd' ? Array.from({ length: ETCD_MEMBERS }, (_, i) => `e${i}`) : []),
+    ]
+    const network = await makeNetwork(claim.run, names)
+    if (network.flat !== undefined)
+      options.say(`${network.flat}: all processes are on loopback, no partitions, no slow links`)
+    const servers = new PostgresServers(claim.directory)
+    const shards = [...network.machines.values()].filter(({ name }) => name.startsWith('s'))
+    const small = shards.at(-1)
+    if (options.smallDisk === true && small !== undefined) await servers.makeSmall(small)
+    const postgres = await Promise.all(shards.map((machine) => servers.make(machine.name, machine)))
+    const cluster = new Cluster(claim, network, options, servers, postgres)
+    cluster.startAll()
+    await cluster.ready(60_000)
+    return cluster
+  }
+
+  get processes(): readonly ClusterProcess[] {
+    return [...this.etcd, ...this.postgres, ...this.agents, ...this.coordinators]
+  }
+
+  /** Where clients connect to. */
+  get endpoints(): readonly { readonly name: string; readonly url: string }[] {
+    return this.nodes.coordinators.map((machine) => ({ name: machine.name, url: clientUrl(machine) }))
+  }
+
+  /** Of the shards' own servers, past Weft. */
+  get shardUrls(): readonly string[] {
+    return this.nodes.shards.map((machine) => shardUrl(machine))
+  }
+
+  startAll(): void {
+    for (const process of this.processes) process.start()
+  }
+
+  private died(process: ClusterProcess, how: string): void {
+    if (this.isStopping) return
+    if (!process.mayDie) {
+      this.deaths.push(`${process.name} ${how} by itself: ${process.tail(3)}`)
+      this.say(`${process.name} ${how}`)
+    }
+    setTimeout(() => {
+      if (!this.isStopping) process.start()
+    }, RESTART_MS).unref()
+  }
+
+  /** Until everything serves; rejects with what does not. */
+  async ready(timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs
+    for (;;) {
+      const why = await this.whyNotReady()
+      if (why === undefined) return
+      if (performance.now() > deadline) throw new Error(`not ready within ${timeoutMs / 1000} s: ${why}`)
+      await sleep(50)
+    }
+  }
+
+  async whyNotReady(): Promise<string | undefined> {
+    for (const machine of this.etcdMachines) if (!(await isHealthy(machine))) return `etcd ${machine.name}`
+    for (const node of [...this.agents, ...this.coordinators]) {
+      const why = await node.notReady()
+      if (why !== undefined) return `${node.name}: ${why}`
+    }
+    return undefined
+  }
+
+  /** Takes back whatever was broken: links, clocks, what stands still, what is dead. */
+  async heal(): Promise<void> {
+    await this.network.heal()
+    for (const process of this.processes) process.resume()
+    for (const node of [...this.agents, ...this.coordinators]) {
+      node.setWall(0)
+      node.release()
+      // A failpoint that nobody has come to would be one later.
+      if (node.mayDie) await node.kill()
+    }
+    for (const process of this.processes) process.mayDie = false
+    this.startAll()
+  }
+
+  async stop(): Promise<void> {
+    this.isStopping = true
+    await Promise.all(this.processes.map((process) => process.kill()))
+    await removeRun(this.claim.run)
+  }
+}
+
+/** One statement on a connection of its own; what does not answer soon is an error. */
+export async function query<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2000, query_timeout: 3000 })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return (await client.query<Row>(sql)).rows
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}

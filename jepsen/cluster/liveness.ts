@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Cluster, query } from './cluster.ts'
+import { countKeys } from './etcd.ts'
+import { CLUSTER } from './nodes.ts'
+
+/** Whether a cluster that was healed is whole again: nothing in doubt, nothing in the log, every shard serving. */
+export interface Liveness {
+  readonly ok: boolean
+  /** Until it was; as long as was waited when it was not. */
+  readonly seconds: number
+  /** What it was waited for, last. */
+  readonly waitedFor?: string
+}
+
+const PROBE = 'jepsen_probe'
+/** Hashes of so many keys leave no shard out. */
+const PROBE_ROWS = 64
+
+export async function makeProbe(cluster: Cluster): Promise<void> {
+  const url = cluster.endpoints[0]?.url ?? ''
+  await query(url, `CREATE TABLE ${PROBE} (id int PRIMARY KEY, n int NOT NULL) WITH (shard_key = 'id')`)
+  await query(url, `INSERT INTO ${PROBE} SELECT i, 0 FROM generate_series(1, ${PROBE_ROWS}) i`)
+}
+
+export async function waitUntilWhole(cluster: Cluster, timeoutMs: number): Promise<Liveness> {
+  const began = performance.now()
+  let why: string | undefined
+  for (;;) {
+    why = await whyNotWhole(cluster)
+    const elapsed = performance.now() - began
+    const seconds = Math.round(elapsed) / 1000
+    if (why === undefined) return { ok: true, seconds }
+    if (elapsed > timeoutMs) return { ok: false, seconds, waitedFor: why }
+    await sleep(100)
+  }
+}
+
+async function whyNotWhole(cluster: Cluster): Promise<string | undefined> {
+  try {
+    const notReady = await cluster.whyNotReady()
+    if (notReady !== undefined) return notReady
+    for (const { name, url } of cluster.endpoints) {
+      const rows = await query(url, `UPDATE ${PROBE} SET n = n + 1 RETURNING id`)
+      if (rows.length !== PROBE_ROWS) return `${name} sees ${rows.length} of ${PROBE_ROWS} rows`
+    }
+    for (const [shard, url] of cluster.shardUrls.entries()) {
+      const prepared = await query<{ gid: string }>(url, 'SELECT gid FROM pg_prepared_xacts')
+      if (prepared.length > 0)
+        return `prepared on shard ${shard}: ${prepared.map(({ gid }) => gid).join(', ')}`
+    }
+    const records = await recordsInLog(cluster)
+    return records === 0 ? undefined : `${records} records in the log`
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+async function recordsInLog(cluster: Cluster): Promise<number> {
+  if (cluster.log === 'etcd') return countKeys(cluster.etcdMachines, `/weft/${CLUSTER}/txn/`)
+  const rows = await query<{ n: number }>(
+    cluster.shardUrls[0] ?? '',
+    'SELECT count(*)::int AS n FROM weft.txn_log',
+  )
+  return rows[0]?.n ?? 0
+}

@@ -1,0 +1,20 @@
+import { failpointNames } from '../../txn/failpoints.ts'
+import type { Fault } from './fault.ts'
+
+/** One of the places in two-phase commit: the next process that comes there is killed, stands still, or has an error. */
+export const failpoint: Fault = {
+  name: 'failpoint',
+  start: async (cluster, random) => {
+    const name = random.pick(failpointNames)
+    const how = random.pick(['kill', 'hold', 'error'] as const)
+    const isOfAgents = /^(agent|recovery)-/.test(name)
+    const nodes = isOfAgents ? cluster.agents : cluster.coordinators
+    const node = random.pick(nodes)
+    node.mayDie = true
+    node.arm(name, how)
+    return {
+      what: { node: node.name, failpoint: name, how },
+      mend: async () => node.release(),
+    }
+  },
+}

@@ -1,0 +1,20 @@
+import { clockDrift, clockJump } from './clock-faults.ts'
+import { diskFull } from './disk-faults.ts'
+import { failpoint } from './failpoint-faults.ts'
+import type { Fault } from './fault.ts'
+import { partitions, slow } from './network-faults.ts'
+import { killLeader, kills, pauses, power, restarts } from './process-faults.ts'
+
+const all: readonly Fault[] = [
+  ...[...kills, killLeader, ...pauses, ...restarts, power],
+  ...[...partitions, slow, clockJump, clockDrift, diskFull, failpoint],
+]
+
+/** Names of single faults, and of what several of them are together: `kill` is `kill-agent`, `kill-postgres` and so on. */
+export const faultNames: readonly string[] = [
+  ...new Set([...all.map(({ name }) => name.split('-')[0] ?? ''), ...all.map(({ name }) => name)]),
+]
+
+export function faultsNamed(name: string): readonly Fault[] {
+  return all.filter((fault) => fault.name === name || fault.name.startsWith(`${name}-`))
+}

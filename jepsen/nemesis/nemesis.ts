@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Cluster } from '../cluster/cluster.ts'
+import type { OpValue } from '../history/op.ts'
+import { Random } from '../run/random.ts'
+import type { Recorder } from '../run/recorder.ts'
+import type { Broken, Fault } from './fault.ts'
+import { faultsNamed } from './faults.ts'
+
+export interface NemesisOptions {
+  /** Each is a fault, or several of which one is chosen each time. */
+  readonly names: readonly string[]
+  readonly seed: number
+  /** Seconds between two faults, and that one lasts: at random between these. */
+  readonly between?: readonly [number, number]
+  readonly lasts?: readonly [number, number]
+  readonly say: (line: string) => void
+}
+
+/** Breaks things, mends them, and breaks others, as the seed says, until it is stopped. */
+export class Nemesis {
+  private readonly cluster: Cluster
+  private readonly recorder: Recorder
+  private readonly options: NemesisOptions
+  private readonly groups: readonly (readonly Fault[])[]
+  private readonly random: Random
+  private readonly over = new AbortController()
+
+  constructor(cluster: Cluster, recorder: Recorder, options: NemesisOptions) {
+    this.cluster = cluster
+    this.recorder = recorder
+    this.options = options
+    this.random = new Random(options.seed * 31 + 7)
+    this.groups = options.names.map((name) => this.possible(name)).filter((group) => group.length > 0)
+  }
+
+  private possible(name: string): readonly Fault[] {
+    const faults = faultsNamed(name)
+    const reasons = faults.map((fault) => fault.whyNot?.(this.cluster))
+    const able = faults.filter((_, i) => reasons[i] === undefined)
+    if (able.length === 0) this.options.say(`no ${name}: ${reasons.find((why) => why !== undefined)}`)
+    return able
+  }
+
+  async run(): Promise<void> {
+    const { between = [1, 3], lasts = [1, 4] } = this.options
+    while (this.groups.length > 0 && (await this.wait(...between))) {
+      // Two at once now and then, where several kinds were asked for.
+      const kinds = this.random.chance(0.3) ? 2 : 1
+      const faults = this.random.some(this.groups, kinds).map((group) => this.random.pick(group))
+      const broken: { fault: Fault; broken: Broken }[] = []
+      for (const fault of faults) {
+        const one = await this.start(fault)
+        if (one !== undefined) broken.push({ fault, broken: one })
+      }
+      await this.wait(...lasts)
+      for (const { fault, broken: one } of broken) await this.mend(fault, one)
+    }
+  }
+
+  stop(): void {
+    this.over.abort()
+  }
+
+  private async start(fault: Fault): Promise<Broken | undefined> {
+    try {
+      const broken = await fault.start(this.cluster, this.random)
+      this.record(fault, 'start', broken.what)
+      return broken
+    } catch (error) {
+      this.record(fault, 'failed', (error as Error).message)
+      return undefined
+    }
+  }
+
+  private async mend(fault: Fault, broken: Broken): Promise<void> {
+    await broken.mend().catch((error: Error) => this.record(fault, 'not mended', error.message))
+    this.record(fault, 'stop', broken.what)
+  }
+
+  private record(fault: Fault, at: string, what: OpValue): void {
+    this.recorder.add({ type: 'info', process: 'nemesis', f: fault.name, value: { at, what } })
+  }
+
+  /** False when it was stopped meanwhile. */
+  private async wait(low: number, high: number): Promise<boolean> {
+    await sleep(this.random.between(low, high) * 1000, undefined, { signal: this.over.signal }).catch(
+      () => undefined,
+    )
+    return !this.over.signal.aborted
+  }
+}
