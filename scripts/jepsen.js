@@ -1,4 +1,4 @@
-// npm run jepsen -- --workload W --nemesis N,N --time 60: bundles jepsen/main.ts and weft when a source is newer, then runs it.
+// npm run jepsen -- --workload W --nemesis N,N: bundles jepsen/main.ts and weft when a source is newer, and runs it.
 import { buildIfStale } from './build.js'
 
 process.setSourceMapsEnabled(true)

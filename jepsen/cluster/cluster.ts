@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { etcdMembers, etcdUrl, isHealthy } from './etcd.ts'
 import { type Claim, claimRun, removeRun } from './leftovers.ts'
 import { type Machine, makeNetwork, type Network } from './net.ts'
@@ -156,17 +155,5 @@ export class Cluster {
     this.isStopping = true
     await Promise.all(this.processes.map((process) => process.kill()))
     await removeRun(this.claim.run)
-  }
-}
-
-/** One statement on a connection of its own; what does not answer soon is an error. */
-export async function query<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2000, query_timeout: 3000 })
-  client.on('error', () => undefined)
-  try {
-    await client.connect()
-    return (await client.query<Row>(sql)).rows
-  } finally {
-    await client.end().catch(() => undefined)
   }
 }

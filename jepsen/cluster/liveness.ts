@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Cluster, query } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import { countKeys } from './etcd.ts'
 import { CLUSTER } from './nodes.ts'
+import { query } from './query.ts'
 
 /** Whether a cluster that was healed is whole again: nothing in doubt, nothing in the log, every shard serving. */
 export interface Liveness {

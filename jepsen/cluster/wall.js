@@ -1,5 +1,5 @@
-// Loaded into a node of the cluster: its wall clock is off by what the file WEFT_JEPSEN_WALL says, from the start and whenever
-// it changes: milliseconds, parts in a million that it runs too fast, and since when. The monotonic clock goes on.
+// Loaded into a node of the cluster: its wall clock is off by what the file WEFT_JEPSEN_WALL says, from the start and
+// whenever it changes: milliseconds, parts in a million that it runs too fast, and since when. The monotonic clock goes on.
 import { readFileSync } from 'node:fs'
 
 const lookEveryMs = 20

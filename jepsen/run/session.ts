@@ -86,7 +86,8 @@ export class Session {
     return (await this.query(sql, values)).rowCount ?? 0
   }
 
-  async transaction<T>(begin: string, work: () => Promise<T>): Promise<T> {
+  /** `cutAfterMs`: so soon after COMMIT was sent the connection is cut. */
+  async transaction<T>(begin: string, work: () => Promise<T>, cutAfterMs?: number): Promise<T> {
     await this.query(begin)
     let result: T
     try {
@@ -97,7 +98,8 @@ export class Session {
       throw error
     }
     this.isDeciding = true
-    const { command } = await this.query('COMMIT')
+    const cut = cutAfterMs === undefined ? undefined : setTimeout(() => this.cut('cut at COMMIT'), cutAfterMs)
+    const { command } = await this.query('COMMIT').finally(() => clearTimeout(cut))
     this.decided()
     if (command !== 'COMMIT') throw new Declined(`COMMIT was answered with ${command}`)
     return result

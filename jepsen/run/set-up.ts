@@ -1,7 +1,7 @@
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
-import { query } from '../cluster/cluster.ts'
+import { query } from '../cluster/query.ts'
 import type { Endpoint } from './clients.ts'
 
 const SCHEMA = 'jepsen'

@@ -24,13 +24,14 @@ export function listAppendWorkload(options: WorkloadOptions): Workload {
   const begin = beginOf(options.isolation)
   return {
     tables: lists.tables,
-    next: ({ random }) => planTxn(random, keys),
+    next: ({ random }) => planTxn(random, keys, 'append'),
     perform: (session, task) => session.transaction(begin, () => runTxn(session, lists, task)),
     finals: () => finalReads(keys.all),
   }
 }
 
-function planTxn(random: Random, keys: KeyPool): Task {
+/** A few steps, each a write of one key or a read of one or several. */
+export function planTxn(random: Random, keys: KeyPool, write: 'append' | 'w'): Task {
   const value: MicroOp[] = []
   const statements: number[] = []
   const steps = 1 + random.below(STEPS_MAX)
@@ -38,7 +39,7 @@ function planTxn(random: Random, keys: KeyPool): Task {
     const draw = random.next()
     if (draw < 0.5) {
       const key = keys.pick(random)
-      value.push(['append', key, keys.valueFor(key)])
+      value.push([write, key, keys.valueFor(key)])
       statements.push(step)
     } else {
       const read = draw < 0.75 ? [keys.pick(random)] : keys.some(random, 2 + random.below(4))
@@ -49,7 +50,8 @@ function planTxn(random: Random, keys: KeyPool): Task {
   return { f: 'txn', value, statements }
 }
 
-function finalReads(keys: readonly number[]): Task[] {
+/** Every key, so many in one statement. */
+export function finalReads(keys: readonly number[]): Task[] {
   const tasks: Task[] = []
   for (let i = 0; i < keys.length; i += KEYS_PER_FINAL_READ) {
     const some = keys.slice(i, i + KEYS_PER_FINAL_READ)
