@@ -22,6 +22,8 @@ export interface CoordinatorProcessOptions {
   readonly logger: Logger
   /** Ends the wait for the agents. */
   readonly signal?: AbortSignal
+  /** Others listen on its port too (coordinator-workers.ts): whether that is free is not its business. */
+  readonly sharesPort?: boolean
 }
 
 export interface CoordinatorProcess {
@@ -52,7 +54,9 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
       ? {}
       : { tls: { cert: readFileSync(tls.cert, 'utf8'), key: readFileSync(tls.key, 'utf8') } }),
   }
-  await assertPortFree(listen.host, listen.port, 'clients', 'coordinator.listen')
+  if (options.sharesPort !== true) {
+    await assertPortFree(listen.host, listen.port, 'clients', 'coordinator.listen')
+  }
   const clock = makeClock(node)
   const meeting = new ClockMeeting(clock)
   const links = connectAll(options, id, meeting, cleanup)
