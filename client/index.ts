@@ -20,6 +20,7 @@ export {
   LoginRefused,
   NoRow,
   NotNullViolation,
+  type OutcomeOptions,
   OutcomeUnknown,
   QueryCanceled,
   Refused,
@@ -27,6 +28,7 @@ export {
   SerializationFailure,
   SeveralRows,
   TimedOut,
+  type TransactionOutcome,
   UniqueViolation,
   Unreachable,
 } from './errors/errors.ts'

@@ -139,6 +139,8 @@ export const configSchema = z.strictObject({
   log: log.prefault({ kind: 'postgres' }),
   coordinator: coordinator.prefault({}),
   agent: agent.prefault({}),
+  /** How long `weft.outcome` tells what became of a transaction, from its end. */
+  outcomesKeptHours: z.number().min(0.001).max(24_000).default(24),
   /** Mutual TLS between coordinators and agents; without it they talk in the clear. */
   muxTls: z.strictObject({ ca: z.string(), ...keyPair }).exactOptional(),
   pool: z

@@ -33,6 +33,7 @@ test('config: one shard and nothing else: the defaults', () => {
     agent: { listenHost: '127.0.0.1', adminListen: { host: '127.0.0.1', port: 6481 } },
     pool: { size: 20, waitTimeoutMs: 10_000 },
     maxClockOffsetMs: 500,
+    outcomesKeptHours: 24,
     inDoubtAfterMs: 1000,
   })
 })

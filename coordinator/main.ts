@@ -8,12 +8,14 @@ import type { KeyType } from '../sql/catalog.ts'
 import { installSql } from '../sql/install/schema.ts'
 import { guardMissing, shardedTablesSql } from '../sql/install/slot-guard.ts'
 import { useParser } from '../sql/parse/parser.ts'
+import { OUTCOMES_KEPT_MS } from '../txn/log/txn-log.ts'
 import { Encodings } from './catalog/encoding-tables.ts'
 import { type ConnectedAs, InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
 import { TypeNumbers } from './catalog/type-numbers.ts'
 import type { CommitDriver, CommitPhase } from './commit/commit.ts'
 import { DeadlockDetector } from './commit/deadlock-detector.ts'
+import { Outcomes } from './commit/outcomes.ts'
 import { type CutCounters, CutDriver } from './cuts/cut-driver.ts'
 import { type CoordinatorNode, HOME, type Logger, type NodeLimits } from './execute/context.ts'
 import { Planner } from './execute/plans/planner.ts'
@@ -40,6 +42,8 @@ export interface CoordinatorOptions {
   /** By shard number. */
   readonly links: readonly AgentLink[]
   readonly commits: CommitDriver
+  /** How long outcomes of transactions can be asked for. */
+  readonly outcomesKeptMs?: number
   readonly log: Logger
   readonly listenerLimits?: Partial<ListenerLimits>
   readonly limits?: Partial<NodeLimits>
@@ -161,6 +165,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       listener.drain()
       deadlocks.stop()
       node.cuts.stop()
+      node.outcomes.stop()
       texts?.stop()
       for (const session of sessions) session.shutDown()
       await listener.close()
@@ -297,6 +302,7 @@ function makeNode(
     statementTickets,
     pins,
     commits: options.commits,
+    outcomes: outcomesOf(options, connect()),
     cuts: new CutDriver({ links, clock: options.commits.clock, commits: options.commits }),
     draws,
     schema,
@@ -314,6 +320,13 @@ function connectsHome(links: readonly AgentLink[]): (as?: ConnectedAs) => Intern
     const number = links.length + 1 + (connections++ % CONNECTIONS_MAX)
     return new InternalConnection(links[HOME]!, number, as)
   }
+}
+
+function outcomesOf(
+  { commits, outcomesKeptMs = OUTCOMES_KEPT_MS }: CoordinatorOptions,
+  home: InternalConnection,
+): Outcomes {
+  return new Outcomes({ log: commits.log, home, keptMs: outcomesKeptMs })
 }
 
 function budgetOf({ memory, log }: CoordinatorOptions): MemoryBudget {

@@ -51,6 +51,7 @@ async function start(
   const options = {
     ...{ cluster, log, pool, inDoubtAfterMs, maxClockOffsetMs, takeoverTimeoutMs, logger },
     homeUrl: config.shards[0]!.postgres,
+    outcomesKeptMs: config.outcomesKeptHours * 3_600_000,
     shards: own,
     shardCount: config.shards.length,
     shardSetting: 'shards[].postgres:',

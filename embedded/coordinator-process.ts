@@ -47,6 +47,7 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
   const node = {
     ...{ id, cluster, database, log, maxClockOffsetMs, listen, auth, sessionsMax, memory, logger },
     homeUrl: config.shards[0]!.postgres,
+    outcomesKeptMs: config.outcomesKeptHours * 3_600_000,
     shardSetting: 'shards[].postgres:',
     logMayBeDown: true,
     listenSetting: 'coordinator.listen',

@@ -15,6 +15,8 @@ export interface OpenLogOptions {
   readonly coordinatorId?: string
   readonly cluster: string
   readonly onHealth: (reachable: boolean, why: string) => void
+  /** How long outcomes can be asked for. */
+  readonly outcomesKeptMs?: number
   /** Named when `homeUrl` is wrong: a flag, or a setting. */
   readonly urlSetting: string
   /** A node that starts again while the log is down has shards to serve: what needs no log goes on. */
@@ -25,7 +27,8 @@ export interface OpenLogOptions {
 export async function openLog(options: OpenLogOptions): Promise<TxnLog> {
   const { config, homeUrl, coordinatorId, onHealth, mayBeDown = false } = options
   if (config.kind === 'etcd') return openEtcdLog(options, config)
-  const log = { url: homeUrl, onHealth, ...(coordinatorId === undefined ? {} : { coordinatorId }) }
+  const registered = coordinatorId === undefined ? {} : { coordinatorId }
+  const log = { url: homeUrl, onHealth, ...registered, ...limitsOf(options) }
   try {
     return await PostgresTxnLog.open(log)
   } catch (error) {
@@ -45,7 +48,14 @@ async function openEtcdLog(options: OpenLogOptions, config: LogConfig & { kind: 
   const registered = coordinatorId === undefined ? {} : { coordinatorId }
   try {
     const server = { endpoints, ...auth, ...files }
-    return await EtcdTxnLog.open({ ...server, cluster, onHealth, mayBeDown, ...registered })
+    return await EtcdTxnLog.open({
+      ...server,
+      cluster,
+      onHealth,
+      mayBeDown,
+      ...registered,
+      ...limitsOf(options),
+    })
   } catch (error) {
     if (!(error instanceof LogUnavailableError)) throw error
     throw new SetupError(
@@ -54,6 +64,10 @@ async function openEtcdLog(options: OpenLogOptions, config: LogConfig & { kind: 
       { cause: error },
     )
   }
+}
+
+function limitsOf({ outcomesKeptMs }: OpenLogOptions): { limits?: { keptMs: number } } {
+  return outcomesKeptMs === undefined ? {} : { limits: { keptMs: outcomesKeptMs } }
 }
 
 interface TlsPaths {

@@ -32,6 +32,8 @@ export interface NodeOptions {
   readonly logMayBeDown?: boolean
   /** What `startLog` keeps up to date. */
   readonly logHealth?: LogHealth
+  /** How long outcomes of transactions can be asked for. Default: a day. */
+  readonly outcomesKeptMs?: number
 }
 
 export interface LogHealth {
@@ -57,6 +59,7 @@ export async function startLog(
       else logger.warn({ why }, 'transaction log: out of reach')
     },
     urlSetting: shardSetting,
+    ...(options.outcomesKeptMs === undefined ? {} : { outcomesKeptMs: options.outcomesKeptMs }),
     mayBeDown: options.logMayBeDown ?? false,
   })
   cleanup.add(() => log.close())
@@ -206,7 +209,7 @@ export async function startCoordinatorPart(
   cleanup: Cleanup,
 ): Promise<Coordinator> {
   const { id, cluster, database, listen, auth, tls, sessionsMax, memory = {}, clock, logger } = options
-  const { patience, textProgram = bundledTextProgram() } = options
+  const { patience, outcomesKeptMs, textProgram = bundledTextProgram() } = options
   const failpoints = nodeFailpoints()
   try {
     const coordinator = await startCoordinator({
@@ -218,6 +221,7 @@ export async function startCoordinatorPart(
       authRules: auth,
       links,
       commits: new CommitDriver({ log, clock, coordinatorId: id, cluster, failpoints }),
+      ...(outcomesKeptMs === undefined ? {} : { outcomesKeptMs }),
       log: logger,
       patience,
       listenerLimits: { sessionsMax },

@@ -109,11 +109,13 @@ export const catalog = {
     message: () => 'a consistent read over several shards had to wait for this statement, which was ended',
     hint: () => 'Run it again.',
   }),
-  outcome_unknown: kind<{ gid: string; why: string }>({
+  outcome_unknown: kind<{ gid: string; id: string; why: string }>({
     sqlstate: '08007',
     retry: 'unknown',
     message: (p) => `the outcome of transaction ${p.gid} is not known: ${p.why}`,
-    hint: () => 'Recovery settles it as soon as the transaction log can be reached. Check before you retry.',
+    detail: (p) => `Transaction ${p.id}.`,
+    hint: (p) =>
+      `Recovery settles it as soon as the transaction log can be reached. Ask before you retry: SELECT weft.outcome('${p.id}').`,
   }),
   commit_unknown: kind<{ shard: number; why: string }>({
     sqlstate: '08007',

@@ -9,6 +9,7 @@ import type {
   Member,
   MemberStatus,
 } from './commit-types.ts'
+import { outcomeIdFor } from './outcome.ts'
 
 export type { CommitEffect, CommitEvent, CommitState, CommitStep, Outcome } from './commit-types.ts'
 
@@ -352,11 +353,15 @@ function prepareTimeout(state: CommitState): PgError {
 /** Everything stays prepared, and locked, until recovery learns from the log what holds. */
 function giveUpUnknown(state: CommitState, why: string): CommitStep {
   const members = state.members.map((m): Member => (m.status === 'prepared' ? { ...m, status: 'left' } : m))
-  const error = weftError('outcome_unknown', { gid: state.txnId, why })
+  const error = outcomeUnknown(state, why)
   return {
     state: { ...state, phase: 'done', members, waiting: 0, error },
     effects: [{ kind: 'answer', answer: { outcome: 'unknown', error } }],
   }
+}
+
+function outcomeUnknown({ txnId, commitTs }: CommitState, why: string): PgError {
+  return weftError('outcome_unknown', { gid: txnId, id: outcomeIdFor(txnId, commitTs), why })
 }
 
 function finishWhenSettled(state: CommitState, effects: readonly CommitEffect[]): CommitStep {
@@ -390,7 +395,7 @@ function finish(state: CommitState, before: readonly CommitEffect[]): CommitStep
 
 function finishUnknown(state: CommitState, before: readonly CommitEffect[]): CommitStep {
   const why = 'recovery settled it before the log could be asked again'
-  const error = weftError('outcome_unknown', { gid: state.txnId, why })
+  const error = outcomeUnknown(state, why)
   return {
     state: { ...state, error },
     effects: [...before, { kind: 'answer', answer: { outcome: 'unknown', error } }],

@@ -100,9 +100,49 @@ export class Refused extends DatabaseError {
 
 /**
  * It may have taken effect, or not: SQLSTATE 08007, or the connection was lost during a COMMIT or a statement by itself.
- * Never tried again by this library. Look whether the change is there before you do.
+ * Never tried again by this library. Ask `outcome()`, or look whether the change is there, before you do.
  */
-export class OutcomeUnknown extends ClientError {}
+export class OutcomeUnknown extends ClientError {
+  /** For `db.outcome`, also of another process. Known of a `traceable` transaction, and where the server told it. */
+  readonly transactionId: string | undefined
+  /** @internal */
+  ask: ((id: string, options?: OutcomeOptions) => Promise<TransactionOutcome>) | undefined
+
+  constructor(
+    message: string,
+    options: {
+      readonly cause?: unknown
+      readonly sqlstate?: string
+      readonly transactionId?: string | undefined
+    } = {},
+  ) {
+    super(message, options)
+    this.transactionId = options.transactionId
+  }
+
+  /**
+   * What became of it: as `db.outcome(error.transactionId)`; `unknown` when no id is known.
+   *
+   * @throws as `Db.outcome`.
+   * @example if ((await error.outcome()) === 'aborted') await again()
+   */
+  async outcome(options?: OutcomeOptions): Promise<TransactionOutcome> {
+    if (this.transactionId === undefined || this.ask === undefined) return 'unknown'
+    return this.ask(this.transactionId, options)
+  }
+}
+
+/**
+ * What became of a transaction. `in doubt`: not settled in the time that was given, ask again. `unknown`: nobody knows any
+ * more, it was too long ago.
+ */
+export type TransactionOutcome = 'committed' | 'aborted' | 'in doubt' | 'unknown'
+
+export interface OutcomeOptions {
+  /** How long is asked again while it is in doubt, in milliseconds. Default 10,000. */
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
 
 /** The connection ended while nothing could have taken effect: before COMMIT, or before anything was sent. */
 export class ConnectionLost extends ClientError {

@@ -64,7 +64,10 @@ export function fromPg(error: unknown, statement?: string): unknown {
     return new ConnectionLost(`the connection was lost: ${message}`, { cause: error, sent: true })
   }
   const { code, message } = error
-  if (code === '08007') return new OutcomeUnknown(message, { cause: error, sqlstate: code })
+  if (code === '08007') {
+    const transactionId = /^Transaction (\S+)\.$/.exec(error.detail ?? '')?.[1]
+    return new OutcomeUnknown(message, { cause: error, sqlstate: code, transactionId })
+  }
   const Class = byState[code] ?? byClass[code.slice(0, 2)] ?? DatabaseError
   return new Class(message, fieldsOf(error, statement), error)
 }

@@ -1,10 +1,19 @@
+import {
+  ConnectionLost,
+  DatabaseError,
+  type OutcomeOptions,
+  OutcomeUnknown,
+  type TransactionOutcome,
+  Unreachable,
+} from '../errors/errors.ts'
 import type { Settled } from '../options.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { Session } from '../pool/session.ts'
-import type { Limits } from '../pool/watch.ts'
+import { type Limits, throwIfAborted } from '../pool/watch.ts'
 import { defaultRetries } from '../retry/retry.ts'
 import { type RetryEvent, retrying } from '../retry/retrying.ts'
 import type { Sql } from '../sql/fragment.ts'
+import { sql } from '../sql/sql.ts'
 import { CopyIn, type CopySource } from '../stream/copy-in.ts'
 import type { Exchange } from '../wire/exchange.ts'
 import type { TypeParsers } from '../wire/rows.ts'
@@ -33,6 +42,12 @@ export interface TransactionOptions extends TryOptions {
   readonly isolation?: Isolation | undefined
   /** Writes are errors (25006). Default false. */
   readonly readOnly?: boolean | undefined
+  /**
+   * Leaves a marker with the transaction, so that `OutcomeUnknown.outcome()` can tell what became of it even if the server
+   * died at its COMMIT. Costs a request and a row on the home shard, which takes part in the commit then. Not on a plain
+   * Postgres. Default false.
+   */
+  readonly traceable?: boolean | undefined
 }
 
 /** Servers and what runs on them. Made by `weft`. */
@@ -61,7 +76,7 @@ export class Db extends Queries {
     try {
       return await session.run(exchange, this.#withDefault(limits))
     } catch (error) {
-      throw unknownIfLost(error, 'the connection was lost during the statement')
+      throw this.#asks(unknownIfLost(error, 'the connection was lost during the statement'))
     } finally {
       await giveBack()
     }
@@ -114,13 +129,44 @@ export class Db extends Queries {
     second?: (tx: Transaction) => Promise<T>,
   ): Promise<T> {
     const [options, work] = typeof first === 'function' ? [{}, first] : [first, second!]
-    const { isolation, readOnly } = options
+    const { isolation, readOnly, traceable } = options
     const modes = [isolation && `ISOLATION LEVEL ${levelOf(isolation)}`, readOnly && 'READ ONLY']
     const begin = ['BEGIN', ...modes.filter(Boolean)].join(' ')
     return this.#inTransaction(begin, options, (session, limits) => {
       const tx = new Transaction(session, this.types, limits, readOnly !== true)
-      return tx.finish(() => work(tx))
+      return tx.finish(async () => {
+        if (traceable === true && readOnly !== true) await tx.trace()
+        return work(tx)
+      })
     })
+  }
+
+  /**
+   * What became of a transaction of which an `OutcomeUnknown` had the id, in this or another process. Any coordinator can
+   * tell, for as long as the cluster keeps it (a day, by default); while the transaction is in doubt it is asked again.
+   *
+   * @throws DatabaseError (22023) for what is no id; Canceled, Unreachable.
+   * @example if ((await db.outcome(id)) === 'aborted') await again()
+   */
+  async outcome(
+    id: string,
+    { timeoutMs = 10_000, signal }: OutcomeOptions = {},
+  ): Promise<TransactionOutcome> {
+    const { clock } = this.#options
+    const endMs = performance.now() + timeoutMs
+    for (let waitMs = OUTCOME_WAIT_MS; ; waitMs = Math.min(2 * waitMs, OUTCOME_WAIT_MS_MAX)) {
+      const told = await this.one(sql<{ outcome: TransactionOutcome }>`SELECT weft.outcome(${id})`, {
+        signal,
+      }).catch((error: unknown) => {
+        // Nothing was changed by asking; whoever could tell may be on its way back.
+        if (!isAway(error) || performance.now() >= endMs) throw error
+        return undefined
+      })
+      const isSettled = told !== undefined && told.outcome !== 'in doubt'
+      if (isSettled || (told !== undefined && performance.now() >= endMs)) return told.outcome
+      await clock.sleep(waitMs, signal)
+      throwIfAborted(signal)
+    }
   }
 
   /**
@@ -158,10 +204,17 @@ export class Db extends Queries {
         const limits = this.#withDefault(options)
         await session.run(command(begin), limits)
         return await work(session, limits)
+      } catch (error) {
+        throw this.#asks(error)
       } finally {
         await giveBack()
       }
     })
+  }
+
+  #asks(error: unknown): unknown {
+    if (error instanceof OutcomeUnknown) error.ask = (id, options) => this.outcome(id, options)
+    return error
   }
 
   #retrying<T>(options: TryOptions, attempt: () => Promise<T>): Promise<T> {
@@ -219,6 +272,17 @@ export class Db extends Queries {
   close(): Promise<void> {
     return this.#pool.close()
   }
+}
+
+/** Before it is asked again what became of a transaction, in milliseconds; doubled each time. */
+const OUTCOME_WAIT_MS = 25
+const OUTCOME_WAIT_MS_MAX = 500
+
+/** A shard, or a coordinator, is not there: SQLSTATE classes 08, 53 and 57P. */
+function isAway(error: unknown): boolean {
+  if (error instanceof Unreachable || error instanceof ConnectionLost || error instanceof OutcomeUnknown)
+    return true
+  return error instanceof DatabaseError && /^(08|53|57P)/.test(error.sqlstate)
 }
 
 function levelOf(isolation: Isolation): string {

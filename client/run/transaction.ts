@@ -3,6 +3,7 @@ import type { Session } from '../pool/session.ts'
 import type { Limits } from '../pool/watch.ts'
 import { hadNoEffect } from '../retry/retry.ts'
 import type { Sql } from '../sql/fragment.ts'
+import { sql } from '../sql/sql.ts'
 import { CopyIn, type CopySource } from '../stream/copy-in.ts'
 import type { Exchange } from '../wire/exchange.ts'
 import type { TypeParsers } from '../wire/rows.ts'
@@ -18,6 +19,7 @@ export class Snapshot extends Queries {
   protected readonly session: Session
   readonly #limits: Limits
   readonly #writes: boolean
+  #transactionId: string | undefined
   #isOver = false
   /** Why the transaction is in the state that only a rollback leaves. */
   #failure: unknown
@@ -44,6 +46,12 @@ export class Snapshot extends Queries {
   protected async lease(): Promise<Lease> {
     if (this.#isOver) throw new Closed('the transaction is over')
     return { session: this.session, isOwn: false, giveBack: async () => undefined }
+  }
+
+  /** By which it is asked what became of it. @internal */
+  async trace(): Promise<void> {
+    const { id } = await this.one(sql<{ id: string }>`SELECT weft.txn_id() AS id`)
+    this.#transactionId = id
   }
 
   /** The statement's, and those of the whole. */
@@ -83,7 +91,9 @@ export class Snapshot extends Queries {
     this.#isOver = true
     const commit = command('COMMIT')
     const { command: tag } = await this.session.run(commit, this.#both({})).catch((error: unknown) => {
-      throw this.#writes ? unknownIfLost(error, 'the connection was lost during COMMIT') : error
+      throw this.#writes
+        ? unknownIfLost(error, 'the connection was lost during COMMIT', this.#transactionId)
+        : error
     })
     if (tag === 'COMMIT') return
     throw new RolledBack('a statement failed, so the transaction was rolled back', { cause: this.#failure })
@@ -100,9 +110,16 @@ export class Snapshot extends Queries {
 }
 
 /** A connection that is lost leaves it open whether a COMMIT, or a statement by itself, took effect. */
-export function unknownIfLost(error: unknown, what: string): unknown {
-  const isOpen = error instanceof ConnectionLost && error.sent
-  return isOpen ? new OutcomeUnknown(`${what}: it may have taken effect`, { cause: error }) : error
+export function unknownIfLost(error: unknown, what: string, transactionId?: string): unknown {
+  if (error instanceof ConnectionLost && error.sent)
+    return new OutcomeUnknown(`${what}: it may have taken effect`, { cause: error, transactionId })
+  if (!(error instanceof OutcomeUnknown) || transactionId === undefined) return error
+  const { message, cause, sqlstate } = error
+  return new OutcomeUnknown(message, {
+    cause,
+    transactionId,
+    ...(sqlstate === undefined ? {} : { sqlstate }),
+  })
 }
 
 /** What `db.transaction` gives. */

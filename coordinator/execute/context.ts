@@ -9,6 +9,7 @@ import type { ToldContext } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PreparedPlan, SessionPidsPlan, TimePlace } from '../../sql/plan/plan.ts'
 import type { Encodings } from '../catalog/encoding-tables.ts'
 import type { CommitDriver } from '../commit/commit.ts'
+import type { Outcomes } from '../commit/outcomes.ts'
 import type { CutDriver } from '../cuts/cut-driver.ts'
 import type { MemoryBudget, SessionMemory } from '../memory/memory-budget.ts'
 import type { SessionSettings } from '../settings/settings.ts'
@@ -64,6 +65,7 @@ export interface CoordinatorNode {
   /** For sessions that keep a backend of their own (LISTEN, temporary tables): half of what a shard has for the node. */
   readonly pins: TxnTickets
   readonly commits: CommitDriver
+  readonly outcomes: Outcomes
   readonly cuts: CutDriver
   readonly draws: SequenceDraws
   /** Rises with every DDL statement that runs here, and when its transaction ends: descriptions may be outdated. */

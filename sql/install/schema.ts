@@ -3,6 +3,7 @@ import { BEGUN_CODE, LATCH_CLASS } from '../plan/begun-text.ts'
 import { AT_ROW, ROW } from '../tree/row-numbers.ts'
 import { mapFunctions } from './map-functions.ts'
 import { notificationFunctions } from './notification-functions.ts'
+import { outcomeFunctions } from './outcome-functions.ts'
 import { sequenceFunctions } from './sequence-functions.ts'
 import { sessionFunctions, sessionPid } from './session-functions.ts'
 import { sumsFunctions } from './sums-functions.ts'
@@ -43,6 +44,7 @@ export function installSql(options: InstallOptions): string {
       homeViews,
       sessionFunctions,
       sumsFunctions,
+      outcomeFunctions,
       homeGrants,
     )
   parts.push(

@@ -12,6 +12,9 @@ import type { ParsedStatement } from '../parse/parse.ts'
 import type { DeclarePlan, Plan } from './plan.ts'
 import { common, refuse } from './utility/plans.ts'
 
+/** Of schema `weft`, and only there. */
+export const OUTCOME = 'outcome'
+
 /** Parameter names in order, for arguments given by position. */
 const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   create_distributed_table: [
@@ -30,6 +33,7 @@ const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   ],
   undistribute_function: ['function_name'],
   undistribute_table: ['table_name', 'cascade_via_foreign_keys'],
+  [OUTCOME]: ['transaction_id'],
 }
 
 /** Functions of Citus and of Weft that change the cluster; those that are not built get their answer from the executor. */
@@ -43,6 +47,7 @@ function isOurs(
   catalog: Catalog,
 ): boolean {
   const { schema, name } = node
+  if (name === OUTCOME) return schema === 'weft'
   if (schema !== undefined && schema !== 'pg_catalog' && schema !== 'weft' && schema !== 'public')
     return false
   return PARAMETERS[name] !== undefined || (OURS.test(name) && !catalog.isUserFunction(name))
@@ -71,7 +76,7 @@ export function planDeclareFunction(
   if (typeof args === 'string') return refuse('SELECT', 'declare_call', args)
   return {
     ...common('SELECT', {
-      access: 'write',
+      access: name === OUTCOME ? 'read' : 'write',
       returnsRows: true,
       paramCount: Math.max(0, ...paramsOf(stmt.node).keys()),
       generic: false,

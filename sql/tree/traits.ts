@@ -210,6 +210,11 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
     t.writes = true
     return
   }
+  if (schema === 'weft' && name === 'txn_id') {
+    t.home ??= `${schema}.${name}()`
+    t.writes = true
+    return
+  }
   if (schema === 'weft' && (isNamesake(name) || OWN_CALLS.has(name))) return
   if (schema === 'weft')
     throw weftError('not_supported', {

@@ -29,6 +29,7 @@ describe.skipIf(!hasEtcd)('on etcd', () => {
   describeLog('etcd log', () => ({
     open: (coordinatorId?: string): Promise<TxnLog> =>
       open(coordinatorId === undefined ? {} : { coordinatorId }),
+    openForgetful: (keptMs) => open({ limits: { keptMs } }),
     settle: (log) => (log as EtcdTxnLog).settled(),
     writeNewer: async (txnId) => {
       const raw = new EtcdEndpoints(etcd)

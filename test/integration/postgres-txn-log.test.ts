@@ -20,6 +20,7 @@ const open = (options: Partial<PostgresTxnLogOptions> = {}): Promise<PostgresTxn
 describeLog('postgres log', () => ({
   open: (coordinatorId?: string): Promise<TxnLog> =>
     open(coordinatorId === undefined ? {} : { coordinatorId }),
+  openForgetful: (keptMs) => open({ limits: { keptMs } }),
   settle: (log) => (log as PostgresTxnLog).settled(),
   writeNewer: async (txnId) => {
     await query(

@@ -6,6 +6,8 @@ import type { Decision, DecisionRecord, TxnLog } from '../../txn/log/txn-log.ts'
 export interface LogUnderTest {
   /** A log of its own, as another node would open it; registered when it is a coordinator's. */
   open(coordinatorId?: string): Promise<TxnLog>
+  /** One that keeps no outcome longer than that. */
+  openForgetful(keptMs: number): Promise<TxnLog>
   /** Waits until what was to be dropped is. */
   settle(log: TxnLog): Promise<void>
   /** Puts a record of format version 2 under this id. */
@@ -155,6 +157,53 @@ export function describeLog(name: string, under: () => LogUnderTest): void {
         await agent.confirm(record.txnId, 0)
         await agent.confirm(record.txnId, 2)
         expect(await agent.read(record.txnId)).toEqual(tombstone(record))
+      }))
+  })
+
+  describe(`${name}: outcomes`, () => {
+    const outcomeOf = (log: TxnLog, { txnId }: DecisionRecord) => log.outcome(txnId, 1234567890123456789n)
+
+    test('of a commit: told while its record is there, and when recovery has concluded it', () =>
+      withLogs(async (coordinator, agent) => {
+        const record = recordFor(coordinator)
+        expect(await outcomeOf(agent, record)).toBe('in doubt')
+        await coordinator.create(record)
+        expect(await outcomeOf(agent, record)).toBe('committed')
+        await agent.confirm(record.txnId, 0)
+        expect(await outcomeOf(agent, record)).toBe('committed')
+        await agent.confirm(record.txnId, 2)
+        expect(await agent.list(10)).toEqual([])
+        expect(await outcomeOf(agent, record)).toBe('committed')
+        // Asked for ahead of the commit, it comes after its end.
+        await agent.create(tombstone(record))
+        expect(await outcomeOf(agent, record)).toBe('committed')
+        await coordinator.drop([record.txnId])
+        await under().settle(coordinator)
+      }))
+
+    test('of an abort: told by its tombstone, and when its coordinator is gone', () =>
+      withLogs(async (_, agent) => {
+        const coordinator = await under().open(newId())
+        const [one, other] = [recordFor(coordinator), recordFor(coordinator)]
+        await agent.create(tombstone(one))
+        expect([await outcomeOf(agent, one), await outcomeOf(agent, other)]).toEqual(['aborted', 'in doubt'])
+        await coordinator.close()
+        await agent.sweep()
+        expect([await outcomeOf(agent, one), await outcomeOf(agent, other)]).toEqual(['aborted', 'aborted'])
+      }))
+
+    test('too long ago: nothing is said of it, nor of others of its time', () =>
+      withLogs(async (_, agent) => {
+        const coordinator = await under().open(newId())
+        const [one, other] = [recordFor(coordinator), recordFor(coordinator)]
+        await coordinator.create(one)
+        for (const shard of [0, 2]) await agent.confirm(one.txnId, shard)
+        await coordinator.close()
+        const forgetful = await under().openForgetful(-1000)
+        await forgetful.sweep()
+        await forgetful.close()
+        expect([await outcomeOf(agent, one), await outcomeOf(agent, other)]).toEqual(['unknown', 'unknown'])
+        expect(await agent.outcome(other.txnId, 1234567890123456790n)).toBe('aborted')
       }))
   })
 

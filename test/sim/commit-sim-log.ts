@@ -1,3 +1,4 @@
+import type { Timestamp } from '../../protocol/agent-link.ts'
 import { encodeRecord } from '../../txn/decision.ts'
 import { type Incarnation, incarnationFor } from '../../txn/gid.ts'
 import { MemoryLogStore } from '../../txn/log/memory-txn-log.ts'
@@ -10,6 +11,7 @@ import {
   type SweepResult,
   type TxnLog,
 } from '../../txn/log/txn-log.ts'
+import type { TxnOutcome } from '../../txn/outcome.ts'
 import { delayMs, type SimProcess, type SimWorld } from './commit-sim-world.ts'
 
 /** Requests wait in the network or in a queue for so long at most. */
@@ -168,6 +170,10 @@ export class SimLogClient implements TxnLog {
 
   read(txnId: string): Promise<DecisionRecord | undefined> {
     return this.ask(() => this.log.store.entries.get(txnId)?.record)
+  }
+
+  outcome(txnId: string, commitTs: Timestamp): Promise<TxnOutcome> {
+    return this.ask(() => this.log.store.outcome(txnId, commitTs))
   }
 
   async confirm(txnId: string, shard: number): Promise<void> {

@@ -1,8 +1,11 @@
 import type { ICompare, IRequestOp, IResponseOp, ITxnRequest, ITxnResponse } from 'etcd3'
 import { InvariantError } from '../../errors/pg-error.ts'
+import type { Timestamp } from '../../protocol/agent-link.ts'
 import { decodeRecord, encodeRecord } from '../decision.ts'
 import { incarnationOf } from '../gid.ts'
+import { judgeOutcome, type TxnOutcome } from '../outcome.ts'
 import { EtcdEndpoints, type EtcdServer } from './etcd-endpoints.ts'
+import { EtcdKept } from './etcd-kept.ts'
 import { CreateGroups, DropQueue } from './grouping.ts'
 import { Registration } from './registration.ts'
 import {
@@ -10,6 +13,7 @@ import {
   type DecisionRecord,
   LogUnknownError,
   type LookupResult,
+  OUTCOMES_KEPT_MS,
   type SweepResult,
   type TxnLog,
 } from './txn-log.ts'
@@ -34,6 +38,8 @@ export interface EtcdTxnLogLimits {
   /** A coordinator that has not been heard of for so long can decide nothing any more. */
   readonly registrationTtlSeconds: number
   readonly dropAfterMs: number
+  /** How long `outcome` can be asked for commits that recovery has concluded. */
+  readonly keptMs: number
 }
 
 export const defaultEtcdTxnLogLimits: EtcdTxnLogLimits = {
@@ -42,15 +48,17 @@ export const defaultEtcdTxnLogLimits: EtcdTxnLogLimits = {
   callTimeoutMs: 3_000,
   registrationTtlSeconds: 15,
   dropAfterMs: 100,
+  keptMs: OUTCOMES_KEPT_MS,
 }
 
 const pageMax = 1_000
 
 /**
  * The transaction log in etcd. Keys: `txn/<txn id>` a record, `coordinator/<incarnation>` a registration (it goes with
- * its lease), `ack/<txn id>/<shard>` a confirmation. A decision is one etcd transaction: "no record, and the
- * coordinator's key is there" (docs/decisions/0002-tombstones.md). Decisions that arrive together travel as nested
- * transactions of one: each has its own condition, and all share one Raft entry and one fsync on each member.
+ * its lease), `ack/<txn id>/<shard>` a confirmation, `kept/<txn id>` and `forgotten` what `outcome` needs (etcd-kept.ts).
+ * A decision is one etcd transaction: "no record, and the coordinator's key is there" (docs/decisions/0002-tombstones.md).
+ * Decisions that arrive together travel as nested transactions of one: each has its own condition, and all share one Raft
+ * entry and one fsync on each member.
  */
 export class EtcdTxnLog implements TxnLog {
   private readonly limits: EtcdTxnLogLimits
@@ -59,6 +67,7 @@ export class EtcdTxnLog implements TxnLog {
   private readonly groups: CreateGroups
   private readonly drops: DropQueue
   private readonly registration: Registration
+  private readonly kept: EtcdKept
   private lease: string | undefined
   private closed = false
 
@@ -66,6 +75,7 @@ export class EtcdTxnLog implements TxnLog {
     this.limits = { ...defaultEtcdTxnLogLimits, ...options.limits }
     this.etcd = new EtcdEndpoints(options)
     this.prefix = `/weft/${options.cluster}/`
+    this.kept = new EtcdKept(this.prefix, this.limits.keptMs)
     const { groupMax, writesMax, dropAfterMs, registrationTtlSeconds } = this.limits
     this.groups = new CreateGroups({ write: (records) => this.write(records), groupMax, writesMax })
     this.drops = new DropQueue((txnIds) => this.dropNow(txnIds), groupMax / 2, dropAfterMs)
@@ -112,6 +122,13 @@ export class EtcdTxnLog implements TxnLog {
     return found.kind === 'record' ? found.record : undefined
   }
 
+  async outcome(txnId: string, commitTs: Timestamp): Promise<TxnOutcome> {
+    const owner = this.coordinatorKey(incarnationOf(txnId))
+    const both = [rangeOp(this.txnKey(txnId)), rangeOp(owner)]
+    const { responses } = await this.txn({ success: [...both, ...this.kept.readOps(txnId)] })
+    return judgeOutcome(lookupOf(responses), this.kept.outcomeOf(responses.slice(2)), commitTs)
+  }
+
   async confirm(txnId: string, shard: number): Promise<void> {
     const key = this.txnKey(txnId)
     const acks = prefixRange(this.ackKey(txnId, ''))
@@ -127,7 +144,11 @@ export class EtcdTxnLog implements TxnLog {
       keysOf(responses[2]).map((path) => Number(path.slice(path.lastIndexOf('/') + 1))),
     )
     if (!found.record.participants.every((participant) => confirmed.has(participant))) return
-    await this.dropNow([txnId])
+    // Unless another shard has concluded it: what was kept may be forgotten by now, and is not to come back.
+    await this.txn({
+      compare: [exists(key)],
+      success: [...this.dropOps(txnId), this.kept.keepOp(found.record)],
+    })
   }
 
   async drop(txnIds: readonly string[]): Promise<void> {
@@ -145,6 +166,7 @@ export class EtcdTxnLog implements TxnLog {
   }
 
   async sweep(): Promise<SweepResult> {
+    await this.kept.forget((request) => this.txn(request))
     const unreadable: string[] = []
     let dropped = 0
     let from = Buffer.from(`${this.prefix}txn/`)

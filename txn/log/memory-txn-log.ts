@@ -1,4 +1,6 @@
+import type { Timestamp } from '../../protocol/agent-link.ts'
 import { incarnationFor, incarnationOf } from '../gid.ts'
+import { judgeOutcome, type TxnOutcome } from '../outcome.ts'
 import {
   type CreateResult,
   type DecisionRecord,
@@ -17,6 +19,8 @@ interface Entry {
 export class MemoryLogStore {
   readonly registered = new Set<string>()
   readonly entries = new Map<string, Entry>()
+  /** Commits that were concluded by confirmations. */
+  readonly kept = new Set<string>()
 
   create(record: DecisionRecord): CreateResult {
     const entry = this.entries.get(record.txnId)
@@ -34,11 +38,17 @@ export class MemoryLogStore {
     return { kind: 'absent', ownerRegistered: this.registered.has(incarnationOf(txnId)) }
   }
 
+  outcome(txnId: string, commitTs: Timestamp): TxnOutcome {
+    return judgeOutcome(this.lookup(txnId), { isKept: this.kept.has(txnId), forgottenTs: 0n }, commitTs)
+  }
+
   confirm(txnId: string, shard: number): void {
     const entry = this.entries.get(txnId)
     if (entry === undefined || entry.record.decision !== 'commit') return
     entry.confirmed.add(shard)
-    if (entry.record.participants.every((p) => entry.confirmed.has(p))) this.entries.delete(txnId)
+    if (!entry.record.participants.every((p) => entry.confirmed.has(p))) return
+    this.entries.delete(txnId)
+    this.kept.add(txnId)
   }
 
   sweep(): number {
@@ -81,6 +91,10 @@ export class MemoryTxnLog implements TxnLog {
 
   async read(txnId: string): Promise<DecisionRecord | undefined> {
     return this.store.entries.get(txnId)?.record
+  }
+
+  async outcome(txnId: string, commitTs: Timestamp): Promise<TxnOutcome> {
+    return this.store.outcome(txnId, commitTs)
   }
 
   async confirm(txnId: string, shard: number): Promise<void> {

@@ -8,6 +8,9 @@ import { WITHIN_FAILED } from './txn-log.ts'
  * there" one atomic fact: a registration cannot be deleted while a group that relies on it is being written, and a
  * group that comes after the deletion finds it gone. So whoever sees the registration gone sees every record that
  * was ever written under it (docs/decisions/0002-tombstones.md).
+ *
+ * `txn_kept` holds commits that recovery has concluded, and `txn_forgotten` the highest timestamp of those that are not
+ * kept any more (docs/decisions/0065-what-became-of-it.md).
  */
 export const installSql = `
 SELECT pg_advisory_xact_lock(7305808869229538100);
@@ -26,8 +29,16 @@ CREATE TABLE IF NOT EXISTS weft.txn_log (
   created_at timestamptz NOT NULL DEFAULT now())
   WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
+CREATE TABLE IF NOT EXISTS weft.txn_kept (
+  txn_id text PRIMARY KEY,
+  commit_ts numeric NOT NULL,
+  concluded_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS weft.txn_forgotten (
+  only_row bool PRIMARY KEY DEFAULT true CHECK (only_row),
+  commit_ts numeric NOT NULL);
+INSERT INTO weft.txn_forgotten (commit_ts) VALUES (0) ON CONFLICT DO NOTHING;
 CREATE TABLE IF NOT EXISTS weft.txn_secret (secret bytea NOT NULL);
-REVOKE ALL ON weft.txn_secret, weft.txn_log, weft.txn_coordinator FROM PUBLIC;
+REVOKE ALL ON weft.txn_secret, weft.txn_log, weft.txn_coordinator, weft.txn_kept, weft.txn_forgotten FROM PUBLIC;
 INSERT INTO weft.txn_secret SELECT uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
  WHERE NOT EXISTS (SELECT FROM weft.txn_secret);
 ${withinSql()}
@@ -131,8 +142,27 @@ UPDATE weft.txn_log SET confirmed = confirmed || $2::int
   conclude: {
     name: 'weft_conclude',
     text: `
-DELETE FROM weft.txn_log
- WHERE txn_id = $1 AND version = 1 AND decision = 'commit' AND confirmed @> participants`,
+WITH gone AS (
+  DELETE FROM weft.txn_log
+   WHERE txn_id = $1 AND version = 1 AND decision = 'commit' AND confirmed @> participants
+  RETURNING txn_id, record)
+INSERT INTO weft.txn_kept (txn_id, commit_ts)
+SELECT txn_id, (record::jsonb ->> 'commitTs')::numeric FROM gone ON CONFLICT DO NOTHING`,
+  },
+  /** After `look`: a record that it found to be gone is here by now. */
+  kept: {
+    name: 'weft_kept',
+    text: `
+SELECT EXISTS (SELECT FROM weft.txn_kept WHERE txn_id = $1) AS kept,
+       (SELECT commit_ts::text FROM weft.txn_forgotten) AS forgotten`,
+  },
+  forget: {
+    name: 'weft_forget',
+    text: `
+WITH gone AS (
+  DELETE FROM weft.txn_kept WHERE concluded_at < now() - make_interval(secs => $1) RETURNING commit_ts)
+UPDATE weft.txn_forgotten f SET commit_ts = greatest(f.commit_ts, (SELECT max(commit_ts) FROM gone))
+ WHERE EXISTS (SELECT FROM gone)`,
   },
   drop: {
     name: 'weft_drop',

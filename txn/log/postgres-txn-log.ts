@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { InvariantError, PgError } from '../../errors/pg-error.ts'
+import type { Timestamp } from '../../protocol/agent-link.ts'
 import { decodeRecord, encodeRecord } from '../decision.ts'
 import { incarnationOf } from '../gid.ts'
+import { judgeOutcome, type TxnOutcome } from '../outcome.ts'
 import { stringConstant } from '../string-constant.ts'
 import { CreateGroups, DropQueue } from './grouping.ts'
 import {
@@ -20,6 +22,7 @@ import {
   LogUnavailableError,
   LogUnknownError,
   type LookupResult,
+  OUTCOMES_KEPT_MS,
   type SweepResult,
   type TxnLog,
 } from './txn-log.ts'
@@ -46,6 +49,8 @@ export interface PostgresTxnLogLimits {
   /** A coordinator that has not been heard of for so long can decide nothing any more. */
   readonly registrationTtlMs: number
   readonly dropAfterMs: number
+  /** How long `outcome` can be asked for commits that recovery has concluded. */
+  readonly keptMs: number
 }
 
 export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
@@ -54,6 +59,7 @@ export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
   queryTimeoutMs: 5_000,
   registrationTtlMs: 10_000,
   dropAfterMs: 100,
+  keptMs: OUTCOMES_KEPT_MS,
 }
 
 /** The shard on which the log lies. */
@@ -155,6 +161,14 @@ export class PostgresTxnLog implements TxnLog {
     return found.kind === 'record' ? found.record : undefined
   }
 
+  async outcome(txnId: string, commitTs: Timestamp): Promise<TxnOutcome> {
+    // In this order: a record that is gone by the first question was kept ahead of the second.
+    const found = await this.lookup(txnId)
+    const [row] = await this.ask(statements.kept, [txnId])
+    const kept = { isKept: row?.kept === true, forgottenTs: BigInt(textOf(row?.forgotten)) }
+    return judgeOutcome(found, kept, commitTs)
+  }
+
   async confirm(txnId: string, shard: number): Promise<void> {
     await this.ask(statements.confirm, [txnId, shard])
     await this.ask(statements.conclude, [txnId])
@@ -181,6 +195,7 @@ export class PostgresTxnLog implements TxnLog {
     const ttl = [this.limits.registrationTtlMs / 1000]
     if ((await this.ask(statements.expired, ttl)).length > 0) await this.ask(statements.expire, ttl)
     const dropped = await this.ask(statements.sweep, [])
+    await this.ask(statements.forget, [this.limits.keptMs / 1000])
     const unreadable = await this.ask(statements.unreadable, [])
     return { dropped: dropped.length, unreadable: unreadable.map((row) => textOf(row.txn_id)) }
   }

@@ -1,4 +1,5 @@
 import type { Timestamp } from '../../protocol/agent-link.ts'
+import type { TxnOutcome } from '../outcome.ts'
 
 export type Decision = 'commit' | 'abort'
 
@@ -65,7 +66,15 @@ export interface TxnLog {
   lookup(txnId: string): Promise<LookupResult>
   /** `lookup` for people and tests; rejects for a record it cannot read. */
   read(txnId: string): Promise<DecisionRecord | undefined>
-  /** This shard has carried the commit out. The last participant's confirmation drops the record. */
+  /**
+   * What became of a transaction whose client was told that nobody knew; `commitTs` is the timestamp that its commit would
+   * have. Any node may ask.
+   */
+  outcome(txnId: string, commitTs: Timestamp): Promise<TxnOutcome>
+  /**
+   * This shard has carried the commit out. The last participant's confirmation drops the record; that it committed is kept
+   * for a time, for `outcome`.
+   */
   confirm(txnId: string, shard: number): Promise<void>
   /**
    * Drops records whose participants all confirmed to the caller, and aborts that only the caller could have
@@ -73,7 +82,10 @@ export interface TxnLog {
    */
   drop(txnIds: readonly string[]): Promise<void>
   list(limit: number): Promise<readonly DecisionRecord[]>
-  /** Drops the abort records (tombstones) that nobody can contradict any more. Any node may, at any time. */
+  /**
+   * Drops the abort records (tombstones) that nobody can contradict any more, and forgets what was kept for `outcome`
+   * for long enough. Any node may, at any time.
+   */
   sweep(): Promise<SweepResult>
   /** Gives the registration up (what it began and left undecided is aborted from then on); closes the connections. */
   close(): Promise<void>
@@ -92,6 +104,9 @@ export interface CreateWithin {
    */
   sql(record: DecisionRecord, xid: string): string
 }
+
+/** How long outcomes can be asked for, unless it is said. */
+export const OUTCOMES_KEPT_MS = 24 * 3_600_000
 
 /** SQLSTATEs of `CreateWithin`. */
 export const WITHIN_FAILED = {

@@ -1,8 +1,9 @@
 import { PgError } from '../../../errors/pg-error.ts'
 import { commandComplete, dataRow } from '../../../protocol/wire/backend-messages.ts'
+import { OUTCOME } from '../../../sql/plan/declare-function.ts'
 import type { Declaration, DeclarePlan } from '../../../sql/plan/plan.ts'
 import type { ExecContext, Execution } from '../context.ts'
-import { voidColumn } from '../settings/setting.ts'
+import { textColumn, voidColumn } from '../settings/setting.ts'
 import { declare } from './ddl.ts'
 import { keyFunction, unkeyFunction } from './key-function.ts'
 
@@ -14,7 +15,11 @@ export async function runDeclareFunction(
 ): Promise<void> {
   const args = argumentsOf(exec, plan)
   const { argument, required } = args
-  if (plan.function === 'create_distributed_function')
+  let value: string | null = ''
+  if (plan.function === OUTCOME) {
+    const id = argument('transaction_id')
+    value = id === undefined ? null : await ctx.node.outcomes.ask(id)
+  } else if (plan.function === 'create_distributed_function')
     await keyFunction(ctx, {
       name: required('function_name'),
       argument: argument('distribution_arg_name'),
@@ -23,12 +28,13 @@ export async function runDeclareFunction(
   else if (plan.function === 'undistribute_function') await unkeyFunction(ctx, required('function_name'))
   else await declare(ctx, declarationOf(plan, args), true)
   if (exec.wantsRowDescription) ctx.out.push(declareRowDescription(plan))
-  ctx.out.push(dataRow(['']))
+  ctx.out.push(dataRow([value]))
   ctx.out.hold(commandComplete('SELECT 1'))
 }
 
-/** Its one column, of type void. */
+/** Its one column, of type void but for what is asked. */
 export function declareRowDescription(plan: DeclarePlan): Buffer {
+  if (plan.function === OUTCOME) return textColumn(OUTCOME)
   return voidColumn(plan.function)
 }
 
