@@ -102,6 +102,8 @@ export interface Relation {
   readonly root?: number
   /** All its rows are those of its partitions. */
   readonly isPartitioned?: true
+  /** Others inherit from it, as no partitions do: no key is one of their rows and its own. */
+  readonly hasHeirs?: true
   /** Columns of the primary key of sharded and reference tables that have one, in its order. */
   readonly primaryKey?: readonly string[]
   /** Reference tables only: a sharded table with a foreign key to it. */
@@ -123,6 +125,13 @@ export interface Relation {
 
 /** Whether all policies of a table are FOR ALL, so that they say the same of what is read and written, or not. */
 export type RowSecurity = 'alike' | 'by command'
+
+/** Columns that tell each row that a statement on the table may be about. */
+export const rowKey = ({
+  primaryKey,
+  hasHeirs,
+}: Pick<Relation, 'primaryKey' | 'hasHeirs'>): readonly string[] | undefined =>
+  hasHeirs ? undefined : primaryKey
 
 /** The table that a write through a view is about; any other relation itself. */
 export const underlying = (relation: Relation): Relation => relation.through?.table ?? relation

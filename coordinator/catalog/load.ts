@@ -251,6 +251,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     rowSecurity,
     hasOwnCode,
     root,
+    hasHeirs,
   ] = row
   const base = {
     oid: Number(oid),
@@ -261,6 +262,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(referredBy == null ? {} : { referredBy }),
     ...(rowSecurity == null ? {} : { rowSecurity: rowSecurity as RowSecurity }),
     ...(root == null ? {} : { root: Number(root) }),
+    ...(hasHeirs == null ? {} : { hasHeirs: true as const }),
     ...(relkind === 'p' ? { isPartitioned: true as const } : {}),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }

@@ -19,7 +19,7 @@ const KIN = `(
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
  * a sharded one that refers to it; of a distributed one with row level security, whether its policies are alike for all
  * commands; whether a view has triggers, rules or defaults of its own; of what is partitioned, of partitions, and of what
- * inherits, a number of the whole.
+ * inherits, a number of the whole; whether others inherit from it.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -38,7 +38,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
          CASE WHEN EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd <> '*') THEN 'by command' ELSE 'alike' END END,
        CASE WHEN c.relkind = 'v' AND (c.relhastriggers OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid)
          OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')) THEN true END,
-       CASE WHEN r.relid IS NOT NULL THEN coalesce(pg_partition_root(c.oid)::oid, ${KIN}) END
+       CASE WHEN r.relid IS NOT NULL THEN coalesce(pg_partition_root(c.oid)::oid, ${KIN}) END,
+       CASE WHEN r.relid IS NOT NULL AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid) THEN true END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid

@@ -56,24 +56,17 @@ export const definitions = {
     instead: 'ON DELETE CASCADE, RESTRICT or NO ACTION; ON UPDATE RESTRICT or NO ACTION',
   },
   table_kind: {
-    what:
-      'temporary, unlogged, typed (CREATE TABLE … OF) and system tables as sharded or reference tables; ' +
-      'temporary views over sharded tables',
-    why: "they are on one server only, or change behind the map of shards; a crash would empty one shard's part",
-    instead: 'use a table that stays; ALTER TABLE … SET LOGGED; name the columns',
+    what: 'temporary, unlogged and system tables as sharded or reference tables; temporary views over sharded tables',
+    why: "they are on one server only; a crash would empty one shard's part",
+    instead: 'use a table that stays; ALTER TABLE … SET LOGGED',
   },
   inherits: {
     what:
-      'inheritance between reference tables, and between sharded tables and others; declaring a table that ' +
+      'inheritance between sharded or reference tables and others; declaring a table that ' +
       'inherits from another by itself, or with one that inherits from a third; a tree whose definitions were changed so ' +
       'that no statements make them alike again',
     why: 'a statement on the parent is one on tables with other keys, or none',
     instead: 'shard the parent: what inherits from it is sharded as it is',
-  },
-  reference_partitioned: {
-    what: 'partitioned reference tables',
-    why: 'they are small by their purpose',
-    instead: 'leave PARTITION BY out, or shard the table',
   },
   partition_unlike: {
     what:

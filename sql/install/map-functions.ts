@@ -44,6 +44,31 @@ BEGIN
   END IF;
 END $weft$;
 
+-- ALTER TYPE … ALTER ATTRIBUTE … CASCADE comes to the tables that are made of the type.
+CREATE OR REPLACE FUNCTION weft.check_attributes(made_of regtype, names text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+DECLARE
+  altered text := (SELECT r.relid::regclass FROM weft.relation r JOIN pg_class c ON c.oid = r.relid AND c.reloftype = made_of
+    JOIN pg_attribute a ON a.attrelid = r.relid AND a.attnum = r.key_attnum WHERE a.attname = ANY (names) LIMIT 1);
+BEGIN
+  IF altered IS NOT NULL THEN
+    RAISE EXCEPTION 'giving the shard key of table % another type is not supported', altered
+      USING ERRCODE = '0A000', DETAIL = 'Refusal key_altered, see docs/sql.md.',
+        HINT = 'SELECT undistribute_table(…) first, and declare the table again afterwards.';
+  END IF;
+END $weft$;
+
+-- What is to be a part of a reference table, or a whole of which that is to be a part.
+CREATE OR REPLACE FUNCTION weft.check_copied(rel regclass) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
+BEGIN
+  IF rel IS NOT NULL AND NOT EXISTS (SELECT FROM weft.relation r WHERE r.relid = rel AND r.kind = 'reference') THEN
+    RAISE EXCEPTION 'a tree of reference table and table "%", which is none, is not supported', rel
+      USING ERRCODE = '0A000', DETAIL = 'Refusal partition_unlike, see docs/sql.md.',
+        HINT = format('SELECT create_reference_table(%L).', rel);
+  END IF;
+END $weft$;
+
 CREATE OR REPLACE FUNCTION weft.bump_map_version() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
 DECLARE
@@ -104,7 +129,7 @@ EXCEPTION WHEN unique_violation THEN
   RAISE EXCEPTION 'table % is already distributed', rel USING ERRCODE = '42P07';
 END $weft$;
 
--- All partitions of sharded tables, those of partitions too, are sharded as these are. made: one that must be among them.
+-- All partitions of sharded and reference tables, those of partitions too, are what these are. made: one that must be among them.
 CREATE OR REPLACE FUNCTION weft.declare_partitions(made regclass) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $weft$
 BEGIN
@@ -112,13 +137,13 @@ BEGIN
   -- Of a table that was dropped, and whose OID has come back.
   DELETE FROM weft.relation r WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = r.relid);
   WITH RECURSIVE part AS (
-    SELECT h.inhrelid AS relid, p.attname, r.key_type, r.colocation
+    SELECT h.inhrelid AS relid, r.kind, p.attname, r.key_type, r.colocation
     FROM weft.relation r JOIN pg_inherits h ON h.inhparent = r.relid
-    JOIN pg_attribute p ON p.attrelid = r.relid AND p.attnum = r.key_attnum
-    UNION SELECT h.inhrelid, p.attname, p.key_type, p.colocation FROM part p JOIN pg_inherits h ON h.inhparent = p.relid)
+    LEFT JOIN pg_attribute p ON p.attrelid = r.relid AND p.attnum = r.key_attnum
+    UNION SELECT h.inhrelid, p.kind, p.attname, p.key_type, p.colocation FROM part p JOIN pg_inherits h ON h.inhparent = p.relid)
   INSERT INTO weft.relation (relid, kind, key_attnum, key_type, colocation)
-  SELECT p.relid, 'sharded', a.attnum, p.key_type, p.colocation
-  FROM part p JOIN pg_attribute a ON a.attrelid = p.relid AND a.attname = p.attname
+  SELECT p.relid, p.kind, a.attnum, p.key_type, p.colocation
+  FROM part p LEFT JOIN pg_attribute a ON a.attrelid = p.relid AND a.attname = p.attname
   ON CONFLICT DO NOTHING;
   IF made IS NOT NULL AND NOT EXISTS (SELECT FROM weft.relation r WHERE r.relid = made) THEN
     RAISE EXCEPTION 'relation "%" already exists, and is not a partition of a sharded table', made

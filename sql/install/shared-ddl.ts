@@ -111,6 +111,8 @@ export const typesOfTableQuery = `
 WITH RECURSIVE need AS (
   SELECT a.atttypid AS oid FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
   UNION
+  SELECT c.reloftype FROM pg_class c WHERE c.oid = $1::oid AND c.reloftype <> 0
+  UNION
   SELECT x.oid FROM need n JOIN pg_type t ON t.oid = n.oid CROSS JOIN LATERAL (
     SELECT u.oid FROM unnest(ARRAY[t.typelem, t.typbasetype]) AS u(oid) WHERE u.oid <> 0
     UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid

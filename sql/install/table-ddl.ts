@@ -16,7 +16,7 @@ const sequenceOptions = `format('AS %s INCREMENT BY %s MINVALUE %s MAXVALUE %s S
   CASE WHEN s.seqcycle THEN ' CYCLE' ELSE '' END)`
 
 /** Sequences of serial columns: they must exist wherever a default names them; their values come from home only. */
-const sequences = `
+export const sequencesQuery = `
 SELECT format('CREATE SEQUENCE IF NOT EXISTS %s %s', s.seqrelid::regclass, ${sequenceOptions})
 FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
@@ -81,6 +81,11 @@ SELECT format('CREATE TABLE %s (%s)%s%s%s', c.oid::regclass,
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   ' PARTITION BY ' || pg_get_partkeydef(c.oid), ${storage})
 FROM pg_class c LEFT JOIN pg_am am ON am.oid = c.relam WHERE c.oid = $1::oid`
+
+/** `CREATE TABLE … OF`, once it has its columns. */
+const ofType = `
+SELECT format('ALTER TABLE %s OF %s', c.oid::regclass, c.reloftype::regtype)
+FROM pg_class c WHERE c.oid = $1::oid AND c.reloftype <> 0`
 
 const columnSettings = `
 SELECT format('ALTER TABLE ONLY %s ALTER COLUMN %I SET %s', a.attrelid::regclass, a.attname, x.setting)
@@ -200,12 +205,19 @@ FROM pg_description d CROSS JOIN LATERAL (
 ) AS x(what)`
 
 /** Before the rows. */
-export const createQueries: readonly string[] = [sequences, table, sequenceOwners, owner, columnSettings]
+export const createQueries: readonly string[] = [
+  sequencesQuery,
+  table,
+  ofType,
+  sequenceOwners,
+  owner,
+  columnSettings,
+]
 
 /** The same of a table in an inheritance tree, whose columns are made one by one (`heir-ddl.ts`). */
 export const heirCreateQueries = {
   before: [
-    sequences,
+    sequencesQuery,
     `SELECT format('CREATE TABLE %s ()%s%s%s', c.oid::regclass, (
        SELECT ' INHERITS (' || string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) || ')'
        FROM pg_inherits i WHERE i.inhrelid = c.oid), ${storage})

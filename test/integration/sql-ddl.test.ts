@@ -9,6 +9,7 @@ runTwinScripts(
     'objects',
     'inherits',
     'declared_trees',
+    'kinds',
     'policies',
     'refusals',
   ],

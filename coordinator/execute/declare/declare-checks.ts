@@ -64,17 +64,6 @@ export function checkOrdinary(t: TableFacts): void {
   )
 }
 
-export function checkWhole(t: TableFacts): void {
-  if (t.hasHeirs)
-    refuse(
-      'inherits',
-      `table "${t.name}", which others inherit from, cannot be a reference table`,
-      'Shard it: what inherits from it is sharded as it is.',
-    )
-  if (t.relkind === 'p')
-    refuse('reference_partitioned', `partitioned table "${t.name}" cannot be a reference table`, 'Shard it.')
-}
-
 /** One statement would be about rows of two trees, with keys of their own. */
 export function refuseOtherParent(t: TableFacts, parent: string): never {
   return refuse(
@@ -98,8 +87,6 @@ export function checkShape(t: TableFacts): void {
   }
   if (['pg_catalog', 'information_schema', 'weft'].includes(t.schema))
     refuse('table_kind', `"${t.name}" is a system table`)
-  if (t.typed)
-    refuse('table_kind', `table "${t.name}" is typed (CREATE TABLE … OF): such tables cannot be distributed`)
   if (t.rules)
     refuse('rule', `table "${t.name}" has rules: such tables cannot be distributed`, 'Use triggers instead.')
 }

@@ -67,7 +67,6 @@ export interface TableFacts {
   readonly hasHeirs: boolean
   /** Of a partition: what it is one of. */
   readonly partitionOf: string | null
-  readonly typed: boolean
   readonly rules: boolean
   readonly forcesRowSecurity: boolean
   readonly spread: Spread
@@ -141,7 +140,7 @@ SELECT json_build_object('schema', n.nspname, 'name', c.relname, 'qualified', fo
     (SELECT i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = c.oid ORDER BY i.inhseqno LIMIT 1) END,
   'hasHeirs', c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
   'partitionOf', CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = c.oid) END,
-  'typed', c.reloftype <> 0, 'rules', EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid),
+  'rules', EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid),
   'forcesRowSecurity', c.relforcerowsecurity, 'spread', ${spread('r')}, 'columns', ${columns}, 'uniques', ${uniques},
   'foreignKeys', ${foreignKeys}, 'triggers', ${triggers}, 'isolation', current_setting('transaction_isolation'),
   'blank', CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) = 0 WHEN 'p' THEN NOT EXISTS (

@@ -11,9 +11,10 @@ import type { CheckedKey } from './declare-checks.ts'
 import * as checks from './declare-checks.ts'
 import { baseTypeSql, type ForeignKeySide, readFacts, type Spread, type TableFacts } from './declare-facts.ts'
 import { findTogether, type Member, shardedMember, withoutKeysBetween } from './declare-group.ts'
+import { makeReference } from './make-reference.ts'
 import { makeSharded, movedTable, type Part, treeOf } from './make-sharded.ts'
-import { copyToAll, moveBack } from './move-rows.ts'
-import { createElsewhere, dropElsewhere, finishElsewhere, quietly } from './table-elsewhere.ts'
+import { moveBack } from './move-rows.ts'
+import { dropElsewhere, quietly } from './table-elsewhere.ts'
 
 /**
  * Makes a table sharded or a reference table, or takes it back, inside the session's transaction: either all shards
@@ -53,7 +54,6 @@ function memberOf(
   declaration: Exclude<Declaration, { kind: 'undistribute' }>,
   group: Group | undefined,
 ): Member {
-  if (declaration.kind === 'reference') checks.checkWhole(table)
   if (declaration.kind === 'reference') return { oid, table, next: { kind: 'reference' } }
   const key = checks.checkKey(table, declaration.keyColumn)
   return shardedMember(oid, table, key, chooseColocation(group, key))
@@ -96,7 +96,7 @@ function makeOne(
 ): Promise<void> {
   if (next.kind === 'sharded' && key !== undefined)
     return makeSharded(runner, { oid, table, next, key }, tree, slots)
-  return makeReference(runner, oid, table)
+  return makeReference(runner, oid, table, tree)
 }
 
 /** The table's OID on home, by name; temporary tables come first, as in Postgres. */
@@ -139,15 +139,6 @@ function alreadyDeclared(declaration: Declaration, table: TableFacts): Declared 
     message: `table "${table.name}" is already distributed`,
     hint: 'undistribute_table(…) makes it a local table again.',
   })
-}
-
-async function makeReference(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
-  checks.checkSnapshot(table)
-  await runner.query(HOME, dropSlotGuard(table.qualified), [], 'write')
-  await createElsewhere(runner, oid, table)
-  if (!table.blank) await quietly(runner, oid, table, 'nothing', () => copyToAll(runner, movedTable(table)))
-  await runner.query(HOME, 'SELECT weft.declare_reference($1::oid)', [oid], 'write')
-  await finishElsewhere(runner, oid)
 }
 
 async function undistribute(runner: ShardRunner, oid: string, table: TableFacts): Promise<Declared> {

@@ -16,7 +16,14 @@ import {
 import { groupParam, type Member, shardedMember } from './declare-group.ts'
 import { checkHeirsAlike, createHeirsElsewhere } from './heirs-elsewhere.ts'
 import { type MovedTable, moveOut } from './move-rows.ts'
-import { createElsewhere, finishElsewhere, onEveryShard, quietly, runElsewhere } from './table-elsewhere.ts'
+import {
+  createElsewhere,
+  finishElsewhere,
+  onEveryShard,
+  quietly,
+  runElsewhere,
+  sequencesElsewhere,
+} from './table-elsewhere.ts'
 
 /** A table of a tree; `attach` makes it a partition again, where it was made by itself. */
 export interface Part {
@@ -86,6 +93,7 @@ export async function makeSharded(
   for (const part of tree.toReversed())
     await runner.query(HOME, dropSlotGuard(part.table.qualified), [], 'write')
   if (table.hasHeirs) await createHeirsElsewhere(runner, tree)
+  else if (tree.length > 1) await sequencesElsewhere(runner, tree)
   for (const part of tree) {
     if (!table.hasHeirs) await createElsewhere(runner, part.oid, part.table)
     if (hasRows(part)) await moveRows(runner, part, slots)

@@ -51,6 +51,17 @@ async function onShard(runner: ShardRunner, shard: number, sql: string): Promise
   }
 }
 
+/** Sequences of a tree of partitions: the defaults of its partitions, which are made first, name those of the whole. */
+export async function sequencesElsewhere(
+  runner: ShardRunner,
+  tree: readonly { readonly oid: string; readonly table: TableFacts }[],
+): Promise<void> {
+  for (const { oid, table } of tree) {
+    await prepareElsewhere(runner, oid, table)
+    await runElsewhere(runner, await statements(runner, [ddl.sequencesQuery], oid))
+  }
+}
+
 /** Makes the table, still without indexes, constraints and triggers, on all shards but home. */
 export async function createElsewhere(runner: ShardRunner, oid: string, table: TableFacts): Promise<void> {
   await prepareElsewhere(runner, oid, table)

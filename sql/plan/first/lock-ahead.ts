@@ -1,3 +1,4 @@
+import { rowKey } from '../../catalog.ts'
 import { conjuncts, kindOf, type Node, type SelectStmt } from '../../parse/ast.ts'
 import { printed } from '../../print/printed.ts'
 import { aliasOf } from '../gather/from-items.ts'
@@ -18,11 +19,12 @@ export function lockAhead(query: Node, names: Names, from: number): LockedAhead 
   const write = structuredClone(query)
   const { relation, fromClause, usingClause, whereClause, withClause } = bodyOf(write)
   const table = relation && names.relationOf(relation)
-  if (relation === undefined || table?.primaryKey === undefined || table.rowSecurity) return undefined
+  const keys = table && rowKey(table)
+  if (relation === undefined || keys === undefined || table?.rowSecurity) return undefined
   const items = fromClause ?? usingClause ?? []
   if (!names.isStable([items, whereClause, withClause])) return undefined
   const alias = quoteName(aliasOf(relation))
-  const key = table.primaryKey.map((name) => `${alias}.${quoteName(name)}`).join(', ')
+  const key = keys.map((name) => `${alias}.${quoteName(name)}`).join(', ')
   const isUpdate = kind === 'UpdateStmt'
   const lock = `SELECT ${key} FROM t FOR ${isUpdate ? 'NO KEY UPDATE' : 'UPDATE'} OF ${alias}`
   const [locking, meant] = [lock, `SELECT DISTINCT ${key} FROM t`].map(

@@ -1,3 +1,4 @@
+import { rowKey } from '../../catalog.ts'
 import {
   as,
   type CommonTableExpr,
@@ -109,7 +110,8 @@ export function leaveWritten(query: Node, rest: Node, names: Names, isRead: bool
   const isSame = sameAs(relation, names)
   const changers = changersOf(rest, isSame).filter(({ body }) => isSame(body.relation!))
   if (changers.length === 0) return 0
-  const key = relation && names.relationOf(relation)?.primaryKey
+  const written = relation && names.relationOf(relation)
+  const key = written && rowKey(written)
   if (key === undefined || !isRead || kindOf(query) === 'MergeStmt') return undefined
   if (changers.some(({ kind }) => kind !== 'UpdateStmt' && kind !== 'DeleteStmt')) return undefined
   for (const { body } of changers) body.whereClause = withoutWritten(body, key)

@@ -1,3 +1,4 @@
+import { rowKey } from '../../catalog.ts'
 import {
   as,
   type ColumnRef,
@@ -15,7 +16,7 @@ import type { LevelNames } from './level-names.ts'
  * compared with values of the others or of what has been joined so.
  */
 export function joinsOnce(tables: readonly TableItem[], level: SelectStmt, names: LevelNames): boolean {
-  let open = tables.filter((item) => item.relation.primaryKey !== undefined)
+  let open = tables.filter((item) => rowKey(item.relation) !== undefined)
   if (open.length < tables.length) return false
   for (;;) {
     const left = open.filter((item) => !isFound(item, open, level, names))

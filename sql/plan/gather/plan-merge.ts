@@ -1,4 +1,4 @@
-import type { Relation } from '../../catalog.ts'
+import { type Relation, rowKey } from '../../catalog.ts'
 import {
   as,
   hasSubqueries,
@@ -80,7 +80,7 @@ export function planMergeGathered(
   if (item.place === 'home' || !hasPlaces(item, ctx.outside)) return undefined
   if (hasTwins(found.items) && namesSchemas(wide.block.node as SelectStmt)) return undefined
   const onCopies = item.place === 'any'
-  if (onCopies && (item.relation.primaryKey === undefined || item.relation.rowSecurity)) return undefined
+  if (onCopies && (rowKey(item.relation) === undefined || item.relation.rowSecurity)) return undefined
   // Shards do not have its type.
   if (others.some(({ place, isRow }) => place === 'home' && isRow)) return undefined
   const moves = movesRows(target)

@@ -1,5 +1,5 @@
 import type * as Pg from '@pgsql/types'
-import type { Catalog } from '../../catalog.ts'
+import { type Catalog, rowKey } from '../../catalog.ts'
 import { EFFECT } from '../../code/effects.ts'
 import {
   as,
@@ -65,7 +65,7 @@ export function planModifyGathered(
   const meant = found.items.find(isTarget)
   if (meant === undefined || !hasPlaces(meant, ctx.outside)) return undefined
   const onCopies = meant.place === 'any'
-  if (onCopies && meant.relation.primaryKey === undefined) return undefined
+  if (onCopies && rowKey(meant.relation) === undefined) return undefined
   const isKnown = setsOnce
     ? isKnownBeside(wide, text, statement)
     : (onCopies ? isOnceForCopies : isOncePerRow)(wide, statement, moves)

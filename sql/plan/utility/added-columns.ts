@@ -1,5 +1,5 @@
 import type { AlterTableCmd, ColumnDef, Constraint } from '@pgsql/types'
-import type { Relation } from '../../catalog.ts'
+import { type Relation, rowKey } from '../../catalog.ts'
 import { as, strings } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
 import { type Traits, traitsOf, unlikeBecause } from '../../tree/traits.ts'
@@ -24,7 +24,7 @@ export function addedColumns(scope: Scope, table: Relation, commands: readonly A
 export function differs(scope: Scope, table: Relation, command: AlterTableCmd): boolean {
   const column = as(command.def, 'ColumnDef')
   const isReference = table.kind === 'reference'
-  if (isReference && (table.primaryKey === undefined || table.rowSecurity !== undefined)) return false
+  if (isReference && (rowKey(table) === undefined || table.rowSecurity !== undefined)) return false
   if (isSerial(column)) return isReference || !cycles(column)
   return isReference && comesOutAnew(scope, column)
 }

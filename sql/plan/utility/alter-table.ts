@@ -14,7 +14,7 @@ import { checkPartitionCommand } from './partitions.ts'
 import { ddl, ddlWhereItExists, unsupported } from './plans.ts'
 import { type Name, nameOf, quoted, resolve, resolveDistributed, type Scope } from './scope.ts'
 import { hasOurs } from './table-options.ts'
-import { tokensOf, withIfExists } from './text.ts'
+import { quoteLiteral, tokensOf, withIfExists } from './text.ts'
 
 /** ALTER TABLE, and ALTER INDEX, SEQUENCE, VIEW, … as far as they are the same statement. */
 export function planAlterTable(scope: Scope, stmt: AlterTableStmt): Plan {
@@ -28,8 +28,16 @@ export function planAlterTable(scope: Scope, stmt: AlterTableStmt): Plan {
     case 'OBJECT_SEQUENCE':
       return onOthersIfExists(scope, 'ALTER SEQUENCE', stmt.missing_ok)
     case 'OBJECT_TYPE': {
-      const cascades = (stmt.cmds ?? []).some((c) => as(c, 'AlterTableCmd')?.behavior === 'DROP_CASCADE')
-      return ddlWhereItExists(scope, 'ALTER TYPE', { changesMap: cascades })
+      const cascading = commandsOf(stmt).filter(({ behavior }) => behavior === 'DROP_CASCADE')
+      const altered = cascading.filter(({ subtype }) => subtype === 'AT_AlterColumnType')
+      const names = altered.map((command) => quoteLiteral(command.name ?? '')).join(', ')
+      const type = quoteLiteral(quoted(name))
+      return ddlWhereItExists(scope, 'ALTER TYPE', {
+        changesMap: cascading.length > 0,
+        ...(altered.length > 0 && {
+          readySql: `SELECT weft.check_attributes(pg_catalog.to_regtype(${type}), ARRAY[${names}])`,
+        }),
+      })
     }
     case 'OBJECT_VIEW':
       return atPlace(scope, 'ALTER VIEW', placeOfRelation(scope, name), true)
@@ -76,8 +84,7 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
     }
     for (const command of commands) checkDistributed(scope, relation, target, command)
     const columns = addedColumns(scope, relation, commands)
-    const joined = commands.flatMap(joinedBy)
-    const readySql = joined.length === 0 ? undefined : inheritGuard([name, ...joined].map(quoted))
+    const readySql = readyFor(relation, name, commands.flatMap(joinedBy))
     return ddl('ALTER TABLE', 'all', {
       changesMap: true,
       ...(readySql && { readySql }),
@@ -92,6 +99,16 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
   // It waits for old snapshots, so it is not to be waited for by those that are to be taken.
   const overrides = outsideTransaction ? { outsideTransaction, maintenance: true } : {}
   return atPlace(scope, 'ALTER TABLE', placeOfRelation(scope, name), isView, overrides)
+}
+
+/** Before these are joined to a tree that the table is, or is to be, of. */
+function readyFor({ kind }: Relation, name: Name, joined: readonly Name[]): string | undefined {
+  if (joined.length === 0) return undefined
+  if (kind === 'sharded') return inheritGuard([name, ...joined].map(quoted))
+  const checks = joined.map(
+    (other) => `weft.check_copied(pg_catalog.to_regclass(${quoteLiteral(quoted(other))}))`,
+  )
+  return `SELECT ${checks.join(', ')}`
 }
 
 /** The table that is attached, or inherited from. */
@@ -132,20 +149,10 @@ function checkDistributed(scope: Scope, table: Relation, target: Target, command
     }
     case 'AT_AttachPartition':
     case 'AT_DetachPartition':
-      if (table.kind === 'sharded') return checkPartitionCommand(scope, table, command)
-      throw unsupported(
-        'reference_partitioned',
-        `partitions of ${table.kind} table "${table.name}" are not supported`,
-      )
+      return checkPartitionCommand(scope, table, command)
     case 'AT_AddInherit':
     case 'AT_DropInherit':
       return checkInherit(scope, table, command)
-    case 'AT_AddOf':
-    case 'AT_DropOf':
-      throw unsupported(
-        'table_kind',
-        `OF and NOT OF on ${table.kind} table "${table.name}" are not supported`,
-      )
     case 'AT_EnableRule':
     case 'AT_EnableAlwaysRule':
     case 'AT_EnableReplicaRule':

@@ -7,7 +7,7 @@ import { checkConstraints, columnConstraints, type Placed, tableConstraint } fro
 import { planCreateHeir, refuseInheritance } from './inheritance.ts'
 import { splitName } from './names.ts'
 import { bringsOwnConstraint, constraintsFrom, withoutOwnConstraint } from './own-constraint.ts'
-import { planCreatePartition, shardedParentOf } from './partitions.ts'
+import { distributedParentOf, planCreatePartition } from './partitions.ts'
 import { ddl, forwardHome, PINS, pgError, unsupported } from './plans.ts'
 import { type Name, nameMatters, nameOf, printed, resolveDistributed, type Scope } from './scope.ts'
 import { type Distribution, distributionOf, hasOurs, withoutOurs } from './table-options.ts'
@@ -28,7 +28,7 @@ export function planCreateTable(scope: Scope, stmt: CreateStmt): Plan {
     if (tidySql !== undefined) return ddl(TAG, 'home', { tidySql }, { effects: PINS })
     return forwardHome(TAG, { effects: PINS })
   }
-  const parent = shardedParentOf(scope, stmt)
+  const parent = distributedParentOf(scope, stmt)
   if (parent !== undefined) return planCreatePartition(scope, stmt, parent, constraintsOf(stmt))
   const heir = planCreateHeir(scope, stmt, distribution, constraintsOf(stmt), withoutWeftsWords)
   if (heir !== undefined) return heir
@@ -51,13 +51,6 @@ function isTemporaryTable(stmt: CreateStmt): boolean {
 
 function refuseShapes(stmt: CreateStmt, distribution: Distribution): void {
   const kind = distribution.kind
-  if (stmt.partspec !== undefined && kind === 'reference') {
-    throw unsupported(
-      'reference_partitioned',
-      'PARTITION BY on a reference table is not supported',
-      'Leave PARTITION BY out, or shard the table.',
-    )
-  }
   if (stmt.partbound !== undefined || (stmt.inhRelations?.length ?? 0) > 0) {
     throw unsupported(
       'partition_unlike',

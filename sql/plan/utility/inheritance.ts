@@ -5,14 +5,15 @@ import { as } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { isSerial } from './added-columns.ts'
 import { checkConstraints, type Placed } from './constraints.ts'
-import { declarePartitions } from './partitions.ts'
+import { declarePartitions, isAlike, partOf, refuseUnlogged } from './partitions.ts'
 import { ddl, unsupported } from './plans.ts'
 import { nameOf, printed, quoted, resolve, resolveDistributed, type Scope } from './scope.ts'
 import type { Distribution } from './table-options.ts'
 
 /**
  * INHERITS: what inherits from sharded tables is a sharded table of its own, as a partition is: by their key, colocated with
- * them. Every shard has all of the tree (docs/decisions/0042-partitions-are-sharded-tables.md).
+ * them; what inherits from reference tables is a reference table. Every shard has all of the tree
+ * (docs/decisions/0042-partitions-are-sharded-tables.md).
  */
 
 /** Rows of the new table would be rows of its parent, past Weft. */
@@ -27,16 +28,13 @@ function unlike(parent: Relation) {
   const isSharded = parent.kind === 'sharded'
   return unsupported(
     'inherits',
-    isSharded
-      ? `a table that inherits from sharded table "${parent.name}", and is not sharded as that is, is not supported`
-      : `tables that inherit from ${parent.kind} table "${parent.name}" are not supported`,
-    isSharded
-      ? `All that it inherits from must be sharded by "${parent.key?.column}", and colocated.`
-      : undefined,
+    `a table that inherits from ${parent.kind} table "${parent.name}", and is not ${isSharded ? 'sharded' : 'copied'} as that is, ` +
+      'is not supported',
+    `All that it inherits from must be ${isSharded ? `sharded by "${parent.key?.column}", and colocated` : 'reference tables'}.`,
   )
 }
 
-/** A new table that inherits from sharded ones, and so is one; undefined: it does not. */
+/** A new table that inherits from sharded or reference ones, and so is one; undefined: it does not. */
 export function planCreateHeir(
   scope: Scope,
   stmt: CreateStmt,
@@ -47,49 +45,36 @@ export function planCreateHeir(
   const parents = (stmt.inhRelations ?? []).map((node) => nameOf(as(node, 'RangeVar')))
   const first = parents.map((name) => resolveDistributed(scope, name)).find((r) => r !== undefined)
   if (first === undefined) return undefined
-  const isAlike = parents.every((name) => alike(resolve(scope, name), first))
-  if (!isAlike || stmt.partbound !== undefined || !saysTheSame(distribution, first)) throw unlike(first)
+  const areAlike = parents.every((name) => isAlike(resolve(scope, name), first))
+  if (!areAlike || stmt.partbound !== undefined || !saysTheSame(distribution, first)) throw unlike(first)
   checkColumns(stmt, first)
   const name = nameOf(stmt.relation)
-  const target = { name, kind: 'sharded', key: first.key!.column, colocation: first.colocation } as const
-  checkConstraints(scope, target, constraints)
+  checkConstraints(scope, partOf(first, name), constraints)
   const there = stmt.if_not_exists === true ? resolve(scope, name) : undefined
-  if (there !== undefined && there.kind !== 'sharded') return ddl('CREATE TABLE', 'home')
+  if (there !== undefined && there.kind !== first.kind) return ddl('CREATE TABLE', 'home')
   const sql = withoutWeftsWords(scope.stmt.text, stmt)
   const tidySql = declarePartitions(stmt.if_not_exists === true ? name : undefined)
-  const readySql = inheritGuard(parents.map(quoted))
-  return ddl('CREATE TABLE', 'all', { changesMap: true, homeSql: sql, othersSql: sql, readySql, tidySql })
-}
-
-function alike(relation: Relation | undefined, other: Relation): boolean {
-  return (
-    relation?.kind === 'sharded' &&
-    relation.colocation === other.colocation &&
-    relation.key?.column === other.key?.column
-  )
+  const ready = first.kind === 'sharded' ? { readySql: inheritGuard(parents.map(quoted)) } : {}
+  return ddl('CREATE TABLE', 'all', { changesMap: true, homeSql: sql, othersSql: sql, ...ready, tidySql })
 }
 
 /** As in a dump. The group is that of the parents, whatever it is called. */
 function saysTheSame(distribution: Distribution | undefined, parent: Relation): boolean {
-  if (distribution === undefined) return true
-  return distribution.kind === 'sharded' && distribution.keyColumn === parent.key?.column
+  if (distribution === undefined || distribution.kind !== 'sharded')
+    return distribution === undefined || parent.kind === 'reference'
+  return distribution.keyColumn === parent.key?.column
 }
 
 /** The statement runs on every shard, and sequences are home's alone. */
 function checkColumns(stmt: CreateStmt, parent: Relation): void {
-  if (stmt.relation?.relpersistence === 'u') {
-    throw unsupported(
-      'table_kind',
-      'a sharded table cannot be unlogged: a crash would empty it on one shard only',
-    )
-  }
+  refuseUnlogged(stmt, parent)
   for (const node of stmt.tableElts ?? []) {
     const column = as(node, 'ColumnDef')
     if (!isSerial(column)) continue
     throw unsupported(
       'sequence_default',
-      `a column that draws from a sequence ("${column?.colname}") in a table that inherits from sharded table "${parent.name}" ` +
-        'is not supported',
+      `a column that draws from a sequence ("${column?.colname}") in a table that inherits from ${parent.kind} table ` +
+        `"${parent.name}" is not supported`,
       'Every shard would number its rows by itself. Have the column in the parent, or SET DEFAULT nextval(…) afterwards.',
     )
   }
@@ -99,10 +84,10 @@ function checkColumns(stmt: CreateStmt, parent: Relation): void {
 export function checkInherit(scope: Scope, table: Relation, command: AlterTableCmd): void {
   const name = nameOf(as(command.def, 'RangeVar'))
   const parent = resolve(scope, name)
-  if (command.subtype === 'AT_DropInherit' || alike(table, parent ?? table)) return
+  if (command.subtype === 'AT_DropInherit' || isAlike(table, parent ?? table)) return
   throw unsupported(
     'inherits',
     `inheritance between ${table.kind} table "${table.name}" and "${printed(name)}" is not supported`,
-    table.kind === 'sharded' ? `Both must be sharded by "${table.key?.column}", and colocated.` : undefined,
+    `Both must be ${table.kind === 'sharded' ? `sharded by "${table.key?.column}", and colocated` : 'reference tables'}.`,
   )
 }

@@ -30,7 +30,10 @@ export function planRename(scope: Scope, stmt: RenameStmt): Plan {
   }
   if (isPartOfLocalKind(stmt)) return atPlace(scope, `ALTER ${objectWords(stmt.relationType)}`, 'home')
   const table = tableOf(type, stmt.relation, stmt.object)
+  // An attribute is, then, a column of the tables that are made of its type.
+  const cascades = stmt.behavior === 'DROP_CASCADE'
   const changesMap =
+    cascades ||
     changesNames(scope, type, table) ||
     (isRelation(type) && nameMatters(scope, { schema: undefined, name: stmt.newname ?? '' }))
   return alterObject(scope, tag, { type, table, changesMap, missingOk: stmt.missing_ok })

@@ -322,7 +322,6 @@ INSERT INTO parted VALUES (1, '2024-05-05');
 
 SELECT * FROM parted;
 
--- refused reference_partitioned
 CREATE TABLE sparted (id int, at date) PARTITION BY RANGE (at) WITH (reference);
 
 CREATE TABLE kids () INHERITS (trig);

@@ -188,7 +188,6 @@ CREATE TEMP TABLE islands () INHERITS (cities);
 -- refused partition_unlike
 ALTER TABLE plain INHERIT cities;
 
--- refused inherits
 CREATE TABLE codes () INHERITS (ref);
 
 CREATE TABLE far (k int NOT NULL, id int NOT NULL) WITH (shard_key = 'k', colocate_with = 'none');

@@ -173,9 +173,6 @@ CREATE TEMP TABLE x (id int) WITH (shard_key = 'id');
 -- refused table_kind
 SELECT create_distributed_table('pg_class', 'oid');
 
--- refused reference_partitioned
-CREATE TABLE x (id int) PARTITION BY RANGE (id) WITH (reference);
-
 -- refused declare_call
 SELECT create_distributed_table('l', 'id'), 1;
 
