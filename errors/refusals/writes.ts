@@ -83,8 +83,8 @@ export const writes = {
   },
   merge: {
     what:
-      'MERGE over several shards with volatile functions in ON, conditions, subqueries or RETURNING, or for a key ' +
-      'that is made of other columns, too; functions of users; a subquery as the key of a row that is inserted; ' +
+      'MERGE over several shards with volatile functions in ON, conditions, subqueries or RETURNING, functions of ' +
+      'users; a subquery as the key of a row that is inserted; sequences in UPDATE; ' +
       'with WHEN NOT MATCHED BY SOURCE in a READ COMMITTED transaction',
     why: 'which rows it is about is looked at more than once, and each shard runs it for its own rows',
     instead:

@@ -3,7 +3,7 @@ import type { PgError } from '../../errors/pg-error.ts'
 import type { Analysis } from '../place/analyze.ts'
 import type { WriteTarget } from '../tree/builder.ts'
 import { unlikeBecause } from '../tree/traits.ts'
-import { mergeError } from './gather/merge-draws.ts'
+import { drawnInMerge, mergeError } from './gather/merge-draws.ts'
 import { planMergeGathered } from './gather/plan-merge.ts'
 import { planModifyGathered } from './gather/plan-modify-gathered.ts'
 import { drawnInSet } from './gather/set-once.ts'
@@ -33,8 +33,8 @@ export function planModify(a: Analysis, text: string, ctx: PlanContext): Plan {
   const tag = target.verb
   const moves = movesRows(target)
   const mixed = mixError(a)
-  const drawn = drawnInSet(a, target)
-  const isSeen = moves || drawn !== undefined || setsCopies(target)
+  const drawn = drawnInSet(a, target) ?? drawnInMerge(a, target)
+  const isSeen = moves || (drawn !== undefined && tag !== 'MERGE') || setsCopies(target)
   const misplaced = drawn === undefined ? placeError(a) : undefined
   const error = misplaced ?? targetError(a, target, isSeen) ?? nestedError(a)
   const wrongly = tag === 'MERGE' && moves ? defaultError(a.catalog, target) : undefined

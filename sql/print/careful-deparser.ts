@@ -1,4 +1,4 @@
-import type { DefElem, OnConflictClause } from '@pgsql/types'
+import type { DefElem, OnConflictClause, ResTarget } from '@pgsql/types'
 import { Deparser, QuoteUtils } from 'pgsql-deparser'
 import { as, type FuncCall, type Node, strings, type TypeName } from '../parse/ast.ts'
 import { jsonFunction, jsonTable, type Visit, words } from './sql-json.ts'
@@ -99,6 +99,24 @@ export class CarefulDeparser extends Deparser {
     )
   }
 
+  /** An INSERT into parts of columns. */
+  override MergeWhenClause(...[node, context]: Parameters<Deparser['MergeWhenClause']>): string {
+    const targets = node.commandType === 'CMD_INSERT' ? (node.targetList ?? []) : []
+    const columns = targets.map((target) => this.insertedColumn(as(target as Node, 'ResTarget')!, context))
+    if (columns.length === 0) return super.MergeWhenClause(node, context)
+    const spelt = { ...node, targetList: [{ ResTarget: { name: ANY_COLUMNS } }] }
+    return super.MergeWhenClause(spelt, context).replace(`(${ANY_COLUMNS})`, () => `(${columns.join(', ')})`)
+  }
+
+  private insertedColumn({ name, indirection = [] }: ResTarget, context: Context): string {
+    const visit = this.visitor(context)
+    const parts = indirection.map((part) => {
+      const field = as(part as Node, 'String')?.sval
+      return field === undefined ? visit(part as Node) : `.${QuoteUtils.quoteIdentifier(field)}`
+    })
+    return [QuoteUtils.quoteIdentifier(name!), ...parts].join('')
+  }
+
   override CreateTableAsStmt(...[node, context]: Parameters<Deparser['CreateTableAsStmt']>): string {
     const text = super.CreateTableAsStmt(node, context)
     return node.into?.rel?.relpersistence === 'u' ? text.replace(/^CREATE /, 'CREATE UNLOGGED ') : text
@@ -148,6 +166,7 @@ export class CarefulDeparser extends Deparser {
   }
 }
 
+const ANY_COLUMNS = 'weft_any_columns'
 const ANY_TYPE = 'weft_any_type'
 
 /** Of some of Postgres' own types the printer leaves out where they are. */

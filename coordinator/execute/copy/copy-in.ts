@@ -189,7 +189,7 @@ export class CopyInExecutor {
       if (slot >= 0) this.send(this.toCopies ? HOME : this.catalog.slots[slot]!, reader)
       else if (slot === NOWHERE) this.send(HOME, reader)
       else {
-        this.held.add(reader, slot, this.keyOf(reader))
+        this.held.add(reader, this.lacksKey(reader) ? NOWHERE : slot, this.keyOf(reader))
         if (this.held.isFull) {
           reader.detach()
           return this.sendHeld().then(() => this.drain())
@@ -209,6 +209,11 @@ export class CopyInExecutor {
   }
 
   /** The key is to be its default, and has none: Postgres says so. */
+  private lacksKey(reader: RowReader): boolean {
+    if (this.key === undefined || this.plan.keyIndex < 0 || reader.keyIsNull) return false
+    return this.isDefault(reader)
+  }
+
   private isDefault({ buffer, keyStart, keyEnd, keyEscaped }: RowReader): boolean {
     const { defaultText, format } = this.plan
     if (defaultText === undefined || (format === 'csv' && keyEscaped)) return false

@@ -12,6 +12,8 @@ import type { GatheredRows } from './gathered-rows.ts'
 interface Row {
   readonly number: string
   readonly defaults: readonly { readonly fill: number }[]
+  /** What was computed of the source's row. */
+  readonly computed: readonly (string | null)[]
 }
 
 const ROW_BYTES = 128
@@ -30,31 +32,42 @@ export async function drawnValues(
   const account = ctx.memory.account('rows that a MERGE inserts')
   try {
     const rows = await insertedRows(ctx, exec, gather, draws, gathered, () => account.add(ROW_BYTES))
-    const fill = draws.columns.map(({ expression }) => ({ expression, appended: false }))
+    const fill = drawnOf(draws).map(({ expression }) => ({ expression, appended: false }))
     const values = rows.length === 0 ? [] : await evaluateFills(ctx, fill, rows, exec.plan.tag)
-    const arrays = fill.map((_, i) => textArray(values.map((row) => row[i] ?? null)))
+    const arrays = draws.columns.map((column) => {
+      const sort = draws.columns.filter(({ isComputed }) => isComputed === column.isComputed)
+      const at = sort.indexOf(column)
+      return textArray(rows.map((row, i) => (column.isComputed ? row.computed[at] : values[i]?.[at]) ?? null))
+    })
     return [`{${rows.map(({ number }) => number).join(',')}}`, ...arrays]
   } finally {
     account.set(0)
   }
 }
 
+/** Those that are no part of the query. */
+const drawnOf = ({ columns }: MergeDraws): MergeDraws['columns'] =>
+  columns.filter(({ isComputed }) => isComputed !== true)
+
 async function insertedRows(
   ctx: ExecContext,
   exec: Execution,
   gather: GatherPlan,
-  { compute, computeParams, computeInputs, byClause }: MergeDraws,
+  draws: MergeDraws,
   gathered: GatheredRows,
   pay: () => void,
 ): Promise<readonly Row[]> {
   ctx.state.trace?.doing('Finds the rows that are inserted')
+  const { compute, computeParams, computeInputs, byClause, columns } = draws
+  const drawn = drawnOf(draws)
   const line = ctx.line(finishShard(ctx, gather))
   const rows: Row[] = []
-  const stream = new RowStream(async ([number, clause]) => {
-    const fills = byClause[Number(clause ?? -1)] ?? []
-    if (fills.length === 0) return
+  const stream = new RowStream(async ([number, clause, ...computed]) => {
+    const own = byClause[Number(clause ?? -1)] ?? []
+    if (own.length === 0) return
     pay()
-    rows.push({ number: number!, defaults: fills.map((fill) => ({ fill })) })
+    const fills = own.map((n) => drawn.indexOf(columns[n]!)).filter((fill) => fill >= 0)
+    rows.push({ number: number!, defaults: fills.map((fill) => ({ fill })), computed })
   })
   const values = inputsOf(gathered, computeInputs)
   const formats = values.map(() => FORMAT.binary)

@@ -168,6 +168,7 @@ function mergeFromQuery(merge: MergeStmt): void {
   const called = as(merge.sourceRelation, 'RangeFunction')?.alias
   if (range === undefined && called === undefined) return
   const { alias = { aliasname: range?.relname ?? '' }, ...table } = range ?? {}
+  if (range !== undefined && range.alias === undefined) withoutSchema(merge, range)
   const item = range === undefined ? merge.sourceRelation! : ({ RangeVar: table } as Node)
   const select = as(selectOf('SELECT * FROM t'), 'SelectStmt')!
   const subquery = { SelectStmt: { ...select, fromClause: [item] } } as Node
@@ -175,6 +176,19 @@ function mergeFromQuery(merge: MergeStmt): void {
   merge.sourceRelation = {
     RangeSubselect: { subquery, alias: range === undefined ? { aliasname } : alias },
   } as Node
+}
+
+/** A query has no schema by which columns could name it. In place. */
+function withoutSchema(merge: MergeStmt, { relname }: RangeVar): void {
+  const named = relationsOf(merge).filter((range) => (range.alias?.aliasname ?? range.relname) === relname)
+  const isTargets = (merge.relation?.alias?.aliasname ?? merge.relation?.relname) === relname
+  // Elsewhere the name may be another's.
+  if (isTargets || named.length > 1) return
+  walk(merge, (kind, body) => {
+    const ref = body as { fields?: Node[] }
+    if (kind !== 'ColumnRef' || (ref.fields?.length ?? 0) < 3) return
+    if (as(ref.fields!.at(-2), 'String')?.sval === relname) ref.fields = ref.fields!.slice(-2)
+  })
 }
 
 /** The first query with a LIMIT among what an UPDATE or DELETE joins. */

@@ -109,7 +109,12 @@ export interface MergeDraws {
   readonly compute: string
   readonly computeParams: readonly number[]
   readonly computeInputs: readonly number[]
-  readonly columns: readonly { readonly column: string; readonly expression: string }[]
+  /** `isComputed`: after those, of the row. */
+  readonly columns: readonly {
+    readonly column: string
+    readonly expression: string
+    readonly isComputed?: true
+  }[]
   /** Numbers of columns that a clause leaves to their defaults. */
   readonly byClause: readonly (readonly number[])[]
 }

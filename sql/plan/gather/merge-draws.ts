@@ -10,12 +10,13 @@ import {
   walk,
   whenClauses,
 } from '../../parse/ast.ts'
+import type { Analysis } from '../../place/analyze.ts'
 import { printedExpression } from '../../print/printed.ts'
 import type { Space } from '../../tree/block.ts'
 import type { WriteTarget } from '../../tree/builder.ts'
 import { insertColumns } from '../../tree/modify.ts'
 import { traitsOf } from '../../tree/traits.ts'
-import { unsupported } from '../routing.ts'
+import { placeError, unsupported } from '../routing.ts'
 import { hasUnstableDefault } from '../writes.ts'
 import type { MergeDraws } from './gather-plan.ts'
 import type { TableItem } from './inputs.ts'
@@ -28,6 +29,8 @@ import { overGathered, withGathered } from './over-gathered.ts'
 export interface OpenColumn {
   readonly column: Column
   readonly expression: string
+  /** What it is computed of, where the source's row is a part of that. */
+  readonly value?: Node
 }
 
 export interface OpenColumns {
@@ -61,8 +64,9 @@ function openOf(clause: MergeWhenClause, relation: Relation, catalog: Catalog): 
     const value = clause.values?.[given.indexOf(column.name)]
     const isKey = column.name === relation.key?.column
     if (value !== undefined && !isDefault(value)) {
-      const expression = isKey || onCopies ? drawnExpression(value, catalog) : undefined
-      return expression === undefined ? [] : [{ column, expression }]
+      if (clause.targetList !== undefined && isPart(clause.targetList[given.indexOf(column.name)])) return []
+      const open = drawnValue(value, { isKey, onCopies }, catalog)
+      return open === undefined ? [] : [{ column, ...open }]
     }
     const isOpen = onCopies
       ? hasUnstableDefault(column, catalog)
@@ -71,16 +75,42 @@ function openOf(clause: MergeWhenClause, relation: Relation, catalog: Catalog): 
   })
 }
 
-/** What comes out anew each time, and is made of nothing else: `gen_random_uuid()`. */
-function drawnExpression(value: Node, catalog: Catalog): string | undefined {
+const isPart = (node: Node | undefined): boolean => as(node, 'ResTarget')?.indirection !== undefined
+
+/** What comes out anew each time where that counts, or comes from home's sequences. */
+function drawnValue(
+  value: Node,
+  { isKey, onCopies }: { readonly isKey: boolean; readonly onCopies: boolean },
+  catalog: Catalog,
+): Omit<OpenColumn, 'column'> | undefined {
   const { user, server, systemColumn, time, random, home } = traitsOf(value, catalog)
-  if ((user ?? server ?? systemColumn) !== undefined || (time ?? random ?? home) === undefined)
-    return undefined
-  let isAlone = !hasSubqueries(value)
+  const isOpen = home !== undefined || ((isKey || onCopies) && (time ?? random) !== undefined)
+  if (!isOpen || (user ?? server ?? systemColumn) !== undefined || hasSubqueries(value)) return undefined
+  let isAlone = true
   walk(value, (kind) => {
     if (kind === 'ColumnRef' || kind === 'ParamRef') isAlone = false
   })
-  return isAlone ? printedExpression(value) : undefined
+  const expression = printedExpression(value)
+  if (expression === undefined) return undefined
+  return isAlone ? { expression } : { expression, value }
+}
+
+/** Why a MERGE cannot run where its rows are: values of rows that it inserts draw on home, and nothing else does. */
+export function drawnInMerge(
+  a: Analysis,
+  { relation, verb, nested, node }: WriteTarget,
+): PgError | undefined {
+  const error = verb === 'MERGE' && !nested && relation?.kind === 'sharded' ? placeError(a) : undefined
+  if (error === undefined) return undefined
+  const rest = structuredClone(node as MergeStmt)
+  for (const clause of whenClauses(rest)) {
+    const parts = (clause.targetList ?? []).map(isPart)
+    const values = clause.values?.filter(
+      (value, i) => parts[i] || drawnValue(value, { isKey: false, onCopies: false }, a.catalog) === undefined,
+    )
+    if (values !== undefined) clause.values = values
+  }
+  return traitsOf(rest, a.catalog).home === undefined ? error : undefined
 }
 
 /** Columns that an INSERT clause gives values. */
@@ -111,6 +141,10 @@ export interface Drawing {
   readonly merge: MergeStmt
   readonly open: OpenColumns
   readonly source: Node
+  /** Of what is computed of the source's rows, by the columns' numbers. */
+  readonly values: readonly (Node | undefined)[]
+  /** Only there it can be computed. */
+  readonly atHome: boolean
 }
 
 /** Undefined: what is added to the source would be seen, or its rows have no certain order. */
@@ -118,7 +152,7 @@ export function drawingOf(
   merge: MergeStmt,
   relation: Relation,
   open: OpenColumns,
-  space: Space | undefined,
+  { space, catalog }: { readonly space: Space | undefined; readonly catalog: Catalog },
 ): Drawing | undefined {
   const source = merge.sourceRelation!
   const name = sourceName(source)
@@ -138,7 +172,9 @@ export function drawingOf(
       values && filledClause({ ...clause, ...(clause.values && { values }) }, relation, open, i, name)
     return filled && ({ MergeWhenClause: filled } as Node)
   })
-  if (exprs === undefined || clauses.includes(undefined)) return undefined
+  const values = open.columns.map(({ value }) => value && withoutAdded([value], space, names))
+  const isKnown = open.columns.every(({ value }, i) => value === undefined || values[i]?.length === 1)
+  if (exprs === undefined || clauses.includes(undefined) || !isKnown) return undefined
   return {
     merge: {
       ...merge,
@@ -147,6 +183,8 @@ export function drawingOf(
     },
     open,
     source,
+    values: values.map((one) => one?.[0]),
+    atHome: open.columns.some(({ value }) => traitsOf(value, catalog).home !== undefined),
   }
 }
 
@@ -182,7 +220,7 @@ function filledClause(
 /** Which rows of the source a MERGE inserts, in their order, and by which clause. `known`: it joins a row somewhere. */
 export function drawsOf(
   merge: MergeStmt,
-  { open, source }: Drawing,
+  { open, source, values }: Drawing,
   known: Node,
   items: readonly TableItem[],
 ): MergeDraws | undefined {
@@ -195,12 +233,29 @@ export function drawsOf(
   const clause = { CaseExpr: { args } } as unknown as Node
   const select = selectNode(`SELECT ${ROW_NUMBER}, c FROM s WHERE NOT a ORDER BY 1`)
   as(select.targetList![1], 'ResTarget')!.val = clause
+  select.targetList!.push(
+    ...values.flatMap((value, n) => (value ? [computedOf(value, n, open, clause)] : [])),
+  )
   select.fromClause = [numbered(source)]
   as(select.whereClause, 'BoolExpr')!.args = [known]
   const read = readIn(select, items)
   const over = overGathered(withGathered({ SelectStmt: select } as Node, read), read)
   if (over === undefined) return undefined
   const computeInputs = read.map((item) => items.indexOf(item))
-  const columns = open.columns.map(({ column, expression }) => ({ column: column.name, expression }))
+  const columns = open.columns.map(({ column, expression, value }) => ({
+    column: column.name,
+    expression,
+    ...(value && { isComputed: true as const }),
+  }))
   return { compute: over.sql, computeParams: over.params, computeInputs, columns, byClause: open.byClause }
+}
+
+/** Where the row is inserted by a clause that has it, as text. */
+function computedOf(value: Node, n: number, { columns, byClause }: OpenColumns, clause: Node): Node {
+  const numbers = byClause.flatMap((own, i) => (own.includes(n) ? [i] : []))
+  const node = expressionNode(`CASE WHEN a IN (${numbers.join(', ')}) THEN CAST(v AS pg_catalog.text) END`)
+  const when = as(as(node, 'CaseExpr')!.args![0], 'CaseWhen')!
+  as(when.expr, 'A_Expr')!.lexpr = clause
+  as(when.result, 'TypeCast')!.arg = castNode(value, columns[n]!.column.type)
+  return { ResTarget: { val: node } } as Node
 }

@@ -1,3 +1,4 @@
+import type { Column } from '../../catalog.ts'
 import {
   as,
   columnNode,
@@ -38,7 +39,10 @@ function updateOf(merge: MergeStmt, meant: TableItem): UpdateStmt | undefined {
   const columns = new Set(clauses.flatMap(setBy))
   const targetList: Node[] = []
   for (const name of columns) {
-    const val = mergedValue(clauses, name, meant)
+    const column = meant.relation.columns.find((one) => one.name === name)
+    // Postgres says that there is none, before anything runs.
+    if (column === undefined) continue
+    const val = mergedValue(clauses, column, meant)
     if (val === undefined) return undefined
     targetList.push({ ResTarget: { name, val } } as Node)
   }
@@ -58,11 +62,10 @@ const setBy = ({ commandType, targetList = [] }: MergeWhenClause): string[] =>
 /** What a column comes to; undefined: a part of it is set, or that is not known well enough. */
 function mergedValue(
   clauses: readonly MergeWhenClause[],
-  name: string,
-  { relation, alias }: TableItem,
+  column: Column,
+  { alias }: TableItem,
 ): Node | undefined {
-  const column = relation.columns.find((one) => one.name === name)
-  if (column === undefined) return undefined
+  const { name } = column
   const args: Node[] = []
   for (const { condition, commandType, targetList = [] } of clauses) {
     const set = commandType === 'CMD_UPDATE' ? targetList.map((node) => as(node, 'ResTarget')!) : []

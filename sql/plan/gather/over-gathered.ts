@@ -74,9 +74,7 @@ export function withGathered(statement: Node, items: readonly TableItem[]): Node
     range.inh = true
     if (hasRowBeside(items[input]!)) besideRow(tree, range, input)
   }
-  walk(tree, (kind, body) => {
-    if (kind === 'ColumnRef') unqualify(body as { fields?: Node[] })
-  })
+  unqualify(tree)
   withoutSamples(tree)
   groupByWholeKeys(tree, copies)
   return tree
@@ -93,8 +91,17 @@ function itemsIn(
 }
 
 /** `database.schema.table.column`: the gathered rows have no schema. */
-function unqualify(ref: { fields?: Node[] }): void {
-  if ((ref.fields?.length ?? 0) >= 3) ref.fields = ref.fields!.slice(-2)
+export function unqualified(node: Node): Node {
+  const tree = structuredClone(node)
+  unqualify(tree)
+  return tree
+}
+
+function unqualify(tree: Node): void {
+  walk(tree, (kind, body) => {
+    const ref = body as { fields?: Node[] }
+    if (kind === 'ColumnRef' && (ref.fields?.length ?? 0) >= 3) ref.fields = ref.fields!.slice(-2)
+  })
 }
 
 const ROW = ownName('row')

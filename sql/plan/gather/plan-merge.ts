@@ -29,7 +29,7 @@ import { type Drawing, drawingOf, drawsOf, openColumns } from './merge-draws.ts'
 import { moveOfMerge, withListed } from './merge-moves.ts'
 import { withParams, withValues } from './merge-source.ts'
 import { readIn, subscriptsOf } from './new-values.ts'
-import { finishAlone, overGathered, withGathered } from './over-gathered.ts'
+import { finishAlone, overGathered, unqualified, withGathered } from './over-gathered.ts'
 import {
   hasPlaces,
   isAt,
@@ -68,7 +68,8 @@ export function planMergeGathered(
   const wide = analyzeAlone(a, text, everythingOf(merge), ctx)
   if (!isGatherable(wide) || readsTimes(wide, target, ctx)) return undefined
   const open = openColumns(merge, relation, a.catalog)
-  const drawing = open && drawingOf(merge, relation, open, wide.block.scope?.space)
+  const drawing =
+    open && drawingOf(merge, relation, open, { space: wide.block.scope?.space, catalog: a.catalog })
   if (open !== undefined && drawing === undefined) return undefined
   const drawn = drawing?.merge ?? merge
   if (!isOncePerRow(wide, drawn, relation)) return undefined
@@ -151,7 +152,7 @@ function stepOf(a: Analysis, merge: MergeStmt, reading: Reading): ModifyStep | u
     (clause) => clause.commandType === 'CMD_INSERT',
   )
   const placed = withPlaces(narrowed(item, merge), PLACED)
-  const joined = hasSubqueries(condition) ? [] : [exists(merge.sourceRelation!, condition)]
+  const joined = hasSubqueries(condition) ? [] : [exists(merge.sourceRelation!, unqualified(condition))]
   const select = placesFound(merge)
   const late = readIn(select, others)
   const before = [...others.filter((other) => !late.includes(other)), ...late]
@@ -165,7 +166,7 @@ function stepOf(a: Analysis, merge: MergeStmt, reading: Reading): ModifyStep | u
   if (onCopies && copies === undefined) return undefined
   const move = moved && moveOfMerge(moved, item, before, HERE)
   if (moved !== undefined && move === undefined) return undefined
-  const atHome = onCopies || others.some(isHomes)
+  const atHome = onCopies || others.some(isHomes) || drawing?.atHome === true
   const finishing = { ...find, finishFrom: before.length - late.length, atHome, isInline: false }
   const { route: _, ...gather } = gathering(a, [...before, placed], rows as string[], finishing)
   const deletes = whenClauses(merge).some(({ commandType }) => commandType === 'CMD_DELETE')
