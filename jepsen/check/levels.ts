@@ -1,15 +1,5 @@
 import type { CheckOptions, Isolation } from './verdict.ts'
 
-/** What no level allows, whether it is read from lists or registers. */
-const STRUCTURE = [
-  'internal',
-  'incompatible-order',
-  'garbage',
-  'duplicate-elements',
-  'lost-append',
-  'dirty-update',
-  'cyclic-versions',
-] as const
 const READ_COMMITTED = ['G1a', 'G1b', 'G0', 'G1c'] as const
 /** Weft's REPEATABLE READ is Postgres' own: snapshot isolation, where the first committer wins, at one cut of all shards. */
 const SNAPSHOT = [...READ_COMMITTED, 'G-single', 'G-nonadjacent', 'lost-update'] as const
@@ -29,9 +19,10 @@ export function isForbidden(
   kind: string,
   { isolation, realtime, session = realtime }: CheckOptions,
 ): boolean {
-  if ((STRUCTURE as readonly string[]).includes(kind)) return true
   const isStatement = kind.startsWith('statement-')
   const [, base = '', order] = /^(.*?)(-process|-realtime)?$/.exec(kind.replace('statement-', '')) ?? []
+  // What no level allows: what is lost, garbage, out of order by itself.
+  if (!(SERIALIZABLE as readonly string[]).includes(base)) return true
   if (order === '-realtime' && !realtime) return false
   if (order === '-process' && !session) return false
   return (isStatement ? SNAPSHOT : OF_LEVEL[isolation]).includes(base as never)

@@ -43,6 +43,27 @@ export class Graph {
     return this.out.length - 1
   }
 
+  /**
+   * From each of some to each of others but itself. One that is among both gets edges of its own: through the node that the
+   * rest goes through it would come back to itself.
+   */
+  addProduct(
+    from: readonly number[],
+    kind: EdgeKind,
+    to: readonly { readonly id: number; readonly value: number }[],
+    why: Omit<Why, 'value'>,
+  ): void {
+    const targets = new Set(to.map(({ id }) => id))
+    const direct = from.filter((id) => targets.has(id) || to.length === 1)
+    for (const id of direct) for (const { id: node, value } of to) this.add(id, kind, node, { ...why, value })
+    if (direct.length === from.length) return
+    const through = this.addThrough()
+    for (const id of from) {
+      if (!targets.has(id)) this.add(id, kind, through, { ...why, value: 0 })
+    }
+    for (const { id, value } of to) this.add(through, 'via', id, { ...why, value })
+  }
+
   has(kind: EdgeKind): boolean {
     return this.kinds.has(kind)
   }

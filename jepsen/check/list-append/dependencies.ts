@@ -1,6 +1,7 @@
 import { Graph } from '../graph/graph.ts'
+import type { Dependencies } from '../graph/judge-cycles.ts'
 import { addProcessOrder, addRealtime, type Placed } from '../graph/order.ts'
-import { groupBy } from '../group.ts'
+import { groupBy, pushTo } from '../group.ts'
 import type { Txn } from '../txns.ts'
 import type { ListRead, Lists } from './lists.ts'
 
@@ -8,12 +9,6 @@ import type { ListRead, Lists } from './lists.ts'
 interface Reader {
   readonly node: number
   readonly reads: readonly ListRead[]
-}
-
-/** Transactions, and who comes before whom. */
-export interface Dependencies {
-  readonly graph: Graph
-  txnOf(node: number): Txn
 }
 
 /** Each transaction as a whole. */
@@ -77,38 +72,25 @@ function connect(graph: Graph, lists: Lists, readers: readonly Reader[]): void {
       if (from !== undefined && to !== undefined) graph.add(from, 'ww', to, { key, value, before })
     })
   }
-  const ends = endsOf(graph, lists, nodeOf)
+  const atEnd = new Map<number, number[]>()
   for (const { node, reads } of readers) {
     for (const { key, values } of reads) {
       const last = values.at(-1)
       const writer = last === undefined ? undefined : nodeOf(key, last)
       if (writer !== undefined) graph.add(writer, 'wr', node, { key, value: last as number })
-      const order = lists.orders.get(key) ?? []
-      const next = order[values.length]
-      const overwriter = next === undefined ? ends.get(key) : nodeOf(key, next)
-      if (overwriter !== undefined) graph.add(node, 'rw', overwriter, { key, value: next ?? 0 })
+      const next = lists.orders.get(key)?.[values.length]
+      if (next === undefined && lists.unseen.has(key)) pushTo(atEnd, key, node)
+      const overwriter = next === undefined ? undefined : nodeOf(key, next)
+      if (overwriter !== undefined) graph.add(node, 'rw', overwriter, { key, value: next as number })
     }
   }
-}
-
-/**
- * Committed appends that nobody read come after all that was read of their list, in an order that is not known: a node for
- * each list that leads to all of them.
- */
-function endsOf(
-  graph: Graph,
-  lists: Lists,
-  nodeOf: (key: number, value: number) => number | undefined,
-): Map<number, number> {
-  const ends = new Map<number, number>()
+  // Committed appends that nobody read come after all that was read of their list, in an order that is not known.
   for (const [key, appends] of lists.unseen) {
-    const end = graph.addThrough()
-    ends.set(key, end)
+    const next = appends.map(({ txn, value }) => ({ id: txn.id, value }))
+    graph.addProduct(atEnd.get(key) ?? [], 'rw', next, { key })
     const last = lists.orders.get(key)?.at(-1)
     const writer = last === undefined ? undefined : nodeOf(key, last)
     if (writer !== undefined && last !== undefined)
-      graph.add(writer, 'ww', end, { key, value: last, before: last })
-    for (const { txn, value } of appends) graph.add(end, 'via', txn.id, { key, value })
+      graph.addProduct([writer], 'ww', next, { key, before: last })
   }
-  return ends
 }

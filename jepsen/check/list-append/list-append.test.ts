@@ -47,6 +47,10 @@ describe('list-append: valid', () => {
     expect(kinds(atOnce(txn(append(X, 1)), txn(read(X)), txn(read(X, 1))))).toEqual([])
   })
 
+  test('what nobody has seen comes after what its own transaction read', () => {
+    expect(kinds(atOnce(txn(read(X), append(X, 1)), txn(read(X)), txn(read(Y), append(Y, 1))))).toEqual([])
+  })
+
   test('nothing was read: unknown', () => {
     expect(listAppend(inTurn(txn(append(X, 1))), STRICT).valid).toBe('unknown')
     expect(listAppend([], STRICT).valid).toBe('unknown')

@@ -1,10 +1,8 @@
-import { findCycles } from '../graph/cycles.ts'
-import { explainCycle } from '../graph/explain.ts'
+import { judgeCycles } from '../graph/judge-cycles.ts'
 import { Judge } from '../judge.ts'
-import { isForbidden } from '../levels.ts'
 import { txnsOf } from '../txns.ts'
-import type { Check, CheckOptions } from '../verdict.ts'
-import { betweenStatements, betweenTxns, type Dependencies } from './dependencies.ts'
+import type { Check } from '../verdict.ts'
+import { betweenStatements, betweenTxns } from './dependencies.ts'
 import { readLists } from './lists.ts'
 import { checkStructure } from './structure.ts'
 
@@ -18,10 +16,10 @@ export const listAppend: Check = (history, options) => {
   const txns = txnsOf(history)
   const lists = readLists(txns, judge)
   checkStructure(lists, judge)
-  judgeCycles(betweenTxns(lists), '', options, judge)
+  judgeCycles(betweenTxns(lists), '', 'list', options, judge)
   if (options.isolation === 'read committed') {
     const statements = betweenStatements(lists, options.scatteredReads ?? false)
-    judgeCycles(statements, 'statement-', options, judge)
+    judgeCycles(statements, 'statement-', 'list', options, judge)
   }
   for (const outcome of ['ok', 'fail', 'info'] as const) {
     judge.count(`transactions ${outcome}`, txns.filter((txn) => txn.outcome === outcome).length)
@@ -30,21 +28,4 @@ export const listAppend: Check = (history, options) => {
   judge.count('reads', lists.reads.length)
   if (lists.reads.length === 0) judge.doubt('Nothing was read, so nothing is known.')
   return judge.verdict(options)
-}
-
-const FORBIDDEN_MAX = 8
-
-function judgeCycles(
-  { graph, txnOf }: Dependencies,
-  prefix: string,
-  options: CheckOptions,
-  judge: Judge,
-): void {
-  const wantedMax = (kind: string): number => (isForbidden(prefix + kind, options) ? FORBIDDEN_MAX : 1)
-  const { cycles, unsearched } = findCycles(graph, wantedMax)
-  for (const cycle of cycles) {
-    const { text, ops, svg } = explainCycle(cycle, txnOf, 'list')
-    judge.find(prefix + cycle.kind, text, ops, svg)
-  }
-  if (unsearched > 0) judge.doubt('There are cycles that were too long to be searched for.')
 }
