@@ -41,3 +41,8 @@ export function indexOf(call: Call): number {
 export function isBefore(one: Call, other: Call): boolean {
   return one.outcome === 'ok' && one.end !== undefined && one.end.index < other.invoke.index
 }
+
+/** What the client was told: the value of the completion. */
+export function told<Value>({ end }: Call): Value {
+  return end?.value as Value
+}

@@ -9,10 +9,10 @@ import type { Check } from '../verdict.ts'
 import { orderByTime, orderInitial, type Registers, readRegisters, type Version } from './versions.ts'
 
 /**
- * Judges transactions that write unique numbers to registers and read them, as Elle's rw-register does. A register shows only
- * its last version, so their order has to be inferred: what a transaction read comes before what it then wrote, nothing at
- * all before the first write, and, if registers are said to be linearizable, what ended before what began later. What is not
- * known is left out: so all that is found is true, and less is found than of lists. Operations: `TxnValue` of ops.ts.
+ * Judges transactions that write unique numbers to registers and read them, as Elle's rw-register does. A register shows
+ * only its last version, so their order has to be inferred: what a transaction read comes before what it then wrote, nothing
+ * at all before the first write, and, if registers are said to be linearizable, what ended before what began later. What is
+ * not known is left out: so all that is found is true, and less is found than of lists. Operations: `TxnValue` of ops.ts.
  */
 export const rwRegister: Check = (history, options) => {
   const judge = new Judge()
