@@ -1,6 +1,6 @@
 /**
- * What was added, and what was there when somebody looked: the heart of several checkers, in the way of Jepsen's set-full. An
- * element is known from when its addition was acknowledged, or from when somebody had seen it.
+ * What was added, and what was there when somebody looked: the heart of several checkers, in the way of Jepsen's set-full.
+ * An element is known from when its addition was acknowledged, or from when somebody had seen it.
  */
 import { type Call, indexOf } from '../history/calls.ts'
 import type { Judge } from './judge.ts'
@@ -100,8 +100,8 @@ function knownSince(added: readonly Added[], looks: readonly Look[]): Map<number
 }
 
 /**
- * From the last look to the first: `always` are the elements that all later ones have. What falls out was missed last by this
- * one; so each look is compared with no more than what the one after it had.
+ * From the last look to the first: `always` are the elements that all later ones have. What falls out was missed last by
+ * this one; so each look is compared with no more than what the one after it had.
  */
 function checkAbsent(
   adds: ReadonlyMap<number, Added>,

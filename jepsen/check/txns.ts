@@ -37,11 +37,11 @@ export function wordsOf([f, key, value]: MicroOp): string {
   return `${f} ${key} ${listWords(value)}`
 }
 
-const SHOWN_MAX = 12
+const FIRST_SHOWN = 2
+const LAST_SHOWN = 5
 
-/** A list, the middle of a long one left out. */
+/** A list, the middle of a long one left out: what matters is at its end, mostly. */
 export function listWords(values: readonly number[]): string {
-  if (values.length <= SHOWN_MAX) return `[${values.join(' ')}]`
-  const half = SHOWN_MAX / 2
-  return `[${values.slice(0, half).join(' ')} … ${values.slice(-half).join(' ')}]`
+  if (values.length <= FIRST_SHOWN + LAST_SHOWN + 1) return `[${values.join(' ')}]`
+  return `[${values.slice(0, FIRST_SHOWN).join(' ')} … ${values.slice(-LAST_SHOWN).join(' ')}]`
 }
