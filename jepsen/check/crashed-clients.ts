@@ -4,7 +4,10 @@ import { Judge } from './judge.ts'
 import type { CrashRead, CrashWrite } from './ops.ts'
 import type { Check } from './verdict.ts'
 
-/** What a client leaves behind that dies is done on all shards or on none. Operations: `CrashWrite`, `CrashRead` of ops.ts. */
+/**
+ * What a client leaves behind that dies is done on all shards or on none. Operations: `CrashWrite`, `CrashRead` of
+ * ops.ts.
+ */
 export const crashedClients: Check = (history, options) => {
   const judge = new Judge()
   const calls = callsOf(history)

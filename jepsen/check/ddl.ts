@@ -5,7 +5,10 @@ import type { Ddl, DdlRead } from './ops.ts'
 import { addedBy } from './set.ts'
 import type { Check } from './verdict.ts'
 
-/** Columns come and go while rows are added: no row is lost, and all shards end with the same columns. Ops: `Ddl`, `DdlRead`. */
+/**
+ * Columns come and go while rows are added: no row is lost, and all shards end with the same columns. Ops: `Ddl`,
+ * `DdlRead`.
+ */
 export const ddl: Check = (history, options) => {
   const judge = new Judge()
   const calls = callsOf(history)

@@ -5,7 +5,10 @@ import type { DeclaredRead } from './ops.ts'
 import { addedBy } from './set.ts'
 import type { Check } from './verdict.ts'
 
-/** A table becomes distributed while rows are added: each is there once, on one shard. Operations: `DeclaredRead` of ops.ts. */
+/**
+ * A table becomes distributed while rows are added: each is there once, on one shard. Operations: `DeclaredRead`
+ * of ops.ts.
+ */
 export const declaring: Check = (history, options) => {
   const judge = new Judge()
   const calls = callsOf(history)

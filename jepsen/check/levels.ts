@@ -1,7 +1,10 @@
 import type { CheckOptions, Isolation } from './verdict.ts'
 
 const READ_COMMITTED = ['G1a', 'G1b', 'G0', 'G1c'] as const
-/** Weft's REPEATABLE READ is Postgres' own: snapshot isolation, where the first committer wins, at one cut of all shards. */
+/**
+ * Weft's REPEATABLE READ is Postgres' own: snapshot isolation, where the first committer wins, at one cut of all
+ * shards.
+ */
 const SNAPSHOT = [...READ_COMMITTED, 'G-single', 'G-nonadjacent', 'lost-update'] as const
 const SERIALIZABLE = [...SNAPSHOT, 'G2-item', 'G2'] as const
 

@@ -4,7 +4,10 @@ import { Judge } from './judge.ts'
 import type { SetAdd, SetRead } from './ops.ts'
 import type { Check } from './verdict.ts'
 
-/** Nothing that was acknowledged is lost, nothing is there that was refused. Operations: `SetAdd`, `SetRead` of ops.ts. */
+/**
+ * Nothing that was acknowledged is lost, nothing is there that was refused. Operations: `SetAdd`, `SetRead` of
+ * ops.ts.
+ */
 export const set: Check = (history, options) => {
   const judge = new Judge()
   const calls = callsOf(history)

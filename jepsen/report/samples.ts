@@ -33,8 +33,8 @@ export function secondsOf(history: readonly Op[]): number {
 }
 
 /**
- * A fault begins with an op of the nemesis and ends with the next of its name; without one, with the history. Where the value
- * says `at`, only 'start' and 'stop' count: others tell that something did not work.
+ * A fault begins with an op of the nemesis and ends with the next of its name; without one, with the history. Where the
+ * value says `at`, only 'start' and 'stop' count: others tell that something did not work.
  */
 export function bandsOf(history: readonly Op[]): Band[] {
   const open = new Map<string, number>()
