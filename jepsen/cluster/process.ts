@@ -23,6 +23,8 @@ export interface Launch {
 
 /** A process of the cluster: started, killed, stopped for a while, as often as one likes. Its pids are kept in a file. */
 export class ClusterProcess {
+  /** The run is being taken away: nothing starts any more. */
+  static isOver = false
   readonly name: string
   readonly role: Role
   readonly machine: Machine
@@ -51,7 +53,7 @@ export class ClusterProcess {
   }
 
   start(): void {
-    if (this.isRunning) return
+    if (this.isRunning || ClusterProcess.isOver) return
     const { machine, user, env, ipc, before } = this.launch
     before?.()
     this.expected = false

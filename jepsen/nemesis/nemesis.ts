@@ -16,6 +16,10 @@ export interface NemesisOptions {
   readonly say: (line: string) => void
 }
 
+/** So many operations that go well, and so long at most, before the pause between two faults begins. */
+const WORKS = 10
+const WORKS_WITHIN_MS = 20_000
+
 /** Breaks things, mends them, and breaks others, as the seed says, until it is stopped. */
 export class Nemesis {
   private readonly cluster: Cluster
@@ -54,6 +58,19 @@ export class Nemesis {
       }
       await this.wait(...lasts)
       for (const { fault, broken: one } of broken) await this.mend(fault, one)
+      await this.untilSomethingWorks()
+    }
+  }
+
+  /** A cluster that never gets up between two faults shows nothing: on a busy machine a node starts slowly. */
+  private async untilSomethingWorks(): Promise<void> {
+    const { ops } = this.recorder
+    const deadline = performance.now() + WORKS_WITHIN_MS
+    let works = 0
+    let seen = ops.length
+    while (works < WORKS && performance.now() < deadline && (await this.wait(0.1, 0.1))) {
+      works += ops.slice(seen).filter(({ type }) => type === 'ok').length
+      seen = ops.length
     }
   }
 

@@ -9,7 +9,7 @@ const roles: readonly Role[] = ['coordinator', 'agent', 'postgres', 'etcd']
 /** The processes of a role; of etcd no more than leaves a majority, since with less the cluster only waits. */
 function chosen(cluster: Cluster, random: Random, role: Role): ClusterProcess[] {
   const all = cluster.processes.filter((process) => process.role === role)
-  return random.some(all, role !== 'etcd' && random.chance(0.25) ? all.length : 1)
+  return random.some(all, role !== 'etcd' && random.chance(0.12) ? all.length : 1)
 }
 
 function whyNone(role: Role) {

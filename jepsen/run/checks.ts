@@ -1,13 +1,10 @@
+import { CHECKS } from '../check/checks.ts'
 import type { Check } from '../check/verdict.ts'
 
-/** The checker of each workload. */
-const checks: Readonly<Record<string, Check>> = {}
-
+/** The checker of a workload has its name. */
 export function checkOf(workload: string): Check {
-  return checks[workload] ?? unchecked
+  const checks: Readonly<Record<string, Check>> = CHECKS
+  const check = checks[workload]
+  if (check === undefined) throw new Error(`there is no checker for ${workload}`)
+  return check
 }
-
-const unchecked: Check = () => ({
-  ...{ valid: 'unknown', anomalies: [], allowed: [], counts: {} },
-  notes: ['there is no checker for it'],
-})

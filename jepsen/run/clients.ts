@@ -23,6 +23,11 @@ export interface ClientsOptions {
 /** Between tries of a client that cannot connect. */
 const RECONNECT_MS = 100
 
+/** A shard cannot be reached: to ask again at once tells nothing new. */
+function isAway({ error }: Op): boolean {
+  return error?.sqlstate?.startsWith('08') === true
+}
+
 /** All clients of a run, at one pace. */
 export class Clients {
   private readonly options: ClientsOptions
@@ -76,7 +81,7 @@ export class Clients {
       await sleep(this.turn())
       if (this.isOver) break
       const op = await client.step()
-      if (op.type !== 'ok' && client.isLost) await sleep(RECONNECT_MS)
+      if (op.type !== 'ok' && (client.isLost || isAway(op))) await sleep(RECONNECT_MS)
     }
     client.close()
   }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Verdict } from '../check/verdict.ts'
@@ -6,6 +6,7 @@ import { Cluster } from '../cluster/cluster.ts'
 import { hasEtcd } from '../cluster/etcd.ts'
 import { type Claim, removeRun } from '../cluster/leftovers.ts'
 import { type Liveness, makeProbe, waitUntilWhole } from '../cluster/liveness.ts'
+import { ClusterProcess } from '../cluster/process.ts'
 import { root } from '../cluster/root.ts'
 import type { Op } from '../history/op.ts'
 import { Nemesis } from '../nemesis/nemesis.ts'
@@ -16,23 +17,14 @@ import { checkOf } from './checks.ts'
 import { Clients, type Endpoint } from './clients.ts'
 import { Progress } from './progress.ts'
 import { Recorder } from './recorder.ts'
+import type { RunResult } from './result.ts'
 import { inSchema, setUp, versionsOf } from './set-up.ts'
-
-export interface RunResult {
-  readonly options: Options
-  readonly started: Date
-  readonly directory: string
-  readonly versions: Readonly<Record<string, string>>
-  readonly history: readonly Op[]
-  readonly verdict: Verdict
-  readonly liveness: Liveness | undefined
-  readonly notes: readonly string[]
-}
 
 /** What of the run is still running when somebody presses Ctrl-C. */
 let claimed: Claim | undefined
 
 export async function abandonRun(): Promise<void> {
+  ClusterProcess.isOver = true
   if (claimed !== undefined) await removeRun(claimed.run)
 }
 
@@ -149,10 +141,4 @@ function judge(workload: Workload, history: readonly Op[], options: Options, isW
     session: true,
     ...workload.checkOptions,
   })
-}
-
-/** For whoever only wants the numbers. */
-export function writeSummary(result: RunResult): void {
-  const { directory, history: _, ...rest } = result
-  writeFileSync(join(directory, 'result.json'), `${JSON.stringify(rest, undefined, 2)}\n`)
 }

@@ -20,6 +20,7 @@ async function isWeft([first]: readonly Endpoint[]): Promise<boolean> {
 /** Everything lies in a schema of its own, which each run makes anew: no table of anybody's is in the way. */
 async function tables([first]: readonly Endpoint[], statements: readonly string[]): Promise<void> {
   const client = new pg.Client({ connectionString: first?.url ?? '', connectionTimeoutMillis: 10_000 })
+  client.on('error', () => undefined)
   await client.connect()
   try {
     await client.query(`DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE`)
