@@ -21,7 +21,7 @@ export interface ClientsOptions {
 }
 
 /** Between tries of a client that cannot connect. */
-const RECONNECT_MS = 100
+const RECONNECT_MS = 400
 
 /** A shard cannot be reached: to ask again at once tells nothing new. */
 function isAway({ error }: Op): boolean {

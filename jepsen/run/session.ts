@@ -152,6 +152,8 @@ export class Session {
 const UNKNOWN = new Set(['08007', '40003'])
 
 export function errorOf(error: unknown): OpError {
-  const { code, message } = error as { code?: string; message?: string }
-  return { ...(code === undefined ? {} : { sqlstate: code }), message: message ?? String(error) }
+  const { code, severity, message } = error as { code?: string; severity?: string; message?: string }
+  // Those of sockets have codes as well.
+  const sqlstate = severity === undefined ? undefined : code
+  return { ...(sqlstate === undefined ? {} : { sqlstate }), message: message ?? String(error) }
 }
