@@ -52,8 +52,13 @@ export const writes = {
     instead: 'call them first, and pass the result',
   },
   limited_write: {
-    what: 'UPDATE and DELETE over several shards that join a query with LIMIT, in a READ COMMITTED transaction',
-    why: 'which rows it leaves is decided first, and both steps are to see one state',
+    what:
+      'UPDATE and DELETE over several shards that join a query with LIMIT, in a READ COMMITTED transaction: of a table without a ' +
+      'primary key or with row level security, by a role that may not update it, beside volatile functions, or where the ' +
+      'query names columns around it',
+    why:
+      'what the query leaves and the rows that are meant are to be of one state, with no snapshot: so the rows have to be ' +
+      "told by a key, and locked by an UPDATE's rights",
     instead: 'BEGIN ISOLATION LEVEL REPEATABLE READ, or lock the rows of that query (FOR SHARE)',
   },
   row_security: {
@@ -85,7 +90,8 @@ export const writes = {
     what:
       'MERGE over several shards with volatile functions in ON, conditions, subqueries or RETURNING, functions of ' +
       'users; a subquery as the key of a row that is inserted; sequences in UPDATE; ' +
-      'with WHEN NOT MATCHED BY SOURCE in a READ COMMITTED transaction',
+      'with WHEN NOT MATCHED BY SOURCE in a READ COMMITTED transaction, into a table without a primary key or with row ' +
+      'level security',
     why: 'which rows it is about is looked at more than once, and each shard runs it for its own rows',
     instead:
       'compute the values in the source; BEGIN ISOLATION LEVEL REPEATABLE READ; or restrict the shard key to one ' +

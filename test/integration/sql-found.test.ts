@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['found'], 2)
+runTwinScripts(['found', 'held'], 2)

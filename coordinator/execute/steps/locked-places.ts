@@ -59,13 +59,16 @@ async function lock(
   try {
     return await placesBy(ctx, modify.lock, asked, true)
   } catch (error) {
-    throw error instanceof PgError && error.code === READ_ONLY ? readOnly(exec) : error
+    throw error instanceof PgError ? readOnlyError(exec, error) : error
   }
 }
 
 const READ_ONLY = '25006'
-const readOnly = ({ plan }: Execution): PgError =>
-  new PgError({ code: READ_ONLY, message: `cannot execute ${plan.tag} in a read-only transaction` })
+/** What locks rows for a statement is no statement of the client's. */
+export const readOnlyError = ({ plan }: Execution, error: PgError): PgError =>
+  error.code === READ_ONLY
+    ? new PgError({ code: READ_ONLY, message: `cannot execute ${plan.tag} in a read-only transaction` })
+    : error
 
 /** Runs a text on the shards of places, which gives those that it has found. */
 export async function placesBy(
@@ -89,7 +92,7 @@ export async function placesBy(
 /** FOR UPDATE takes the right to UPDATE, and is under its policies; a DELETE's own rights and policies may be others. */
 export async function mayNotLock(
   ctx: ExecContext,
-  { unlocked, locksByUpdate }: ModifyPlan,
+  { unlocked, locksByUpdate }: Pick<ModifyPlan, 'unlocked' | 'locksByUpdate'>,
 ): Promise<boolean> {
   if (unlocked === true) return true
   if (locksByUpdate === undefined || !needsCut(ctx)) return false

@@ -1,5 +1,6 @@
 import { weftError } from '../../../errors/catalog.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
+import type { HeldWrite } from '../../../sql/plan/first/first-step.ts'
 import type { ModifyStep, MovePlan } from '../../../sql/plan/gather/gather-plan.ts'
 import { FORMAT } from '../../../sql/plan/gather/transport.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
@@ -15,6 +16,7 @@ import { changeCopies, inputsOf } from './change-copies.ts'
 import { computeSet, type OwnRows } from './compute-set.ts'
 import { finishShard, overGathered, withGathered } from './gather.ts'
 import type { GatheredRows } from './gathered-rows.ts'
+import { canHold, runHeld } from './held-write.ts'
 import { BY_RIGHTS, Locks, mayNotLock } from './locked-places.ts'
 import { drawnValues } from './merge-draws.ts'
 import { deleteLeaving, insertArriving, sortRows } from './move-rows.ts'
@@ -38,7 +40,10 @@ export async function runModifyGathered(
   step: ModifyStep,
   shards: readonly number[],
 ): Promise<void> {
-  const { needsSnapshot, codeReads } = step.modify
+  const { codeReads } = step.modify
+  const needsSnapshot = step.modify.needsSnapshot && !ctx.tx.holdsRows
+  if (needsSnapshot && step.held !== undefined && (await canHold(ctx, step.held)))
+    return holdInstead(ctx, exec, step.held)
   const isUnlocked = await mayNotLock(ctx, step.modify)
   const refusal = isUnlocked ? BY_RIGHTS : needsSnapshot ? BY_SOURCE : BY_CODE
   await beginWith(ctx, isUnlocked || (needsSnapshot ?? codeReads) === true, refusal)
@@ -57,6 +62,14 @@ export async function runModifyGathered(
   } finally {
     account.set(0)
   }
+}
+
+/** What is wrong with the client's text is told as if it had run as it is. */
+async function holdInstead(ctx: ExecContext, exec: Execution, held: HeldWrite): Promise<void> {
+  await ctx.admit()
+  const asked = exec.asked ?? exec.text
+  const { columns: origins, paramTypes } = await describedAtHome(ctx, asked, exec.paramTypes)
+  await runHeld(ctx, { ...exec, paramTypes, asked, origins }, held, true)
 }
 
 const BY_CODE: Refused = {

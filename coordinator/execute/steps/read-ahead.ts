@@ -39,7 +39,9 @@ export async function runAhead(ctx: ExecContext, exec: Execution, ahead: Ahead, 
   const accounts = ['rows that are read before others are written', 'rows of a query that is run first']
   const [before, first] = accounts.map((name) => ctx.memory.account(name)) as [MemoryAccount, MemoryAccount]
   try {
-    const read = await readLocked(ctx, exec, locked, () => readRows(ctx, exec, texts, columns, before))
+    const read = await readLocked(ctx, exec, locked, () =>
+      readRows(ctx, exec, { arms: texts }, columns, before),
+    )
     const write = (): Promise<readonly GivenRow[]> =>
       textsInstead(ctx, exec, put(sql, read, []), new KeptRows(first))
     await instead(ctx, exec, put(ahead.rest, read, ahead.isLast ? [] : await write()), true)
@@ -57,7 +59,7 @@ export interface How {
 }
 
 /** By number of what was read. */
-type Rows = readonly (readonly GivenRow[])[]
+export type Rows = readonly (readonly GivenRow[])[]
 
 const ROUNDS_MAX = 100
 
@@ -87,7 +89,7 @@ async function readLocked(
 const keyOf = (row: GivenRow): string => JSON.stringify(row)
 
 /** The client's text is right: so what is wrong with the rest is that rows are no table. */
-async function mustHold(ctx: ExecContext, rest: string, paramTypes: readonly number[]): Promise<void> {
+export async function mustHold(ctx: ExecContext, rest: string, paramTypes: readonly number[]): Promise<void> {
   try {
     await describedAtHome(ctx, rest, paramTypes)
   } catch (error) {
@@ -101,21 +103,27 @@ const NO_TABLE: Refused = {
   hint: 'Run it as a statement of its own, in the same transaction.',
 }
 
+interface Reads {
+  /** WITH queries that the texts name. */
+  readonly once?: string
+  readonly arms: readonly string[]
+}
+
 /** Of several texts, as of one moment: in one statement, each row with the number of its text. */
-async function readRows(
+export async function readRows(
   ctx: ExecContext,
   exec: Execution,
-  texts: readonly string[],
+  { once = '', arms: texts }: Reads,
   columns: readonly (readonly GivenColumn[])[],
   account: MemoryAccount,
 ): Promise<Rows> {
   if (texts.length === 0) return []
   account.set(0)
   const kept = new KeptRows(account)
-  if (texts.length === 1) return [await textsInstead(ctx, exec, texts[0]!, kept)]
+  if (texts.length === 1) return [await textsInstead(ctx, exec, once + texts[0]!, kept)]
   const width = Math.max(...columns.map(({ length }) => length))
   const arms = texts.map((sql, i) => armOf(sql, i, columns[i]!.length, width))
-  const rows = await textsInstead(ctx, exec, arms.join(' UNION ALL '), kept)
+  const rows = await textsInstead(ctx, exec, once + arms.join(' UNION ALL '), kept)
   return texts.map((_, i) =>
     rows.filter(([number]) => number === String(i)).map((row) => row.slice(1, 1 + columns[i]!.length)),
   )

@@ -8,6 +8,7 @@ import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { textArray } from '../quote.ts'
 import { needsCut } from '../shards/on-shards.ts'
 import { queryShard } from '../shards/send.ts'
+import { canHold, runHeld } from './held-write.ts'
 import { columnsOf, instead, textsInstead } from './instead.ts'
 import { runAhead } from './read-ahead.ts'
 
@@ -18,7 +19,9 @@ import { runAhead } from './read-ahead.ts'
 export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstStep): Promise<void> {
   if (step.draws !== undefined) return runDrawn(ctx, exec, step, step.draws)
   const locks = locksAhead(ctx, step)
-  await begin(ctx, step, locks)
+  const held = (await canHold(ctx, step.held)) ? step.held : undefined
+  if (held !== undefined) await ctx.admit()
+  else await begin(ctx, step, locks).catch((refusal: unknown) => afterJudging(ctx, exec, refusal))
   // What is wrong with the client's text is told as if it had run as it is.
   const { paramTypes, columns: origins } = await describedAtHome(
     ctx,
@@ -26,6 +29,7 @@ export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstSte
     exec.paramTypes,
   )
   const typed: Execution = { ...exec, paramTypes, asked: exec.asked ?? exec.text, origins }
+  if (held !== undefined) return runHeld(ctx, typed, held, step.collates)
   const ahead = await aheadOf(ctx, step, locks)
   if (ahead !== undefined) return runAhead(ctx, typed, ahead, { locks, collates: step.collates })
   const columns = await columnsOf(ctx, step, paramTypes)
@@ -56,6 +60,15 @@ async function runDrawn(
   await instead(ctx, typed, withGiven(rest, { columns, rows: [row] }, quoteText), true)
 }
 
+/** What is wrong with the client's text comes before what cannot be done with it. */
+async function afterJudging(ctx: ExecContext, exec: Execution, refusal: unknown): Promise<never> {
+  if (ctx.tx.isOpen && !ctx.tx.failed) {
+    await ctx.admit()
+    await describedAtHome(ctx, exec.asked ?? exec.text, exec.paramTypes)
+  }
+  throw refusal
+}
+
 /** What writes by itself, of no table's state, follows a read of any moment. */
 const isAfterReads = ({ writes, readsMore, ahead }: FirstStep): boolean =>
   readsMore && writes?.isBlind === true && ahead !== undefined
@@ -83,7 +96,7 @@ const LIMITED: Refused = {
   id: 'limited_write',
   what:
     'an UPDATE or DELETE that joins a query with LIMIT, over several shards is not supported in a READ COMMITTED ' +
-    'transaction',
+    'transaction where its rows cannot be locked by a primary key',
   hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ, or lock the rows of that query (FOR SHARE).',
 }
 
@@ -109,7 +122,9 @@ export async function beginWith(ctx: ExecContext, needsSnapshot: boolean, refusa
 
 export const BY_SOURCE: Refused = {
   id: 'merge',
-  what: 'MERGE with WHEN NOT MATCHED BY SOURCE over several shards is not supported in a READ COMMITTED transaction',
+  what:
+    'MERGE with WHEN NOT MATCHED BY SOURCE over several shards is not supported in a READ COMMITTED transaction where its ' +
+    'rows cannot be locked by a primary key',
   hint: 'BEGIN ISOLATION LEVEL REPEATABLE READ.',
 }
 

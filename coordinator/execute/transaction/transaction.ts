@@ -90,6 +90,8 @@ export class Transaction {
   movedKeys: MovedKeys | undefined
   /** Of a statement by itself that asked for no snapshot throughout, and has one: it knows nothing of 40001. */
   givenSnapshot = false
+  /** What the statement under way means is locked, and told by its keys: it needs no snapshot. */
+  holdsRows = false
   /** It changed a parameter of which clients are told: how its statements end may change it again. */
   setReported = false
   /** It changed the schema, perhaps only of local tables. */

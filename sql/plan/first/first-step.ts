@@ -26,6 +26,8 @@ export interface FirstStep {
   readonly ahead?: Ahead
   /** It gives one row, of expressions of an INSERT: each has a mark of its own in the rest. */
   readonly computes?: true
+  /** How an UPDATE, DELETE or MERGE is run as a whole where no snapshot shows both states. */
+  readonly held?: HeldWrite
   /** In its place: values of defaults that only the home shard can give, for so many rows; of several they are arrays. */
   readonly draws?: { readonly expressions: readonly string[]; readonly rows: number }
 }
@@ -59,6 +61,26 @@ export interface Ahead {
   readonly isLast?: true
 }
 
+/**
+ * A write of rows that are locked and told by their keys, over what was read beside those, in one statement. It takes no
+ * snapshot (docs/decisions/0061-writes-of-held-rows.md).
+ */
+export interface HeldWrite {
+  /** WITH queries, each of which is read once; and what is read of them: rows for the marks, then so many lists of keys. */
+  readonly once: string
+  readonly arms: readonly string[]
+  readonly keys: number
+  /** The queries themselves, and one that has the columns of the keys: of their types. */
+  readonly reads: readonly string[]
+  readonly key: string
+  /** Locks rows of the keys at its mark, and gives them. */
+  readonly lock: string
+  /** The statement, with marks where rows and keys come. */
+  readonly sql: string
+  /** Of a DELETE, which may be of rows that its role may not lock: the table. */
+  readonly locksByUpdate?: number
+}
+
 /** The rows that are written are locked first; then those that are meant are read beside all else, and written if locked. */
 export interface LockedAhead {
   /** Gives their keys. */
@@ -78,6 +100,8 @@ export const GIVEN_VALUE = '__weft_gathered_value'
 /** The same of rows that are read ahead, by number. */
 export const aheadRows = (n: number): string => `__weft_gathered_ahead_${n}`
 export const aheadValue = (n: number): string => `__weft_gathered_aheadvalue_${n}`
+/** The same as a list of values or rows. */
+export const keyList = (n: number): string => `__weft_gathered_keylist_${n}()`
 /** Rows that have been written, by their keys. */
 export const WRITTEN_KEYS = '__weft_gathered_writtenkeys'
 
@@ -94,7 +118,7 @@ export const computedMark = (n: number): Node => {
 }
 
 const MARKS =
-  /__weft_gathered_(?:ahead_(\d+)|aheadvalue_(\d+)\(\)|(writtenkeys)|computed_(\d+)\(\)|value\(\)|given)/g
+  /__weft_gathered_(?:ahead_(\d+)|aheadvalue_(\d+)\(\)|keylist_(\d+)\(\)|(writtenkeys)|computed_(\d+)\(\)|value\(\)|given)/g
 
 export interface GivenColumn {
   readonly name: string
@@ -119,9 +143,10 @@ export function withGiven(
   ahead: readonly Given[] = [],
   keys: Given = given,
 ): string {
-  return rest.replace(MARKS, (mark, rows?: string, value?: string, written?: string, computed?: string) => {
+  return rest.replace(MARKS, (mark, ...[rows, value, list, written, computed]: (string | undefined)[]) => {
     if (rows !== undefined) return relationOf(ahead[Number(rows)]!, quote)
     if (value !== undefined) return oneValueOf(ahead[Number(value)]!, quote)
+    if (list !== undefined) return listOf(ahead[Number(list)]!, quote)
     if (written !== undefined) return relationOf(keys, quote)
     if (computed !== undefined) return cellOf(given, Number(computed), quote)
     return mark === GIVEN_ROWS ? relationOf(given, quote) : oneValueOf(given, quote)
@@ -147,6 +172,15 @@ function relationOf(given: Given, quote: Quote): string {
   const alias = `AS ${GIVEN_ALIAS} (${columns.map((column) => name(column.name)).join(', ')})`
   if (rows.length === 0) return `(SELECT ${valuesOf(given, [], quote)} WHERE false) ${alias}`
   return `(VALUES ${rows.map((row) => `(${valuesOf(given, row, quote)})`).join(', ')}) ${alias}`
+}
+
+/** Of none it is one that nothing equals. */
+function listOf(given: Given, quote: Quote): string {
+  const row = (values: GivenRow): string => {
+    const text = valuesOf(given, values, quote)
+    return given.columns.length === 1 ? text : `(${text})`
+  }
+  return given.rows.length === 0 ? row([]) : given.rows.map(row).join(', ')
 }
 
 const oneValueOf = (given: Given, quote: Quote): string =>

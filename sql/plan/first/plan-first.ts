@@ -17,7 +17,7 @@ import { parseStatements } from '../../parse/parse.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import { printed } from '../../print/printed.ts'
 import { traitsOf, unstableBecause } from '../../tree/traits.ts'
-import { isGatheredName } from '../gather/gather-plan.ts'
+import { isGatheredName, type ModifyStep } from '../gather/gather-plan.ts'
 import { isConstant as isConstantSource } from '../gather/merge-source.ts'
 import { ofStatement } from '../of-statement.ts'
 import type { ForwardPlan, Plan, PlanContext, Route } from '../plan.ts'
@@ -26,6 +26,7 @@ import { quoteName } from '../text-scan.ts'
 import { nameOf, resolve } from '../utility/scope.ts'
 import { computedAfter } from './computed-after.ts'
 import { type Ahead, type FirstStep, GIVEN_ROWS, GIVEN_VALUE, isGiven } from './first-step.ts'
+import { heldWrite } from './held-write.ts'
 import {
   copied,
   isRecursive,
@@ -46,6 +47,8 @@ import { addsToSame, DML, leaveWritten, readsOf, writesOf } from './written.ts'
  * first. What it gives cannot change before the transaction ends.
  */
 export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement, ctx: PlanContext): Plan {
+  if (plan.kind === 'forward' && plan.onSeveral.kind === 'gather-modify')
+    return { ...plan, onSeveral: withHeld(plan.onSeveral, stmt.node, namesIn(a.catalog, ctx)) }
   const isRefused = plan.kind === 'refused'
   const isSometimes = plan.kind === 'forward' && plan.onSeveral.kind === 'refuse' && mayBeSeveral(plan.route)
   if (!isRefused && !isSometimes) return plan
@@ -67,10 +70,19 @@ export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement, ctx: Pla
   return forward
 }
 
+/** A MERGE that takes a snapshot, where there is none. */
+function withHeld(step: ModifyStep, statement: Node, names: Names): ModifyStep {
+  const held = step.modify.needsSnapshot && heldWrite(statement, names)
+  return held ? { ...step, held } : step
+}
+
 function stepIn(a: Analysis, stmt: ParsedStatement, names: Names): FirstStep | undefined {
   const first = computedAfter(stmt.node, a.catalog) ?? stmt.node
   const step = planFirst(first, hasCollations(a), names)
-  return step && isShown(a, stmt.text, step) ? undefined : step
+  if (step === undefined || isShown(a, stmt.text, step)) return undefined
+  const isWhole = step.isLimited ?? step.isSource ?? step.bySource
+  const held = isWhole && first === stmt.node ? heldWrite(stmt.node, names) : undefined
+  return held ? { ...step, held } : step
 }
 
 const mayBeSeveral = (route: Route): boolean =>

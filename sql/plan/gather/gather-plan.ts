@@ -1,5 +1,6 @@
 import type { Column, Relation } from '../../catalog.ts'
 import type { Node } from '../../parse/ast.ts'
+import type { HeldWrite } from '../first/first-step.ts'
 import type { ForwardPlan, Route } from '../plan.ts'
 import type { Transport } from './transport.ts'
 
@@ -267,6 +268,8 @@ export interface ModifyStep {
   readonly kind: 'gather-modify'
   readonly gather: GatherPlan
   readonly modify: ModifyPlan
+  /** How it is run where it needs a snapshot that no transaction has. */
+  readonly held?: HeldWrite
 }
 
 export interface LockStep {

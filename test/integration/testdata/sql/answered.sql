@@ -243,7 +243,6 @@ COMMIT;
 
 BEGIN;
 
--- refused limited_write
 UPDATE ev SET v = 'rc' FROM (SELECT k FROM seen ORDER BY k LIMIT 1) s WHERE s.k = ev.grp;
 
 ROLLBACK;

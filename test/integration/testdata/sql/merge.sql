@@ -94,7 +94,6 @@ SELECT * FROM stock;
 
 BEGIN;
 
--- refused merge
 MERGE INTO stock s USING (VALUES (1, 1), (3, 3)) v (id, n) ON s.id = v.id WHEN NOT MATCHED BY SOURCE THEN DELETE;
 
 ROLLBACK;
@@ -168,7 +167,6 @@ INSERT INTO cur VALUES ('mine', 1);
 
 MERGE INTO cur USING (SELECT code, 1 AS rate FROM cur UNION SELECT name, 1 FROM feed) s ON cur.code = s.code WHEN MATCHED THEN UPDATE SET rate = cur.rate + 1 WHEN NOT MATCHED THEN INSERT VALUES (s.code, s.rate);
 
--- refused merge
 MERGE INTO cur USING feed ON cur.code = feed.name WHEN NOT MATCHED BY SOURCE THEN DELETE;
 
 ROLLBACK;

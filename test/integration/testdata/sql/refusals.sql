@@ -111,13 +111,6 @@ DELETE FROM l USING t WHERE random() < 0.5 AND l.id = t.id;
 -- refused volatile_write
 DELETE FROM t USING u WHERE random() < 0.5 AND grp = k;
 
-BEGIN;
-
--- refused limited_write
-UPDATE t SET v = s.v FROM (SELECT * FROM u LIMIT 5) s WHERE s.t_id = t.grp;
-
-ROLLBACK;
-
 -- refused write_through_view
 UPDATE told SET id = id WHERE id = 1;
 
