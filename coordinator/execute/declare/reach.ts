@@ -26,9 +26,11 @@ export async function runReaching<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   if (commits === 'within' && !ctx.tx.isOpen) throw weftError('not_supported', unseen(tag))
+  const isOwn = !ctx.tx.isOpen
   await ctx.needTransaction()
   const catalog = await ctx.catalog()
   const look = lookOf(catalog)
+  if (isOwn) ctx.tx.undecided = () => openNoted(ctx, look)
   await settleAll(ctx.tx.joined.map((line) => note(ctx, line, look)))
   const done = await noting(ctx, look, work)
   const lines = ctx.tx.joined.filter((line) => line.touched)
@@ -48,6 +50,15 @@ export async function runReaching<T>(
     ctx.tx.ranDdl = true
   }
   return done
+}
+
+/** A note is a query: with BEGIN it would take a snapshot ahead of the cut, so it comes after that. */
+async function openNoted(ctx: ExecContext, look: Look): Promise<void> {
+  const { tx } = ctx
+  tx.dropReplay(look.note)
+  tx.modes = { ...tx.modes, isolation: 'repeatable read' }
+  await ctx.admit()
+  await settleAll(tx.joined.map((line) => note(ctx, line, look)))
 }
 
 /** Shards that join meanwhile begin with a note, too. */

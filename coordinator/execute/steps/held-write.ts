@@ -19,7 +19,7 @@ const ROUNDS_MAX = 100
 
 /** Whether a statement of an open transaction without a snapshot can be run so. */
 export async function canHold(ctx: ExecContext, held: HeldWrite | undefined): Promise<boolean> {
-  if (held === undefined || !ctx.tx.isOpen || !needsCut(ctx)) return false
+  if (held === undefined || !ctx.tx.isOpen || ctx.tx.undecided !== undefined || !needsCut(ctx)) return false
   const { locksByUpdate } = held
   return locksByUpdate === undefined || !(await mayNotLock(ctx, { locksByUpdate }))
 }

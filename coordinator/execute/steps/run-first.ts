@@ -87,7 +87,8 @@ async function begin(ctx: ExecContext, step: FirstStep, locks: boolean): Promise
   const { readsMore, bySource, isSource, isLimited, computes } = step
   // Its rows are not locked.
   if (isLimited) return beginWith(ctx, true, LIMITED)
-  const isOfSource = bySource === true || (isSource === true && !ctx.tx.isOpen)
+  const isOfSource =
+    bySource === true || (isSource === true && (!ctx.tx.isOpen || ctx.tx.undecided !== undefined))
   const needsOne = (readsMore && !isAfterReads(step) && !locks) || isOfSource
   await beginWith(ctx, needsOne, bySource ? BY_SOURCE : computes ? TWO_STATES_OF_INSERT : TWO_STATES)
 }
@@ -111,12 +112,19 @@ async function aheadOf(ctx: ExecContext, step: FirstStep, locks: boolean): Promi
   return ahead
 }
 
-/** Begins a transaction, where it needs one with one snapshot throughout; `refusal`: of the one that is open. */
+/**
+ * Begins a transaction, where it needs one with one snapshot throughout; `refusal`: of the one that is open, unless that is
+ * the statement's own, and may still get one.
+ */
 export async function beginWith(ctx: ExecContext, needsSnapshot: boolean, refusal: Refused): Promise<void> {
+  const { tx } = ctx
+  const { undecided } = tx
   const lacksOne = needsSnapshot && needsCut(ctx)
-  if (lacksOne && ctx.tx.isOpen) throw weftError('not_supported', refusal)
-  await ctx.needTransaction(lacksOne ? { isolation: 'repeatable read' } : undefined)
-  if (lacksOne) ctx.tx.givenSnapshot = true
+  if (lacksOne && tx.isOpen && undecided === undefined) throw weftError('not_supported', refusal)
+  tx.undecided = undefined
+  if (lacksOne && undecided !== undefined) await undecided()
+  else await ctx.needTransaction(lacksOne ? { isolation: 'repeatable read' } : undefined)
+  if (lacksOne) tx.givenSnapshot = true
   await ctx.admit()
 }
 

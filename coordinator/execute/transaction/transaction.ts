@@ -90,6 +90,8 @@ export class Transaction {
   movedKeys: MovedKeys | undefined
   /** Of a statement by itself that asked for no snapshot throughout, and has one: it knows nothing of 40001. */
   givenSnapshot = false
+  /** Of a statement by itself: opens it anew with a snapshot, until the statement has begun to do without one. */
+  undecided: (() => Promise<void>) | undefined
   /** What the statement under way means is locked, and told by its keys: it needs no snapshot. */
   holdsRows = false
   /** It changed a parameter of which clients are told: how its statements end may change it again. */
@@ -352,6 +354,7 @@ export class Transaction {
     this.tainted = false
     this.movesRows = false
     this.givenSnapshot = false
+    this.undecided = undefined
     this.movedKeys?.release()
     this.movedKeys = undefined
     this.setReported = false

@@ -170,3 +170,70 @@ SELECT * FROM pairs;
 SELECT * FROM kind;
 
 COMMIT;
+
+-- # beside code that reads tables
+CREATE TABLE owners (id int PRIMARY KEY, who text) WITH (shard_key = 'id', colocate_with = 'none');
+
+CREATE TABLE things (id int NOT NULL, n int, grp int, note text) WITH (shard_key = 'id', colocate_with = 'owners');
+
+CREATE TABLE others (k int PRIMARY KEY, n int) WITH (shard_key = 'k', colocate_with = 'none');
+
+INSERT INTO owners SELECT i, CASE WHEN i % 3 = 0 THEN 'held_ann' ELSE 'held_bob' END FROM generate_series(1, 30) i;
+
+INSERT INTO things SELECT i, i, i % 5, 'thing' FROM generate_series(1, 30) i;
+
+INSERT INTO others SELECT i, i * 2 FROM generate_series(1, 20) i;
+
+CREATE FUNCTION named() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  NEW.note := (SELECT who FROM owners WHERE id = NEW.id);
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER names BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION named();
+
+UPDATE things SET n = s.n FROM (SELECT k, n FROM others ORDER BY k LIMIT 3) s WHERE s.k = things.grp RETURNING things.*;
+
+MERGE INTO things USING others o ON o.n = things.id WHEN MATCHED THEN UPDATE SET n = o.k WHEN NOT MATCHED BY SOURCE AND things.id > 25 THEN DELETE RETURNING merge_action(), things.*;
+
+MERGE INTO things USING (VALUES (1), (100)) v (id) ON v.id = things.id WHEN MATCHED THEN UPDATE SET n = -1 WHEN NOT MATCHED THEN INSERT (id, n) VALUES (v.id, 0) WHEN NOT MATCHED BY SOURCE AND things.id < 4 THEN UPDATE SET n = -2 RETURNING merge_action(), things.*;
+
+MERGE INTO things USING (SELECT n FROM others WHERE k < 4) v ON v.n = things.grp AND things.id < 20 WHEN MATCHED THEN UPDATE SET n = v.n + 50 RETURNING things.*;
+
+SELECT * FROM things;
+
+CREATE ROLE held_ann;
+
+GRANT USAGE ON SCHEMA held TO held_ann;
+
+GRANT SELECT ON owners, things, others TO held_ann;
+
+GRANT DELETE ON things TO held_ann;
+
+ALTER TABLE things ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY seen ON things FOR SELECT USING (EXISTS (SELECT FROM owners o WHERE o.id = things.id));
+
+CREATE POLICY taken ON things FOR DELETE USING (EXISTS (SELECT FROM owners o WHERE o.id = things.id AND o.who = current_user));
+
+SET ROLE held_ann;
+
+DELETE FROM things USING others o WHERE o.n = things.id AND things.n < 60 RETURNING things.*;
+
+DELETE FROM things WHERE id IN (SELECT k + 2 FROM others WHERE k < 12);
+
+SELECT * FROM things;
+
+BEGIN;
+
+-- refused row_security
+DELETE FROM things USING others o WHERE o.n = things.id;
+
+ROLLBACK;
+
+RESET ROLE;
+
+SELECT * FROM things;
+
+DROP OWNED BY held_ann;
+
+DROP ROLE held_ann;
