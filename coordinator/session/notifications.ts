@@ -1,3 +1,4 @@
+import { MSG } from '../../protocol/wire/frames.ts'
 import type { ClientOutput } from '../execute/answers/client-output.ts'
 import type { Transaction } from '../execute/transaction/transaction.ts'
 import type { MemoryAccount } from '../memory/memory-budget.ts'
@@ -14,9 +15,13 @@ export class Notifications {
     this.account = account
   }
 
-  /** Throws 53200: they cannot be left out, and nobody else can keep them for the session. */
+  /**
+   * Throws 53200: they cannot be left out, and nobody else can keep them for the session. Parameters that several backends
+   * tell at the end of a transaction are told once.
+   */
   came(chunk: Buffer): void {
-    this.account.set(this.out.later(chunk))
+    if (chunk[0] === MSG.parameterStatus) this.out.aside(chunk)
+    else this.account.set(this.out.later(chunk))
   }
 
   /** To be called when no statement runs. */

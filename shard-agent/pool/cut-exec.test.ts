@@ -6,7 +6,7 @@ function forCut(portal: string): CutExec {
   return ofPayload([parse('', 'SELECT 1'), bind({ portal }), execute(portal, 1), SYNC])
 }
 
-function ofPayload(messages: readonly Buffer[]): CutExec {
+function ofPayload(messages: readonly Buffer[], cut: 'statement' | 'transaction' = 'statement'): CutExec {
   const payload = Buffer.concat(messages)
   return new CutExec({
     mapVersion: 0,
@@ -16,7 +16,7 @@ function ofPayload(messages: readonly Buffer[]): CutExec {
     pin: false,
     taints: false,
     swallow: 0,
-    cut: 'statement',
+    cut,
   })
 }
 
@@ -62,4 +62,17 @@ test('cut exec: a DECLARE is executed ahead, and again whenever a snapshot is ta
 test('cut exec: a DECLARE that the backend has prepared', () => {
   const exec = ofPayload([close('P', 'c'), bind({ statement: 's' }), execute('', 0), SYNC])
   expect(exec.ahead(false)).toEqual([bind({ statement: 's' }), execute('', 0)])
+})
+
+test('cut exec: what opens a transaction is sent whole under the hold, a Close in it too', () => {
+  const [parsed, closing, bound] = [parse('', 'SELECT 1'), close('P', 'p'), bind({ portal: 'p' })]
+  const exec = ofPayload([parsed, closing, bound, execute('p', 1), SYNC], 'transaction')
+  expect(exec.ahead(false)).toEqual([])
+  expect(exec.snapshotMessages(() => {})).toEqual(Buffer.concat([parsed, closing, bound, FLUSH]))
+  for (let reply = 1; reply <= 3; reply++) {
+    expect(exec.isBound).toBe(false)
+    exec.replied()
+  }
+  expect(exec.isBound).toBe(true)
+  expect(exec.runMessages).toEqual(Buffer.concat([execute('p', 1), SYNC]))
 })

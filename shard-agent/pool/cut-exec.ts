@@ -29,7 +29,7 @@ export class CutExec {
   }
 
   private get declares(): boolean {
-    return this.parts.close.length > 0
+    return this.parts.close.length > 0 && !this.isTransaction
   }
 
   /**
@@ -48,7 +48,7 @@ export class CutExec {
 
   /** What takes the snapshot; each time anew. Undefined: nothing yet. */
   snapshotMessages(done: () => void): Buffer | undefined {
-    const { before, bind, after, portal } = this.parts
+    const { before, bind, after, portal, close: closing } = this.parts
     const { begin = [] } = this.request
     if (this.declares) {
       this.taking.push({ left: 2, done })
@@ -68,8 +68,9 @@ export class CutExec {
     }
     const again = this.hasSnapshot ? ['ROLLBACK', ...begin] : []
     this.hasSnapshot = true
-    this.taking.push({ left: again.length * BEGIN_REPLIES + (before.length > 0 ? 2 : 1), done })
-    return Buffer.concat([...again.map(beginMessages), before, bind, FLUSH])
+    const replies = [before, closing, bind].filter(({ length }) => length > 0).length
+    this.taking.push({ left: again.length * BEGIN_REPLIES + replies, done })
+    return Buffer.concat([...again.map(beginMessages), before, closing, bind, FLUSH])
   }
 
   /** A reply to what took a snapshot. */
