@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { MicroOp, Op } from '../../history/op.ts'
 import {
-  around,
   atOnce,
   by,
   failed,
@@ -9,12 +8,11 @@ import {
   inStatements,
   inTurn,
   judged,
-  type Made,
-  phases,
   STRICT,
   txn,
   unknown,
 } from '../testing/histories.ts'
+import { inOrder, ORDERED, PHENOMENA } from '../testing/phenomena.ts'
 import type { CheckOptions } from '../verdict.ts'
 import { listAppend } from './list-append.ts'
 
@@ -103,58 +101,6 @@ describe('list-append: lists', () => {
   })
 })
 
-/** One history for each phenomenon, at once: and what the levels say of it. */
-const PHENOMENA: readonly { kind: string; history: Op[]; readCommitted?: true; snapshot?: true }[] = [
-  {
-    kind: 'G0',
-    history: atOnce(
-      txn(append(X, 1), append(Y, 2)),
-      txn(append(X, 3), append(Y, 4)),
-      txn(read(X, 1, 3), read(Y, 4, 2)),
-    ),
-    readCommitted: true,
-    snapshot: true,
-  },
-  {
-    kind: 'G1a',
-    history: atOnce(failed('txn', [append(X, 1)]), txn(read(X, 1))),
-    readCommitted: true,
-    snapshot: true,
-  },
-  {
-    kind: 'G1b',
-    history: atOnce(txn(append(X, 1), append(X, 2)), txn(read(X, 1))),
-    readCommitted: true,
-    snapshot: true,
-  },
-  {
-    kind: 'G1c',
-    history: atOnce(txn(append(X, 1), read(Y, 2)), txn(append(Y, 2), read(X, 1))),
-    readCommitted: true,
-    snapshot: true,
-  },
-  {
-    kind: 'G-single',
-    history: atOnce(txn(append(X, 1), append(Y, 2)), txn(read(X), read(Y, 2)), txn(read(X, 1))),
-    snapshot: true,
-  },
-  {
-    kind: 'G-nonadjacent',
-    history: atOnce(
-      txn(append(X, 1)),
-      txn(append(Y, 2)),
-      txn(read(X, 1), read(Y)),
-      txn(read(X), read(Y, 2)),
-      txn(read(X, 1), read(Y, 2)),
-    ),
-    snapshot: true,
-  },
-  {
-    kind: 'G2-item',
-    history: atOnce(txn(read(X), append(Y, 1)), txn(read(Y), append(X, 2)), txn(read(X, 2), read(Y, 1))),
-  },
-]
-
 describe('list-append: phenomena of one moment', () => {
   test.each(PHENOMENA)('$kind is found, and forbidden where it should be', ({ kind, history, ...at }) => {
     expect(kinds(history)).toContain(kind)
@@ -220,13 +166,6 @@ describe('list-append: phenomena of one moment', () => {
   })
 })
 
-/** The same shapes, closed by the order of time, or of a process, instead of by data. */
-const ORDERED: readonly { kind: string; made: readonly Made[] }[] = [
-  { kind: 'G0', made: [txn(append(X, 2)), txn(append(X, 1)), txn(read(X, 1, 2))] },
-  { kind: 'G1c', made: [txn(read(X, 1)), txn(append(X, 1))] },
-  { kind: 'G-single', made: [txn(append(X, 1)), txn(read(X)), txn(read(X, 1))] },
-]
-
 describe('list-append: phenomena of order', () => {
   test.each(ORDERED)('$kind-realtime, of different processes', ({ kind, made }) => {
     const history = inTurn(...made)
@@ -243,36 +182,22 @@ describe('list-append: phenomena of order', () => {
   })
 
   test('G-nonadjacent-process: two sessions see two writes in different orders', () => {
-    const readers = inTurn(
-      by(1, txn(read(X, 1))),
-      by(1, txn(read(Y))),
-      by(2, txn(read(Y, 2))),
-      by(2, txn(read(X))),
-    )
-    const history = around([txn(append(X, 1)), txn(append(Y, 2))], readers)
+    const history = inOrder('G-nonadjacent-process')
     expect(kinds(history, { realtime: false, session: true })).toEqual(['G-nonadjacent-process'])
     expect(kinds(history, { realtime: false })).toEqual([])
   })
 
   test('G-nonadjacent-realtime', () => {
-    const readers = phases([txn(read(X, 1), read(Y)), txn(read(Y, 2))], [txn(read(X))])
-    const history = around([txn(append(X, 1)), txn(append(Y, 2))], readers)
+    const history = inOrder('G-nonadjacent-realtime')
     expect(kinds(history, SNAPSHOT)).toContain('G-nonadjacent-realtime')
     expect(kinds(history, { realtime: false })).toEqual([])
   })
 
   test('G2-item-realtime and -process: the read-only anomaly, with an order where it read the rest', () => {
-    const history = (process?: number) => {
-      const made = [txn(append(X, 1)), txn(read(Y))].map((one) =>
-        process === undefined ? one : by(process, one),
-      )
-      const last = final(txn(read(X, 1), read(Y, 5)))
-      return around([txn(read(X), append(Y, 5)), last], inTurn(...made))
-    }
-    expect(kinds(history())).toEqual(['G2-item-realtime'])
-    expect(kinds(history(3), { realtime: false, session: true })).toEqual(['G2-item-process'])
-    expect(kinds(history(), SNAPSHOT)).toEqual([])
-    expect(kinds(history(), { realtime: false })).toEqual([])
+    expect(kinds(inOrder('G2-item-realtime'))).toEqual(['G2-item-realtime'])
+    expect(kinds(inOrder('G2-item-process'), { realtime: false, session: true })).toEqual(['G2-item-process'])
+    expect(kinds(inOrder('G2-item-realtime'), SNAPSHOT)).toEqual([])
+    expect(kinds(inOrder('G2-item-realtime'), { realtime: false })).toEqual([])
   })
 })
 

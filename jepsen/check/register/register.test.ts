@@ -63,7 +63,7 @@ describe('register', () => {
   })
 
   test('too many states: unknown', () => {
-    const lost = Array.from({ length: 14 }, (_, i) => unknown('write', [1, i]))
+    const lost = Array.from({ length: 10 }, (_, i) => unknown('write', [1, i]))
     const history = inTurn(...lost, ...lost.map((_, i) => read(i)), read(77))
     expect(register(history, { ...STRICT, statesMax: 1000 })).toMatchObject({
       valid: 'unknown',
