@@ -16,8 +16,8 @@ export interface Cycle {
 
 export interface Cycles {
   readonly cycles: readonly Cycle[]
-  /** Some component was too big to be searched through: it has a cycle of a kind that is not among the others. */
-  readonly unsearched: number
+  /** Kinds of which some component was too big to be searched through. */
+  readonly unsearched: readonly string[]
 }
 
 /** How many of each kind are wanted. */
@@ -74,25 +74,25 @@ const LEFT_OUT: Readonly<Record<Shape, readonly EdgeKind[]>> = {
   all: [],
 }
 
-const VISITS_MAX = 30_000_000
+const VISITS_MAX = 10_000_000
 /** So much is spent on making a cycle that was found smaller. */
 const BETTER_VISITS_MAX = 300_000
 
 /** All kinds of cycles that there are, of each the smallest of some components. */
 export function findCycles(graph: Graph, wantedMax: WantedMax): Cycles {
   const everything = components(graph.out.keys(), graph.size, (node) => graph.out[node]!.map(({ to }) => to))
-  if (everything.groups.length === 0) return { cycles: [], unsearched: 0 }
+  if (everything.groups.length === 0) return { cycles: [], unsearched: [] }
   const finder = new Finder(graph, everything, wantedMax)
   for (const { suffix, kind } of ORDERS) {
     if (kind !== undefined && !graph.has(kind)) continue
     finder.findWith(suffix, kind)
   }
-  return { cycles: finder.cycles, unsearched: finder.unsearched }
+  return { cycles: finder.cycles, unsearched: [...finder.unsearched] }
 }
 
 class Finder {
   readonly cycles: Cycle[] = []
-  unsearched = 0
+  readonly unsearched = new Set<string>()
   private readonly graph: Graph
   private readonly all: Components
   private readonly wantedMax: WantedMax
@@ -115,7 +115,8 @@ class Finder {
       for (const group of parts.groups) {
         if (left === 0) break
         const steps = this.smallest(group, parts, rule, shape, order)
-        if (steps === undefined) continue
+        if (steps === 'too-many') this.unsearched.add(kind)
+        if (steps === undefined || steps === 'too-many') continue
         this.cycles.push({ kind, steps })
         left--
       }
@@ -149,7 +150,7 @@ class Finder {
     rule: Rule,
     shape: Shape,
     order: EdgeKind | undefined,
-  ): readonly Step[] | undefined {
+  ): readonly Step[] | 'too-many' | undefined {
     const isSplit = shape === 'split'
     const members = isSplit ? new Set(group.map((id) => id >> 1)) : undefined
     const part = parts.of[group[0] as number]
@@ -167,10 +168,7 @@ class Finder {
         if (edge.kind !== rule.start || !isInside(edge.to)) continue
         const longest = best === undefined ? Number.POSITIVE_INFINITY : best.length - 1
         const steps = shortestCycle(this.graph, node, edge, inOrder, isInside, longest, budget)
-        if (budget.left < 0) {
-          if (best === undefined) this.unsearched++
-          return best
-        }
+        if (budget.left < 0) return best ?? 'too-many'
         if (steps === undefined || !isSimple(steps)) continue
         if (order !== undefined && !steps.some(({ kind }) => kind === order)) continue
         if (best === undefined) budget.left = Math.min(budget.left, BETTER_VISITS_MAX)

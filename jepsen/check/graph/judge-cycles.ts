@@ -27,5 +27,7 @@ export function judgeCycles(
     const { text, ops, svg } = explainCycle(cycle, txnOf, wording)
     judge.find(prefix + cycle.kind, text, ops, svg)
   }
-  if (unsearched > 0) judge.doubt('There are cycles that were too long to be searched for.')
+  const missed = unsearched.filter((kind) => isForbidden(prefix + kind, options))
+  if (missed.length > 0)
+    judge.doubt(`There may be cycles that were too long to be searched for: ${missed.join(', ')}.`)
 }
