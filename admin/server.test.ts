@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest'
+import type { ClusterAccess } from './cluster-access.ts'
 import { createLogger } from './logger.ts'
 import { Metrics } from './metrics.ts'
-import { type AdminServer, startAdmin } from './server.ts'
+import { type AdminOptions, type AdminServer, startAdmin } from './server.ts'
 
 let server: AdminServer | undefined
 afterEach(async () => {
@@ -9,7 +10,7 @@ afterEach(async () => {
   server = undefined
 })
 
-const start = async (notReady?: string, port = 0): Promise<AdminServer> => {
+const start = async (notReady?: string, port = 0, more: Partial<AdminOptions> = {}): Promise<AdminServer> => {
   const metrics = new Metrics()
   metrics.gauge('weft_sessions', 'Clients.', () => 2)
   const status = () => ({ node: { commitTs: 2n ** 60n } })
@@ -20,6 +21,7 @@ const start = async (notReady?: string, port = 0): Promise<AdminServer> => {
     notReady: () => notReady,
     status,
     portSetting: '--admin-port',
+    ...more,
   })
 }
 
@@ -50,6 +52,59 @@ test('admin: port taken: one line with the flag to use', async () => {
     message: `port ${port} (admin) is already in use`,
     hint: 'Stop what uses it, or choose another with --admin-port.',
   })
+})
+
+const tokens = [
+  { name: 'ann', role: 'admin', token: 'a-token-of-an-admin' },
+  { name: 'vic', role: 'viewer', token: 'a-token-of-a-viewer' },
+] as const
+
+/** Nobody changes anything on this one. */
+const cluster = (): ClusterAccess => ({
+  cluster: 'c',
+  shardCount: 1,
+  query: async () => [],
+  onShard: async () => [],
+  status: async (shard) => ({ shard, up: true }),
+  logged: async () => 'undecided',
+  abort: async () => 'abort',
+})
+const log = { info: () => undefined, warn: () => undefined }
+
+test('admin: tokens: who has none or a wrong one sees nothing, a viewer changes nothing', async () => {
+  server = await start(undefined, 0, { tokens, cluster, log })
+  const ask = async (path: string, token?: string, method = 'GET'): Promise<number> => {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    return (await fetch(`${server?.url}${path}`, { method, headers })).status
+  }
+  for (const path of ['/healthz', '/readyz', '/metrics', '/docs']) expect(await ask(path), path).toBe(200)
+  for (const path of ['/api/status', '/api/sessions']) {
+    expect([await ask(path), await ask(path, 'wrong')], path).toEqual([401, 401])
+    expect([await ask(path, tokens[0].token), await ask(path, tokens[1].token)], path).toEqual([200, 200])
+  }
+  const kill = '/api/sessions/4194304/kill'
+  expect([await ask(kill, undefined, 'POST'), await ask(kill, tokens[1].token, 'POST')]).toEqual([401, 403])
+  expect(await ask(kill, tokens[0].token, 'POST')).toBe(404)
+  for (let i = 0; i < 10; i++) await ask('/api/status', 'wrong')
+  expect([await ask('/api/status', 'wrong'), await ask('/api/status', tokens[0].token)]).toEqual([429, 429])
+})
+
+test('admin: not only on this machine, and no tokens: nobody is let in but to what was open before', async () => {
+  server = await start(undefined, 0, { host: '0.0.0.0', cluster, log })
+  const url = `http://127.0.0.1:${server.port}`
+  const statuses = ['/healthz', '/api/status', '/api/sessions'].map(
+    async (path) => (await fetch(url + path)).status,
+  )
+  expect(await Promise.all(statuses)).toEqual([200, 200, 401])
+})
+
+test('admin: a node that does not serve yet says so', async () => {
+  server = await start('starting', 0, { cluster: () => undefined, log })
+  const response = await fetch(`${server.url}/api/sessions`)
+  expect([response.status, await response.json()]).toEqual([
+    503,
+    { error: { message: 'this node does not serve yet', hint: 'See /readyz.' } },
+  ])
 })
 
 test('logger: JSON for machines, a line for people', () => {

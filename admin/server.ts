@@ -1,5 +1,12 @@
+import swagger from '@fastify/swagger'
 import { type FastifyInstance, fastify } from 'fastify'
+import { PgError } from '../errors/pg-error.ts'
 import { SetupError } from '../errors/setup-error.ts'
+import { AdminError } from './admin-error.ts'
+import { apiRoutes } from './api/routes.ts'
+import type { AuditLog } from './audit.ts'
+import { type AdminToken, Guard } from './auth.ts'
+import type { ClusterAccess } from './cluster-access.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface AdminOptions {
@@ -12,6 +19,11 @@ export interface AdminOptions {
   readonly status: () => unknown
   /** Named in the message when the port is taken, for example `--admin-port`. */
   readonly portSetting: string
+  /** Who may use /api; without any, and on loopback only, everybody. */
+  readonly tokens?: readonly AdminToken[]
+  /** What a coordinator's node has beyond that of an agent: the whole API. Undefined while it starts. */
+  readonly cluster?: () => ClusterAccess | undefined
+  readonly log?: AuditLog
 }
 
 export interface AdminServer {
@@ -20,10 +32,28 @@ export interface AdminServer {
   stop(): Promise<void>
 }
 
-/** The HTTP side of a node: /health, /ready, /metrics and /api/status. It has no login: bind it inside. */
+/**
+ * The HTTP side of a node: whether it is alive and may take traffic, its metrics, and the admin API (/docs). Those first
+ * ones are for everybody who reaches it; /api wants a token wherever that is not only this machine.
+ */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const app = fastify({ forceCloseConnections: true, bodyLimit: 65_536, requestTimeout: 10_000 })
-  routes(app, options)
+  const guard = new Guard({ tokens: options.tokens ?? [], isLoopback: isLoopback(options.host) })
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.0.3',
+      info: { title: 'Weft admin API', version: '1' },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+  })
+  app.setErrorHandler((error, _, reply) => {
+    const { status, ...body } = told(error)
+    return reply.code(status).type('application/json').serializer(JSON.stringify).send({ error: body })
+  })
+  routes(app, options, guard)
+  const { cluster, log } = options
+  if (cluster !== undefined && log !== undefined) apiRoutes(app, { guard, cluster, log })
   try {
     await app.listen({ host: options.host, port: options.port })
   } catch (cause) {
@@ -36,20 +66,24 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   return { url: `http://${host}:${port}`, port, stop: () => app.close() }
 }
 
-function routes(app: FastifyInstance, options: AdminOptions): void {
+function routes(app: FastifyInstance, options: AdminOptions, guard: Guard): void {
   const answer = async (): Promise<{ code: number; body: string }> => {
     const why = await options.notReady()
     return why === undefined
       ? { code: 200, body: '{"ready":true}' }
       : { code: 503, body: JSON.stringify({ ready: false, why }) }
   }
-  app.get('/health', () => ({ status: 'ok' }))
-  app.get('/ready', async (_, reply) => {
-    const { code, body } = await answer()
-    return reply.code(code).type('application/json').send(body)
-  })
+  for (const path of ['/health', '/healthz']) app.get(path, () => ({ status: 'ok' }))
+  for (const path of ['/ready', '/readyz']) {
+    app.get(path, async (_, reply) => {
+      const { code, body } = await answer()
+      return reply.code(code).type('application/json').send(body)
+    })
+  }
+  app.get('/docs', (_, reply) => reply.send(app.swagger()))
   app.get('/metrics', (_, reply) => reply.type('text/plain; version=0.0.4').send(options.metrics.render()))
-  app.get('/api/status', async (_, reply) => {
+  app.get('/api/status', async (request, reply) => {
+    guard.admitToStatus(request)
     const status = await options.status()
     return reply.type('application/json').send(JSON.stringify(status, numbers))
   })
@@ -58,6 +92,25 @@ function routes(app: FastifyInstance, options: AdminOptions): void {
 /** Timestamps are bigint: as text, they keep all their digits. */
 function numbers(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}
+
+/** In the words of who knows, with the status that programs go by. */
+function told(error: unknown): { status: number; message: string; hint?: string; sqlstate?: string } {
+  const hintOf = (hint: string | undefined) => (hint === undefined ? {} : { hint })
+  if (error instanceof AdminError)
+    return { status: error.status, message: error.message, ...hintOf(error.hint) }
+  const { message } = error as Error
+  if (error instanceof PgError) {
+    const isAway = /^(08|53|57P)/.test(error.code)
+    return { status: isAway ? 503 : 409, message, sqlstate: error.code, ...hintOf(error.fields.hint) }
+  }
+  // Of Fastify: not JSON, too large.
+  const { statusCode = 500 } = error as { statusCode?: number }
+  return { status: statusCode, message }
 }
 
 function portError(cause: unknown, options: AdminOptions): unknown {

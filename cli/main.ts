@@ -1,18 +1,27 @@
 import { Command } from 'commander'
 import { version } from '../cluster/version.ts'
 import { agentCommand } from './agent.ts'
+import { configCommand } from './config.ts'
 import { coordinatorCommand } from './coordinator.ts'
 import { devCommand } from './dev.ts'
+import { auditCommand, doctorCommand } from './doctor.ts'
 import { reportError } from './report.ts'
+import { sessionCommand } from './sessions.ts'
 import { statusCommand } from './status.ts'
+import { shardCommand, slotsCommand, tableCommand } from './tables.ts'
+import { txnCommand } from './transactions.ts'
 
 const program = new Command('weft')
   .description('Distributed SQL transactions over sharded, unmodified Postgres')
   .version(version)
   .showHelpAfterError('(weft --help lists the commands and their flags)')
 
-for (const command of [devCommand(), coordinatorCommand(), agentCommand(), statusCommand()])
-  program.addCommand(command)
+const commands = [
+  ...[devCommand(), coordinatorCommand(), agentCommand(), configCommand()],
+  ...[statusCommand(), sessionCommand(), txnCommand(), shardCommand(), slotsCommand(), tableCommand()],
+  ...[doctorCommand(), auditCommand()],
+]
+for (const command of commands) program.addCommand(command)
 
 try {
   await program.parseAsync()

@@ -14,5 +14,5 @@ function describe(error: unknown): string {
 }
 
 function sentence(message: string, hint: string | undefined): string {
-  return hint === undefined ? message : `${message.replace(/[.:]$/, '')}. ${hint}`
+  return hint === undefined || hint === '' ? message : `${message.replace(/[.:]$/, '')}. ${hint}`
 }

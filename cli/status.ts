@@ -1,59 +1,37 @@
-import { Command } from 'commander'
-import { SetupError } from '../errors/setup-error.ts'
+import type { Command } from 'commander'
+import { type ApiFlags, ask, asking } from './api.ts'
+import { integer } from './arguments.ts'
+import { fields, printJson, table } from './print.ts'
 
-interface StatusFlags {
-  readonly admin: string
-  readonly json?: boolean
+interface StatusFlags extends ApiFlags {
+  readonly watch?: true | number
 }
 
+const WATCH_SECONDS = 2
+const CLEAR = '\u001b[H\u001b[2J'
+
 export function statusCommand(): Command {
-  return new Command('status')
-    .description('ask a running node how it is')
-    .option('--admin <url>', 'its admin address', 'http://127.0.0.1:6480')
-    .option('--json', 'as JSON')
+  return asking('status', 'ask a running node how it and its shards are')
+    .option('--watch [seconds]', 'again and again (default: every 2 seconds)', integer(1, 3600))
     .action(status)
 }
 
 async function status(flags: StatusFlags): Promise<void> {
-  const answer = await ask(new URL('/api/status', flags.admin))
-  if (flags.json === true) console.log(JSON.stringify(answer, undefined, 2))
-  else print(answer)
-}
-
-async function ask(url: URL): Promise<Record<string, unknown>> {
-  let response: Response
-  try {
-    response = await fetch(url, { signal: AbortSignal.timeout(10_000) })
-  } catch (cause) {
-    const why = ((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message
-    const hint = 'Is Weft running? Give its admin address with --admin http://host:port.'
-    throw new SetupError(`no answer from ${url.origin}: ${why || 'connection failed'}`, hint, { cause })
+  for (;;) {
+    const answer = await ask<Record<string, unknown>>(flags, '/api/status')
+    if (flags.json === true) printJson(answer)
+    else show(answer, flags.watch !== undefined && process.stdout.isTTY === true)
+    if (flags.watch === undefined) return
+    await new Promise((done) =>
+      setTimeout(done, (flags.watch === true ? WATCH_SECONDS : flags.watch!) * 1000),
+    )
   }
-  if (!response.ok)
-    throw new SetupError(`${url.href} answered ${response.status}`, 'Is this the admin port of a Weft node?')
-  return (await response.json()) as Record<string, unknown>
 }
 
 /** Simple values as lines, lists of objects as tables. */
-function print(answer: Record<string, unknown>): void {
-  for (const [name, value] of Object.entries(answer)) {
-    if (Array.isArray(value)) console.log(`\n${name}\n${table(value as Record<string, unknown>[])}`)
-    else console.log(`${name.padEnd(24)}${cell(value)}`)
-  }
-}
-
-function table(rows: readonly Record<string, unknown>[]): string {
-  // Nested values (a server's parameters) are for --json.
-  const flat = (value: unknown): boolean => typeof value !== 'object' || value === null
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row).filter((name) => flat(row[name]))))]
-  const lines = [columns, ...rows.map((row) => columns.map((column) => cell(row[column])))]
-  const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i]!.length)))
-  return lines
-    .map((line) => `  ${line.map((text, i) => text.padEnd(widths[i]!)).join('  ')}`.trimEnd())
-    .join('\n')
-}
-
-function cell(value: unknown): string {
-  if (value === undefined || value === null) return '-'
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+function show(answer: Record<string, unknown>, clears: boolean): void {
+  const values = Object.entries(answer).filter(([, value]) => !Array.isArray(value))
+  const lists = Object.entries(answer).filter(([, value]) => Array.isArray(value))
+  const tables = lists.map(([name, rows]) => `\n${name}\n${table(rows as Record<string, unknown>[])}`)
+  console.log(`${clears ? CLEAR : ''}${[fields(Object.fromEntries(values)), ...tables].join('\n')}`)
 }

@@ -100,7 +100,7 @@ const shard = z.strictObject({
 
 const coordinator = z.strictObject({
   listen: address.prefault('127.0.0.1:6432'),
-  /** The HTTP side: /health, /ready, /metrics, /api. It has no login of its own: keep it inside. */
+  /** The HTTP side: /healthz, /readyz, /metrics, /api, /docs. */
   adminListen: address.prefault('127.0.0.1:6480'),
   /** Presented to clients that ask for TLS. */
   tls: z.strictObject(keyPair).exactOptional(),
@@ -121,6 +121,14 @@ const coordinator = z.strictObject({
     .prefault({}),
 })
 
+const adminToken = z.strictObject({
+  /** Of who has it, for the audit. */
+  name: z.string().regex(/^[\w.@-]{1,60}$/, 'up to 60 letters, digits, or . _ @ -'),
+  /** `viewer` sees, `admin` changes. */
+  role: z.enum(['viewer', 'admin']),
+  token: z.string().regex(/^\S{16,200}$/, 'a token has 16 to 200 characters, and no blanks'),
+})
+
 const agent = z.strictObject({
   /** The address to bind; the port is that of the shard's `agent` address. */
   listenHost: z.string().default('127.0.0.1'),
@@ -139,6 +147,8 @@ export const configSchema = z.strictObject({
   log: log.prefault({ kind: 'postgres' }),
   coordinator: coordinator.prefault({}),
   agent: agent.prefault({}),
+  /** Who may use /api; on loopback everybody may, as long as there are none. */
+  admin: z.strictObject({ tokens: z.array(adminToken).max(1000).default([]) }).prefault({}),
   /** How long `weft.outcome` tells what became of a transaction, from its end. */
   outcomesKeptHours: z.number().min(0.001).max(24_000).default(24),
   /** Mutual TLS between coordinators and agents; without it they talk in the clear. */

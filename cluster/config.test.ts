@@ -34,6 +34,7 @@ test('config: one shard and nothing else: the defaults', () => {
     pool: { size: 20, waitTimeoutMs: 10_000 },
     maxClockOffsetMs: 500,
     outcomesKeptHours: 24,
+    admin: { tokens: [] },
     inDoubtAfterMs: 1000,
   })
 })

@@ -27,6 +27,7 @@ import { closeGently } from './listener/client-connection.ts'
 import { Listener, type ListenerLimits, type SessionContext, type TlsFiles } from './listener/listener.ts'
 import { TextThread } from './long-texts/text-thread.ts'
 import { defaultMemoryLimits, fitsHeap, MemoryBudget, type MemoryLimits } from './memory/memory-budget.ts'
+import { Operator } from './operator.ts'
 import { ParserSupply } from './parser/parser-supply.ts'
 import { ClientSession } from './session/client-session.ts'
 import { TERMINATED } from './session/session-timers.ts'
@@ -60,6 +61,7 @@ export interface Coordinator {
   readonly port: number
   readonly sessions: number
   info(): CoordinatorInfo
+  readonly operator: Operator
   /** Who is told how long each phase of a cross-shard commit took, in milliseconds. */
   onCommitPhase(listener: (phase: CommitPhase, tookMs: number) => void): void
   /** Who is told how long each statement waited for its cut, in milliseconds. */
@@ -141,13 +143,13 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     limits: { ...LISTENER_LIMITS, ...options.listenerLimits },
     authRules: options.authRules,
     lookupVerifier: (user) => lookupRole(home, user),
-    onSession,
     cancel: (pid, secret) => passOn(links[HOME]!, pid, secret),
-    log: options.log,
-    mockSecret: randomBytes(32),
+    ...{ onSession, log, mockSecret: randomBytes(32) },
   })
   await listener.listen()
+  const operator = operatorOf(options, home, listener, onSession)
   return {
+    operator,
     get port() {
       return listener.port
     },
@@ -163,9 +165,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     },
     stop: async () => {
       listener.drain()
-      deadlocks.stop()
-      node.cuts.stop()
-      node.outcomes.stop()
+      for (const part of [deadlocks, node.cuts, node.outcomes, operator]) part.stop()
       texts?.stop()
       for (const session of sessions) session.shutDown()
       await listener.close()
@@ -327,6 +327,20 @@ function outcomesOf(
   home: InternalConnection,
 ): Outcomes {
   return new Outcomes({ log: commits.log, home, keptMs: outcomesKeptMs })
+}
+
+function operatorOf(
+  { links, commits, database }: CoordinatorOptions,
+  home: InternalConnection,
+  { cancelKeys }: Listener,
+  onSession: (context: SessionContext) => void,
+): Operator {
+  return new Operator({
+    ...{ links, database, cancelKeys, onSession, log: commits.log, cluster: commits.cluster },
+    user: async () => (await home.query('SELECT current_user')).rows[0]![0]!,
+    // One to each shard, with a number above those of `connectsHome`.
+    connect: (shard) => new InternalConnection(links[shard]!, links.length + 1 + CONNECTIONS_MAX + shard),
+  })
 }
 
 function budgetOf({ memory, log }: CoordinatorOptions): MemoryBudget {

@@ -75,6 +75,7 @@ async function start(
       shards: slots.map((slot) => slot.status()),
     }),
     portSetting: 'agent.adminListen',
+    tokens: config.admin.tokens,
   })
   cleanup.add(() => admin.stop())
   logger.info({ url: admin.url }, 'admin server: listening')

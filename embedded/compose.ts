@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { ClusterAccess } from '../admin/cluster-access.ts'
 import type { Metrics } from '../admin/metrics.ts'
 import { coordinatorIdFrom } from '../txn/gid.ts'
 import { postgresTxnLogConnections } from '../txn/log/postgres-txn-log.ts'
@@ -25,6 +26,7 @@ export interface ComposeOptions
 
 export interface ComposedNode {
   readonly port: number
+  readonly operator: ClusterAccess
   notReady(): string | undefined
   status(): Record<string, unknown>
 }
@@ -59,6 +61,7 @@ export async function composeNode(options: ComposeOptions, cleanup: Cleanup): Pr
   for (const { agent } of agents) holdHistograms(metrics, agent)
   return {
     port: coordinator.port,
+    operator: coordinator.operator,
     notReady: () => whyDown(slots),
     status: () => ({ ...coordinator.info(), shards: slots.map((slot) => slot.status()) }),
   }

@@ -81,6 +81,9 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
       shards: await Promise.all(links.map(statusOf)),
     }),
     portSetting: 'coordinator.adminListen',
+    tokens: config.admin.tokens,
+    cluster: () => coordinator?.operator,
+    log: logger,
   })
   cleanup.add(() => admin.stop())
   logger.info({ url: admin.url }, 'admin server: listening')

@@ -120,6 +120,8 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
     notReady: () => node.notReady(),
     status: () => devStatus(node, dir.path),
     portSetting: '--admin-port',
+    cluster: () => node.operator,
+    log: logger,
   })
   cleanup.add(() => admin.stop())
   return { host, port: node.port, adminUrl: admin.url, dataDir: dir.path, shards, stop: () => cleanup.run() }

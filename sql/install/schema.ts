@@ -1,6 +1,7 @@
 import { ASKED_SETTING } from '../code/custom-settings.ts'
 import { BEGUN_CODE, LATCH_CLASS } from '../plan/begun-text.ts'
 import { AT_ROW, ROW } from '../tree/row-numbers.ts'
+import { auditTable } from './audit-table.ts'
 import { mapFunctions } from './map-functions.ts'
 import { notificationFunctions } from './notification-functions.ts'
 import { outcomeFunctions } from './outcome-functions.ts'
@@ -11,7 +12,7 @@ import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 13
+export const INSTALL_VERSION = 14
 
 export interface InstallOptions {
   readonly shard: number
@@ -45,6 +46,7 @@ export function installSql(options: InstallOptions): string {
       sessionFunctions,
       sumsFunctions,
       outcomeFunctions,
+      auditTable,
       homeGrants,
     )
   parts.push(

@@ -18,7 +18,10 @@ const compose = parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true 
   volumes: Record<string, null>
 }
 const services = Object.entries(compose.services)
-const config = loadConfig('docs/weft.compose.yaml', { WEFT_POSTGRES_PASSWORD: 'secret' })
+const config = loadConfig('docs/weft.compose.yaml', {
+  WEFT_POSTGRES_PASSWORD: 'secret',
+  WEFT_ADMIN_TOKEN: '0123456789abcdef',
+})
 
 const commandOf = (name: string): string => compose.services[name]?.command.join(' ') ?? ''
 

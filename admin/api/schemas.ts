@@ -1,0 +1,112 @@
+import { z } from 'zod'
+
+/** What the admin API takes and gives; /docs is made of it. Names that are here stay, new ones may come. */
+export const session = z.object({
+  pid: z.int(),
+  user: z.string().nullable(),
+  application: z.string().nullable(),
+  state: z.string().nullable(),
+  waits_for: z.string().nullable(),
+  since: z.string().nullable().describe('When its statement, or its state, began'),
+  transaction_since: z.string().nullable(),
+  query: z.string().nullable(),
+})
+
+export const shard = z.object({
+  shard: z.int(),
+  up: z.boolean(),
+  error: z.string().optional(),
+  server_version: z.string(),
+  slots: z.int(),
+  slot_share: z.number().describe('Of all slots, from 0 to 1'),
+  slot_ranges: z.string(),
+  bytes: z.int().nullable().describe('Of its part of the sharded tables, with indexes'),
+  skew: z.number().nullable().describe('1: as many bytes as its slots would have on the average'),
+  pool_size: z.int(),
+  busy: z.int(),
+  idle: z.int(),
+  waiting: z.int(),
+  prepared: z.int(),
+  problems: z.array(z.object({ gid: z.string(), why: z.string() })),
+})
+
+export const table = z.object({
+  schema: z.string(),
+  table: z.string(),
+  kind: z.enum(['sharded', 'reference', 'local']),
+  shard_key: z.string().nullable(),
+  colocation: z
+    .int()
+    .nullable()
+    .describe('Tables with the same number have rows of the same key on the same shard'),
+  bytes: z.int().nullable(),
+})
+
+export const tableParts = table.extend({
+  parts: z.array(
+    z.object({ shard: z.int(), rows: z.int().describe('As of the last ANALYZE'), bytes: z.int() }),
+  ),
+})
+
+const outcome = z.enum(['commit', 'abort', 'undecided', 'coordinator gone', 'unreadable'])
+
+export const transaction = z.object({
+  transaction: z.string(),
+  log: outcome.describe('What the log says. coordinator gone: no decision, and there never will be a commit'),
+  prepared_on: z.array(z.int()),
+  prepared_at: z.string(),
+  age_seconds: z.number(),
+  owner: z.string(),
+})
+
+export const resolved = z.object({ transaction: z.string(), log: outcome, prepared_on: z.array(z.int()) })
+
+export const change = z.object({ done: z.boolean(), what: z.string() })
+
+export const finding = z.object({
+  severity: z.enum(['error', 'warning']),
+  about: z.string(),
+  found: z.string(),
+  todo: z.string(),
+})
+
+export const auditLine = z.object({
+  at: z.string(),
+  actor: z.string(),
+  address: z.string(),
+  action: z.string(),
+  target: z.string(),
+  result: z.string(),
+})
+
+export const failure = z.object({
+  error: z.object({ message: z.string(), hint: z.string().optional(), sqlstate: z.string().optional() }),
+})
+
+export const pid = z.object({
+  pid: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1),
+})
+export const shardId = z.object({ shard: z.coerce.number().int().min(0).max(1023) })
+export const txnId = z.object({
+  transaction: z.string().regex(/^[0-9a-z]{1,32}-[0-9a-z]{1,12}-[0-9a-z]{1,12}$/),
+})
+export const tableName = z.object({ table: z.string().min(1).max(200).describe('name, or schema.name') })
+export const shardBy = z.object({
+  key: z.string().min(1).max(63),
+  colocate_with: z.string().max(200).optional(),
+})
+export const limit = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) })
+
+export type Session = z.infer<typeof session>
+export type Shard = z.infer<typeof shard>
+export type Table = z.infer<typeof table>
+export type TableParts = z.infer<typeof tableParts>
+export type TransactionInfo = z.infer<typeof transaction>
+export type Resolved = z.infer<typeof resolved>
+export type Change = z.infer<typeof change>
+export type Finding = z.infer<typeof finding>
+export type AuditLine = z.infer<typeof auditLine>

@@ -1,0 +1,108 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { AdminError } from './admin-error.ts'
+
+export type AdminRole = 'viewer' | 'admin'
+
+export interface AdminToken {
+  /** Of who has it, for the audit. */
+  readonly name: string
+  readonly role: AdminRole
+  readonly token: string
+}
+
+/** Who makes a request. */
+export interface Actor {
+  readonly name: string
+  readonly role: AdminRole
+}
+
+export interface GuardOptions {
+  readonly tokens: readonly AdminToken[]
+  /** Nobody else can reach it: without tokens, everybody who can is its admin. */
+  readonly isLoopback: boolean
+  readonly nowMs?: () => number
+}
+
+/** Wrong tokens from one address in a minute, before it is told to wait. */
+const FAILURES_MAX = 10
+const FAILURES_MS = 60_000
+const ADDRESSES_MAX = 10_000
+
+const LOCAL: Actor = { name: 'local', role: 'admin' }
+const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+/** Decides who a request is from, and what they may do. */
+export class Guard {
+  private readonly tokens: readonly { readonly actor: Actor; readonly digest: Buffer }[]
+  private readonly isOpen: boolean
+  private readonly nowMs: () => number
+  private readonly failures = new Map<string, { count: number; untilMs: number }>()
+
+  constructor({ tokens, isLoopback, nowMs = () => performance.now() }: GuardOptions) {
+    this.tokens = tokens.map(({ name, role, token }) => ({ actor: { name, role }, digest: digestOf(token) }))
+    this.isOpen = isLoopback && tokens.length === 0
+    this.nowMs = nowMs
+  }
+
+  /** Throws an AdminError for who may not. */
+  admit(request: FastifyRequest, needed: AdminRole): Actor {
+    const actor = this.isOpen ? this.local(request) : this.holder(request)
+    if (needed === 'admin' && actor.role !== 'admin')
+      throw new AdminError(
+        403,
+        `${actor.name} is a viewer, and may change nothing`,
+        'Use a token with the role admin.',
+      )
+    return actor
+  }
+
+  /** To what everybody could see before there were tokens. */
+  admitToStatus(request: FastifyRequest): void {
+    if (this.tokens.length > 0) this.admit(request, 'viewer')
+  }
+
+  /** A page from elsewhere, in a browser on this machine, must not act on the cluster. */
+  private local(request: FastifyRequest): Actor {
+    const host = request.hostname.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+    const isOurs = host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+    const { origin } = request.headers
+    if (!isOurs || (origin !== undefined && origin !== `http://${request.headers.host}`))
+      throw new AdminError(
+        403,
+        'this request comes from another site',
+        'Set a token to use the API from elsewhere.',
+      )
+    return LOCAL
+  }
+
+  private holder(request: FastifyRequest): Actor {
+    const now = this.nowMs()
+    const failed = this.failures.get(request.ip)
+    if (failed !== undefined && failed.untilMs > now && failed.count >= FAILURES_MAX)
+      throw new AdminError(429, 'too many wrong tokens', 'Wait a minute.')
+    const [, token] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '') ?? []
+    if (token === undefined)
+      throw new AdminError(
+        401,
+        'no token',
+        'Send the header Authorization: Bearer <token> (weft --token, WEFT_ADMIN_TOKEN).',
+      )
+    const digest = digestOf(token)
+    // All of them are compared, so the time tells nothing.
+    const [found] = this.tokens.filter((one) => timingSafeEqual(one.digest, digest))
+    if (found !== undefined) return found.actor
+    this.fail(request.ip, now)
+    throw new AdminError(401, 'the token is wrong', 'See admin.tokens in the configuration of the node.')
+  }
+
+  private fail(address: string, now: number): void {
+    const failed = this.failures.get(address)
+    if (failed !== undefined && failed.untilMs > now) {
+      failed.count++
+      return
+    }
+    if (this.failures.size >= ADDRESSES_MAX) this.failures.clear()
+    this.failures.set(address, { count: 1, untilMs: now + FAILURES_MS })
+  }
+}

@@ -1,0 +1,32 @@
+/** What the admin API does on a cluster, by a coordinator. */
+export interface ClusterAccess {
+  /** In the gids of its transactions. */
+  readonly cluster: string
+  readonly shardCount: number
+  /** A statement through Weft, as its administrative role. Rejects with a PgError. */
+  query(text: string, values?: readonly unknown[]): Promise<readonly Row[]>
+  /** On the server of one shard; columns as texts. */
+  onShard(shard: number, text: string): Promise<readonly (readonly (string | null)[])[]>
+  status(shard: number): Promise<ShardStatus>
+  /** What the log says of a transaction that is prepared. */
+  logged(txnId: string): Promise<Logged>
+  /** Creates its abort, unless it is decided; only for one that is prepared, and was seen to have no record. */
+  abort(txnId: string): Promise<Logged>
+}
+
+export type Row = Readonly<Record<string, unknown>>
+export type Logged = 'commit' | 'abort' | 'undecided' | 'coordinator gone' | 'unreadable'
+
+export interface ShardStatus {
+  readonly shard: number
+  readonly up: boolean
+  readonly error?: string
+  readonly serverVersion?: string
+  readonly mapVersion?: number
+  readonly poolSize?: number
+  readonly busy?: number
+  readonly idle?: number
+  readonly waiting?: number
+  readonly prepared?: number
+  readonly problems?: readonly { readonly gid: string; readonly why: string }[]
+}

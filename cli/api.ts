@@ -1,0 +1,81 @@
+import { Command } from 'commander'
+import { SetupError } from '../errors/setup-error.ts'
+import { printJson } from './print.ts'
+
+/** Of every command that asks a node. */
+export interface ApiFlags {
+  readonly admin: string
+  readonly token?: string
+  readonly json?: boolean
+}
+
+const ANSWER_MS_MAX = 60_000
+
+/** A command that asks a running node: where it is, with which token, for people or programs. */
+export function asking(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .option(
+      '--admin <url>',
+      'admin address of a coordinator (or WEFT_ADMIN)',
+      process.env.WEFT_ADMIN ?? 'http://127.0.0.1:6480',
+    )
+    .option('--token <token>', 'of the configuration (or WEFT_ADMIN_TOKEN, which nobody sees in ps)')
+    .option('--json', 'as JSON')
+}
+
+interface Failure {
+  readonly error?: { readonly message: string; readonly hint?: string; readonly sqlstate?: string }
+}
+
+/** One request. Rejects with a line that says what to do. */
+export async function ask<T>(flags: ApiFlags, path: string, body?: object): Promise<T> {
+  const url = urlOf(flags, path)
+  const token = flags.token ?? process.env.WEFT_ADMIN_TOKEN
+  const response = await fetch(url, {
+    signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+  }).catch((cause: Error) => {
+    const why = (cause.cause as Error | undefined)?.message ?? cause.message
+    const hint = 'Is Weft running? Give its admin address with --admin http://host:port.'
+    throw new SetupError(`no answer from ${url.origin}: ${why || 'connection failed'}`, hint, { cause })
+  })
+  const text = await response.text()
+  const answer = parsed(text)
+  if (response.ok && answer !== undefined) return answer as T
+  throw failure(url, response.status, answer as Failure | undefined)
+}
+
+function urlOf({ admin }: ApiFlags, path: string): URL {
+  try {
+    return new URL(path, admin)
+  } catch (cause) {
+    throw new SetupError(`--admin ${admin} is no address`, 'Write --admin http://host:port.', { cause })
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function failure(url: URL, status: number, answer: Failure | undefined): SetupError {
+  const told = answer?.error
+  if (typeof told?.message !== 'string')
+    return new SetupError(`${url.href} answered ${status}`, 'Is this the admin port of a Weft coordinator?')
+  const state = told.sqlstate === undefined ? '' : ` (SQLSTATE ${told.sqlstate})`
+  return new SetupError(`${told.message}${state}`, told.hint ?? '')
+}
+
+/** Prints an answer: as it is for programs, as `show` makes it for people. */
+export function print<T>(flags: ApiFlags, answer: T, show: (answer: T) => string): void {
+  if (flags.json === true) printJson(answer)
+  else console.log(show(answer))
+}

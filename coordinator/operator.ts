@@ -1,0 +1,166 @@
+import pg from 'pg'
+import { PgError } from '../errors/pg-error.ts'
+import type { AgentLink, AgentStatus } from '../protocol/agent-link.ts'
+import { AUTHENTICATION_OK } from '../protocol/wire/backend-messages.ts'
+import type { Decision, TxnLog } from '../txn/log/txn-log.ts'
+import type { InternalConnection, TextRow } from './catalog/internal-connection.ts'
+import type { CancelKeys } from './listener/cancel-keys.ts'
+import { innerSockets } from './listener/inner-socket.ts'
+import type { SessionContext } from './listener/listener.ts'
+
+export interface OperatorOptions {
+  /** In the gids of its transactions. */
+  readonly cluster: string
+  readonly database: string
+  /** The role of shard 0's administrative login. */
+  readonly user: () => Promise<string>
+  readonly cancelKeys: CancelKeys
+  readonly onSession: (context: SessionContext) => void
+  readonly links: readonly AgentLink[]
+  readonly connect: (shard: number) => InternalConnection
+  readonly log: TxnLog
+}
+
+export type Row = Readonly<Record<string, unknown>>
+
+/** What the log says of a transaction that is prepared. */
+export type Logged = Decision | 'undecided' | 'coordinator gone' | 'unreadable'
+
+const STATEMENT_MS_MAX = 30_000
+
+/** What whoever runs the cluster does on it: as a session through Weft, and on the shards themselves. */
+export class Operator {
+  private readonly options: OperatorOptions
+  private readonly connections = new Map<number, InternalConnection>()
+
+  constructor(options: OperatorOptions) {
+    this.options = options
+  }
+
+  get cluster(): string {
+    return this.options.cluster
+  }
+
+  get shardCount(): number {
+    return this.options.links.length
+  }
+
+  /** A statement as a session of the administrative role. Rejects with a PgError. */
+  async query(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
+    const client = await this.connected()
+    try {
+      const { rows } = await client.query<Row>(text, [...values])
+      return rows
+    } catch (error) {
+      throw asPgError(error)
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+
+  /** On the server of one shard. */
+  async onShard(shard: number, text: string): Promise<readonly TextRow[]> {
+    let connection = this.connections.get(shard)
+    if (connection === undefined) {
+      connection = this.options.connect(shard)
+      this.connections.set(shard, connection)
+    }
+    return (await connection.query(text)).rows
+  }
+
+  async status(shard: number): Promise<AgentStatus | { shard: number; up: false; error: string }> {
+    try {
+      const reply = await this.options.links[shard]!.control({ kind: 'status' })
+      if (reply.kind === 'status') return reply.status
+      return { shard, up: false, error: 'no status' }
+    } catch (error) {
+      return { shard, up: false, error: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  async logged(txnId: string): Promise<Logged> {
+    const found = await this.options.log.lookup(txnId)
+    if (found.kind === 'unreadable') return 'unreadable'
+    if (found.kind === 'record') return found.record.decision
+    return found.ownerRegistered ? 'undecided' : 'coordinator gone'
+  }
+
+  /** Creates its abort, unless it is decided. Only for one that is prepared and was seen to have no record (rule R3). */
+  async abort(txnId: string): Promise<Logged> {
+    const record = {
+      version: 1,
+      txnId,
+      decision: 'abort',
+      commitTs: 0n,
+      participants: [],
+      writer: 'operator',
+    } as const
+    const result = await this.options.log.create(record)
+    if (result.kind === 'exists') return result.record.decision
+    return result.kind === 'created' ? 'abort' : this.logged(txnId)
+  }
+
+  stop(): void {
+    for (const connection of this.connections.values()) connection.close()
+  }
+
+  private async connected(): Promise<pg.Client> {
+    const user = await this.options.user()
+    const [near, far] = innerSockets()
+    // The startup packet: who it is we know.
+    far.once('data', () => {
+      far.pause()
+      far.write(AUTHENTICATION_OK)
+      this.open(far, user)
+    })
+    const client = new pg.Client({
+      stream: () => near,
+      user,
+      database: this.options.database,
+      application_name: 'weft admin',
+      statement_timeout: STATEMENT_MS_MAX,
+      connectionTimeoutMillis: STATEMENT_MS_MAX,
+      ssl: false,
+    })
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+    } catch (error) {
+      near.destroy()
+      throw asPgError(error)
+    }
+    return client
+  }
+
+  private open(socket: SessionContext['socket'], user: string): void {
+    let onCancel: (() => void) | undefined
+    const { pid, secret, release } = this.options.cancelKeys.create(() => onCancel?.())
+    socket.once('close', release)
+    this.options.onSession({
+      ...{ socket, user, pid, secret, tls: false, address: '', remainder: Buffer.alloc(0) },
+      database: this.options.database,
+      parameters: new Map([
+        ['user', user],
+        ['database', this.options.database],
+        ['application_name', 'weft admin'],
+        ['client_encoding', 'UTF8'],
+        ['statement_timeout', String(STATEMENT_MS_MAX)],
+      ]),
+      onCancel: (handler) => {
+        onCancel = handler
+      },
+    })
+  }
+}
+
+interface DriverError extends Error {
+  readonly code?: string
+  readonly detail?: string
+  readonly hint?: string
+}
+
+function asPgError(error: unknown): unknown {
+  const { message, code, detail, hint } = error as DriverError
+  if (error instanceof PgError || code === undefined || !/^[0-9A-Z]{5}$/.test(code)) return error
+  return new PgError({ code, message, ...(detail && { detail }), ...(hint && { hint }) }, { cause: error })
+}
