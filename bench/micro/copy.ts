@@ -36,6 +36,7 @@ const nowhere: ShardRunner = {
     write: () => {},
     end: async () => ({ rows: 0, notices: [] }),
     fail: async () => {},
+    notices: () => [],
   }),
   copyOut: async () => ({ rows: [], columns: [], tag: 'COPY 0' }),
 }

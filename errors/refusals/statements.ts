@@ -14,7 +14,7 @@ export const statements = {
   },
   copy: {
     what:
-      'COPY FROM into sharded and reference tables with an ENCODING other than UTF8, with DEFAULT beside columns whose ' +
+      'COPY FROM into sharded and reference tables with ENCODING SQL_ASCII or MULE_INTERNAL, with DEFAULT beside columns whose ' +
       "defaults Weft computes, without such a column in binary or with NULL '', with a binary key that is none, with " +
       'REJECT_LIMIT where NOTICEs are not heard; COPY of a query over several shards that cannot be gathered',
     why: 'rows are read by the coordinator, to find their shards',

@@ -35,6 +35,8 @@ export interface CopyPlan extends PlanCommon {
   readonly ownDefaults?: readonly number[]
   /** ON_ERROR ignore: rows with values that their types do not take are left out. */
   readonly skips?: CopySkips
+  /** Of the data, by Postgres' own name; absent: UTF8. */
+  readonly encoding?: string
   /** What follows STDIN or STDOUT towards the shards: `WITH (…)` without HEADER, then `WHERE …`; '' for nothing. */
   readonly optionsSql: string
 }

@@ -140,6 +140,7 @@ export class PgShardRunner implements ShardRunner {
         connection.sendCopyFail(message)
         await query.done.promise.catch(() => {})
       },
+      notices: () => [],
     }
   }
 

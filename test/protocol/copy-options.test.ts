@@ -1,12 +1,12 @@
 import { beforeAll, describe, test } from 'vitest'
-import { COPY_DONE, copyData } from '../../protocol/wire/frontend-messages.ts'
+import { COPY_DONE, copyData, copyFail } from '../../protocol/wire/frontend-messages.ts'
 import { createTwins, useTestCluster } from '../helpers/cluster.ts'
 import { query } from '../helpers/postgres.ts'
 import { compare, type Step, until } from '../helpers/wire-script.ts'
 
 const cluster = useTestCluster()
 
-function copyIn(sql: string, ...data: readonly string[]): Step[] {
+function copyIn(sql: string, ...data: readonly (string | Buffer)[]): Step[] {
   return [
     [sql, until('CopyInResponse')],
     [...data.map((each) => copyData(each)), COPY_DONE, until('ReadyForQuery')],
@@ -17,6 +17,14 @@ function copyIn(sql: string, ...data: readonly string[]): Step[] {
 const bad = Array.from({ length: 12 }, (_, i) => `${i + 1}\t${i % 3 === 1 ? `x${i}` : i}\ttext ${i}\n`).join(
   '',
 )
+/** Rows of which those with these numbers are wrong. */
+const manyBad = (...wrong: readonly number[]): string =>
+  Array.from({ length: 40 }, (_, i) => `${i + 1}\t${wrong.includes(i + 1) ? 'no' : ''}${i + 1}\ttext\n`).join(
+    '',
+  )
+
+const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
+
 const csv = Array.from(
   { length: 9 },
   (_, i) => `${i + 1},"${i % 4 === 1 ? `x""${i}` : i}","a\nb${i}"\n`,
@@ -118,6 +126,67 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     'COPY t TO STDOUT (FREEZE)',
     ...copyIn('COPY t FROM STDIN (FREEZE off)', '5\t1\tone\n'),
   ],
+  'the first row that is wrong': [
+    ...copyIn('COPY t FROM STDIN', manyBad(5, 9, 17)),
+    ...copyIn('COPY t FROM STDIN', manyBad(30, 29, 28, 27, 2)),
+    ...copyIn('COPY t FROM STDIN', manyBad(38).replace('\n12\t', '\nx\t')),
+    ...copyIn('COPY t FROM STDIN', manyBad(12).replace('\n38\t', '\nx\t')),
+    ...copyIn('COPY t FROM STDIN', manyBad(12).replace('\n11\t11\t', '\n11\t2000\t')),
+    ...copyIn('COPY t FROM STDIN', manyBad(12).replace('\n11\t11\ttext', '\n11\t11')),
+    ...copyIn('COPY t FROM STDIN', manyBad(14).replace('\n13\t', '\n\\N\t')),
+    ...copyIn("COPY t FROM STDIN (FORMAT csv, DELIMITER E'\\t')", manyBad(20, 19, 18)),
+    ['COPY t FROM STDIN', until('CopyInResponse')],
+    [copyData(manyBad(7, 9)), copyFail('no more'), until('ReadyForQuery')],
+    'BEGIN',
+    ...copyIn('COPY t FROM STDIN', manyBad(5, 6, 7)),
+    'SELECT 1',
+    'ROLLBACK',
+    'SELECT count(*) FROM t',
+  ],
+  'the first row that is wrong, of those that are numbered': [
+    'ALTER TABLE t ADD PRIMARY KEY (id)',
+    'ALTER TABLE t ADD COLUMN no serial',
+    ...copyIn('COPY t (id, n, v) FROM STDIN', manyBad(5, 9)),
+    ...copyIn('COPY t (id, n, v) FROM STDIN', manyBad(12).replace('\n38\t', '\nx\t')),
+    ...copyIn('COPY t (id, n, v) FROM STDIN', manyBad(38).replace('\n12\t', '\nx\t')),
+    'SELECT count(*) FROM t',
+  ],
+  'what is said before that': [
+    'CREATE TRIGGER told BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION say_row()',
+    ...copyIn('COPY t FROM STDIN', manyBad(4, 9)),
+    ...copyIn('COPY t FROM STDIN', manyBad(9).replace('\n11\t11\t', '\n11\t2000\t')),
+    ...copyIn(
+      'COPY t FROM STDIN (ON_ERROR ignore, LOG_VERBOSITY verbose)',
+      manyBad(3, 9).replace('\n11\t11\t', '\n11\t2000\t'),
+    ),
+    'SELECT count(*) FROM t',
+  ],
+  'another encoding': [
+    ...copyIn(
+      "COPY t FROM STDIN (ENCODING 'LATIN1')",
+      latin1('1\t1\tZoë\n2\t2\tKö'),
+      latin1('ln\n3\t3\té\n'),
+    ),
+    ...copyIn("COPY t FROM STDIN (ENCODING 'latin-1', FORMAT csv)", latin1('4,4,"Ö,ß"\n')),
+    ...copyIn(
+      "COPY t FROM STDIN ENCODING 'SJIS'",
+      Buffer.from('5\t5\t\x95\x5c\x83\x5c\n6\t6\t\x95', 'latin1'),
+      Buffer.from('\x5c\n', 'latin1'),
+    ),
+    ...copyIn("COPY t FROM STDIN (ENCODING 'WIN1252')", Buffer.from('7\t7\t\x80\n8\t8\t\x81\n', 'latin1')),
+    ...copyIn("COPY t FROM STDIN (ENCODING 'SJIS')", Buffer.from('7\tx\t\n8\t8\t\x85\x40\n', 'latin1')),
+    ...copyIn("COPY t FROM STDIN (ENCODING 'SJIS')", Buffer.from('7\t7\ta\n8\t8\t\x82', 'latin1')),
+    ...copyIn("COPY t FROM STDIN (ENCODING 'UTF8')", '9\t9\tü\n'),
+    'SELECT * FROM t ORDER BY id',
+    'DELETE FROM t WHERE id <> 2',
+    "COPY t TO STDOUT (ENCODING 'UTF8', FORMAT csv, HEADER)",
+    "COPY t TO STDOUT (ENCODING 'LATIN1')",
+    "COPY t TO STDOUT (ENCODING 'WIN1252', FORMAT csv, FORCE_QUOTE *, HEADER)",
+    "UPDATE t SET v = 'ab表c'",
+    "COPY t TO STDOUT (ENCODING 'SJIS')",
+    "COPY t TO STDOUT (ENCODING 'LATIN1')",
+    'SELECT count(*) FROM t',
+  ],
   'what triggers say': [
     'CREATE TRIGGER told BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION say_row()',
     ...copyIn('COPY t FROM STDIN', '1\t1\tone\n2\t2\ttwo\n3\t3\tthree\n4\t4\tfour\n5\t5\tfive\n'),
@@ -132,7 +201,7 @@ const SAY_ROW = `CREATE FUNCTION say_row() RETURNS trigger LANGUAGE plpgsql AS
 describe.each(['sharded', 'reference'])('options of COPY into %s tables', (kind) => {
   const cases = Object.entries(scripts)
     .map(([name, script], i) => ({ name, script, table: `${kind}${i}` }))
-    .filter(({ name }) => kind === 'sharded' || name !== 'what triggers say')
+    .filter(({ name }) => kind === 'sharded' || !/^what (triggers say|is said)/.test(name))
 
   beforeAll(async () => {
     const { plainUrl, weftUrl } = cluster.current
@@ -152,7 +221,7 @@ describe.each(['sharded', 'reference'])('options of COPY into %s tables', (kind)
 })
 
 function withTable(step: Step, table: string): Step {
-  if (typeof step === 'string') return step.replace(/\b(COPY|FROM|ON|TRUNCATE) t\b/g, `$1 ${table}`)
+  if (typeof step === 'string') return step.replace(/\b(COPY|FROM|ON|TRUNCATE|TABLE) t\b/g, `$1 ${table}`)
   return Array.isArray(step)
     ? (step.map((part) => (typeof part === 'string' ? withTable(part, table) : part)) as Step)
     : step

@@ -21,6 +21,7 @@ import { culpritOf, fetchFills, fetchSlots } from '../shards/ask-home.ts'
 import { CopiesInTurn, type InTurnOptions } from '../shards/copies-in-turn.ts'
 import { type CopyTarget, ShardCopies } from '../shards/shard-copies.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
+import { errorLine, firstError } from './copy-failure.ts'
 import { CopyLines, withClientLine } from './copy-lines.ts'
 import { CopyNotices } from './copy-notices.ts'
 import { copyStatement, copyTable } from './copy-statement.ts'
@@ -54,6 +55,8 @@ export class CopyInExecutor {
   private sameFields: Buffer | undefined
   private tail: Promise<void> | undefined
   private started = false
+  /** Home can say which keys are none without an error: its COPY says it then, and rows before them are looked at. */
+  private knowsValid = false
 
   /** `inTurn`: for the copies of a reference table. `saidAccount`: of what the shards say. */
   constructor(
@@ -115,6 +118,21 @@ export class CopyInExecutor {
     return { rows, notices: this.heard.end() }
   }
 
+  /** What one Postgres would have said where this was met: rows before it may be under way still. */
+  async firstOf(error: unknown): Promise<unknown> {
+    await this.tail?.catch(() => {})
+    const held = await this.sendHeld().then(
+      () => [],
+      (other: unknown) => [other],
+    )
+    return firstError([error, ...held, ...(await this.copies.errors())])
+  }
+
+  /** What was said of the rows up to the one that is wrong. */
+  noticesBefore(error: unknown): readonly Buffer[] {
+    return this.heard.until(errorLine(error))
+  }
+
   /** After an error, or when the client gave up: leaves no COPY open. */
   async abort(): Promise<void> {
     await this.tail?.catch(() => {})
@@ -147,6 +165,7 @@ export class CopyInExecutor {
     if (this.plan.skips?.max !== undefined) checkHears(level!)
     if (this.copies instanceof CopiesInTurn) this.copies.mayCut = looks === 'f'
     this.started = true
+    this.knowsValid = Number(version) >= 160000
     if (encoding !== 'UTF8' && encoding !== 'SQL_ASCII') {
       throw weftError('not_supported', {
         id: 'client_encoding',
@@ -316,7 +335,8 @@ export class CopyInExecutor {
     if (this.plan.format === 'binary' && !isText) throw this.unreadable(held.lines[rows[0]!]!)
     const texts = rows.map((row) => held.keys[row]!.toString())
     try {
-      if (this.plan.skips === undefined) return await fetchSlots(this.runner, this.key!, texts)
+      if (!this.knowsValid && this.plan.skips === undefined)
+        return await fetchSlots(this.runner, this.key!, texts)
       const slots = await fetchSlots(this.runner, this.key!, texts, 'if valid')
       return slots.map((slot) => slot ?? NOWHERE)
     } catch (error) {

@@ -79,6 +79,13 @@ export class CopyNotices {
     return [...ofRows.map(({ notice }) => notice), ...total, ...after.map(({ notice }) => notice)]
   }
 
+  /** In the order of the data, where a row was wrong, or (no line) something at their end. */
+  until(line: number | undefined): readonly Buffer[] {
+    const ofRows = this.said.filter((one) => one.line !== undefined && one.line <= (line ?? Infinity))
+    const after = line === undefined ? this.said.filter((one) => one.line === undefined) : []
+    return [...ofRows.sort((a, b) => a.line! - b.line!), ...after].map(({ notice }) => notice)
+  }
+
   private tooMany(max: bigint): PgError {
     const last = this.skippedAt.sort((a, b) => a.line - b.line)[Number(max)]!
     return new PgError({

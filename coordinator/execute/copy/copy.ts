@@ -1,3 +1,4 @@
+import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
 import {
   COPY_DONE,
@@ -12,10 +13,13 @@ import type { CopyPlan } from '../../../sql/plan/copy-plan.ts'
 import type { TimePart } from '../../../sql/plan/times/text-place.ts'
 import { timeSql } from '../../../sql/plan/times/time-text.ts'
 import { readsConsistently } from '../../settings/consistent-reads.ts'
+import type { TextEncoding } from '../../settings/text-encoding.ts'
+import { CopiedText } from '../answers/copied-text.ts'
 import type { CopyFeed, ExecContext, Execution } from '../context.ts'
 import { noteScatter } from '../scatter.ts'
 import { SessionRunner } from '../shards/session-runner.ts'
 import { needsNoMap } from '../transaction/map-change.ts'
+import { isOfRows } from './copy-failure.ts'
 import { CopyInExecutor } from './copy-in.ts'
 import { copyOut } from './copy-out.ts'
 import { copyUnderCut } from './copy-under-cut.ts'
@@ -59,10 +63,11 @@ async function runCopyIn(ctx: ExecContext, plan: CopyPlan): Promise<CopiedIn> {
     onHome: () => needsNoMap(ctx),
   }
   const runner = new SessionRunner(ctx)
+  const encoding = await encodingOf(ctx, plan)
   const said = ctx.memory.account('notices of COPY')
   const executor = new CopyInExecutor(withTime(ctx, plan), await ctx.catalog(), runner, inTurn, said)
   await executor.open()
-  const feed = new ClientFeed(executor, plan.table.name)
+  const feed = new ClientFeed(executor, plan.table.name, encoding && new CopiedText(encoding))
   ctx.state.copyOpened = true
   ctx.out.push(copyInResponse(formatOf(plan)))
   ctx.out.flush()
@@ -70,9 +75,26 @@ async function runCopyIn(ctx: ExecContext, plan: CopyPlan): Promise<CopiedIn> {
   try {
     return await feed.rows
   } catch (error) {
+    for (const notice of executor.noticesBefore(error)) ctx.out.aside(notice)
     await executor.abort()
     throw error
   }
+}
+
+/** Of the data, where that is not UTF8. */
+async function encodingOf(
+  { node }: ExecContext,
+  { encoding, table }: CopyPlan,
+): Promise<TextEncoding | undefined> {
+  if (encoding === undefined) return undefined
+  await node.encodings.load(encoding)
+  const known = node.encodings.find(encoding)
+  if (known !== undefined) return known
+  throw weftError('not_supported', {
+    id: 'copy',
+    what: `COPY with ENCODING ${encoding} is not supported for ${table.kind} table "${table.name}"`,
+    hint: 'Convert the data to UTF8.',
+  })
 }
 
 /** Defaults that tell a time are told the transaction's. */
@@ -89,14 +111,19 @@ function withTime({ tx, times }: ExecContext, plan: CopyPlan): CopyPlan {
 class ClientFeed implements CopyFeed {
   private readonly executor: CopyInExecutor
   private readonly table: string
+  private readonly copied: CopiedText | undefined
+  /** The client's own end of its data. */
+  private gaveUp: PgError | undefined
   isOpen = true
   readonly rows: Promise<CopiedIn>
   private resolve!: (rows: CopiedIn) => void
   private reject!: (error: unknown) => void
 
-  constructor(executor: CopyInExecutor, table: string) {
+  /** `copied`: what reads data that is not in UTF8. */
+  constructor(executor: CopyInExecutor, table: string, copied: CopiedText | undefined) {
     this.executor = executor
     this.table = table
+    this.copied = copied
     this.rows = new Promise((resolve, reject) => {
       this.resolve = resolve
       this.reject = reject
@@ -108,12 +135,11 @@ class ClientFeed implements CopyFeed {
       case MSG.copyData:
         return this.write(buffer.subarray(start + 5, end))
       case MSG.copyDone:
-        this.isOpen = false
-        this.executor.finish().then(this.resolve, this.reject)
-        return
+        return this.end()
       case MSG.copyFail: {
         const why = buffer.toString('utf8', start + 5, end - 1)
-        return this.fail(new PgError({ code: '57014', message: `COPY from stdin failed: ${why}` }))
+        this.gaveUp = new PgError({ code: '57014', message: `COPY from stdin failed: ${why}` })
+        return this.fail(this.gaveUp)
       }
       default:
         // Flush and Sync mean nothing here.
@@ -129,16 +155,36 @@ class ClientFeed implements CopyFeed {
   }
 
   private write(data: Buffer): void | Promise<void> {
+    const text = this.inUtf8(() => this.copied?.read(data) ?? data)
+    if (text === undefined) return
     try {
-      return this.executor.write(data)?.catch((error: unknown) => this.fail(error))
+      return this.executor.write(text)?.catch((error: unknown) => this.fail(error))
     } catch (error) {
       this.fail(error)
     }
   }
 
+  private end(): void {
+    if (this.inUtf8(() => this.copied?.end(true) ?? true) === undefined) return
+    this.isOpen = false
+    this.executor.finish().then(this.resolve, (error: unknown) => this.fail(error))
+  }
+
+  /** Undefined: it was no text, and that has been said. */
+  private inUtf8<T>(read: () => T): T | undefined {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof PgError)) throw error
+      this.refuse(error, this.copied?.line)
+      return undefined
+    }
+  }
+
   private fail(error: unknown): void {
     this.isOpen = false
-    this.reject(error)
+    if (error !== this.gaveUp && !isOfRows(error)) return this.reject(error)
+    this.executor.firstOf(error).then(this.reject, this.reject)
   }
 }
 
@@ -158,17 +204,26 @@ async function runCopyOut(ctx: ExecContext, plan: CopyPlan): Promise<void> {
   if (kind === 'sharded') noteScatter(ctx, [{ table, key: key!.column }], { length: ctx.node.shardCount })
   const underCut = (await isUnderCut(ctx, plan)) ? copyUnderCut(ctx, plan) : undefined
   const { out } = ctx
+  const encoding = await encodingOf(ctx, plan)
   let opened = false
   const open = () => {
     if (!opened) out.push(copyOutResponse(formatOf(plan)))
     opened = true
   }
+  let failed: unknown
   const onData = (data: Buffer) => {
     open()
-    out.push(copyData(data))
+    // The shards' COPYs go on to their ends: nobody is in their midst when the error is told.
+    if (failed !== undefined) return
+    try {
+      out.push(copyData(encoding?.fromUtf8(data) ?? data))
+    } catch (error) {
+      failed = error
+    }
     return out.room()
   }
   const rows = await copyOut(plan, await ctx.catalog(), new SessionRunner(ctx), onData, underCut)
+  if (failed !== undefined) throw failed
   open()
   out.push(COPY_DONE)
   out.hold(commandComplete(`COPY ${rows}`))

@@ -2,7 +2,7 @@ import type { MemoryAccount } from '../../memory/memory-budget.ts'
 import { agreedCount } from './agreed.ts'
 import { settleAll } from './settle-all.ts'
 import type { CopyTarget, ShardCopiesOptions } from './shard-copies.ts'
-import type { ShardRunner } from './shard-runner.ts'
+import type { CopyInStream, ShardRunner } from './shard-runner.ts'
 
 const HOME = 0
 const CHUNK_BYTES = 64 * 1024
@@ -34,6 +34,7 @@ export class CopiesInTurn implements CopyTarget {
   private used = 0
   private bytes = 0
   private wasOpened = false
+  private hasFailed = false
   private readonly rows: number[]
 
   constructor(runner: ShardRunner, sql: string, options: InTurnOptions) {
@@ -88,6 +89,16 @@ export class CopiesInTurn implements CopyTarget {
     if (this.bytes === 0 && !this.wasOpened) await this.copy(shard, [])
   }
 
+  /** What came before an error of the coordinator's own is looked at by home. */
+  async errors(): Promise<readonly unknown[]> {
+    if (this.bytes === 0 || this.hasFailed) return []
+    this.closeChunk()
+    return this.copy(HOME, this.full).then(
+      () => [],
+      (error: unknown) => [error],
+    )
+  }
+
   /** Whoever writes leaves no COPY open. */
   async fail(): Promise<void> {
     this.clear()
@@ -114,14 +125,17 @@ export class CopiesInTurn implements CopyTarget {
 
   private async copy(shard: number, chunks: readonly Buffer[]): Promise<void> {
     const { header, trailer, explain, heard } = this.options
+    let stream: CopyInStream | undefined
     try {
-      const stream = await this.runner.copyIn(shard, this.sql)
+      stream = await this.runner.copyIn(shard, this.sql)
       for (const part of [header, ...chunks, trailer]) if (part !== undefined) await stream.write(part)
       const { rows, notices } = await stream.end()
       this.rows[shard]! += rows
       // The others have the same rows.
       if (shard === HOME) heard?.(shard, notices)
     } catch (error) {
+      this.hasFailed = true
+      if (shard === HOME) heard?.(shard, stream?.notices() ?? [])
       throw explain?.(shard, error) ?? error
     }
   }

@@ -115,7 +115,8 @@ export abstract class FrameConsumer<Result extends ExecEnd> implements ReplyCons
 export class Collector extends FrameConsumer<Collected> {
   private columns: readonly ColumnDescription[] = []
   private readonly rows: (readonly (Buffer | null)[])[] = []
-  private readonly asides: Buffer[] = []
+  /** So far: of a statement that fails, too. */
+  readonly asides: Buffer[] = []
 
   protected frame(_line: ShardLine, type: number, buffer: Buffer, start: number, end: number): void {
     if (type === MSG.dataRow) this.rows.push(parseDataRow(buffer, start + 5, end))

@@ -80,7 +80,11 @@ class CopyInConsumer implements ReplyConsumer, CopyInStream {
 
   private async finished(): Promise<{ rows: number; notices: readonly Buffer[] }> {
     const end = await settled(this.ctx, this.line, this.collector.ended)
-    return { rows: end.count ?? 0, notices: end.asides.filter((aside) => aside[0] === MSG.noticeResponse) }
+    return { rows: end.count ?? 0, notices: this.notices() }
+  }
+
+  notices(): readonly Buffer[] {
+    return this.collector.asides.filter((aside) => aside[0] === MSG.noticeResponse)
   }
 
   data(line: ShardLine, chunk: Buffer, ready: number): void {

@@ -9,7 +9,7 @@ export interface ShardCopiesOptions {
   readonly trailer?: Buffer
   /** Last look at a shard's error before it is thrown. */
   readonly explain?: (shard: number, error: unknown) => unknown
-  /** What a shard had to say beside its rows, whenever a COPY of it has ended. */
+  /** What a shard had to say beside its rows, whenever a COPY of it has ended, or failed. */
   readonly heard?: (shard: number, notices: readonly Buffer[]) => void
 }
 
@@ -23,6 +23,8 @@ export interface CopyTarget {
   end(shard: number): Promise<number>
   /** Ends all; rows by shard, over all COPYs. When one fails the others are aborted. */
   finish(): Promise<readonly number[]>
+  /** After an error: ends all, and says what is wrong with each. */
+  errors(): Promise<readonly unknown[]>
   /** Opens the COPY of `shard` when no shard got anything, so that Postgres still looks at the statement. */
   openIfUnused(shard: number): Promise<void>
   /** Aborts what is open: the shards are ready for the next statement then, in a failed transaction. */
@@ -71,6 +73,11 @@ export class ShardCopies implements CopyTarget {
     return ends.map((end) => (end.status === 'fulfilled' ? end.value : 0))
   }
 
+  async errors(): Promise<readonly unknown[]> {
+    const ends = await Promise.allSettled(this.copies.map((copy) => copy.end()))
+    return ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []))
+  }
+
   async openIfUnused(shard: number): Promise<void> {
     if (this.copies.every((copy) => copy.isUnused)) await this.copies[shard]!.touch()
   }
@@ -91,6 +98,9 @@ class OneCopy {
   private queue: Buffer[] = []
   private stream: CopyInStream | undefined
   private pumping: Promise<void> | undefined
+  /** The one that was opened last, while something may come from it. */
+  private speaker: CopyInStream | undefined
+  private failure: { readonly error: unknown } | undefined
   private rows = 0
 
   constructor(runner: ShardRunner, shard: number, sql: string, options: ShardCopiesOptions) {
@@ -122,6 +132,7 @@ class OneCopy {
   }
 
   async end(): Promise<number> {
+    if (this.failure !== undefined) throw this.failure.error
     this.flush()
     while (this.pumping !== undefined) await this.pumping
     const stream = this.stream
@@ -131,6 +142,7 @@ class OneCopy {
       if (this.options.trailer !== undefined) await stream.write(this.options.trailer)
       return stream.end()
     })
+    this.speaker = undefined
     this.rows += rows
     this.options.heard?.(this.shard, notices)
     return this.rows
@@ -140,7 +152,10 @@ class OneCopy {
     try {
       return await work()
     } catch (error) {
-      throw this.options.explain?.(this.shard, error) ?? error
+      this.failure ??= { error: this.options.explain?.(this.shard, error) ?? error }
+      this.options.heard?.(this.shard, this.speaker?.notices() ?? [])
+      this.speaker = undefined
+      throw this.failure.error
     }
   }
 
@@ -191,6 +206,7 @@ class OneCopy {
 
   private async open(): Promise<void> {
     this.stream = await this.runner.copyIn(this.shard, this.sql)
+    this.speaker = this.stream
     if (this.options.header !== undefined) await this.stream.write(this.options.header)
   }
 }

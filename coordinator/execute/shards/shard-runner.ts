@@ -34,4 +34,6 @@ export interface CopyInStream {
   /** `notices`: whole messages. */
   end(): Promise<{ rows: number; notices: readonly Buffer[] }>
   fail(message: string): Promise<void>
+  /** What has been said so far: of one that fails, too. */
+  notices(): readonly Buffer[]
 }

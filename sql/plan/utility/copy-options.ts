@@ -1,8 +1,9 @@
 import type { DefElem } from '@pgsql/types'
 import type { CopySkips } from '../../copy/copy-format.ts'
+import { encodingName } from '../../encoding-names.ts'
 import { as, type Node, strings } from '../../parse/ast.ts'
 import { defElems, optionFlag, optionText } from './options.ts'
-import { pgError, unsupported } from './plans.ts'
+import { pgError } from './plans.ts'
 import { quoteLiteral, quoteName } from './text.ts'
 
 export interface CopyOptions {
@@ -17,6 +18,8 @@ export interface CopyOptions {
   readonly forceNotNull: readonly string[]
   readonly defaultText?: string
   readonly skips?: CopySkips
+  /** Of the data, by Postgres' own name; absent: UTF8. */
+  readonly encoding?: string
   /** `WITH (…)` to repeat towards the shards: all but HEADER, which the coordinator reads or writes itself. */
   readonly sql: string
 }
@@ -37,8 +40,8 @@ export function copyOptions(
     const option = seen.get(name)
     return option === undefined ? undefined : (optionText(option) ?? '')
   }
-  refuseEncoding(seen)
   const format = formatOf(text('format'))
+  const encoding = encodingOf(seen.get('encoding'), format)
   const header = headerOf(seen.get('header'), format, direction)
   const csv = format === 'csv'
   const quote = text('quote') ?? '"'
@@ -55,6 +58,7 @@ export function copyOptions(
     forceNotNull: columnsOf(seen.get('force_not_null'), columns),
     ...(defaultText !== undefined && { defaultText }),
     ...(skips && { skips }),
+    ...(encoding !== undefined && { encoding }),
     sql: optionsSql(seen, columns, skips),
   }
 }
@@ -71,16 +75,13 @@ function skipsOf(text: (name: string) => string | undefined): CopySkips | undefi
 
 const BIGINT_MAX = (1n << 63n) - 1n
 
-function refuseEncoding(options: ReadonlyMap<string, DefElem>): void {
-  const encoding = options.get('encoding')
-  const name = encoding === undefined ? undefined : optionText(encoding)
-  if (name !== undefined && !/^(utf[-_]?8|unicode)$/i.test(name)) {
-    throw unsupported(
-      'copy',
-      `COPY with ENCODING ${name} is not supported for sharded and reference tables`,
-      'Convert the data to UTF8.',
-    )
-  }
+/** Of the data, by Postgres' own name, where that is not UTF8. In binary it means nothing: texts are in the client's. */
+function encodingOf(option: DefElem | undefined, format: CopyOptions['format']): string | undefined {
+  if (option === undefined) return undefined
+  const name = encodingName(optionText(option) ?? '')
+  if (name === undefined)
+    throw pgError('22023', 'argument to option "encoding" must be a valid encoding name')
+  return name === 'UTF8' || format === 'binary' ? undefined : name
 }
 
 function formatOf(name: string | undefined): CopyOptions['format'] {

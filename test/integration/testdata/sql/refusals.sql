@@ -277,7 +277,7 @@ DECLARE c CURSOR WITH HOLD FOR SELECT count_of('refusals.l');
 COPY t TO '/tmp/x';
 
 -- refused copy
-COPY t FROM STDIN WITH (ENCODING 'LATIN1');
+COPY t FROM STDIN WITH (ENCODING 'SQL_ASCII');
 1	1	a	\N	\N
 \.
 
