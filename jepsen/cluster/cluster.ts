@@ -4,7 +4,7 @@ import { type Claim, claimRun, removeRun } from './leftovers.ts'
 import { type Machine, makeNetwork, type Network } from './net.ts'
 import { clientUrl, makeNodes, type NodesOptions, shardUrl, type WeftNode } from './nodes.ts'
 import { PostgresServers } from './postgres.ts'
-import type { ClusterProcess } from './process.ts'
+import { ClusterProcess } from './process.ts'
 
 export interface ClusterOptions {
   readonly log: 'etcd' | 'postgres'
@@ -107,7 +107,7 @@ export class Cluster {
   }
 
   private died(process: ClusterProcess, how: string): void {
-    if (this.isStopping) return
+    if (this.isStopping || ClusterProcess.isOver) return
     if (!process.mayDie) {
       this.deaths.push(`${process.name} ${how} by itself: ${process.tail(3)}`)
       this.say(`${process.name} ${how}`)

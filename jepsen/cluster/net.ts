@@ -180,8 +180,15 @@ export async function pidsInNamespaces(run: number): Promise<number[]> {
 
 /** Takes away what a run has made, whether it still knows of it or not. */
 export async function removeNetwork(run: number): Promise<void> {
+  // By themselves links go some time after their namespace, and the next run may want their names.
+  for (const link of await linksOf(run)) await ip('link', 'del', link).catch(() => undefined)
   for (const name of await namespacesOf(run)) await ip('netns', 'del', name).catch(() => undefined)
-  await ip('link', 'del', `${prefixOf(run)}br`).catch(() => undefined)
+}
+
+async function linksOf(run: number): Promise<string[]> {
+  const { stdout } = await execute('ip', ['-o', 'link']).catch(() => ({ stdout: '' }))
+  const names = stdout.split('\n').map((line) => /^\d+: ([^:@]+)/.exec(line)?.[1] ?? '')
+  return names.filter((name) => name.startsWith(prefixOf(run)))
 }
 
 async function namespacesOf(run: number): Promise<string[]> {

@@ -37,11 +37,14 @@ export async function runOnce(options: Options, say: (line: string) => void): Pr
   const started = new Date()
   const directory = options.out ?? join(root, 'jepsen', 'results', `${stamp(started)}-${options.workload}`)
   mkdirSync(directory, { recursive: true })
-  const cluster = options.endpoints.length > 0 ? undefined : await startCluster(options, say)
+  let cluster: Cluster | undefined
   try {
+    if (options.endpoints.length === 0) cluster = await startCluster(options, say)
     return await runOn(cluster, options, { started, directory, say })
   } finally {
     await cluster?.stop()
+    // One that has not come up is taken away as well.
+    if (cluster === undefined && claimed !== undefined) await removeRun(claimed.run)
     claimed = undefined
   }
 }
