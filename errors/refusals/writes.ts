@@ -12,8 +12,10 @@ export const writes = {
       'compute the key first; return the columns by their names; or DELETE and INSERT in one transaction',
   },
   conflict_key_change: {
-    what: 'ON CONFLICT DO UPDATE that sets the shard key',
-    why: 'the row would belong to another shard than the one that found the conflict',
+    what:
+      'ON CONFLICT DO UPDATE that sets the shard key, of several rows or of a query; ON CONSTRAINT; with columns of EXCLUDED ' +
+      'that are left to defaults, or volatile values; of a table with row level security',
+    why: 'one row may be in conflict with what another has become, on another shard',
     instead: 'delete the row and insert it with the new key, in one transaction',
   },
   merge_key_change: {

@@ -6,6 +6,7 @@ import { type Analysis, analyze, type LiteralRange } from '../place/analyze.ts'
 import { errorOfBackends } from './code-of-backends.ts'
 import { planDeclareFunction } from './declare-function.ts'
 import { dumpText } from './dump-text.ts'
+import { orMovedInConflict } from './first/conflict-moves.ts'
 import { orDrawn } from './first/drawn-tail.ts'
 import { orComputed } from './first/plan-computed.ts'
 import { orFirst } from './first/plan-first.ts'
@@ -91,8 +92,8 @@ function planAsWritten(
 }
 
 function orComputedFirst(plan: Plan, a: Analysis, text: string, ctx: PlanContext): Plan {
-  const drawn = orDrawn(plan, a, text, ctx)
-  return drawn === plan ? orComputed(plan, a, text, ctx) : drawn
+  const known = orMovedInConflict(orDrawn(plan, a, text, ctx), a, text)
+  return known === plan ? orComputed(plan, a, text, ctx) : known
 }
 
 /** `around`: none is left of one around that. */

@@ -215,3 +215,29 @@ test('what would be too much to move is refused, and nothing is left of it', asy
     { n: ROWS, k: 5001 },
   ])
 })
+
+test('an INSERT that moves the row in its way inserts or moves one row, whoever else does', async () => {
+  let done = 0
+  const refused = new Set<string>()
+  await Promise.all(
+    clients.map(async (client, n) => {
+      for (let turn = 0; turn < ROUNDS * 4; turn++) {
+        const k = 1 + ((turn * (n + 1)) % ROWS)
+        const insert = `INSERT INTO crates VALUES (${k}, 0, 0) ON CONFLICT (k) DO UPDATE`
+        const move = `${insert} SET k = crates.k + ${1 + (turn % 3)} * ${ROWS}, hits = crates.hits + 1`
+        try {
+          const { rowCount } = await client.query(move)
+          expect(rowCount).toBe(1)
+          done++
+        } catch (error) {
+          refused.add((error as pg.DatabaseError).code ?? String(error))
+        }
+      }
+    }),
+  )
+  const { rows } = await clients[0]!.query('SELECT (count(*) + sum(hits))::int AS done FROM crates')
+  expect(rows).toEqual([{ done: ROWS + done }])
+  expect(done).toBeGreaterThan(ROUNDS)
+  // Keys that are taken; rows that have moved from there meanwhile, and who waits for whom.
+  for (const code of refused) expect(['23505', '40001', '40P01']).toContain(code)
+})

@@ -148,9 +148,12 @@ export async function rowsInstead(
 
 /** How many rows a text counts that is run in place of the client's. */
 export async function countInstead(ctx: ExecContext, exec: Execution, text: string): Promise<number> {
-  const said = await saidInstead(ctx, exec, text)
-  return Number(/(\d+)\0$/.exec(said?.toString('latin1') ?? '')?.[1] ?? 0)
+  return countIn(await saidInstead(ctx, exec, text))
 }
+
+/** Of a CommandComplete. */
+export const countIn = (complete: Buffer | undefined): number =>
+  Number(/(\d+)\0$/.exec(complete?.toString('latin1') ?? '')?.[1] ?? 0)
 
 /** Runs a text in the client's transaction; nothing of it is said. */
 export async function runInstead(ctx: ExecContext, exec: Execution, text: string): Promise<void> {

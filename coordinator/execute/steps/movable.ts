@@ -12,17 +12,18 @@ const UNLOOKED = { writes: false, looks: false }
  * A row that moves is deleted and inserted, where one Postgres updates it: whatever would tell the two apart is an error.
  * What is the table's own (checks, unique indexes, foreign keys of its rows) sees no difference.
  */
-export async function mustBeMovable(ctx: ExecContext, move: MovePlan): Promise<void> {
+export async function mustBeMovable(ctx: ExecContext, move: Moved): Promise<void> {
   const params = [quotedTable(move), textArray(move.sets), String(move.withChildren)]
   const { rows } = await queryShard(ctx, ctx.line(HOME), OBSTACLES, params, UNLOOKED)
   const [obstacle] = rows
   if (obstacle !== undefined) throw notMovable(move, String(obstacle[0]))
 }
 
-const quotedTable = ({ table: { schema, name } }: MovePlan): string =>
-  `${quoteName(schema)}.${quoteName(name)}`
+type Moved = Pick<MovePlan, 'table' | 'sets' | 'withChildren'>
 
-function notMovable({ table, sets }: MovePlan, why: string): PgError {
+const quotedTable = ({ table: { schema, name } }: Moved): string => `${quoteName(schema)}.${quoteName(name)}`
+
+function notMovable({ table, sets }: Moved, why: string): PgError {
   const key = table.key!.column
   return weftError('not_supported', {
     id: 'rows_moved',

@@ -8,6 +8,7 @@ import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { textArray } from '../quote.ts'
 import { needsCut } from '../shards/on-shards.ts'
 import { queryShard } from '../shards/send.ts'
+import { runMovedInConflict } from './conflict-moves.ts'
 import { canHold, runHeld } from './held-write.ts'
 import { columnsOf, instead, textsInstead } from './instead.ts'
 import { runAhead } from './read-ahead.ts'
@@ -18,6 +19,7 @@ import { runAhead } from './read-ahead.ts'
  */
 export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstStep): Promise<void> {
   if (step.draws !== undefined) return runDrawn(ctx, exec, step, step.draws)
+  if (step.moves !== undefined) return runMovedInConflict(ctx, exec, step, step.moves)
   const locks = locksAhead(ctx, step)
   const held = (await canHold(ctx, step.held)) ? step.held : undefined
   if (held !== undefined) await ctx.admit()

@@ -1,3 +1,4 @@
+import type { Relation } from '../../catalog.ts'
 import type { Node } from '../../parse/ast.ts'
 
 /**
@@ -30,6 +31,17 @@ export interface FirstStep {
   readonly held?: HeldWrite
   /** In its place: values of defaults that only the home shard can give, for so many rows; of several they are arrays. */
   readonly draws?: { readonly expressions: readonly string[]; readonly rows: number }
+  /** In its place: the rest inserts a row, or locks the one that is in its way, which `sql` changes then. */
+  readonly moves?: MovedInConflict
+}
+
+export interface MovedInConflict {
+  readonly table: Relation
+  /** Columns that are set. */
+  readonly sets: readonly string[]
+  readonly withChildren: boolean
+  /** Gives the row. */
+  readonly isThere: string
 }
 
 export interface FirstWrite {

@@ -250,7 +250,6 @@ INSERT INTO accounts (id, owner) VALUES (1, 'x'), (1001, 'y') ON CONFLICT ON CON
 
 INSERT INTO accounts (id, owner) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET owner = excluded.owner WHERE accounts.balance > 1000 RETURNING id;
 
--- refused conflict_key_change
 INSERT INTO accounts (id, owner) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET id = 5;
 
 INSERT INTO accounts (id, owner) VALUES (2000, 'x'), (2000, 'y') ON CONFLICT (id) DO UPDATE SET owner = excluded.owner;
@@ -275,7 +274,6 @@ INSERT INTO accounts (id, owner) SELECT id, owner FROM accounts WHERE id IN (1, 
 
 INSERT INTO accounts AS a (id, owner) VALUES (2001, 'Newer') ON CONFLICT (id) DO UPDATE SET (owner, id) = ROW(EXCLUDED.owner, a.id) RETURNING id, owner;
 
--- refused conflict_key_change
 INSERT INTO accounts (id, owner) VALUES (2001, 'x') ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id + 1;
 
 -- refused conflict_key_change

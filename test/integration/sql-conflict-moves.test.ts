@@ -1,0 +1,3 @@
+import { runTwinScripts } from '../helpers/twin-scripts.ts'
+
+runTwinScripts(['conflict_moves'], 2)
