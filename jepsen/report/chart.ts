@@ -89,7 +89,9 @@ export function polyline(points: readonly (readonly [number, number])[], style: 
   return `<polyline points="${points.map(([x, y]) => `${one(x)},${one(y)}`).join(' ')}" style="fill:none;${style}"/>`
 }
 
-const LANE = 24
+const LANE = 32
+/** Above its bars. */
+const LABEL = 16
 
 /** One lane for each fault. */
 export function drawLanes(bands: readonly Band[], seconds: number): string {
@@ -103,11 +105,11 @@ export function drawLanes(bands: readonly Band[], seconds: number): string {
       .map(({ fromSeconds, toSeconds }) => {
         const width = Math.max(3, frame.x(toSeconds) - frame.x(fromSeconds))
         return (
-          `<rect x="${one(frame.x(fromSeconds))}" y="${top + 4}" width="${one(width)}" height="${LANE - 9}" rx="3"` +
+          `<rect x="${one(frame.x(fromSeconds))}" y="${top + LABEL + 3}" width="${one(width)}" height="${LANE - LABEL - 7}" rx="3"` +
           ' style="fill:var(--band);opacity:.55"/>'
         )
       })
-    const label = `<text x="${LEFT + 6}" y="${top + 16}" style="fill:var(--text);paint-order:stroke;stroke:var(--back);stroke-width:4px">${escapeXml(fault)}</text>`
+    const label = `<text x="${LEFT + 2}" y="${top + LABEL - 3}" style="fill:var(--text)">${escapeXml(fault)}</text>`
     return [...boxes, label]
   })
   return drawChart(frame, seconds, [], [], lanes.join(''))

@@ -121,7 +121,10 @@ class CopyInConsumer implements ReplyConsumer, CopyInStream {
   }
 }
 
-/** COPY … TO STDOUT of one shard: payloads of CopyData, one at a time, with the receiver's backpressure. */
+/**
+ * COPY … TO STDOUT of one shard: payloads of CopyData, one at a time, with the receiver's backpressure. What the receiver
+ * throws, at once or later, is the copy's error: the shard's statement is cancelled, and no row is taken any more.
+ */
 export class CopyOutConsumer implements ReplyConsumer {
   private readonly reader = new FrameReader({ frameBytesMax: REPLY_FRAME_BYTES_MAX })
   private readonly onData: (row: Buffer) => void | Promise<void>
@@ -160,15 +163,22 @@ export class CopyOutConsumer implements ReplyConsumer {
 
   /** Rows stay in order: once the receiver asked to wait, later rows queue behind it and the backend is paused. */
   private row(line: ShardLine, row: Buffer): void {
-    if (this.tail === undefined) {
+    if (this.error !== undefined) return
+    if (this.tail !== undefined) {
+      const taken = this.tail.then(() => (this.error === undefined ? this.onData(row) : undefined))
+      return this.wait(line, taken)
+    }
+    try {
       const room = this.onData(row)
       if (room !== undefined) this.wait(line, room)
-      return
+    } catch (error) {
+      this.broke(line, error as Error)
     }
-    this.wait(
-      line,
-      this.tail.then(() => this.onData(row)),
-    )
+  }
+
+  private broke(line: ShardLine, error: Error): void {
+    this.error ??= error instanceof PgError ? error : new PgError({ code: 'XX000', message: error.message })
+    if (line.active) line.session.cancel()
   }
 
   private wait(line: ShardLine, room: Promise<void>): void {
@@ -176,9 +186,8 @@ export class CopyOutConsumer implements ReplyConsumer {
     const tail: Promise<void> = room.then(
       () => this.waited(line, tail),
       (error: Error) => {
+        this.broke(line, error)
         this.waited(line, tail)
-        this.error ??=
-          error instanceof PgError ? error : new PgError({ code: 'XX000', message: error.message })
       },
     )
     this.tail = tail
