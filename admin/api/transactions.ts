@@ -11,6 +11,10 @@ SELECT split_part(gid, ':', 3), prepared::text, extract(epoch FROM clock_timesta
 const CARRIED_OUT_MS_MAX = 10_000
 const LOOK_AGAIN_MS = 100
 
+/** The ids of this API are no answer to that: of what committed, and was told to have, the log keeps nothing. */
+const BY_CLIENT =
+  "SELECT weft.outcome('…') tells what became of it, with the id that its client was told with 08007."
+
 /** Transactions that are prepared on some shard, and what the log says of each. */
 export async function transactions(cluster: ClusterAccess): Promise<TransactionInfo[]> {
   const found = new Map<string, TransactionInfo>()
@@ -37,16 +41,15 @@ export async function transactions(cluster: ClusterAccess): Promise<TransactionI
 export async function transaction(cluster: ClusterAccess, id: string): Promise<TransactionInfo> {
   const one = (await transactions(cluster)).find((each) => each.transaction === id)
   if (one !== undefined) return one
-  throw new AdminError(
-    404,
-    `${id} is prepared on no shard`,
-    `SELECT weft.outcome('…') tells what became of one.`,
-  )
+  throw new AdminError(404, `${id} is prepared on no shard`, BY_CLIENT)
 }
 
 /**
  * Settles one that is prepared, by the rules of recovery: what the log says holds, and where it says nothing an abort is
  * written. The agents carry it out; how far they have come is told.
+ *
+ * That there is no record, or an abort's, says something of a transaction that is prepared after that was seen: otherwise
+ * it may have committed before, and its record be gone (docs/decisions/0002-tombstones.md).
  */
 export async function resolve(cluster: ClusterAccess, id: string): Promise<Resolved> {
   const { log: before } = await transaction(cluster, id)
@@ -58,17 +61,23 @@ export async function resolve(cluster: ClusterAccess, id: string): Promise<Resol
     )
   let log: Resolved['log'] = before
   if (log === 'undecided') {
-    // A tombstone only for what is still prepared after its record was seen missing (docs/decisions/0002-tombstones.md).
     await transaction(cluster, id)
     log = await cluster.abort(id)
   }
+  let left = await preparedOn(cluster, id)
+  if (left.length === 0 && log !== 'commit')
+    throw new AdminError(409, `${id} has been settled meanwhile, and how is not known here`, BY_CLIENT)
   const endMs = performance.now() + CARRIED_OUT_MS_MAX
-  for (;;) {
-    const left = (await transactions(cluster)).find((each) => each.transaction === id)
-    if (left === undefined || performance.now() > endMs)
-      return { transaction: id, log, prepared_on: left?.prepared_on ?? [] }
+  while (left.length > 0 && performance.now() <= endMs) {
     await new Promise((done) => setTimeout(done, LOOK_AGAIN_MS))
+    left = await preparedOn(cluster, id)
   }
+  return { transaction: id, log, prepared_on: left }
+}
+
+async function preparedOn(cluster: ClusterAccess, id: string): Promise<number[]> {
+  const found = await prepared(cluster)
+  return found.filter(({ rows }) => rows.some(([one]) => one === id)).map(({ shard }) => shard)
 }
 
 async function prepared(cluster: ClusterAccess) {

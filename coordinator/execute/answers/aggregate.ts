@@ -114,7 +114,7 @@ function combineStatement(
 /** With -1 for its modifier a type's name does not mean one character (`character`) or one bit. */
 async function typeNames(ctx: ExecContext, shard: number, partial: Collected): Promise<readonly string[]> {
   const oids = partial.columns.map((column) => column.typeOid)
-  const sql = `SELECT format_type(o, -1) FROM unnest('{${oids.join(',')}}'::oid[]) WITH ORDINALITY AS t(o, n) ORDER BY n`
+  const sql = `SELECT pg_catalog.format_type(o, -1) FROM pg_catalog.unnest('{${oids.join(',')}}'::pg_catalog.oid[]) WITH ORDINALITY AS t(o, n) ORDER BY n`
   // Types of users have the number that this shard gave them.
   const answer = await queryShard(ctx, ctx.line(shard), sql, [], { writes: false })
   return answer.rows.map((row) => row[0]!.toString('utf8'))

@@ -158,8 +158,8 @@ export class CopyInExecutor {
     const whole = this.toCopies ? looksAtWhole(this.plan) : 'true'
     const { rows } = await this.runner.query(
       HOME,
-      `SELECT current_setting('client_encoding'), current_setting('server_version_num'), current_setting('TimeZone'),
-        ${whole}, current_setting('client_min_messages')${same.join('')}`,
+      `SELECT pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('server_version_num'),
+        pg_catalog.current_setting('TimeZone'), ${whole}, pg_catalog.current_setting('client_min_messages')${same.join('')}`,
     )
     const [encoding, version, zone, looks, level, ...values] = rows[0]!
     if (this.plan.skips?.max !== undefined) checkHears(level!)

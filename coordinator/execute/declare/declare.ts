@@ -107,7 +107,7 @@ async function findTable(
 ): Promise<string> {
   const { schema, table } = declaration
   const name = schema === undefined ? quoteName(table) : `${quoteName(schema)}.${quoteName(table)}`
-  const { rows } = await runner.query(HOME, 'SELECT to_regclass($1)::oid', [name])
+  const { rows } = await runner.query(HOME, 'SELECT pg_catalog.to_regclass($1)::pg_catalog.oid', [name])
   const oid = rows[0]?.[0]
   if (typeof oid === 'string') return oid
   throw new PgError({

@@ -1,3 +1,4 @@
+import { settleAll } from '../shards/settle-all.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 
 /**
@@ -18,10 +19,13 @@ const portable: readonly (readonly [name: string, value: string])[] = [
 ]
 
 const enterSql = `SELECT ${portable
-  .map(([name, value]) => `current_setting('${name}'), set_config('${name}', '${value}', true)`)
+  .map(
+    ([name, value]) =>
+      `pg_catalog.current_setting('${name}'), pg_catalog.set_config('${name}', '${value}', true)`,
+  )
   .join(', ')}`
 
-const leaveSql = `SELECT ${portable.map(([name], i) => `set_config('${name}', $${i + 1}, true)`).join(', ')}`
+const leaveSql = `SELECT ${portable.map(([name], i) => `pg_catalog.set_config('${name}', $${i + 1}, true)`).join(', ')}`
 
 /**
  * Runs `work` under the portable settings on every shard and puts the session's own back. When `work` fails they
@@ -29,9 +33,9 @@ const leaveSql = `SELECT ${portable.map(([name], i) => `set_config('${name}', $$
  */
 export async function withPortableSettings<T>(runner: ShardRunner, work: () => Promise<T>): Promise<T> {
   const shards = Array.from({ length: runner.shardCount }, (_, shard) => shard)
-  const before = await Promise.all(shards.map((shard) => enter(runner, shard)))
+  const before = await settleAll(shards.map((shard) => enter(runner, shard)))
   const result = await work()
-  await Promise.all(shards.map((shard) => runner.query(shard, leaveSql, before[shard]!)))
+  await settleAll(shards.map((shard) => runner.query(shard, leaveSql, before[shard]!)))
   return result
 }
 

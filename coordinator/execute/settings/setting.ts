@@ -271,7 +271,7 @@ async function weftSetting(ctx: ExecContext, name: string): Promise<string> {
     default: {
       const set = ctx.settings.get(name)
       if (set !== undefined) return set
-      const answer = await queryShard(ctx, ctx.line(HOME), 'SELECT current_setting($1)', [name], {
+      const answer = await queryShard(ctx, ctx.line(HOME), 'SELECT pg_catalog.current_setting($1)', [name], {
         writes: false,
         looks: false,
       })

@@ -9,7 +9,7 @@ import type { ShardLine } from '../shards/shard-line.ts'
 import { fenceMap, unfenceMap } from './map-change.ts'
 import { CANCELED } from './victim.ts'
 
-const READ_XID = 'SELECT pg_current_xact_id_if_assigned() IS NOT NULL'
+const READ_XID = 'SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL'
 
 /**
  * Commits the session's transaction on every shard that takes part, and leaves the session without one. A rejection
@@ -113,7 +113,7 @@ async function commitTouched(ctx: ExecContext, lines: readonly ShardLine[]): Pro
   let writers = lines.filter((line) => line.wrote)
   let readers = lines.filter((line) => !line.wrote)
   if (writers.length < 2) {
-    const written = await Promise.all(readers.map((line) => hasXid(ctx, line)))
+    const written = await settleAll(readers.map((line) => hasXid(ctx, line)))
     writers = writers.concat(readers.filter((_, i) => written[i]))
     readers = readers.filter((_, i) => !written[i])
   }
@@ -140,7 +140,7 @@ async function endReaders(ctx: ExecContext, readers: readonly ShardLine[]): Prom
  */
 async function commitSerializable(ctx: ExecContext, lines: readonly ShardLine[]): Promise<void> {
   let wrote = lines.some((line) => line.wrote)
-  if (!wrote) wrote = (await Promise.all(lines.map((line) => hasXid(ctx, line)))).includes(true)
+  if (!wrote) wrote = (await settleAll(lines.map((line) => hasXid(ctx, line)))).includes(true)
   if (wrote) return commitAcross(ctx, lines, [], true)
   await settleAll(lines.map((line) => endOn(ctx, line, 'COMMIT')))
 }

@@ -14,6 +14,7 @@
 import { isOn } from '../../../sql/plan/utility/refuse-setting.ts'
 import type { ExecContext } from '../context.ts'
 import { queryShard } from '../shards/send.ts'
+import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 
 /** Reading any table makes Postgres look whether the locks are still needed, or takes the first; then they are counted. */
@@ -50,7 +51,7 @@ export async function becomesSafe(
   const untilMs = performance.now() + withinMs
   let unsafe = lines
   for (;;) {
-    const safe = await Promise.all(unsafe.map((line) => isSafe(ctx, line)))
+    const safe = await settleAll(unsafe.map((line) => isSafe(ctx, line)))
     unsafe = unsafe.filter((_, i) => !safe[i])
     if (unsafe.length === 0) return true
     if (performance.now() > untilMs) return false
