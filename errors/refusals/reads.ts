@@ -115,7 +115,7 @@ export const reads = {
   },
   inexact_text: {
     what:
-      'values that travel as text (arrays, domains, types of users; floats in INSERT … SELECT) under ' +
+      'values that travel as text (arrays, domains, types of users; floats in INSERT … SELECT, MERGE) under ' +
       '`extra_float_digits` < 1, or a DateStyle other than ISO and the like',
     why: 'the text would lose something',
     instead: "SET extra_float_digits = 1, DateStyle = 'ISO' and IntervalStyle = 'postgres'",

@@ -1,6 +1,7 @@
-/** Rows of an INSERT … SELECT go to their shards as texts. Those of floating-point numbers may be short of digits. */
+/** What INSERT … SELECT and MERGE insert goes to its shards as texts. Those of floating-point numbers may lack digits. */
 import { weftError } from '../../../errors/catalog.ts'
 import { FIRST_USER_OID } from '../../../sql/catalog.ts'
+import type { MergeDraws } from '../../../sql/plan/gather/gather-plan.ts'
 import type { InsertPlan, InsertSelectPlan } from '../../../sql/plan/plan.ts'
 import { type ExecContext, HOME } from '../context.ts'
 import { queryShard } from '../shards/send.ts'
@@ -18,6 +19,12 @@ const mayRound = ({ typeOid }: { readonly typeOid: number }): boolean =>
 export async function requireExactTexts(ctx: ExecContext, plan: InsertSelectPlan): Promise<void> {
   const column = plan.table.columns.find((one) => plan.columns.includes(one.name) && mayRound(one))
   if (column !== undefined) await requireDigits(ctx, 'INSERT … SELECT', column.name)
+}
+
+/** The same of what a MERGE computes ahead of the rows that it inserts. */
+export async function requireExactDraws(ctx: ExecContext, { columns }: MergeDraws): Promise<void> {
+  const rounded = columns.find(mayRound)
+  if (rounded !== undefined) await requireDigits(ctx, 'a MERGE', rounded.column)
 }
 
 /** The same of a key that was computed ahead, to tell its shard. */

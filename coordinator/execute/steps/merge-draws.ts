@@ -3,6 +3,7 @@ import { FORMAT } from '../../../sql/plan/gather/transport.ts'
 import { evaluateFills } from '../answers/evaluate.ts'
 import { RowStream } from '../answers/row-stream.ts'
 import type { ExecContext, Execution } from '../context.ts'
+import { requireExactDraws } from '../insert/exact-texts.ts'
 import { textArray } from '../quote.ts'
 import { rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
 import { inputsOf } from './change-copies.ts'
@@ -29,6 +30,7 @@ export async function drawnValues(
   draws: MergeDraws,
   gathered: GatheredRows,
 ): Promise<readonly string[]> {
+  await requireExactDraws(ctx, draws)
   const account = ctx.memory.account('rows that a MERGE inserts')
   try {
     const rows = await insertedRows(ctx, exec, gather, draws, gathered, () => account.add(ROW_BYTES))

@@ -1,4 +1,4 @@
-import type { Relation } from '../../catalog.ts'
+import { type Relation, rowKey } from '../../catalog.ts'
 import { as, kindOf, type MergeStmt, type Node, type RangeVar, whenClauses } from '../../parse/ast.ts'
 import { printed } from '../../print/printed.ts'
 import { aliasOf } from '../gather/from-items.ts'
@@ -54,11 +54,13 @@ interface Target {
 function targetOf(write: Node, names: Names): Target | undefined {
   const { relation: range } = bodyOf(write)
   const relation = range && names.relationOf(range)
-  if (range === undefined || relation?.primaryKey === undefined || relation.rowSecurity) return undefined
+  if (range === undefined || relation === undefined || relation.rowSecurity) return undefined
+  const keys = rowKey(relation)
+  if (keys === undefined) return undefined
   if (relation.kind !== 'sharded' && (relation.kind !== 'reference' || relation.referredBy !== undefined))
     return undefined
   const alias = quoteName(aliasOf(range))
-  const columns = relation.primaryKey.map((name) => `${alias}.${quoteName(name)}`).join(', ')
+  const columns = keys.map((name) => `${alias}.${quoteName(name)}`).join(', ')
   const from = fromText(range)
   if (from === undefined) return undefined
   const clauses = whenClauses(as(write, 'MergeStmt') ?? {})

@@ -113,6 +113,7 @@ export interface MergeDraws {
   /** `isComputed`: after those, of the row. */
   readonly columns: readonly {
     readonly column: string
+    readonly typeOid: number
     readonly expression: string
     readonly isComputed?: true
   }[]

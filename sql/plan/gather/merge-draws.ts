@@ -244,6 +244,7 @@ export function drawsOf(
   const computeInputs = read.map((item) => items.indexOf(item))
   const columns = open.columns.map(({ column, expression, value }) => ({
     column: column.name,
+    typeOid: column.typeOid,
     expression,
     ...(value && { isComputed: true as const }),
   }))

@@ -9,6 +9,14 @@ CREATE TABLE kind (code int PRIMARY KEY, label text) WITH (reference);
 
 CREATE TABLE bare (k int, n int) WITH (shard_key = 'k', colocate_with = 'none');
 
+CREATE TABLE whole (id int PRIMARY KEY, n int) WITH (shard_key = 'id', colocate_with = 'none');
+
+CREATE TABLE part (more int) INHERITS (whole);
+
+INSERT INTO whole VALUES (1, 1), (2, 2);
+
+INSERT INTO part VALUES (1, 1, 1), (3, 3, 3);
+
 INSERT INTO ev SELECT i, i % 7, i, 'v' || i FROM generate_series(1, 40) i;
 
 INSERT INTO seen SELECT i, i % 30 + 1, 'w' || i FROM generate_series(1, 60) i;
@@ -60,6 +68,13 @@ SAVEPOINT r;
 
 -- refused limited_write
 UPDATE bare SET n = 0 FROM (SELECT k FROM seen ORDER BY k LIMIT 2) s WHERE s.k = bare.n;
+
+ROLLBACK TO r;
+
+SAVEPOINT r;
+
+-- refused limited_write
+UPDATE whole SET n = 0 FROM (SELECT k FROM seen ORDER BY k LIMIT 2) s WHERE s.k = whole.n;
 
 ROLLBACK TO r;
 

@@ -26,6 +26,17 @@ MERGE INTO acc a USING (VALUES (1), (31), (32)) s (id) ON a.id = s.id WHEN NOT M
 
 MERGE INTO acc a USING (VALUES (1), (33), (34)) s (id) ON a.id = s.id WHEN NOT MATCHED THEN INSERT (id, n) VALUES (s.id, nextval('rev') * s.id) RETURNING s.*, a.id, n > 100;
 
+CREATE TABLE thirds (id int PRIMARY KEY, f float8) WITH (shard_key = 'id');
+
+SET extra_float_digits = 0;
+
+-- refused inexact_text
+MERGE INTO thirds t USING (VALUES (1), (2)) s (id) ON t.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.id / 3.0::float8 + 0 * nextval('rev'));
+
+RESET extra_float_digits;
+
+MERGE INTO thirds t USING (VALUES (1), (2)) s (id) ON t.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.id / 3.0::float8 + 0 * nextval('rev')) RETURNING t.*;
+
 MERGE INTO acc a USING (SELECT i AS id FROM generate_series(19, 35) i) s ON a.id = s.id WHEN MATCHED AND a.id > 30 THEN DELETE WHEN NOT MATCHED AND s.id < 25 THEN INSERT (id, n, v) VALUES (s.id, nextval('rev'), s.id || 'x') WHEN NOT MATCHED THEN INSERT (id, n) VALUES (s.id, 0) RETURNING merge_action(), s.id, a.v;
 
 PREPARE m (int, text) AS MERGE INTO txt t USING (VALUES ($1)) s (n) ON t.n = s.n WHEN NOT MATCHED THEN INSERT (k, n) VALUES ($2 || gen_random_uuid(), s.n) RETURNING left(k, 2), n;
