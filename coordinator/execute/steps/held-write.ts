@@ -17,11 +17,19 @@ import { mustHold, type Rows, readRows } from './read-ahead.ts'
 
 const ROUNDS_MAX = 100
 
-/** Whether a statement of an open transaction without a snapshot can be run so. */
+/**
+ * Whether a statement of a transaction without a snapshot can be run so. One by itself takes a snapshot instead, but where
+ * it has to do without: then its transaction is begun here.
+ */
 export async function canHold(ctx: ExecContext, held: HeldWrite | undefined): Promise<boolean> {
-  if (held === undefined || !ctx.tx.isOpen || ctx.tx.undecided !== undefined || !needsCut(ctx)) return false
+  const { tx } = ctx
+  const isOfBlock = tx.isOpen && tx.undecided === undefined
+  if (held === undefined || !needsCut(ctx) || !(isOfBlock || held.alwaysHolds)) return false
   const { locksByUpdate } = held
-  return locksByUpdate === undefined || !(await mayNotLock(ctx, { locksByUpdate }))
+  if (locksByUpdate !== undefined && (await mayNotLock(ctx, { locksByUpdate }))) return false
+  tx.undecided = undefined
+  await ctx.needTransaction()
+  return true
 }
 
 /**

@@ -91,6 +91,8 @@ export interface HeldWrite {
   readonly sql: string
   /** Of a DELETE, which may be of rows that its role may not lock: the table. */
   readonly locksByUpdate?: number
+  /** By itself, too: it uses temporary tables, beside which a transaction with a snapshot cannot be prepared. */
+  readonly alwaysHolds?: true
 }
 
 /** The rows that are written are locked first; then those that are meant are read beside all else, and written if locked. */

@@ -23,9 +23,9 @@ import { ofStatement } from '../of-statement.ts'
 import type { ForwardPlan, Plan, PlanContext, Route } from '../plan.ts'
 import { commonFields, isSingle } from '../routing.ts'
 import { quoteName } from '../text-scan.ts'
-import { nameOf, resolve } from '../utility/scope.ts'
+import { isTemporary, nameOf, resolve } from '../utility/scope.ts'
 import { computedAfter } from './computed-after.ts'
-import { type Ahead, type FirstStep, GIVEN_ROWS, GIVEN_VALUE, isGiven } from './first-step.ts'
+import { type Ahead, type FirstStep, GIVEN_ROWS, GIVEN_VALUE, type HeldWrite, isGiven } from './first-step.ts'
 import { heldWrite } from './held-write.ts'
 import {
   copied,
@@ -48,12 +48,12 @@ import { addsToSame, DML, leaveWritten, readsOf, writesOf } from './written.ts'
  */
 export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement, ctx: PlanContext): Plan {
   if (plan.kind === 'forward' && plan.onSeveral.kind === 'gather-modify')
-    return { ...plan, onSeveral: withHeld(plan.onSeveral, stmt.node, namesIn(a.catalog, ctx)) }
+    return { ...plan, onSeveral: withHeld(plan.onSeveral, stmt.node, ctx, namesIn(a.catalog, ctx)) }
   const isRefused = plan.kind === 'refused'
   const isSometimes = plan.kind === 'forward' && plan.onSeveral.kind === 'refuse' && mayBeSeveral(plan.route)
   if (!isRefused && !isSometimes) return plan
   if (!hasFirst(a) || isGatheredName(stmt.text)) return plan
-  const onSeveral = stepIn(a, stmt, namesIn(a.catalog, ctx))
+  const onSeveral = stepIn(a, stmt, ctx)
   if (onSeveral === undefined) return plan
   if (plan.kind === 'forward') {
     return {
@@ -71,17 +71,25 @@ export function orFirst(plan: Plan, a: Analysis, stmt: ParsedStatement, ctx: Pla
 }
 
 /** A MERGE that takes a snapshot, where there is none. */
-function withHeld(step: ModifyStep, statement: Node, names: Names): ModifyStep {
-  const held = step.modify.needsSnapshot && heldWrite(statement, names)
+function withHeld(step: ModifyStep, statement: Node, ctx: PlanContext, names: Names): ModifyStep {
+  const held = step.modify.needsSnapshot && heldIn(statement, ctx, names)
   return held ? { ...step, held } : step
 }
 
-function stepIn(a: Analysis, stmt: ParsedStatement, names: Names): FirstStep | undefined {
+/** Postgres does not prepare a transaction that has used temporary tables, as one with a snapshot has to be. */
+function heldIn(statement: Node, ctx: PlanContext, names: Names): HeldWrite | undefined {
+  const held = heldWrite(statement, names)
+  const isTemp = relationsOf(statement).some((range) => isTemporary({ ctx }, nameOf(range)))
+  return held && isTemp ? { ...held, alwaysHolds: true } : held
+}
+
+function stepIn(a: Analysis, stmt: ParsedStatement, ctx: PlanContext): FirstStep | undefined {
+  const names = namesIn(a.catalog, ctx)
   const first = computedAfter(stmt.node, a.catalog) ?? stmt.node
   const step = planFirst(first, hasCollations(a), names)
   if (step === undefined || isShown(a, stmt.text, step)) return undefined
   const isWhole = step.isLimited ?? step.isSource ?? step.bySource
-  const held = isWhole && first === stmt.node ? heldWrite(stmt.node, names) : undefined
+  const held = isWhole && first === stmt.node ? heldIn(stmt.node, ctx, names) : undefined
   return held ? { ...step, held } : step
 }
 

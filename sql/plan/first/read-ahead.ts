@@ -115,7 +115,7 @@ class Reading {
   private fields(body: Fields, scope: Scope, kind: string): void {
     if (kind === 'SubLink') return this.subLink(body as SubLink, scope)
     const inner = this.withQueries(body.withClause as SelectStmt['withClause'], scope)
-    this.below(body, inner, kind === 'InsertStmt', kind !== 'UpdateStmt' && kind !== 'DeleteStmt')
+    this.below(body, inner, DML.has(kind), kind !== 'UpdateStmt' && kind !== 'DeleteStmt')
   }
 
   private below(body: Fields, scope: Scope, isFree: boolean, isOwn: boolean): void {

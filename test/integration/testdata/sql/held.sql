@@ -252,3 +252,42 @@ SELECT * FROM things;
 DROP OWNED BY held_ann;
 
 DROP ROLE held_ann;
+
+-- # temporary tables
+CREATE TABLE staged (id int PRIMARY KEY, n int, v text) WITH (shard_key = 'id', colocate_with = 'none');
+
+CREATE TEMPORARY TABLE batch (id int, n int);
+
+INSERT INTO staged SELECT i, i, 'v' || i FROM generate_series(1, 24) i;
+
+INSERT INTO batch SELECT i, i * 10 FROM generate_series(20, 30) i;
+
+INSERT INTO batch VALUES (NULL, 1), (3, NULL);
+
+MERGE INTO staged s USING batch b ON s.id = b.id WHEN MATCHED AND b.n IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET n = b.n
+WHEN NOT MATCHED AND b.id IS NOT NULL THEN INSERT (id, n, v) VALUES (b.id, b.n, 'new') RETURNING merge_action(), s.*;
+
+MERGE INTO staged s USING batch b ON s.id = b.id WHEN MATCHED THEN UPDATE SET v = 'both'
+WHEN NOT MATCHED BY SOURCE AND s.id < 12 THEN UPDATE SET v = 'one' RETURNING s.*;
+
+UPDATE staged SET v = v || b.n FROM (SELECT * FROM batch ORDER BY n LIMIT 2) b WHERE staged.id < 15 AND b.id IS NOT NULL RETURNING staged.*;
+
+DELETE FROM staged USING (SELECT * FROM batch ORDER BY n LIMIT 4) b WHERE staged.id > 16 AND staged.id <> b.id RETURNING staged.*;
+
+WITH b AS (SELECT * FROM batch ORDER BY n DESC LIMIT 3) UPDATE staged SET n = b.n FROM b WHERE staged.id + 18 <> b.id;
+
+UPDATE staged SET n = 1 / (staged.id - 5) FROM (SELECT * FROM batch ORDER BY n LIMIT 2) b WHERE staged.n <> b.n;
+
+SELECT * FROM staged;
+
+BEGIN;
+
+UPDATE staged SET v = 'in block' FROM (SELECT * FROM batch ORDER BY n LIMIT 2) b WHERE staged.id <> b.id;
+
+DELETE FROM staged USING (SELECT * FROM batch JOIN staged USING (id) ORDER BY id LIMIT 1) b WHERE staged.id = b.id - 8 RETURNING staged.*;
+
+COMMIT;
+
+SELECT * FROM staged;
+
+DROP TABLE batch;
