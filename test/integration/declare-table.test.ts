@@ -153,7 +153,7 @@ describe.each([18, 15] as const)('declare table on Postgres %i', (version) => {
         FROM pg_policy WHERE polrelid = c.oid),
       (SELECT json_agg(pg_get_statisticsobjdef(oid)) FROM pg_statistic_ext WHERE stxrelid = c.oid),
       (SELECT json_agg(json_build_array(relname, relacl::text, relowner::regrole) ORDER BY relname)
-        FROM pg_class WHERE relkind = 'S'),
+        FROM pg_class WHERE relkind = 'S' AND relnamespace = c.relnamespace),
       c.reloptions, (SELECT reloptions FROM pg_class WHERE oid = c.reltoastrelid), c.relrowsecurity,
         c.relforcerowsecurity, c.relreplident, c.relowner::regrole, c.relacl::text,
       obj_description(c.oid, 'pg_class'), pg_get_serial_sequence('app."Odd name"', 'id'),
