@@ -25,6 +25,19 @@ export function fieldWriter(
   return (values) => Buffer.from(values.map((v) => format.delimiter + field(v, format)).join(''))
 }
 
+/** A row, in the text or csv format, without the last `count` of its fields, which `fieldWriter` has added. */
+export function withoutAdded(row: string, format: CopyFormat, count: number): string {
+  const d = quoted(format.delimiter)
+  const [q, e] = [quoted(format.quote), quoted(format.escape)]
+  const field =
+    format.format === 'csv'
+      ? `(?:${q}(?:${e}[^]|(?!${q})[^])*${q}|(?:(?!${d})[^])*)`
+      : `(?:\\\\[^]|(?!${d})[^\\\\])*`
+  return row.replace(new RegExp(`(?:${d}${field}){${count}}$`), '')
+}
+
+const quoted = (character: string): string => character.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+
 const escapes: Readonly<Record<string, string>> = {
   '\\': '\\\\',
   '\n': '\\n',

@@ -109,6 +109,7 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     'SELECT * FROM t ORDER BY id',
     ...copyIn("COPY t FROM STDIN (DEFAULT 'D')", 'D\t1\tone\n'),
     ...copyIn("COPY t FROM STDIN (DEFAULT 'D')", '1\t1\tone\nD\t1\tone\n'),
+    'ALTER TABLE t ADD PRIMARY KEY (id)',
     'ALTER TABLE t ADD COLUMN s serial',
     ...copyIn("COPY t (id, n) FROM STDIN (DEFAULT 'D')", 'D\t1\n'),
     ...copyIn("COPY t (id, n) FROM STDIN (DEFAULT 'D')", '8\t1\nD\t2\n'),

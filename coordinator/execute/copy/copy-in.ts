@@ -4,7 +4,7 @@ import type { Catalog, ShardKey } from '../../../sql/catalog.ts'
 import { BINARY_HEADER, BINARY_TRAILER } from '../../../sql/copy/binary-rows.ts'
 import { lineContext } from '../../../sql/copy/copy-errors.ts'
 import { type CopyFormat, ROW_BYTES_MAX, rowReader } from '../../../sql/copy/copy-format.ts'
-import { fieldWriter } from '../../../sql/copy/field-writer.ts'
+import { fieldWriter, withoutAdded } from '../../../sql/copy/field-writer.ts'
 import type { RowReader } from '../../../sql/copy/row-reader.ts'
 import {
   type KeyContext,
@@ -178,6 +178,10 @@ export class CopyInExecutor {
     const format = formatOf(this.plan, Number(version))
     this.reader = rowReader(format)
     if (this.plan.fill.length > 0) this.writeFields = fieldWriter(format, this.fillColumns())
+    if (this.plan.fill.length > 0 && format.format !== 'binary') {
+      for (const lines of this.lines)
+        lines.written = (row) => withoutAdded(row, format, this.plan.fill.length)
+    }
     if (this.isSameForAll) this.sameFields = this.writeFields?.(values)
   }
 

@@ -5,6 +5,8 @@ const LINES_MAX = 1 << 18
 
 /** Which line of the client's data each line sent to one shard was; the last LINES_MAX of them. */
 export class CopyLines {
+  /** A row as the client wrote it, of one that a shard quotes. */
+  written: (row: string) => string = (row) => row
   private lines = new Uint32Array(1024)
   private count = 0
 
@@ -45,12 +47,16 @@ export function withClientLine(error: unknown, lines: CopyLines): unknown {
   return new PgError({ ...error.fields, where }, { cause: error })
 }
 
-/** A CONTEXT with the line of the client's data in it, and that line, if it has one. */
+/** The row may have line breaks; what stands around it in a CONTEXT comes on lines of its own. */
+const LINE = /^(COPY .*?, line )(\d+)(?:: "([\s\S]*?)"$)?/m
+
+/** A CONTEXT with the line of the client's data in it, the row as the client wrote it, and that line, if it has one. */
 export function atClientLine(where: string, lines: CopyLines): { where: string; line?: number } {
   let line: number | undefined
-  const said = where.replace(/^(COPY .*?, line )(\d+)/m, (all, before: string, shardLine: string) => {
+  const said = where.replace(LINE, (all, before: string, shardLine: string, row: string | undefined) => {
     line = lines.lookup(Number(shardLine))
-    return line === undefined ? all : `${before}${line}`
+    if (line === undefined) return all
+    return `${before}${line}${row === undefined ? '' : `: "${lines.written(row)}"`}`
   })
   return line === undefined ? { where: said } : { where: said, line }
 }
