@@ -267,7 +267,7 @@ function describe(answer: Answer): string {
   return answer.kind === 'aborted' ? `aborted ${answer.code}` : `unknown: ${answer.why}`
 }
 
-/** Keys or ids of everything in the log that has to do with a transaction. */
+/** Keys or ids of everything in the log that has to do with a transaction, but for outcomes kept to be asked for. */
 export async function logEntries(cluster: ProcessCluster): Promise<string[]> {
   const { etcd } = cluster
   if (etcd === undefined) {
@@ -285,7 +285,7 @@ export async function logEntries(cluster: ProcessCluster): Promise<string[]> {
   })
   const { kvs = [] } = answer as { kvs?: { key: string }[] }
   const keys = kvs.map((kv) => Buffer.from(kv.key, 'base64').toString().slice(prefix.length))
-  return keys.filter((key) => !key.startsWith('coordinator/'))
+  return keys.filter((key) => !/^(?:coordinator\/|kept\/|forgotten$)/.test(key))
 }
 
 /** Asks the first member that answers, over etcd's JSON gateway. */
