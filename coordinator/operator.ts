@@ -1,9 +1,10 @@
 import pg from 'pg'
 import { PgError } from '../errors/pg-error.ts'
-import type { AgentLink, AgentStatus } from '../protocol/agent-link.ts'
+import type { AgentLink } from '../protocol/agent-link.ts'
 import { AUTHENTICATION_OK } from '../protocol/wire/backend-messages.ts'
 import type { Decision, TxnLog } from '../txn/log/txn-log.ts'
 import type { InternalConnection, TextRow } from './catalog/internal-connection.ts'
+import { statusOf } from './links/agent-status.ts'
 import type { CancelKeys } from './listener/cancel-keys.ts'
 import { innerSockets } from './listener/inner-socket.ts'
 import type { SessionContext } from './listener/listener.ts'
@@ -52,7 +53,7 @@ export class Operator {
       const { rows } = await client.query<Row>(text, [...values])
       return rows
     } catch (error) {
-      throw asPgError(error)
+      throw ofDriver(error)
     } finally {
       await client.end().catch(() => undefined)
     }
@@ -68,14 +69,8 @@ export class Operator {
     return (await connection.query(text)).rows
   }
 
-  async status(shard: number): Promise<AgentStatus | { shard: number; up: false; error: string }> {
-    try {
-      const reply = await this.options.links[shard]!.control({ kind: 'status' })
-      if (reply.kind === 'status') return reply.status
-      return { shard, up: false, error: 'no status' }
-    } catch (error) {
-      return { shard, up: false, error: error instanceof Error ? error.message : String(error) }
-    }
+  status(shard: number): ReturnType<typeof statusOf> {
+    return statusOf(this.options.links[shard]!)
   }
 
   async logged(txnId: string): Promise<Logged> {
@@ -127,7 +122,7 @@ export class Operator {
       await client.connect()
     } catch (error) {
       near.destroy()
-      throw asPgError(error)
+      throw ofDriver(error)
     }
     return client
   }
@@ -159,7 +154,8 @@ interface DriverError extends Error {
   readonly hint?: string
 }
 
-function asPgError(error: unknown): unknown {
+/** Errors of `pg` with a SQLSTATE, as Weft's own. */
+function ofDriver(error: unknown): unknown {
   const { message, code, detail, hint } = error as DriverError
   if (error instanceof PgError || code === undefined || !/^[0-9A-Z]{5}$/.test(code)) return error
   return new PgError({ code, message, ...(detail && { detail }), ...(hint && { hint }) }, { cause: error })

@@ -5,9 +5,10 @@ import { Metrics } from '../admin/metrics.ts'
 import { startAdmin } from '../admin/server.ts'
 import type { ClusterConfig } from '../cluster/config.ts'
 import { formatAddress } from '../cluster/config-schema.ts'
+import { statusOf } from '../coordinator/links/agent-status.ts'
 import { connectLink } from '../coordinator/links/mux-link.ts'
 import type { Coordinator } from '../coordinator/main.ts'
-import type { AgentLink, AgentStatus } from '../protocol/agent-link.ts'
+import type { AgentLink } from '../protocol/agent-link.ts'
 import { coordinatorIdFrom } from '../txn/gid.ts'
 import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { ClockMeeting } from './clock-meeting.ts'
@@ -116,14 +117,4 @@ function connectAll(
     cleanup.add(() => link.close())
     return link
   })
-}
-
-async function statusOf(link: AgentLink): Promise<AgentStatus | { shard: number; up: false; error: string }> {
-  const { shard } = link
-  try {
-    const reply = await link.control({ kind: 'status' })
-    return reply.kind === 'status' ? reply.status : { shard, up: false, error: 'no status' }
-  } catch (error) {
-    return { shard, up: false, error: (error as Error).message }
-  }
 }

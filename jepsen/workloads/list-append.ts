@@ -9,12 +9,14 @@ const APPENDS_PER_KEY = 40
 const STEPS_MAX = 4
 const KEYS_PER_FINAL_READ = 16
 
-/** How lists are stored, appended to and read. */
-interface Lists {
+/** How what keys stand for is stored, written and read. */
+export interface KeyValues {
   readonly tables: readonly string[]
-  append(session: Session, key: number, value: number): Promise<void>
+  /** Read of a key that was never written. */
+  readonly nothing: MicroOp[2]
+  write(session: Session, key: number, value: MicroOp[2]): Promise<void>
   /** In one statement. */
-  read(session: Session, keys: readonly number[]): Promise<Map<number, number[]>>
+  read(session: Session, keys: readonly number[]): Promise<ReadonlyMap<number, MicroOp[2]>>
 }
 
 /** Elle's list-append: transactions that append to lists and read them, one by one or several in one statement. */
@@ -61,30 +63,36 @@ export function finalReads(keys: readonly number[]): Task[] {
   return tasks
 }
 
-async function runTxn(session: Session, lists: Lists, { value, statements = [] }: Task): Promise<OpValue> {
+/** Micro-ops in their order; reads of one statement are asked as one. */
+export async function runTxn(
+  session: Session,
+  keys: KeyValues,
+  { value, statements = [] }: Task,
+): Promise<OpValue> {
   const micros = value as readonly MicroOp[]
   const done: MicroOp[] = []
   while (done.length < micros.length) {
     const first = done.length
     const [f, key, argument] = micros[first] as MicroOp
     if (f !== 'r') {
-      await lists.append(session, key, argument)
+      await keys.write(session, key, argument)
       done.push([f, key, argument])
       continue
     }
     const asked = micros
       .filter((_, i) => i >= first && statements[i] === statements[first])
       .map((micro) => micro[1])
-    const found = await lists.read(session, asked)
-    for (const each of asked) done.push(['r', each, found.get(each) ?? []])
+    const found = await keys.read(session, asked)
+    for (const each of asked) done.push(['r', each, found.get(each) ?? keys.nothing])
   }
   return done
 }
 
-function arrays(options: WorkloadOptions): Lists {
+function arrays(options: WorkloadOptions): KeyValues {
   return {
     tables: [`CREATE TABLE list (id int PRIMARY KEY, items int[] NOT NULL) ${spread(options, 'id')}`],
-    append: async (session, key, value) => {
+    nothing: [],
+    write: async (session, key, value) => {
       await session.change(
         'INSERT INTO list VALUES ($1, ARRAY[$2::int]) ON CONFLICT (id) DO UPDATE SET items = list.items || $2::int',
         [key, value],
@@ -100,13 +108,14 @@ function arrays(options: WorkloadOptions): Lists {
 }
 
 /** The elements of a list are on all shards; its head, which says how many there are, is on one. */
-function rowsOfElements(options: WorkloadOptions): Lists {
+function rowsOfElements(options: WorkloadOptions): KeyValues {
   return {
     tables: [
       `CREATE TABLE head (id int PRIMARY KEY, n int NOT NULL) ${spread(options, 'id')}`,
       `CREATE TABLE element (list int, value int, n int NOT NULL, PRIMARY KEY (value, list)) ${spread(options, 'value')}`,
     ],
-    append: async (session, key, value) => {
+    nothing: [],
+    write: async (session, key, value) => {
       const [head] = await session.read<{ n: number }>(
         'INSERT INTO head VALUES ($1, 1) ON CONFLICT (id) DO UPDATE SET n = head.n + 1 RETURNING n',
         [key],

@@ -1,4 +1,5 @@
 import { PgError } from '../../../errors/pg-error.ts'
+import { lineIn } from './copy-lines.ts'
 
 /** What ends a COPY wherever its rows are: connections, transactions, resources, who cancels it. */
 const NOT_OF_ROWS = /^(08|25|40|53|55|57|58|F0|XX)/
@@ -9,9 +10,7 @@ export const isOfRows = (error: unknown): boolean =>
 
 /** The line of the client's data that an error is about. */
 export function errorLine(error: unknown): number | undefined {
-  const line =
-    error instanceof PgError ? /^COPY .*?, line (\d+)/m.exec(error.fields.where ?? '')?.[1] : undefined
-  return line === undefined ? undefined : Number(line)
+  return error instanceof PgError ? lineIn(error.fields.where) : undefined
 }
 
 /**

@@ -50,6 +50,12 @@ export function withClientLine(error: unknown, lines: CopyLines): unknown {
 /** The row may have line breaks; what stands around it in a CONTEXT comes on lines of its own. */
 const LINE = /^(COPY .*?, line )(\d+)(?:: "([\s\S]*?)"$)?/m
 
+/** The number in a CONTEXT of the row that it is about. */
+export function lineIn(where = ''): number | undefined {
+  const line = LINE.exec(where)?.[2]
+  return line === undefined ? undefined : Number(line)
+}
+
 /** A CONTEXT with the line of the client's data in it, the row as the client wrote it, and that line, if it has one. */
 export function atClientLine(where: string, lines: CopyLines): { where: string; line?: number } {
   let line: number | undefined

@@ -1,21 +1,34 @@
 import { weftError } from '../../../errors/catalog.ts'
 import * as ddl from '../../../sql/install/heir-ddl.ts'
-import { SLOT_GUARD } from '../../../sql/install/slot-guard.ts'
+import { dropSlotGuard, SLOT_GUARD } from '../../../sql/install/slot-guard.ts'
 import { heirCreateQueries } from '../../../sql/install/table-ddl.ts'
 import { HOME, shardsBesideHome } from '../context.ts'
 import { textArray } from '../quote.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 import type { TableFacts } from './declare-facts.ts'
 import { columnsInOrder, type Heir } from './heir-columns.ts'
-import { prepareElsewhere, runElsewhere, statements } from './table-elsewhere.ts'
+import { prepareElsewhere, runElsewhere, sequencesElsewhere, statements } from './table-elsewhere.ts'
 
 interface Tabled {
   readonly oid: string
   readonly table: TableFacts
 }
 
+/** Before the tables of a tree, children first, are made elsewhere: heirs are all made here, of partitions the sequences. */
+export async function prepareTree(
+  runner: ShardRunner,
+  { hasHeirs }: TableFacts,
+  tree: readonly Tabled[],
+): Promise<void> {
+  // What a dump or LIKE brought along is some other table's.
+  for (const part of tree.toReversed())
+    await runner.query(HOME, dropSlotGuard(part.table.qualified), [], 'write')
+  if (hasHeirs) await createHeirsElsewhere(runner, tree)
+  else if (tree.length > 1) await sequencesElsewhere(runner, tree)
+}
+
 /** Makes a table and all that inherits from it on all shards but home. `tree`: children first. */
-export async function createHeirsElsewhere(runner: ShardRunner, tree: readonly Tabled[]): Promise<void> {
+async function createHeirsElsewhere(runner: ShardRunner, tree: readonly Tabled[]): Promise<void> {
   const parentsFirst = tree.toReversed()
   for (const { oid, table } of parentsFirst) await prepareElsewhere(runner, oid, table)
   const of = async (tables: readonly Tabled[], queries: readonly string[]): Promise<string[]> => {

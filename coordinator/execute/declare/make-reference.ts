@@ -1,18 +1,11 @@
-import { dropSlotGuard } from '../../../sql/install/slot-guard.ts'
 import { HOME } from '../context.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 import * as checks from './declare-checks.ts'
 import type { ForeignKeySide, Spread, TableFacts } from './declare-facts.ts'
-import { checkHeirsAlike, createHeirsElsewhere } from './heirs-elsewhere.ts'
+import { checkHeirsAlike, prepareTree } from './heirs-elsewhere.ts'
 import { movedTable, type Part } from './make-sharded.ts'
 import { copyToAll } from './move-rows.ts'
-import {
-  createElsewhere,
-  finishElsewhere,
-  quietly,
-  runElsewhere,
-  sequencesElsewhere,
-} from './table-elsewhere.ts'
+import { createElsewhere, finishElsewhere, quietly, runElsewhere } from './table-elsewhere.ts'
 
 /** Makes a table on home a reference table, and all that is a part of it, which comes before it in `tree`. */
 export async function makeReference(
@@ -22,10 +15,7 @@ export async function makeReference(
   tree: readonly Part[],
 ): Promise<void> {
   checkTree(tree)
-  for (const part of tree.toReversed())
-    await runner.query(HOME, dropSlotGuard(part.table.qualified), [], 'write')
-  if (table.hasHeirs) await createHeirsElsewhere(runner, tree)
-  else if (tree.length > 1) await sequencesElsewhere(runner, tree)
+  await prepareTree(runner, table, tree)
   for (const part of tree) {
     if (!table.hasHeirs) await createElsewhere(runner, part.oid, part.table)
     if (part.table.relkind === 'p' || part.table.blank) continue

@@ -1,7 +1,7 @@
 import { slotRanges } from '../../../cluster/slots.ts'
 import { weftError } from '../../../errors/catalog.ts'
 import { heirsSql } from '../../../sql/install/heir-ddl.ts'
-import { addSlotGuard, dropSlotGuard } from '../../../sql/install/slot-guard.ts'
+import { addSlotGuard } from '../../../sql/install/slot-guard.ts'
 import { HOME } from '../context.ts'
 import { quoteName } from '../quote.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
@@ -14,16 +14,9 @@ import {
   type TableFacts,
 } from './declare-facts.ts'
 import { groupParam, type Member, shardedMember } from './declare-group.ts'
-import { checkHeirsAlike, createHeirsElsewhere } from './heirs-elsewhere.ts'
+import { checkHeirsAlike, prepareTree } from './heirs-elsewhere.ts'
 import { type MovedTable, moveOut } from './move-rows.ts'
-import {
-  createElsewhere,
-  finishElsewhere,
-  onEveryShard,
-  quietly,
-  runElsewhere,
-  sequencesElsewhere,
-} from './table-elsewhere.ts'
+import { createElsewhere, finishElsewhere, onEveryShard, quietly, runElsewhere } from './table-elsewhere.ts'
 
 /** A table of a tree; `attach` makes it a partition again, where it was made by itself. */
 export interface Part {
@@ -89,11 +82,7 @@ export async function makeSharded(
     key: checks.checkKey(part.table, key.column),
   }))
   checkTree(tree, next)
-  // What a dump or LIKE brought along is some other table's.
-  for (const part of tree.toReversed())
-    await runner.query(HOME, dropSlotGuard(part.table.qualified), [], 'write')
-  if (table.hasHeirs) await createHeirsElsewhere(runner, tree)
-  else if (tree.length > 1) await sequencesElsewhere(runner, tree)
+  await prepareTree(runner, table, tree)
   for (const part of tree) {
     if (!table.hasHeirs) await createElsewhere(runner, part.oid, part.table)
     if (hasRows(part)) await moveRows(runner, part, slots)

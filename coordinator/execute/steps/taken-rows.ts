@@ -1,4 +1,5 @@
 import { PgError } from '../../../errors/pg-error.ts'
+import { HEADER_BYTES } from '../../../protocol/wire/bytes.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { type ExecEnd, FrameConsumer } from '../shards/replies.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
@@ -30,5 +31,3 @@ export class TakenRows extends FrameConsumer<ExecEnd> {
     return this.end(status)
   }
 }
-
-const HEADER_BYTES = 5
