@@ -8,6 +8,8 @@ export interface ClusterAccess {
   /** On the server of one shard; columns as texts. */
   onShard(shard: number, text: string): Promise<readonly (readonly (string | null)[])[]>
   status(shard: number): Promise<ShardStatus>
+  /** How the statements of a file would be run; none is. */
+  explain(file: string, searchPath: readonly string[]): Promise<readonly ExplainedStatement[]>
   /** What the log says of a transaction that is prepared. */
   logged(txnId: string): Promise<Logged>
   /** Creates its abort, unless it is decided; only for one that is prepared, and was seen to have no record. */
@@ -15,6 +17,16 @@ export interface ClusterAccess {
 }
 
 export type Row = Readonly<Record<string, unknown>>
+export interface ExplainedStatement {
+  readonly line: number
+  readonly statement: string
+  readonly tag: string
+  readonly reach: 'local' | 'one' | 'some' | 'all' | 'moves' | 'refused'
+  readonly why: string
+  readonly id?: string
+  readonly hint?: string
+}
+
 export type Logged = 'commit' | 'abort' | 'undecided' | 'coordinator gone' | 'unreadable'
 
 export interface ShardStatus {

@@ -68,6 +68,7 @@ const cluster = (): ClusterAccess => ({
   status: async (shard) => ({ shard, up: true }),
   logged: async () => 'undecided',
   abort: async () => 'abort',
+  explain: () => Promise.resolve([]),
 })
 const log = { info: () => undefined, warn: () => undefined }
 

@@ -5,6 +5,7 @@ import { configCommand } from './config.ts'
 import { coordinatorCommand } from './coordinator.ts'
 import { devCommand } from './dev.ts'
 import { auditCommand, doctorCommand } from './doctor.ts'
+import { explainCommand } from './explain.ts'
 import { reportError } from './report.ts'
 import { sessionCommand } from './sessions.ts'
 import { statusCommand } from './status.ts'
@@ -19,7 +20,7 @@ const program = new Command('weft')
 const commands = [
   ...[devCommand(), coordinatorCommand(), agentCommand(), configCommand()],
   ...[statusCommand(), sessionCommand(), txnCommand(), shardCommand(), slotsCommand(), tableCommand()],
-  ...[doctorCommand(), auditCommand()],
+  ...[doctorCommand(), auditCommand(), explainCommand()],
 ]
 for (const command of commands) program.addCommand(command)
 

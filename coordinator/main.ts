@@ -147,7 +147,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     ...{ onSession, log, mockSecret: randomBytes(32) },
   })
   await listener.listen()
-  const operator = operatorOf(options, home, listener, onSession)
+  const operator = operatorOf(options, catalogs, home, listener, onSession)
   return {
     operator,
     get port() {
@@ -331,12 +331,13 @@ function outcomesOf(
 
 function operatorOf(
   { links, commits, database }: CoordinatorOptions,
+  catalogs: CatalogStore,
   home: InternalConnection,
   { cancelKeys }: Listener,
   onSession: (context: SessionContext) => void,
 ): Operator {
   return new Operator({
-    ...{ links, database, cancelKeys, onSession, log: commits.log, cluster: commits.cluster },
+    ...{ links, catalogs, database, cancelKeys, onSession, log: commits.log, cluster: commits.cluster },
     user: async () => (await home.query('SELECT current_user')).rows[0]![0]!,
     // One to each shard, with a number above those of `connectsHome`.
     connect: (shard) => new InternalConnection(links[shard]!, links.length + 1 + CONNECTIONS_MAX + shard),

@@ -1,9 +1,13 @@
+import { setImmediate } from 'node:timers/promises'
 import pg from 'pg'
 import { PgError } from '../errors/pg-error.ts'
 import type { AgentLink } from '../protocol/agent-link.ts'
 import { AUTHENTICATION_OK } from '../protocol/wire/backend-messages.ts'
+import { type Explained, FileExplainer } from '../sql/workload/explained.ts'
 import type { Decision, TxnLog } from '../txn/log/txn-log.ts'
+import { partsOf } from './catalog/catalog-value.ts'
 import type { InternalConnection, TextRow } from './catalog/internal-connection.ts'
+import type { CatalogStore } from './catalog/store.ts'
 import { statusOf } from './links/agent-status.ts'
 import type { CancelKeys } from './listener/cancel-keys.ts'
 import { innerSockets } from './listener/inner-socket.ts'
@@ -20,6 +24,7 @@ export interface OperatorOptions {
   readonly links: readonly AgentLink[]
   readonly connect: (shard: number) => InternalConnection
   readonly log: TxnLog
+  readonly catalogs: CatalogStore
 }
 
 export type Row = Readonly<Record<string, unknown>>
@@ -28,6 +33,8 @@ export type Row = Readonly<Record<string, unknown>>
 export type Logged = Decision | 'undecided' | 'coordinator gone' | 'unreadable'
 
 const STATEMENT_MS_MAX = 30_000
+/** Of planning without a break: sessions want their turns. */
+const TURN_MS = 10
 
 /** What whoever runs the cluster does on it: as a session through Weft, and on the shards themselves. */
 export class Operator {
@@ -93,6 +100,24 @@ export class Operator {
     const result = await this.options.log.create(record)
     if (result.kind === 'exists') return result.record.decision
     return result.kind === 'created' ? 'abort' : this.logged(txnId)
+  }
+
+  /** How the statements of a file would be run; none is, and nothing is sent to a shard but the look for the newest map. */
+  async explain(file: string, searchPath: readonly string[]): Promise<readonly Explained[]> {
+    const { catalogs } = this.options
+    const { version } = catalogs.current
+    if (await catalogs.hasNewer(version)) await catalogs.reload(version + 1)
+    const catalog = catalogs.current
+    const systemNames = partsOf(catalog)?.systemNames ?? new Set()
+    const explained: Explained[] = []
+    let begunAt = performance.now()
+    for (const one of new FileExplainer(catalog, { searchPath, systemNames }).explain(file)) {
+      explained.push(one)
+      if (performance.now() - begunAt < TURN_MS) continue
+      await setImmediate()
+      begunAt = performance.now()
+    }
+    return explained
   }
 
   stop(): void {

@@ -5,6 +5,7 @@ import { type AuditLog, audited } from '../audit.ts'
 import type { Actor, AdminRole, Guard } from '../auth.ts'
 import type { ClusterAccess } from '../cluster-access.ts'
 import { doctor } from './doctor.ts'
+import { explainFile } from './explain.ts'
 import * as schemas from './schemas.ts'
 import { sessions, signal } from './sessions.ts'
 import { declare, distribute, shards, tableParts, tables } from './tables.ts'
@@ -51,8 +52,24 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
       return audited(cluster, options.log, change, () => route.run(cluster, params, body))
     })
   }
+  add(
+    app,
+    options,
+    'viewer',
+    { method: 'POST', url: '/api/explain', bodyLimit: FILE_BYTES_MAX },
+    EXPLAIN,
+    (cluster, request) => explainFile(cluster, checked(EXPLAIN.body, request.body)),
+  )
   reads(read)
   writes(write)
+}
+
+/** Changes nothing, and is no GET because of the file. */
+const FILE_BYTES_MAX = 8 << 20
+const EXPLAIN = {
+  summary: 'How the statements of a file would be run: on one shard, on several, or not at all; runs none',
+  body: schemas.fileText,
+  answer: schemas.explained,
 }
 
 type AddRead = <P, R>(url: string, route: Read<P, R>) => void
@@ -164,7 +181,7 @@ function add(
   app: FastifyInstance,
   { guard, cluster }: ApiOptions,
   role: AdminRole,
-  at: Pick<RouteOptions, 'method' | 'url'>,
+  at: Pick<RouteOptions, 'method' | 'url' | 'bodyLimit'>,
   {
     summary,
     params,

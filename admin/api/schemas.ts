@@ -79,6 +79,26 @@ export const auditLine = z.object({
   result: z.string(),
 })
 
+const count = z.int()
+export const explained = z.object({
+  statements: z.array(
+    z.object({
+      line: z.int(),
+      statement: z.string(),
+      tag: z.string(),
+      reach: z
+        .enum(['local', 'one', 'some', 'all', 'moves', 'refused'])
+        .describe(
+          'local: home shard, or none; some: shards of several keys; moves: rows travel between servers first',
+        ),
+      why: z.string(),
+      id: z.string().optional().describe('Of a refusal in docs/sql.md, or a SQLSTATE'),
+      hint: z.string().optional(),
+    }),
+  ),
+  totals: z.object({ local: count, one: count, some: count, all: count, moves: count, refused: count }),
+})
+
 export const failure = z.object({
   error: z.object({ message: z.string(), hint: z.string().optional(), sqlstate: z.string().optional() }),
 })
@@ -99,6 +119,10 @@ export const shardBy = z.object({
   key: z.string().min(1).max(63),
   colocate_with: z.string().max(200).optional(),
 })
+export const fileText = z.object({
+  text: z.string(),
+  search_path: z.array(z.string().min(1).max(63)).max(100).default(['public']),
+})
 export const limit = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) })
 
 export type Session = z.infer<typeof session>
@@ -109,4 +133,5 @@ export type TransactionInfo = z.infer<typeof transaction>
 export type Resolved = z.infer<typeof resolved>
 export type Change = z.infer<typeof change>
 export type Finding = z.infer<typeof finding>
+export type ExplainedFile = z.infer<typeof explained>
 export type AuditLine = z.infer<typeof auditLine>

@@ -2,9 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { loadModule } from 'libpg-query'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { testCatalog } from '../../test/helpers/catalog.ts'
-import { Lexed } from '../lex/lexed.ts'
-import { lexStatement } from '../lex/scan.ts'
-import { offsetMap } from '../parse/offsets.ts'
+import { literalPlaces } from '../lex/literal-places.ts'
 import { type ParsedStatement, parseStatements } from '../parse/parse.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { planStatement } from './plan-statement.ts'
@@ -33,15 +31,7 @@ function readCases(file: string): Case[] {
 }
 
 function plan(stmt: ParsedStatement): Plan {
-  const lexed = new Lexed()
-  const bytes = Buffer.from(stmt.text)
-  lexStatement(bytes, 0, bytes.length, lexed)
-  const map = offsetMap(stmt.text)
-  const literals = Array.from({ length: lexed.literalCount }, (_, i) => ({
-    start: map.toUtf16(lexed.starts[i]!),
-    end: map.toUtf16(lexed.ends[i]!),
-  }))
-  return planStatement(stmt, literals, testCatalog(), CONTEXT)
+  return planStatement(stmt, literalPlaces(stmt.text), testCatalog(), CONTEXT)
 }
 
 function outcome(sql: string): string {

@@ -3,8 +3,9 @@ import { PgError } from '../../../errors/pg-error.ts'
 import type { StatementRef } from '../../../protocol/agent-link.ts'
 import { type Catalog, FIRST_USER_OID } from '../../../sql/catalog.ts'
 import { Lexed } from '../../../sql/lex/lexed.ts'
+import { literalPlaces } from '../../../sql/lex/literal-places.ts'
 import { lexStatement } from '../../../sql/lex/scan.ts'
-import { type OffsetMap, offsetMap } from '../../../sql/lex/split.ts'
+import { offsetMap } from '../../../sql/lex/split.ts'
 import type { Node } from '../../../sql/parse/ast.ts'
 import { type ParsedStatement, parseStatements } from '../../../sql/parse/parse.ts'
 import { type FoldedInsert, foldInsert } from '../../../sql/plan/folded/folded-insert.ts'
@@ -331,14 +332,4 @@ function lexedText(text: string): LexedText {
   const lexed = new Lexed()
   lexStatement(sql, 0, sql.length, lexed)
   return { sql, lexed }
-}
-
-/** The lexer's literals in UTF-16 offsets of the text, as the planner wants them. */
-function literalPlaces(text: string, lexed: Lexed): { start: number; end: number }[] {
-  const map: OffsetMap = offsetMap(text)
-  const places: { start: number; end: number }[] = []
-  for (let i = 0; i < lexed.literalCount; i++) {
-    places.push({ start: map.toUtf16(lexed.starts[i]!), end: map.toUtf16(lexed.ends[i]!) })
-  }
-  return places
 }
