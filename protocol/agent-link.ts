@@ -77,6 +77,12 @@ export interface ExecRequest {
    * `SAVEPOINT …`). Their replies are swallowed; if one fails its error is the reply and the payload is not run.
    */
   readonly begin?: readonly string[]
+  /**
+   * Whether the transaction that the session has open on this shard goes on with it. What is told otherwise than the
+   * backend is (a transaction that its session has forgotten, or one that is gone) is refused, and rolled back: no
+   * statement runs in a transaction that nobody commits, or by itself in place of a part of one. Absent: nothing is said.
+   */
+  readonly within?: boolean | undefined
   /** Prepared statements that `payload` names; those the backend lacks are parsed first (replies swallowed). */
   readonly needs?: readonly StatementRef[]
   /**

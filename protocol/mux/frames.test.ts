@@ -101,10 +101,10 @@ const NAMES = { own: ['a.b', 'a.c'], asks: ['*'], sets: [] }
 const samples: Readonly<Record<string, Sample>> = {
   hello: {
     kind: KIND.hello,
-    body: cat(Buffer.from('WEFT'), bytes(0, 9), u32(3), text('weft'), text('c-1')),
+    body: cat(Buffer.from('WEFT'), bytes(0, 10), u32(3), text('weft'), text('c-1')),
     write: (out) => link.writeHello(out, hello),
     read: (body) => link.readHello(bodyOf(body)),
-    value: { ...hello, version: 9 },
+    value: { ...hello, version: 10 },
   },
   goodbye: {
     kind: KIND.goodbye,
@@ -259,6 +259,20 @@ const samples: Readonly<Record<string, Sample>> = {
       seen: (1n << 32n) | 2n,
       ownUnseen: true,
     },
+  },
+  'exec within a transaction': {
+    kind: KIND.exec,
+    body: cat(bytes(2 | 8, 0), u32(0), u32(4), bytes(0xff, 0xff, 0, 0)),
+    write: (out) => session.writeExec(out, 77, { ...bare(), within: true }, 4, []),
+    read: (body) => session.readExec(bodyOf(body), definitions),
+    value: { ...bare(), settings: { ...settings, id: 4 }, begin: [], needs: [], within: true },
+  },
+  'exec by itself': {
+    kind: KIND.exec,
+    body: cat(bytes(2 | 8, 0), u32(0), u32(4), bytes(0xff, 0xfe, 0, 0)),
+    write: (out) => session.writeExec(out, 77, { ...bare(), within: false }, 4, []),
+    read: (body) => session.readExec(bodyOf(body), definitions),
+    value: { ...bare(), settings: { ...settings, id: 4 }, begin: [], needs: [], within: false },
   },
   'exec that opens a transaction under a cut': {
     kind: KIND.exec,
@@ -576,9 +590,9 @@ test('errors: every field of the wire survives, unknown ones too', () => {
 
 test('hello: another version, cluster or shard: the reason', () => {
   const ours = { cluster: 'weft', shard: 1 }
-  const theirs = { version: 9, cluster: 'weft', shard: 1, coordinatorId: 'x' }
+  const theirs = { version: 10, cluster: 'weft', shard: 1, coordinatorId: 'x' }
   expect(link.helloMismatch(theirs, ours)).toBeUndefined()
-  expect(link.helloMismatch({ ...theirs, version: 10 }, ours)).toMatch(/version 10 .* version 9/)
+  expect(link.helloMismatch({ ...theirs, version: 11 }, ours)).toMatch(/version 11 .* version 10/)
   expect(link.helloMismatch({ ...theirs, cluster: 'x' }, ours)).toMatch(/cluster "x".*"weft"/)
   expect(link.helloMismatch({ ...theirs, shard: 2 }, ours)).toMatch(/shard 2.*shard 1/)
   const later = written((out) => link.writeHello(out, hello, 6))

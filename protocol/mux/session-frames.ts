@@ -71,6 +71,9 @@ const UNSETTLES = 32
 const AS_IT_IS = 64
 /** A byte for sequences follows. */
 const WITH_SEQUENCES = 128
+/** In place of the number of `begin`'s statements: there are none, and this is what `within` says. */
+const WITHIN = 0xffff
+const NOT_WITHIN = 0xfffe
 
 /** Everything of an exec frame's body but its payload. */
 export function execHeadBytesMax(request: ExecRequest): number {
@@ -90,11 +93,7 @@ export function writeExec(
   const { begin, payload, seen } = request
   out.begin(KIND.exec, session, execHeadBytesMax(request))
   out.u8(flagsOf(request)).u8(moreOf(request))
-  out
-    .u32(request.mapVersion)
-    .u32(settings)
-    .u16(begin?.length ?? 0)
-    .u16(needs.length)
+  out.u32(request.mapVersion).u32(settings).u16(beginsOf(request)).u16(needs.length)
   if (begin !== undefined) for (const sql of begin) out.text(sql)
   for (const handle of needs) out.u32(handle)
   if (seen !== undefined) out.u64(seen)
@@ -109,6 +108,12 @@ function flagsOf({ access, pin, taints, cut, seen, ownUnseen }: ExecRequest): nu
   if (cut !== undefined) flags |= CUT_FLAGS[cut]
   if (seen !== undefined) flags |= ownUnseen ? SEEN | OWN_UNSEEN : SEEN
   return flags
+}
+
+function beginsOf({ begin, within }: ExecRequest): number {
+  const count = begin?.length ?? 0
+  if (count > 0 || within === undefined) return count
+  return within ? WITHIN : NOT_WITHIN
 }
 
 function moreOf({ swallow, commits, unsettles, asItIs, sequences }: ExecRequest): number {
@@ -143,7 +148,9 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   // Signed: ANY_MAP_VERSION is -1.
   const mapVersion = body.uint32() | 0
   const settings: Settings = definitions.settings(body.uint32())
-  const beginCount = body.uint16()
+  const begins = body.uint16()
+  const within = begins >= NOT_WITHIN ? begins === WITHIN : undefined
+  const beginCount = within === undefined ? begins : 0
   const needsCount = body.uint16()
   const begin = beginCount === 0 ? NO_BEGIN : texts(body, beginCount)
   const needs = needsCount === 0 ? NO_NEEDS : statements(body, needsCount, definitions)
@@ -157,7 +164,7 @@ export function readExec(body: FrameBody, definitions: ReceivedDefinitions): Exe
   const sequences = last & WITH_SEQUENCES ? body.byte() : undefined
   const payload = body.rest()
   const fixed = { access, commits: COMMITS[more >> SWALLOW_BITS], pin, taints, swallow, cut, seen, ownUnseen }
-  return { mapVersion, settings, begin, needs, payload, unsettles, asItIs, sequences, ...fixed }
+  return { mapVersion, settings, begin, within, needs, payload, unsettles, asItIs, sequences, ...fixed }
 }
 
 function texts(body: FrameBody, count: number): string[] {

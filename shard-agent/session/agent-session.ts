@@ -17,9 +17,10 @@ import type { BackendOwner } from '../pool/backend-owner.ts'
 import { withBorrowed } from '../pool/borrow.ts'
 import type { IdentityPool, PoolUser } from '../pool/identity-pool.ts'
 import type { KeptValues, SequenceSeat } from '../pool/sequence-seat.ts'
+import { endForgotten, isForgotten } from './forgotten-transaction.ts'
 import { LastCommit } from './last-commit.ts'
 import type { VersionedSession } from './map-version.ts'
-import { PHASE } from './phase.ts'
+import { COMMANDING, PHASE, WAITING } from './phase.ts'
 import { PhaseEnd } from './phase-end.ts'
 import { type PreparedTransaction, preparedBy } from './prepared-transaction.ts'
 import { mayCommit, refusalOfCommit } from './serializable-guard.ts'
@@ -102,8 +103,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     const { backend, request } = this
     if (this.prepared !== undefined) return true
     if (backend === undefined) return false
-    const begins = request?.begin !== undefined && request.begin.length > 0
-    return begins || this.waitsForCut || backend.status !== STATUS.idle
+    return (request?.begin?.length ?? 0) > 0 || this.waitsForCut || backend.status !== STATUS.idle
   }
 
   // Running statements
@@ -133,11 +133,20 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   private begin(): void {
     // Also while it was held or waited: on another backend it would be no part of its transaction.
     if (this.lost !== undefined) this.refused(this.takeLost())
+    else if (isForgotten(this.request!, this.backend)) void this.refuseForgotten(this.backend)
     else if (this.backend !== undefined) this.runOn(this.backend)
     else {
       this.phase = PHASE.queued
       this.host.pool.acquire(this.pool, this)
     }
+  }
+
+  private async refuseForgotten(backend: Backend | undefined): Promise<void> {
+    this.phase = PHASE.concluding
+    const error = await endForgotten(backend, this.host)
+    if (backend !== undefined) await this.letGo(backend)
+    this.execEnded(false)
+    this.sink.failed(error, false)
   }
 
   // Under a cut
@@ -173,8 +182,6 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     if (this.phase !== PHASE.running || !this.backend!.exec.isInCut) return
     this.cancelAsStale(weftError('cut_lapsed', { shard: this.host.shard }))
   }
-
-  // Going on
 
   granted(backend: Backend): boolean {
     if (this.phase !== PHASE.queued) return false
@@ -242,9 +249,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     if (this.phase !== PHASE.concluding) this.last.ends(false)
     if (!running) {
       // While a command of ours runs its promise rejects.
-      const hasCommand =
-        this.phase === PHASE.guarded || this.phase === PHASE.preparing || this.phase === PHASE.concluding
-      if (hadState && !hasCommand) this.lost = error
+      if (hadState && !COMMANDING.has(this.phase)) this.lost = error
       this.sink.released?.()
       return
     }
@@ -265,16 +270,12 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
     // Whoever asked for it wants no second run.
     if (this.isMakingWay) this.staleError = undefined
     if (this.phase === PHASE.running || this.phase === PHASE.preparing) this.backend?.cancel()
-    else if (this.phase === PHASE.queued || this.phase === PHASE.held || this.phase === PHASE.unsettled) {
-      this.withdraw()
+    else if (WAITING.has(this.phase)) {
+      this.settling.stop()
+      this.host.pool.withdraw(this.pool, this)
+      this.host.versions.forget(this)
       this.refused(weftError('query_canceled', {}))
     }
-  }
-
-  private withdraw(): void {
-    this.settling.stop()
-    this.host.pool.withdraw(this.pool, this)
-    this.host.versions.forget(this)
   }
 
   cancelAsStale(error: PgError): void {
@@ -427,8 +428,7 @@ export class PooledSession implements AgentSession, PoolUser, BackendOwner, Vers
   }
 
   private async endOfPhase(): Promise<void> {
-    if (this.phase === PHASE.queued || this.phase === PHASE.held || this.phase === PHASE.unsettled)
-      this.cancel()
+    if (WAITING.has(this.phase)) this.cancel()
     else if (this.phase === PHASE.running) this.backend!.abort()
     else if (this.phase === PHASE.preparing && this.isClosed) this.backend?.cancel()
     await this.phaseEnd.awaited()

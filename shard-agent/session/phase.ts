@@ -17,3 +17,8 @@ export const PHASE = {
   /** A commit of a SERIALIZABLE transaction may have to wait (serializable-guard.ts). */
   guarded: 8,
 } as const
+
+/** Its exec has not come to a backend yet. */
+export const WAITING: ReadonlySet<number> = new Set([PHASE.held, PHASE.queued, PHASE.unsettled])
+/** A command of the agent's own runs on its backend. */
+export const COMMANDING: ReadonlySet<number> = new Set([PHASE.guarded, PHASE.preparing, PHASE.concluding])

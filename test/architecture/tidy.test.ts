@@ -121,3 +121,19 @@ test('tidy: files: each is reached from an entry point', () => {
   }
   expect(production.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([])
 })
+
+/** `Promise.all` rejects while the others still run: what they leave on their shards nobody would look at. */
+test('tidy: several shards: all are waited for (settleAll), no Promise.all, in coordinator/execute', () => {
+  const wrong = production
+    .filter(({ path }) => path.startsWith('coordinator/execute/'))
+    .flatMap((source) => {
+      const found: string[] = []
+      walk(source.ast, (node) => {
+        const isCall = node.type === 'MemberExpression'
+        if (isCall && source.text.slice(node.start, node.end) === 'Promise.all')
+          found.push(`${source.path}:${lineAt(source, node.start)}`)
+      })
+      return found
+    })
+  expect(wrong).toEqual([])
+})

@@ -107,6 +107,38 @@ describe.each(setups)('Postgres $version, split writes $splitWrites', ({ version
     expect(s.session.holdsBackend).toBe(false)
   })
 
+  test.each([false, true])(
+    'agent: a transaction that its session has forgotten: no statement runs in it (pinned: %s)',
+    async (pin) => {
+      const s = open()
+      await s.query('CREATE TABLE IF NOT EXISTS kept (a int); TRUNCATE kept', { access: 'write' })
+      await s.query('INSERT INTO kept VALUES (1)', { begin: ['BEGIN'], access: 'write', pin })
+      const insert = { payload: queryMessage('INSERT INTO kept VALUES (2)'), access: 'write', pin } as const
+      const unseen = await s.exec({ ...insert, within: false })
+      expect([unseen.error?.code, unseen.error?.message, unseen.sent]).toEqual([
+        'XX000',
+        expect.stringContaining('was left open on shard'),
+        false,
+      ])
+      expect((await s.exec({ ...insert, within: false })).ready).toBe('I')
+      expect(await query(server.url, 'SELECT a FROM kept')).toEqual([{ a: 2 }])
+      expect((await s.exec({ ...insert, begin: ['BEGIN'], within: false })).ready).toBe('T')
+      expect((await s.exec({ ...insert, begin: ['BEGIN'], within: false })).error?.code).toBe('XX000')
+      await s.session.reset()
+      expect(await query(server.url, 'SELECT a FROM kept')).toEqual([{ a: 2 }])
+    },
+  )
+
+  test('agent: a statement of a transaction that is not there does not run by itself', async () => {
+    const s = open()
+    const inside = { payload: queryMessage('SELECT 1'), within: true }
+    expect((await s.exec(inside)).error?.message).toContain('is gone on shard')
+    await s.query('SELECT 1', { begin: ['BEGIN'] })
+    expect((await s.exec(inside)).ready).toBe('T')
+    expect((await s.query('ROLLBACK', { within: true })).ready).toBe('I')
+    expect((await s.query('SELECT 1', { within: false })).ready).toBe('I')
+  })
+
   test.each(['simple', 'extended'])(
     'agent: begin fails ahead of %s: its error is the reply, the payload does not run',
     async (protocol) => {

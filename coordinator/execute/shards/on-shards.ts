@@ -5,6 +5,7 @@ import type { ExecContext } from '../context.ts'
 import { CutWait } from './cut-wait.ts'
 import type { ExecEnd } from './replies.ts'
 import { failedLeaves, settle } from './send.ts'
+import { settleAll } from './settle-all.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /**
@@ -81,7 +82,7 @@ export async function onShardsUnderCut<T extends ExecEnd>(
 export async function mustHaveMissedNothing(lines: readonly ShardLine[], cutTs: Timestamp): Promise<void> {
   const later = lines.filter((line) => line.appliedTs > cutTs)
   if (later.length === 0) return
-  const moved = await Promise.all(later.map((line) => line.movedTs()))
+  const moved = await settleAll(later.map((line) => line.movedTs()))
   if (moved.some((ts) => ts > cutTs)) throw weftError('rows_moved', {})
 }
 

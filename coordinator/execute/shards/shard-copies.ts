@@ -1,3 +1,4 @@
+import { settleAll } from './settle-all.ts'
 import type { CopyInStream, ShardRunner } from './shard-runner.ts'
 
 /** Rows for one shard are sent in pieces of this size. */
@@ -59,7 +60,7 @@ export class ShardCopies implements CopyTarget {
       const wait = this.copies[shard]!.room()
       if (wait !== undefined) waits = [...(waits ?? []), wait]
     }
-    return waits && Promise.all(waits).then(() => {})
+    return waits && settleAll(waits).then(() => {})
   }
 
   async end(shard: number): Promise<number> {

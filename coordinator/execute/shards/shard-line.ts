@@ -89,6 +89,7 @@ export class ShardLine implements ReplySink {
       mapVersion: 0,
       settings,
       begin: undefined,
+      within: undefined,
       needs: undefined,
       payload: NO_PAYLOAD,
       access: 'read',
@@ -118,6 +119,7 @@ export class ShardLine implements ReplySink {
     this.consumer = consumer
     this.looks = looks
     const { request, owner } = this
+    request.within = this.joined && request.begin === undefined
     const tells = (looks || request.access === 'commit') && request.cut === undefined
     request.seen = tells ? owner.causal.before(this.shard) : undefined
     if (request.seen !== undefined) request.ownUnseen = owner.causal.ownUnseen
