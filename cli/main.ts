@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { version } from '../cluster/version.ts'
+import { adviseCommand } from './advise.ts'
 import { agentCommand } from './agent.ts'
 import { configCommand } from './config.ts'
 import { coordinatorCommand } from './coordinator.ts'
@@ -20,7 +21,7 @@ const program = new Command('weft')
 const commands = [
   ...[devCommand(), coordinatorCommand(), agentCommand(), configCommand()],
   ...[statusCommand(), sessionCommand(), txnCommand(), shardCommand(), slotsCommand(), tableCommand()],
-  ...[doctorCommand(), auditCommand(), explainCommand()],
+  ...[doctorCommand(), auditCommand(), explainCommand(), adviseCommand()],
 ]
 for (const command of commands) program.addCommand(command)
 

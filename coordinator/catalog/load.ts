@@ -20,7 +20,7 @@ import { codeSql } from './code-queries.ts'
 import { LockedRelations, lockedRelationsSql } from './locked-relations.ts'
 import * as queries from './queries.ts'
 
-type Row = readonly (string | null)[]
+export type Row = readonly (string | null)[]
 
 /**
  * Runs statements one after the other on one and the same administrative connection to the home shard; the rows of each,
@@ -116,7 +116,8 @@ function fromParts(parts: Parts, shardCount: number, isWhole: boolean): Catalog 
   })
 }
 
-function unlikeOf(rows: readonly Row[]): ReadonlySet<string> {
+/** Rows of `notImmutableSql`. */
+export function unlikeOf(rows: readonly Row[]): ReadonlySet<string> {
   return new Set(rows.map(([name]) => name!).filter((name) => !ALIKE.has(name)))
 }
 
@@ -177,12 +178,13 @@ function toSlots(rows: readonly Row[], shardCount: number) {
   return slotTable(ranges)
 }
 
-interface NumberedColumn extends Column {
+export interface NumberedColumn extends Column {
   readonly attnum: number
   readonly typmod: number
 }
 
-function groupColumns(rows: readonly Row[]): Map<string, NumberedColumn[]> {
+/** Rows of `columnsSql`, by the number of their relation. */
+export function groupColumns(rows: readonly Row[]): Map<string, NumberedColumn[]> {
   const byTable = new Map<string, NumberedColumn[]>()
   for (const row of rows) {
     const list = byTable.get(row[0]!) ?? []

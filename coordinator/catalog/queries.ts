@@ -75,7 +75,10 @@ const IDENTITY_SEQUENCE = `(
  * its typmod, type under a domain. A sequence named by a constant
  * is a recorded dependency of the default; one named by an expression shows only in its text.
  */
-export const columnsSql = (locked: LockedRelations): string => `
+export const columnsSql = (locked: LockedRelations): string => columnsOfSql(locked, 'weft.relation')
+
+/** `relations`: those whose columns they are, by `relid`. */
+export const columnsOfSql = (locked: LockedRelations, relations: string): string => `
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypid, a.attnotnull,
        ${locked.unless(locked.of('c.oid'), DEFAULT_TEXT)},
        coalesce(${locked.unless(locked.of('c.oid'), DEFAULT_TEXT)} ~* E'\\\\mnextval\\\\M', false) OR EXISTS (
@@ -90,7 +93,7 @@ SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, NULL), a.atttypi
          a.attcollation::regcollation::text END,
        CASE WHEN a.atttypmod >= 0 THEN format_type(a.atttypid, a.atttypmod) END,
        CASE WHEN t.typtype = 'd' THEN ${UNDER_DOMAIN('format_type(u.typbasetype, NULL)')} END
-FROM weft.relation r
+FROM ${relations} r
 JOIN pg_class c ON c.oid = r.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

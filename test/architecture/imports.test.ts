@@ -13,8 +13,9 @@ const roots: Readonly<Record<string, readonly string[]>> = {
   'shard-agent': ['errors', 'protocol', 'sql', 'txn', 'cluster', 'admin'],
   admin: ['errors'],
   client: [],
+  advise: ['errors', 'sql', 'cluster', 'coordinator'],
   embedded: ['errors', 'protocol', 'sql', 'txn', 'cluster', 'coordinator', 'shard-agent', 'admin'],
-  cli: ['errors', 'protocol', 'txn', 'cluster', 'coordinator', 'shard-agent', 'admin', 'embedded'],
+  cli: ['errors', 'protocol', 'txn', 'cluster', 'coordinator', 'shard-agent', 'admin', 'embedded', 'advise'],
   // Microbenchmarks reach for the function they measure.
   bench: [
     'errors',
