@@ -87,10 +87,19 @@ function measureStatements({ accounts }: Sizes, sharded: boolean): string[] {
   ]
 }
 
+/** What is written is looked at by nobody: no index. */
+function readingStatements(_: Sizes, sharded: boolean): string[] {
+  return [
+    'CREATE TABLE readings (device int NOT NULL, value int, note text)',
+    ...(sharded ? [`SELECT create_distributed_table('readings', 'device')`] : []),
+  ]
+}
+
 const STATEMENTS: Readonly<Record<DataSet, (sizes: Sizes, sharded: boolean) => string[]>> = {
   accounts: accountStatements,
   tpcb: tpcbStatements,
   measures: measureStatements,
+  readings: readingStatements,
 }
 
 function ranges(total: number, step: number): [number, number][] {

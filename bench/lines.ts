@@ -5,7 +5,7 @@ import type { CopyIn } from './copy-in.ts'
 export type Mode = 'simple' | 'prepared'
 
 /** Tables that belong together and are loaded together. */
-export type DataSet = 'accounts' | 'tpcb' | 'measures'
+export type DataSet = 'accounts' | 'tpcb' | 'measures' | 'readings'
 
 /** What scripts need to know of the loaded tables. */
 export interface Keys {
@@ -33,6 +33,9 @@ export const tellersPerBranch = 10
 export const accountsPerBranch = 100
 
 const both: readonly Mode[] = ['simple', 'prepared']
+
+/** pgbench passes at most 255 parameters. */
+const ROWS_INSERTED = 100
 
 export const lines: readonly Line[] = [
   {
@@ -86,6 +89,13 @@ END;
 `,
   },
   {
+    name: `insert of ${ROWS_INSERTED} rows`,
+    data: 'readings',
+    modes: both,
+    clients: [8],
+    script: insertOfRows,
+  },
+  {
     name: 'count and sum',
     data: 'accounts',
     modes: ['simple'],
@@ -119,6 +129,15 @@ END;
 function overMeasures(name: string, sql: string): Line {
   const alone = { clients: [1], isOneAtATime: true }
   return { name, data: 'measures', modes: ['simple'], ...alone, script: () => `${sql};\n` }
+}
+
+/** Rows of one statement, each of a device of its own: they belong to all shards. */
+function insertOfRows(): string {
+  const rows = Array.from({ length: ROWS_INSERTED }, (_, i) => i)
+  return `${rows.map((i) => `\\set d${i} random(1, 1000000000)`).join('\n')}
+\\set value random(1, 1000)
+INSERT INTO readings (device, value, note) VALUES ${rows.map((i) => `(:d${i}, :value, 'as measured')`).join(', ')};
+`
 }
 
 /** Above every aid: a pair travels as one integer, a * pairBase + b. */

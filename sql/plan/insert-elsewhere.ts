@@ -25,10 +25,21 @@ export function insertElsewhere(plan: InsertPlan, ends: readonly number[]): Inse
 
 function placeIn(planned: readonly number[], ends: readonly number[]): Place {
   return (at) => {
-    let before = planned.length - 1
-    while (before >= 0 && planned[before]! > at) before--
+    const before = lastAtOrBefore(planned, at)
     return before < 0 ? at : at - planned[before]! + ends[before]!
   }
+}
+
+/** Index of the last of the ascending `ends` that is not above `at`; -1: all are. */
+function lastAtOrBefore(ends: readonly number[], at: number): number {
+  let low = -1
+  let high = ends.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if (ends[middle]! <= at) low = middle
+    else high = middle - 1
+  }
+  return low
 }
 
 function movedRow(row: InsertRow, place: Place): InsertRow {

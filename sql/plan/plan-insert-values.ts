@@ -50,9 +50,9 @@ export function planInsertValues(insert: Insert): Plan {
   if (reason) return refused(a, 'INSERT', reason)
   const looks = looksAtTables(insert)
   const common = insertCommon(a, node)
-  const isGeneric = common.generic && relation.kind === 'sharded' && rows.length === 1 && !looks
-  // Batches hardly come twice with as many rows.
-  const generic = isGeneric && (keyAt < 0 || isDefault(rows[0]![keyAt]) || keys[0] !== undefined)
+  const isGeneric = common.generic && relation.kind === 'sharded' && !looks
+  const generic =
+    isGeneric && (keyAt < 0 || rows.every((row, i) => isDefault(row[keyAt]) || keys[i] !== undefined))
   return {
     ...common,
     generic,

@@ -4,9 +4,11 @@ import { Lexed } from '../../../sql/lex/lexed.ts'
 import { lexStatement } from '../../../sql/lex/scan.ts'
 import { parseStatements } from '../../../sql/parse/parse.ts'
 import { currentParser, useParser } from '../../../sql/parse/parser.ts'
-import type { Plan } from '../../../sql/plan/plan.ts'
+import { insertElsewhere } from '../../../sql/plan/insert-elsewhere.ts'
+import type { InsertPlan, Plan } from '../../../sql/plan/plan.ts'
 import { timedText } from '../../../sql/plan/times/timed-text.ts'
 import { testCatalog } from '../../../test/helpers/catalog.ts'
+import { StatementKeys } from './key-slots.ts'
 import { Planner, type Statement } from './planner.ts'
 
 beforeAll(() => loadModule())
@@ -26,7 +28,7 @@ function planOf(statement: (planner: Planner) => Statement, types: readonly numb
 }
 
 /** A plan whose times are said by the text that they make. */
-function told(text: string, { times, generic, ...plan }: Plan): object {
+function told(text: string, { times, ...plan }: Plan): object {
   if (times === undefined) return plan
   const sql = Buffer.from(text)
   const lexed = new Lexed()
@@ -128,6 +130,53 @@ const FOLDED: readonly (readonly [string, string, (i: number) => string, string]
   ['a table that is not known', 'elsewhere.t VALUES', (i) => `'s${i}', 'v'`, ''],
   ['names in quotes', '"items" ("customer_id", "sku") VALUES', (i) => `${i}, 'VALUES (1)'`, ''],
 ]
+
+/** What is ahead of the rows, two rows that differ in nothing but literals, what follows. */
+const ALIKE: readonly (readonly [string, string, readonly [string, string], string])[] = [
+  [
+    'literals',
+    'items VALUES',
+    ["1, 2, 'é', 1.5, 1e1, NULL", "1000, 20000, '(''), (', 22.75, 1e10, NULL"],
+    '',
+  ],
+  ['times', 'orders (customer_id, id) VALUES', ['1, 2', '1000, 20'], " RETURNING now(), 'é'"],
+  [
+    'sequences',
+    'orders (customer_id, created_at) VALUES',
+    ["1, '2024-02-03'", "100, '2024-02-03 01:02'"],
+    '',
+  ],
+  ['DEFAULT', 'ledger (id, account) VALUES', ['DEFAULT, 5', 'DEFAULT, 50000'], ''],
+]
+
+describe('planner: INSERT of several rows', () => {
+  it.each(ALIKE)('planner: INSERT of several rows: %s: planned once', (_, head, [one, other], tail) => {
+    for (const count of [2, 3, 100]) {
+      const texts = [one, other].map((row) => `INSERT INTO ${head} ${rows(() => row, count)}${tail}`)
+      const planner = newPlanner()
+      const scope = planner.scope(catalog, ['public'])
+      const [first, second] = texts.map((text) => planner.plan(scope, planner.parse(text)[0]!))
+      expect(second!.plan).toBe(first!.plan)
+      const keys = new StatementKeys().ofText(second!.sql, second!.lexed)
+      const moved = insertElsewhere(first!.plan as InsertPlan, keys.literalEnds(texts[1]!))
+      const whole = planOf(() => parseStatements(texts[1]!)[0]!, [])
+      expect({ ...told(texts[1]!, moved), literalEnds: [] }).toEqual({
+        ...told(texts[1]!, whole),
+        literalEnds: [],
+      })
+    }
+  })
+
+  it('planner: INSERT of several rows: keys that Postgres evaluates: for each text anew', () => {
+    const planner = newPlanner()
+    const scope = planner.scope(catalog, ['public'])
+    const texts = ["1, 'a'", "2, 'b'"].map(
+      (row) => `INSERT INTO items VALUES (${row}), (lower('5')::int, 'c')`,
+    )
+    const [first, second] = texts.map((text) => planner.plan(scope, planner.parse(text)[0]!).plan)
+    expect(second).not.toBe(first)
+  })
+})
 
 describe('planner: long INSERT', () => {
   it.each(FOLDED)('planner: long INSERT: %s: the plan of its whole text', (_, head, row, tail) => {

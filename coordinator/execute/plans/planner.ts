@@ -8,7 +8,7 @@ import { lexStatement } from '../../../sql/lex/scan.ts'
 import { offsetMap } from '../../../sql/lex/split.ts'
 import type { Node } from '../../../sql/parse/ast.ts'
 import { type ParsedStatement, parseStatements } from '../../../sql/parse/parse.ts'
-import { type FoldedInsert, foldInsert } from '../../../sql/plan/folded/folded-insert.ts'
+import { type FoldedInsert, foldInsert, mayFold } from '../../../sql/plan/folded/folded-insert.ts'
 import type { Described, Outside } from '../../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PlanContext } from '../../../sql/plan/plan.ts'
 import { planStatement } from '../../../sql/plan/plan-statement.ts'
@@ -66,6 +66,9 @@ export function refuseTooLong(bytes: number): void {
 /** Plans are kept by it. What was planned while a part of the catalog could not be read goes when all of it is there. */
 export const planVersion = ({ version, isWhole }: Catalog): number =>
   isWhole === false ? version - 0.5 : version
+
+/** From this length on a text is looked at for rows that are all alike before it is parsed. */
+const FOLDED_TEXT_LENGTH = 1024
 
 /** No schema has such a name. */
 const NO_PUSHDOWN = '\0'
@@ -218,7 +221,7 @@ export class Planner {
   /** Splits a message into statements and checks their syntax. Throws 42601; 54000 and 54001 for what is too much. */
   parse(text: string): Statement[] {
     refuseTooLong(text.length)
-    if (text.length < LONG_TEXT_LENGTH) return this.parseAll(text)
+    if (text.length < FOLDED_TEXT_LENGTH) return this.parseAll(text)
     return this.timed(text, () => {
       const folded = this.folded(text)
       return folded === undefined ? this.parseAll(text) : [folded]
@@ -256,6 +259,7 @@ export class Planner {
 
   /** Undefined: there is no shorter text, or it is more than an INSERT, or wrong somewhere. */
   private folded(text: string): Statement | undefined {
+    if (!mayFold(text)) return undefined
     const whole = lexedText(text)
     const insert = foldInsert(text, whole.lexed, offsetMap(text))
     if (insert === undefined) return undefined

@@ -5,7 +5,7 @@
 
 import type { Code } from '../../code/code-graph.ts'
 import type { Lexed } from '../../lex/lexed.ts'
-import { type OffsetMap, offsetMap } from '../../lex/split.ts'
+import type { OffsetMap } from '../../lex/split.ts'
 import { TOKENS_MAX } from '../../parse/flatten.ts'
 import type { InsertPlan, InsertRow, Plan, TimePlace, TimeWord } from '../plan.ts'
 import { findKeyword, nextToken } from '../text-scan.ts'
@@ -41,15 +41,20 @@ interface Kept {
   readonly literal: number
 }
 
+/** Asked ahead of the lexer's account, which is more work. */
+export function mayFold(text: string): boolean {
+  return nextToken(text, 0)?.word === 'INSERT'
+}
+
 /** Undefined: the text is something else, or would not be shorter. */
 export function foldInsert(text: string, lexed: Lexed, map: OffsetMap): FoldedInsert | undefined {
-  if (!lexed.ok || nextToken(text, 0)?.word !== 'INSERT') return undefined
+  if (!lexed.ok) return undefined
   const values = findKeyword(text.slice(0, HEAD_MAX), 0, ['VALUES'])
   const found = values && plainRows(text, values.end, lexed, map.toUtf16)
   if (found === undefined || tokensIn(found) > TOKENS_MAX) return undefined
   const kept = keptOf(found)
   if (kept.length > KEPT_MAX || kept.length * 2 > found.rows.length) return undefined
-  return new FoldedInsert(text, lexed, found, kept)
+  return new FoldedInsert(text, lexed, map, found, kept)
 }
 
 const tokensIn = ({ rows, ids }: PlainRows): number => 2 * (rows.length + ids.length)
@@ -75,10 +80,12 @@ export class FoldedInsert {
   private readonly like: readonly Kept[]
   /** How much more the whole text has ahead of what follows the rows. */
   private readonly moreText: number
+  private readonly map: OffsetMap
 
-  constructor(full: string, lexed: Lexed, found: PlainRows, rows: readonly PlainRow[]) {
+  constructor(full: string, lexed: Lexed, map: OffsetMap, found: PlainRows, rows: readonly PlainRow[]) {
     this.full = full
     this.lexed = lexed
+    this.map = map
     this.found = found
     let text = full.slice(0, rows[0]!.start)
     let literal = this.literals(found.rows[0]!)[0] ?? 0
@@ -115,10 +122,8 @@ export class FoldedInsert {
     if (plan.times !== undefined && times === undefined) return undefined
     const { params, paramUses } = this.lexed
     const paramCount = params.subarray(0, paramUses).reduce((max, number) => Math.max(max, number), 0)
-    // Times are told by their place in this very text.
     const words = plan.timeWords && { timeWords: this.words(plan.timeWords, short.lexed) }
     const common = {
-      generic: plan.generic && times === undefined,
       paramCount,
       ...(times && { times }),
       ...words,
@@ -138,7 +143,13 @@ export class FoldedInsert {
     const patterns = like.map((short) => this.pattern(short, planned.get(short)!))
     const rows = found.rows.map((row) => patterns[row.shape]!(row))
     if (!this.haveTypes(rows)) return undefined
-    return { ...plan, ...common, rows, tailStart: plan.tailStart + moreText }
+    const ends = plan.literalEnds && { literalEnds: this.literalEnds() }
+    return { ...plan, ...common, ...ends, rows, tailStart: plan.tailStart + moreText }
+  }
+
+  private literalEnds(): readonly number[] {
+    const { lexed, map } = this
+    return Array.from(lexed.ends.subarray(0, lexed.literalCount), map.toUtf16)
   }
 
   /** A key that is said twice may have its type from elsewhere. */
@@ -231,9 +242,20 @@ export class FoldedInsert {
     return moved.sort((a, b) => a.literal - b.literal)
   }
 
+  /** Behind the literal that is ahead of each place, so that they hold for other literals too. */
+  private anchored(places: readonly { readonly at: number; readonly place: TimePlace }[]) {
+    const { lexed, map } = this
+    let literal = -1
+    return places.map(({ at, place }): TimePlace => {
+      const byte = map.toByte(at)
+      while (literal + 1 < lexed.literalCount && lexed.ends[literal + 1]! <= byte) literal++
+      return { ...place, literal, skip: byte - (literal < 0 ? 0 : lexed.ends[literal]!) }
+    })
+  }
+
   /** What tells a time, by its place in the whole text; undefined where that is not known. */
   private times(places: readonly TimePlace[], { lexed, map }: TextMap): readonly TimePlace[] | undefined {
-    const { kept, like, found, full } = this
+    const { kept, like, found } = this
     const ofKept = new Map<Kept, { start: number; place: TimePlace }[]>()
     const moved: { at: number; place: TimePlace }[] = []
     for (const place of places) {
@@ -250,8 +272,7 @@ export class FoldedInsert {
       for (const { start, place } of ofKept.get(short) ?? [])
         moved.push({ at: this.at(this.placeOf(start, short), row), place })
     }
-    const { toByte } = offsetMap(full)
     moved.sort((a, b) => a.at - b.at)
-    return moved.map(({ at, place }) => ({ ...place, literal: -1, skip: toByte(at) }))
+    return this.anchored(moved)
   }
 }

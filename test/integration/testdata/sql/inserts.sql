@@ -439,6 +439,56 @@ ROLLBACK;
 
 DROP TABLE few;
 
+-- # rows alike in all but their literals
+CREATE TABLE alike (id bigint PRIMARY KEY, a int DEFAULT 3, b text, c numeric, s serial, at timestamptz DEFAULT now(), d date) WITH (shard_key = 'id');
+
+-- ordered
+INSERT INTO alike (id, b, c) VALUES (1, 'a', 1.5), (2, 'b', 2.5), (3, 'c', 3.5) RETURNING id, a, b, c, s, at = now() AS one_time;
+
+-- ordered
+INSERT INTO alike (id, b, c) VALUES (1000000001, 'much longer, (b)', 100000.25), (2000000002, '', 0.5), (3000000003, 'it''s $1', 7777777.0) RETURNING id, a, b, c, s, at = now() AS one_time;
+
+-- ordered
+INSERT INTO alike (id, b, c) VALUES (4, 'é', 1.5), (500, '𝄞 𝄞', 22222.5), (60000, 'ü', 3.5) RETURNING id, a, b, c, s;
+
+-- ordered
+INSERT INTO alike (id, b, c) VALUES (7, 'VALUES (8, ''x'')', 1.5), (8, '), (', 2.5), (9, '--', 3.5) RETURNING id, a, b, c, s;
+
+INSERT INTO alike (id, b, c) VALUES (10, 'a', 1.5), (11, 'b', 2.5), (2, 'c', 3.5);
+
+INSERT INTO alike (id, b, c) VALUES (12, 'a', 1.5), (13, 'b', 99999999999999999999.5), (14, 'c', 3.5) ON CONFLICT (id) DO NOTHING;
+
+-- ordered
+INSERT INTO alike (id, b) VALUES (-20, 'a'), (-21, 'b'), (-22, 'c'), (-23, 'd') ON CONFLICT (id) DO UPDATE SET b = alike.b || excluded.b RETURNING id, b;
+
+-- ordered
+INSERT INTO alike (id, b) VALUES (-20, 'aa'), (-2100, 'bb'), (-22, ''), (-2300000, 'dddd') ON CONFLICT (id) DO UPDATE SET b = alike.b || excluded.b RETURNING id, b;
+
+-- ordered
+INSERT INTO alike (id, s, a, b) VALUES (30, DEFAULT, 1, 'x'), (31, DEFAULT, 2, 'y'), (32, DEFAULT, 3, 'z') RETURNING id, s, a, b;
+
+-- ordered
+INSERT INTO alike (id, s, a, b) VALUES (330, DEFAULT, 1111, 'xxxx'), (33331, DEFAULT, 22, ''), (35, DEFAULT, 3, 'zz') RETURNING id, s, a, b;
+
+-- ordered
+INSERT INTO alike (id, d, at) VALUES (40, '2024-01-01', '2024-01-01'), (41, '2024-01-02', '2024-01-02') RETURNING id, d = current_date AS today, at = now() AS now;
+
+-- ordered
+INSERT INTO alike (id, d, at) VALUES (42, 'today', 'now'), (43, '2024-01-02', 'now') RETURNING id, d = current_date AS today, at = now() AS now;
+
+INSERT INTO alike (id, s, d, at) VALUES (44, 1, 'never', '2024-01-01'), (45, 2, '2024-01-02', '2024-01-02');
+
+INSERT INTO alike (id, b, c) VALUES ('46', 'a', 1.5), ('47', 'b', 2.5), (E'4\x38', 'c', 3.5);
+
+INSERT INTO alike (id, b, c) VALUES ('', 'a', 1.5), ('47', 'b', 2.5), (E'49', 'c', 3.5);
+
+INSERT INTO alike (id, b, c) VALUES (99999999999999999999, 'a', 1.5), (50, 'b', 2.5), (51, 'c', 3.5);
+
+-- ordered
+SELECT id, a, b, c, s, d FROM alike WHERE id <> 42 ORDER BY id;
+
+DROP TABLE alike;
+
 -- # the end
 DELETE FROM t WHERE id IN (306, 307);
 
