@@ -13,10 +13,11 @@ export const writes = {
   },
   conflict_key_change: {
     what:
-      'ON CONFLICT DO UPDATE that sets the shard key, of several rows or of a query; ON CONSTRAINT; with columns of EXCLUDED ' +
-      'that are left to defaults, or volatile values; of a table with row level security',
-    why: 'one row may be in conflict with what another has become, on another shard',
-    instead: 'delete the row and insert it with the new key, in one transaction',
+      'ON CONFLICT DO UPDATE that sets the shard key, beside WITH before VALUES, volatile values or columns of EXCLUDED with ' +
+      'defaults that are; of several rows with subqueries, functions of users or volatile ones in SET of what conflicts are about; ' +
+      'ON CONSTRAINT of others than the primary key; where a foreign key refers to the table and is broken after one of the rows',
+    why: 'rows are inserted, or changed and moved, one after the other, each in a statement of its own',
+    instead: 'compute the values first; or delete the row and insert it with the new key, in one transaction',
   },
   merge_key_change: {
     what:

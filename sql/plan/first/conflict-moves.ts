@@ -1,43 +1,41 @@
-import type { OnConflictClause } from '@pgsql/types'
 import { PgError } from '../../../errors/pg-error.ts'
-import type { Relation } from '../../catalog.ts'
-import {
-  as,
-  type ColumnRef,
-  columnNode,
-  hasSubqueries,
-  type InsertStmt,
-  type Node,
-  relationsOf,
-  strings,
-} from '../../parse/ast.ts'
-import { replaceNodes } from '../../parse/replace-nodes.ts'
+import type { Column, Relation } from '../../catalog.ts'
+import { as, hasSubqueries, type InsertStmt, type Node } from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
-import { printed } from '../../print/printed.ts'
+import { printed, printedExpression } from '../../print/printed.ts'
 import { insertColumns } from '../../tree/modify.ts'
-import { traitsOf, unstableBecause } from '../../tree/traits.ts'
+import { traitsOf, unlikeOnShards, unstableBecause } from '../../tree/traits.ts'
 import { isGatheredName } from '../gather/gather-plan.ts'
-import { expressionNode, selectNode } from '../gather/made-nodes.ts'
+import { expressionNode } from '../gather/made-nodes.ts'
 import { castNode } from '../gather/new-values.ts'
-import { allOf } from '../gather/plan-gather.ts'
 import { withOneSource } from '../gather/plan-modify-gathered.ts'
 import type { Plan } from '../plan.ts'
 import { isPlainRows } from '../plan-insert.ts'
-import { commonFields } from '../routing.ts'
-import type { FirstStep } from './first-step.ts'
+import { commonFields, forwardTo } from '../routing.ts'
+import {
+  arbiterColumns,
+  type Conflict,
+  conflictTexts,
+  isSettable,
+  withoutExcluded,
+} from './conflict-texts.ts'
+import { computedMark, type FirstStep, type MovedInConflict } from './first-step.ts'
 import { hasFirst } from './plan-first.ts'
 
 /**
- * The plan of an INSERT of one row that sets the shard key where it is in conflict. It is run with `DO UPDATE … WHERE
- * false` first: that inserts the row, or locks the one that is in its way, whoever inserts in the meantime. Is there
- * one, an UPDATE changes it then, and moves it.
+ * The plan of an INSERT that sets the shard key where a row is in conflict. Row by row, in order, it is run with `DO UPDATE
+ * … WHERE false` first: that inserts the row, or locks the one that is in its way, whoever inserts in the meantime. Is
+ * there one, an UPDATE changes it then, and moves it.
  */
 export function orMovedInConflict(plan: Plan, a: Analysis, text: string): Plan {
   const isAsked = plan.kind === 'refused' && plan.error instanceof PgError
   if (!isAsked || plan.error.fields.routine !== 'conflict_key_change') return plan
+  const { node } = a.targets.find((t) => !t.nested)!
+  // What is missing Postgres says.
+  if ((node as InsertStmt).onConflictClause?.infer === undefined)
+    return forwardTo(commonFields(a, 'INSERT', false), { kind: 'home' })
   const onSeveral = hasFirst(a) || isGatheredName(text) ? undefined : planMoved(a)
   if (onSeveral === undefined) return plan
-  const { node } = a.targets.find((t) => !t.nested)!
   const common = commonFields(a, 'INSERT', (node as InsertStmt).returningClause !== undefined)
   const generic = common.generic && a.literalCount === 0
   return { ...common, generic, kind: 'forward', route: { kind: 'all' }, onSeveral }
@@ -45,120 +43,130 @@ export function orMovedInConflict(plan: Plan, a: Analysis, text: string): Plan {
 
 function planMoved(a: Analysis): FirstStep | undefined {
   const { relation, node } = a.targets.find((t) => !t.nested)!
-  const { withClause, returningClause, ...insert } = structuredClone(node as InsertStmt)
-  if (relation?.key === undefined || relation.rowSecurity || relation.through !== undefined) return undefined
-  if (a.targets.length > 1 || withClause !== undefined) return undefined
-  const values = valuesOf(insert, relation, a)
+  const insert = structuredClone(node as InsertStmt)
+  if (relation?.key === undefined || relation.through !== undefined) return undefined
+  if (relation.rowSecurity === 'by command' || a.targets.length > 1) return undefined
   const conflict = insert.onConflictClause && withOneSource(insert.onConflictClause)
-  const names = conflict && arbiterColumns(conflict)
-  if (values === undefined || names === undefined) return undefined
-  if (!names.every((name) => values.has(name)) || !isSettable(conflict!, relation)) return undefined
+  const names = conflict && arbiterColumns(conflict, relation)
+  if (names === undefined || !isSettable(conflict!, relation)) return undefined
+  const given = givenRows(insert, relation, a)
+  if (given === undefined || !names.every((name) => given.values.has(name))) return undefined
   const alias = insert.relation!.alias?.aliasname ?? insert.relation!.relname!
-  if (alias === 'excluded' || !withoutExcluded(conflict!, values)) return undefined
-  const isSame = names.map((name) =>
-    isEqual(columnNode(alias, name), values.get(name)!, name === relation.key!.column),
-  )
-  const returning = returningClause && { returningClause }
-  const update = {
-    relation: insert.relation!,
-    targetList: conflict!.targetList!,
-    whereClause: allOf([...isSame, ...(conflict!.whereClause ? [conflict!.whereClause] : [])]),
-    ...returning,
+  if (alias === 'excluded' || !withoutExcluded(conflict!, given.values, relation)) return undefined
+  const onConflictClause = insert.onConflictClause!
+  const parts: Conflict = {
+    insert: { ...insert, onConflictClause },
+    conflict: conflict!,
+    relation,
+    alias,
+    names,
   }
-  const select = selectNode('SELECT FROM t')
-  const found = {
-    ...select,
-    fromClause: [{ RangeVar: insert.relation! } as Node],
-    whereClause: allOf(isSame),
+  const texts = conflictTexts(parts, given.values)
+  const isAlone = typeof given.rows !== 'string' && given.rows.length === 1
+  if (texts === undefined || (!isAlone && !isSteady(parts, a))) return undefined
+  const { sql, rest, becomes, none, ...asked } = texts
+  const isQuery = typeof given.rows === 'string'
+  if ((!isAlone && becomes === undefined) || (isQuery && none === undefined)) return undefined
+  const moves: MovedInConflict = {
+    table: relation,
+    sets: conflict!.targetList!.map((item) => as(item, 'ResTarget')!.name!),
+    withChildren: false,
+    rows: given.rows,
+    ...asked,
+    ...(!isAlone && becomes !== undefined && { becomes }),
+    ...(isQuery && none !== undefined && { none }),
   }
-  const locking = { ...insert, onConflictClause: lockingClause(conflict!, relation, alias), ...returning }
-  const texts = [{ UpdateStmt: update }, { InsertStmt: locking }, { SelectStmt: found }].map((statement) =>
-    printed(statement as Node),
-  )
-  const [sql, rest, isThere] = texts
-  if (sql === undefined || rest === undefined || isThere === undefined) return undefined
-  const sets = conflict!.targetList!.map((item) => as(item, 'ResTarget')!.name!)
-  const moves = { table: relation, sets, withChildren: false, isThere }
   return { kind: 'run-first', sql, rest, readsMore: false, collates: false, moves }
 }
 
-/** What the row is given; undefined: that is more than one, or not the same when it is computed again. */
-function valuesOf(
-  insert: InsertStmt,
-  relation: Relation,
-  a: Analysis,
-): ReadonlyMap<string, Node> | undefined {
+/** Of several rows each is computed in a statement of its own: all of these are to see the same. */
+function isSteady({ insert, conflict, names }: Conflict, { catalog }: Analysis): boolean {
+  const tail = [conflict, insert.returningClause] as unknown as Node
+  if (hasSubqueries(tail) || traitsOf(tail, catalog).user !== undefined) return false
+  const set = conflict.targetList!.filter((item) => names.includes(as(item, 'ResTarget')!.name!))
+  const traits = traitsOf([set, conflict.whereClause], catalog)
+  const isDefault = set.some((item) => as(as(item, 'ResTarget')!.val, 'SetToDefault') !== undefined)
+  return !isDefault && unstableBecause(traits, false) === undefined && traits.timeLiteral === undefined
+}
+
+interface GivenRows {
+  readonly rows: MovedInConflict['rows']
+  /** What columns are given: marks, of their types. */
+  readonly values: ReadonlyMap<string, Node>
+}
+
+/** In place: the INSERT has marks in the place of its rows. Undefined: they are not the same when computed again. */
+function givenRows(insert: InsertStmt, relation: Relation, a: Analysis): GivenRows | undefined {
   const source = as(insert.selectStmt, 'SelectStmt')
-  if (!isPlainRows(source) || source!.valuesLists!.length !== 1) return undefined
-  const row = as(source!.valuesLists![0], 'List')?.items ?? []
-  const traits = traitsOf(row, a.catalog)
-  const isOpen = (unstableBecause(traits) ?? traits.timeLiteral) !== undefined || traits.writes
-  const hasParts = (insert.cols ?? []).some((col) => as(col, 'ResTarget')?.indirection !== undefined)
-  const names = insertColumns(relation, insert, row.length)
-  const isIgnored = insert.override === 'OVERRIDING_USER_VALUE'
-  if (isOpen || hasParts || isIgnored || names === undefined || hasSubqueries(row as unknown as Node))
-    return undefined
+  const isPart = (insert.cols ?? []).some((col) => as(col, 'ResTarget')?.indirection !== undefined)
+  if (source === undefined || isPart || insert.override === 'OVERRIDING_USER_VALUE') return undefined
+  const lists = isPlainRows(source)
+    ? source.valuesLists!.map((row) => as(row, 'List')?.items ?? [])
+    : undefined
+  const width = lists?.[0]?.length ?? insert.cols?.length ?? a.block.arms[0]?.outputs?.length
+  const names = insertColumns(relation, insert, width)
+  const columns = names?.map((name) => relation.columns.find((column) => column.name === name))
+  if (columns === undefined || columns.length !== width || columns.includes(undefined)) return undefined
+  const rows = lists === undefined ? queryOf(insert, columns as Column[]) : textsOf(insert, lists, a)
+  if (rows === undefined) return undefined
+  const marks = columns.map((_, i) => computedMark(i))
   const values = new Map<string, Node>()
-  for (const [i, item] of row.entries()) {
-    const column = relation.columns.find(({ name }) => name === names[i])
-    if (column === undefined || as(item, 'SetToDefault') !== undefined) continue
-    values.set(column.name, castNode(item, column.declared ?? column.type))
+  for (const [i, column] of columns.entries()) {
+    const isDefault = lists?.some((row) => as(row[i], 'SetToDefault') !== undefined)
+    if (!isDefault) values.set(column!.name, castNode(marks[i]!, column!.declared ?? column!.type))
   }
-  return values
+  for (const column of relation.columns) {
+    const value = columns.includes(column) ? undefined : steadyDefault(column, a)
+    if (value !== undefined) values.set(column.name, value)
+  }
+  const list = { List: { items: marks } } as Node
+  insert.selectStmt = {
+    SelectStmt: { valuesLists: [list], limitOption: 'LIMIT_OPTION_DEFAULT', op: 'SETOP_NONE' },
+  }
+  return { rows, values }
 }
 
-/** Of `ON CONFLICT (a, b)`; undefined: it says more. */
-function arbiterColumns({ infer }: OnConflictClause): readonly string[] | undefined {
-  if (infer?.indexElems === undefined || infer.whereClause !== undefined) return undefined
-  const elements = infer.indexElems.map((node) => as(node, 'IndexElem')!)
-  const isPlain = elements.every(({ name, collation, opclass }) => name && !collation && !opclass)
-  return isPlain ? elements.map(({ name }) => name!) : undefined
+/** What a column gets that is not given. Undefined: only the INSERT knows. */
+function steadyDefault(column: Column, { catalog }: Analysis): Node | undefined {
+  const { generated, identity, base, declared = column.type } = column
+  // A domain has defaults, too.
+  if (generated || identity !== undefined || base !== undefined) return undefined
+  const value = expressionNode(column.default ?? 'NULL')
+  const traits = traitsOf(value, catalog)
+  if (column.usesSequence || (unlikeOnShards(traits) ?? traits.timeLiteral) !== undefined) return undefined
+  return castNode(value, declared)
 }
 
-/** Columns that only DEFAULT may be said of are to be left alone; of others Postgres says what is wrong. */
-function isSettable({ targetList = [] }: OnConflictClause, relation: Relation): boolean {
-  return targetList.every((item) => {
-    const { name, val } = as(item, 'ResTarget')!
-    const column = relation.columns.find((one) => one.name === name)
-    return as(val, 'SetToDefault') === undefined || (column?.identity !== 'always' && !column?.generated)
-  })
+function textsOf(
+  { withClause }: InsertStmt,
+  lists: readonly (readonly Node[])[],
+  { catalog }: Analysis,
+): string[][] | undefined {
+  const traits = traitsOf(lists, catalog)
+  const isOpen = (unstableBecause(traits) ?? traits.timeLiteral) !== undefined || traits.writes
+  if (isOpen || withClause !== undefined || hasSubqueries(lists as unknown as Node)) return undefined
+  const rows = lists.map((row) =>
+    row.map((item) => {
+      if (as(item, 'SetToDefault') !== undefined) return 'DEFAULT'
+      const text = printedExpression(item)
+      return text === undefined ? undefined : `(${text})`
+    }),
+  )
+  return rows.some((row) => row.includes(undefined)) ? undefined : (rows as string[][])
 }
 
-/** With the row's values in the place of EXCLUDED. In place; false: it names what is not given. */
-function withoutExcluded(conflict: OnConflictClause, values: ReadonlyMap<string, Node>): boolean {
-  const isHidden =
-    relationsOf(conflict).some(({ relname }) => relname === 'excluded') ||
-    JSON.stringify(conflict).includes('"aliasname":"excluded"')
-  let isKnown = !isHidden
-  replaceNodes(conflict, (node) => {
-    const fields = (as(node, 'ColumnRef') as ColumnRef | undefined)?.fields ?? []
-    const [table, name, ...more] = strings(fields)
-    if (table !== 'excluded') return undefined
-    const value = name === undefined || more.length > 0 ? undefined : values.get(name)
-    isKnown &&= value !== undefined
-    return value ?? node
-  })
-  return isKnown
-}
-
-function isEqual(column: Node, value: Node, isKey: boolean): Node {
-  const node = expressionNode(isKey ? 'a = b' : 'a IS NOT DISTINCT FROM b')
-  const equal = as(node, 'A_Expr')!
-  equal.lexpr = column
-  equal.rexpr = value
-  return node
-}
-
-/** It changes nothing; who may not change it is told so. */
-function lockingClause(
-  { targetList = [], ...conflict }: OnConflictClause,
-  { key }: Relation,
-  alias: string,
-): OnConflictClause {
-  const names = new Set(targetList.map((item) => as(item, 'ResTarget')!.name!))
-  const set = [...names].map((name) => {
-    const val = name === key!.column ? columnNode(alias, name) : expressionNode('NULL')
-    return { ResTarget: { name, val } } as Node
-  })
-  return { ...conflict, targetList: set, whereClause: expressionNode('false') }
+/** With constants of the types of their columns, as an INSERT takes them. */
+function queryOf(insert: InsertStmt, columns: readonly Column[]): string | undefined {
+  const { withClause } = insert
+  const source = as(insert.selectStmt, 'SelectStmt')!
+  if (withClause !== undefined && source.withClause !== undefined) return undefined
+  for (const [i, item] of (source.targetList ?? []).entries()) {
+    const target = as(item, 'ResTarget')!
+    const constant = as(target.val, 'A_Const')
+    const column = columns[i]
+    if (column !== undefined && (constant?.sval !== undefined || constant?.isnull))
+      target.val = castNode(target.val!, column.type)
+  }
+  delete insert.withClause
+  return printed({ SelectStmt: { ...source, ...(withClause && { withClause }) } } as Node)
 }

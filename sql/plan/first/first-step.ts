@@ -31,17 +31,28 @@ export interface FirstStep {
   readonly held?: HeldWrite
   /** In its place: values of defaults that only the home shard can give, for so many rows; of several they are arrays. */
   readonly draws?: { readonly expressions: readonly string[]; readonly rows: number }
-  /** In its place: the rest inserts a row, or locks the one that is in its way, which `sql` changes then. */
+  /** In its place, for each row: the rest inserts it, or locks the one that is in its way, which `sql` changes then. */
   readonly moves?: MovedInConflict
 }
 
+/** Its texts, the step's own among them, have marks where the values of a row come. */
 export interface MovedInConflict {
   readonly table: Relation
   /** Columns that are set. */
   readonly sets: readonly string[]
   readonly withChildren: boolean
-  /** Gives the row. */
-  readonly isThere: string
+  /** Values of each row, or the query that gives them. */
+  readonly rows: readonly (readonly string[])[] | string
+  /** Of `ON CONFLICT ON CONSTRAINT`: it is to be the primary key. */
+  readonly constraint?: string
+  /** Gives, of the row that is there, what conflicts are about. */
+  readonly found: string
+  /** The same as it becomes; undefined: that is told when it is changed only. */
+  readonly becomes?: string
+  /** Fails where policies forbid to change the row. */
+  readonly check?: string
+  /** Inserts none, for a query that gives none. */
+  readonly none?: string
 }
 
 export interface FirstWrite {
@@ -131,6 +142,7 @@ export const computedMark = (n: number): Node => {
   return { FuncCall: { funcname, funcformat: 'COERCE_EXPLICIT_CALL' } } as Node
 }
 
+const COMPUTED_MARKS = new RegExp(`${COMPUTED}(\\d+)\\(\\)`, 'g')
 const MARKS =
   /__weft_gathered_(?:ahead_(\d+)|aheadvalue_(\d+)\(\)|keylist_(\d+)\(\)|(writtenkeys)|computed_(\d+)\(\)|value\(\)|given)/g
 
@@ -166,6 +178,14 @@ export function withGiven(
     return mark === GIVEN_ROWS ? relationOf(given, quote) : oneValueOf(given, quote)
   })
 }
+
+/** Values as SQL's texts in the places of marks. */
+export const withItems = (text: string, items: readonly string[]): string =>
+  text.replace(COMPUTED_MARKS, (_, n: string) => items[Number(n)]!)
+
+/** The same of a row, as constants. */
+export const itemsOf = ({ columns }: Given, row: GivenRow, quote: Quote): readonly string[] =>
+  columns.map((column, i) => `(${valuesOf({ columns: [column], rows: [] }, [row[i] ?? null], quote)})`)
 
 type Quote = (text: string | null) => string
 

@@ -91,6 +91,165 @@ ROLLBACK;
 
 SELECT id, n FROM acc ORDER BY id;
 
+-- # several rows, in order
+CREATE TABLE seq (id int PRIMARY KEY, n int, v varchar(8) DEFAULT 'd', c text COLLATE "C") WITH (shard_key = 'id', colocate_with = 'none');
+
+INSERT INTO seq SELECT i, i, 's' || i, 'c' || i FROM generate_series(1, 30) i;
+
+INSERT INTO seq (id, n) VALUES (1, 5), (2, 6), (31, 7) ON CONFLICT (id) DO UPDATE SET id = seq.id + 100, n = seq.n + excluded.n;
+
+INSERT INTO seq AS s (id, n) VALUES (3, 5), (32, 6), (4, NULL), ('5', 2.6) ON CONFLICT (id) DO UPDATE SET id = s.id + 100, n = excluded.n WHERE excluded.n IS NOT NULL RETURNING s.*, old.id, new.n;
+
+INSERT INTO seq (id, n, v) VALUES (6, 1, DEFAULT), (6, 2, 'x'), (33, 3, DEFAULT) ON CONFLICT (id) DO UPDATE SET id = seq.id + 100 RETURNING id, n, v;
+
+INSERT INTO seq (id, n) VALUES (7, 1), (107, 2) ON CONFLICT (id) DO UPDATE SET id = seq.id + 100;
+
+INSERT INTO seq (id, n) VALUES (40, 1), (40, 2) ON CONFLICT (id) DO UPDATE SET id = seq.id + 100;
+
+INSERT INTO seq (id, n) VALUES (7, 1), (7, 2), (7, 3) ON CONFLICT (id) DO UPDATE SET id = seq.id + 100;
+
+INSERT INTO seq (id, n) VALUES (8, 1), (9, 2) ON CONFLICT (id) DO UPDATE SET id = 108;
+
+INSERT INTO seq (id, n) VALUES (8, 1), (8, 2) ON CONFLICT (id) DO UPDATE SET id = 108 WHERE false RETURNING id;
+
+INSERT INTO seq (id, n) VALUES (8, 1), (9, 1), (41, 1) ON CONFLICT (id) DO UPDATE SET id = seq.id WHERE excluded.n > seq.id;
+
+INSERT INTO seq (id, v) VALUES (8, 'a'), (9, 'much too long') ON CONFLICT (id) DO UPDATE SET id = 108;
+
+INSERT INTO seq (id, v) VALUES (8, 'a'), (9, 'b') ON CONFLICT (id) DO UPDATE SET id = CASE WHEN excluded.v = 'b' THEN NULL ELSE 208 END;
+
+INSERT INTO seq (id, v) VALUES (8, 'a'), (NULL, 'b') ON CONFLICT (id) DO UPDATE SET id = 208;
+
+INSERT INTO seq (id, n) VALUES (8, 1), (9, 0) ON CONFLICT (id) DO UPDATE SET id = 10000 / excluded.n;
+
+SELECT * FROM seq ORDER BY id;
+
+-- params: 10::int4 | 11::int4 | 300::int4
+INSERT INTO seq (id, n) VALUES ($1, 1), ($2, 2), ($1 + 100, 3) ON CONFLICT (id) DO UPDATE SET id = seq.id + $3, n = excluded.n RETURNING id, n;
+
+INSERT INTO seq (id, n) VALUES (12, 1), (13, 2) ON CONFLICT ON CONSTRAINT seq_pkey DO UPDATE SET (id, n) = (excluded.id + 100, seq.n) RETURNING id, n;
+
+INSERT INTO seq (id) VALUES (200), (201) ON CONFLICT DO NOTHING;
+
+INSERT INTO seq (id) VALUES (200), (201) ON CONFLICT (id) DO UPDATE SET id = seq.id + 10, v = excluded.v || seq.id, n = excluded.n RETURNING *;
+
+INSERT INTO acc (id, n) VALUES (13, 1), (14, 1), (3000, 1) ON CONFLICT (id) DO UPDATE SET id = acc.id + 3000, num = nextval('acc_num_seq') RETURNING id, num > 0;
+
+INSERT INTO pairs (k, x, n) VALUES ('k4', 4, 7), ('k5', 5, 8), ('k5', 5, 9) ON CONFLICT (k, x) DO UPDATE SET k = 'm' || pairs.k, n = excluded.n RETURNING *;
+
+INSERT INTO pairs (k, x, n) VALUES ('k6', 6, 7), ('k6', 7, 8), ('mk6', 6, 9) ON CONFLICT (k, x) DO UPDATE SET k = 'm' || pairs.k RETURNING *;
+
+SELECT * FROM pairs ORDER BY k, x;
+
+-- # rows of a query
+INSERT INTO seq (id, n) SELECT 14, 1 ON CONFLICT (id) DO UPDATE SET id = 114 RETURNING *;
+
+INSERT INTO seq (id, n, v) SELECT id, n, 'q' FROM seq WHERE id BETWEEN 15 AND 18 ORDER BY id ON CONFLICT (id) DO UPDATE SET id = seq.id + 100, v = excluded.v || seq.v RETURNING *;
+
+INSERT INTO seq (id, n, v) SELECT id, n, 'r' FROM seq WHERE id BETWEEN 115 AND 118 OR id = 19 ORDER BY id ON CONFLICT (id) DO UPDATE SET id = seq.id + 1, v = excluded.v || '?' RETURNING *;
+
+WITH w AS (SELECT g FROM generate_series(18, 19) g) INSERT INTO seq (id, n) SELECT g, 2 FROM w UNION ALL SELECT 500, 1 ON CONFLICT ON CONSTRAINT seq_pkey DO UPDATE SET id = seq.id + 400;
+
+INSERT INTO seq SELECT 20, 4, 'x', 'Y' ON CONFLICT (id) DO UPDATE SET id = 420, c = 'z' RETURNING *;
+
+INSERT INTO seq (id, n) SELECT id, 1 FROM seq WHERE id < 0 ON CONFLICT (id) DO UPDATE SET id = 420 RETURNING id, v;
+
+INSERT INTO seq (id, n) SELECT id, 1 FROM seq WHERE id < 0 ON CONFLICT (id) DO UPDATE SET id = 420;
+
+INSERT INTO seq (id, n) SELECT x, y FROM (VALUES (21, '1'), (22, '2'), (21, '3')) t (x, y) ON CONFLICT (id) DO UPDATE SET id = seq.id + 400;
+
+INSERT INTO seq (id, n) SELECT x, y FROM (VALUES (21, 1), (22, 2), (21, 3)) t (x, y) ON CONFLICT (id) DO UPDATE SET id = seq.id + 400 RETURNING id, n;
+
+-- params: 23::int4 | 24::int4
+INSERT INTO seq (id, n) SELECT g, $1 FROM generate_series($1::int, $2) g ORDER BY g DESC ON CONFLICT (id) DO UPDATE SET id = seq.id + $2, n = excluded.n RETURNING id, n;
+
+BEGIN;
+
+UPDATE seq SET n = n + 1 WHERE id IN (25, 26);
+
+INSERT INTO seq (id, n) SELECT id, n FROM seq WHERE id IN (25, 26) ON CONFLICT (id) DO UPDATE SET id = seq.id + 600, n = excluded.n + seq.n;
+
+INSERT INTO seq (id, n) SELECT id, n FROM seq WHERE id IN (625, 626) ON CONFLICT (id) DO UPDATE SET id = seq.id + 600, n = excluded.n + seq.n;
+
+SELECT * FROM seq WHERE id BETWEEN 25 AND 1300 ORDER BY id;
+
+COMMIT;
+
+CREATE TEMP TABLE st (id int, n int);
+
+INSERT INTO st VALUES (27, 1), (28, 2), (600, 3);
+
+INSERT INTO seq (id, n) SELECT id, n FROM st ON CONFLICT (id) DO UPDATE SET id = seq.id + 700, n = excluded.n;
+
+DROP TABLE st;
+
+SELECT * FROM seq ORDER BY id;
+
+-- # foreign keys
+CREATE TABLE tree (k int, id int, up int, n int, PRIMARY KEY (k, id), FOREIGN KEY (k, up) REFERENCES tree (k, id)) WITH (shard_key = 'k', colocate_with = 'none');
+
+INSERT INTO tree VALUES (1, 1), (1, 2, 1), (2, 1), (3, 1);
+
+INSERT INTO tree VALUES (2, 1), (4, 1, NULL) ON CONFLICT (k, id) DO UPDATE SET k = tree.k + 10;
+
+INSERT INTO tree VALUES (2, 1, NULL), (4, 1, NULL), (4, 2, 1) ON CONFLICT (k, id) DO UPDATE SET k = tree.k + 10;
+
+-- refused conflict_key_change
+INSERT INTO tree VALUES (3, 1, NULL), (5, 2, 1), (5, 1, NULL) ON CONFLICT (k, id) DO UPDATE SET k = tree.k + 10;
+
+INSERT INTO tree VALUES (1, 2), (1, 1) ON CONFLICT (k, id) DO UPDATE SET k = 11, up = NULL;
+
+INSERT INTO tree VALUES (1, 2) ON CONFLICT DO UPDATE SET k = 11;
+
+INSERT INTO tree VALUES (1, 2) ON CONFLICT DO UPDATE SET n = 11;
+
+INSERT INTO tree SELECT 6, 1 FROM tree WHERE k = 3 UNION ALL SELECT 7, 1 ON CONFLICT (k, id) DO UPDATE SET k = tree.k + 10;
+
+SELECT * FROM tree ORDER BY k, id;
+
+-- # policies
+CREATE TABLE pol (id int PRIMARY KEY, n int) WITH (shard_key = 'id', colocate_with = 'none');
+
+INSERT INTO pol SELECT i, i FROM generate_series(1, 10) i;
+
+ALTER TABLE pol ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY p ON pol USING (n < 8) WITH CHECK (n < 8);
+
+CREATE ROLE conflict_moves_ann;
+
+GRANT USAGE ON SCHEMA conflict_moves TO conflict_moves_ann;
+
+GRANT ALL ON pol TO conflict_moves_ann;
+
+SET ROLE conflict_moves_ann;
+
+INSERT INTO pol VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET id = 101 RETURNING *;
+
+INSERT INTO pol VALUES (2, 9) ON CONFLICT (id) DO UPDATE SET id = 102 RETURNING *;
+
+INSERT INTO pol VALUES (2, 2) ON CONFLICT (id) DO UPDATE SET id = 102, n = 10 RETURNING *;
+
+INSERT INTO pol VALUES (8, 2) ON CONFLICT (id) DO UPDATE SET id = 108 RETURNING *;
+
+INSERT INTO pol VALUES (8, 2) ON CONFLICT (id) DO UPDATE SET id = 108 WHERE pol.n < 8 RETURNING *;
+
+INSERT INTO pol VALUES (2, 2), (3, 3), (11, 4) ON CONFLICT (id) DO UPDATE SET id = pol.id + 200 RETURNING *;
+
+INSERT INTO pol SELECT i, 5 FROM generate_series(4, 8) i ON CONFLICT (id) DO UPDATE SET id = pol.id + 200 RETURNING *;
+
+INSERT INTO pol SELECT i, 5 FROM generate_series(4, 7) i ORDER BY i ON CONFLICT (id) DO UPDATE SET id = pol.id + 200 RETURNING *;
+
+RESET ROLE;
+
+SELECT * FROM pol ORDER BY id;
+
+DROP TABLE pol;
+
+REVOKE USAGE ON SCHEMA conflict_moves FROM conflict_moves_ann;
+
+DROP ROLE conflict_moves_ann;
+
 -- # what is wrong, and what is left
 INSERT INTO acc (id, n) VALUES (12, 1) ON CONFLICT (id) DO UPDATE SET id = 112, nosuch = 1;
 
@@ -102,17 +261,16 @@ INSERT INTO acc (id, n) VALUES (12, 1) ON CONFLICT (id) DO UPDATE SET id = 112, 
 
 INSERT INTO acc (id, n) VALUES (12, 1) ON CONFLICT (id) DO UPDATE SET id = 112, twice = 4;
 
--- refused conflict_key_change
-INSERT INTO acc (id, n) VALUES (12, 1), (13, 1) ON CONFLICT (id) DO UPDATE SET id = 112;
-
--- refused conflict_key_change
-INSERT INTO acc (id, n) VALUES (12, 1) ON CONFLICT ON CONSTRAINT acc_pkey DO UPDATE SET id = 112;
+INSERT INTO acc (id, n) VALUES (12, 1) ON CONFLICT ON CONSTRAINT nosuch DO UPDATE SET id = 112;
 
 -- refused conflict_key_change
 INSERT INTO acc (id, n) VALUES (12, 1) ON CONFLICT (id) DO UPDATE SET id = excluded.num + 112;
 
 -- refused conflict_key_change
-INSERT INTO acc (id, n) SELECT 12, 1 ON CONFLICT (id) DO UPDATE SET id = 112;
+INSERT INTO acc (id, n) VALUES (12, 1), (13, 1) ON CONFLICT (id) DO UPDATE SET id = (SELECT max(id) FROM acc) + 1;
+
+-- refused conflict_key_change
+INSERT INTO acc (id, n) VALUES (12, 1), (13, 1) ON CONFLICT (id) DO UPDATE SET id = acc.id + (random() * 0)::int;
 
 -- refused rows_moved
 INSERT INTO watched VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET id = 112;

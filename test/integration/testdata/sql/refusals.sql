@@ -97,7 +97,7 @@ SELECT id, (SELECT v FROM u WHERE u.k = t.grp LIMIT 1 FOR UPDATE) FROM t;
 UPDATE t SET id = id + 1, tags[1] = 'x';
 
 -- refused conflict_key_change
-INSERT INTO t (id) VALUES (1), (2) ON CONFLICT (id) DO UPDATE SET id = 5;
+INSERT INTO t (id) VALUES (1), (2) ON CONFLICT (id) DO UPDATE SET id = (SELECT max(id) FROM t) + 5;
 
 -- refused merge_key_change
 MERGE INTO t USING (VALUES (1, 1), (2, 3)) v (id, n) ON t.id = v.id WHEN MATCHED THEN UPDATE SET id = v.n, tags[1] = 'x';

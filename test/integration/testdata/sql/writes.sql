@@ -276,7 +276,6 @@ INSERT INTO accounts AS a (id, owner) VALUES (2001, 'Newer') ON CONFLICT (id) DO
 
 INSERT INTO accounts (id, owner) VALUES (2001, 'x') ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id + 1;
 
--- refused conflict_key_change
 INSERT INTO accounts (id, owner) VALUES (2001, 'x') ON CONFLICT (id) DO UPDATE SET (id, owner) = (EXCLUDED.balance, 'y');
 
 INSERT INTO accounts (id, owner) VALUES (1, 'p'), (2001, 'q'), (2, 'r') ON CONFLICT ON CONSTRAINT accounts_pkey DO UPDATE SET (id, owner) = (EXCLUDED.id, EXCLUDED.owner) RETURNING id, owner;
