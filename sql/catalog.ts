@@ -108,6 +108,11 @@ export interface Relation {
   readonly primaryKey?: readonly string[]
   /** Reference tables only: a sharded table with a foreign key to it. */
   readonly referredBy?: string
+  /**
+   * Reference tables only: it, or one whose rows its foreign keys change, has triggers. They fire on home, and what is
+   * written there is done to the other copies afterwards.
+   */
+  readonly notesChanges?: true
   /** Of sharded and reference tables with row level security. */
   readonly rowSecurity?: RowSecurity
   /** Views only: `pg_get_viewdef`. */

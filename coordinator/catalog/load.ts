@@ -254,6 +254,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     hasOwnCode,
     root,
     hasHeirs,
+    notesChanges,
   ] = row
   const base = {
     oid: Number(oid),
@@ -265,6 +266,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(rowSecurity == null ? {} : { rowSecurity: rowSecurity as RowSecurity }),
     ...(root == null ? {} : { root: Number(root) }),
     ...(hasHeirs == null ? {} : { hasHeirs: true as const }),
+    ...(notesChanges == null ? {} : { notesChanges: true as const }),
     ...(relkind === 'p' ? { isPartitioned: true as const } : {}),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }

@@ -1,4 +1,5 @@
 /** What the catalog is read with, on the home shard as the administrator, in one transaction with search_path = ''. */
+import { NOTING_TRIGGER } from '../../sql/install/noted-changes.ts'
 import type { LockedRelations } from './locked-relations.ts'
 
 export const versionSql = 'SELECT version FROM weft.meta'
@@ -6,6 +7,8 @@ export const versionSql = 'SELECT version FROM weft.meta'
 export const slotsSql = 'SELECT slot_from, slot_to, shard FROM weft.slots ORDER BY slot_from'
 
 const viewRule = `(SELECT rule.oid FROM pg_rewrite rule WHERE rule.ev_class = c.oid AND rule.rulename = '_RETURN')`
+
+export const NOTES_CHANGES = `EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = '${NOTING_TRIGGER}')`
 
 /** What inherits, or is inherited from, all together: the lowest number among them. */
 const KIN = `(
@@ -19,7 +22,7 @@ const KIN = `(
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
  * a sharded one that refers to it; of a distributed one with row level security, whether its policies are alike for all
  * commands; whether a view has triggers, rules or defaults of its own; of what is partitioned, of partitions, and of what
- * inherits, a number of the whole; whether others inherit from it.
+ * inherits, a number of the whole; whether others inherit from it; whether the changes of a reference table are noted.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -39,7 +42,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
        CASE WHEN c.relkind = 'v' AND (c.relhastriggers OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid)
          OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')) THEN true END,
        CASE WHEN r.relid IS NOT NULL THEN coalesce(pg_partition_root(c.oid)::oid, ${KIN}) END,
-       CASE WHEN r.relid IS NOT NULL AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid) THEN true END
+       CASE WHEN r.relid IS NOT NULL AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid) THEN true END,
+       CASE WHEN r.kind = 'reference' AND ${NOTES_CHANGES} THEN true END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid

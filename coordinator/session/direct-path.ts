@@ -321,6 +321,7 @@ function isDirect(plan: ForwardPlan): boolean {
     plan.sentAs === undefined &&
     plan.setsKey === undefined &&
     plan.reach === undefined &&
+    plan.notesChanges === undefined &&
     plan.tag !== 'NOTIFY' &&
     plan.tag !== 'COPY'
   )

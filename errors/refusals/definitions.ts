@@ -92,12 +92,13 @@ export const definitions = {
   },
   trigger: {
     what:
-      'triggers for whole statements or with transition tables on sharded tables; triggers on reference tables; ' +
-      'INSTEAD OF triggers on views over sharded tables',
+      'triggers for whole statements or with transition tables on sharded tables; on reference tables without a primary key, ' +
+      'partitioned, or part of a tree; such that keep rows from the actions of foreign keys; INSTEAD OF triggers on views over ' +
+      'sharded tables',
     why:
-      "they would see each shard's rows alone; each copy would run them by itself, and the copies could come to " +
-      'differ',
-    instead: 'FOR EACH ROW, on sharded tables; write what the trigger does into the statements',
+      "they would see each shard's rows alone; what triggers of a reference table do to a row is done to its copies by the " +
+      "row's key",
+    instead: 'FOR EACH ROW, on sharded tables; a primary key for reference tables',
   },
   policy_reads_table: {
     what:

@@ -1,3 +1,5 @@
+import { NOTING_TRIGGER } from './noted-changes.ts'
+
 /**
  * The functions that change the shard map, on the home shard. They run as their owner, the administrator, so each
  * looks for itself whether the caller owns the table. Inside them `current_user` is the owner of the function; who
@@ -170,6 +172,7 @@ BEGIN
   PERFORM weft.lock_map();
   DELETE FROM weft.relation r WHERE r.relid = rel;
   DELETE FROM weft.waiting w WHERE w.relid = rel;
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', '${NOTING_TRIGGER}', rel);
 END $weft$;`
 
 // argument: NULL takes the key away.

@@ -1,3 +1,4 @@
+import { NOTE_CHANGES } from '../../../sql/install/noted-changes.ts'
 import { HOME } from '../context.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 import * as checks from './declare-checks.ts'
@@ -24,6 +25,7 @@ export async function makeReference(
   await runner.query(HOME, 'SELECT weft.declare_reference($1::oid)', [oid], 'write')
   if (tree.length > 1) await runner.query(HOME, 'SELECT weft.declare_partitions(NULL)', [], 'write')
   for (const part of tree) await finishElsewhere(runner, part.oid)
+  await runner.query(HOME, NOTE_CHANGES, [], 'write')
   if (table.hasHeirs) await checkHeirsAlike(runner, tree)
   await runElsewhere(
     runner,

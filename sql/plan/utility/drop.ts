@@ -1,7 +1,8 @@
 import type { DropStmt } from '@pgsql/types'
-import { as, type Node, qualified } from '../../parse/ast.ts'
+import { as, type Node, qualified, strings } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { atPlace, isRoutine, objectWords, placeOfObject, tableOf } from './objects.ts'
+import { refuseNotingTrigger } from './own-trigger.ts'
 import { ddl, forwardHome, MAY_UNPIN, type Overrides } from './plans.ts'
 import { isTemporary, type Name, nameMatters, placeOf, type Scope } from './scope.ts'
 import { withoutHome } from './tables.ts'
@@ -23,6 +24,7 @@ export function planDrop(scope: Scope, stmt: DropStmt): Plan {
     case 'OBJECT_STATISTIC_EXT':
       return dropIfExists(scope, tag, stmt, cascades)
     case 'OBJECT_TRIGGER':
+      return dropTrigger(scope, stmt, tag)
     case 'OBJECT_RULE':
     case 'OBJECT_POLICY': {
       const place = placeOfObject(scope, type, tableOf(type, undefined, stmt.objects?.[0]))
@@ -36,6 +38,16 @@ export function planDrop(scope: Scope, stmt: DropStmt): Plan {
     default:
       return dropOther(scope, stmt, tag, cascades)
   }
+}
+
+function dropTrigger(scope: Scope, { objects }: DropStmt, tag: string): Plan {
+  const [object] = objects ?? []
+  refuseNotingTrigger(strings(as(object, 'List')?.items).at(-1))
+  return atPlace(
+    scope,
+    tag,
+    placeOfObject(scope, 'OBJECT_TRIGGER', tableOf('OBJECT_TRIGGER', undefined, object)),
+  )
 }
 
 function dropOther(scope: Scope, stmt: DropStmt, tag: string, cascades: boolean): Plan {

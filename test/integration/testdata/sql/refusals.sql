@@ -192,7 +192,6 @@ ALTER TABLE t ADD COLUMN x int DEFAULT nextval('sq');
 -- refused trigger
 CREATE TRIGGER x AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger();
 
--- refused trigger
 CREATE TRIGGER x BEFORE UPDATE ON r FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 
 -- refused rule
