@@ -7,12 +7,15 @@ import {
   TestFailpoints,
 } from '../txn/failpoints.ts'
 
+/** What is to happen there; a number: so many milliseconds pass. */
+export type FailpointWay = 'hold' | 'kill' | 'error' | number
+
 /** From a test to the process that it started with an IPC channel and `WEFT_FAILPOINT=ipc`. */
 export type FailpointOrder =
   | {
       readonly kind: 'arm'
       readonly name: FailpointName
-      readonly how: 'hold' | 'kill' | 'error'
+      readonly how: FailpointWay
       readonly atHit: number
     }
   /** What is held goes on. */
@@ -40,7 +43,8 @@ function underControl(): TestFailpoints {
   const points = new TestFailpoints()
   let releases: (() => void)[] = []
   const tell = (news: FailpointNews): void => void process.send?.(news)
-  const actionOf = (how: 'hold' | 'kill' | 'error', name: FailpointName): FailpointAction => {
+  const actionOf = (how: FailpointWay, name: FailpointName): FailpointAction => {
+    if (typeof how === 'number') return { kind: 'pause', ms: how }
     if (how !== 'hold') return { kind: how }
     const run = (): Promise<void> =>
       new Promise((resolve) => {

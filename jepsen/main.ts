@@ -2,8 +2,10 @@ import { dirname } from 'node:path'
 import { commandOf, type Options, parseOptions, UsageError, usage } from './options.ts'
 import { isGood } from './report/run.ts'
 import { allRuns } from './run/matrix.ts'
+import { mutantRuns } from './run/mutant-runs.ts'
 import { type RunResult, writeIndex, writeReport } from './run/result.ts'
 import { abandonRun, runOnce } from './run/run.ts'
+import { type Line, lineOf, tableOf } from './run/table.ts'
 
 const EXIT = { true: 0, false: 1, unknown: 2 } as const
 
@@ -23,6 +25,7 @@ async function main(): Promise<number> {
       console.log(usage)
       return 0
     }
+    if (options.mutants) return await runMutants(options)
     return options.all ? await runAll(options) : await runAndTell(options)
   } catch (error) {
     console.error(
@@ -36,23 +39,51 @@ async function main(): Promise<number> {
 async function runAll(options: Options): Promise<number> {
   const runs = allRuns(options)
   const results: RunResult[] = []
-  const statuses: number[] = []
+  const lines: Line[] = []
   for (const [i, run] of runs.entries()) {
     console.log(`\n${i + 1} of ${runs.length}: ${commandOf(run)}`)
-    try {
-      const result = await runOnce(run, (line) => console.log(line))
-      results.push(result)
-      statuses.push(tell(result))
-    } catch (error) {
-      console.error(`jepsen: ${(error as Error).message}`)
-      statuses.push(EXIT.unknown)
-    }
+    const { result, line } = await runAndKeep(run)
+    lines.push(line)
+    if (result !== undefined) results.push(result)
     const [first] = results
     if (first !== undefined) console.log(writeIndex(results, dirname(first.directory)))
   }
-  const count = (status: number): number => statuses.filter((each) => each === status).length
-  console.log(`\n${count(0)} valid, ${count(1)} invalid, ${count(2)} unknown`)
-  return count(1) > 0 ? 1 : count(2) > 0 ? 2 : 0
+  const count = (verdict: string): number => lines.filter((line) => line.verdict === verdict).length
+  console.log(`\n${tableOf(lines)}\n`)
+  console.log(`${count('valid')} valid, ${count('invalid')} invalid, ${count('unknown')} unknown`)
+  return count('invalid') > 0 ? 1 : count('unknown') > 0 ? 2 : 0
+}
+
+/** Each has to be found: that is what the status says. */
+async function runMutants(options: Options): Promise<number> {
+  const lines: Line[] = []
+  for (const rounds of mutantRuns(options)) {
+    for (const [round, run] of rounds.entries()) {
+      console.log(`\n${run.mutant}, round ${round + 1} of ${rounds.length}: ${commandOf(run)}`)
+      const { line } = await runAndKeep(run)
+      lines.push(line)
+      if (line.verdict === 'invalid') break
+    }
+  }
+  const found = new Set(lines.filter(({ verdict }) => verdict === 'invalid').map(({ run }) => run.mutant))
+  const missed = mutantRuns(options).filter(([run]) => !found.has(run?.mutant))
+  console.log(`\n${tableOf(lines)}\n`)
+  console.log(
+    `${found.size} found, ${missed.length} not: ${missed.map(([run]) => run?.mutant).join(', ') || '–'}`,
+  )
+  return missed.length === 0 ? 0 : 1
+}
+
+async function runAndKeep(run: Options): Promise<{ result: RunResult | undefined; line: Line }> {
+  try {
+    const result = await runOnce(run, (line) => console.log(line))
+    tell(result)
+    return { result, line: lineOf(run, result) }
+  } catch (error) {
+    const why = (error as Error).message
+    console.error(`jepsen: ${why}`)
+    return { result: undefined, line: { run, verdict: 'unknown', ok: 0, of: 0, why } }
+  }
 }
 
 async function runAndTell(options: Options): Promise<number> {

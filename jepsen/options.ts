@@ -24,6 +24,7 @@ export interface Options {
   readonly program: string | undefined
   readonly mutant: string | undefined
   readonly all: boolean
+  readonly mutants: boolean
 }
 
 /** What was asked for makes no sense; the message is for the person. */
@@ -47,7 +48,8 @@ export const usage = `npm run jepsen -- [options]: Weft, tested the way Jepsen t
   --settle SECONDS      within which a healed cluster is whole again (10)
   --out DIRECTORY       for the history and the report (jepsen/results/TIME-WORKLOAD)
   --mutant NAME         a build that is broken on purpose
-  --all                 every workload with every nemesis, one after the other; --time is of each
+  --mutants             every build that is broken on purpose, with what finds it
+  --all                 every workload at every isolation level, each time with other faults; --time is of each
 
 Exit status: 0 valid, 1 invalid, 2 unknown or it could not run.`
 
@@ -79,7 +81,13 @@ export function parseOptions(args: readonly string[]): Options | 'help' {
     ...{ set: values.set, endpoints: values.endpoint },
     timeoutMs: above0('timeout', values.timeout) * 1000,
     settleSeconds: above0('settle', values.settle),
-    ...{ out: values.out, program: values.program, mutant: values.mutant, all: values.all === true },
+    ...{
+      out: values.out,
+      program: values.program,
+      mutant: values.mutant,
+      all: values.all === true,
+      mutants: values.mutants === true,
+    },
   }
 }
 
@@ -95,7 +103,7 @@ function parse(args: readonly string[]) {
         ...{ nemesis: list, set: list, endpoint: list },
         ...{ seed: { type: 'string' }, out: { type: 'string' }, program: { type: 'string' } },
         ...{ mutant: { type: 'string' }, rows: { type: 'boolean' }, realtime: { type: 'boolean' } },
-        ...{ all: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+        ...{ all: { type: 'boolean' }, mutants: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
       },
     })
   } catch (error) {

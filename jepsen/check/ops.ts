@@ -73,10 +73,16 @@ export type SequentialRead = readonly [number, readonly (number | null)[] | null
  * read-your-writes: each key is written by one process only, with values that rise, through one coordinator; the reads go
  * through the other, with the causal token that the process (or another, which told it) has. `write` `[key, value]`.
  * `read` `{ key, value: null }`, ok with the value, null when there is none. A process that was handed the token of another
- * says in `after` the last value of the key that was acknowledged to the one it has the token from.
+ * says in `after` the last value of the key that was acknowledged to the one it has the token from. `first` is what the
+ * session had read of the key in the statement before, from another shard.
  */
 export type SessionWrite = readonly [number, number]
-export type SessionRead = { readonly key: number; readonly value: number | null; readonly after?: number }
+export type SessionRead = {
+  readonly key: number
+  readonly value: number | null
+  readonly after?: number
+  readonly first?: number | null
+}
 
 /** counter: `add` of a number, which may be negative; `read`, null when invoked, then the sum. */
 export type CounterValue = number | null

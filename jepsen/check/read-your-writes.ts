@@ -47,7 +47,7 @@ function checkRead(
   judge: Judge,
 ): void {
   const asked = read.invoke.value as SessionRead
-  const { key, value, after } = { ...asked, ...told<SessionRead>(read) }
+  const { key, value, after, first } = { ...asked, ...told<SessionRead>(read) }
   const at = indexOf(read)
   if (own !== undefined && (value ?? Number.NEGATIVE_INFINITY) < own.value) {
     const kind = isWriteAt(writes, own.index) ? 'own-write-missed' : 'went-back'
@@ -55,6 +55,13 @@ function checkRead(
       kind,
       `op ${at} reads ${value ?? 'nothing'} from ${key}: process ${read.process} knew ${own.value} since op ${own.index}`,
       [own.index, at],
+    )
+  }
+  if (typeof first === 'number' && (value ?? Number.NEGATIVE_INFINITY) < first) {
+    judge.find(
+      'went-back',
+      `op ${at} reads ${value ?? 'nothing'} from ${key}, and had read ${first} on another shard just before`,
+      [at],
     )
   }
   if (after !== undefined && (value ?? Number.NEGATIVE_INFINITY) < after) {

@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { etcdMembers, etcdUrl, isHealthy } from './etcd.ts'
 import { type Claim, claimRun, removeRun } from './leftovers.ts'
 import { type Machine, makeNetwork, type Network } from './net.ts'
-import { clientUrl, makeNodes, type NodesOptions, shardUrl, type WeftNode } from './nodes.ts'
+import { clientUrl, makeNodes, type NodesOptions, shardUrl, type WeftNode, writeConfig } from './nodes.ts'
 import { PostgresServers } from './postgres.ts'
 import { ClusterProcess } from './process.ts'
+import { Standbys } from './standbys.ts'
 
 export interface ClusterOptions {
   readonly log: 'etcd' | 'postgres'
@@ -13,6 +14,8 @@ export interface ClusterOptions {
   readonly coordinators: number
   /** One shard's data get a small file system. */
   readonly smallDisk?: boolean
+  /** Each shard gets a standby. */
+  readonly standbys?: boolean
   readonly say: (line: string) => void
 }
 
@@ -27,7 +30,11 @@ export class Cluster {
   readonly log: 'etcd' | 'postgres'
   readonly coordinators: readonly WeftNode[]
   readonly agents: readonly WeftNode[]
-  readonly postgres: readonly ClusterProcess[]
+  readonly postgres: ClusterProcess[]
+  /** Of each shard; empty: there are none. */
+  readonly standbys: readonly Standbys[]
+  /** Of the shards' own servers, past Weft; always as they are now. */
+  readonly shardUrls: string[]
   readonly etcd: readonly ClusterProcess[]
   readonly etcdMachines: readonly Machine[]
   readonly servers: PostgresServers
@@ -42,7 +49,7 @@ export class Cluster {
     network: Network,
     options: ClusterOptions,
     servers: PostgresServers,
-    postgres: readonly ClusterProcess[],
+    postgres: ClusterProcess[],
   ) {
     this.claim = claim
     this.network = network
@@ -59,6 +66,9 @@ export class Cluster {
       ...{ coordinators: named('c'), shards: named('s') },
       etcd: options.log === 'etcd' ? this.etcdMachines.map(etcdUrl) : undefined,
     }
+    const { shards } = this.nodes
+    this.standbys = options.standbys === true ? shards.map((machine) => new Standbys(servers, machine)) : []
+    this.shardUrls = shards.map((machine) => shardUrl(machine))
     const { agents, coordinators } = makeNodes(this.nodes)
     this.agents = agents
     this.coordinators = coordinators
@@ -77,7 +87,11 @@ export class Cluster {
     const network = await makeNetwork(claim.run, names)
     if (network.flat !== undefined)
       options.say(`${network.flat}: all processes are on loopback, no partitions, no slow links`)
-    const servers = new PostgresServers(claim.directory)
+    if (network.shaping === 'tbf')
+      options.say(
+        'this kernel has no netem: slow links are narrow ones (tbf), lossy ones are cut for moments',
+      )
+    const servers = new PostgresServers(claim.directory, options.standbys)
     const shards = [...network.machines.values()].filter(({ name }) => name.startsWith('s'))
     const small = shards.at(-1)
     if (options.smallDisk === true && small !== undefined) await servers.makeSmall(small)
@@ -85,6 +99,7 @@ export class Cluster {
     const cluster = new Cluster(claim, network, options, servers, postgres)
     cluster.startAll()
     await cluster.ready(60_000)
+    await Promise.all(cluster.standbys.map((standbys) => standbys.add()))
     return cluster
   }
 
@@ -95,11 +110,6 @@ export class Cluster {
   /** Where clients connect to. */
   get endpoints(): readonly { readonly name: string; readonly url: string }[] {
     return this.nodes.coordinators.map((machine) => ({ name: machine.name, url: clientUrl(machine) }))
-  }
-
-  /** Of the shards' own servers, past Weft. */
-  get shardUrls(): readonly string[] {
-    return this.nodes.shards.map((machine) => shardUrl(machine))
   }
 
   startAll(): void {
@@ -128,6 +138,14 @@ export class Cluster {
     }
   }
 
+  /** Until coordinators take clients again, whatever becomes of shards; not longer than that. */
+  async untilCoordinatorsServe(timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs
+    for (const node of this.coordinators) {
+      while (performance.now() < deadline && (await node.notReady()) !== undefined) await sleep(50)
+    }
+  }
+
   async whyNotReady(): Promise<string | undefined> {
     for (const machine of this.etcdMachines) if (!(await isHealthy(machine))) return `etcd ${machine.name}`
     for (const node of [...this.agents, ...this.coordinators]) {
@@ -135,6 +153,25 @@ export class Cluster {
       if (why !== undefined) return `${node.name}: ${why}`
     }
     return undefined
+  }
+
+  /** The shard's server dies for ever; its standby takes over, and the agent is started on that. */
+  async failOver(shard: number): Promise<void> {
+    const { standbys, postgres, agents, nodes } = this
+    const [old, agent, of] = [postgres[shard], agents[shard], standbys[shard]]
+    if (old === undefined || agent === undefined || of === undefined) throw new Error(`no shard ${shard}`)
+    if (!of.hasNext) throw new Error(`${old.name} has no standby`)
+    old.isRetired = true
+    // The log may be there: then everybody has to hear where it is now.
+    const told = this.log === 'postgres' && shard === 0 ? [...agents, ...this.coordinators] : [agent]
+    await Promise.all([old, ...told].map((process) => process.kill()))
+    const promoted = await of.promote()
+    promoted.onDeath = old.onDeath
+    postgres[shard] = promoted
+    this.shardUrls[shard] = of.url
+    const ports = standbys.map(({ port }) => port)
+    for (const machine of [...nodes.coordinators, ...nodes.shards]) writeConfig(nodes, machine, ports)
+    for (const node of told) node.start()
   }
 
   /** Takes back whatever was broken: links, clocks, what stands still, what is dead. */
@@ -153,7 +190,9 @@ export class Cluster {
 
   async stop(): Promise<void> {
     this.isStopping = true
-    await Promise.all(this.processes.map((process) => process.kill()))
+    await Promise.all(
+      [...this.processes, ...this.standbys].map((each) => ('kill' in each ? each.kill() : each.stop())),
+    )
     await removeRun(this.claim.run)
   }
 }

@@ -9,6 +9,12 @@ const PEER_PORT = 22380
 /** Debian: apt-get install etcd-server. */
 export const hasEtcd = (): boolean => spawnSync('etcd', ['--version']).status === 0
 
+/** "3.4.23". */
+export function etcdVersion(): string {
+  const { stdout } = spawnSync('etcd', ['--version'], { encoding: 'utf8' })
+  return /etcd Version: (\S+)/.exec(stdout ?? '')?.[1] ?? 'unknown'
+}
+
 export function etcdMembers(machines: readonly Machine[], directory: string): ClusterProcess[] {
   const cluster = machines.map(({ name, address }) => `${name}=http://${address}:${PEER_PORT}`).join(',')
   return machines.map((machine) => {

@@ -19,11 +19,27 @@ export interface Network {
   readonly shaping: 'netem' | 'tbf' | 'none'
   /** What `from` sends to `to` is lost from now on, silently. */
   cut(from: Machine, to: Machine): Promise<void>
-  /** What the machine sends is slow, and some of it lost. */
-  slow(machine: Machine): Promise<void>
+  /** What the machine sends is slow, or some of it lost, or both. */
+  slow(machine: Machine, how: Shape): Promise<void>
+  /** Takes back one cut. */
+  mend(from: Machine, to: Machine): Promise<void>
   /** Takes back all cuts and slow links. */
   heal(): Promise<void>
   remove(): Promise<void>
+}
+
+/** Of what a machine sends. */
+export type Shape = 'slow' | 'lossy' | 'both'
+
+/** Arguments of `tc qdisc replace … root`. A narrow token bucket (tbf) is slow, and loses what is too much for it. */
+export function discipline(kind: 'netem' | 'tbf', how: Shape): string[] {
+  if (kind === 'tbf') return ['tbf', 'rate', '300kbit', 'burst', '4kb', 'latency', '300ms']
+  const delay = ['delay', '60ms', '30ms', '25%']
+  return [
+    'netem',
+    ...(how === 'lossy' ? [] : delay),
+    ...(how === 'slow' ? [] : ['loss', how === 'both' ? '3%' : '15%', '25%']),
+  ]
 }
 
 /** Nobody has this address: a frame to it is a frame that is lost. */
@@ -77,6 +93,7 @@ function flatNetwork(machines: ReadonlyMap<string, Machine>, flat: string): Netw
     shaping: 'none',
     cut: impossible,
     slow: impossible,
+    mend: impossible,
     heal: nothing,
     remove: nothing,
   }
@@ -102,7 +119,7 @@ async function makeLinks(run: number, machines: readonly Machine[]): Promise<voi
 async function shapingOf({ namespace = '' }: Machine): Promise<Network['shaping']> {
   for (const kind of ['netem', 'tbf'] as const) {
     try {
-      await shape(namespace, kind)
+      await shape(namespace, kind, 'both')
       await unshape(namespace)
       return kind
     } catch {
@@ -112,12 +129,8 @@ async function shapingOf({ namespace = '' }: Machine): Promise<Network['shaping'
   return 'none'
 }
 
-function shape(namespace: string, kind: 'netem' | 'tbf'): Promise<void> {
-  const how =
-    kind === 'netem'
-      ? ['netem', 'delay', '60ms', '30ms', 'loss', '3%', '25%']
-      : ['tbf', 'rate', '300kbit', 'burst', '4kb', 'latency', '300ms']
-  return run('tc', '-n', namespace, 'qdisc', 'replace', 'dev', 'eth0', 'root', ...how)
+function shape(namespace: string, kind: 'netem' | 'tbf', how: Shape): Promise<void> {
+  return run('tc', '-n', namespace, 'qdisc', 'replace', 'dev', 'eth0', 'root', ...discipline(kind, how))
 }
 
 function unshape(namespace: string): Promise<void> {
@@ -145,16 +158,20 @@ class Namespaces implements Network {
     await ip('-n', namespace, 'neigh', 'replace', ...neighbour)
   }
 
-  async slow({ namespace = '' }: Machine): Promise<void> {
+  async mend({ namespace = '' }: Machine, to: Machine): Promise<void> {
+    if (this.cuts.delete(`${namespace} ${to.address}`)) await connect(namespace, to.address)
+  }
+
+  async slow({ namespace = '' }: Machine, how: Shape): Promise<void> {
     if (this.shaping === 'none') throw new Error('the kernel has no way to slow a link')
     this.slowed.add(namespace)
-    await shape(namespace, this.shaping)
+    await shape(namespace, this.shaping, how)
   }
 
   async heal(): Promise<void> {
     for (const cut of [...this.cuts]) {
       const [namespace = '', address = ''] = cut.split(' ')
-      await ip('-n', namespace, 'neigh', 'del', address, 'dev', 'eth0')
+      await connect(namespace, address)
       this.cuts.delete(cut)
     }
     for (const namespace of [...this.slowed]) {
@@ -195,6 +212,10 @@ async function namespacesOf(run: number): Promise<string[]> {
   const { stdout } = await execute('ip', ['netns', 'list']).catch(() => ({ stdout: '' }))
   const names = stdout.split('\n').map((line) => line.split(' ')[0] ?? '')
   return names.filter((name) => name.startsWith(prefixOf(run)))
+}
+
+function connect(namespace: string, address: string): Promise<void> {
+  return ip('-n', namespace, 'neigh', 'del', address, 'dev', 'eth0')
 }
 
 function ip(...args: string[]): Promise<void> {

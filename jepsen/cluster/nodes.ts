@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { FailpointNews, FailpointOrder } from '../../embedded/failpoint-control.ts'
+import type { FailpointNews, FailpointOrder, FailpointWay } from '../../embedded/failpoint-control.ts'
 import type { FailpointName } from '../../txn/failpoints.ts'
 import type { Machine } from './net.ts'
 import { POSTGRES_PORT } from './postgres.ts'
@@ -26,8 +26,9 @@ export interface NodesOptions {
 export class WeftNode extends ClusterProcess {
   readonly adminUrl: string
   private readonly wallFile: string
-  private readonly waiting = new Set<() => void>()
-  private readonly armed = new Set<FailpointName>()
+  private backMs = 0
+  /** Told of each failpoint that holds it. */
+  private onHeld: () => void = () => undefined
 
   constructor(
     role: Role & ('agent' | 'coordinator'),
@@ -52,20 +53,36 @@ export class WeftNode extends ClusterProcess {
     this.wallFile = wallFile
     this.adminUrl = `http://${machine.address}:${ADMIN_PORT}`
     this.onMessage = (message) => {
-      const news = message as FailpointNews
-      if (news.kind === 'armed') this.armed.add(news.name)
-      for (const wake of this.waiting) wake()
+      if ((message as FailpointNews).kind === 'held') this.onHeld()
     }
   }
 
   /** Its wall clock jumps by so much, and runs so many millionths too fast. */
   setWall(shiftMs: number, ppm = 0): void {
-    writeFileSync(this.wallFile, `${shiftMs} ${ppm} ${Date.now()}`)
+    writeFileSync(this.wallFile, `${shiftMs - this.backMs} ${ppm} ${Date.now()}`)
+  }
+
+  /** Its wall clock is behind for good, by so much more than before. */
+  setBack(byMs: number): void {
+    this.backMs += byMs
+    this.setWall(0)
   }
 
   /** At its next hit the failpoint does that; nothing waits for it. */
-  arm(name: FailpointName, how: 'hold' | 'kill' | 'error'): void {
+  arm(name: FailpointName, how: FailpointWay): void {
     this.order({ kind: 'arm', name, how, atHit: 1 })
+  }
+
+  /** Resolves when it stands still there, or when nothing has come there for so long: false. */
+  holdAt(name: FailpointName, timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const tooLong = setTimeout(() => resolve(false), timeoutMs)
+      this.onHeld = () => {
+        clearTimeout(tooLong)
+        resolve(true)
+      }
+      this.arm(name, 'hold')
+    })
   }
 
   release(): void {

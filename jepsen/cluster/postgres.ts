@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { appendFileSync, chownSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { appendFileSync, chownSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { findBinaries } from '../../embedded/postgres-binaries.ts'
@@ -16,24 +16,46 @@ export class PostgresServers {
   private readonly user: RunAs | undefined
   private readonly binaries: { readonly initdb: string; readonly postgres: string }
   private template: Promise<string> | undefined
+  /** Servers are to have standbys: they keep all of their log, so that a copy of the first data can follow. */
+  private readonly replicated: boolean
   /** The machine whose data have a small file system for themselves. */
   small: Machine | undefined
   /** Why none has; undefined when one has. */
   whyNoDisk: string | undefined = 'no file system was made for it'
 
-  constructor(directory: string) {
+  constructor(directory: string, replicated = false) {
     this.directory = directory
+    this.replicated = replicated
     this.user = chooseRunAs(join(directory, 'data', 'template'))
     this.binaries = findBinaries(this.user)
   }
 
   /** Of a shard; it is not started yet. */
   async make(name: string, machine: Machine): Promise<ClusterProcess> {
+    return this.process(name, machine, await this.copy(name))
+  }
+
+  /** One that follows the server at the other port of its machine from the first byte of its log on; it is not started yet. */
+  async makeStandby(
+    name: string,
+    machine: Machine,
+    port: number,
+    primaryPort: number,
+  ): Promise<ClusterProcess> {
+    const data = await this.copy(name)
+    writeFileSync(join(data, 'standby.signal'), '')
+    const follows = `host=${machine.address} port=${primaryPort} user=postgres application_name=${name}`
+    appendFileSync(join(data, 'postgresql.conf'), `primary_conninfo = '${follows}'\n`)
+    return this.process(name, machine, data, port)
+  }
+
+  /** Of the first data, for a server of that name. */
+  private async copy(name: string): Promise<string> {
     const data = join(this.dataOf(name), 'pg')
     await this.own(this.dataOf(name))
     this.template ??= this.initdb()
     await promisify(execFile)('cp', ['-a', `${await this.template}/.`, data])
-    return this.process(name, machine, data)
+    return data
   }
 
   /** Gives the data of the machine, which are not there yet, a file system that is soon full. */
@@ -76,7 +98,7 @@ export class PostgresServers {
     return path
   }
 
-  process(name: string, machine: Machine, data: string, port = POSTGRES_PORT): ClusterProcess {
+  private process(name: string, machine: Machine, data: string, port = POSTGRES_PORT): ClusterProcess {
     const settings = {
       port: String(port),
       listen_addresses: machine.address,
@@ -90,6 +112,7 @@ export class PostgresServers {
       max_wal_size: '64MB',
       min_wal_size: '32MB',
       log_line_prefix: '%m [%p] ',
+      ...(this.replicated ? { wal_keep_size: '4GB', wal_retrieve_retry_interval: '200ms' } : {}),
     }
     return new ClusterProcess(
       {

@@ -33,6 +33,8 @@ export class ClusterProcess {
   private readonly pidFile: string
   private child: ChildProcess | undefined
   private expected = false
+  /** Another has taken its place: it never starts again. */
+  isRetired = false
   /** A fault is on that may end it. */
   mayDie = false
   /** Told when it ends and nobody had asked for it. */
@@ -53,7 +55,7 @@ export class ClusterProcess {
   }
 
   start(): void {
-    if (this.isRunning || ClusterProcess.isOver) return
+    if (this.isRunning || this.isRetired || ClusterProcess.isOver) return
     const { machine, user, env, ipc, before } = this.launch
     before?.()
     this.expected = false

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { WeftNode } from '../cluster/nodes.ts'
 import type { Random } from '../run/random.ts'
@@ -41,5 +42,44 @@ export const clockDrift: Fault = {
       node.setWall(0, ppm)
     }
     return { what, mend: async () => nodes.forEach((node) => void node.setWall(0)) }
+  },
+}
+
+const HOUR_MS = 3_600_000
+/** A commit over several shards comes sooner than this, where there is load. */
+const HELD_WITHIN_MS = 2_000
+const READY_WITHIN_MS = 15_000
+/** Clients have connected by then, and read. */
+const READ_MS = 1_000
+
+/**
+ * All of Weft goes down with a commit half carried out, and comes back an hour earlier: what agents keep of the time is all
+ * that tells them. The shard that has not carried it out does not reach the log for a while, so what it will hear from there
+ * comes when others have begun to read.
+ */
+export const clockRestart: Fault = {
+  name: 'clock-restart',
+  whyNot: (cluster) => (cluster.log === 'etcd' ? cluster.network.flat : 'there is no etcd'),
+  start: async (cluster, random) => {
+    const nodes = [...cluster.agents, ...cluster.coordinators]
+    const late = random.below(cluster.agents.length)
+    const agent = cluster.agents[late]
+    const machine = cluster.nodes.shards[late]
+    if (agent === undefined || machine === undefined) throw new Error('there are no shards')
+    const isHeld = await agent.holdAt('agent-before-commit-prepared', HELD_WITHIN_MS)
+    await Promise.all(nodes.map((node) => node.kill()))
+    for (const etcd of cluster.etcdMachines) await cluster.network.cut(machine, etcd)
+    for (const node of nodes) {
+      node.setBack(HOUR_MS)
+      node.start()
+    }
+    return {
+      what: { late: agent.name, isHeld },
+      mend: async () => {
+        await cluster.untilCoordinatorsServe(READY_WITHIN_MS)
+        await sleep(READ_MS)
+        await cluster.network.heal()
+      },
+    }
   },
 }

@@ -18,3 +18,14 @@ export const failpoint: Fault = {
     }
   },
 }
+
+/** A coordinator dies when one shard has carried out what it decided and the others have not: recovery has the word. */
+export const betweenCommits: Fault = {
+  name: 'failpoint-between-commits',
+  start: async (cluster, random) => {
+    const node = random.pick(cluster.coordinators)
+    node.mayDie = true
+    node.arm('between-commits', 'kill')
+    return { what: node.name, mend: async () => undefined }
+  },
+}

@@ -1,13 +1,16 @@
-import { clockDrift, clockJump } from './clock-faults.ts'
+import { clockDrift, clockJump, clockRestart } from './clock-faults.ts'
 import { diskFull } from './disk-faults.ts'
-import { failpoint } from './failpoint-faults.ts'
+import { failover } from './failover-fault.ts'
+import { betweenCommits, failpoint } from './failpoint-faults.ts'
 import type { Fault } from './fault.ts'
-import { partitions, slow } from './network-faults.ts'
+import { late } from './late-faults.ts'
+import { lossy, partitions, slow } from './network-faults.ts'
 import { killLeader, kills, pauses, power, restarts } from './process-faults.ts'
 
 const all: readonly Fault[] = [
-  ...[...kills, killLeader, ...pauses, ...restarts, power],
-  ...[...partitions, slow, clockJump, clockDrift, diskFull, failpoint],
+  ...[...kills, killLeader, ...pauses, ...restarts, power, failover],
+  ...[...partitions, slow, lossy, ...late, clockJump, clockDrift, clockRestart],
+  ...[diskFull, failpoint, betweenCommits],
 ]
 
 /** Names of single faults, and of what several of them are together: `kill` is `kill-agent`, `kill-postgres` and so on. */

@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Machine } from '../cluster/net.ts'
+import type { Random } from '../run/random.ts'
+import { again } from './again.ts'
 import type { Broken, Fault } from './fault.ts'
 
 type Pair = readonly [Machine, Machine]
@@ -94,16 +97,44 @@ const agentEtcd: Fault = {
 
 export const partitions: readonly Fault[] = [one, halves, ring, oneWay, coordinatorAgent, agentEtcd]
 
-/** Delay and loss on what some machines send. */
+/** Delay on what some machines send, and loss where the kernel can. */
 export const slow: Fault = {
   name: 'slow',
   whyNot: (cluster) =>
     whyNot(cluster) ??
     (cluster.network.shaping === 'none' ? 'the kernel has neither netem nor tbf' : undefined),
   start: async (cluster, random) => {
-    const all = everyone(cluster)
-    const machines = random.some(all, random.chance(0.3) ? all.length : 1 + random.below(3))
-    for (const machine of machines) await cluster.network.slow(machine)
+    const machines = several(cluster, random)
+    const how = random.pick(['slow', 'both'] as const)
+    for (const machine of machines) await cluster.network.slow(machine, how)
     return { what: machines.map(({ name }) => name), mend: () => cluster.network.heal() }
   },
+}
+
+/** Some of what machines send is lost: by netem, or as short cuts of one link after the other. */
+export const lossy: Fault = {
+  name: 'lossy',
+  whyNot,
+  start: async (cluster, random) => {
+    const { network } = cluster
+    const machines = several(cluster, random)
+    const what = machines.map(({ name }) => name)
+    if (network.shaping !== 'netem') return again(what, random, (own) => lose(cluster, machines, own))
+    for (const machine of machines) await network.slow(machine, 'lossy')
+    return { what, mend: () => network.heal() }
+  },
+}
+
+function several(cluster: Cluster, random: Random): Machine[] {
+  const all = everyone(cluster)
+  return random.some(all, random.chance(0.3) ? all.length : 1 + random.below(3))
+}
+
+async function lose({ network }: Cluster, machines: readonly Machine[], random: Random): Promise<void> {
+  const from = random.pick(machines)
+  const to = random.pick([...network.machines.values()].filter((machine) => machine !== from))
+  await network.cut(from, to)
+  await sleep(random.between(5, 60))
+  await network.mend(from, to)
+  await sleep(random.between(5, 60))
 }

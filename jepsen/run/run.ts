@@ -29,6 +29,8 @@ export async function abandonRun(): Promise<void> {
 }
 
 const FINALS_MS = 60_000
+/** Of a build that is broken on purpose nothing more is to be learned by waiting. */
+const MUTANT_FINALS_MS = 5_000
 /** A cluster that takes longer than it may is still waited for, so that its data can be read. */
 const PATIENCE_MS = 60_000
 
@@ -60,6 +62,7 @@ async function startCluster(options: Options, say: (line: string) => void): Prom
     {
       ...{ log, say, shards: 3, coordinators: 2 },
       program: options.program ?? join(root, 'dist', 'weft.js'),
+      standbys: options.nemesis.includes('failover'),
       smallDisk: options.nemesis.some((name) => name.startsWith('disk')),
     },
     (claim) => {
@@ -83,17 +86,21 @@ async function runOn(cluster: Cluster | undefined, options: Options, place: Plac
     ...{ isolation: options.isolation, rows: options.rows, seed: options.seed, isWeft },
     shardUrls: cluster?.shardUrls ?? [],
   })
-  const settings = [inSchema, ...options.set.map((each) => setUp.setting(each))]
+  const settings = [
+    inSchema,
+    setUp.isolation(options.isolation),
+    ...options.set.map((each) => setUp.setting(each)),
+  ]
   await setUp.tables(endpoints, workload.tables)
   if (cluster !== undefined) await makeProbe(cluster)
-  const versions = await versionsOf(endpoints, cluster?.shardUrls ?? [])
+  const versions = await versionsOf(endpoints, cluster)
 
   const recorder = new Recorder(directory)
   const { concurrency, rate, seed, timeoutMs } = options
   const clients = new Clients({ endpoints, concurrency, rate, seed, settings, timeoutMs }, workload, recorder)
   await load(cluster, clients, recorder, options, say)
   const liveness = cluster === undefined ? undefined : await heal(cluster, options, say)
-  const missing = await clients.finals(FINALS_MS)
+  const missing = await clients.finals(options.mutant === undefined ? FINALS_MS : MUTANT_FINALS_MS)
   await recorder.close()
 
   const notes = [...(cluster?.deaths ?? [])]
@@ -132,6 +139,7 @@ async function heal(cluster: Cluster, options: Options, say: (line: string) => v
   const soon = await waitUntilWhole(cluster, options.settleSeconds * 1000)
   if (soon.ok) return soon
   say(`not whole after ${options.settleSeconds} s: ${soon.waitedFor}`)
+  if (options.mutant !== undefined) return soon
   const later = await waitUntilWhole(cluster, PATIENCE_MS)
   return { ...soon, seconds: soon.seconds + later.seconds }
 }

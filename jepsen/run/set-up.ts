@@ -1,7 +1,14 @@
+import { spawnSync } from 'node:child_process'
 import { cpSync } from 'node:fs'
+import { release, type } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
+import weft from '../../package.json' with { type: 'json' }
+import type { Isolation } from '../check/verdict.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import { etcdVersion } from '../cluster/etcd.ts'
 import { query } from '../cluster/query.ts'
+import { root } from '../cluster/root.ts'
 import type { Endpoint } from './clients.ts'
 
 const SCHEMA = 'jepsen'
@@ -10,7 +17,7 @@ const SCHEMA = 'jepsen'
 export const inSchema = `SET search_path = ${SCHEMA}`
 
 /** What is done before a run, and kept after it. */
-export const setUp = { isWeft, tables, setting, keepLogs }
+export const setUp = { isWeft, tables, setting, isolation, keepLogs }
 
 async function isWeft([first]: readonly Endpoint[]): Promise<boolean> {
   const rows = await query(first?.url ?? '', 'SHOW weft.consistent_reads').catch(() => [])
@@ -38,24 +45,42 @@ function setting(text: string): string {
   return `SET ${text.slice(0, at)} = '${text.slice(at + 1).replaceAll("'", "''")}'`
 }
 
+/** Also of statements that are transactions by themselves. */
+function isolation(level: Isolation): string {
+  return `SET default_transaction_isolation = '${level}'`
+}
+
 /** Of a run that went wrong: what the nodes have said. */
 function keepLogs(from: string, to: string): void {
   cpSync(join(from, 'logs'), join(to, 'logs'), { recursive: true })
 }
 
+/** Of what took part. */
 export async function versionsOf(
   [first]: readonly Endpoint[],
-  shardUrls: readonly string[],
+  cluster: Pick<Cluster, 'log' | 'shardUrls'> | undefined,
 ): Promise<Record<string, string>> {
   const version = async (url: string): Promise<string> => {
     const [row] = await query<{ version: string }>(url, 'SELECT version()').catch(() => [])
     return row?.version.split(' on ')[0] ?? 'unknown'
   }
-  const versions: Record<string, string> = {
+  const endpoint = await version(first?.url ?? '')
+  if (cluster === undefined) return { node: process.version, endpoint }
+  return {
+    weft: `${weft.version}, commit ${commit()}`,
+    endpoint,
+    postgres: await version(cluster.shardUrls[0] ?? ''),
+    ...(cluster.log === 'etcd' ? { etcd: etcdVersion() } : {}),
     node: process.version,
-    endpoint: await version(first?.url ?? ''),
+    kernel: `${type()} ${release()}`,
   }
-  const [shard] = shardUrls
-  if (shard !== undefined) versions.shards = await version(shard)
-  return versions
+}
+
+/** Of the checkout; "changed" when it has what no commit has. */
+function commit(): string {
+  const git = (...args: string[]): string =>
+    spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? ''
+  const head = git('rev-parse', '--short=12', 'HEAD')
+  if (head === '') return 'unknown'
+  return git('status', '--porcelain', '--untracked-files=no') === '' ? head : `${head}, changed`
 }

@@ -19,6 +19,8 @@ interface Told {
 export function readYourWritesWorkload(options: WorkloadOptions): Workload {
   const told = new Map<number, Told>()
   const tried = new Map<number, number>()
+  /** Being written just now: somebody who looks may find one row written and the other not yet. */
+  const underWay = new Set<number>()
   const begin = beginOf(options.isolation)
   const write = (key: number): Task => {
     const value = (tried.get(key) ?? 0) + 1
@@ -30,6 +32,8 @@ export function readYourWritesWorkload(options: WorkloadOptions): Workload {
     next: ({ random, process }) => {
       const mine = told.get(process)
       if (mine === undefined || random.chance(0.4)) return write(process)
+      if (underWay.size > 0 && random.chance(0.6))
+        return { f: 'read', value: { key: random.pick([...underWay]), value: null } }
       if (random.chance(0.5)) return { f: 'read', value: { key: process, value: null } }
       const key = random.pick([...told.keys()])
       return { f: 'read', value: { key, value: null, after: told.get(key)?.value ?? 0 } }
@@ -39,11 +43,20 @@ export function readYourWritesWorkload(options: WorkloadOptions): Workload {
     perform: async (session, { f, value, final }, { random }) => {
       if (f === 'read') {
         const read = value as unknown as SessionRead
-        const token = options.isWeft && final !== true ? told.get(read.key)?.token : undefined
-        return { ...read, value: await readKey(session, read.key, token, random) }
+        const isAsked = read.after !== undefined || !underWay.has(read.key)
+        const isTold = options.isWeft && final !== true && isAsked
+        return {
+          ...read,
+          ...(await readKey(session, read.key, isTold ? told.get(read.key)?.token : undefined, random)),
+        }
       }
       const [key, n] = value as unknown as SessionWrite
-      await session.transaction(begin, () => writeKey(session, key, n))
+      underWay.add(key)
+      try {
+        await session.transaction(begin, () => writeKey(session, key, n))
+      } finally {
+        underWay.delete(key)
+      }
       told.set(key, { value: n, token: options.isWeft ? await tokenOf(session) : '' })
       return value
     },
@@ -66,17 +79,21 @@ async function tokenOf(session: Session): Promise<string> {
   return row?.['weft.causal_token'] ?? ''
 }
 
+/** One row by one shard, both one after the other, or by a query over all shards. */
 async function readKey(
   session: Session,
   key: number,
   token: string | undefined,
   random: Random,
-): Promise<number | null> {
+): Promise<Pick<SessionRead, 'value' | 'first'>> {
   if (token !== undefined) await session.read(`SET weft.causal_token = '${token}'`)
-  const id = random.chance(0.5) ? key : key + TWIN
-  const sql = random.chance(0.3)
-    ? 'SELECT value FROM own WHERE id + 0 = $1'
-    : 'SELECT value FROM own WHERE id = $1'
-  const [row] = await session.read<{ value: number }>(sql, [id])
+  const [one, other] = random.shuffled([key, key + TWIN]) as [number, number]
+  if (random.chance(0.2)) return { value: await readRow(session, 'id + 0', one) }
+  const value = await readRow(session, 'id', one)
+  return random.chance(0.3) ? { value } : { first: value, value: await readRow(session, 'id', other) }
+}
+
+async function readRow(session: Session, what: string, id: number): Promise<number | null> {
+  const [row] = await session.read<{ value: number }>(`SELECT value FROM own WHERE ${what} = $1`, [id])
   return row?.value ?? null
 }

@@ -16,7 +16,7 @@ const entryPoints = [
   /^coordinator\/long-texts\/thread\.ts$/,
   /^client\/(index|kysely)\.ts$/,
   /^bench\/([^/]+|micro\/.+)\.ts$/,
-  /^jepsen\/(main|judge)\.ts$|^jepsen\/report\//,
+  /^jepsen\/(main|judge)\.ts$/,
   /\.config\.ts$/,
 ]
 
