@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { faultNames, faultsNamed } from './nemesis/faults.ts'
 import { commandOf, type Options, parseOptions, UsageError } from './options.ts'
+import { allRuns } from './run/matrix.ts'
+import { mutantRuns } from './run/mutant-runs.ts'
+import { workloadNames } from './workloads/workloads.ts'
 
 const parsed = (...args: string[]): Options => {
   const options = parseOptions(args)
@@ -33,5 +37,27 @@ describe('options', () => {
   test('a password is not in the command of a run', () => {
     const command = commandOf(parsed('--endpoint', 'postgres://me:secret@host/db'))
     expect(command).not.toContain('secret')
+  })
+
+  test('--all: every workload at every level that means something to it, and every fault somewhere', () => {
+    const runs = allRuns(parsed('--all', '--out', 'there', '--seed', '5'))
+    const kinds = new Set(runs.map(({ workload, isolation }) => `${workload} ${isolation}`))
+    expect(kinds.size).toBe(workloadNames.length * 3 - 2)
+    expect(new Set(runs.map(({ out }) => out)).size).toBe(runs.length)
+    const broken = new Set(
+      runs.flatMap(({ nemesis }) => nemesis.flatMap(faultsNamed)).map(({ name }) => name),
+    )
+    const single = faultNames.flatMap(faultsNamed).map(({ name }) => name)
+    expect(single.filter((name) => !broken.has(name))).toEqual([])
+  })
+
+  test('--mutants: every broken build is hunted, and its command can be repeated', async () => {
+    const { mutants } = (await import(new URL('../scripts/mutants.js', import.meta.url).href)) as {
+      mutants: object
+    }
+    const hunts = mutantRuns(parsed('--mutants'))
+    expect(hunts.map(([first]) => first?.mutant).sort()).toEqual(Object.keys(mutants).sort())
+    const [first] = hunts.flat()
+    expect(commandOf(first as Options)).toContain(`--mutant ${first?.mutant}`)
   })
 })

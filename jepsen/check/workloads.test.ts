@@ -237,6 +237,8 @@ describe('read-your-writes', () => {
     expect(judged(readYourWrites, inTurn(write(1), look(1, null)))).toEqual(['own-write-missed'])
     expect(judged(readYourWrites, inTurn(write(1), write(2), look(2, 1, 2)))).toEqual(['token-missed'])
     expect(judged(readYourWrites, inTurn(write(1), look(2, 1), look(2, null)))).toEqual(['went-back'])
+    const half = by(2, done('read', { key: 5, value: 1, first: 2 }, { key: 5, value: null }))
+    expect(judged(readYourWrites, inTurn(write(1), write(2), half))).toEqual(['went-back'])
     expect(judged(readYourWrites, inTurn(look(2, 9)))).toEqual(['garbage'])
     expect(judged(readYourWrites, inTurn(by(3, failed('write', [5, 9])), look(2, 9)))).toEqual([
       'aborted-read',
