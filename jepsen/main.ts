@@ -62,10 +62,10 @@ async function runMutants(options: Options): Promise<number> {
       console.log(`\n${run.mutant}, round ${round + 1} of ${rounds.length}: ${commandOf(run)}`)
       const { line } = await runAndKeep(run)
       lines.push(line)
-      if (line.verdict === 'invalid') break
+      if (line.isFound) break
     }
   }
-  const found = new Set(lines.filter(({ verdict }) => verdict === 'invalid').map(({ run }) => run.mutant))
+  const found = new Set(lines.filter(({ isFound }) => isFound).map(({ run }) => run.mutant))
   const missed = mutantRuns(options).filter(([run]) => !found.has(run?.mutant))
   console.log(`\n${tableOf(lines)}\n`)
   console.log(
@@ -82,7 +82,7 @@ async function runAndKeep(run: Options): Promise<{ result: RunResult | undefined
   } catch (error) {
     const why = (error as Error).message
     console.error(`jepsen: ${why}`)
-    return { result: undefined, line: { run, verdict: 'unknown', ok: 0, of: 0, why } }
+    return { result: undefined, line: { run, verdict: 'unknown', isFound: false, ok: 0, of: 0, why } }
   }
 }
 

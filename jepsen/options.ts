@@ -48,7 +48,7 @@ export const usage = `npm run jepsen -- [options]: Weft, tested the way Jepsen t
   --settle SECONDS      within which a healed cluster is whole again (10)
   --out DIRECTORY       for the history and the report (jepsen/results/TIME-WORKLOAD)
   --mutant NAME         a build that is broken on purpose
-  --mutants             every build that is broken on purpose, with what finds it
+  --mutants             every build that is broken on purpose (or that of --mutant), with what finds it
   --all                 every workload at every isolation level, each time with other faults; --time is of each
 
 Exit status: 0 valid, 1 invalid, 2 unknown or it could not run.`

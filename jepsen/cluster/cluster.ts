@@ -16,6 +16,8 @@ export interface ClusterOptions {
   readonly smallDisk?: boolean
   /** Each shard gets a standby. */
   readonly standbys?: boolean
+  /** The shards' servers have clocks of their own, which can be set. */
+  readonly ownClocks?: boolean
   readonly say: (line: string) => void
 }
 
@@ -91,7 +93,10 @@ export class Cluster {
       options.say(
         'this kernel has no netem: slow links are narrow ones (tbf), lossy ones are cut for moments',
       )
-    const servers = new PostgresServers(claim.directory, options.standbys)
+    const servers = new PostgresServers(claim.directory, {
+      replicated: options.standbys === true,
+      ownClocks: options.ownClocks === true,
+    })
     const shards = [...network.machines.values()].filter(({ name }) => name.startsWith('s'))
     const small = shards.at(-1)
     if (options.smallDisk === true && small !== undefined) await servers.makeSmall(small)
@@ -178,6 +183,7 @@ export class Cluster {
   async heal(): Promise<void> {
     await this.network.heal()
     for (const process of this.processes) process.resume()
+    for (const { name } of this.postgres) this.servers.clocks?.set(name, 0, 1)
     for (const node of [...this.agents, ...this.coordinators]) {
       node.setWall(0)
       node.release()

@@ -144,6 +144,7 @@ class Namespaces implements Network {
   private readonly run: number
   private readonly cuts = new Set<string>()
   private readonly slowed = new Set<string>()
+  private last: Promise<void> = Promise.resolve()
 
   constructor(run: number, machines: ReadonlyMap<string, Machine>, shaping: Network['shaping']) {
     this.run = run
@@ -151,33 +152,50 @@ class Namespaces implements Network {
     this.shaping = shaping
   }
 
-  async cut(from: Machine, to: Machine): Promise<void> {
+  cut(from: Machine, to: Machine): Promise<void> {
     const { namespace = '' } = from
-    this.cuts.add(`${namespace} ${to.address}`)
     const neighbour = [to.address, 'lladdr', NOBODY, 'nud', 'permanent', 'dev', 'eth0']
-    await ip('-n', namespace, 'neigh', 'replace', ...neighbour)
+    return this.inTurn(async () => {
+      this.cuts.add(`${namespace} ${to.address}`)
+      await ip('-n', namespace, 'neigh', 'replace', ...neighbour)
+    })
   }
 
-  async mend({ namespace = '' }: Machine, to: Machine): Promise<void> {
-    if (this.cuts.delete(`${namespace} ${to.address}`)) await connect(namespace, to.address)
+  mend({ namespace = '' }: Machine, to: Machine): Promise<void> {
+    return this.inTurn(() => this.connect(`${namespace} ${to.address}`))
   }
 
-  async slow({ namespace = '' }: Machine, how: Shape): Promise<void> {
-    if (this.shaping === 'none') throw new Error('the kernel has no way to slow a link')
-    this.slowed.add(namespace)
-    await shape(namespace, this.shaping, how)
+  slow({ namespace = '' }: Machine, how: Shape): Promise<void> {
+    const { shaping } = this
+    if (shaping === 'none') return Promise.reject(new Error('the kernel has no way to slow a link'))
+    return this.inTurn(async () => {
+      this.slowed.add(namespace)
+      await shape(namespace, shaping, how)
+    })
   }
 
-  async heal(): Promise<void> {
-    for (const cut of [...this.cuts]) {
-      const [namespace = '', address = ''] = cut.split(' ')
-      await connect(namespace, address)
-      this.cuts.delete(cut)
-    }
-    for (const namespace of [...this.slowed]) {
-      await unshape(namespace)
-      this.slowed.delete(namespace)
-    }
+  heal(): Promise<void> {
+    return this.inTurn(async () => {
+      for (const cut of [...this.cuts]) await this.connect(cut)
+      for (const namespace of [...this.slowed]) {
+        await unshape(namespace)
+        this.slowed.delete(namespace)
+      }
+    })
+  }
+
+  private async connect(cut: string): Promise<void> {
+    if (!this.cuts.has(cut)) return
+    const [namespace = '', address = ''] = cut.split(' ')
+    await ip('-n', namespace, 'neigh', 'del', address, 'dev', 'eth0')
+    this.cuts.delete(cut)
+  }
+
+  /** Two faults may be at it at once. */
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.last.then(work)
+    this.last = done.catch(() => undefined)
+    return done
   }
 
   remove(): Promise<void> {
@@ -212,10 +230,6 @@ async function namespacesOf(run: number): Promise<string[]> {
   const { stdout } = await execute('ip', ['netns', 'list']).catch(() => ({ stdout: '' }))
   const names = stdout.split('\n').map((line) => line.split(' ')[0] ?? '')
   return names.filter((name) => name.startsWith(prefixOf(run)))
-}
-
-function connect(namespace: string, address: string): Promise<void> {
-  return ip('-n', namespace, 'neigh', 'del', address, 'dev', 'eth0')
 }
 
 function ip(...args: string[]): Promise<void> {

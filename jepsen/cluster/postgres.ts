@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { findBinaries } from '../../embedded/postgres-binaries.ts'
 import { chooseRunAs, type RunAs } from '../../embedded/run-as.ts'
+import { FakeTime } from './faketime.ts'
 import type { Machine } from './net.ts'
 import { ClusterProcess } from './process.ts'
 
@@ -23,9 +24,13 @@ export class PostgresServers {
   /** Why none has; undefined when one has. */
   whyNoDisk: string | undefined = 'no file system was made for it'
 
-  constructor(directory: string, replicated = false) {
+  /** Undefined: their clocks are those of the machine. */
+  readonly clocks: FakeTime | undefined
+
+  constructor(directory: string, { replicated = false, ownClocks = false } = {}) {
     this.directory = directory
     this.replicated = replicated
+    this.clocks = ownClocks ? FakeTime.in(directory) : undefined
     this.user = chooseRunAs(join(directory, 'data', 'template'))
     this.binaries = findBinaries(this.user)
   }
@@ -117,6 +122,7 @@ export class PostgresServers {
     return new ClusterProcess(
       {
         ...{ name, machine, role: 'postgres', command: this.binaries.postgres, user: this.user },
+        env: this.clocks?.env(name) ?? {},
         args: ['-D', data, ...Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`])],
         // What was killed leaves its pid there, and somebody else may have it now.
         before: () => {

@@ -45,10 +45,30 @@ export const clockDrift: Fault = {
   },
 }
 
+/** Weft goes by none of them. */
+export const clockPostgres: Fault = {
+  name: 'clock-postgres',
+  whyNot: ({ servers }) =>
+    servers.clocks === undefined ? 'libfaketime is not here (apt-get install libfaketime)' : undefined,
+  start: async (cluster, random) => {
+    const { clocks } = cluster.servers
+    const all = cluster.postgres.map(({ name }) => name)
+    const names = random.some(all, random.chance(0.3) ? all.length : 1)
+    const what: Record<string, string> = {}
+    for (const name of names) {
+      const seconds = random.pick([-86_400, -3_600, -5, 5, 3_600, 86_400])
+      const speed = random.pick([1, 1, 0.5, 2])
+      what[name] = `${seconds} s, ${speed} times as fast`
+      clocks?.set(name, seconds, speed)
+    }
+    return { what, mend: async () => names.forEach((name) => void clocks?.set(name, 0, 1)) }
+  },
+}
+
 const HOUR_MS = 3_600_000
 /** A commit over several shards comes sooner than this, where there is load. */
 const HELD_WITHIN_MS = 2_000
-const READY_WITHIN_MS = 15_000
+const READY_WITHIN_MS = 60_000
 /** Clients have connected by then, and read. */
 const READ_MS = 1_000
 

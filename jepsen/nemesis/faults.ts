@@ -1,4 +1,4 @@
-import { clockDrift, clockJump, clockRestart } from './clock-faults.ts'
+import { clockDrift, clockJump, clockPostgres, clockRestart } from './clock-faults.ts'
 import { diskFull } from './disk-faults.ts'
 import { failover } from './failover-fault.ts'
 import { betweenCommits, failpoint } from './failpoint-faults.ts'
@@ -9,7 +9,7 @@ import { killLeader, kills, pauses, power, restarts } from './process-faults.ts'
 
 const all: readonly Fault[] = [
   ...[...kills, killLeader, ...pauses, ...restarts, power, failover],
-  ...[...partitions, slow, lossy, ...late, clockJump, clockDrift, clockRestart],
+  ...[...partitions, slow, lossy, ...late, clockJump, clockDrift, clockRestart, clockPostgres],
   ...[diskFull, failpoint, betweenCommits],
 ]
 

@@ -45,9 +45,10 @@ const hunts: readonly Hunt[] = [
 export const HUNT_ROUNDS = 3
 const HUNT_SECONDS = 30
 
-/** What `--mutants` runs: for each broken build the rounds in which it may be found. */
+/** What `--mutants` runs: for each broken build, or for that of `--mutant`, the rounds in which it may be found. */
 export function mutantRuns(options: Options): readonly (readonly Options[])[] {
-  return hunts.map((hunt) =>
+  const chosen = hunts.filter(({ mutant }) => options.mutant === undefined || options.mutant === mutant)
+  return chosen.map((hunt) =>
     Array.from({ length: HUNT_ROUNDS }, (_, round) => ({
       ...options,
       ...hunt,

@@ -62,6 +62,7 @@ async function startCluster(options: Options, say: (line: string) => void): Prom
     {
       ...{ log, say, shards: 3, coordinators: 2 },
       program: options.program ?? join(root, 'dist', 'weft.js'),
+      ownClocks: options.nemesis.some((name) => name === 'clock' || name === 'clock-postgres'),
       standbys: options.nemesis.includes('failover'),
       smallDisk: options.nemesis.some((name) => name.startsWith('disk')),
     },

@@ -14,8 +14,15 @@ test('a table: columns in line, an empty reason takes no room', () => {
     'postgres',
   ]) as Options
   const lines: Line[] = [
-    { run, verdict: 'valid', ok: 12, of: 20, why: '' },
-    { run: { ...run, mutant: 'no-probe', nemesis: [] }, verdict: 'invalid', ok: 1, of: 2, why: 'G2' },
+    { run, verdict: 'valid', isFound: false, ok: 12, of: 20, why: '' },
+    {
+      run: { ...run, mutant: 'no-probe', nemesis: [] },
+      verdict: 'invalid',
+      isFound: true,
+      ok: 1,
+      of: 2,
+      why: 'G2',
+    },
   ]
   const [head, first, second] = tableOf(lines).split('\n')
   expect(head?.indexOf('level')).toBe(first?.indexOf('serializable, log in Postgres'))

@@ -7,6 +7,8 @@ import { type RunResult, runOf } from './result.ts'
 export interface Line {
   readonly run: Options
   readonly verdict: 'valid' | 'invalid' | 'unknown'
+  /** An anomaly was seen: that a cluster was not whole in time may be a slow machine's doing. */
+  readonly isFound: boolean
   readonly ok: number
   readonly of: number
   /** Why it is not valid. */
@@ -20,6 +22,7 @@ export function lineOf(run: Options, result: RunResult): Line {
   return {
     run,
     verdict: VERDICTS[String(good) as keyof typeof VERDICTS].word,
+    isFound: told.verdict.valid === false,
     ok: ended.filter(({ type }) => type === 'ok').length,
     of: ended.length,
     why: good === true ? '' : reasonOf(told),

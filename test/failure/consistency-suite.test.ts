@@ -63,4 +63,10 @@ describe('the consistency suite, for some seconds', () => {
     expect(result.said).toContain('wrong-total')
     expect(result.status).toBe(1)
   }, 240_000)
+
+  it('a build whose sessions forget what they have seen: found', async () => {
+    const result = await run('read-your-writes', '--mutants', '--mutant', 'session-forgets', '--seed', '1')
+    expect(result.said).toContain('went-back')
+    expect(result.status).toBe(0)
+  }, 400_000)
 })
