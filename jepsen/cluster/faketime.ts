@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const LIBRARIES = '/usr/lib'
@@ -8,6 +8,12 @@ function findLibrary(): string | undefined {
   if (!existsSync(LIBRARIES)) return undefined
   const paths = readdirSync(LIBRARIES).map((name) => join(LIBRARIES, name, 'faketime', 'libfaketime.so.1'))
   return paths.find((path) => existsSync(path))
+}
+
+/** What the library leaves of a process that was killed. */
+export function removeFakeTime(pid: number): void {
+  for (const name of [`sem.faketime_sem_${pid}`, `faketime_shm_${pid}`])
+    rmSync(`/dev/shm/${name}`, { force: true })
 }
 
 /** The wall clocks of processes that are not ours, by a library that is loaded into them; their monotonic clocks go on. */

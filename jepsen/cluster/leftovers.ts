@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { childrenOf, sendSignal } from '../../embedded/postmaster.ts'
+import { removeFakeTime } from './faketime.ts'
 import { pidsInNamespaces, removeNetwork } from './net.ts'
 import { startedAt } from './process.ts'
+import { removeSegment } from './segments.ts'
 
 const PREFIX = 'weft-jepsen-'
 const RUNS_MAX = 200
@@ -55,6 +57,9 @@ export async function removeRun(run: number): Promise<void> {
     for (const pid of pids) sendSignal(pid, 'SIGKILL')
     await sleep(40)
   }
+  for (const line of read(join(directory, 'pids')).split('\n')) removeFakeTime(Number(line.split(' ')[0]))
+  const data = join(directory, 'data')
+  for (const name of existsSync(data) ? readdirSync(data) : []) removeSegment(join(data, name, 'pg'))
   await removeNetwork(run)
   for (const mount of mountsBelow(directory)) await promisify(execFile)('umount', ['-l', mount])
   rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })

@@ -7,6 +7,7 @@ import { chooseRunAs, type RunAs } from '../../embedded/run-as.ts'
 import { FakeTime } from './faketime.ts'
 import type { Machine } from './net.ts'
 import { ClusterProcess } from './process.ts'
+import { removeSegment } from './segments.ts'
 
 export const POSTGRES_PORT = 25432
 const SMALL_MB = 200
@@ -40,7 +41,7 @@ export class PostgresServers {
     return this.process(name, machine, await this.copy(name))
   }
 
-  /** One that follows the server at the other port of its machine from the first byte of its log on; it is not started yet. */
+  /** One that follows the server at the other port of its machine, from the first byte of its log on; not started. */
   async makeStandby(
     name: string,
     machine: Machine,
@@ -114,6 +115,8 @@ export class PostgresServers {
       // Processes are killed, the machine's memory of what they wrote stays.
       fsync: 'off',
       full_page_writes: 'off',
+      // In its own directory, with which it goes.
+      dynamic_shared_memory_type: 'mmap',
       max_wal_size: '64MB',
       min_wal_size: '32MB',
       log_line_prefix: '%m [%p] ',
@@ -126,6 +129,7 @@ export class PostgresServers {
         args: ['-D', data, ...Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`])],
         // What was killed leaves its pid there, and somebody else may have it now.
         before: () => {
+          removeSegment(data)
           if (existsSync(dirname(data))) rmSync(join(data, 'postmaster.pid'), { force: true })
         },
       },

@@ -64,7 +64,7 @@ export class ClusterProcess {
     const child = spawn(command, args, {
       cwd: '/',
       stdio: ['ignore', output, output, ...(ipc === true ? (['ipc'] as const) : [])],
-      env: { ...process.env, LC_ALL: 'C', ...env },
+      env: { ...process.env, LC_ALL: 'C', ...(machine.namespace === undefined ? env : {}) },
       // A session of its own: Ctrl-C is for us, who end it.
       detached: true,
       ...(machine.namespace === undefined && user !== undefined ? { uid: user.uid, gid: user.gid } : {}),
@@ -80,10 +80,12 @@ export class ClusterProcess {
   }
 
   private commandLine(): [string, string[]] {
-    const { machine, command, args, user } = this.launch
+    const { machine, command, args, user, env } = this.launch
     if (machine.namespace === undefined) return [command, [...args]]
     const as = user === undefined ? [] : [`--setuid=${user.uid}`, `--setgid=${user.gid}`]
-    return ['nsenter', [`--net=/var/run/netns/${machine.namespace}`, ...as, '--', command, ...args]]
+    // What is loaded into the process is none of nsenter's, which begins as root.
+    const own = ['env', ...Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`)]
+    return ['nsenter', [`--net=/var/run/netns/${machine.namespace}`, ...as, '--', ...own, command, ...args]]
   }
 
   send(message: object): void {

@@ -7,7 +7,7 @@ import { query } from './query.ts'
 
 const SYNC_WITHIN_MS = 20_000
 
-/** A shard's standby, to which it may fail over, and those that come after it: all on its machine, each at a port of its own. */
+/** A shard's standby, to which it may fail over, and those after it: all on its machine, each at a port of its own. */
 export class Standbys {
   private readonly servers: PostgresServers
   private readonly machine: Machine

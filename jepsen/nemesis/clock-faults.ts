@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { WeftNode } from '../cluster/nodes.ts'
+import { query } from '../cluster/query.ts'
+import type { OpValue } from '../history/op.ts'
 import type { Random } from '../run/random.ts'
 import type { Fault } from './fault.ts'
 
@@ -45,6 +47,16 @@ export const clockDrift: Fault = {
   },
 }
 
+/** The library looks once a second. */
+const TOLD_MS = 1_100
+
+/** In its own words: how many seconds a server's clock is off; null when it has no answer. */
+async function offBy(url: string): Promise<number | null> {
+  const sql = 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now'
+  const [row] = await query<{ now: number }>(url, sql).catch(() => [])
+  return row === undefined ? null : Math.round(row.now - Date.now() / 1000)
+}
+
 /** Weft goes by none of them. */
 export const clockPostgres: Fault = {
   name: 'clock-postgres',
@@ -52,16 +64,18 @@ export const clockPostgres: Fault = {
     servers.clocks === undefined ? 'libfaketime is not here (apt-get install libfaketime)' : undefined,
   start: async (cluster, random) => {
     const { clocks } = cluster.servers
-    const all = cluster.postgres.map(({ name }) => name)
-    const names = random.some(all, random.chance(0.3) ? all.length : 1)
-    const what: Record<string, string> = {}
-    for (const name of names) {
+    const all = cluster.postgres.map(({ name }, shard) => ({ name, shard }))
+    const servers = random.some(all, random.chance(0.3) ? all.length : 1)
+    const what: Record<string, OpValue> = {}
+    for (const { name } of servers) {
       const seconds = random.pick([-86_400, -3_600, -5, 5, 3_600, 86_400])
       const speed = random.pick([1, 1, 0.5, 2])
-      what[name] = `${seconds} s, ${speed} times as fast`
+      what[name] = { seconds, speed }
       clocks?.set(name, seconds, speed)
     }
-    return { what, mend: async () => names.forEach((name) => void clocks?.set(name, 0, 1)) }
+    await sleep(TOLD_MS)
+    for (const { name, shard } of servers) what[`${name}-says`] = await offBy(cluster.shardUrls[shard] ?? '')
+    return { what, mend: async () => servers.forEach(({ name }) => void clocks?.set(name, 0, 1)) }
   },
 }
 

@@ -16,7 +16,7 @@ function levelsOf(workload: string): readonly Isolation[] {
   return workload === 'write-skew' ? ['serializable'] : levels
 }
 
-/** What `--all` runs, with what else was asked for: every workload at every level, and each time something else is broken. */
+/** What `--all` runs, with what else was asked for: every workload at every level, each time with other faults. */
 export function allRuns(options: Options): readonly Options[] {
   const kinds = workloadNames.flatMap((workload) =>
     levelsOf(workload).map((isolation) => ({ workload, isolation })),
