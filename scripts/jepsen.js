@@ -1,5 +1,5 @@
-// npm run jepsen -- --workload W --nemesis N,N: bundles jepsen/main.ts and weft when a source is newer, and the broken builds
-// that are asked for, and runs it.
+// npm run jepsen -- --workload W --nemesis N,N: bundles jepsen/main.ts and weft when a source is newer, and the broken
+// builds that are asked for, and runs it.
 import { buildIfStale } from './build.js'
 import { buildMutant, mutants } from './mutants.js'
 
