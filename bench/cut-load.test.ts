@@ -1,11 +1,6 @@
 import { expect, test } from 'vitest'
-import { type CutLoadRun, cutLoads, latenciesMs, summarizeCutLoads } from './cut-load.ts'
+import { type CutLoadRun, cutLoads, summarizeCutLoads } from './cut-load.ts'
 import { formatCutLoads } from './cut-report.ts'
-
-test('cut load: latencies from a paced log of pgbench: without what a read waited for its turn to begin', () => {
-  const log = '0 1 5500 0 1700000000 123456 500\n3 2 12000 0 1700000001 5 0\n'
-  expect(latenciesMs(log)).toEqual([5, 12])
-})
 
 const page = (held: number, waits: number): Map<string, number> =>
   new Map([

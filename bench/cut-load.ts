@@ -1,8 +1,9 @@
 /** What consistent reads over all shards cost cross-shard commits: transfers with so many reads per second beside them. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { formatCutLoads } from './cut-report.ts'
 import type { Flags } from './flags.ts'
+import { exactQuantiles, takeLatencies } from './latency.ts'
 import type { Case, Keys } from './lines.ts'
 import { type RunOptions, type RunResult, runPgbench } from './pgbench.ts'
 import { type Range, rangeOf } from './report.ts'
@@ -129,27 +130,17 @@ async function readBeside(
 ): Promise<readonly number[] | Extract<RunResult, { kind: 'failed' }>> {
   const scriptFile = join(dir, 'scatter-read.sql')
   writeFileSync(scriptFile, readScript(keys))
-  const logPrefix = `scatter-read-${process.hrtime.bigint()}`
+  const logPrefix = join(dir, `scatter-read-${process.hrtime.bigint()}`)
   const run = await runPgbench({
     ...{ pgbench, target, scriptFile, mode: 'simple', clients: readClients, length, signal },
     pid: undefined,
-    paced: { perSecond: readsPerSecond, logPrefix: join(dir, logPrefix) },
+    perSecond: readsPerSecond,
+    logPrefix,
     ...(consistent ? {} : { settings: '-c weft.consistent_reads=off' }),
   })
   // A rate of one per second may come to nothing in a short time.
   if (run.kind === 'failed' && run.why !== 'no transaction was finished') return run
-  return readdirSync(dir)
-    .filter((file) => file.startsWith(logPrefix))
-    .flatMap((file) => latenciesMs(readFileSync(join(dir, file), 'utf8')))
-}
-
-/** pgbench's log: the third number is the time in microseconds, from when it was due; the seventh, how late it began. */
-export function latenciesMs(log: string): number[] {
-  return log
-    .split('\n')
-    .map((line) => line.split(' ').map(Number))
-    .filter((numbers) => numbers.length >= 7)
-    .map((numbers) => (numbers[2]! - numbers[6]!) / 1000)
+  return takeLatencies(logPrefix)
 }
 
 export function summarizeCutLoads(
@@ -181,14 +172,6 @@ export function summarizeCutLoads(
       },
     }
   })
-}
-
-function exactQuantiles(values: readonly number[]): Quantiles | undefined {
-  if (values.length === 0) return undefined
-  const sorted = [...values].sort((a, b) => a - b)
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!
-  return { count: sorted.length, p50: at(0.5), p99: at(0.99) }
 }
 
 export function formatCutLoadsOf(results: readonly CutLoadResult[]): string[] {

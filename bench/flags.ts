@@ -2,6 +2,8 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { RunOptions } from './pgbench.ts'
 import type { SystemName } from './system.ts'
 
+export type LogKind = 'postgres' | 'etcd'
+
 export interface Flags {
   readonly only: RegExp | undefined
   readonly systems: readonly SystemName[]
@@ -12,6 +14,10 @@ export interface Flags {
   readonly shards: number
   /** Connections to one Postgres, for Weft's agents and PgBouncer alike. */
   readonly poolSize: number
+  /** Where Weft's commit decisions are. */
+  readonly log: LogKind
+  /** Milliseconds that each sync of a server takes longer. */
+  readonly syncLatencyMs: number
   readonly json: boolean
   /** Which rows to profile Weft in. */
   readonly profile: RegExp | undefined
@@ -31,6 +37,8 @@ interface RawFlags {
   readonly scale: number
   readonly shards: number
   readonly poolSize: number
+  readonly log: LogKind
+  readonly syncLatency: number
   readonly json?: boolean
   readonly quick?: boolean
   readonly profile?: RegExp | true
@@ -57,6 +65,12 @@ export function parseFlags(argv: readonly string[]): Flags {
     .option('--scale <n>', 'tables of n times 100000 accounts', positive, 10)
     .option('--shards <n>', 'shards of the Weft cluster', positive, 3)
     .option('--pool-size <n>', 'connections of Weft to each shard, and of PgBouncer', positive, 20)
+    .addOption(
+      new Option('--log <log>', 'where commit decisions are: etcd has three members here')
+        .choices(['postgres', 'etcd'])
+        .default('postgres'),
+    )
+    .option('--sync-latency <ms>', 'every sync of a server takes so much longer (a slower disk)', positive, 0)
     .option('--json', 'results as JSON on standard output')
     .option('--quick', 'a few transactions only, on small tables: does everything run?')
     .option(
@@ -92,6 +106,8 @@ function fromRaw(raw: RawFlags): Flags {
     scale: quick ? 1 : raw.scale,
     shards: raw.shards,
     poolSize: raw.poolSize,
+    log: raw.log,
+    syncLatencyMs: raw.syncLatency,
     json: raw.json === true,
     profile: orDefault(raw.profile, /^point select, simple, (32|4) clients/),
     durableSteps: orDefault(raw.durableSteps, /^transfer, simple, (32|4) clients/),

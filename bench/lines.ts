@@ -36,13 +36,15 @@ const both: readonly Mode[] = ['simple', 'prepared']
 
 /** pgbench passes at most 255 parameters. */
 const ROWS_INSERTED = 100
+/** Of a range of the shard key, by its index: some on every shard. */
+const ROWS_READ = 200
 
 export const lines: readonly Line[] = [
   {
     name: 'point select',
     data: 'accounts',
     modes: both,
-    clients: [8, 32],
+    clients: [1, 8, 32],
     script: ({ accounts }) => `\\set aid random(1, ${accounts})
 SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
 `,
@@ -51,7 +53,7 @@ SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
     name: 'point update',
     data: 'accounts',
     modes: both,
-    clients: [8, 32],
+    clients: [1, 8, 32],
     script: ({ accounts }) => `\\set aid random(1, ${accounts})
 \\set delta random(-5000, 5000)
 UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid;
@@ -61,7 +63,7 @@ UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid;
     name: 'transfer',
     data: 'accounts',
     modes: both,
-    clients: [8, 32],
+    clients: [1, 8, 32],
     script: ({ pairs }) => `${choosePair(pairs)}
 \\set delta random(-5000, 5000)
 BEGIN;
@@ -86,6 +88,15 @@ UPDATE tpcb_tellers SET tbalance = tbalance + :delta WHERE bid = :bid AND tid = 
 UPDATE tpcb_branches SET bbalance = bbalance + :delta WHERE bid = :bid;
 INSERT INTO tpcb_history (bid, tid, aid, delta, mtime) VALUES (:bid, :tid, :aid, :delta, CURRENT_TIMESTAMP);
 END;
+`,
+  },
+  {
+    name: 'small read over shards',
+    data: 'accounts',
+    modes: ['simple'],
+    clients: [1, 8, 32],
+    script: ({ accounts }) => `\\set aid random(1, ${accounts - ROWS_READ})
+SELECT count(*) FROM pgbench_accounts WHERE aid BETWEEN :aid AND :aid + ${ROWS_READ - 1};
 `,
   },
   {

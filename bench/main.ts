@@ -19,7 +19,7 @@ import {
 } from './extras.ts'
 import { type Flags, parseFlags } from './flags.ts'
 import { type Case, selectCases } from './lines.ts'
-import { formatCommits, formatTable, type Summary, summarize } from './report.ts'
+import { formatCommits, formatLatencies, formatTable, type Summary, summarize } from './report.ts'
 import { type Bench, measurementsIn, type Plan, runPlan, secondsFor } from './run.ts'
 import { type Environment, loadData, startSystems } from './setup.ts'
 import { providePgbench } from './tools.ts'
@@ -77,8 +77,8 @@ async function run(
   if (signal.aborted) say('interrupted: this is what was measured so far')
   if (!flags.json) {
     console.log(`\n${header(environment)}\n\n${formatTable(rows, systems)}`)
-    const commits = formatCommits(rows)
-    if (commits !== undefined) console.log(`\n${commits}`)
+    for (const text of [formatLatencies(rows, systems), formatCommits(rows)])
+      if (text !== undefined) console.log(`\n${text}`)
   }
   const extras = await lookInside(flags, cases, bench, environment)
   const report = {

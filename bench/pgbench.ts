@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import type { Mode } from './lines.ts'
-import type { CommitPhase } from './steps.ts'
+import type { CommitPhase, Quantiles } from './steps.ts'
 
 export interface Target {
   readonly host: string
@@ -18,8 +18,10 @@ export interface RunOptions {
   readonly clients: number
   /** How long; or so many transactions of every client. */
   readonly length: { readonly warmupSeconds: number; readonly seconds: number } | { readonly each: number }
-  /** So many per second instead of as many as can be, and a log of each: in files whose paths begin so. */
-  readonly paced?: { readonly perSecond: number; readonly logPrefix: string }
+  /** So many instead of as many as can be. */
+  readonly perSecond?: number
+  /** With a log of each transaction, in files whose paths begin so. */
+  readonly logPrefix?: string
   /** Options of the sessions, as PGOPTIONS has them. */
   readonly settings?: string
   /** Whose CPU time is to be told. */
@@ -36,6 +38,8 @@ export type RunResult =
       readonly transactions: number
       /** CPU time of `pid` for each transaction. */
       readonly cpuUs: number | undefined
+      /** Of single transactions, when there is one client. */
+      readonly quantilesMs?: Quantiles
       /** Of Weft, when transactions committed on several shards. */
       readonly commitPhases?: readonly CommitPhase[]
     }
@@ -63,14 +67,25 @@ interface Ended {
 }
 
 function execute(options: RunOptions): Promise<Ended> {
-  const { pgbench, target, scriptFile, mode, clients, length, paced, settings, signal } = options
+  const { pgbench, target, scriptFile, mode, clients, length, perSecond, logPrefix, settings, signal } =
+    options
   const total = 'each' in length ? 0 : length.warmupSeconds + length.seconds
   const args = [
     ...['-n', '-h', target.host, '-p', target.port, '-U', target.user],
-    ...['-M', mode, '-c', clients, '-j', paced === undefined ? Math.min(2, clients) : 1, '-f', scriptFile],
+    ...[
+      '-M',
+      mode,
+      '-c',
+      clients,
+      '-j',
+      perSecond === undefined ? Math.min(2, clients) : 1,
+      '-f',
+      scriptFile,
+    ],
     ...('each' in length ? ['-t', length.each] : ['-T', total]),
     ...('each' in length || length.warmupSeconds === 0 ? [] : ['-P', length.warmupSeconds]),
-    ...(paced === undefined ? [] : ['-R', paced.perSecond, '-l', `--log-prefix=${paced.logPrefix}`]),
+    ...(perSecond === undefined ? [] : ['-R', perSecond]),
+    ...(logPrefix === undefined ? [] : ['-l', `--log-prefix=${logPrefix}`]),
     target.database,
   ].map(String)
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PG')))

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Case, selectCases } from './lines.ts'
 import type { RunResult } from './pgbench.ts'
-import { formatCommits, formatTable, rangeOf, summarize } from './report.ts'
+import { formatCommits, formatLatencies, formatTable, rangeOf, summarize } from './report.ts'
 import type { System, SystemName } from './system.ts'
 
 const row = selectCases(/^point select, simple, 32/, undefined)[0] as Case
@@ -86,4 +86,20 @@ test('report: transactions over several shards: durable steps, and where the tim
 test('report: no transaction over several shards: nothing about them', () => {
   const results = new Map<SystemName, RunResult[]>([['weft', [at(10)]]])
   expect(formatCommits([summarize({ case: row, results })])).toBeUndefined()
+})
+
+test('report: rows with one client: how long a transaction took, medians of the rounds', () => {
+  const alone = selectCases(/^transfer, simple, 1 /, undefined)[0] as Case
+  const took = (p50: number): RunResult =>
+    ({ ...at(1), quantilesMs: { count: 10, p50, p99: 10 * p50 } }) as RunResult
+  const results = new Map<SystemName, RunResult[]>([
+    ['plain', [at(1)]],
+    ['weft', [took(1), took(3), took(2)]],
+  ])
+  const systems = [system('plain'), system('weft')]
+  const text = formatLatencies([summarize({ case: alone, results })], systems)
+  expect(text?.split('\n').at(-1)).toMatch(/^transfer, simple, 1 clients +- +- +2\.00 +20\.00$/)
+  expect(
+    formatLatencies([summarize({ case: row, results: new Map([['weft', [at(1)]]]) })], systems),
+  ).toBeUndefined()
 })

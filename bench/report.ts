@@ -1,7 +1,7 @@
 /** From results to numbers to text. */
 import type { RunResult } from './pgbench.ts'
 import type { Row } from './run.ts'
-import type { CommitPhase } from './steps.ts'
+import type { CommitPhase, Quantiles } from './steps.ts'
 import type { System, SystemName } from './system.ts'
 
 export interface Range {
@@ -17,6 +17,8 @@ export type Cell =
       /** Each round's rate over plain Postgres' in the same round. Absent for plain Postgres, and when that failed. */
       readonly ratio: Range | undefined
       readonly latencyMs: number
+      /** Of single transactions, where there was one client: medians of the rounds. */
+      readonly quantilesMs: Pick<Quantiles, 'p50' | 'p99'> | undefined
       readonly cpuUs: number | undefined
       readonly rounds: readonly number[]
       /** Of the transactions that committed on several shards, if any did. */
@@ -68,10 +70,17 @@ function cellOf(results: readonly RunResult[], plain: readonly RunResult[]): Cel
     perSecond: rangeOf(measured.map(({ perSecond }) => perSecond)),
     ratio: comparable ? rangeOf(ratios) : undefined,
     latencyMs: rangeOf(measured.map(({ latencyMs }) => latencyMs)).median,
+    quantilesMs: quantilesOfRounds(measured),
     cpuUs: cpu.length === 0 ? undefined : rangeOf(cpu).median,
     rounds: measured.map(({ perSecond }) => perSecond),
     commit: commitOf(measured),
   }
+}
+
+function quantilesOfRounds(measured: readonly Measured[]): Pick<Quantiles, 'p50' | 'p99'> | undefined {
+  const each = measured.flatMap(({ quantilesMs }) => (quantilesMs === undefined ? [] : [quantilesMs]))
+  if (each.length === 0) return undefined
+  return { p50: rangeOf(each.map(({ p50 }) => p50)).median, p99: rangeOf(each.map(({ p99 }) => p99)).median }
 }
 
 function commitOf(measured: readonly Measured[]): CommitSummary | undefined {
@@ -126,6 +135,26 @@ export function formatTable(summaries: readonly Summary[], systems: readonly Sys
     ),
   )
   return [...align([head, ...body]), ...(errors.length === 0 ? [] : ['', 'Failed:', ...errors])].join('\n')
+}
+
+/** Of the rows with one client, how long a transaction took; undefined: there are none. */
+export function formatLatencies(
+  summaries: readonly Summary[],
+  systems: readonly System[],
+): string | undefined {
+  const rows = summaries.flatMap(({ label, cells }) => {
+    const each = systems.map(({ name }) => cells[name])
+    const isTold = (cell: Cell | undefined) => cell?.kind === 'measured' && cell.quantilesMs !== undefined
+    return each.some(isTold) ? [[label, ...each.flatMap(latencyColumns)]] : []
+  })
+  if (rows.length === 0) return undefined
+  const head = ['line', ...systems.flatMap(({ name }) => [`${shortNames[name]} p50`, 'p99'])]
+  return ['Latency of one client, ms:', ...align([head, ...rows])].join('\n')
+}
+
+function latencyColumns(cell: Cell | undefined): string[] {
+  if (cell?.kind !== 'measured' || cell.quantilesMs === undefined) return ['-', '-']
+  return [cell.quantilesMs.p50.toFixed(2), cell.quantilesMs.p99.toFixed(2)]
 }
 
 /** One line for each row in which transactions committed on several shards; undefined: none did. */

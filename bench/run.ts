@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCopyIn } from './copy-in.ts'
+import { exactQuantiles, takeLatencies } from './latency.ts'
 import type { Case, Keys } from './lines.ts'
 import { type RunOptions, type RunResult, runPgbench } from './pgbench.ts'
 import { commitPhases, readMetrics } from './steps.ts'
@@ -106,12 +107,22 @@ export async function measure(
   const { target, pid, adminUrl } = system
   const { mode, clients } = row
   const options = { pgbench, target, scriptFile, mode, clients, length, pid, signal }
-  if (adminUrl === undefined) return runPgbench(options)
+  const run = clients === 1 ? () => runLogged(options, bench.dir) : () => runPgbench(options)
+  if (adminUrl === undefined) return run()
   const before = await readMetrics(adminUrl)
-  const result = await runPgbench(options)
+  const result = await run()
   if (result.kind === 'failed') return result
   const phases = commitPhases(before, await readMetrics(adminUrl), result.transactions)
   return phases.length === 0 ? result : { ...result, commitPhases: phases }
+}
+
+/** What one client waits is seen apart from what its transactions wait for each other. */
+async function runLogged(options: RunOptions, dir: string): Promise<RunResult> {
+  const logPrefix = join(dir, `latency-${process.hrtime.bigint()}`)
+  const result = await runPgbench({ ...options, logPrefix })
+  const warmupSeconds = 'each' in options.length ? 0 : options.length.warmupSeconds
+  const quantilesMs = exactQuantiles(takeLatencies(logPrefix, warmupSeconds))
+  return result.kind === 'failed' || quantilesMs === undefined ? result : { ...result, quantilesMs }
 }
 
 function describe(result: RunResult): string {

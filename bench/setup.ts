@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import type { Cleanup } from '../embedded/cleanup.ts'
 import { SetupError } from '../errors/setup-error.ts'
 import { findPairs, load, settle, sizesOf, touchPages } from './data.ts'
+import { startEtcd } from './etcd.ts'
 import type { Flags } from './flags.ts'
 import type { DataSet, Keys } from './lines.ts'
 import { startPgbouncer } from './pgbouncer.ts'
 import { type PlainSystem, startPlain } from './plain.ts'
+import { slowSyncs } from './sync-latency.ts'
 import type { System } from './system.ts'
 import { providePgbouncer } from './tools.ts'
 import { startWeft, type WeftSystem } from './weft.ts'
@@ -33,6 +35,7 @@ export async function startSystems({ flags, cleanup, signal, say }: SetupOptions
   cleanup.add(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }))
   // As root, the servers run as somebody else, who must be able to get in.
   chmodSync(dir, 0o755)
+  if (flags.syncLatencyMs > 0) slowSyncs(flags.syncLatencyMs, dir)
   const wanted = (name: System['name']): boolean => flags.systems.includes(name)
   const started: System[] = []
   const keep = <S extends System>(system: S): S => {
@@ -53,12 +56,15 @@ export async function startSystems({ flags, cleanup, signal, say }: SetupOptions
   signal.throwIfAborted()
   let weft: WeftSystem | undefined
   if (wanted('weft')) {
+    const etcd = flags.log === 'etcd' ? await startEtcd(dir) : undefined
+    if (etcd !== undefined) cleanup.add(() => etcd.stop())
     say(`starting Weft with ${flags.shards} shards`)
     weft = keep(
       await startWeft({
         shards: flags.shards,
         poolSize: flags.poolSize,
         dir,
+        etcd: etcd?.endpoints,
         profiling: flags.profile !== undefined,
         signal,
       }),

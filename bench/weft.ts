@@ -12,6 +12,8 @@ export interface WeftOptions {
   readonly shards: number
   readonly poolSize: number
   readonly dir: string
+  /** Its log is there; undefined: in Postgres. */
+  readonly etcd: readonly string[] | undefined
   /** Loads what `profile` needs into the process. */
   readonly profiling: boolean
   readonly signal: AbortSignal
@@ -45,13 +47,14 @@ const lastLinesMax = 30
 
 /** `weft dev` as a process of its own, on free ports and a new data directory. */
 export async function startWeft(options: WeftOptions): Promise<WeftSystem> {
-  const { shards, poolSize, dir, profiling, signal } = options
+  const { shards, poolSize, dir, etcd, profiling, signal } = options
   const node = profiling ? ['--import', preload] : []
   const ports = ['--port', '0', '--admin-port', '0']
   const where = ['--data-dir', join(dir, 'weft'), '--fresh', '--shards', shards, '--pool-size', poolSize].map(
     String,
   )
-  const child = spawn(process.execPath, [...node, program, 'dev', ...ports, ...where, '--json'], {
+  const log = etcd === undefined ? [] : ['--log', `etcd:${etcd.join(',')}`]
+  const child = spawn(process.execPath, [...node, program, 'dev', ...ports, ...where, ...log, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe', ...(profiling ? (['ipc'] as const) : [])],
     // A session of its own: Ctrl-C in the terminal is for us, who stop it in its turn.
     detached: true,
@@ -68,7 +71,7 @@ export async function startWeft(options: WeftOptions): Promise<WeftSystem> {
   }
   return {
     name: 'weft',
-    title: `Weft, ${shards} shards`,
+    title: `Weft, ${shards} shards${etcd === undefined ? '' : ', etcd log'}`,
     target: { host: up.host, port: up.port, user: 'postgres', database: databaseOf(up.shards[0]!.url) },
     modes: ['simple', 'prepared'],
     pid: child.pid,
