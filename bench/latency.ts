@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path'
 import type { Quantiles } from './steps.ts'
 
 /**
- * A line of the log: the third number is the time in microseconds, from when the transaction was due; the fifth the second in
- * which it ended; the seventh, with a rate, how late it began. `warmupSeconds`: those that ended so soon do not count.
+ * A line of the log: the third number is the time in microseconds, from when the transaction was due; the fifth the second
+ * in which it ended; the seventh, with a rate, how late it began. `warmupSeconds`: those that ended so soon do not count.
  */
 export function latenciesMs(log: string, warmupSeconds = 0): number[] {
   const lines = log

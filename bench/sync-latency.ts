@@ -25,8 +25,9 @@ int fdatasync(int file) { return later("fdatasync", file); }
 `
 
 /**
- * Has every process that is started from now on, and that is linked dynamically, wait after fsync and fdatasync, which is how
- * Postgres writes its log durably (`wal_sync_method` is fdatasync on Linux). etcd makes its system calls itself: it is not slowed.
+ * Has every process that is started from now on, and that is linked dynamically, wait after fsync and fdatasync, which is
+ * how Postgres writes its log durably (`wal_sync_method` is fdatasync on Linux). etcd makes its system calls itself: it
+ * is not slowed.
  */
 export function slowSyncs(ms: number, dir: string): void {
   if (process.platform !== 'linux') throw new SetupError('--sync-latency needs Linux (LD_PRELOAD)')

@@ -34,6 +34,7 @@ import { describeAddress } from './pool/address.ts'
 import { type InternalHost, withInternal } from './pool/internal-work.ts'
 import { Pool } from './pool/pool.ts'
 import { NEVER_IDLES_OUT } from './pool/prelude.ts'
+import { warnOfRoom } from './pool/room.ts'
 import { logIn } from './pool/startup.ts'
 import type { PooledSession } from './session/agent-session.ts'
 import { allHear } from './session/all-hear.ts'
@@ -158,6 +159,7 @@ class ShardAgent implements Agent, LinkHost {
       // Not waited for: the log may be out of reach, and what is in doubt keeps only its own rows locked.
       void this.recovery.start()
       probe.start(record.generation)
+      await warnOfRoom({ shard, log }, this.poolOptions.size, (sql) => this.ownership.run(sql))
       await this.waitForTheTime()
       if (!this.ownership.isHeld) throw weftError('shard_unreachable', { shard, why: 'lost while starting' })
       this.isUp = true

@@ -1,4 +1,5 @@
 import type { ClusterAccess } from '../cluster-access.ts'
+import { misfits, ROOM_SETTINGS } from '../pool-room.ts'
 import type { Finding } from './schemas.ts'
 
 /** Looks at every server of the cluster for what will hurt, and says what to do. Changes nothing. */
@@ -36,12 +37,7 @@ const warning = (about: string, found: string, todo: string): Finding => ({
   severity: 'warning',
 })
 
-const SETTINGS = [
-  'server_version_num',
-  'max_prepared_transactions',
-  'max_connections',
-  'superuser_reserved_connections',
-]
+const SETTINGS = ['server_version_num', ...ROOM_SETTINGS]
 const SAFE = ['fsync', 'full_page_writes', 'synchronous_commit', 'autovacuum']
 const CLOCK_MS_MAX = 250
 const OLD_SECONDS = 60
@@ -58,7 +54,7 @@ async function lookAt(cluster: ClusterAccess, shard: number): Promise<Looked> {
   try {
     const settings = await settingsOf(cluster, shard)
     const findings = [
-      ...fits(about, settings, status.poolSize ?? 0),
+      ...misfits(settings, status.poolSize ?? 0).map(({ found, todo }) => error(about, found, todo)),
       ...safe(about, settings),
       ...(await clock(cluster, shard)),
       ...(await leftovers(cluster, shard)),
@@ -86,30 +82,6 @@ async function settingsOf(cluster: ClusterAccess, shard: number): Promise<Readon
     `SELECT name, reset_val FROM pg_settings WHERE name IN (${names})`,
   )
   return new Map(rows.map(([name, value]) => [name ?? '', value ?? '']))
-}
-
-function fits(about: string, settings: ReadonlyMap<string, string>, poolSize: number): Finding[] {
-  const number = (name: string): number => Number(settings.get(name) ?? 0)
-  const findings: Finding[] = []
-  const [prepared, connections] = [number('max_prepared_transactions'), number('max_connections')]
-  if (prepared < 2 * poolSize)
-    findings.push(
-      error(
-        about,
-        `max_prepared_transactions is ${prepared}; ${2 * poolSize} may be needed`,
-        'Set it to 200 or so, and restart the server.',
-      ),
-    )
-  const free = connections - number('superuser_reserved_connections')
-  if (free < poolSize + 5)
-    findings.push(
-      error(
-        about,
-        `max_connections leaves ${free} connections; the pool takes ${poolSize}, and a few more are needed`,
-        'Raise max_connections, or lower pool.size.',
-      ),
-    )
-  return findings
 }
 
 function safe(about: string, settings: ReadonlyMap<string, string>): Finding[] {

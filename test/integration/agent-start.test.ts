@@ -124,6 +124,24 @@ describe('agent start', () => {
     await bare.stop()
   })
 
+  test('start: a pool for which the server has no room: a line that says so', async () => {
+    const warned: string[] = []
+    const log = { ...quietLog, warn: (...told: unknown[]) => void warned.push(String(told.at(-1))) }
+    const options = { shard: 2, postgres: parsePostgresUrl(server.url), cluster: 'test', log }
+    const clock = new HlcClock({ wallMs: Date.now, maxOffsetMs: 500 })
+    const start = (size: number) =>
+      startAgent({ ...options, clock, txnLog: new MemoryTxnLog(), pool: { size } })
+    await (await start(20)).stop()
+    expect(warned.filter((line) => line.includes('max_'))).toEqual([])
+    await (await start(5000)).stop()
+    expect(warned.filter((line) => line.includes('max_'))).toEqual([
+      expect.stringMatching(/^agent: max_prepared_transactions is \d+; 10000 may be needed$/),
+      expect.stringMatching(
+        /^agent: max_connections leaves \d+ connections; the pool takes 5000, and a few more/,
+      ),
+    ])
+  })
+
   test('start: another agent serves the shard: refused, until that one stops', async () => {
     const first = await startTestAgent(server)
     await expect(startTestAgent(server)).rejects.toMatchObject({
