@@ -109,6 +109,11 @@ export interface Relation {
   /** Reference tables only: a sharded table with a foreign key to it. */
   readonly referredBy?: string
   /**
+   * Of sharded and reference tables: the events (`FIRES` of sql/plan/statement-triggers.ts) of which triggers for whole
+   * statements or with transition tables fire on sharded ones: its own, or those of tables that its foreign keys change.
+   */
+  readonly statementTriggers?: number
+  /**
    * Reference tables only: it, or one whose rows its foreign keys change, has triggers. They fire on home, and what is
    * written there is done to the other copies afterwards.
    */

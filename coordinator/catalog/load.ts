@@ -255,6 +255,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     root,
     hasHeirs,
     notesChanges,
+    statementTriggers,
   ] = row
   const base = {
     oid: Number(oid),
@@ -267,6 +268,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(root == null ? {} : { root: Number(root) }),
     ...(hasHeirs == null ? {} : { hasHeirs: true as const }),
     ...(notesChanges == null ? {} : { notesChanges: true as const }),
+    ...(statementTriggers == null ? {} : { statementTriggers: Number(statementTriggers) }),
     ...(relkind === 'p' ? { isPartitioned: true as const } : {}),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }

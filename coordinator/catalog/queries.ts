@@ -10,6 +10,15 @@ const viewRule = `(SELECT rule.oid FROM pg_rewrite rule WHERE rule.ev_class = c.
 
 export const NOTES_CHANGES = `EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = '${NOTING_TRIGGER}')`
 
+/** Its own, of all events; of those that its foreign keys lead to, of any: when rows of it are updated or deleted. */
+const STATEMENT_TRIGGERS = `(
+  WITH RECURSIVE below AS (SELECT c.oid AS relid, false AS is_below
+    UNION SELECT k.conrelid, true FROM below b JOIN pg_constraint k ON k.confrelid = b.relid AND k.contype = 'f'
+      AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+  SELECT nullif(bit_or(CASE WHEN b.is_below THEN 24 ELSE g.tgtype & 60 END), 0)
+  FROM below b JOIN weft.relation s ON s.relid = b.relid AND s.kind = 'sharded' JOIN pg_trigger g ON g.tgrelid = b.relid
+  WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND (g.tgtype & 1 = 0 OR g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL))`
+
 /** What inherits, or is inherited from, all together: the lowest number among them. */
 const KIN = `(
   WITH RECURSIVE kin AS (SELECT c.oid WHERE c.relhassubclass OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid)
@@ -22,7 +31,8 @@ const KIN = `(
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
  * a sharded one that refers to it; of a distributed one with row level security, whether its policies are alike for all
  * commands; whether a view has triggers, rules or defaults of its own; of what is partitioned, of partitions, and of what
- * inherits, a number of the whole; whether others inherit from it; whether the changes of a reference table are noted.
+ * inherits, a number of the whole; whether others inherit from it; whether the changes of a reference table are noted;
+ * the events of statement triggers of sharded tables.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -43,7 +53,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
          OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')) THEN true END,
        CASE WHEN r.relid IS NOT NULL THEN coalesce(pg_partition_root(c.oid)::oid, ${KIN}) END,
        CASE WHEN r.relid IS NOT NULL AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid) THEN true END,
-       CASE WHEN r.kind = 'reference' AND ${NOTES_CHANGES} THEN true END
+       CASE WHEN r.kind = 'reference' AND ${NOTES_CHANGES} THEN true END,
+       CASE WHEN r.relid IS NOT NULL THEN ${STATEMENT_TRIGGERS} END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid

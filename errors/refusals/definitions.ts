@@ -92,13 +92,10 @@ export const definitions = {
   },
   trigger: {
     what:
-      'triggers for whole statements or with transition tables on sharded tables; on reference tables without a primary key, ' +
-      'partitioned, or part of a tree; such that keep rows from the actions of foreign keys; INSTEAD OF triggers on views over ' +
-      'sharded tables',
-    why:
-      "they would see each shard's rows alone; what triggers of a reference table do to a row is done to its copies by the " +
-      "row's key",
-    instead: 'FOR EACH ROW, on sharded tables; a primary key for reference tables',
+      'triggers on reference tables without a primary key, partitioned, or part of a tree; such that keep rows from the ' +
+      'actions of foreign keys; INSTEAD OF triggers on views over sharded tables',
+    why: "what triggers of a reference table do to a row is done to its copies by the row's key",
+    instead: 'a primary key',
   },
   policy_reads_table: {
     what:

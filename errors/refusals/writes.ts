@@ -31,6 +31,13 @@ export const writes = {
     why: 'each server reads the word by its own clock',
     instead: 'give the time itself',
   },
+  statement_trigger: {
+    what:
+      'a write of a sharded table with triggers for whole statements or with transition tables that fire, or of one whose foreign ' +
+      'keys change rows of such a table: on several shards, or in several steps; INSERT … SELECT, COPY, TRUNCATE',
+    why: 'the trigger fires once and sees all rows of the statement; each shard would fire it, for its own rows',
+    instead: 'name one shard key; use FOR EACH ROW; a row trigger sees every row wherever it is',
+  },
   rows_moved: {
     what:
       'an UPDATE that moves rows to other shards, of a table with triggers or rules that would fire, with ' +

@@ -10,6 +10,7 @@ import type { ParsedStatement } from '../parse/parse.ts'
 import type { WriteTarget } from '../tree/builder.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { tableName } from './reach.ts'
+import { statementTrigger } from './statement-triggers.ts'
 
 const isNoted = (relation: Relation): boolean => relation.notesChanges === true
 
@@ -46,6 +47,8 @@ export function copiedInto(
  */
 export function triggerError(writes: readonly NotedWrite[], catalog: Catalog): PgError | undefined {
   for (const { relation, verb } of writes) {
+    if (catalog.shardCount > 1 && verb !== 'INSERT' && relation.statementTriggers !== undefined)
+      return statementTrigger(verb, relation.name)
     for (const { kind, name, text } of catalog.code?.piecesOf(`UPDATE "${relation.name}"`) ?? []) {
       if (kind !== 'write' || name !== relation.name) continue
       const [, routine, events] = TRIGGER.exec(text ?? '') ?? []

@@ -31,6 +31,7 @@ import { functionError } from './routing.ts'
 import { withRowsByKey } from './rows-by-key.ts'
 import { planSessionPids } from './session-pids.ts'
 import { planSetConfig } from './set-config.ts'
+import { firingOnce } from './statement-triggers.ts'
 import { withTimes } from './times/plan-times.ts'
 import { planUtility } from './utility/plan-utility.ts'
 import { refused } from './utility/plans.ts'
@@ -107,7 +108,7 @@ function planAsWritten(
     const isInsert = stmt.kind === 'InsertStmt'
     const plan = (isInsert ? planInsert : planModify)(analysis, stmt.text, ctx)
     const computed = isInsert ? orComputedFirst(plan, analysis, stmt.text, ctx) : plan
-    return withReach(orFirst(computed, analysis, stmt, ctx), analysis, stmt.text)
+    return firingOnce(withReach(orFirst(computed, analysis, stmt, ctx), analysis, stmt.text), analysis)
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     throw error
@@ -161,7 +162,11 @@ function planSelectStatement(
   const error = functionError(analysis.traits)
   return error
     ? refused('SELECT', error)
-    : asDescribed(withReach(plannedSelect(analysis, stmt, ctx), analysis, stmt.text), stmt.text, catalog)
+    : asDescribed(
+        firingOnce(withReach(plannedSelect(analysis, stmt, ctx), analysis, stmt.text), analysis),
+        stmt.text,
+        catalog,
+      )
 }
 
 /** INTO of the first arm of a set operation, which is the whole's. Others Postgres refuses. */

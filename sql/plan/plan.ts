@@ -172,6 +172,8 @@ export interface InsertRow {
 export interface InsertPlan extends PlanCommon {
   readonly kind: 'insert'
   readonly table: Relation
+  /** Why its rows must all be of one shard. */
+  readonly onOneShard?: PgError
   readonly keyType: KeyType
   readonly rows: readonly InsertRow[]
   /**

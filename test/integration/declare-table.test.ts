@@ -469,11 +469,6 @@ describe.each([18, 15] as const)('declare table on Postgres %i', (version) => {
       '0A000 unique constraint or index "t_r_excl"',
     ],
     [
-      'statement trigger',
-      'CREATE TABLE t (id int); CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f()',
-      '0A000 trigger "g" is for whole statements',
-    ],
-    [
       'rules',
       'CREATE TABLE t (id int); CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING',
       '0A000 table "t" has rules',

@@ -134,18 +134,6 @@ export function checkUniques(t: TableFacts, key: CheckedKey): void {
   }
 }
 
-/** Triggers see one row on its own shard; a trigger for a whole statement would run once on every shard. */
-export function checkTriggers(t: TableFacts): void {
-  for (const trigger of t.triggers) {
-    if (trigger.perRow && !trigger.transitionTables) continue
-    refuse(
-      'trigger',
-      `trigger "${trigger.name}" is for whole statements: it would see each shard's rows alone`,
-      'Only row triggers (FOR EACH ROW) without transition tables work on a sharded table.',
-    )
-  }
-}
-
 /** How the table on one side of a foreign key is going to be spread. */
 export type SpreadOf = (side: ForeignKeySide) => Spread
 

@@ -48,12 +48,6 @@ export interface ForeignKeyFacts {
   readonly deleteSets: readonly number[]
 }
 
-export interface TriggerFacts {
-  readonly name: string
-  readonly perRow: boolean
-  readonly transitionTables: boolean
-}
-
 export interface TableFacts {
   readonly schema: string
   readonly name: string
@@ -73,7 +67,6 @@ export interface TableFacts {
   readonly columns: readonly ColumnFacts[]
   readonly uniques: readonly UniqueFacts[]
   readonly foreignKeys: readonly ForeignKeyFacts[]
-  readonly triggers: readonly TriggerFacts[]
   readonly isolation: string
   /** Has no page on disk: no transaction can see a row in it. */
   readonly blank: boolean
@@ -127,11 +120,6 @@ const foreignKeys = `(
   LEFT JOIN weft.relation rt ON rt.relid = k.confrelid
   WHERE k.contype = 'f' AND (k.conrelid = c.oid OR k.confrelid = c.oid) AND k.conparentid = 0)`
 
-const triggers = `(
-  SELECT coalesce(json_agg(json_build_object('name', t.tgname, 'perRow', t.tgtype & 1 <> 0,
-    'transitionTables', t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL)), '[]')
-  FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)`
-
 const factsSql = `
 SELECT json_build_object('schema', n.nspname, 'name', c.relname, 'qualified', format('%I.%I', n.nspname, c.relname),
   'relkind', c.relkind, 'persistence', c.relpersistence,
@@ -142,7 +130,7 @@ SELECT json_build_object('schema', n.nspname, 'name', c.relname, 'qualified', fo
   'partitionOf', CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = c.oid) END,
   'rules', EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid),
   'forcesRowSecurity', c.relforcerowsecurity, 'spread', ${spread('r')}, 'columns', ${columns}, 'uniques', ${uniques},
-  'foreignKeys', ${foreignKeys}, 'triggers', ${triggers}, 'isolation', current_setting('transaction_isolation'),
+  'foreignKeys', ${foreignKeys}, 'isolation', current_setting('transaction_isolation'),
   'blank', CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) = 0 WHEN 'p' THEN NOT EXISTS (
     SELECT FROM pg_partition_tree(c.oid) p WHERE p.isleaf AND pg_relation_size(p.relid) > 0) ELSE false END, 'encoding', getdatabaseencoding())
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN weft.relation r ON r.relid = c.oid

@@ -107,7 +107,6 @@ function checkTree(tree: readonly ShardedPart[], next: Sharded): void {
   const spreadOf = (side: ForeignKeySide): Spread => own.get(side.oid) ?? side.spread
   for (const { oid, table, key } of tree) {
     checks.checkUniques(table, key)
-    checks.checkTriggers(table)
     checks.checkSnapshot(table)
     // Those of the whole are its group's.
     if (tree.at(-1)!.oid !== oid) checks.checkForeignKeys(table.foreignKeys, spreadOf)

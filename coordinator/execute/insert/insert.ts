@@ -32,6 +32,7 @@ export async function runInsert(ctx: ExecContext, exec: Execution, planned: Inse
   const groups = await groupRows(ctx, exec, plan, values)
   const asWritten = plan.fill.length === 0 && values.keys.every((key) => key === undefined)
   if (groups.size === 1 && asWritten) return runOnOne(ctx, exec, [...groups.keys()][0]!)
+  if (groups.size !== 1 && plan.onOneShard !== undefined) throw plan.onOneShard
   noteScatter(ctx, plan.table.kind === 'sharded' ? plan.sharded : undefined, { length: groups.size })
   if (groups.size > 1) await ctx.needTransaction()
   else await ctx.admit()

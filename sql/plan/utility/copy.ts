@@ -6,6 +6,7 @@ import type { CopyPlan } from '../copy-plan.ts'
 import { isGathered } from '../gather/gather-plan.ts'
 import type { ForwardPlan, Plan } from '../plan.ts'
 import { isSingle } from '../routing.ts'
+import { refuseStatementTriggers } from '../statement-triggers.ts'
 import { closing, nextToken } from '../text-scan.ts'
 import { timedFill } from '../times/copy-fill.ts'
 import { hasUnstableDefault } from '../writes.ts'
@@ -30,6 +31,7 @@ export function planCopy(scope: Scope, stmt: CopyStmt): Plan {
       into ? 'Use COPY … FROM STDIN, or \\copy of psql.' : 'Use COPY … TO STDOUT, or \\copy of psql.',
     )
   }
+  if (into) refuseStatementTriggers(scope.catalog, 'COPY', [table])
   return copyRows(scope, stmt, table, into ? 'in' : 'out')
 }
 

@@ -4,7 +4,7 @@ import type { Plan } from '../plan.ts'
 import { atPlace, isRoutine, objectWords, placeOfObject, tableOf } from './objects.ts'
 import { refuseNotingTrigger } from './own-trigger.ts'
 import { ddl, forwardHome, MAY_UNPIN, type Overrides } from './plans.ts'
-import { isTemporary, type Name, nameMatters, placeOf, type Scope } from './scope.ts'
+import { isTemporary, type Name, nameMatters, placeOf, resolveDistributed, type Scope } from './scope.ts'
 import { withoutHome } from './tables.ts'
 import { listItems, tokensOf, withIfExists } from './text.ts'
 
@@ -43,11 +43,10 @@ export function planDrop(scope: Scope, stmt: DropStmt): Plan {
 function dropTrigger(scope: Scope, { objects }: DropStmt, tag: string): Plan {
   const [object] = objects ?? []
   refuseNotingTrigger(strings(as(object, 'List')?.items).at(-1))
-  return atPlace(
-    scope,
-    tag,
-    placeOfObject(scope, 'OBJECT_TRIGGER', tableOf('OBJECT_TRIGGER', undefined, object)),
-  )
+  const table = tableOf('OBJECT_TRIGGER', undefined, object)
+  const wasFor = table && resolveDistributed(scope, table)
+  const changesMap = wasFor?.statementTriggers !== undefined
+  return atPlace(scope, tag, placeOfObject(scope, 'OBJECT_TRIGGER', table), changesMap)
 }
 
 function dropOther(scope: Scope, stmt: DropStmt, tag: string, cascades: boolean): Plan {

@@ -36,13 +36,8 @@ export function planCreateTrigger(scope: Scope, stmt: CreateTrigStmt): Plan {
   const table = resolveDistributed(scope, name)
   if (table?.kind === 'reference')
     return ddl('CREATE TRIGGER', 'home', { changesMap: true, tidySql: NOTE_CHANGES })
-  if (table !== undefined && (stmt.row !== true || stmt.transitionRels !== undefined)) {
-    throw unsupported(
-      'trigger',
-      `triggers for whole statements on sharded table "${table.name}" are not supported`,
-      "They would see each shard's rows alone. Only row triggers (FOR EACH ROW) without transition tables work.",
-    )
-  }
+  const seesRows = stmt.row !== true || stmt.transitionRels !== undefined
+  if (table !== undefined) return ddl('CREATE TRIGGER', 'all', { changesMap: seesRows })
   const onView = resolve(scope, name)?.kind === 'view' ? usesOf(scope, stmt.relation).sharded[0] : undefined
   if (onView !== undefined) {
     throw unsupported(

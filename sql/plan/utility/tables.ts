@@ -1,13 +1,16 @@
 import type { ClusterStmt, LockStmt, ReindexStmt, TruncateStmt, VacuumStmt } from '@pgsql/types'
 import { as, type Node } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
+import { refuseStatementTriggers } from '../statement-triggers.ts'
 import { ddl, ddlWhereItExists, forwardHome, type Overrides } from './plans.ts'
-import { isViewOverNothing, nameOf, type Place, placeOf, quoted, type Scope } from './scope.ts'
+import { isViewOverNothing, nameOf, type Place, placeOf, quoted, resolve, type Scope } from './scope.ts'
 import { keepItems, listItems, type Range, type Token, tokenAt, tokensOf } from './text.ts'
 
 /** TRUNCATE, LOCK, VACUUM and other statements about tables that exist: each table where it lives. */
 
 export function planTruncate(scope: Scope, stmt: TruncateStmt): Plan {
+  const tables = (stmt.relations ?? []).map((node) => resolve(scope, nameOf(as(node, 'RangeVar'))))
+  refuseStatementTriggers(scope.catalog, 'TRUNCATE', tables)
   return onTables(scope, 'TRUNCATE TABLE', stmt.relations, ['RESTART', 'CONTINUE', 'CASCADE', 'RESTRICT'])
 }
 

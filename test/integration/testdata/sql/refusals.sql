@@ -189,8 +189,12 @@ ALTER TABLE r ALTER COLUMN n TYPE float8 USING random();
 -- refused sequence_default
 ALTER TABLE t ADD COLUMN x int DEFAULT nextval('sq');
 
--- refused trigger
 CREATE TRIGGER x AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger();
+
+-- refused statement_trigger
+INSERT INTO t (id) VALUES (301), (302), (303), (304);
+
+DROP TRIGGER x ON t;
 
 CREATE TRIGGER x BEFORE UPDATE ON r FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 
