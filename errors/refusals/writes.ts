@@ -122,8 +122,8 @@ export const writes = {
   insert_select_tail: {
     what:
       'in ON CONFLICT or RETURNING of an INSERT over several shards: subqueries that name columns of its table and read ' +
-      'sharded or local ones; beside a query that reads tables, in a READ COMMITTED transaction, any subquery; ' +
-      'in INSERT … SELECT: volatile functions, sequences; DO UPDATE of very many rows for one shard',
+      'sharded or local ones, or any in a READ COMMITTED transaction beside a query that reads tables; in INSERT … SELECT ' +
+      'into parts of columns: volatile functions, sequences; DO UPDATE of very many rows for one shard',
     why: 'subqueries are run first; the rows go to each shard in several statements, which each would call functions anew',
     instead:
       'run the subquery first and pass its result; BEGIN ISOLATION LEVEL REPEATABLE READ; insert fewer rows at a time',

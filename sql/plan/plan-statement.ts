@@ -8,6 +8,7 @@ import { planDeclareFunction } from './declare-function.ts'
 import { dumpText } from './dump-text.ts'
 import { orMovedInConflict } from './first/conflict-moves.ts'
 import { orDrawn } from './first/drawn-tail.ts'
+import { orListed } from './first/listed-rows.ts'
 import { orComputed } from './first/plan-computed.ts'
 import { orFirst } from './first/plan-first.ts'
 import type { Around } from './gather/gather-plan.ts'
@@ -125,7 +126,7 @@ function noted(writes: readonly NotedWrite[], catalog: Catalog, planned: (atHome
 
 function orComputedFirst(plan: Plan, a: Analysis, text: string, ctx: PlanContext): Plan {
   const known = orMovedInConflict(orDrawn(plan, a, text, ctx), a, text)
-  return known === plan ? orComputed(plan, a, text, ctx) : known
+  return known === plan ? orListed(orComputed(plan, a, text, ctx), a, text, ctx) : known
 }
 
 /** `around`: none is left of one around that. */

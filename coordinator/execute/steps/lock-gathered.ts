@@ -54,7 +54,8 @@ async function judgePlan(ctx: ExecContext, exec: Execution): Promise<void> {
   await settled(ctx, line, collector.ended)
 }
 
-function inFormats(
+/** As the client wants to have them. */
+export function inFormats(
   columns: readonly ColumnDescription[],
   formats: readonly number[],
 ): readonly ColumnDescription[] {

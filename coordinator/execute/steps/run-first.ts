@@ -11,6 +11,7 @@ import { queryShard } from '../shards/send.ts'
 import { runMovedInConflict } from './conflict-moves.ts'
 import { canHold, runHeld } from './held-write.ts'
 import { columnsOf, instead, textsInstead } from './instead.ts'
+import { needsListing, runListed } from './listed-rows.ts'
 import { runAhead } from './read-ahead.ts'
 
 /**
@@ -20,6 +21,12 @@ import { runAhead } from './read-ahead.ts'
 export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstStep): Promise<void> {
   if (step.draws !== undefined) return runDrawn(ctx, exec, step, step.draws)
   if (step.moves !== undefined) return runMovedInConflict(ctx, exec, step, step.moves)
+  const { listed } = step
+  if (listed !== undefined && (step.isListed || needsListing(ctx, listed))) {
+    const refusal = (error: unknown) => afterJudging(ctx, exec, error)
+    await beginWith(ctx, listed.readsMore, TWO_STATES_OF_INSERT).catch(refusal)
+    return runListed(ctx, exec, listed)
+  }
   const locks = locksAhead(ctx, step)
   const held = (await canHold(ctx, step.held)) ? step.held : undefined
   if (held !== undefined) await ctx.admit()

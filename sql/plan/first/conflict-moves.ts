@@ -20,6 +20,7 @@ import {
   withoutExcluded,
 } from './conflict-texts.ts'
 import { computedMark, type FirstStep, type MovedInConflict } from './first-step.ts'
+import { typeConstants } from './listed-rows.ts'
 import { hasFirst } from './plan-first.ts'
 
 /**
@@ -155,18 +156,11 @@ function textsOf(
   return rows.some((row) => row.includes(undefined)) ? undefined : (rows as string[][])
 }
 
-/** With constants of the types of their columns, as an INSERT takes them. */
 function queryOf(insert: InsertStmt, columns: readonly Column[]): string | undefined {
   const { withClause } = insert
   const source = as(insert.selectStmt, 'SelectStmt')!
   if (withClause !== undefined && source.withClause !== undefined) return undefined
-  for (const [i, item] of (source.targetList ?? []).entries()) {
-    const target = as(item, 'ResTarget')!
-    const constant = as(target.val, 'A_Const')
-    const column = columns[i]
-    if (column !== undefined && (constant?.sval !== undefined || constant?.isnull))
-      target.val = castNode(target.val!, column.type)
-  }
+  typeConstants(source, columns)
   delete insert.withClause
   return printed({ SelectStmt: { ...source, ...(withClause && { withClause }) } } as Node)
 }

@@ -60,7 +60,8 @@ export function conflictTexts(parts: Conflict, values: ReadonlyMap<string, Node>
   const isChecked = relation.rowSecurity === undefined || check !== undefined
   if (sql === undefined || rest === undefined || found === undefined || !isChecked) return undefined
   const constraint = conflict.infer?.conname
-  const none = printed({ InsertStmt: { ...locking, selectStmt: noneOf(insert) } } as Node)
+  const row = as(as(insert.selectStmt, 'SelectStmt')!.valuesLists![0], 'List')!.items!
+  const none = printed({ InsertStmt: { ...locking, selectStmt: noneOf(row) } } as Node)
   return {
     sql,
     rest,
@@ -123,21 +124,21 @@ function isEqual(column: Node, value: Node, isKey: boolean): Node {
 }
 
 /** It changes nothing; who may not change it is told so. */
-function lockingClause(
+export function lockingClause(
   { targetList = [], ...conflict }: OnConflictClause,
   { key }: Relation,
   alias: string,
 ): OnConflictClause {
   const names = new Set(targetList.map((item) => as(item, 'ResTarget')!.name!))
   const set = [...names].map((name) => {
-    const val = name === key!.column ? columnNode(alias, name) : expressionNode('NULL')
+    const val = name === key?.column ? columnNode(alias, name) : expressionNode('NULL')
     return { ResTarget: { name, val } } as Node
   })
   return { ...conflict, targetList: set, whereClause: expressionNode('false') }
 }
 
-function noneOf({ selectStmt }: InsertStmt): Node {
-  const row = as(as(selectStmt, 'SelectStmt')!.valuesLists![0], 'List')!.items!
+/** A query of no rows. */
+export function noneOf(row: readonly Node[]): Node {
   const select = as(expressionNode('(SELECT FROM t WHERE false)'), 'SubLink')!.subselect!
   const targetList = row.map((val) => ({ ResTarget: { val } }) as Node)
   const { fromClause: _, ...none } = { ...as(select, 'SelectStmt')!, targetList }

@@ -31,8 +31,26 @@ export interface FirstStep {
   readonly held?: HeldWrite
   /** In its place: values of defaults that only the home shard can give, for so many rows; of several they are arrays. */
   readonly draws?: { readonly expressions: readonly string[]; readonly rows: number }
+  /** How an INSERT … SELECT is run where no snapshot shows what it reads; `isListed`: it is always run so. */
+  readonly listed?: ListedRows
+  readonly isListed?: true
   /** In its place, for each row: the rest inserts it, or locks the one that is in its way, which `sql` changes then. */
   readonly moves?: MovedInConflict
+}
+
+/** An INSERT … SELECT as one of VALUES: what gives its rows, with what subqueries give beside each, and marks for both. */
+export interface ListedRows {
+  readonly sql: string
+  readonly rest: string
+  /** Inserts no row. */
+  readonly none: string
+  /** How many columns are those of rows. */
+  readonly width: number
+  /** The INSERT reads tables itself. */
+  readonly readsMore: boolean
+  /** It uses temporary tables, beside which a transaction with a snapshot cannot be prepared. */
+  readonly alwaysLists?: true
+  readonly collates: boolean
 }
 
 /** Its texts, the step's own among them, have marks where the values of a row come. */
@@ -134,6 +152,22 @@ export const WRITTEN_KEYS = '__weft_gathered_writtenkeys'
 export const isGiven = (relname: string | undefined): boolean =>
   relname !== undefined &&
   (relname === GIVEN_ROWS || relname === WRITTEN_KEYS || /^__weft_gathered_ahead_/.test(relname))
+
+/** Stands for rows of VALUES. */
+export const LISTED_ROWS = '__weft_gathered_listed'
+
+/** An INSERT of these rows. */
+export function withListed(
+  { rest, width }: ListedRows,
+  { columns, rows }: Given,
+  quote: (text: string | null) => string,
+): string {
+  const own = columns.slice(0, width)
+  const list = rows.map((row) => `(${valuesOf({ columns: own, rows: [] }, row, quote)})`)
+  return withGiven(rest, { columns, rows }, quote).replace(LISTED_MARK, () => list.join(', '))
+}
+
+const LISTED_MARK = new RegExp(`\\(\\s*${LISTED_ROWS}\\(\\)\\s*\\)`)
 
 const COMPUTED = '__weft_gathered_computed_'
 /** Stands for the `n`-th expression that is computed. */

@@ -87,7 +87,7 @@ function planComputed(a: Analysis, text: string, ctx: PlanContext): FirstStep | 
   for (const row of rows ?? []) computed.row(as(row, 'List')?.items ?? [])
   const before = computed.expressions.length
   const tail = [node.onConflictClause, node.returningClause]
-  nameColumns(node.returningClause?.exprs)
+  computed.nameColumns(node.returningClause?.exprs)
   if (isRows) computed.readers(tail)
   else computed.constants(tail)
   const inTail = computed.expressions.slice(before)
@@ -142,16 +142,8 @@ function castTo(item: Node, { type }: Column): Node {
   return cast
 }
 
-/** What they are computed from gives RETURNING's columns their names. In place. */
-function nameColumns(exprs: readonly Node[] = []): void {
-  for (const node of exprs) {
-    const target = as(node, 'ResTarget')!
-    if (hasSubqueries(target.val) || paramsOf(target.val).size > 0) target.name ??= columnLabel(target)
-  }
-}
-
 /** Expressions that are computed first; in their places are marks. */
-class Computed {
+export class Computed {
   readonly expressions: Node[] = []
   private readonly a: Analysis
   private readonly text: string
@@ -159,14 +151,25 @@ class Computed {
   private readonly withClause: InsertStmt['withClause']
   private readonly ctes: ReadonlySet<string>
   private readonly isReference: boolean
+  /** Of the first mark. */
+  private readonly from: number
 
-  constructor(a: Analysis, text: string, ctx: PlanContext, withClause: InsertStmt['withClause']) {
+  constructor(a: Analysis, text: string, ctx: PlanContext, withClause: InsertStmt['withClause'], from = 0) {
+    this.from = from
     this.a = a
     this.text = text
     this.ctx = ctx
     this.withClause = withClause
     this.ctes = new Set((withClause?.ctes ?? []).map((node) => as(node, 'CommonTableExpr')?.ctename ?? ''))
     this.isReference = a.targets.find((t) => !t.nested)!.relation?.kind === 'reference'
+  }
+
+  /** What they are computed from gives RETURNING's columns their names. In place. */
+  nameColumns(exprs: readonly Node[] = []): void {
+    for (const node of exprs) {
+      const target = as(node, 'ResTarget')!
+      if (hasSubqueries(target.val) || paramsOf(target.val).size > 0) target.name ??= columnLabel(target)
+    }
   }
 
   /** Values, each converted to its column's type as it would have been; those of a ROW get their types from it. */
@@ -184,10 +187,10 @@ class Computed {
     return traits.home !== undefined || (this.isReference && unlikeBecause(traits) !== undefined)
   }
 
-  /** Subqueries that read what is not on every shard. */
-  readers(tail: unknown): void {
+  /** Subqueries that read what is not on every shard, and others that are meant. */
+  readers(tail: unknown, others: (subquery: Node) => boolean = () => false): void {
     replaceNodes(tail, (node) =>
-      kindOf(node) === 'SubLink' && (this.namesQueries([node]) || this.readsParts(node))
+      kindOf(node) === 'SubLink' && (this.namesQueries([node]) || this.readsParts(node) || others(node))
         ? this.mark(node)
         : undefined,
     )
@@ -212,7 +215,7 @@ class Computed {
   private mark(node: Node): Node {
     asSaid(node)
     this.expressions.push(node)
-    return computedMark(this.expressions.length - 1)
+    return computedMark(this.from + this.expressions.length - 1)
   }
 
   query(withQueries: boolean): Node {

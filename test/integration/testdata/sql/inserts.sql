@@ -259,10 +259,42 @@ BEGIN;
 
 INSERT INTO t (id, v) SELECT g + 840, 'g' FROM generate_series(1, 3) g RETURNING id, (SELECT max(k) FROM u);
 
--- refused insert_select_tail
 INSERT INTO t (id, v) SELECT k + 850, v FROM u WHERE k < 3 RETURNING id, (SELECT max(n) FROM r);
 
+INSERT INTO t (id, v) SELECT k + 850, v FROM u WHERE k < 5 ON CONFLICT (id) DO UPDATE SET n = (SELECT max(k) FROM u), v = excluded.v || t.v RETURNING id, v, n, (SELECT count(*) FROM t);
+
+INSERT INTO t (id, v) SELECT k + 850, v FROM u WHERE k < 0 ON CONFLICT (id) DO UPDATE SET n = (SELECT max(k) FROM u) RETURNING id AS one, (SELECT count(*) FROM t), v || 'x' AS w;
+
+WITH w AS (SELECT k, v FROM u WHERE k IN (1, 2)) INSERT INTO t (id, v) SELECT k + 850, v FROM w ON CONFLICT (id) DO UPDATE SET n = (SELECT max(k) FROM w) RETURNING id, n;
+
+-- params: 3 | q
+INSERT INTO t (id, v) SELECT k + 850, v FROM u WHERE k < $1 ON CONFLICT (id) DO UPDATE SET v = $2, n = (SELECT max(k) FROM u WHERE u.v <> $2) + $1 RETURNING id, v, n;
+
+-- refused insert_select_tail
+INSERT INTO t (id, v) SELECT k + 860, v FROM u WHERE k < 3 RETURNING id, (SELECT max(r.n) FROM r WHERE r.n > t.id);
+
 ROLLBACK;
+
+-- # rows of a query as those of VALUES
+CREATE TEMP TABLE tmp (k int, v text);
+
+INSERT INTO tmp VALUES (870, 'a'), (871, 'b'), (872, NULL);
+
+INSERT INTO t (id, v) SELECT k, v FROM tmp ON CONFLICT (id) DO UPDATE SET n = (SELECT count(*) FROM u) RETURNING id, v, n;
+
+INSERT INTO t (id, v) SELECT k, v FROM tmp ON CONFLICT (id) DO UPDATE SET n = (SELECT count(*) FROM u) + (SELECT max(length(v)) FROM tmp) RETURNING id, v, n;
+
+BEGIN;
+
+INSERT INTO t (id, v) SELECT k, v FROM tmp ON CONFLICT (id) DO UPDATE SET n = (SELECT max(k) FROM u), v = DEFAULT RETURNING id, v, n;
+
+ROLLBACK;
+
+DROP TABLE tmp;
+
+INSERT INTO t (id, v) SELECT k + 880, v FROM u WHERE k < 3 RETURNING id, (SELECT max(r.n) FROM r WHERE r.n <> t.id), gen_random_uuid() IS NULL;
+
+SELECT id, n, v FROM t WHERE id BETWEEN 850 AND 890;
 
 -- # settings
 SET extra_float_digits = 0;
