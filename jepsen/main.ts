@@ -9,11 +9,21 @@ import { type Line, lineOf, tableOf } from './run/table.ts'
 
 const EXIT = { true: 0, false: 1, unknown: 2 } as const
 
+let isAbandoned = false
+
 process.exitCode = await main()
+
+function abandonOnce(): void {
+  if (isAbandoned) return
+  isAbandoned = true
+  console.error('jepsen: taking everything away')
+  void abandonRun().finally(() => process.exit(130))
+}
 
 async function main(): Promise<number> {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(name, () => void abandonRun().finally(() => process.exit(130)))
+    // Heard as often as it is said: npm passes on what the terminal has told us already, and people press it twice.
+    process.on(name, abandonOnce)
   }
   process.once('uncaughtException', (error) => {
     console.error(error)

@@ -135,6 +135,7 @@ export function commandOf(options: Options): string {
   parts.push(`--time ${options.seconds} --rate ${options.rate} --concurrency ${options.concurrency}`)
   parts.push(`--seed ${options.seed} --isolation ${options.isolation.replace(' ', '-')}`)
   if (options.endpoints.length === 0) parts.push(`--log ${options.log}`)
+  parts.push(`--timeout ${options.timeoutMs / 1000} --settle ${options.settleSeconds}`)
   if (options.rows) parts.push('--rows')
   if (options.realtime) parts.push('--realtime')
   parts.push(...options.set.map((setting) => `--set ${setting}`))

@@ -205,19 +205,19 @@ class Namespaces implements Network {
 
 /** Pids of what runs in the run's namespaces. */
 export async function pidsInNamespaces(run: number): Promise<number[]> {
-  const pids: number[] = []
-  for (const name of await namespacesOf(run)) {
-    const { stdout } = await execute('ip', ['netns', 'pids', name]).catch(() => ({ stdout: '' }))
-    pids.push(...stdout.split('\n').filter(Boolean).map(Number))
-  }
-  return pids
+  const names = await namespacesOf(run)
+  const told = await Promise.all(
+    names.map((name) => execute('ip', ['netns', 'pids', name]).catch(() => ({ stdout: '' }))),
+  )
+  return told.flatMap(({ stdout }) => stdout.split('\n').filter(Boolean).map(Number))
 }
 
 /** Takes away what a run has made, whether it still knows of it or not. */
 export async function removeNetwork(run: number): Promise<void> {
   // By themselves links go some time after their namespace, and the next run may want their names.
-  for (const link of await linksOf(run)) await ip('link', 'del', link).catch(() => undefined)
-  for (const name of await namespacesOf(run)) await ip('netns', 'del', name).catch(() => undefined)
+  const gone = (...what: string[]): Promise<void> => ip(...what).catch(() => undefined)
+  await Promise.all((await linksOf(run)).map((link) => gone('link', 'del', link)))
+  await Promise.all((await namespacesOf(run)).map((name) => gone('netns', 'del', name)))
 }
 
 async function linksOf(run: number): Promise<string[]> {
