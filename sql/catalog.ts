@@ -113,11 +113,6 @@ export interface Relation {
    * statements or with transition tables fire on sharded ones: its own, or those of tables that its foreign keys change.
    */
   readonly statementTriggers?: number
-  /**
-   * Reference tables only: it, or one whose rows its foreign keys change, has triggers. They fire on home, and what is
-   * written there is done to the other copies afterwards.
-   */
-  readonly notesChanges?: true
   /** Of sharded and reference tables with row level security. */
   readonly rowSecurity?: RowSecurity
   /** Views only: `pg_get_viewdef`. */

@@ -1,7 +1,6 @@
 /** The code in the database, for `sql/code`: kind, name, language, text (NULL: nobody can look into it, or not now). */
 import { OWN_PATH } from '../../sql/code/effects.ts'
 import type { LockedRelations } from './locked-relations.ts'
-import { NOTES_CHANGES } from './queries.ts'
 
 /** Extensions whose functions leave nothing in a session, volatile ones included. */
 const HARMLESS =
@@ -53,10 +52,10 @@ const TRIGGER_TEXT = `concat_ws(' ', p.proname, replace(pg_get_triggerdef(t.oid)
 const triggersSql = (locked: LockedRelations) => `
 SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), TRIGGER_TEXT)}
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid ${OF_USERS} JOIN pg_proc p ON p.oid = t.tgfoid
-WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'weft'::regnamespace)`
+WHERE p.pronamespace <> 'pg_catalog'::regnamespace`
 
 /** What the coordinator draws for them. */
-const DRAWN = `(EXISTS (SELECT FROM weft.relation r WHERE r.relid = c.oid) AND NOT ${NOTES_CHANGES})`
+const DRAWN = 'EXISTS (SELECT FROM weft.relation r WHERE r.relid = c.oid)'
 
 const columnsSql = (locked: LockedRelations) => `
 SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), 'pg_get_expr(d.adbin, d.adrelid)')}

@@ -254,7 +254,6 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     hasOwnCode,
     root,
     hasHeirs,
-    notesChanges,
     statementTriggers,
   ] = row
   const base = {
@@ -267,7 +266,6 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(rowSecurity == null ? {} : { rowSecurity: rowSecurity as RowSecurity }),
     ...(root == null ? {} : { root: Number(root) }),
     ...(hasHeirs == null ? {} : { hasHeirs: true as const }),
-    ...(notesChanges == null ? {} : { notesChanges: true as const }),
     ...(statementTriggers == null ? {} : { statementTriggers: Number(statementTriggers) }),
     ...(relkind === 'p' ? { isPartitioned: true as const } : {}),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),

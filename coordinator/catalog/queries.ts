@@ -1,5 +1,4 @@
 /** What the catalog is read with, on the home shard as the administrator, in one transaction with search_path = ''. */
-import { NOTING_TRIGGER } from '../../sql/install/noted-changes.ts'
 import type { LockedRelations } from './locked-relations.ts'
 
 export const versionSql = 'SELECT version FROM weft.meta'
@@ -7,8 +6,6 @@ export const versionSql = 'SELECT version FROM weft.meta'
 export const slotsSql = 'SELECT slot_from, slot_to, shard FROM weft.slots ORDER BY slot_from'
 
 const viewRule = `(SELECT rule.oid FROM pg_rewrite rule WHERE rule.ev_class = c.oid AND rule.rulename = '_RETURN')`
-
-export const NOTES_CHANGES = `EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = '${NOTING_TRIGGER}')`
 
 /** Its own, of all events; of those that its foreign keys lead to, of any: when rows of it are updated or deleted. */
 const STATEMENT_TRIGGERS = `(
@@ -31,8 +28,7 @@ const KIN = `(
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
  * a sharded one that refers to it; of a distributed one with row level security, whether its policies are alike for all
  * commands; whether a view has triggers, rules or defaults of its own; of what is partitioned, of partitions, and of what
- * inherits, a number of the whole; whether others inherit from it; whether the changes of a reference table are noted;
- * the events of statement triggers of sharded tables.
+ * inherits, a number of the whole; whether others inherit from it; the events of statement triggers of sharded tables.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -53,7 +49,6 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
          OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')) THEN true END,
        CASE WHEN r.relid IS NOT NULL THEN coalesce(pg_partition_root(c.oid)::oid, ${KIN}) END,
        CASE WHEN r.relid IS NOT NULL AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid) THEN true END,
-       CASE WHEN r.kind = 'reference' AND ${NOTES_CHANGES} THEN true END,
        CASE WHEN r.relid IS NOT NULL THEN ${STATEMENT_TRIGGERS} END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace

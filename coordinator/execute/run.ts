@@ -22,7 +22,6 @@ import { sequencesSet } from './sequences/sequences-set.ts'
 import { asksOnHeld, planOnHeld, showOnHeld } from './settings/asked-settings.ts'
 import { runSetting } from './settings/setting.ts'
 import { runMaterialize } from './steps/materialize.ts'
-import { runNoted } from './steps/noted-changes.ts'
 import { deferNotification, notificationOf } from './transaction/notify.ts'
 import { runTransactionControl } from './transaction/transaction-control.ts'
 
@@ -76,11 +75,10 @@ export async function run(ctx: ExecContext, exec: Execution): Promise<void> {
   if (times !== undefined && needsOneTime(ctx, exec)) return ctx.runTimed(exec, times)
   ctx.state.sequences = sequencesOf(ctx, plan)
   const reach = reachOf(ctx, plan)
-  const reaching = () =>
+  const work =
     reach === undefined || REACHES_BY_ITSELF.has(plan.kind)
       ? runPortal(ctx, exec)
       : runReaching(ctx, plan, reach, () => runPortal(ctx, exec))
-  const work = plan.notesChanges === true ? runNoted(ctx, reaching) : reaching()
   const sets = plan.kind === 'ddl' ? SEQUENCES.setsAsSaid : ctx.state.sequences
   return (sets & (SEQUENCES.sets | SEQUENCES.setsAsSaid)) === 0
     ? work

@@ -321,7 +321,6 @@ function isDirect(plan: ForwardPlan): boolean {
     plan.sentAs === undefined &&
     plan.setsKey === undefined &&
     plan.reach === undefined &&
-    plan.notesChanges === undefined &&
     plan.tag !== 'NOTIFY' &&
     plan.tag !== 'COPY'
   )

@@ -91,11 +91,9 @@ export const definitions = {
     instead: 'use row triggers, or write what the rule does into the statements',
   },
   trigger: {
-    what:
-      'triggers on reference tables without a primary key, partitioned, or part of a tree; such that keep rows from the ' +
-      'actions of foreign keys; INSTEAD OF triggers on views over sharded tables',
-    why: "what triggers of a reference table do to a row is done to its copies by the row's key",
-    instead: 'a primary key',
+    what: 'triggers on reference tables; INSTEAD OF triggers on views over sharded tables',
+    why: 'each copy would run them by itself, and the copies could come to differ',
+    instead: 'triggers on sharded tables; write what the trigger does into the statements',
   },
   policy_reads_table: {
     what:

@@ -11,8 +11,9 @@ const isOpenOn = (backend: Backend | undefined): boolean =>
 
 /** A statement by itself would run in a transaction that its session has forgotten, or the other way round. */
 export function isForgotten({ begin, within }: ExecRequest, backend: Backend | undefined): boolean {
-  if (within === undefined) return false
-  return isOpenOn(backend) !== (within && (begin === undefined || begin.length === 0))
+  // A transaction begins where none is.
+  if (begin !== undefined && begin.length > 0) return isOpenOn(backend)
+  return within !== undefined && isOpenOn(backend) !== within
 }
 
 /** Rolls back what is open on the backend: nobody would commit it. Resolves to the statement's answer; never rejects. */

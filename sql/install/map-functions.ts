@@ -1,5 +1,3 @@
-import { NOTING_TRIGGER } from './noted-changes.ts'
-
 /**
  * The functions that change the shard map, on the home shard. They run as their owner, the administrator, so each
  * looks for itself whether the caller owns the table. Inside them `current_user` is the owner of the function; who
@@ -172,7 +170,6 @@ BEGIN
   PERFORM weft.lock_map();
   DELETE FROM weft.relation r WHERE r.relid = rel;
   DELETE FROM weft.waiting w WHERE w.relid = rel;
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', '${NOTING_TRIGGER}', rel);
 END $weft$;`
 
 // argument: NULL takes the key away.

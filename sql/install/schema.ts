@@ -3,7 +3,6 @@ import { BEGUN_CODE, LATCH_CLASS } from '../plan/begun-text.ts'
 import { AT_ROW, ROW } from '../tree/row-numbers.ts'
 import { auditTable } from './audit-table.ts'
 import { mapFunctions } from './map-functions.ts'
-import { copyFunctions, notedChanges } from './noted-changes.ts'
 import { notificationFunctions } from './notification-functions.ts'
 import { outcomeFunctions } from './outcome-functions.ts'
 import { sequenceFunctions } from './sequence-functions.ts'
@@ -13,7 +12,7 @@ import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 15
+export const INSTALL_VERSION = 14
 
 export interface InstallOptions {
   readonly shard: number
@@ -36,7 +35,6 @@ export function installSql(options: InstallOptions): string {
     timeFunctions,
     sequenceFunctions,
     notificationFunctions,
-    copyFunctions,
     agentRow(options.shard),
   ]
   if (isHome(options))
@@ -44,7 +42,6 @@ export function installSql(options: InstallOptions): string {
       homeTables,
       slotRows(options.slots),
       mapFunctions,
-      notedChanges,
       homeViews,
       sessionFunctions,
       sumsFunctions,

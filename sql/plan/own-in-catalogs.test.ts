@@ -1,29 +1,24 @@
 import { expect, test } from 'vitest'
-import { withoutOwnParts } from './own-in-catalogs.ts'
+import { withoutOwnConstraints } from './own-in-catalogs.ts'
 
 const list = (name: string, column: string, columns = '*') =>
   `(SELECT ${columns} FROM ${name} WHERE ${column} <> 'weft_owns_slot')`
 
 test('own constraint: lists of constraints are read without it, under the names they have', () => {
   const constraints = list('pg_catalog.pg_constraint', 'conname')
-  expect(withoutOwnParts('SELECT r.conname FROM pg_catalog.pg_constraint r WHERE true')).toBe(
+  expect(withoutOwnConstraints('SELECT r.conname FROM pg_catalog.pg_constraint r WHERE true')).toBe(
     `SELECT r.conname FROM ${constraints} r WHERE true`,
   )
-  expect(withoutOwnParts('SELECT * FROM pg_class JOIN pg_constraint ON true')).toBe(
+  expect(withoutOwnConstraints('SELECT * FROM pg_class JOIN pg_constraint ON true')).toBe(
     `SELECT * FROM pg_class JOIN ${constraints} AS pg_constraint ON true`,
   )
-  expect(withoutOwnParts('SELECT 1 FROM information_schema.check_constraints')).toBe(
+  expect(withoutOwnConstraints('SELECT 1 FROM information_schema.check_constraints')).toBe(
     `SELECT 1 FROM ${list('information_schema.check_constraints', 'constraint_name')} AS check_constraints`,
   )
-  expect(withoutOwnParts('SELECT * FROM "pg_catalog"."pg_constraint" "c", "pg_constraint"')).toBe(
+  expect(withoutOwnConstraints('SELECT * FROM "pg_catalog"."pg_constraint" "c", "pg_constraint"')).toBe(
     `SELECT * FROM ${constraints} "c", ${constraints} AS pg_constraint`,
   )
-  const triggers = "(SELECT * FROM pg_catalog.pg_trigger WHERE tgname <> '$weft_changes')"
-  const dumped = "unnest('{1}'::oid[]) AS src(tbloid) JOIN"
-  expect(withoutOwnParts(`SELECT t.tgname FROM ${dumped} pg_catalog.pg_trigger t ON true`)).toBe(
-    `SELECT t.tgname FROM ${dumped} ${triggers} t ON true`,
-  )
-  expect(withoutOwnParts('SELECT c.tableoid FROM pg_constraint AS c')).toBe(
+  expect(withoutOwnConstraints('SELECT c.tableoid FROM pg_constraint AS c')).toBe(
     `SELECT c.tableoid FROM ${list('pg_catalog.pg_constraint', 'conname', 'tableoid, *')} AS c`,
   )
 })
@@ -37,6 +32,6 @@ test('own constraint: names of others, system columns and pg_dump: as written', 
     'SELECT * FROM "PG_CONSTRAINT"',
     "SELECT 1 FROM unnest('{1}'::oid[]) AS src(tbloid) JOIN pg_constraint co ON (src.tbloid = co.conrelid)",
   ]) {
-    expect(withoutOwnParts(text), text).toBeUndefined()
+    expect(withoutOwnConstraints(text), text).toBeUndefined()
   }
 })

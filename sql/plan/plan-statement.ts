@@ -13,15 +13,7 @@ import { orComputed } from './first/plan-computed.ts'
 import { orFirst } from './first/plan-first.ts'
 import type { Around } from './gather/gather-plan.ts'
 import { lockedWrongly } from './locked-wrongly.ts'
-import {
-  copiedInto,
-  type NotedWrite,
-  notedIn,
-  notingChanges,
-  triggerError,
-  withNotedAtHome,
-} from './noted-writes.ts'
-import { withoutOwnParts } from './own-in-catalogs.ts'
+import { withoutOwnConstraints } from './own-in-catalogs.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { planInsert } from './plan-insert.ts'
 import { planKeyedCall, planKeyedSelect } from './plan-keyed-calls.ts'
@@ -58,10 +50,7 @@ export function planStatement(
   catalog: Catalog,
   ctx: PlanContext,
 ): Plan {
-  const plain = (): Plan => {
-    const plan = withCode(planAsWritten(stmt, literals, catalog, ctx), stmt.text, catalog)
-    return notesChanges(plan) ? notingChanges(plan, catalog) : plan
-  }
+  const plain = (): Plan => withCode(planAsWritten(stmt, literals, catalog, ctx), stmt.text, catalog)
   try {
     const error = errorOfBackends(stmt, catalog)
     if (error) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
@@ -73,10 +62,6 @@ export function planStatement(
     throw error
   }
 }
-
-/** EXPLAIN runs what it explains, where it has to. */
-const notesChanges = (plan: Plan): boolean =>
-  plan.notesChanges === true || (plan.kind === 'explain' && plan.analyze && plan.inner.notesChanges === true)
 
 function planAsWritten(
   written: ParsedStatement,
@@ -91,17 +76,9 @@ function planAsWritten(
     if (TAGS[stmt.kind] === undefined) {
       const keyed = planKeyedCall(stmt, literals, catalog, ctx)
       if (keyed) return keyed
-      const copied = copiedInto(stmt, catalog, ctx)
-      if (copied.length > 0)
-        return noted(copied, catalog, (atHome) =>
-          planUtility(stmt, atHome, ctx, innerPlanner(literals, atHome, ctx)),
-        )
       return planUtility(stmt, catalog, ctx, innerPlanner(literals, catalog, ctx))
     }
     const analysis = analyze(stmt, literals, catalog, ctx)
-    const changed = notedIn(analysis.targets)
-    if (changed.length > 0)
-      return noted(changed, catalog, (atHome) => planAsWritten(written, literals, atHome, ctx))
     const wrong = lockedWrongly(analysis, stmt.node)
     if (wrong) return wrong
     const error = functionError(analysis.traits)
@@ -114,14 +91,6 @@ function planAsWritten(
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     throw error
   }
-}
-
-/** Reference tables with triggers are written on home. */
-function noted(writes: readonly NotedWrite[], catalog: Catalog, planned: (atHome: Catalog) => Plan): Plan {
-  const error = triggerError(writes, catalog)
-  if (error) throw error
-  const plan = planned(withNotedAtHome(catalog))
-  return plan.kind === 'refused' ? plan : { ...plan, notesChanges: true }
 }
 
 function orComputedFirst(plan: Plan, a: Analysis, text: string, ctx: PlanContext): Plan {
@@ -153,9 +122,6 @@ function planSelectStatement(
   const special = planDeclareFunction(stmt, select, catalog) ?? planSetConfig(select)
   if (special) return special
   const analysis = analyze(stmt, literals, catalog, ctx)
-  const changed = notedIn(analysis.targets)
-  if (changed.length > 0)
-    return noted(changed, catalog, (atHome) => planSelectStatement(stmt, select, literals, atHome, ctx))
   const wrong = lockedWrongly(analysis, stmt.node)
   if (wrong) return wrong
   const keyed = planKeyedSelect(analysis, stmt, ctx)
@@ -192,12 +158,8 @@ function plannedSelect(a: Analysis, stmt: ParsedStatement, ctx: PlanContext): Pl
 function asDescribed(plan: Plan, text: string, catalog: Catalog): Plan {
   if (plan.kind !== 'forward' || plan.route.kind !== 'home') return plan
   const dumped = dumpText(text)
-  const sentAs = (hasOwnParts(catalog) ? withoutOwnParts(dumped ?? text) : undefined) ?? dumped
+  const sentAs = (isSharded(catalog) ? withoutOwnConstraints(dumped ?? text) : undefined) ?? dumped
   return sentAs === undefined ? plan : { ...plan, ...{ sentAs, generic: false } }
-}
-
-function hasOwnParts({ distributed }: Catalog): boolean {
-  return distributed.some(({ kind, notesChanges }) => kind === 'sharded' || notesChanges === true)
 }
 
 function isSharded({ distributed }: Catalog): boolean {

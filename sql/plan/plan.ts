@@ -94,8 +94,6 @@ export interface PlanCommon {
   readonly commits?: 'apart' | 'within' | undefined
   /** It runs code that may read or write tables which it does not name: what became of them is looked at afterwards. */
   readonly reach?: Reach | undefined
-  /** It changes reference tables on home's copy, where their triggers are: what has become of rows is done to the others. */
-  readonly notesChanges?: true
   /** Sharded tables of which it reads or writes rows; absent: none. */
   readonly sharded?: readonly ShardedName[] | undefined
   /** Where it tells a time that must be one for all shards and statements of the transaction. */

@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['copy_triggers', 'statement_triggers'], 2)
+runTwinScripts(['statement_triggers'], 2)

@@ -91,6 +91,16 @@ export function checkShape(t: TableFacts): void {
     refuse('rule', `table "${t.name}" has rules: such tables cannot be distributed`, 'Use triggers instead.')
 }
 
+/** Of a reference table: each copy would run them by itself, and the copies could come to differ. */
+export function checkNoTrigger(t: TableFacts): void {
+  if (t.trigger === null) return
+  refuse(
+    'trigger',
+    `table "${t.name}" has trigger "${t.trigger}": triggers on reference tables are not supported`,
+    'Each copy would run them by itself, and the copies could come to differ.',
+  )
+}
+
 export interface CheckedKey {
   readonly attnum: number
   readonly column: string

@@ -62,6 +62,8 @@ export interface TableFacts {
   /** Of a partition: what it is one of. */
   readonly partitionOf: string | null
   readonly rules: boolean
+  /** The first one by name. */
+  readonly trigger: string | null
   readonly forcesRowSecurity: boolean
   readonly spread: Spread
   readonly columns: readonly ColumnFacts[]
@@ -129,6 +131,7 @@ SELECT json_build_object('schema', n.nspname, 'name', c.relname, 'qualified', fo
   'hasHeirs', c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
   'partitionOf', CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = c.oid) END,
   'rules', EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid),
+  'trigger', (SELECT min(t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
   'forcesRowSecurity', c.relforcerowsecurity, 'spread', ${spread('r')}, 'columns', ${columns}, 'uniques', ${uniques},
   'foreignKeys', ${foreignKeys}, 'isolation', current_setting('transaction_isolation'),
   'blank', CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) = 0 WHEN 'p' THEN NOT EXISTS (

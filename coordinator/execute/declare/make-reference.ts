@@ -1,4 +1,3 @@
-import { NOTE_CHANGES } from '../../../sql/install/noted-changes.ts'
 import { HOME } from '../context.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 import * as checks from './declare-checks.ts'
@@ -25,7 +24,6 @@ export async function makeReference(
   await runner.query(HOME, 'SELECT weft.declare_reference($1::oid)', [oid], 'write')
   if (tree.length > 1) await runner.query(HOME, 'SELECT weft.declare_partitions(NULL)', [], 'write')
   for (const part of tree) await finishElsewhere(runner, part.oid)
-  await runner.query(HOME, NOTE_CHANGES, [], 'write')
   if (table.hasHeirs) await checkHeirsAlike(runner, tree)
   await runElsewhere(
     runner,
@@ -36,7 +34,10 @@ export async function makeReference(
 function checkTree(tree: readonly Part[]): void {
   const own = new Set(tree.map(({ oid }) => oid))
   const spreadOf = (side: ForeignKeySide): Spread => (own.has(side.oid) ? { kind: 'reference' } : side.spread)
-  for (const { table } of tree) checks.checkSnapshot(table)
+  for (const { table } of tree) {
+    checks.checkNoTrigger(table)
+    checks.checkSnapshot(table)
+  }
   // Those of the whole are its group's.
   for (const { table } of tree.slice(0, -1)) checks.checkForeignKeys(table.foreignKeys, spreadOf)
 }

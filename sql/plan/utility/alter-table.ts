@@ -1,6 +1,5 @@
 import type { AlterTableCmd, AlterTableMoveAllStmt, AlterTableStmt } from '@pgsql/types'
 import type { Relation } from '../../catalog.ts'
-import { NOTE_CHANGES } from '../../install/noted-changes.ts'
 import { inheritGuard } from '../../install/slot-guard.ts'
 import { as } from '../../parse/ast.ts'
 import { parseStatements } from '../../parse/parse.ts'
@@ -11,7 +10,6 @@ import { checkConstraints, columnConstraints, type Target, tableConstraint } fro
 import { checkInherit } from './inheritance.ts'
 import { atPlace, placeOfRelation } from './objects.ts'
 import { refuseOwnConstraint } from './own-constraint.ts'
-import { refuseNotingTrigger } from './own-trigger.ts'
 import { checkPartitionCommand } from './partitions.ts'
 import { ddl, ddlWhereItExists, unsupported } from './plans.ts'
 import { type Name, nameOf, quoted, resolve, resolveDistributed, type Scope } from './scope.ts'
@@ -87,14 +85,8 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
     for (const command of commands) checkDistributed(scope, relation, target, command)
     const columns = addedColumns(scope, relation, commands)
     const readySql = readyFor(relation, name, commands.flatMap(joinedBy))
-    const tidying = relation.notesChanges === true ? { tidySql: NOTE_CHANGES } : {}
-    if (relation.kind === 'reference' && commands.some(switchesTrigger)) {
-      if (!commands.every(switchesTrigger)) throw severalAtOnce(relation)
-      return ddl('ALTER TABLE', 'home', { changesMap: true, ...tidying })
-    }
     return ddl('ALTER TABLE', 'all', {
       changesMap: true,
-      ...tidying,
       ...(readySql && { readySql }),
       ...(columns.length > 0 && { added: { table: relation, columns } }),
     })
@@ -107,21 +99,6 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
   // It waits for old snapshots, so it is not to be waited for by those that are to be taken.
   const overrides = outsideTransaction ? { outsideTransaction, maintenance: true } : {}
   return atPlace(scope, 'ALTER TABLE', placeOfRelation(scope, name), isView, overrides)
-}
-
-/** One, by its name: on home only. ALL and USER are there, on other shards too. */
-function switchesTrigger({ subtype, name }: AlterTableCmd): boolean {
-  const switches = /^AT_(?:EnableTrig|EnableAlwaysTrig|EnableReplicaTrig|DisableTrig)$/.test(subtype ?? '')
-  if (switches) refuseNotingTrigger(name)
-  return switches
-}
-
-function severalAtOnce({ name }: Relation) {
-  return unsupported(
-    'trigger',
-    `turning triggers of reference table "${name}" on or off beside other changes is not supported`,
-    'They are on the home shard only. Use a statement of its own for them.',
-  )
 }
 
 /** Before these are joined to a tree that the table is, or is to be, of. */

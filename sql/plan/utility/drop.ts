@@ -1,8 +1,7 @@
 import type { DropStmt } from '@pgsql/types'
-import { as, type Node, qualified, strings } from '../../parse/ast.ts'
+import { as, type Node, qualified } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { atPlace, isRoutine, objectWords, placeOfObject, tableOf } from './objects.ts'
-import { refuseNotingTrigger } from './own-trigger.ts'
 import { ddl, forwardHome, MAY_UNPIN, type Overrides } from './plans.ts'
 import { isTemporary, type Name, nameMatters, placeOf, resolveDistributed, type Scope } from './scope.ts'
 import { withoutHome } from './tables.ts'
@@ -42,7 +41,6 @@ export function planDrop(scope: Scope, stmt: DropStmt): Plan {
 
 function dropTrigger(scope: Scope, { objects }: DropStmt, tag: string): Plan {
   const [object] = objects ?? []
-  refuseNotingTrigger(strings(as(object, 'List')?.items).at(-1))
   const table = tableOf('OBJECT_TRIGGER', undefined, object)
   const wasFor = table && resolveDistributed(scope, table)
   const changesMap = wasFor?.statementTriggers !== undefined

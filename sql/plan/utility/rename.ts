@@ -11,7 +11,6 @@ import type { Plan } from '../plan.ts'
 import { onOthersIfExists } from './alter-table.ts'
 import { atPlace, isRoutine, objectWords, placeOfObject, tableOf } from './objects.ts'
 import { refuseRenamingOwn } from './own-constraint.ts'
-import { refuseNotingTrigger } from './own-trigger.ts'
 import { refuse } from './plans.ts'
 import { refusals } from './refusals.ts'
 import { type Name, nameMatters, type Scope } from './scope.ts'
@@ -21,7 +20,6 @@ export function planRename(scope: Scope, stmt: RenameStmt): Plan {
   const type = stmt.renameType
   const tag = `ALTER ${objectWords(type)}`
   refuseRenamingOwn(stmt)
-  if (type === 'OBJECT_TRIGGER') for (const name of [stmt.subname, stmt.newname]) refuseNotingTrigger(name)
   if (type === 'OBJECT_DATABASE' || type === 'OBJECT_TABLESPACE') {
     return refuse(
       tag,

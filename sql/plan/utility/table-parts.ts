@@ -6,13 +6,11 @@ import type {
   IndexStmt,
   RuleStmt,
 } from '@pgsql/types'
-import { NOTE_CHANGES } from '../../install/noted-changes.ts'
 import { as } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { readByKey } from '../policy-code.ts'
 import { checkUnique } from './constraints.ts'
 import { atPlace, placeOfRelation } from './objects.ts'
-import { refuseNotingTrigger } from './own-trigger.ts'
 import { ddl, unsupported } from './plans.ts'
 import { nameOf, placeOf, printed, resolve, resolveDistributed, type Scope, usesOf } from './scope.ts'
 
@@ -29,13 +27,17 @@ export function planCreateIndex(scope: Scope, stmt: IndexStmt): Plan {
   return ddl('CREATE INDEX', placeOf(scope, name), {}, overrides)
 }
 
-/** On a sharded table each shard fires it for the rows it has, on a reference table home for those of its copy. */
+/** On a sharded table each shard fires it for the rows it has. */
 export function planCreateTrigger(scope: Scope, stmt: CreateTrigStmt): Plan {
   const name = nameOf(stmt.relation)
-  refuseNotingTrigger(stmt.trigname)
   const table = resolveDistributed(scope, name)
-  if (table?.kind === 'reference')
-    return ddl('CREATE TRIGGER', 'home', { changesMap: true, tidySql: NOTE_CHANGES })
+  if (table?.kind === 'reference') {
+    throw unsupported(
+      'trigger',
+      `triggers on reference table "${table.name}" are not supported`,
+      'Each copy would run them by itself, and the copies could come to differ.',
+    )
+  }
   const seesRows = stmt.row !== true || stmt.transitionRels !== undefined
   if (table !== undefined) return ddl('CREATE TRIGGER', 'all', { changesMap: seesRows })
   const onView = resolve(scope, name)?.kind === 'view' ? usesOf(scope, stmt.relation).sharded[0] : undefined

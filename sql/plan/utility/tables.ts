@@ -10,7 +10,10 @@ import { keepItems, listItems, type Range, type Token, tokenAt, tokensOf } from 
 
 export function planTruncate(scope: Scope, stmt: TruncateStmt): Plan {
   const tables = (stmt.relations ?? []).map((node) => resolve(scope, nameOf(as(node, 'RangeVar'))))
-  refuseStatementTriggers(scope.catalog, 'TRUNCATE', tables)
+  // Which tables CASCADE leads to is not looked at.
+  const isCascade =
+    stmt.behavior === 'DROP_CASCADE' && tables.some((t) => t !== undefined && t.kind !== 'local')
+  refuseStatementTriggers(scope.catalog, 'TRUNCATE', isCascade ? scope.catalog.distributed : tables)
   return onTables(scope, 'TRUNCATE TABLE', stmt.relations, ['RESTART', 'CONTINUE', 'CASCADE', 'RESTRICT'])
 }
 

@@ -196,6 +196,16 @@ INSERT INTO t (id) VALUES (301), (302), (303), (304);
 
 DROP TRIGGER x ON t;
 
+CREATE TABLE triggered (id int PRIMARY KEY);
+
+CREATE TRIGGER x BEFORE UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+
+-- refused trigger
+SELECT create_reference_table('triggered');
+
+DROP TABLE triggered;
+
+-- refused trigger
 CREATE TRIGGER x BEFORE UPDATE ON r FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 
 -- refused rule

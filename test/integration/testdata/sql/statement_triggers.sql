@@ -132,6 +132,9 @@ CREATE TRIGGER emptied BEFORE TRUNCATE ON entries FOR EACH STATEMENT EXECUTE FUN
 -- refused statement_trigger
 TRUNCATE entries;
 
+-- refused statement_trigger
+TRUNCATE accounts CASCADE;
+
 DROP TRIGGER emptied ON entries;
 
 CREATE TRIGGER before_any BEFORE INSERT OR UPDATE OR DELETE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION log_plain();
