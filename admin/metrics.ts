@@ -1,4 +1,6 @@
-/** Prometheus metrics in the text format, version 0.0.4: counters, gauges and histograms, and nothing else. */
+import * as prom from 'prom-client'
+
+/** Prometheus metrics of one node: counters, gauges and histograms of prom-client's, in a registry of its own. */
 
 export type Labels = Readonly<Record<string, string | number>>
 
@@ -13,15 +15,10 @@ export interface Histogram {
 /** Current values, read when somebody asks: one number, or one for each set of labels. */
 export type GaugeReader = () => number | Iterable<readonly [Labels, number]>
 
-interface Family {
-  readonly name: string
-  readonly help: string
-  readonly type: 'counter' | 'gauge' | 'histogram'
-  readonly series: Map<string, Series>
-}
-
-interface Series {
-  render(name: string): string[]
+/** How many values were at or below each bound and above the one before, the last one above all; and their sum. */
+export interface Observed {
+  readonly counts: ArrayLike<number>
+  readonly sum: number
 }
 
 /** Seconds; from a fifth of a millisecond to ten seconds. */
@@ -29,131 +26,141 @@ export const latencyBuckets: readonly number[] = [
   0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ]
 
-/** The metrics of one node. Asking twice for the same name and labels gives the same counter or histogram. */
+type Kind = 'counter' | 'gauge' | 'histogram'
+
+/**
+ * The metrics of one node. Asking twice for the same name and labels gives the same counter or histogram. What is counted
+ * often is kept by whoever counts it, as plain numbers, and read when somebody asks (`counted`, `observed`).
+ */
 export class Metrics {
-  readonly #families = new Map<string, Family>()
+  readonly #registry = new prom.Registry()
+  readonly #kinds = new Map<string, Kind>()
+  readonly #histograms = new Map<string, prom.Histogram>()
+  readonly #counters = new Map<string, prom.Counter>()
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
 
   counter(name: string, help: string, labels: Labels = {}): Counter {
-    return this.#series(name, help, 'counter', labels, (text) => new CounterSeries(text))
+    this.#claim(name, 'counter')
+    const counter =
+      this.#counters.get(name) ??
+      new prom.Counter({ name, help, labelNames: Object.keys(labels), registers: [this.#registry] })
+    this.#counters.set(name, counter)
+    const one = counter.labels(labels)
+    one.inc(0)
+    return one
   }
 
   histogram(name: string, help: string, labels: Labels = {}, buckets = latencyBuckets): Histogram {
-    return this.#series(name, help, 'histogram', labels, (text) => new HistogramSeries(text, buckets))
+    this.#claim(name, 'histogram')
+    const known = this.#histograms.get(name)
+    const labelNames = Object.keys(labels)
+    const config = { name, help, labelNames, buckets: [...buckets], registers: [this.#registry] }
+    const histogram = known ?? new prom.Histogram(config)
+    this.#histograms.set(name, histogram)
+    histogram.zero(labels)
+    return histogram.labels(labels)
   }
 
   /** A counter that somebody else keeps. */
   counted(name: string, help: string, read: GaugeReader): void {
-    this.#series(name, help, 'counter', {}, () => new GaugeSeries(read))
+    this.#read(name, help, 'counter', read)
   }
 
   gauge(name: string, help: string, read: GaugeReader): void {
-    this.#series(name, help, 'gauge', {}, () => new GaugeSeries(read))
+    this.#read(name, help, 'gauge', read)
   }
 
-  render(): string {
-    const lines: string[] = []
-    for (const { name, help, type, series } of this.#families.values()) {
-      lines.push(
-        `# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}`,
-        `# TYPE ${name} ${type}`,
-      )
-      for (const one of series.values()) lines.push(...one.render(name))
-    }
-    return `${lines.join('\n')}\n`
+  /** A histogram that somebody else keeps. */
+  observed(name: string, help: string, buckets: readonly number[], read: ReadObserved): void {
+    this.#claim(name, 'histogram')
+    this.#registry.registerMetric(new ReadHistogram(name, help, buckets, read))
   }
 
-  #series<S extends Series>(
-    name: string,
-    help: string,
-    type: Family['type'],
-    labels: Labels,
-    make: (labelText: string) => S,
-  ): S {
-    let family = this.#families.get(name)
-    if (family === undefined) {
-      family = { name, help, type, series: new Map() }
-      this.#families.set(name, family)
-    }
-    if (family.type !== type) throw new Error(`metric ${name} is a ${family.type}, not a ${type}`)
-    const text = formatLabels(labels)
-    const existing = family.series.get(text)
-    // Same name and type: the same class made it.
-    if (existing !== undefined) return existing as S
-    const created = make(text)
-    family.series.set(text, created)
-    return created
+  /** Names, and what kind each is, in the order in which they came. */
+  get names(): ReadonlyMap<string, Kind> {
+    return this.#kinds
+  }
+
+  render(): Promise<string> {
+    return this.#registry.metrics()
+  }
+
+  #read(name: string, help: string, type: 'counter' | 'gauge', read: GaugeReader): void {
+    this.#claim(name, type)
+    this.#registry.registerMetric(
+      type === 'gauge' ? new ReadGauge(name, help, read) : new ReadCounter(name, help, read),
+    )
+  }
+
+  #claim(name: string, kind: Kind): void {
+    const known = this.#kinds.get(name)
+    if (known !== undefined && known !== kind) throw new Error(`metric ${name} is a ${known}, not a ${kind}`)
+    this.#kinds.set(name, kind)
   }
 }
 
-class CounterSeries implements Series, Counter {
-  readonly #labels: string
-  #value = 0
-  constructor(labels: string) {
-    this.#labels = labels
-  }
-  inc(by = 1): void {
-    this.#value += by
-  }
-  render(name: string): string[] {
-    return [`${name}${braced(this.#labels)} ${this.#value}`]
-  }
+const samplesOf = (read: GaugeReader): { value: number; labels: Labels }[] => {
+  const values = read()
+  if (typeof values === 'number') return [{ value: values, labels: {} }]
+  return [...values].map(([labels, value]) => ({ value, labels }))
 }
 
-class GaugeSeries implements Series {
+const ALONE = { registers: [] }
+
+/** Its values are whatever is read. */
+class ReadGauge extends prom.Gauge {
   readonly #read: GaugeReader
-  constructor(read: GaugeReader) {
+  constructor(name: string, help: string, read: GaugeReader) {
+    super({ name, help, ...ALONE })
     this.#read = read
   }
-  render(name: string): string[] {
-    const values = this.#read()
-    const all = typeof values === 'number' ? [[{}, values] as const] : [...values]
-    return all.map(([labels, value]) => `${name}${braced(formatLabels(labels))} ${formatNumber(value)}`)
+  override async get() {
+    return { ...(await super.get()), values: samplesOf(this.#read) }
   }
 }
 
-class HistogramSeries implements Series, Histogram {
-  readonly #labels: string
+class ReadCounter extends prom.Counter {
+  readonly #read: GaugeReader
+  constructor(name: string, help: string, read: GaugeReader) {
+    super({ name, help, ...ALONE })
+    this.#read = read
+  }
+  override async get() {
+    return { ...(await super.get()), values: samplesOf(this.#read) }
+  }
+}
+
+type ReadObserved = () => Iterable<readonly [Labels, Observed]>
+
+class ReadHistogram extends prom.Histogram {
   readonly #bounds: readonly number[]
-  readonly #counts: number[]
-  #sum = 0
-  constructor(labels: string, bounds: readonly number[]) {
-    this.#labels = labels
+  readonly #read: ReadObserved
+  readonly #name: string
+  readonly #help: string
+  constructor(name: string, help: string, bounds: readonly number[], read: ReadObserved) {
+    super({ name, help, buckets: [...bounds], ...ALONE })
+    this.#name = name
+    this.#help = help
     this.#bounds = bounds
-    this.#counts = new Array<number>(bounds.length + 1).fill(0)
+    this.#read = read
   }
-  observe(value: number): void {
-    let bucket = 0
-    while (bucket < this.#bounds.length && value > this.#bounds[bucket]!) bucket++
-    this.#counts[bucket]!++
-    this.#sum += value
+  /** What the registry asks of histograms. */
+  async getForPromString() {
+    const values = [...this.#read()].flatMap((one) => this.#samples(...one))
+    return { name: this.#name, help: this.#help, type: 'histogram', values }
   }
-  render(name: string): string[] {
+  #samples(labels: Labels, { counts, sum }: Observed) {
     let total = 0
-    const lines = this.#counts.map((count, i) => {
-      total += count
-      const bound = `le="${i < this.#bounds.length ? this.#bounds[i] : '+Inf'}"`
-      return `${name}_bucket${braced(this.#labels === '' ? bound : `${this.#labels},${bound}`)} ${total}`
+    const sample = (suffix: string, value: number, more: Labels = {}) => ({
+      ...{ value, labels: { ...labels, ...more }, metricName: `${this.#name}_${suffix}` },
     })
-    const labels = braced(this.#labels)
-    return [...lines, `${name}_sum${labels} ${formatNumber(this.#sum)}`, `${name}_count${labels} ${total}`]
+    const buckets = [...this.#bounds, '+Inf'].map((le, i) => {
+      total += counts[i] ?? 0
+      return sample('bucket', total, { le })
+    })
+    return [...buckets, sample('sum', sum), sample('count', total)]
   }
-}
-
-function formatLabels(labels: Labels): string {
-  return Object.entries(labels)
-    .map(([name, value]) => `${name}="${escapeLabel(String(value))}"`)
-    .join(',')
-}
-
-function escapeLabel(value: string): string {
-  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
-}
-
-function braced(labels: string): string {
-  return labels === '' ? '' : `{${labels}}`
-}
-
-function formatNumber(value: number): string {
-  if (Number.isNaN(value)) return 'NaN'
-  return Number.isFinite(value) ? String(value) : value > 0 ? '+Inf' : '-Inf'
 }

@@ -81,7 +81,10 @@ function routes(app: FastifyInstance, options: AdminOptions, guard: Guard): void
     })
   }
   app.get('/docs', (_, reply) => reply.send(app.swagger()))
-  app.get('/metrics', (_, reply) => reply.type('text/plain; version=0.0.4').send(options.metrics.render()))
+  app.get('/metrics', async (_, reply) => {
+    const text = await options.metrics.render()
+    return reply.type(options.metrics.contentType).send(text)
+  })
   app.get('/api/status', async (request, reply) => {
     guard.admitToStatus(request)
     const status = await options.status()

@@ -15,6 +15,7 @@ interface DevFlags {
   readonly json?: boolean
   readonly logLevel: string
   readonly poolSize: number
+  readonly logMinDuration?: number
 }
 
 export function devCommand(): Command {
@@ -33,6 +34,7 @@ export function devCommand(): Command {
       [],
     )
     .option('--pool-size <n>', 'Postgres connections to each shard', integer(10, 90), defaultPoolSize)
+    .option('--log-min-duration <ms>', 'log statements that take as long as this', integer(0, 86_400_000))
     .option('--json', 'JSON lines only, for programs')
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(dev)

@@ -11,6 +11,7 @@ import { reportError } from './report.ts'
 import { sessionCommand } from './sessions.ts'
 import { statusCommand } from './status.ts'
 import { shardCommand, slotsCommand, tableCommand } from './tables.ts'
+import { topCommand } from './top.ts'
 import { txnCommand } from './transactions.ts'
 
 const program = new Command('weft')
@@ -21,7 +22,7 @@ const program = new Command('weft')
 const commands = [
   ...[devCommand(), coordinatorCommand(), agentCommand(), configCommand()],
   ...[statusCommand(), sessionCommand(), txnCommand(), shardCommand(), slotsCommand(), tableCommand()],
-  ...[doctorCommand(), auditCommand(), explainCommand(), adviseCommand()],
+  ...[doctorCommand(), auditCommand(), explainCommand(), adviseCommand(), topCommand()],
 ]
 for (const command of commands) program.addCommand(command)
 

@@ -110,6 +110,8 @@ const coordinator = z.strictObject({
     .min(1)
     .prefault([{ from: 'all', method: 'scram-sha-256' }]),
   sessionsMax: z.int().min(1).max(100_000).default(1000),
+  /** Statements that take as long as this are told in the log; default: none. */
+  logMinDurationMs: z.number().min(0).max(86_400_000).exactOptional(),
   /** What clients may make it keep, in MB (docs/operations.md). */
   memory: z
     .strictObject({

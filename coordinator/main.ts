@@ -13,11 +13,12 @@ import { Encodings } from './catalog/encoding-tables.ts'
 import { type ConnectedAs, InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
 import { TypeNumbers } from './catalog/type-numbers.ts'
-import type { CommitDriver, CommitPhase } from './commit/commit.ts'
+import type { CommitCounters, CommitDriver, CommitPhase } from './commit/commit.ts'
 import { DeadlockDetector } from './commit/deadlock-detector.ts'
 import { Outcomes } from './commit/outcomes.ts'
 import { type CutCounters, CutDriver } from './cuts/cut-driver.ts'
 import { type CoordinatorNode, HOME, type Logger, type NodeLimits } from './execute/context.ts'
+import type { PlanCacheStats } from './execute/plans/plan-cache.ts'
 import { Planner } from './execute/plans/planner.ts'
 import { SequenceDraws } from './execute/sequences/sequence-draws.ts'
 import { TxnTickets } from './execute/transaction/tickets.ts'
@@ -31,6 +32,8 @@ import { Operator } from './operator.ts'
 import { ParserSupply } from './parser/parser-supply.ts'
 import { ClientSession } from './session/client-session.ts'
 import { TERMINATED } from './session/session-timers.ts'
+import { SharedStats } from './shared-stats.ts'
+import { StatementStats } from './statistics/statement-stats.ts'
 
 export interface CoordinatorOptions {
   readonly version: string
@@ -50,6 +53,8 @@ export interface CoordinatorOptions {
   readonly limits?: Partial<NodeLimits>
   /** What sessions may make this node keep; default: by what the machine has. */
   readonly memory?: Partial<MemoryLimits>
+  /** Statements that take as long as this are told in the log; default: none. */
+  readonly logMinDurationMs?: number | undefined
   readonly planCache?: { readonly entriesMax: number; readonly textBytesMax: number }
   /** Program of a thread that plans long texts (long-texts/thread.ts), bundled; default: they hold this one. */
   readonly textProgram?: URL
@@ -62,6 +67,7 @@ export interface Coordinator {
   readonly sessions: number
   info(): CoordinatorInfo
   readonly operator: Operator
+  readonly statistics: StatementStats
   /** Who is told how long each phase of a cross-shard commit took, in milliseconds. */
   onCommitPhase(listener: (phase: CommitPhase, tookMs: number) => void): void
   /** Who is told how long each statement waited for its cut, in milliseconds. */
@@ -77,10 +83,10 @@ export interface CoordinatorInfo {
   readonly openTransactions: number
   readonly waitingTransactions: number
   readonly pinnedSessions: number
-  readonly planCache: unknown
+  readonly planCache: PlanCacheStats
   /** Texts that were parsed or planned by a thread of their own. */
   readonly longTexts: number
-  readonly commits: unknown
+  readonly commits: CommitCounters & { readonly inFlight: number }
   /** Consistent snapshots of several shards: taken, the statements they served, and tries that came to nothing. */
   readonly cuts: CutCounters
   /** What this node keeps for its sessions, in bytes. */
@@ -121,7 +127,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const { id: coordinatorId, links, log } = options
   const deadlocks = new DeadlockDetector({ coordinatorId, links, log, sessions: () => sessions })
   const texts = options.textProgram && new TextThread(options.textProgram)
-  const planner = new Planner(options.planCache ?? PLAN_CACHE, texts)
+  const planner = new Planner(options.planCache ?? PLAN_CACHE, texts, node.statistics)
 
   const onSession = (context: SessionContext): void => {
     if (context.database !== options.database) return refuseDatabase(context, options.database)
@@ -148,8 +154,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   })
   await listener.listen()
   const operator = operatorOf(options, catalogs, home, listener, onSession)
+  const shared = new SharedStats(node.statistics, (sql) => operator.onShard(HOME, sql), log)
   return {
     operator,
+    statistics: node.statistics,
     get port() {
       return listener.port
     },
@@ -165,7 +173,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     },
     stop: async () => {
       listener.drain()
-      for (const part of [deadlocks, node.cuts, node.outcomes, operator]) part.stop()
+      for (const part of [deadlocks, node.cuts, node.outcomes, shared, operator]) part.stop()
       texts?.stop()
       for (const session of sessions) session.shutDown()
       await listener.close()
@@ -310,6 +318,8 @@ function makeNode(
     limits,
     memory: budgetOf(options),
     encodings: new Encodings(connect),
+    statistics: new StatementStats(),
+    slowMs: options.logMinDurationMs ?? Number.POSITIVE_INFINITY,
   }
 }
 

@@ -42,13 +42,14 @@ export function startCoordinatorProcess(options: CoordinatorProcessOptions): Pro
 async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Promise<CoordinatorProcess> {
   const { config, logger, signal } = options
   const { cluster, database, log, maxClockOffsetMs } = config
-  const { listen, auth, sessionsMax, memory, tls } = config.coordinator
+  const { listen, auth, sessionsMax, memory, tls, logMinDurationMs } = config.coordinator
   const id = coordinatorIdFrom(randomBytes(8))
   const logHealth: LogHealth = { why: undefined }
   const node = {
     ...{ id, cluster, database, log, maxClockOffsetMs, listen, auth, sessionsMax, memory, logger },
     homeUrl: config.shards[0]!.postgres,
     outcomesKeptMs: config.outcomesKeptHours * 3_600_000,
+    ...(logMinDurationMs === undefined ? {} : { logMinDurationMs }),
     shardSetting: 'shards[].postgres:',
     logMayBeDown: true,
     listenSetting: 'coordinator.listen',

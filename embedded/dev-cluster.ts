@@ -39,6 +39,8 @@ export interface DevClusterOptions {
   readonly logger: Logger
   /** Postgres connections to each shard. */
   readonly poolSize?: number
+  /** Statements that take so many milliseconds are told in the log. */
+  readonly logMinDuration?: number
   /** Who may log in, and how. Default: everyone who can reach the loopback port. */
   readonly auth?: readonly AuthRule[]
   /** What clients may make it keep. Default: by what the machine has. */
@@ -101,6 +103,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
       log: parseLog(meta.log),
       auth: options.auth ?? [{ from: ['all'], method: 'trust' }],
       sessionsMax: 1000,
+      ...(options.logMinDuration === undefined ? {} : { logMinDurationMs: options.logMinDuration }),
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       ...(options.textProgram && { textProgram: options.textProgram }),
       pool: { size: options.poolSize ?? defaultPoolSize, waitTimeoutMs: 10_000 },

@@ -3,10 +3,12 @@ import type { Coordinator } from '../coordinator/main.ts'
 import type { AgentStatus } from '../protocol/agent-link.ts'
 import type { Agent } from '../shard-agent/main.ts'
 import type { ShardSlot } from './shard-slot.ts'
+import { statementMetrics } from './statement-metrics.ts'
 
 export function coordinatorGauges(metrics: Metrics, coordinator: Coordinator): void {
   commitHistograms(metrics, coordinator)
   cutMetrics(metrics, coordinator)
+  statementMetrics(metrics, coordinator)
   metrics.gauge('weft_sessions', 'Client sessions.', () => coordinator.sessions)
   metrics.gauge('weft_map_version', 'Version of the shard map in use.', () => coordinator.info().mapVersion)
   metrics.gauge('weft_transactions', 'Transactions, by state.', () => {

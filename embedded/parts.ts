@@ -187,6 +187,7 @@ export interface CoordinatorPartOptions extends NodeOptions {
   /** PEM. */
   readonly tls?: { readonly cert: string; readonly key: string }
   readonly sessionsMax: number
+  readonly logMinDurationMs?: number
   /** Default: by what the machine has. */
   readonly memory?: ClusterConfig['coordinator']['memory']
   /** The one that its links use. */
@@ -209,7 +210,7 @@ export async function startCoordinatorPart(
   cleanup: Cleanup,
 ): Promise<Coordinator> {
   const { id, cluster, database, listen, auth, tls, sessionsMax, memory = {}, clock, logger } = options
-  const { patience, outcomesKeptMs, textProgram = bundledTextProgram() } = options
+  const { patience, outcomesKeptMs, logMinDurationMs, textProgram = bundledTextProgram() } = options
   const failpoints = nodeFailpoints()
   try {
     const coordinator = await startCoordinator({
@@ -222,6 +223,7 @@ export async function startCoordinatorPart(
       links,
       commits: new CommitDriver({ log, clock, coordinatorId: id, cluster, failpoints }),
       ...(outcomesKeptMs === undefined ? {} : { outcomesKeptMs }),
+      logMinDurationMs,
       log: logger,
       patience,
       listenerLimits: { sessionsMax },

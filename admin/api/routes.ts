@@ -9,6 +9,7 @@ import { explainFile } from './explain.ts'
 import * as schemas from './schemas.ts'
 import { sessions, signal } from './sessions.ts'
 import { declare, distribute, shards, tableParts, tables } from './tables.ts'
+import { top } from './top.ts'
 import { resolve, transaction, transactions } from './transactions.ts'
 
 export interface ApiOptions {
@@ -81,6 +82,11 @@ function reads(read: AddRead): void {
     summary: 'Client sessions of all coordinators',
     answer: z.array(names.session),
     run: sessions,
+  })
+  read('/api/top', {
+    summary: 'What runs now, on all coordinators, and the statements that took most of the time',
+    answer: names.top,
+    run: top,
   })
   read('/api/transactions', {
     summary: 'Transactions that are prepared on some shard',

@@ -80,6 +80,32 @@ export const auditLine = z.object({
 })
 
 const count = z.int()
+export const top = z.object({
+  at: z.string(),
+  sessions: z.int(),
+  running: z
+    .array(session.extend({ seconds: z.number().nullable().describe('Since its statement began') }))
+    .describe('The longest first'),
+  transactions: z
+    .array(session.extend({ seconds: z.number().nullable().describe('Since its transaction began') }))
+    .describe('Open, and nothing runs in them; the longest first'),
+  prepared: z.int().describe('Transactions that are prepared on some shard'),
+  statements: z
+    .array(
+      z.object({
+        query: z.string(),
+        kind: z.string(),
+        route: z.string(),
+        calls: z.int(),
+        total_ms: z.number(),
+        mean_ms: z.number(),
+        rows: z.int(),
+        shards: z.int(),
+      }),
+    )
+    .describe('By total time, since weft.stat_statements_reset()'),
+})
+
 export const explained = z.object({
   statements: z.array(
     z.object({
@@ -133,5 +159,6 @@ export type TransactionInfo = z.infer<typeof transaction>
 export type Resolved = z.infer<typeof resolved>
 export type Change = z.infer<typeof change>
 export type Finding = z.infer<typeof finding>
+export type Top = z.infer<typeof top>
 export type ExplainedFile = z.infer<typeof explained>
 export type AuditLine = z.infer<typeof auditLine>

@@ -14,6 +14,7 @@ import type { CutDriver } from '../cuts/cut-driver.ts'
 import type { MemoryBudget, SessionMemory } from '../memory/memory-budget.ts'
 import type { SessionSettings } from '../settings/settings.ts'
 import type { TimeLimits } from '../settings/time-limits.ts'
+import type { StatementStats } from '../statistics/statement-stats.ts'
 import type { ClientOutput } from './answers/client-output.ts'
 import type { OpenPortal } from './answers/open-portal.ts'
 import type { LineNumbers } from './answers/row-types.ts'
@@ -74,6 +75,9 @@ export interface CoordinatorNode {
   readonly limits: NodeLimits
   readonly memory: MemoryBudget
   readonly encodings: Encodings
+  readonly statistics: StatementStats
+  /** Statements that take as long as this are told in the log. */
+  readonly slowMs: number
 }
 
 export interface NodeLimits {

@@ -31,6 +31,7 @@ import { SessionTimes } from './session-times.ts'
 import { ShardLines } from './shard-lines.ts'
 import { SlowPath } from './slow-path.ts'
 import { runPrepared } from './sql-prepared.ts'
+import { StatementTimer } from './statement-timer.ts'
 import { runTimed } from './timed-statement.ts'
 import { WrittenStrings } from './written-strings.ts'
 
@@ -63,6 +64,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly notifications: Notifications
   readonly scopes: SessionScope
   readonly admission = new Admission(this)
+  readonly timer = new StatementTimer(this)
   private readonly slow: SlowPath
   readonly loop: MessageLoop
 
@@ -121,6 +123,10 @@ export class ClientSession implements ExecContext, WatchedSession {
 
   line(shard: number): ShardLine {
     return this.lines.get(shard)
+  }
+
+  shardExecs(): readonly number[] {
+    return this.lines.execs
   }
 
   private openLine(shard: number): ShardLine {

@@ -71,6 +71,7 @@ export class DirectPath implements ReplyConsumer {
     if (verb === 'begin') {
       if (tx.kind !== 'none') return false
       session.times.message()
+      session.node.statistics.ran(session.node.statistics.begin, 0, 0, 0)
       tx.begin('explicit')
       session.settings.begin()
       session.out.push(BEGIN_ANSWER)
@@ -107,6 +108,7 @@ export class DirectPath implements ReplyConsumer {
     tx.beginsToEnd()
     if (verb === 'commit') session.settings.commit()
     else session.settings.rollback()
+    session.timer.beginAs(session.node.statistics[verb])
     this.start(line, NOTHING_DIRECT, false)
     return true
   }
@@ -148,6 +150,7 @@ export class DirectPath implements ReplyConsumer {
     if (line === undefined) return false
     line.request.payload = frame
     line.request.needs = undefined
+    this.session.timer.begin(plan)
     this.start(line, { frame, batch: undefined }, plan.tag !== 'SHOW')
     return true
   }
@@ -219,6 +222,7 @@ export class DirectPath implements ReplyConsumer {
       return
     }
     session.timers.shardAnswered()
+    session.timer.ended(chunk)
     session.out.sendEnd(this.done(line, chunk, ready))
     this.loop.idle()
   }
@@ -268,6 +272,7 @@ export class DirectPath implements ReplyConsumer {
       tx.lost = false
       return this.loop.runSlowly(direct)
     }
+    session.timer.failed(told)
     if (endsSession(told) || this.slow.pins.lost() !== undefined) return session.fatal(told)
     if (tx.kind === 'explicit') tx.failed = true
     session.out.push(errorResponse(survived(told).fields))
@@ -298,6 +303,7 @@ export class DirectPath implements ReplyConsumer {
     // A Parse is part of the payload then, wanted or not; the client's own is answered from here.
     line.request.swallow = ref === undefined ? SWALLOW_PARSE_COMPLETE : 0
     if (found.parsed) this.owedParse = found.statement
+    session.timer.begin(plan)
     this.start(line, { frame: undefined, batch }, found.plan.tag !== 'SHOW')
     return true
   }

@@ -31,6 +31,11 @@ export class ShardLines {
     return waiting < 2 ? 0 : execs
   }
 
+  /** Of each shard, how often something was asked of it. */
+  get execs(): readonly number[] {
+    return this.lines.map((line) => line?.execs ?? 0)
+  }
+
   /** Cancels what runs. */
   cancel(): void {
     for (const line of this.lines) if (line?.active) line.session.cancel()

@@ -39,6 +39,8 @@ const COMMIT_COMPLETE = commandComplete('COMMIT')
 
 const STATEMENTS_PER_TURN = 64
 
+type MakeExecution = (scope: PlanScope) => Execution | Promise<Execution>
+
 const LOCK_OUTSIDE = new PgError({
   code: '25P01',
   message: 'LOCK TABLE can only be used in transaction blocks',
@@ -120,7 +122,7 @@ export class SlowPath {
     const { session } = this
     this.session.admission.begin()
     try {
-      await this.commit()
+      await session.timer.committed(() => this.commit())
       session.out.push(COMMIT_COMPLETE)
     } catch (error) {
       await this.recover(error)
@@ -202,7 +204,7 @@ export class SlowPath {
    * Plans and runs one statement; plans again when the shard map changed before any of it ran. `alone`: it is a
    * transaction of its own, to be committed here if it needed one.
    */
-  statement(make: (scope: PlanScope) => Execution | Promise<Execution>, alone: boolean): Promise<void> {
+  statement(make: MakeExecution, alone: boolean): Promise<void> {
     return this.session.timers.timed(() => this.untilRun(make, alone))
   }
 
@@ -216,11 +218,9 @@ export class SlowPath {
     return this.reruns.untilCurrent(work)
   }
 
-  private async untilRun(
-    make: (scope: PlanScope) => Execution | Promise<Execution>,
-    alone: boolean,
-  ): Promise<void> {
-    await this.concluded(await this.reruns.untilDone(make, alone), alone)
+  private async untilRun(make: MakeExecution, alone: boolean): Promise<void> {
+    const work = async () => this.concluded(await this.reruns.untilDone(make, alone), alone)
+    await this.session.timer.timed(work)
   }
 
   async execute(exec: Execution, alone: boolean): Promise<void> {
@@ -245,7 +245,7 @@ export class SlowPath {
   }
 
   /** The statement has run, whatever becomes of what there is to see to after it. */
-  private async concluded(exec: Execution, alone: boolean): Promise<void> {
+  private async concluded(exec: Execution, alone: boolean): Promise<Execution> {
     const { session } = this
     const { plan } = exec
     const { kept, leaving } = session.state
@@ -260,6 +260,7 @@ export class SlowPath {
     const maySee =
       leaving !== NO_EFFECTS || pins || mayUnpin || plan.kind === 'ddl' || plan.kind === 'transaction'
     if (kept.size > 0 && maySee) await this.look()
+    return exec
   }
 
   /** At what statements have left in the backends that the session keeps. */
@@ -324,6 +325,7 @@ export class SlowPath {
     const { session } = this
     const told = worded(session.node.log, await asPostgresTells(session, error))
     const said = read === undefined ? told : read.back(told)
+    session.timer.failed(said)
     if (endsSession(said) || this.pins.lost() !== undefined) return session.fatal(said)
     session.out.dropHeld()
     session.out.dropOwed()

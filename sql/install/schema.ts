@@ -7,12 +7,13 @@ import { notificationFunctions } from './notification-functions.ts'
 import { outcomeFunctions } from './outcome-functions.ts'
 import { sequenceFunctions } from './sequence-functions.ts'
 import { sessionFunctions, sessionPid } from './session-functions.ts'
+import { statementStats } from './statement-stats.ts'
 import { sumsFunctions } from './sums-functions.ts'
 import { timeFunctions } from './time-functions.ts'
 import { homeViews } from './views.ts'
 
 /** Rises with every change of what is installed; a node refuses a shard that a newer one has installed. */
-export const INSTALL_VERSION = 14
+export const INSTALL_VERSION = 16
 
 export interface InstallOptions {
   readonly shard: number
@@ -47,6 +48,7 @@ export function installSql(options: InstallOptions): string {
       sumsFunctions,
       outcomeFunctions,
       auditTable,
+      statementStats,
       homeGrants,
     )
   parts.push(

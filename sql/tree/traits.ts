@@ -202,6 +202,9 @@ const OWN_CALLS: ReadonlySet<string> = new Set([ASKED_SETTING, AT_ROW, ROW])
 
 const OWN_HINT = 'Use create_distributed_table, create_reference_table or undistribute_table.'
 
+/** Functions of Weft's that clients call, and that write on the home shard. */
+const WRITES_AT_HOME: ReadonlySet<string> = new Set(['txn_id', 'stat_statements_reset'])
+
 function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
   const { schema, name } = qualified(call.funcname)
   if (schema === 'weft' && isAboutSessions(name)) return noteAboutSessions(t, name)
@@ -210,7 +213,7 @@ function noteCall(t: Traits, call: Pg.FuncCall, catalog: Catalog): void {
     t.writes = true
     return
   }
-  if (schema === 'weft' && name === 'txn_id') {
+  if (schema === 'weft' && WRITES_AT_HOME.has(name)) {
     t.home ??= `${schema}.${name}()`
     t.writes = true
     return

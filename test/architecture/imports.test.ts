@@ -43,6 +43,7 @@ const coordinatorLayers = [
   'settings',
   'links',
   'memory',
+  'statistics',
 ]
 
 /** No waiting, no input or output, no clock, no chance: the same arguments give the same answer. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { readyForQuery } from '../../../protocol/wire/backend-messages.ts'
 import { MSG, STATUS } from '../../../protocol/wire/frames.ts'
+import { rowsTold } from '../../statistics/answer-end.ts'
 import type { OutboundText } from './client-text.ts'
 import type { DelayedRows } from './delayed-rows.ts'
 import type { KeptRows } from './kept-rows.ts'
@@ -174,6 +175,11 @@ export class ClientOutput {
     this.delayed = undefined
     this.releaseOwed()
     for (const row of delayed?.take() ?? []) this.push(row)
+  }
+
+  /** Rows that the CommandComplete tells which is held. */
+  get heldRows(): number {
+    return this.held === undefined ? 0 : Math.max(0, rowsTold(this.held, 0))
   }
 
   /** The CommandComplete that is held, for who tells it later. */

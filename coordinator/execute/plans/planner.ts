@@ -12,6 +12,7 @@ import { type FoldedInsert, foldInsert, mayFold } from '../../../sql/plan/folded
 import type { Described, Outside } from '../../../sql/plan/gather/gather-plan.ts'
 import type { Plan, PlanContext } from '../../../sql/plan/plan.ts'
 import { planStatement } from '../../../sql/plan/plan-statement.ts'
+import type { StatementStats } from '../../statistics/statement-stats.ts'
 import { LONG_TEXT_LENGTH, type LongTexts, NoThread } from './long-texts.ts'
 import { LONG_TEXT_BYTES, ParseTurns } from './parse-turns.ts'
 import { type CacheScope, PlanCache } from './plan-cache.ts'
@@ -88,10 +89,16 @@ export class Planner {
   readonly turns = new ParseTurns()
 
   private readonly long: LongTexts | undefined
+  private readonly statistics: StatementStats | undefined
 
-  /** `long`: who takes texts that would hold up this thread; by default nobody else. */
-  constructor(limits: { readonly entriesMax: number; readonly textBytesMax: number }, long?: LongTexts) {
+  /** `long`: who takes texts that would hold up this thread; by default nobody else. `statistics`: of what runs by them. */
+  constructor(
+    limits: { readonly entriesMax: number; readonly textBytesMax: number },
+    long?: LongTexts,
+    statistics?: StatementStats,
+  ) {
     this.long = long
+    this.statistics = statistics
     this.cache = new PlanCache<Plan>(limits)
     this.refs = new StatementRefs(limits)
   }
@@ -181,6 +188,7 @@ export class Planner {
     whole: Buffer | undefined,
   ): Planned {
     if (known === undefined) this.remember(scope, sql, lexed, paramTypes, plan)
+    this.statistics?.planned(plan, sql, lexed)
     if (whole !== undefined && whole.length !== sql.length) {
       this.remember(scope, whole, this.lex(whole, 0, whole.length), paramTypes, plan)
     }

@@ -1,0 +1,81 @@
+import type { PgError } from '../../errors/pg-error.ts'
+import type { Plan } from '../../sql/plan/plan.ts'
+import { errorTold, refusalIn, rowsTold } from '../statistics/answer-end.ts'
+import type { StatementStat } from '../statistics/statement-stats.ts'
+import type { ClientSession } from './client-session.ts'
+
+/** How long a session's statements take, for the statistics of the node and its log of slow ones. */
+export class StatementTimer {
+  private readonly session: ClientSession
+  private stat: StatementStat | undefined
+  private begunMs = 0
+
+  constructor(session: ClientSession) {
+    this.session = session
+  }
+
+  /** A statement goes to its one shard. */
+  begin(plan: Plan): void {
+    this.beginAs(this.session.node.statistics.of(plan))
+  }
+
+  beginAs(stat: StatementStat | undefined): void {
+    this.stat = stat
+    this.begunMs = performance.now()
+  }
+
+  /** The shard's answer ends with this. */
+  ended(answer: Buffer): void {
+    const rows = rowsTold(answer)
+    if (rows >= 0) {
+      if (this.stat !== undefined) this.count(this.stat, performance.now() - this.begunMs, rows, 1)
+      return
+    }
+    const told = errorTold(answer)
+    if (told !== undefined) this.session.node.statistics.failed(told.code, refusalIn(told.detail))
+  }
+
+  /** Runs a statement the slow way; `isCounted`: it has run, not only begun. */
+  async timed<E extends { readonly plan: Plan; readonly bindsOnly?: boolean | undefined }>(
+    work: () => Promise<E>,
+  ): Promise<E> {
+    const { session } = this
+    const begunMs = performance.now()
+    const before = session.shardExecs()
+    const exec = await work()
+    const stat = exec.bindsOnly === true ? undefined : session.node.statistics.of(exec.plan)
+    if (stat === undefined) return exec
+    this.count(stat, performance.now() - begunMs, session.out.heldRows, this.asked(before))
+    return exec
+  }
+
+  /** A COMMIT by itself, over several shards. */
+  async committed(work: () => Promise<void>): Promise<void> {
+    const { session } = this
+    const begunMs = performance.now()
+    const before = session.shardExecs()
+    await work()
+    this.count(session.node.statistics.commit, performance.now() - begunMs, 0, this.asked(before))
+  }
+
+  /** The client is told of an error. */
+  failed({ code, fields }: PgError): void {
+    this.session.node.statistics.failed(code, refusalIn(fields.detail))
+  }
+
+  /** Shards of which something has been asked since. */
+  private asked(before: readonly number[]): number {
+    return this.session.shardExecs().filter((execs, shard) => execs !== (before[shard] ?? 0)).length
+  }
+
+  private count(stat: StatementStat, ms: number, rows: number, shards: number): void {
+    const { node, sessionId } = this.session
+    node.statistics.ran(stat, ms, rows, shards)
+    if (ms < node.slowMs) return
+    const { query, route } = stat
+    node.log.warn(
+      { ms: Math.round(ms * 1000) / 1000, pid: sessionId, route, rows, shards, query },
+      'slow statement',
+    )
+  }
+}
