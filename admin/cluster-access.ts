@@ -3,8 +3,8 @@ export interface ClusterAccess {
   /** In the gids of its transactions. */
   readonly cluster: string
   readonly shardCount: number
-  /** A statement through Weft, as its administrative role. Rejects with a PgError. */
-  query(text: string, values?: readonly unknown[]): Promise<readonly Row[]>
+  /** A statement through Weft, as its administrative role; `limitMs`: 0 for as long as it takes. Rejects with a PgError. */
+  query(text: string, values?: readonly unknown[], limitMs?: number): Promise<readonly Row[]>
   /** On the server of one shard; columns as texts. */
   onShard(shard: number, text: string): Promise<readonly (readonly (string | null)[])[]>
   status(shard: number): Promise<ShardStatus>

@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import https from 'node:https'
+import { text as readAll } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { SetupError } from '../errors/setup-error.ts'
 import { printJson } from './print.ts'
@@ -41,8 +45,7 @@ export async function ask<T>(flags: ApiFlags, path: string, body?: object): Prom
     },
   }).catch((cause: Error) => {
     const why = (cause.cause as Error | undefined)?.message ?? cause.message
-    const hint = 'Is Weft running? Give its admin address with --admin http://host:port.'
-    throw new SetupError(`no answer from ${url.origin}: ${why || 'connection failed'}`, hint, { cause })
+    throw unanswered(url, why, cause)
   })
   const text = await response.text()
   const answer = parsed(text)
@@ -72,6 +75,36 @@ function failure(url: URL, status: number, answer: Failure | undefined): SetupEr
     return new SetupError(`${url.href} answered ${status}`, 'Is this the admin port of a Weft coordinator?')
   const state = told.sqlstate === undefined ? '' : ` (SQLSTATE ${told.sqlstate})`
   return new SetupError(`${told.message}${state}`, told.hint ?? '')
+}
+
+/** The same of a change that takes as long as it takes: nobody knows how long that is. */
+export async function askLong<T>(flags: ApiFlags, path: string, body: object): Promise<T> {
+  const url = urlOf(flags, path)
+  const token = flags.token ?? process.env.WEFT_ADMIN_TOKEN
+  const send = url.protocol === 'https:' ? https : http
+  const request = send.request(url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+  })
+  request.end(JSON.stringify(body))
+  try {
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    const answer = parsed(await readAll(response))
+    const status = response.statusCode ?? 0
+    if (status === 200 && answer !== undefined) return answer as T
+    throw failure(url, status, answer as Failure | undefined)
+  } catch (cause) {
+    if (cause instanceof SetupError) throw cause
+    throw unanswered(url, (cause as Error).message, cause)
+  }
+}
+
+function unanswered(url: URL, why: string, cause: unknown): SetupError {
+  const hint = 'Is Weft running? Give its admin address with --admin http://host:port.'
+  return new SetupError(`no answer from ${url.origin}: ${why || 'connection failed'}`, hint, { cause })
 }
 
 /** Prints an answer: as it is for programs, as `show` makes it for people. */

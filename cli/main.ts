@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { version } from '../cluster/version.ts'
 import { adviseCommand } from './advise.ts'
 import { agentCommand } from './agent.ts'
+import { completionCommand } from './completion.ts'
 import { configCommand } from './config.ts'
 import { coordinatorCommand } from './coordinator.ts'
 import { devCommand } from './dev.ts'
@@ -22,7 +23,14 @@ const program = new Command('weft')
 const commands = [
   ...[devCommand(), coordinatorCommand(), agentCommand(), configCommand()],
   ...[statusCommand(), sessionCommand(), txnCommand(), shardCommand(), slotsCommand(), tableCommand()],
-  ...[doctorCommand(), auditCommand(), explainCommand(), adviseCommand(), topCommand()],
+  ...[
+    doctorCommand(),
+    auditCommand(),
+    explainCommand(),
+    adviseCommand(),
+    topCommand(),
+    completionCommand(() => program),
+  ],
 ]
 for (const command of commands) program.addCommand(command)
 

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
-import type { Change, Shard, Table, TableParts } from '../admin/api/schemas.ts'
-import { type ApiFlags, ask, asking, print } from './api.ts'
+import type { Change, Progress, Shard, Table, TableParts } from '../admin/api/schemas.ts'
+import { type ApiFlags, ask, asking, askLong, print } from './api.ts'
 import { bytes, fields, table } from './print.ts'
+import { progressLine } from './progress.ts'
 
 const tablePath = (name: string): string => `/api/tables/${encodeURIComponent(name)}`
 const sized = <T extends { readonly bytes: number | null }>(one: T) => ({ ...one, bytes: bytes(one.bytes) })
@@ -52,6 +53,27 @@ export function slotsCommand(): Command {
   )
 }
 
+const LOOK_MS = 500
+
+/** With a bar where somebody looks at it. */
+async function moving(flags: ApiFlags, name: string, what: string, body: object): Promise<Change> {
+  const isSeen = process.stderr.isTTY === true && flags.json !== true
+  const begunMs = Date.now()
+  let looking = Promise.resolve()
+  const look = async (): Promise<void> => {
+    const found = await ask<Progress>(flags, `${tablePath(name)}/progress`).catch(() => undefined)
+    if (found !== undefined) process.stderr.write(`\r${progressLine(found, Date.now() - begunMs)}\u001b[K`)
+  }
+  const timer = isSeen ? setInterval(() => (looking = looking.then(look)), LOOK_MS) : undefined
+  try {
+    return await askLong<Change>(flags, `${tablePath(name)}/${what}`, body)
+  } finally {
+    clearInterval(timer)
+    await looking
+    if (isSeen) process.stderr.write('\r\u001b[K')
+  }
+}
+
 interface ShardFlags extends ApiFlags {
   readonly key: string
   readonly colocateWith?: string
@@ -80,7 +102,7 @@ export function tableCommand(): Command {
       .option('--colocate-with <table>', 'rows of the same key go where this one has them')
       .action(async (name: string, { colocateWith, ...flags }: ShardFlags) => {
         const by = { key: flags.key, ...(colocateWith === undefined ? {} : { colocate_with: colocateWith }) }
-        print(flags, await ask<Change>(flags, `${tablePath(name)}/shard`, by), (done) => done.what)
+        print(flags, await moving(flags, name, 'shard', by), (done) => done.what)
       }),
   )
   for (const [kind, description] of [
@@ -91,7 +113,7 @@ export function tableCommand(): Command {
       asking(kind, description)
         .argument('<table>')
         .action(async (name: string, flags: ApiFlags) => {
-          print(flags, await ask<Change>(flags, `${tablePath(name)}/${kind}`, {}), (done) => done.what)
+          print(flags, await moving(flags, name, kind, {}), (done) => done.what)
         }),
     )
   }

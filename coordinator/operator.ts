@@ -53,9 +53,13 @@ export class Operator {
     return this.options.links.length
   }
 
-  /** A statement as a session of the administrative role. Rejects with a PgError. */
-  async query(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
-    const client = await this.connected()
+  /** A statement as a session of the administrative role; `limitMs`: 0 for as long as it takes. Rejects with a PgError. */
+  async query(
+    text: string,
+    values: readonly unknown[] = [],
+    limitMs = STATEMENT_MS_MAX,
+  ): Promise<readonly Row[]> {
+    const client = await this.connected(limitMs)
     try {
       const { rows } = await client.query<Row>(text, [...values])
       return rows
@@ -124,21 +128,21 @@ export class Operator {
     for (const connection of this.connections.values()) connection.close()
   }
 
-  private async connected(): Promise<pg.Client> {
+  private async connected(limitMs: number): Promise<pg.Client> {
     const user = await this.options.user()
     const [near, far] = innerSockets()
     // The startup packet: who it is we know.
     far.once('data', () => {
       far.pause()
       far.write(AUTHENTICATION_OK)
-      this.open(far, user)
+      this.open(far, user, limitMs)
     })
     const client = new pg.Client({
       stream: () => near,
       user,
       database: this.options.database,
       application_name: 'weft admin',
-      statement_timeout: STATEMENT_MS_MAX,
+      ...(limitMs === 0 ? {} : { statement_timeout: limitMs }),
       connectionTimeoutMillis: STATEMENT_MS_MAX,
       ssl: false,
     })
@@ -152,7 +156,7 @@ export class Operator {
     return client
   }
 
-  private open(socket: SessionContext['socket'], user: string): void {
+  private open(socket: SessionContext['socket'], user: string, limitMs: number): void {
     let onCancel: (() => void) | undefined
     const { pid, secret, release } = this.options.cancelKeys.create(() => onCancel?.())
     socket.once('close', release)
@@ -164,7 +168,7 @@ export class Operator {
         ['database', this.options.database],
         ['application_name', 'weft admin'],
         ['client_encoding', 'UTF8'],
-        ['statement_timeout', String(STATEMENT_MS_MAX)],
+        ['statement_timeout', String(limitMs)],
       ]),
       onCancel: (handler) => {
         onCancel = handler

@@ -8,7 +8,7 @@ import { doctor } from './doctor.ts'
 import { explainFile } from './explain.ts'
 import * as schemas from './schemas.ts'
 import { sessions, signal } from './sessions.ts'
-import { declare, distribute, shards, tableParts, tables } from './tables.ts'
+import { declare, distribute, progress, shards, tableParts, tables } from './tables.ts'
 import { top } from './top.ts'
 import { resolve, transaction, transactions } from './transactions.ts'
 
@@ -62,6 +62,7 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
     (cluster, request) => explainFile(cluster, checked(EXPLAIN.body, request.body)),
   )
   reads(read)
+  progressReads(read)
   writes(write)
 }
 
@@ -140,6 +141,15 @@ function reads(read: AddRead): void {
         (row) => Object.fromEntries(fields.map((name, i) => [name, row[i] ?? ''])) as schemas.AuditLine,
       )
     },
+  })
+}
+
+function progressReads(read: AddRead): void {
+  read('/api/tables/:table/progress', {
+    summary: 'How far it is, while a table becomes a sharded or a reference table',
+    params: schemas.tableName,
+    answer: schemas.progress,
+    run: (cluster, params) => progress(cluster, params.table),
   })
 }
 

@@ -125,6 +125,11 @@ export const explained = z.object({
   totals: z.object({ local: count, one: count, some: count, all: count, moves: count, refused: count }),
 })
 
+export const progress = z.object({
+  rows_moved: z.int().nullable().describe('That have left the home shard; null: none is being moved'),
+  rows: z.int().nullable().describe('That the table had there at the last ANALYZE; null: not known'),
+})
+
 export const failure = z.object({
   error: z.object({ message: z.string(), hint: z.string().optional(), sqlstate: z.string().optional() }),
 })
@@ -159,6 +164,7 @@ export type TransactionInfo = z.infer<typeof transaction>
 export type Resolved = z.infer<typeof resolved>
 export type Change = z.infer<typeof change>
 export type Finding = z.infer<typeof finding>
+export type Progress = z.infer<typeof progress>
 export type Top = z.infer<typeof top>
 export type ExplainedFile = z.infer<typeof explained>
 export type AuditLine = z.infer<typeof auditLine>

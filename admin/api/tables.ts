@@ -1,7 +1,7 @@
 import { AdminError } from '../admin-error.ts'
 import { literal } from '../audit.ts'
 import type { ClusterAccess } from '../cluster-access.ts'
-import type { Change, Shard, Table, TableParts } from './schemas.ts'
+import type { Change, Progress, Shard, Table, TableParts } from './schemas.ts'
 
 const TABLES = `
 SELECT n.nspname::text AS schema, c.relname::text AS table, coalesce(r.kind, 'local') AS kind, a.attname::text AS shard_key,
@@ -93,13 +93,32 @@ export interface ShardBy {
   readonly colocate_with?: string | undefined
 }
 
+const AS_LONG_AS_IT_TAKES = 0
+
+/** How far a declaration of the table is: what has left the home shard, of the rows that it had at the last ANALYZE. */
+export async function progress(cluster: ClusterAccess, name: string): Promise<Progress> {
+  const one = await named(cluster, name)
+  // The text of who copies, which Postgres may have cut.
+  const copies = literal(`FROM ONLY ${quoted(one)} WHERE `)
+  const copiesAll = literal(`COPY ${quoted(one)} (`)
+  const [row] = await cluster.onShard(
+    0,
+    `SELECT sum(p.tuples_processed), (SELECT greatest(c.reltuples, coalesce(s.n_live_tup, 0))::bigint FROM pg_class c
+              LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid WHERE c.oid = to_regclass(${literal(quoted(one))}))
+       FROM pg_stat_progress_copy p JOIN pg_stat_activity a USING (pid)
+      WHERE p.command = 'COPY TO' AND (strpos(a.query, ${copies}) > 0 OR strpos(a.query, ${copiesAll}) > 0)`,
+  )
+  const [moved, rows] = [row?.[0], Number(row?.[1] ?? 0)]
+  return { rows_moved: moved == null ? null : Number(moved), rows: rows > 0 ? rows : null }
+}
+
 /** In one transaction: its rows are moved, or nothing is changed. */
 export async function distribute(cluster: ClusterAccess, name: string, by: ShardBy): Promise<Change> {
   const one = await named(cluster, name)
   const args = [literal(quoted(one)), literal(by.key)]
   if (by.colocate_with !== undefined)
     args.push(`colocate_with => ${literal(quoted(await named(cluster, by.colocate_with)))}`)
-  await cluster.query(`SELECT create_distributed_table(${args.join(', ')})`)
+  await cluster.query(`SELECT create_distributed_table(${args.join(', ')})`, [], AS_LONG_AS_IT_TAKES)
   return { done: true, what: `table ${one.schema}.${one.table} is sharded by ${by.key}` }
 }
 
@@ -110,7 +129,7 @@ export async function declare(
 ): Promise<Change> {
   const one = await named(cluster, name)
   const call = kind === 'reference' ? 'create_reference_table' : 'undistribute_table'
-  await cluster.query(`SELECT ${call}(${literal(quoted(one))})`)
+  await cluster.query(`SELECT ${call}(${literal(quoted(one))})`, [], AS_LONG_AS_IT_TAKES)
   return { done: true, what: `table ${one.schema}.${one.table} is a ${kind} table` }
 }
 

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type {
   AuditLine,
   Finding,
+  Progress,
   Session,
   Shard,
   Table,
@@ -90,6 +91,27 @@ describe('tables', () => {
     )
     expect(await kinds()).toEqual({ account: 'sharded', shop: 'local', 'Odd one': 'reference' })
     expect(await query(accounts.cluster.weftUrl, 'SELECT count(*)::int AS n FROM shop')).toEqual([{ n: 300 }])
+  })
+
+  it('are moved for as long as it takes, and how far it is can be asked', async () => {
+    const url = accounts.cluster.weftUrl
+    await query(
+      url,
+      'CREATE TABLE slowly (id int PRIMARY KEY); INSERT INTO slowly SELECT generate_series(1, 50)',
+    )
+    const holder = await accounts.connect()
+    await holder.query('BEGIN')
+    await holder.query('LOCK TABLE slowly IN ACCESS SHARE MODE')
+    const sharding = weft('table', 'shard', 'slowly', '--key', 'id')
+    const waits = async () =>
+      (await accounts.direct(0, "SELECT FROM pg_locks WHERE NOT granted AND relation = 'slowly'::regclass"))
+        .length > 0
+    await expect.poll(waits, { timeout: 60_000 }).toBe(true)
+    expect((await api<Progress>('/api/tables/slowly/progress')).answer).toMatchObject({ rows_moved: null })
+    await holder.query('ROLLBACK')
+    expect(await sharding).toMatchObject({ code: 0, out: 'table public.slowly is sharded by id' })
+    expect((await api('/api/tables/none/progress')).status).toBe(404)
+    await query(url, 'DROP TABLE slowly')
   })
 
   it('that cannot: one line, 409, and nothing is changed', async () => {
