@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { LOCK, overreach, type Uses } from './overreach.ts'
+import { changedUnlike, LOCK, overreach, type Uses } from './overreach.ts'
 
 const { read, lockRows, write, more } = LOCK
 const kinds = new Map([
@@ -91,4 +91,15 @@ test('rows of what is partitioned are those of its partitions', () => {
   expect(
     said({ 's.orders': [write, 0, 0, 0, 0], 's.log': [write | read, 1, 1, 0, 0] }, target, {}, [], parts),
   ).toBe('read s.log')
+})
+
+test('what every copy did to a reference table is the same, but for what they read', () => {
+  const on = (after: Uses, before: Uses = {}) => ({ before, after, linked: [], partitions: [] })
+  const one = on({ 's.ref': [write, 1, 2, 0, 1], 's.orders': [write, 0, 0, 0, 4] })
+  expect(changedUnlike([one, on({ 's.ref': [write, 7, 2, 0, 1] }), one], kinds)).toBe(undefined)
+  expect(
+    changedUnlike([one, on({ 's.ref': [write, 1, 5, 3, 3] }, { 's.ref': [write, 0, 3, 3, 2] })], kinds),
+  ).toBe(undefined)
+  for (const other of [on({}), on({ 's.ref': [write, 1, 1, 0, 1] })])
+    expect(changedUnlike([one, other], kinds)).toEqual({ table: 's.ref', kind: 'reference', did: 'changed' })
 })

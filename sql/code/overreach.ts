@@ -76,6 +76,27 @@ export function overreach(
   return undefined
 }
 
+/**
+ * Of a statement that has run on every copy: a reference table that it has changed more on one shard than on another. So
+ * does code that is on home only, behind a local table to which a foreign key's action leads.
+ */
+export function changedUnlike(
+  shards: readonly Looked[],
+  kinds: ReadonlyMap<string, Overreach['kind']>,
+): Overreach | undefined {
+  const [first, ...others] = shards
+  for (const [table, kind] of kinds) {
+    if (kind !== 'reference') continue
+    const changes = (looked: Looked | undefined): string => {
+      const { use } = difference(looked?.before[table] ?? UNUSED, looked?.after[table] ?? UNUSED)
+      return use.slice(2).join()
+    }
+    const expected = changes(first)
+    if (others.some((other) => changes(other) !== expected)) return { table, kind, did: 'changed' }
+  }
+  return undefined
+}
+
 interface Difference {
   readonly newLocks: number
   readonly use: TableUse

@@ -226,6 +226,24 @@ describe('triggers', () => {
     await client.query('DROP TRIGGER t ON here; DROP TRIGGER u ON here')
   })
 
+  test('of a local table to which an action of a foreign key leads: it fires on home only', async () => {
+    await client.query('CREATE TABLE kept (id int PRIMARY KEY, r int REFERENCES ref ON DELETE CASCADE)')
+    await client.query(`CREATE FUNCTION tell_ref() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN EXECUTE 'INSERT INTO r' || 'ef_log VALUES ($1, 0)' USING OLD.id; RETURN NULL; END $$`)
+    await client.query('CREATE TRIGGER t AFTER DELETE ON kept FOR EACH ROW EXECUTE FUNCTION tell_ref()')
+    await client.query('INSERT INTO ref VALUES (50, 0); INSERT INTO kept VALUES (1, 50)')
+    expect(await refused('DELETE FROM ref WHERE id = 50')).toContain(
+      'changed reference table "public.ref_log"',
+    )
+    expect(await copies('ref_log')).toHaveLength(1)
+    expect(await number('SELECT count(*) FROM kept')).toBe(1)
+    await client.query('DROP TRIGGER t ON kept')
+    await client.query('DELETE FROM ref WHERE id = 50')
+    expect(await number('SELECT count(*) FROM kept')).toBe(0)
+    await client.query('DROP TABLE kept')
+    await unchanged()
+  })
+
   test('of a sharded table, on the table itself, by dynamic SQL', async () => {
     await client.query(`CREATE FUNCTION run_own() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN IF pg_trigger_depth() < 2 THEN EXECUTE format(TG_ARGV[0], TG_TABLE_NAME); END IF; RETURN NEW; END $$`)

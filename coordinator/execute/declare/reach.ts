@@ -3,7 +3,14 @@ import type { PgError } from '../../../errors/pg-error.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
 import type { Catalog } from '../../../sql/catalog.ts'
 import { CATALOG, catalogWrites, SHARED_CATALOGS } from '../../../sql/code/catalog-writes.ts'
-import { type Looked, type Overreach, overreach, type Reach, type Uses } from '../../../sql/code/overreach.ts'
+import {
+  changedUnlike,
+  type Looked,
+  type Overreach,
+  overreach,
+  type Reach,
+  type Uses,
+} from '../../../sql/code/overreach.ts'
 import type { PlanCommon } from '../../../sql/plan/plan.ts'
 import { tableName } from '../../../sql/plan/reach.ts'
 import { doBlock } from '../../../sql/plan/utility/wrap.ts'
@@ -41,6 +48,8 @@ export async function runReaching<T>(
     const sequence = lines[i]!.shard === HOME ? undefined : drawnFrom(looked)
     if (sequence !== undefined) throw weftError('not_supported', drawnThere(tag, sequence))
   }
+  const unlike = reach.onCopies ? changedUnlike(looks, look.kinds) : undefined
+  if (unlike !== undefined) throw reachError(tag, unlike)
   for (const [i, { before, after }] of looks.entries()) {
     const writes = catalogWrites(before, after)
     if (writes.written.size === 0) continue
