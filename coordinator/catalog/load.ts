@@ -47,6 +47,8 @@ const BEGIN = [
   // Names in view definitions and types come out qualified only when nothing is on the path.
   "SET LOCAL search_path = ''",
   `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
+  // With many relations they look dear enough to be compiled, which takes longer than they do.
+  'SET LOCAL jit = off',
   lockedRelationsSql,
 ]
 

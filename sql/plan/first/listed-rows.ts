@@ -17,6 +17,7 @@ import { insertColumns } from '../../tree/modify.ts'
 import { isGatheredName } from '../gather/gather-plan.ts'
 import { expressionNode, selectNode } from '../gather/made-nodes.ts'
 import { castNode } from '../gather/new-values.ts'
+import { withOneSource } from '../gather/plan-modify-gathered.ts'
 import type { Plan, PlanContext } from '../plan.ts'
 import { isPlainRows } from '../plan-insert.ts'
 import { commonFields } from '../routing.ts'
@@ -33,6 +34,7 @@ const ABOUT_TAILS: ReadonlySet<string> = new Set<RefusalId>([
   'unstable_default',
   'insert_select_tail',
   'reference_write_unstable',
+  'local_with_sharded',
 ])
 
 /**
@@ -125,6 +127,8 @@ function listedOf(a: Analysis, text: string, ctx: PlanContext): ListedRows | und
   if (columns === undefined || columns.length !== width || columns.includes(undefined)) return undefined
   typeConstants(source, columns as Column[])
   const { withClause, ...alone } = insert
+  // A row that is set to several columns stands in each.
+  if (alone.onConflictClause !== undefined) alone.onConflictClause = withOneSource(alone.onConflictClause)
   const computed = new Computed(a, text, ctx, withClause, columns.length)
   computed.nameColumns(alone.returningClause?.exprs)
   computed.readers([alone.onConflictClause, alone.returningClause], (node) => isOfOwn(node, a, ctx))

@@ -290,6 +290,11 @@ INSERT INTO t (id, v) SELECT k, v FROM tmp ON CONFLICT (id) DO UPDATE SET n = (S
 
 ROLLBACK;
 
+INSERT INTO t (id, v) SELECT k, v FROM tmp ON CONFLICT (id) DO UPDATE SET (v, n) = ('x', (SELECT count(*) FROM u)) RETURNING id, v, n;
+
+-- refused local_with_sharded
+INSERT INTO t (id, v) SELECT k, v FROM tmp ON CONFLICT (id) DO UPDATE SET (v, n) = (SELECT max(v), count(*) FROM u) RETURNING id, v, n;
+
 DROP TABLE tmp;
 
 INSERT INTO t (id, v) SELECT k + 880, v FROM u WHERE k < 3 RETURNING id, (SELECT max(r.n) FROM r WHERE r.n <> t.id), gen_random_uuid() IS NULL;
