@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { changedUnlike, LOCK, overreach, type Uses } from './overreach.ts'
+import { changedUnlike, type Link, LOCK, overreach, type Uses } from './overreach.ts'
 
 const { read, lockRows, write, more } = LOCK
 const kinds = new Map([
@@ -16,7 +16,7 @@ const said = (
   after: Uses,
   allowed = NOTHING as typeof ORDERS,
   before: Uses = {},
-  linked: [string, string][] = [],
+  linked: Link[] = [],
   partitions: [string, string][] = [],
 ) => {
   const found = overreach({ before, after, linked, partitions }, kinds, allowed)
@@ -47,9 +47,9 @@ test('the own tables are the statement’s; what was there before counts for not
 })
 
 test('checks and actions of foreign keys stay with the rows', () => {
-  const links: [string, string][] = [
-    ['s.lines', 's.orders'],
-    ['s.orders', 's.ref'],
+  const links: Link[] = [
+    ['s.lines', 's.orders', 'c', 'a'],
+    ['s.orders', 's.ref', 'a', 'a'],
   ]
   const after = { 's.orders': [write, 1, 0, 0, 1], 's.lines': [write, 1, 0, 0, 3] } as const
   expect(said(after, ORDERS, {}, links)).toBe(undefined)
@@ -57,13 +57,38 @@ test('checks and actions of foreign keys stay with the rows', () => {
   expect(said({ ...after, 's.lines': [read | write, 1, 0, 0, 3] }, ORDERS, {}, links)).toBe('read s.lines')
   expect(
     said({ 's.log': [write, 0, 1, 0, 0], 's.lines': [lockRows, 1, 0, 0, 0] }, ORDERS, {}, [
-      ['s.log', 's.lines'],
+      ['s.log', 's.lines', 'a', 'a'],
     ]),
   ).toBe(undefined)
 })
 
-test('on all copies of a reference table at once each part is changed', () => {
-  expect(said({ 's.ref': [write, 0, 1, 0, 0], 's.orders': [write, 1, 0, 4, 0] }, COPIES)).toBe(undefined)
+test('a foreign key of its own is no excuse for who writes a table', () => {
+  const links: Link[] = [
+    ['s.lines', 's.orders', 'c', 'c'],
+    ['s.log', 's.orders', 'n', 'a'],
+  ]
+  for (const table of ['s.orders', 's.lines', 's.log']) {
+    expect(said({ [table]: [write, 1, 0, 2, 0] }, NOTHING, {}, links)).toBe(`changed ${table}`)
+    expect(said({ [table]: [write, 1, 0, 0, 2] }, NOTHING, {}, links)).toBe(`changed ${table}`)
+    expect(said({ [table]: [write, 1, 0, 0, 0] }, NOTHING, {}, links)).toBe(`read ${table}`)
+  }
+  const deletes = (after: Uses) => said({ 's.orders': [write, 1, 0, 0, 1], ...after }, ORDERS, {}, links)
+  expect(deletes({ 's.lines': [write, 1, 0, 0, 2], 's.log': [write, 1, 0, 2, 0] })).toBe(undefined)
+  expect(deletes({ 's.lines': [write, 1, 0, 1, 0] })).toBe('changed s.lines')
+  expect(deletes({ 's.log': [write, 1, 0, 0, 2] })).toBe('changed s.log')
+  // Nothing of the parent was changed.
+  const inserts = (after: Uses) => said({ 's.orders': [write, 0, 1, 0, 0], ...after }, ORDERS, {}, links)
+  expect(inserts({ 's.lines': [write, 1, 0, 0, 2] })).toBe('changed s.lines')
+  expect(inserts({ 's.lines': [write, 1, 0, 0, 0] })).toBe('read s.lines')
+  expect(inserts({ 's.lines': [lockRows, 1, 0, 0, 0] })).toBe(undefined)
+})
+
+test('beside all copies of a reference table only what foreign keys do is changed', () => {
+  const links: Link[] = [['s.orders', 's.ref', 'n', 'c']]
+  const after = { 's.ref': [write, 0, 0, 1, 0], 's.orders': [write, 1, 0, 4, 0] } as const
+  expect(said(after, COPIES, {}, links)).toBe(undefined)
+  expect(said(after, COPIES)).toBe('changed s.orders')
+  expect(said({ ...after, 's.ref': [write, 0, 1, 0, 0] }, COPIES, {}, links)).toBe('changed s.orders')
   expect(said({ 's.ref': [write, 0, 1, 0, 0], 's.orders': [read, 1, 0, 0, 0] }, COPIES)).toBe('read s.orders')
 })
 

@@ -17,11 +17,14 @@ export type Uses = Readonly<Record<string, TableUse>>
 export interface Looked {
   readonly before: Uses
   readonly after: Uses
-  /** Pairs of tables between which there are foreign keys: their checks and actions stay with the rows. */
-  readonly linked: readonly (readonly [string, string])[]
+  /** Foreign keys between such tables: their checks and actions stay with the rows. */
+  readonly linked: readonly Link[]
   /** Pairs of what is partitioned and each partition of it: who names the one has the rows of the other. */
   readonly partitions: readonly (readonly [whole: string, part: string])[]
 }
+
+/** A foreign key; what becomes of the child's rows where a parent's is deleted, or has another key: as in pg_constraint. */
+export type Link = readonly [child: string, parent: string, onDelete: string, onUpdate: string]
 
 /** What code may do where its statement runs, and nothing is amiss. */
 export interface Reach {
@@ -29,7 +32,7 @@ export interface Reach {
   readonly tables: readonly string[]
   /** Of those the one that it writes, if nothing but code whose reach is not known would do more there. */
   readonly target?: Target
-  /** The statement writes a reference table, and runs on every copy: so does its code. */
+  /** The statement writes a reference table, and runs on every copy. */
   readonly onCopies: boolean
 }
 
@@ -55,10 +58,11 @@ export function overreach(
   kinds: ReadonlyMap<string, Overreach['kind']>,
   allowed: Reach,
 ): Overreach | undefined {
-  const linked = linkedTables(looked, [...allowed.tables, ...(allowed.onCopies ? kinds.keys() : [])])
   const own = withPartitions(looked, allowed.tables)
   const targets = withPartitions(looked, allowed.target === undefined ? [] : [allowed.target.table])
   const wholes = new Set(looked.partitions.map(([whole]) => whole))
+  const acted = actedOn(looked, kinds, own, targets, allowed)
+  const checked = checkedTables(looked)
   for (const [table, after] of Object.entries(looked.after)) {
     const kind = kinds.get(table)
     const target = targets.has(table) ? asTarget(allowed.target, table) : undefined
@@ -67,9 +71,9 @@ export function overreach(
     const did = wholes.has(table)
       ? ofWhole(use)
       : target
-        ? ofTarget(use, target, linked.has(table))
+        ? ofTarget(use, target, acted.get(table))
         : kind === 'sharded'
-          ? ofSharded(use, linked.has(table), allowed.onCopies)
+          ? ofSharded(use, acted.get(table), checked.has(table))
           : ofReference(use, kind === 'reference' && allowed.onCopies)
     if (did !== undefined) return { table, kind, did }
   }
@@ -111,18 +115,21 @@ function difference(before: TableUse, after: TableUse): Difference {
 
 /**
  * A row that is inserted belongs to the shard, or its guard has refused it. What is found, changed or deleted there is a
- * part of what the table has; on all copies of a reference table at once, each part together makes the whole.
+ * part of what the table has, but for the rows to which an action of a foreign key leads; its checks look for rows, and
+ * lock them.
  */
 function ofSharded(
   { newLocks, use }: Difference,
-  isLinked: boolean,
-  onCopies: boolean,
+  acted: Changes | undefined,
+  isChecked: boolean,
 ): Overreach['did'] | undefined {
-  const [, scans, , updated, deleted] = use
+  const [, scans, inserted, updated, deleted] = use
   if ((newLocks & LOCK.more) !== 0) return 'changed'
   if ((newLocks & LOCK.read) !== 0) return 'read'
-  if (isLinked || (onCopies && (use[0] & LOCK.write) !== 0)) return undefined
-  if (updated + deleted > 0) return 'changed'
+  if ((updated > 0 && !acted?.updated) || (deleted > 0 && !acted?.deleted)) return 'changed'
+  if (acted !== undefined) return undefined
+  const writesNone = (newLocks & LOCK.write) !== 0 && inserted === 0
+  if (isChecked && !(writesNone && scans > 0)) return undefined
   return scans > 0 || (newLocks & LOCK.lockRows) !== 0 ? 'read' : undefined
 }
 
@@ -135,9 +142,10 @@ function ofWhole({ newLocks }: Difference): Overreach['did'] | undefined {
 function ofTarget(
   { newLocks, use: [, , , updated, deleted] }: Difference,
   { changes, removes }: Target,
-  isLinked: boolean,
+  acted: Changes | undefined,
 ): Overreach['did'] | undefined {
-  if (!isLinked && ((updated > 0 && !changes) || (deleted > 0 && !removes))) return 'changed'
+  const isMore = (updated > 0 && !changes && !acted?.updated) || (deleted > 0 && !removes && !acted?.deleted)
+  if (isMore) return 'changed'
   return (newLocks & LOCK.read) !== 0 ? 'read' : undefined
 }
 
@@ -162,13 +170,71 @@ function withPartitions({ partitions }: Looked, tables: readonly string[]): Read
   return found
 }
 
-/** Those that foreign keys lead to, from the statement's own tables and from what was written. */
-function linkedTables({ after, linked }: Looked, own: readonly string[]): ReadonlySet<string> {
-  const written = Object.keys(after).filter((table) => (after[table]![0] & LOCK.write) !== 0)
-  const reached = new Set([...own, ...written])
-  for (let size = -1; size !== reached.size; ) {
-    size = reached.size
-    for (const [a, b] of linked) if (reached.has(a) !== reached.has(b)) reached.add(a).add(b)
+/** Whether rows of a table may be changed, and deleted. */
+interface Changes {
+  readonly updated: boolean
+  readonly deleted: boolean
+}
+
+/**
+ * What actions of foreign keys do, from what the statement itself has done to its tables: no code that writes a table has an
+ * excuse in a foreign key of that table.
+ */
+function actedOn(
+  looked: Looked,
+  kinds: ReadonlyMap<string, Overreach['kind']>,
+  own: ReadonlySet<string>,
+  targets: ReadonlySet<string>,
+  { target, onCopies }: Reach,
+): ReadonlyMap<string, Changes> {
+  const sources = new Map<string, Changes>()
+  for (const [table, after] of Object.entries(looked.after)) {
+    if (!own.has(table) && !(onCopies && kinds.get(table) === 'reference')) continue
+    const [, , , updated, deleted] = difference(looked.before[table] ?? UNUSED, after).use
+    const said = targets.has(table) ? asTarget(target, table) : undefined
+    sources.set(table, {
+      updated: updated > 0 && said?.changes !== false,
+      deleted: deleted > 0 && said?.removes !== false,
+    })
   }
-  return new Set([...reached].filter((table) => linked.some((pair) => pair.includes(table))))
+  return followed(looked, sources)
+}
+
+function followed(
+  { linked, partitions }: Looked,
+  sources: ReadonlyMap<string, Changes>,
+): ReadonlyMap<string, Changes> {
+  const parts = new Set(partitions.map(([, part]) => part))
+  const acted = new Map<string, Changes>()
+  for (let changed = true; changed; ) {
+    changed = false
+    for (const [child, parent, onDelete, onUpdate] of linked) {
+      const known = acted.get(child)
+      for (const by of [sources.get(parent), acted.get(parent)]) {
+        if (by === undefined) continue
+        const updated = (by.deleted && /[nd]/.test(onDelete)) || (by.updated && /[cnd]/.test(onUpdate))
+        // A row that changes its partition is removed from the one it was in.
+        const deleted = (by.deleted && onDelete === 'c') || (updated && parts.has(child))
+        if ((!updated || known?.updated) && (!deleted || known?.deleted)) continue
+        acted.set(child, {
+          updated: updated || known?.updated === true,
+          deleted: deleted || known?.deleted === true,
+        })
+        changed = true
+        break
+      }
+    }
+  }
+  return acted
+}
+
+/** Those at which foreign keys look from what was written. */
+function checkedTables({ after, linked }: Looked): ReadonlySet<string> {
+  const isWritten = (table: string): boolean => ((after[table]?.[0] ?? 0) & LOCK.write) !== 0
+  const checked = new Set<string>()
+  for (const [child, parent] of linked) {
+    if (isWritten(child)) checked.add(parent)
+    if (isWritten(parent)) checked.add(child)
+  }
+  return checked
 }

@@ -269,6 +269,8 @@ export interface DdlPlan extends PlanCommon {
   readonly elements?: { readonly schema: string; readonly role?: string; readonly sqls: readonly string[] }
   /** It can alter plans: raise the map version in the same transaction and fence the agents before the commit. */
   readonly changesMap: boolean
+  /** Tables that it empties. */
+  readonly truncated?: readonly Relation[]
   /** New columns whose values for the rows that there are differ from shard to shard. */
   readonly added?: AddedColumns
   /** CREATE/ALTER ROLE … PASSWORD: text range of the password literal, to be replaced by one SCRAM verifier for all. */

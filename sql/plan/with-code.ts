@@ -37,7 +37,12 @@ function withState(plan: Plan, text: string, catalog: Catalog, all: Effects): Pl
 }
 
 /** On the home shard, by statements that are not analyzed. */
-const RUNS_CODE: ReadonlySet<string> = new Set(['CALL', 'REFRESH MATERIALIZED VIEW', 'COPY'])
+const RUNS_CODE: ReadonlySet<string> = new Set([
+  'CALL',
+  'REFRESH MATERIALIZED VIEW',
+  'COPY',
+  'TRUNCATE TABLE',
+])
 
 /** Of statements that are not analyzed; those that have a query inside go by that. */
 function reachWhere(plan: Plan, text: string, catalog: Catalog): Reach | undefined {
@@ -48,6 +53,10 @@ function reachWhere(plan: Plan, text: string, catalog: Catalog): Reach | undefin
       if (error !== undefined) throw error
     }
     return reachFrom(catalog, text, table.kind === 'sharded' ? [table] : [], table.kind === 'reference')
+  }
+  if (plan.kind === 'ddl' && plan.truncated !== undefined) {
+    const isOf = (kind: string) => plan.truncated!.filter((table) => table.kind === kind)
+    return reachFrom(catalog, text, isOf('sharded'), isOf('reference').length > 0)
   }
   return RUNS_CODE.has(plan.tag) ? REACHES_NOTHING : undefined
 }

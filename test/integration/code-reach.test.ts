@@ -244,6 +244,57 @@ describe('triggers', () => {
     await unchanged()
   })
 
+  test('foreign keys of a table are no excuse for code that writes it', async () => {
+    await client.query(
+      "CREATE TABLE child (id int PRIMARY KEY, r int REFERENCES ref ON DELETE SET NULL, v int) WITH (shard_key = 'id')",
+    )
+    await client.query('INSERT INTO child SELECT g, 1, 0 FROM generate_series(1, 20) g')
+    await client.query(
+      `CREATE FUNCTION run(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE $1; RETURN 1; END $$`,
+    )
+    await client.query(`CREATE FUNCTION run_it() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN EXECUTE 'UPDATE child SET v = v + 1'; RETURN NULL; END $$`)
+    await client.query('CREATE TRIGGER t AFTER INSERT ON here FOR EACH ROW EXECUTE FUNCTION run_it()')
+    for (const sql of [
+      "SELECT wipe('child')",
+      "SELECT run('UPDATE child SET v = 1 WHERE id = 1')",
+      "SELECT run('UPDATE child SET v = 1')",
+      "CREATE TABLE made AS SELECT wipe('child')",
+      'INSERT INTO here VALUES (70, 7)',
+    ]) {
+      expect(await refused(sql)).toMatch(/(changed|read) sharded table "public.child"/)
+    }
+    await client.query('DROP TRIGGER t ON here')
+    await client.query(
+      'INSERT INTO ref VALUES (60, 0); UPDATE child SET r = 60 WHERE id < 9; DELETE FROM ref WHERE id = 60',
+    )
+    expect(await number('SELECT count(*) FROM child WHERE r IS NULL')).toBe(8)
+    expect(await number('SELECT sum(v) FROM child')).toBe(0)
+    await client.query('DROP TABLE child')
+    await unchanged()
+  })
+
+  test('for TRUNCATE of a local table, and of one to which a cascade leads', async () => {
+    await client.query(`CREATE FUNCTION zero() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN EXECUTE 'UPDATE orders SET v = 0'; RETURN NULL; END $$`)
+    await client.query('CREATE TABLE kept (id int PRIMARY KEY, r int REFERENCES ref ON DELETE CASCADE)')
+    await client.query('CREATE TRIGGER t AFTER TRUNCATE ON kept FOR EACH STATEMENT EXECUTE FUNCTION zero()')
+    await client.query('CREATE TRIGGER u AFTER DELETE ON kept FOR EACH ROW EXECUTE FUNCTION zero()')
+    await client.query('INSERT INTO ref VALUES (50, 0); INSERT INTO kept VALUES (1, 50)')
+    for (const sql of [
+      'TRUNCATE kept',
+      'TRUNCATE kept, here_log',
+      'TRUNCATE lines, kept',
+      'DELETE FROM kept',
+      'DELETE FROM ref WHERE id = 50',
+    ]) {
+      expect(await refused(sql)).toContain('changed sharded table "public.orders"')
+    }
+    expect(await number('SELECT count(*) FROM orders WHERE v = 0')).toBe(0)
+    await client.query('DROP TABLE kept; DELETE FROM ref WHERE id = 50')
+    await unchanged()
+  })
+
   test('of a sharded table, on the table itself, by dynamic SQL', async () => {
     await client.query(`CREATE FUNCTION run_own() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN IF pg_trigger_depth() < 2 THEN EXECUTE format(TG_ARGV[0], TG_TABLE_NAME); END IF; RETURN NEW; END $$`)

@@ -210,7 +210,8 @@ const usesSql = (tables: string): string => `(
   WHERE u.locks + u.scans + u.inserted + u.updated + u.deleted > 0)`
 
 const linksSql = (tables: string): string => `(
-  SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(a.name, b.name)), '[]')::text FROM pg_catalog.pg_constraint k
+  SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(a.name, b.name, k.confdeltype, k.confupdtype)), '[]')::text
+  FROM pg_catalog.pg_constraint k
   JOIN ${tables} AS a ON a.oid = k.conrelid JOIN ${tables} AS b ON b.oid = k.confrelid WHERE k.contype = 'f')`
 
 const partitionsSql = (tables: string): string => `(

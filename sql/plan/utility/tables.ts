@@ -14,7 +14,9 @@ export function planTruncate(scope: Scope, stmt: TruncateStmt): Plan {
   const isCascade =
     stmt.behavior === 'DROP_CASCADE' && tables.some((t) => t !== undefined && t.kind !== 'local')
   refuseStatementTriggers(scope.catalog, 'TRUNCATE', isCascade ? scope.catalog.distributed : tables)
-  return onTables(scope, 'TRUNCATE TABLE', stmt.relations, ['RESTART', 'CONTINUE', 'CASCADE', 'RESTRICT'])
+  const stops = ['RESTART', 'CONTINUE', 'CASCADE', 'RESTRICT']
+  const plan = onTables(scope, 'TRUNCATE TABLE', stmt.relations, stops)
+  return plan.kind === 'ddl' ? { ...plan, truncated: tables.filter((t) => t !== undefined) } : plan
 }
 
 export function planLock(scope: Scope, stmt: LockStmt): Plan {
