@@ -62,6 +62,10 @@ export interface PartialTables {
 
 const NO_TABLES: PartialTables = { sharded: [], references: [] }
 
+/** Functions of one session: no catalog that others read has them. They are called by their schema only. */
+const CALLS_TEMPORARY = /\bpg_temp(?:_\d+)?"?\s*\.\s*[^\s().,;]+\s*\(/i
+const UNSEEN = EFFECT.reaches | EFFECT.dynamic
+
 interface Known {
   readonly piece: CodePiece
   readonly words: ReadonlySet<string>
@@ -87,7 +91,9 @@ export function codeGraph(pieces: readonly CodePiece[], tables: PartialTables = 
     customAsks: customAsks(pieces),
     customUseOf: (text) => customUseOfAll(graph.reachedFrom(graph.namingPart(text))),
     settingNames: [...new Set(pieces.flatMap(({ text }) => settingNamesIn(text ?? '')))],
-    ofStatement: (text) => (graph.isEmpty ? NO_EFFECTS : graph.ofStatement(text)),
+    ofStatement: (text) =>
+      (graph.isEmpty ? NO_EFFECTS : graph.ofStatement(text)) |
+      (CALLS_TEMPORARY.test(text) ? UNSEEN : NO_EFFECTS),
   }
 }
 

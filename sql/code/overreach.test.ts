@@ -83,6 +83,13 @@ test('a foreign key of its own is no excuse for who writes a table', () => {
   expect(inserts({ 's.lines': [lockRows, 1, 0, 0, 0] })).toBe(undefined)
 })
 
+test('what the transaction has written before is no excuse for who looks into what belongs to it', () => {
+  const links: Link[] = [['s.lines', 's.orders', 'c', 'c']]
+  const before = { 's.orders': [write | read, 3, 0, 9, 0], 's.lines': [read, 2, 0, 0, 0] } as const
+  expect(said({ ...before, 's.lines': [read, 3, 0, 0, 0] }, NOTHING, before, links)).toBe('read s.lines')
+  expect(said({ ...before, 's.lines': [read, 3, 0, 0, 0] }, ORDERS, before, links)).toBe('read s.lines')
+})
+
 test('beside all copies of a reference table only what foreign keys do is changed', () => {
   const links: Link[] = [['s.orders', 's.ref', 'n', 'c']]
   const after = { 's.ref': [write, 0, 0, 1, 0], 's.orders': [write, 1, 0, 4, 0] } as const

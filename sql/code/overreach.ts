@@ -228,9 +228,12 @@ function followed(
   return acted
 }
 
-/** Those at which foreign keys look from what was written. */
-function checkedTables({ after, linked }: Looked): ReadonlySet<string> {
-  const isWritten = (table: string): boolean => ((after[table]?.[0] ?? 0) & LOCK.write) !== 0
+/** Those at which foreign keys look from what was written: what was locked before says nothing of this statement. */
+function checkedTables({ before, after, linked }: Looked): ReadonlySet<string> {
+  const isWritten = (table: string): boolean => {
+    const [, , ...counts] = difference(before[table] ?? UNUSED, after[table] ?? UNUSED).use
+    return counts.some((count) => count !== 0)
+  }
   const checked = new Set<string>()
   for (const [child, parent] of linked) {
     if (isWritten(child)) checked.add(parent)

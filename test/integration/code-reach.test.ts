@@ -274,6 +274,25 @@ describe('triggers', () => {
     await unchanged()
   })
 
+  test('functions of pg_temp see no part of a sharded table, and change none', async () => {
+    await client.query(
+      `CREATE FUNCTION pg_temp.looks() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM orders'`,
+    )
+    await client.query(`CREATE FUNCTION pg_temp.zeroes() RETURNS int LANGUAGE plpgsql AS $$
+      BEGIN UPDATE orders SET v = 0; RETURN 1; END $$`)
+    await client.query(`CREATE FUNCTION pg_temp.adds(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1'`)
+    for (const sql of [
+      'SELECT pg_temp.looks()',
+      'SELECT pg_temp.looks(), count(*) FROM orders',
+      'SELECT pg_temp.zeroes()',
+      'INSERT INTO here VALUES (pg_temp.zeroes() + 70)',
+    ]) {
+      expect(await refused(sql)).toMatch(/sharded table "public.orders"|function looks\(\)/)
+    }
+    expect(await number('SELECT pg_temp.adds(1)')).toBe(2)
+    await unchanged()
+  })
+
   test('for TRUNCATE of a local table, and of one to which a cascade leads', async () => {
     await client.query(`CREATE FUNCTION zero() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN EXECUTE 'UPDATE orders SET v = 0'; RETURN NULL; END $$`)
