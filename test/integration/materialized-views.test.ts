@@ -162,6 +162,8 @@ const pidsAt = async (shard: number) =>
 async function isUp(): Promise<void> {
   while ((await codeOf(accounts.direct(0, 'SELECT 1'))) !== 'ok');
   while ((await codeOf(query(accounts.cluster.weftUrl, 'SELECT count(*) FROM account'))) !== 'ok');
+  // The log is used again when the coordinator has registered anew: a commit over several shards needs it.
+  while ((await codeOf(query(accounts.cluster.weftUrl, 'UPDATE account SET amount = amount'))) !== 'ok');
 }
 
 describe('what comes to an end in the midst leaves nothing', () => {
