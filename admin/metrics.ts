@@ -90,9 +90,9 @@ export class Metrics {
 
   #read(name: string, help: string, type: 'counter' | 'gauge', read: GaugeReader): void {
     this.#claim(name, type)
-    this.#registry.registerMetric(
-      type === 'gauge' ? new ReadGauge(name, help, read) : new ReadCounter(name, help, read),
-    )
+    const config = { name, help, ...ALONE }
+    const metric = type === 'gauge' ? new prom.Gauge(config) : new prom.Counter(config)
+    this.#registry.registerMetric(reading(metric, read))
   }
 
   #claim(name: string, kind: Kind): void {
@@ -111,26 +111,9 @@ const samplesOf = (read: GaugeReader): { value: number; labels: Labels }[] => {
 const ALONE = { registers: [] }
 
 /** Its values are whatever is read. */
-class ReadGauge extends prom.Gauge {
-  readonly #read: GaugeReader
-  constructor(name: string, help: string, read: GaugeReader) {
-    super({ name, help, ...ALONE })
-    this.#read = read
-  }
-  override async get() {
-    return { ...(await super.get()), values: samplesOf(this.#read) }
-  }
-}
-
-class ReadCounter extends prom.Counter {
-  readonly #read: GaugeReader
-  constructor(name: string, help: string, read: GaugeReader) {
-    super({ name, help, ...ALONE })
-    this.#read = read
-  }
-  override async get() {
-    return { ...(await super.get()), values: samplesOf(this.#read) }
-  }
+function reading<M extends prom.Gauge | prom.Counter>(metric: M, read: GaugeReader): M {
+  const own = metric.get.bind(metric)
+  return Object.assign(metric, { get: async () => ({ ...(await own()), values: samplesOf(read) }) })
 }
 
 type ReadObserved = () => Iterable<readonly [Labels, Observed]>

@@ -35,14 +35,10 @@ interface Failure {
 /** One request. Rejects with a line that says what to do. */
 export async function ask<T>(flags: ApiFlags, path: string, body?: object): Promise<T> {
   const url = urlOf(flags, path)
-  const token = flags.token ?? process.env.WEFT_ADMIN_TOKEN
   const response = await fetch(url, {
     signal: AbortSignal.timeout(ANSWER_MS_MAX),
     ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
-    headers: {
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    },
+    headers: headersOf(flags, body),
   }).catch((cause: Error) => {
     const why = (cause.cause as Error | undefined)?.message ?? cause.message
     throw unanswered(url, why, cause)
@@ -51,6 +47,14 @@ export async function ask<T>(flags: ApiFlags, path: string, body?: object): Prom
   const answer = parsed(text)
   if (response.ok && answer !== undefined) return answer as T
   throw failure(url, response.status, answer as Failure | undefined)
+}
+
+function headersOf(flags: ApiFlags, body: object | undefined): Record<string, string> {
+  const token = flags.token ?? process.env.WEFT_ADMIN_TOKEN
+  return {
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+  }
 }
 
 function urlOf({ admin }: ApiFlags, path: string): URL {
@@ -80,15 +84,8 @@ function failure(url: URL, status: number, answer: Failure | undefined): SetupEr
 /** The same of a change that takes as long as it takes: nobody knows how long that is. */
 export async function askLong<T>(flags: ApiFlags, path: string, body: object): Promise<T> {
   const url = urlOf(flags, path)
-  const token = flags.token ?? process.env.WEFT_ADMIN_TOKEN
   const send = url.protocol === 'https:' ? https : http
-  const request = send.request(url, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    },
-  })
+  const request = send.request(url, { method: 'POST', headers: headersOf(flags, body) })
   request.end(JSON.stringify(body))
   try {
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]

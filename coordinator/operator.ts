@@ -142,7 +142,6 @@ export class Operator {
       user,
       database: this.options.database,
       application_name: 'weft admin',
-      ...(limitMs === 0 ? {} : { statement_timeout: limitMs }),
       connectionTimeoutMillis: STATEMENT_MS_MAX,
       ssl: false,
     })

@@ -1,5 +1,6 @@
 import type { TextRow } from './catalog/internal-connection.ts'
 import type { Logger } from './execute/context.ts'
+import { quoteLiteral } from './settings/settings-sql.ts'
 import type { StatementStat, StatementStats } from './statistics/statement-stats.ts'
 
 /** How old what weft.stat_statements tells may be. */
@@ -68,7 +69,7 @@ export class SharedStats {
     const added = due.map((stat, i) => rowOf(stat, now[i]!, this.sent.get(stat)))
     const extremes = due.map(takeExtremes)
     try {
-      await this.home(`SELECT weft.statement_stats_add(${literal(JSON.stringify(added))}::jsonb)`)
+      await this.home(`SELECT weft.statement_stats_add(${quoteLiteral(JSON.stringify(added))}::jsonb)`)
     } catch (error) {
       for (const giveBack of extremes) giveBack()
       throw error
@@ -99,5 +100,3 @@ function takeExtremes(stat: StatementStat): () => void {
     stat.maxMs = Math.max(stat.maxMs, maxMs)
   }
 }
-
-const literal = (text: string): string => `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`

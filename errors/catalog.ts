@@ -1,5 +1,5 @@
 import { PgError, type PgErrorFields } from './pg-error.ts'
-import type { Refused } from './refusals/refusals.ts'
+import { type Refused, refusalDetail } from './refusals/refusals.ts'
 
 /**
  * Whether a client may simply run the transaction again:
@@ -34,7 +34,7 @@ export const catalog = {
     retry: 'no',
     routine: (p) => p.id,
     message: (p) => p.what,
-    detail: (p) => `Refusal ${p.id}, see docs/sql.md.`,
+    detail: (p) => refusalDetail(p.id),
     hint: (p) => p.hint,
   }),
   shard_unreachable: kind<{ shard: number; why: string }>({

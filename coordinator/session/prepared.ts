@@ -1,8 +1,8 @@
 import { PgError } from '../../errors/pg-error.ts'
 import type { StatementRef } from '../../protocol/agent-link.ts'
 import type { BindMessage } from '../../protocol/wire/frontend-messages.ts'
-import { Lexed } from '../../sql/lex/lexed.ts'
-import { lexStatement } from '../../sql/lex/scan.ts'
+import type { Lexed } from '../../sql/lex/lexed.ts'
+import { lexedOf } from '../../sql/lex/scan.ts'
 import type { Plan, PreparedPlan } from '../../sql/plan/plan.ts'
 import type { OpenPortal } from '../execute/answers/open-portal.ts'
 import type { Planner, PlanScope } from '../execute/plans/planner.ts'
@@ -83,10 +83,7 @@ export class Prepared {
   }
 
   get lexed(): Lexed {
-    if (this.lexedText === undefined) {
-      this.lexedText = new Lexed()
-      lexStatement(this.sql, 0, this.sql.length, this.lexedText)
-    }
+    this.lexedText ??= lexedOf(this.sql)
     return this.lexedText
   }
 

@@ -5,8 +5,7 @@ import { query } from '../../protocol/wire/frontend-messages.ts'
 import type { Catalog } from '../../sql/catalog.ts'
 import { NO_CUSTOM_USE } from '../../sql/code/custom-settings.ts'
 import { NO_EFFECTS } from '../../sql/code/effects.ts'
-import { Lexed } from '../../sql/lex/lexed.ts'
-import { lexStatement } from '../../sql/lex/scan.ts'
+import { lexedOf } from '../../sql/lex/scan.ts'
 import type { ToldContext } from '../../sql/plan/gather/gather-plan.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import type { Execution } from '../execute/context.ts'
@@ -179,8 +178,7 @@ export class SlowPath {
   private fromCache(scope: PlanScope, frame: Buffer, text: string): Execution | undefined {
     if (frame.length > LONG_TEXT_BYTES) return undefined
     const sql = frame.subarray(5, frame.length - 1)
-    const lexed = new Lexed()
-    lexStatement(sql, 0, sql.length, lexed)
+    const lexed = lexedOf(sql)
     const plan = this.session.planner.lookup(scope, sql, lexed)
     return plan === undefined ? undefined : simpleExecution(plan, text, frame, sql, lexed)
   }

@@ -1,6 +1,7 @@
 import type { PgError } from '../../errors/pg-error.ts'
+import { refusalIn } from '../../errors/refusals/refusals.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
-import { errorTold, refusalIn, rowsTold } from '../statistics/answer-end.ts'
+import { errorTold, rowsTold } from '../statistics/answer-end.ts'
 import type { StatementStat } from '../statistics/statement-stats.ts'
 import type { ClientSession } from './client-session.ts'
 

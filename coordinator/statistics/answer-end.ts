@@ -35,9 +35,3 @@ export function errorTold(answer: Buffer): { readonly code: string; readonly det
   const detail = /\0D([^\0]*)\0/.exec(answer.toString('latin1', end))
   return { code, detail: detail?.[1] ?? '' }
 }
-
-const REFUSAL = /^Refusal ([a-z_0-9]+), see docs\/sql\.md\./
-
-/** Of an error's DETAIL. */
-export const refusalIn = (detail: string | undefined): string | undefined =>
-  detail === undefined ? undefined : REFUSAL.exec(detail)?.[1]

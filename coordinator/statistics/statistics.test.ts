@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { weftError } from '../../errors/catalog.ts'
+import { refusalIn } from '../../errors/refusals/refusals.ts'
 import { commandComplete, errorResponse, readyForQuery } from '../../protocol/wire/backend-messages.ts'
 import { Lexed } from '../../sql/lex/lexed.ts'
 import { normalizedText } from '../../sql/lex/normalized.ts'
 import { lexStatement } from '../../sql/lex/scan.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
-import { errorTold, refusalIn, rowsTold } from './answer-end.ts'
+import { errorTold, rowsTold } from './answer-end.ts'
 import { StatementStats } from './statement-stats.ts'
 
 function lexed(text: string): [Buffer, Lexed] {

@@ -26,4 +26,13 @@ export interface Refused {
   readonly hint?: string | undefined
 }
 
+/** The DETAIL of each error. */
+export const refusalDetail = (id: string): string => `Refusal ${id}, see docs/sql.md.`
+
+const REFUSAL = /^Refusal ([a-z_0-9]+), see docs\/sql\.md\./
+
+/** The id in an error's DETAIL; undefined: it is no refusal. */
+export const refusalIn = (detail: string | undefined): string | undefined =>
+  detail === undefined ? undefined : REFUSAL.exec(detail)?.[1]
+
 export const isRefusalId = (id: string): id is RefusalId => id in refusals

@@ -63,11 +63,11 @@ export function overreach(
   const wholes = new Set(looked.partitions.map(([whole]) => whole))
   const acted = actedOn(looked, kinds, own, targets, allowed)
   const checked = checkedTables(looked)
-  for (const [table, after] of Object.entries(looked.after)) {
+  for (const table of Object.keys(looked.after)) {
     const kind = kinds.get(table)
     const target = targets.has(table) ? asTarget(allowed.target, table) : undefined
     if (kind === undefined || (own.has(table) && target === undefined)) continue
-    const use = difference(looked.before[table] ?? UNUSED, after)
+    const use = differenceOf(looked, table)
     const did = wholes.has(table)
       ? ofWhole(use)
       : target
@@ -91,12 +91,9 @@ export function changedUnlike(
   const [first, ...others] = shards
   for (const [table, kind] of kinds) {
     if (kind !== 'reference') continue
-    const changes = (looked: Looked | undefined): string => {
-      const { use } = difference(looked?.before[table] ?? UNUSED, looked?.after[table] ?? UNUSED)
-      return use.slice(2).join()
-    }
-    const expected = changes(first)
-    if (others.some((other) => changes(other) !== expected)) return { table, kind, did: 'changed' }
+    const expected = first && rowsChanged(first, table).join()
+    if (others.some((other) => rowsChanged(other, table).join() !== expected))
+      return { table, kind, did: 'changed' }
   }
   return undefined
 }
@@ -106,12 +103,18 @@ interface Difference {
   readonly use: TableUse
 }
 
-function difference(before: TableUse, after: TableUse): Difference {
+function differenceOf(looked: Looked, table: string): Difference {
+  const before = looked.before[table] ?? UNUSED
+  const after = looked.after[table] ?? UNUSED
   const [, scans, inserted, updated, deleted] = after.map(
     (count, i) => count - before[i]!,
   ) as unknown as TableUse
   return { newLocks: after[0] & ~before[0], use: [after[0], scans, inserted, updated, deleted] }
 }
+
+/** Inserted, updated, deleted. */
+const rowsChanged = (looked: Looked, table: string): readonly number[] =>
+  differenceOf(looked, table).use.slice(2)
 
 /**
  * A row that is inserted belongs to the shard, or its guard has refused it. What is found, changed or deleted there is a
@@ -188,9 +191,9 @@ function actedOn(
   { target, onCopies }: Reach,
 ): ReadonlyMap<string, Changes> {
   const sources = new Map<string, Changes>()
-  for (const [table, after] of Object.entries(looked.after)) {
+  for (const table of Object.keys(looked.after)) {
     if (!own.has(table) && !(onCopies && kinds.get(table) === 'reference')) continue
-    const [, , , updated, deleted] = difference(looked.before[table] ?? UNUSED, after).use
+    const [, , , updated, deleted] = differenceOf(looked, table).use
     const said = targets.has(table) ? asTarget(target, table) : undefined
     sources.set(table, {
       updated: updated > 0 && said?.changes !== false,
@@ -200,42 +203,38 @@ function actedOn(
   return followed(looked, sources)
 }
 
+const UNCHANGED: Changes = { updated: false, deleted: false }
+
 function followed(
   { linked, partitions }: Looked,
   sources: ReadonlyMap<string, Changes>,
 ): ReadonlyMap<string, Changes> {
   const parts = new Set(partitions.map(([, part]) => part))
   const acted = new Map<string, Changes>()
-  for (let changed = true; changed; ) {
-    changed = false
+  const isOf = (table: string, how: keyof Changes): boolean =>
+    sources.get(table)?.[how] === true || acted.get(table)?.[how] === true
+  for (let grows = true; grows; ) {
+    grows = false
     for (const [child, parent, onDelete, onUpdate] of linked) {
-      const known = acted.get(child)
-      for (const by of [sources.get(parent), acted.get(parent)]) {
-        if (by === undefined) continue
-        const updated = (by.deleted && /[nd]/.test(onDelete)) || (by.updated && /[cnd]/.test(onUpdate))
-        // A row that changes its partition is removed from the one it was in.
-        const deleted = (by.deleted && onDelete === 'c') || (updated && parts.has(child))
-        if ((!updated || known?.updated) && (!deleted || known?.deleted)) continue
-        acted.set(child, {
-          updated: updated || known?.updated === true,
-          deleted: deleted || known?.deleted === true,
-        })
-        changed = true
-        break
-      }
+      const known = acted.get(child) ?? UNCHANGED
+      const [isDeleted, isUpdated] = [isOf(parent, 'deleted'), isOf(parent, 'updated')]
+      const updated =
+        known.updated || (isDeleted && /[nd]/.test(onDelete)) || (isUpdated && /[cnd]/.test(onUpdate))
+      // A row that changes its partition is removed from the one it was in.
+      const deleted = known.deleted || (isDeleted && onDelete === 'c') || (updated && parts.has(child))
+      if (updated === known.updated && deleted === known.deleted) continue
+      acted.set(child, { updated, deleted })
+      grows = true
     }
   }
   return acted
 }
 
 /** Those at which foreign keys look from what was written: what was locked before says nothing of this statement. */
-function checkedTables({ before, after, linked }: Looked): ReadonlySet<string> {
-  const isWritten = (table: string): boolean => {
-    const [, , ...counts] = difference(before[table] ?? UNUSED, after[table] ?? UNUSED).use
-    return counts.some((count) => count !== 0)
-  }
+function checkedTables(looked: Looked): ReadonlySet<string> {
+  const isWritten = (table: string): boolean => rowsChanged(looked, table).some((count) => count !== 0)
   const checked = new Set<string>()
-  for (const [child, parent] of linked) {
+  for (const [child, parent] of looked.linked) {
     if (isWritten(child)) checked.add(parent)
     if (isWritten(parent)) checked.add(child)
   }

@@ -1,5 +1,5 @@
-import { Lexed } from './lexed.ts'
-import { lexStatement } from './scan.ts'
+import type { Lexed } from './lexed.ts'
+import { lexedOf } from './scan.ts'
 import { offsetMap } from './split.ts'
 
 /** Start and end of a literal, UTF-16 offsets in the text. */
@@ -9,18 +9,11 @@ export interface LiteralPlace {
 }
 
 /** The lexer's literals in UTF-16 offsets of the text, as the planner wants them. */
-export function literalPlaces(text: string, lexed: Lexed = lexedOf(text)): LiteralPlace[] {
+export function literalPlaces(text: string, lexed: Lexed = lexedOf(Buffer.from(text))): LiteralPlace[] {
   const map = offsetMap(text)
   const places: LiteralPlace[] = []
   for (let i = 0; i < lexed.literalCount; i++) {
     places.push({ start: map.toUtf16(lexed.starts[i]!), end: map.toUtf16(lexed.ends[i]!) })
   }
   return places
-}
-
-function lexedOf(text: string): Lexed {
-  const lexed = new Lexed()
-  const sql = Buffer.from(text)
-  lexStatement(sql, 0, sql.length, lexed)
-  return lexed
 }

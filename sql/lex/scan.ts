@@ -4,7 +4,7 @@
  * Assumes standard_conforming_strings = on: with `off` no text may come here (nor into the real parser).
  */
 import * as chars from './chars.ts'
-import { type Lexed, LITERAL, type LiteralKind } from './lexed.ts'
+import { Lexed, LITERAL, type LiteralKind } from './lexed.ts'
 import {
   dollarTagLength,
   skipBitString,
@@ -20,6 +20,13 @@ import {
 
 /** A Bind message cannot carry more. */
 const PARAM_MAX = 65_535
+
+/** The account of a whole text, one of its own. */
+export function lexedOf(sql: Uint8Array): Lexed {
+  const lexed = new Lexed()
+  lexStatement(sql, 0, sql.length, lexed)
+  return lexed
+}
 
 /** Scans `buf[start, end)`, which holds no terminating NUL, into `out`. */
 export function lexStatement(buf: Uint8Array, start: number, end: number, out: Lexed): void {

@@ -1,6 +1,6 @@
 import type * as Pg from '@pgsql/types'
 import { invariant } from '../../errors/pg-error.ts'
-import type { Relation } from '../catalog.ts'
+import type { Column, Relation } from '../catalog.ts'
 import {
   as,
   type CommonTableExpr,
@@ -184,6 +184,19 @@ export function insertColumns(
 ): readonly string[] | undefined {
   if (node.cols) return node.cols.map((col) => as(col, 'ResTarget')?.name ?? '')
   return width === undefined ? undefined : relation.columns.slice(0, width).map((c) => c.name)
+}
+
+/** The same as columns, where the INSERT gives whole ones, and what it gives is taken; undefined also where it is not so. */
+export function wholeColumns(
+  relation: Relation,
+  node: Pg.InsertStmt,
+  width: number | undefined,
+): readonly Column[] | undefined {
+  const isPart = (node.cols ?? []).some((col) => as(col, 'ResTarget')?.indirection !== undefined)
+  if (isPart || node.override === 'OVERRIDING_USER_VALUE') return undefined
+  const names = insertColumns(relation, node, width) ?? []
+  const columns = names.flatMap((name) => relation.columns.find((column) => column.name === name) ?? [])
+  return columns.length === names.length && columns.length === width ? columns : undefined
 }
 
 function insertTargets(

@@ -1,4 +1,5 @@
 import type { PgError } from '../../errors/pg-error.ts'
+import { refusalIn } from '../../errors/refusals/refusals.ts'
 import { type SelectStmt, walk } from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
 import type { ForwardPlan, InsertPlan, Plan, Route } from '../plan/plan.ts'
@@ -65,11 +66,10 @@ const moves = (why: string): Routed => ({ reach: 'moves', why })
 
 export function refusedBy(error: PgError): Routed {
   const { code, fields } = error
-  const isOurs = fields.detail?.startsWith('Refusal ') === true
   return {
     reach: 'refused',
     why: error.message,
-    id: isOurs && fields.routine !== undefined ? fields.routine : code,
+    id: refusalIn(fields.detail) ?? code,
     ...(fields.hint === undefined ? {} : { hint: fields.hint }),
   }
 }

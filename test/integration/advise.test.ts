@@ -8,7 +8,7 @@ import { useTestCluster } from '../helpers/cluster.ts'
 import { connectTo, query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 import { seeded } from '../helpers/random-queries.ts'
 import { runWeft } from '../helpers/weft-process.ts'
-import { nextTransaction, RolledBack, type Row, type Run } from '../tpcc/transactions.ts'
+import { type Row, type Run, runTransaction } from '../tpcc/transactions.ts'
 
 const cluster = useTestCluster()
 const dir = mkdtempSync(join(tmpdir(), 'weft-advise-'))
@@ -190,16 +190,6 @@ async function runTransactions(url: string): Promise<void> {
   const client = await connectTo(url)
   const r = seeded(7)
   const run: Run = async (sql, params) => (await client.query<Row>(sql, [...params])).rows
-  for (let turn = 0; turn < TRANSACTIONS; turn++) {
-    await client.query('BEGIN')
-    const ended = await nextTransaction(r)(run, r).then(
-      () => 'COMMIT',
-      (error: unknown) => {
-        if (error instanceof RolledBack) return 'ROLLBACK'
-        throw error
-      },
-    )
-    await client.query(ended)
-  }
+  for (let turn = 0; turn < TRANSACTIONS; turn++) await runTransaction(client, run, r)
   await client.end()
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useTestCluster } from '../helpers/cluster.ts'
 import { connectTo } from '../helpers/postgres.ts'
 import { seeded } from '../helpers/random-queries.ts'
-import { nextTransaction, RolledBack, type Row, type Run } from '../tpcc/transactions.ts'
+import { type Row, type Run, runTransaction } from '../tpcc/transactions.ts'
 
 /** TPC-C's transactions, sharded by warehouse: the same ones, from a seed, on one Postgres and on Weft. */
 const cluster = useTestCluster()
@@ -54,16 +54,7 @@ async function answers(client: pg.Client, isNamed: boolean): Promise<string[]> {
     return rows
   }
   for (let turn = 0; turn < TRANSACTIONS; turn++) {
-    await client.query('BEGIN')
-    const ended = await nextTransaction(r)(run, r).then(
-      () => 'COMMIT',
-      (error: unknown) => {
-        if (error instanceof RolledBack) return 'ROLLBACK'
-        throw error
-      },
-    )
-    await client.query(ended)
-    heard.push(ended)
+    heard.push(await runTransaction(client, run, r))
   }
   return heard
 }

@@ -1,3 +1,4 @@
+import type pg from 'pg'
 import type { Random } from '../helpers/random-queries.ts'
 
 /** TPC-C's five transactions, as drivers write them: a statement's rows decide what the next ones are given. */
@@ -161,4 +162,18 @@ export function nextTransaction(r: Random): Transaction {
   if (turn < 45) return newOrder
   if (turn < 88) return payment
   return turn < 92 ? orderStatus : turn < 96 ? delivery : stockLevel
+}
+
+/** Runs one as a transaction of the client's; how it ended. */
+export async function runTransaction(client: pg.Client, run: Run, r: Random): Promise<'COMMIT' | 'ROLLBACK'> {
+  await client.query('BEGIN')
+  const ended = await nextTransaction(r)(run, r).then(
+    () => 'COMMIT' as const,
+    (error: unknown) => {
+      if (error instanceof RolledBack) return 'ROLLBACK' as const
+      throw error
+    },
+  )
+  await client.query(ended)
+  return ended
 }

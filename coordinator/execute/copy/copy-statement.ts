@@ -1,6 +1,6 @@
 import { BEGUN } from '../../../sql/plan/begun-text.ts'
 import type { CopyPlan } from '../../../sql/plan/copy-plan.ts'
-import { quoteName, quoteNames } from '../quote.ts'
+import { quoteNames, quoteTable } from '../quote.ts'
 
 /** The COPY that a shard gets: the client's options, with the header that this shard is to read or write. */
 export function copyStatement(
@@ -25,7 +25,7 @@ function copiedTable(plan: CopyPlan): string {
 }
 
 export function copyTable({ table }: CopyPlan): string {
-  return `${quoteName(table.schema)}.${quoteName(table.name)}`
+  return quoteTable(table)
 }
 
 export function copyColumns({ columns, fill }: CopyPlan): string {

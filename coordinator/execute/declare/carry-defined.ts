@@ -4,7 +4,7 @@ import { type CatalogWrites, isCarried } from '../../../sql/code/catalog-writes.
 import { heldObjectsQuery } from '../../../sql/install/held-objects.ts'
 import { type WrittenAs, writtenQuery } from '../../../sql/install/shared-changes.ts'
 import { type ExecContext, HOME, shardsBesideHome } from '../context.ts'
-import { quoteName, textArray } from '../quote.ts'
+import { quoteTable, textArray } from '../quote.ts'
 import { withPortableSettings } from '../settings/portable-settings.ts'
 import { queryShard } from '../shards/send.ts'
 import { SessionRunner } from '../shards/session-runner.ts'
@@ -83,7 +83,7 @@ const HELD = ['FUNCTION', 'TYPE', 'DOMAIN']
 
 async function heldOtherwise(ctx: ExecContext, runner: SessionRunner): Promise<string | undefined> {
   const { distributed } = await ctx.catalog()
-  const names = textArray(distributed.map(({ schema, name }) => `${quoteName(schema)}.${quoteName(name)}`))
+  const names = textArray(distributed.map(quoteTable))
   const on = async (shard: number) =>
     (await runner.query(shard, heldObjectsQuery, [names])).rows.map(([what]) => what!)
   const home = new Set(await on(HOME))

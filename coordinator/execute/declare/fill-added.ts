@@ -4,7 +4,7 @@ import { SAFE_SETTINGS } from '../../../sql/plan/gather/plan-gather.ts'
 import type { AddedColumns } from '../../../sql/plan/plan.ts'
 import { gatheredSize, MAX_GATHERED } from '../../../sql/plan/utility/gathered-size.ts'
 import { type ExecContext, HOME, shardsBesideHome } from '../context.ts'
-import { quoteName, textArray } from '../quote.ts'
+import { quoteName, quoteTable, textArray } from '../quote.ts'
 import { queryShard } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
 
@@ -19,9 +19,6 @@ export async function fillAdded(ctx: ExecContext, added: AddedColumns): Promise<
   if (added.table.kind === 'reference') return copyHomes(ctx, added)
   for (const shard of shardsBesideHome(ctx.node.shardCount)) await numberOn(ctx, added, shard)
 }
-
-const quotedTable = ({ table: { schema, name } }: AddedColumns): string =>
-  `${quoteName(schema)}.${quoteName(name)}`
 
 /** Of a column's own sequence: how many values were drawn, the first of them, the step; and the column's type. */
 const DRAWN = `
@@ -38,7 +35,7 @@ SELECT CASE WHEN CAST($4 AS pg_catalog.int8) > 0 THEN pg_catalog.min(v) ELSE pg_
 
 /** The table is locked until the transaction ends, and nobody else knows the sequences. */
 async function numberOn(ctx: ExecContext, added: AddedColumns, shard: number): Promise<void> {
-  const table = quotedTable(added)
+  const table = quoteTable(added.table)
   const changes: string[] = []
   for (const column of added.columns) {
     const { rows } = await queryShard(ctx, ctx.line(shard), DRAWN, [table, column], UNLOOKED)
@@ -57,7 +54,7 @@ async function numberOn(ctx: ExecContext, added: AddedColumns, shard: number): P
 
 /** By the primary key. */
 async function copyHomes(ctx: ExecContext, added: AddedColumns): Promise<void> {
-  const table = quotedTable(added)
+  const table = quoteTable(added.table)
   const keys = added.table.primaryKey ?? []
   const names = [...keys, ...added.columns]
   const columnsThere = await columnsOf(ctx, table, names)

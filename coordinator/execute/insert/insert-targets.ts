@@ -6,7 +6,7 @@ import type { InsertSelectPlan } from '../../../sql/plan/plan.ts'
 import { quoteText } from '../../../sql/plan/text-scan.ts'
 import type { MemoryAccount } from '../../memory/memory-budget.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from '../context.ts'
-import { quoteName, quoteNames } from '../quote.ts'
+import { quoteName, quoteNames, quoteTable } from '../quote.ts'
 import { ForwardState, RowForwarder } from '../shards/replies.ts'
 import { ownPayload, sendPayload, settled } from '../shards/send.ts'
 import { SessionRunner } from '../shards/session-runner.ts'
@@ -171,7 +171,7 @@ export class InsertTarget implements Target {
     const written = columns.map(({ name, part }) => part?.written ?? quoteName(name)).join(', ')
     this.head = `INSERT INTO ${tableSql(plan, written, plan.alias)}${overriding} `
     const names = columns.map(({ name, part }) => (part === undefined ? quoteName(name) : 'NULL')).join(', ')
-    this.nothing = `SELECT ${names} FROM ${quoteName(plan.table.schema)}.${quoteName(plan.table.name)} WHERE false`
+    this.nothing = `SELECT ${names} FROM ${quoteTable(plan.table)} WHERE false`
     this.updates = /\bCONFLICT\b/i.test(plan.tailSql) && /\bUPDATE\b/i.test(plan.tailSql)
     this.resultFormats = exec.bind?.resultFormats ?? []
     this.state = new ForwardState(exec.wantsRowDescription)

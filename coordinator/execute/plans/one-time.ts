@@ -1,5 +1,4 @@
-import { Lexed } from '../../../sql/lex/lexed.ts'
-import { lexStatement } from '../../../sql/lex/scan.ts'
+import { lexedOf } from '../../../sql/lex/scan.ts'
 import type { Plan, TimePlace } from '../../../sql/plan/plan.ts'
 import { mayHaveTimeWords, withTimeWords } from '../../../sql/plan/times/time-words.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
@@ -19,9 +18,7 @@ export function timesOf(ctx: ExecContext, exec: Execution): readonly TimePlace[]
   if (timeWords === undefined || !mayHaveTimeWords(exec.text) || isOnOneShard(ctx, exec, exec.plan))
     return times
   const sql = Buffer.from(exec.text)
-  const lexed = new Lexed()
-  lexStatement(sql, 0, sql.length, lexed)
-  const all = withTimeWords(times ?? [], timeWords, sql, lexed)
+  const all = withTimeWords(times ?? [], timeWords, sql, lexedOf(sql))
   return all.length === 0 ? undefined : all
 }
 

@@ -4,7 +4,7 @@ import type { StatementRef } from '../../../protocol/agent-link.ts'
 import { type Catalog, FIRST_USER_OID } from '../../../sql/catalog.ts'
 import { Lexed } from '../../../sql/lex/lexed.ts'
 import { literalPlaces } from '../../../sql/lex/literal-places.ts'
-import { lexStatement } from '../../../sql/lex/scan.ts'
+import { lexedOf, lexStatement } from '../../../sql/lex/scan.ts'
 import { offsetMap } from '../../../sql/lex/split.ts'
 import type { Node } from '../../../sql/parse/ast.ts'
 import { type ParsedStatement, parseStatements } from '../../../sql/parse/parse.ts'
@@ -341,7 +341,5 @@ export class Planner {
 
 function lexedText(text: string): LexedText {
   const sql = Buffer.from(text)
-  const lexed = new Lexed()
-  lexStatement(sql, 0, sql.length, lexed)
-  return { sql, lexed }
+  return { sql, lexed: lexedOf(sql) }
 }

@@ -13,7 +13,7 @@ import type { MemoryAccount } from '../../memory/memory-budget.ts'
 import { describedAtHome } from '../answers/evaluate.ts'
 import { KeptRows } from '../answers/kept-rows.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
-import { quoteName } from '../quote.ts'
+import { quoteTable } from '../quote.ts'
 import { tagWithCount } from '../shards/replies.ts'
 import { queryShard } from '../shards/send.ts'
 import { columnsOf, countIn, countInstead, instead, textsInstead } from './instead.ts'
@@ -210,15 +210,18 @@ const OF_OTHER: Refused = {
 
 const UNLOOKED = { writes: false, looks: false }
 
-const quoted = ({ table: { schema, name } }: MovedInConflict): string =>
-  `${quoteName(schema)}.${quoteName(name)}`
-
 async function mustBePrimary(ctx: ExecContext, moves: MovedInConflict): Promise<void> {
   if (moves.constraint === undefined) return
   const sql =
     'SELECT FROM pg_catalog.pg_constraint WHERE conrelid = pg_catalog.to_regclass($1) AND conname = $2 ' +
     "AND contype = 'p'"
-  const { rows } = await queryShard(ctx, ctx.line(HOME), sql, [quoted(moves), moves.constraint], UNLOOKED)
+  const { rows } = await queryShard(
+    ctx,
+    ctx.line(HOME),
+    sql,
+    [quoteTable(moves.table), moves.constraint],
+    UNLOOKED,
+  )
   if (rows.length === 0) throw weftError('not_supported', OF_OTHER)
 }
 
@@ -226,6 +229,6 @@ async function isReferred(ctx: ExecContext, moves: MovedInConflict): Promise<boo
   const sql =
     "SELECT FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confrelid IN " +
     '(SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1)) UNION SELECT pg_catalog.to_regclass($1)) LIMIT 1'
-  const { rows } = await queryShard(ctx, ctx.line(HOME), sql, [quoted(moves)], UNLOOKED)
+  const { rows } = await queryShard(ctx, ctx.line(HOME), sql, [quoteTable(moves.table)], UNLOOKED)
   return rows.length > 0
 }

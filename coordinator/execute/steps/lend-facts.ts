@@ -2,7 +2,7 @@ import { weftError } from '../../../errors/catalog.ts'
 import { SLOT_GUARD } from '../../../sql/install/slot-guard.ts'
 import type { ReadTable } from '../../../sql/plan/materialize-plan.ts'
 import { HOME } from '../context.ts'
-import { quoteName, textArray } from '../quote.ts'
+import { quoteTable, textArray } from '../quote.ts'
 import type { ShardRunner } from '../shards/shard-runner.ts'
 
 /** What has to be known of a sharded table before home is lent the rows of the other shards. */
@@ -52,7 +52,7 @@ ORDER BY t.n`
 /** Tables in the order in which they are locked: the same for all. Throws where it cannot be. */
 export async function lentFacts(runner: ShardRunner, relations: readonly ReadTable[]): Promise<LentFacts> {
   const sorted = relations.toSorted((a, b) => a.oid - b.oid)
-  const names = sorted.map(({ schema, name }) => `${quoteName(schema)}.${quoteName(name)}`)
+  const names = sorted.map(quoteTable)
   const { rows } = await runner.query(HOME, ASKED, [textArray(names)])
   if (rows.length < sorted.length) throw weftError('stale_map', { have: 0, need: 0 })
   const tables = rows.map(([, columns, guard, obstacle], i): LentTable => {

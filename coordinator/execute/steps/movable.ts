@@ -2,7 +2,7 @@ import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
 import type { MovePlan } from '../../../sql/plan/gather/gather-plan.ts'
 import { type ExecContext, HOME } from '../context.ts'
-import { quoteName, textArray } from '../quote.ts'
+import { quoteTable, textArray } from '../quote.ts'
 import { queryShard } from '../shards/send.ts'
 import type { Places } from './places.ts'
 
@@ -13,15 +13,13 @@ const UNLOOKED = { writes: false, looks: false }
  * What is the table's own (checks, unique indexes, foreign keys of its rows) sees no difference.
  */
 export async function mustBeMovable(ctx: ExecContext, move: Moved): Promise<void> {
-  const params = [quotedTable(move), textArray(move.sets), String(move.withChildren)]
+  const params = [quoteTable(move.table), textArray(move.sets), String(move.withChildren)]
   const { rows } = await queryShard(ctx, ctx.line(HOME), OBSTACLES, params, UNLOOKED)
   const [obstacle] = rows
   if (obstacle !== undefined) throw notMovable(move, String(obstacle[0]))
 }
 
 type Moved = Pick<MovePlan, 'table' | 'sets' | 'withChildren'>
-
-const quotedTable = ({ table: { schema, name } }: Moved): string => `${quoteName(schema)}.${quoteName(name)}`
 
 function notMovable({ table, sets }: Moved, why: string): PgError {
   const key = table.key!.column
@@ -93,7 +91,7 @@ export type ForeignKey = readonly string[]
 
 /** Foreign keys that would do something else to who refers to a row, were it deleted. */
 export async function foreignKeysTo(ctx: ExecContext, move: MovePlan): Promise<readonly ForeignKey[]> {
-  const { rows } = await queryShard(ctx, ctx.line(HOME), REFERRING, [quotedTable(move)], UNLOOKED)
+  const { rows } = await queryShard(ctx, ctx.line(HOME), REFERRING, [quoteTable(move.table)], UNLOOKED)
   return rows.map((key) => key.map(String))
 }
 
@@ -112,10 +110,10 @@ export async function mustNotBeReferred(
     )
   if (hasPolicies === 't') throw because()
   const sql =
-    `SELECT pg_catalog.concat_ws(', ', ${values}) FROM ${quotedTable(move)} AS t ` +
+    `SELECT pg_catalog.concat_ws(', ', ${values}) FROM ${quoteTable(move.table)} AS t ` +
     'WHERE t.ctid = ANY (CAST($2 AS tid[])) AND (t.tableoid, t.ctid) IN ' +
     '(SELECT * FROM ROWS FROM (pg_catalog.unnest(CAST($1 AS oid[])), pg_catalog.unnest(CAST($2 AS tid[])))) ' +
-    `AND EXISTS (SELECT FROM ${quoteName(schema!)}.${quoteName(table!)} AS r WHERE ${joins}) LIMIT 1`
+    `AND EXISTS (SELECT FROM ${quoteTable({ schema: schema!, name: table! })} AS r WHERE ${joins}) LIMIT 1`
   const places = leaving.arrays(shard).slice(0, 2)
   const { rows } = await queryShard(ctx, ctx.line(shard), sql, places, { writes: false })
   const [referred] = rows

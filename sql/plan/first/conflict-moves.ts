@@ -3,7 +3,7 @@ import type { Column, Relation } from '../../catalog.ts'
 import { as, hasSubqueries, type InsertStmt, type Node } from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import { printed, printedExpression } from '../../print/printed.ts'
-import { insertColumns } from '../../tree/modify.ts'
+import { wholeColumns } from '../../tree/modify.ts'
 import { traitsOf, unlikeOnShards, unstableBecause } from '../../tree/traits.ts'
 import { isGatheredName } from '../gather/gather-plan.ts'
 import { expressionNode } from '../gather/made-nodes.ts'
@@ -99,22 +99,20 @@ interface GivenRows {
 /** In place: the INSERT has marks in the place of its rows. Undefined: they are not the same when computed again. */
 function givenRows(insert: InsertStmt, relation: Relation, a: Analysis): GivenRows | undefined {
   const source = as(insert.selectStmt, 'SelectStmt')
-  const isPart = (insert.cols ?? []).some((col) => as(col, 'ResTarget')?.indirection !== undefined)
-  if (source === undefined || isPart || insert.override === 'OVERRIDING_USER_VALUE') return undefined
+  if (source === undefined) return undefined
   const lists = isPlainRows(source)
     ? source.valuesLists!.map((row) => as(row, 'List')?.items ?? [])
     : undefined
   const width = lists?.[0]?.length ?? insert.cols?.length ?? a.block.arms[0]?.outputs?.length
-  const names = insertColumns(relation, insert, width)
-  const columns = names?.map((name) => relation.columns.find((column) => column.name === name))
-  if (columns === undefined || columns.length !== width || columns.includes(undefined)) return undefined
-  const rows = lists === undefined ? queryOf(insert, columns as Column[]) : textsOf(insert, lists, a)
+  const columns = wholeColumns(relation, insert, width)
+  if (columns === undefined) return undefined
+  const rows = lists === undefined ? queryOf(insert, columns) : textsOf(insert, lists, a)
   if (rows === undefined) return undefined
   const marks = columns.map((_, i) => computedMark(i))
   const values = new Map<string, Node>()
   for (const [i, column] of columns.entries()) {
     const isDefault = lists?.some((row) => as(row[i], 'SetToDefault') !== undefined)
-    if (!isDefault) values.set(column!.name, castNode(marks[i]!, column!.declared ?? column!.type))
+    if (!isDefault) values.set(column.name, castNode(marks[i]!, column.declared ?? column.type))
   }
   for (const column of relation.columns) {
     const value = columns.includes(column) ? undefined : steadyDefault(column, a)

@@ -13,7 +13,7 @@ import {
 } from '../../parse/ast.ts'
 import type { Analysis } from '../../place/analyze.ts'
 import { printed } from '../../print/printed.ts'
-import { insertColumns } from '../../tree/modify.ts'
+import { wholeColumns } from '../../tree/modify.ts'
 import { isGatheredName } from '../gather/gather-plan.ts'
 import { expressionNode, selectNode } from '../gather/made-nodes.ts'
 import { castNode } from '../gather/new-values.ts'
@@ -115,17 +115,12 @@ function listedOf(a: Analysis, text: string, ctx: PlanContext): ListedRows | und
   const { relation, node } = a.targets.find((t) => !t.nested)!
   const insert = structuredClone(node as InsertStmt)
   const source = as(insert.selectStmt, 'SelectStmt')
-  const isPart = (insert.cols ?? []).some((col) => as(col, 'ResTarget')?.indirection !== undefined)
-  if (relation === undefined || relation.through !== undefined || source === undefined || isPart)
-    return undefined
-  if (a.targets.length > 1 || isPlainRows(source) || insert.override === 'OVERRIDING_USER_VALUE')
-    return undefined
+  if (relation === undefined || relation.through !== undefined || source === undefined) return undefined
+  if (a.targets.length > 1 || isPlainRows(source)) return undefined
   const width = insert.cols?.length ?? a.block.arms[0]?.outputs?.length
-  const columns = insertColumns(relation, insert, width)?.map((name) =>
-    relation.columns.find((column) => column.name === name),
-  )
-  if (columns === undefined || columns.length !== width || columns.includes(undefined)) return undefined
-  typeConstants(source, columns as Column[])
+  const columns = wholeColumns(relation, insert, width)
+  if (columns === undefined) return undefined
+  typeConstants(source, columns)
   const { withClause, ...alone } = insert
   // A row that is set to several columns stands in each.
   if (alone.onConflictClause !== undefined) alone.onConflictClause = withOneSource(alone.onConflictClause)
@@ -146,7 +141,7 @@ function listedOf(a: Analysis, text: string, ctx: PlanContext): ListedRows | und
   } as SelectStmt
   const tree = { InsertStmt: { ...alone, selectStmt: { SelectStmt: values } } } as Node
   const rest = printed(tree)
-  const none = printed(noneInserted(alone, columns as Column[], relation))
+  const none = printed(noneInserted(alone, columns, relation))
   if (sql === undefined || rest === undefined || none === undefined) return undefined
   const isTemp = relationsOf(node).some((range) => isTemporary({ ctx }, nameOf(range)))
   return {
