@@ -45,6 +45,11 @@ export class Guard {
     this.nowMs = nowMs
   }
 
+  /** Whether one has to log in. */
+  get hasTokens(): boolean {
+    return !this.isOpen
+  }
+
   /** Throws an AdminError for who may not. */
   admit(request: FastifyRequest, needed: AdminRole): Actor {
     const actor = this.isOpen ? this.local(request) : this.holder(request)

@@ -1,4 +1,9 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
+import type { History } from './api/schemas.ts'
 import type { ClusterAccess } from './cluster-access.ts'
 import { createLogger } from './logger.ts'
 import { Metrics } from './metrics.ts'
@@ -106,6 +111,58 @@ test('admin: a node that does not serve yet says so', async () => {
     503,
     { error: { message: 'this node does not serve yet', hint: 'See /readyz.' } },
   ])
+})
+
+test('admin: the console: for everybody, with a policy that lets in nothing from elsewhere', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'weft-console-'))
+  for (const name of ['index.html', 'app.js', 'app.css']) await writeFile(join(directory, name), name)
+  server = await start(undefined, 0, { tokens, console: pathToFileURL(`${directory}/`) })
+  const page = await fetch(`${server.url}/`)
+  expect([page.status, await page.text(), page.headers.get('content-type')]).toEqual([
+    200,
+    'index.html',
+    'text/html; charset=utf-8',
+  ])
+  const policy = page.headers.get('content-security-policy')
+  expect(policy).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/)
+  expect(policy).not.toContain('unsafe')
+  expect(await (await fetch(`${server.url}/console/app.js`)).text()).toBe('app.js')
+  const headers = { 'if-none-match': page.headers.get('etag') ?? '' }
+  expect((await fetch(`${server.url}/`, { headers })).status).toBe(304)
+  expect((await fetch(`${server.url}/console/other.js`)).status).toBe(404)
+  await server.stop()
+  await rm(directory, { recursive: true })
+  server = await start(undefined, 0, { console: pathToFileURL(`${directory}/`) })
+  const missing = await fetch(`${server.url}/`)
+  expect([missing.status, await missing.json()]).toMatchObject([
+    404,
+    { error: { message: 'the console is not built' } },
+  ])
+})
+
+test('admin: who asks is told who they are, agents too', async () => {
+  const who = async (token?: string) => {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    return (await fetch(`${server?.url}/api/whoami`, { headers })).json()
+  }
+  server = await start(undefined, 0, { tokens, cluster, log })
+  expect(await who()).toMatchObject({ error: { message: 'no token' } })
+  expect(await who(tokens[1].token)).toEqual({ name: 'vic', role: 'viewer', login: true, node: 'cluster' })
+  await server.stop()
+  server = await start()
+  expect(await who()).toEqual({ name: 'local', role: 'admin', login: false, node: 'agent' })
+})
+
+test('admin: the last minutes of a node', async () => {
+  server = await start(undefined, 0, { cluster, log })
+  const history = async (query = '') =>
+    (await (await fetch(`${server?.url}/api/history${query}`)).json()) as History
+  await expect
+    .poll(async () => (await history()).samples[0])
+    .toMatchObject({ sessions: 2, shards: [{ up: true }] })
+  const { samples } = await history()
+  expect((await history(`?since=${samples.at(-1)?.at}`)).samples).not.toContainEqual(samples[0])
+  expect((await fetch(`${server.url}/api/history?since=yesterday`)).status).toBe(400)
 })
 
 test('logger: JSON for machines, a line for people', () => {

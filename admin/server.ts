@@ -3,10 +3,12 @@ import { type FastifyInstance, fastify } from 'fastify'
 import { PgError } from '../errors/pg-error.ts'
 import { SetupError } from '../errors/setup-error.ts'
 import { AdminError } from './admin-error.ts'
+import { nodeRoutes } from './api/node-routes.ts'
 import { apiRoutes } from './api/routes.ts'
 import type { AuditLog } from './audit.ts'
 import { type AdminToken, Guard } from './auth.ts'
 import type { ClusterAccess } from './cluster-access.ts'
+import { consoleRoutes } from './console-files.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface AdminOptions {
@@ -24,6 +26,8 @@ export interface AdminOptions {
   /** What a coordinator's node has beyond that of an agent: the whole API. Undefined while it starts. */
   readonly cluster?: () => ClusterAccess | undefined
   readonly log?: AuditLog
+  /** Where the built console is; default: beside the program. */
+  readonly console?: URL
 }
 
 export interface AdminServer {
@@ -52,6 +56,8 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     return reply.code(status).type('application/json').serializer(JSON.stringify).send({ error: body })
   })
   routes(app, options, guard)
+  nodeRoutes(app, options, guard)
+  consoleRoutes(app, options.console)
   const { cluster, log } = options
   if (cluster !== undefined && log !== undefined) apiRoutes(app, { guard, cluster, log })
   try {

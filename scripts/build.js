@@ -1,7 +1,7 @@
-// Bundles the command line into dist/weft.js: one file, our packages left outside, well under a second. And the query
-// library into dist/client, with its types.
+// Bundles the command line into dist/weft.js: one file, our packages left outside, well under a second; the web console
+// into dist/console, with all its packages. And the query library into dist/client, with its types.
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -18,6 +18,7 @@ export async function build(entry = 'cli/main.ts', outfile = 'dist/weft.js') {
   const esbuild = await import('esbuild')
   try {
     await bundle(esbuild, thread.entry, thread.outfile, build)
+    await bundleConsole(esbuild)
     await bundle(esbuild, entry, outfile, build)
   } finally {
     // Its helper process would live as long as ours, which may be a server.
@@ -75,6 +76,36 @@ async function bundle(esbuild, entry, outfile, build) {
   }
 }
 
+/** What a node serves to browsers, found beside the program that the node is: a page, its script and its style. */
+async function bundleConsole(esbuild) {
+  const directory = join(root, 'dist/console')
+  mkdirSync(directory, { recursive: true })
+  const temporary = mkdtempSync(join(root, 'dist', 'build-'))
+  try {
+    await esbuild.build({
+      absWorkingDir: root,
+      entryPoints: [
+        { in: 'console/main.tsx', out: 'app' },
+        { in: 'console/style.css', out: 'app' },
+      ],
+      outdir: temporary,
+      bundle: true,
+      minify: true,
+      platform: 'browser',
+      target: ['chrome111', 'firefox113', 'safari16.4'],
+      format: 'esm',
+      jsx: 'automatic',
+      jsxImportSource: 'preact',
+      legalComments: 'none',
+      logLevel: 'warning',
+    })
+    copyFileSync(join(root, 'console/index.html'), join(temporary, 'index.html'))
+    for (const file of readdirSync(temporary)) renameSync(join(temporary, file), join(directory, file))
+  } finally {
+    rmSync(temporary, { recursive: true, force: true })
+  }
+}
+
 /** Builds when `outfile` is missing or older than a source. */
 export async function buildIfStale(entry = 'cli/main.ts', outfile = 'dist/weft.js') {
   const built = statSync(join(root, outfile), { throwIfNoEntry: false })?.mtimeMs ?? 0
@@ -88,7 +119,7 @@ function newestSource(dir) {
     if (entry.isDirectory()) {
       if (entry.name.startsWith('.') || notSources.has(entry.name)) continue
       newest = Math.max(newest, newestSource(path))
-    } else if (/\.(ts|sql|json)$/.test(entry.name)) {
+    } else if (/\.(ts|tsx|css|html|sql|json)$/.test(entry.name)) {
       newest = Math.max(newest, statSync(path).mtimeMs)
     }
   }

@@ -231,12 +231,12 @@ function add(
   })
 }
 
-function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): object {
+export function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): object {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-7', unrepresentable: 'any' })
   return rest
 }
 
-function checked<T>(schema: z.ZodType<T> | undefined, value: unknown): T {
+export function checked<T>(schema: z.ZodType<T> | undefined, value: unknown): T {
   if (schema === undefined) return undefined as T
   const result = schema.safeParse(value)
   if (result.success) return result.data

@@ -130,6 +130,46 @@ export const progress = z.object({
   rows: z.int().nullable().describe('That the table had there at the last ANALYZE; null: not known'),
 })
 
+export const whoami = z.object({
+  name: z.string(),
+  role: z.enum(['viewer', 'admin']),
+  login: z.boolean().describe('false: nobody needs a token here'),
+  node: z
+    .enum(['cluster', 'agent'])
+    .describe('agent: of its own shards only, coordinators answer for the cluster'),
+})
+
+const counted = z.object({
+  at: z.string(),
+  statements: z
+    .object({ local: count, one: count, some: count, all: count, moves: count })
+    .describe('That ran, by how far they reached'),
+  latency: z.array(count).describe('Statements by time: up to each bound, and above all of them'),
+  errors: count,
+  refusals: count,
+  commits: z.object({ committed: count, aborted: count, unknown: count }).describe('Over several shards'),
+  cuts: z.object({ taken: count, failed: count }),
+  deadlock_victims: count,
+  sessions: count,
+  transactions: z.object({ open: count, waiting: count }),
+  shards: z.array(
+    z.object({
+      shard: z.int(),
+      up: z.boolean(),
+      busy: count.describe('Postgres connections in use'),
+      waiting: count.describe('Sessions that wait for one'),
+      prepared: count.describe('Transactions that are prepared, and not carried out'),
+    }),
+  ),
+})
+
+/** Counters are those since the node's start: rates are the differences of two samples. */
+export const history = z.object({
+  every_ms: z.int(),
+  bounds: z.array(z.number()).describe('Of latency, in seconds'),
+  samples: z.array(counted).describe('Of this node, the oldest first'),
+})
+
 export const failure = z.object({
   error: z.object({ message: z.string(), hint: z.string().optional(), sqlstate: z.string().optional() }),
 })
@@ -154,6 +194,7 @@ export const fileText = z.object({
   text: z.string(),
   search_path: z.array(z.string().min(1).max(63)).max(100).default(['public']),
 })
+export const since = z.object({ since: z.iso.datetime().optional().describe('Samples after this one') })
 export const limit = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) })
 
 export type Session = z.infer<typeof session>
@@ -167,4 +208,8 @@ export type Finding = z.infer<typeof finding>
 export type Progress = z.infer<typeof progress>
 export type Top = z.infer<typeof top>
 export type ExplainedFile = z.infer<typeof explained>
+export type Whoami = z.infer<typeof whoami>
+export type Sample = z.infer<typeof counted>
+export type History = z.infer<typeof history>
+export type Failure = z.infer<typeof failure>
 export type AuditLine = z.infer<typeof auditLine>

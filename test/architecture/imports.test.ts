@@ -13,6 +13,8 @@ const roots: Readonly<Record<string, readonly string[]>> = {
   'shard-agent': ['errors', 'protocol', 'sql', 'txn', 'cluster', 'admin'],
   admin: ['errors'],
   client: [],
+  // Types of the API alone: it runs in browsers.
+  console: ['admin'],
   advise: ['errors', 'sql', 'cluster', 'coordinator'],
   embedded: ['errors', 'protocol', 'sql', 'txn', 'cluster', 'coordinator', 'shard-agent', 'admin'],
   cli: ['errors', 'protocol', 'txn', 'cluster', 'coordinator', 'shard-agent', 'admin', 'embedded', 'advise'],
@@ -54,6 +56,7 @@ const pure = [
   /-machine\.ts$/,
   /^client\/(sql\/.+|retry\/retry|pool\/choose-node)\.ts$/,
   /^jepsen\/(history|check|report)\//,
+  /^console\/model\//,
 ]
 const pureNodeModules = new Set(['node:buffer', 'node:crypto'])
 const impureNames = new Set([
@@ -120,7 +123,7 @@ test('imports: of ours: the file with its ending, never a barrel', () => {
     imports
       .filter(
         ({ ours, target }) =>
-          ours && (!/\.(ts|js|json|sql)$/.test(target) || /(^|\/)index\.ts$/.test(target)),
+          ours && (!/\.(ts|tsx|css|js|json|sql)$/.test(target) || /(^|\/)index\.ts$/.test(target)),
       )
       .filter(({ target }) => target !== 'client/index.ts')
       .map(({ target }) => `${path} imports ${target}`),
@@ -136,13 +139,25 @@ test('imports: packages that production code uses: dependencies, not development
   const isPeer = (path: string, name: string): boolean =>
     path === `client/${name}.ts` && name in peerDependencies
   const wrong = production
-    .filter(({ path }) => !/^bench\/|\.config\.ts$/.test(path))
+    // What the console is made of is bundled into it.
+    .filter(({ path }) => !/^(bench|console)\/|\.config\.ts$/.test(path))
     .flatMap(({ path, imports }) =>
       imports
         .filter(({ ours, target, typeOnly }) => !ours && !typeOnly && !target.startsWith('node:'))
         .map(({ target }) => target.match(/^(@[^/]+\/)?[^/]+/)?.[0] ?? target)
         .filter((name) => !(name in dependencies) && !isPeer(path, name))
         .map((name) => `${path} imports ${name}`),
+    )
+  expect(wrong).toEqual([])
+})
+
+test('imports: the console: of the servers nothing but types, as it runs in browsers', () => {
+  const wrong = production
+    .filter(({ path }) => rootOf(path) === 'console')
+    .flatMap(({ path, imports }) =>
+      imports
+        .filter(({ ours, target, typeOnly }) => ours && !typeOnly && rootOf(target) !== 'console')
+        .map(({ target }) => `${path} imports ${target}`),
     )
   expect(wrong).toEqual([])
 })

@@ -34,7 +34,7 @@ const skipped = new Set(['node_modules', 'dist', 'coverage', 'docs'])
 
 /** Every TypeScript file of the repository. */
 export function readSources(): Source[] {
-  return findFiles(root, (name) => name.endsWith('.ts')).map(readSource)
+  return findFiles(root, (name) => /\.tsx?$/.test(name)).map(readSource)
 }
 
 /** Scripts, which are plain JavaScript: only their text is looked at. */
@@ -65,14 +65,14 @@ function findFiles(dir: string, wanted: (name: string) => boolean): string[] {
 
 function readSource(path: string): Source {
   const text = readFileSync(join(root, path), 'utf8')
-  const { ast, broken } = parse(text)
+  const { ast, broken } = parse(text, path.endsWith('x') ? 'tsx' : 'ts')
   const isTest = path.startsWith('test/') || path.endsWith('.test.ts') || /\/testing\/|testdata/.test(path)
   return { path, text, lines: text.split('\n'), ast, broken, imports: findImports(path, ast), isTest }
 }
 
-function parse(text: string): { ast: Node; broken: string | undefined } {
+function parse(text: string, lang: 'ts' | 'tsx'): { ast: Node; broken: string | undefined } {
   try {
-    return { ast: parseAst(text, { lang: 'ts' }) as unknown as Node, broken: undefined }
+    return { ast: parseAst(text, { lang }) as unknown as Node, broken: undefined }
   } catch (error) {
     return { ast: { type: 'Program', start: 0, end: 0 }, broken: (error as Error).message }
   }

@@ -15,6 +15,7 @@ const entryPoints = [
   /^cli\/main\.ts$/,
   /^coordinator\/long-texts\/thread\.ts$/,
   /^client\/(index|kysely)\.ts$/,
+  /^console\/main\.tsx$/,
   /^bench\/([^/]+|micro\/.+)\.ts$/,
   /^jepsen\/(main|judge)\.ts$/,
   /\.config\.ts$/,
