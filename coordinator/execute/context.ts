@@ -158,6 +158,8 @@ export interface SessionState {
   lasting: boolean
   /** Names of the session's temporary relations. */
   tempTables: ReadonlySet<string>
+  /** Names of what is temporary, where any of it runs code. */
+  tempCode: readonly string[]
   /** Portals that backends have under their names: cursors of SQL, and what the client has bound. */
   readonly cursors: Map<string, OpenPortal>
   readonly bound: BoundNames

@@ -4,12 +4,15 @@ import type { ShardLine } from '../execute/shards/shard-line.ts'
 import type { Found } from '../settings/found.ts'
 import { IDLE_SESSION_TIMEOUT, IDLE_TIMEOUT } from '../settings/time-limits.ts'
 import type { ClientSession } from './client-session.ts'
+import { temporaryCodeSql } from './temporary-code.ts'
 
 /** What a session has on a backend of its own. */
 export interface Seen {
   /** Channels, cursors, locks and so on, temporary relations apart: the session needs this very backend. */
   readonly keeps: boolean
   readonly temporary: readonly string[]
+  /** Names by which statements may run code that is temporary, or behind what is (temporary-code.ts). */
+  readonly running: readonly string[]
   /** It listens to these. */
   readonly channels: readonly string[]
   readonly settings: Found
@@ -47,7 +50,7 @@ const settingsSql = (isInTransaction: boolean): string => `
   pg_catalog.set_config('${IDLE_SESSION_TIMEOUT}', '0', false)`
 
 const sqlOf = (isInTransaction: boolean): string =>
-  `SELECT ${KEEPS}, ${TEMPORARY}, ${CHANNELS}, ${settingsSql(isInTransaction)}`
+  `SELECT ${KEEPS}, ${TEMPORARY}, ${temporaryCodeSql}, ${CHANNELS}, ${settingsSql(isInTransaction)}`
 
 const INSIDE = sqlOf(true)
 const OUTSIDE = sqlOf(false)
@@ -70,11 +73,14 @@ export async function lookAt(
     [listOf(own), listOf(others)],
     options,
   )
-  const [keeps, temporary, channels, listed, named] = rows[0]!.map((value) => value?.toString('utf8') ?? null)
+  const [keeps, temporary, running, channels, listed, named] = rows[0]!.map(
+    (value) => value?.toString('utf8') ?? null,
+  )
   const settings = { ...parsed(listed), ...parsed(named) }
   return {
     keeps: keeps === 't',
     temporary: namesIn(temporary),
+    running: namesIn(running),
     channels: namesIn(channels),
     settings: new Map(Object.entries(settings).map(([name, value]) => [name.toLowerCase(), value])),
   }

@@ -99,7 +99,7 @@ export class Pins {
       return []
     }
     const seen = await this.seenOn(line, names)
-    if (line.shard === HOME) this.noteTemporary(seen.temporary)
+    if (line.shard === HOME) this.noteTemporary(seen)
     const { customCount } = session.settings
     const changed = await this.adopt(line, seen.settings)
     if (session.tx.isOpen) return changed
@@ -132,10 +132,13 @@ export class Pins {
     }
   }
 
-  private noteTemporary(names: readonly string[]): void {
+  private noteTemporary({ temporary, running }: Pick<Seen, 'temporary' | 'running'>): void {
     const { state, scopes } = this.session
-    if (names.join() === [...state.tempTables].join()) return
-    state.tempTables = new Set(names)
+    const isKnown =
+      temporary.join() === [...state.tempTables].join() && running.join() === state.tempCode.join()
+    if (isKnown) return
+    state.tempTables = new Set(temporary)
+    state.tempCode = running
     scopes.forget()
   }
 
@@ -187,6 +190,7 @@ export class Pins {
     const { state, scopes } = this.session
     if (state.kept.size === 0) return
     state.tempTables = new Set()
+    state.tempCode = []
     state.seeded = false
     state.lasting = false
     scopes.forget()

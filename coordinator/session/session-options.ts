@@ -46,6 +46,7 @@ export function initialState({ user, database }: SessionOptions, bound: BoundNam
     seeded: false,
     lasting: false,
     tempTables: new Set(),
+    tempCode: [],
     cursors: new Map(),
     bound,
     portalsMade: 0,

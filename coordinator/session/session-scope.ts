@@ -1,4 +1,5 @@
 import type { Catalog } from '../../sql/catalog.ts'
+import { withUnseen } from '../../sql/code/unseen.ts'
 import type { CatalogSource, SessionState } from '../execute/context.ts'
 import { type Planner, type PlanScope, planVersion } from '../execute/plans/planner.ts'
 
@@ -8,6 +9,8 @@ export class SessionScope {
   private readonly planner: Planner
   private readonly state: SessionState
   private scope: PlanScope | undefined
+  /** What a scope of its own was made of. */
+  private base: Catalog | undefined
   /** The scope is of an uncommitted catalog: it holds until the transaction ends. */
   private keeps = false
   path: readonly string[] = []
@@ -41,17 +44,19 @@ export class SessionScope {
   current(): PlanScope {
     const catalog = this.catalogs.current
     const known = this.scope
-    const { tempTables } = this.state
+    const { tempTables, tempCode } = this.state
     if (known !== undefined) {
       const isOwn = known.cache === undefined
       if (isOwn && this.keeps) return known
       // What was planned and described under it holds for as long as nothing has changed.
-      if (isOwn ? known.catalog === catalog && known.tempTables === tempTables : isLive(known, catalog))
+      if (isOwn ? this.base === catalog && known.tempTables === tempTables : isLive(known, catalog))
         return known
     }
     this.keeps = false
     this.scope =
-      tempTables.size > 0 ? this.privateScope(catalog) : this.planner.scope(catalog, this.path, this.pushdown)
+      tempTables.size + tempCode.length > 0
+        ? this.privateScope(catalog)
+        : this.planner.scope(catalog, this.path, this.pushdown)
     return this.scope
   }
 
@@ -62,7 +67,10 @@ export class SessionScope {
   }
 
   private privateScope(catalog: Catalog): PlanScope {
-    const scope = this.planner.privateScope(catalog, this.path, this.state.tempTables)
+    const { tempTables, tempCode } = this.state
+    this.base = catalog
+    const known = catalog.code === undefined ? catalog : withUnseen(catalog, catalog.code, tempCode)
+    const scope = this.planner.privateScope(known, this.path, tempTables)
     return this.pushdown ? scope : { ...scope, pushdown: false }
   }
 }

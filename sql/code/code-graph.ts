@@ -14,6 +14,7 @@ import {
   NO_EFFECTS,
 } from './effects.ts'
 import { callLeavesForGood } from './lasting-state.ts'
+import { UNSEEN } from './unseen.ts'
 
 export interface CodePiece {
   /**
@@ -64,7 +65,6 @@ const NO_TABLES: PartialTables = { sharded: [], references: [] }
 
 /** Functions of one session: no catalog that others read has them. They are called by their schema only. */
 const CALLS_TEMPORARY = /\bpg_temp(?:_\d+)?"?\s*\.\s*[^\s().,;]+\s*\(/i
-const UNSEEN = EFFECT.reaches | EFFECT.dynamic
 
 interface Known {
   readonly piece: CodePiece

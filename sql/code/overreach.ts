@@ -32,6 +32,8 @@ export interface Reach {
   readonly tables: readonly string[]
   /** Of those the one that it writes, if nothing but code whose reach is not known would do more there. */
   readonly target?: Target
+  /** Of those such as neither the statement writes nor code that stays with its rows. */
+  readonly onlyRead?: readonly string[]
   /** The statement writes a reference table, and runs on every copy. */
   readonly onCopies: boolean
 }
@@ -60,21 +62,25 @@ export function overreach(
 ): Overreach | undefined {
   const own = withPartitions(looked, allowed.tables)
   const targets = withPartitions(looked, allowed.target === undefined ? [] : [allowed.target.table])
+  const onlyRead = withPartitions(looked, allowed.onlyRead ?? [])
   const wholes = new Set(looked.partitions.map(([whole]) => whole))
   const acted = actedOn(looked, kinds, own, targets, allowed)
   const checked = checkedTables(looked)
   for (const table of Object.keys(looked.after)) {
     const kind = kinds.get(table)
     const target = targets.has(table) ? asTarget(allowed.target, table) : undefined
-    if (kind === undefined || (own.has(table) && target === undefined)) continue
+    const isRead = onlyRead.has(table)
+    if (kind === undefined || (own.has(table) && target === undefined && !isRead)) continue
     const use = differenceOf(looked, table)
     const did = wholes.has(table)
       ? ofWhole(use)
       : target
         ? ofTarget(use, target, acted.get(table))
-        : kind === 'sharded'
-          ? ofSharded(use, acted.get(table), checked.has(table))
-          : ofReference(use, kind === 'reference' && allowed.onCopies)
+        : isRead
+          ? ofRead(use, acted.get(table))
+          : kind === 'sharded'
+            ? ofSharded(use, acted.get(table), checked.has(table))
+            : ofReference(use, kind === 'reference' && allowed.onCopies)
     if (did !== undefined) return { table, kind, did }
   }
   return undefined
@@ -150,6 +156,16 @@ function ofTarget(
   const isMore = (updated > 0 && !changes && !acted?.updated) || (deleted > 0 && !removes && !acted?.deleted)
   if (isMore) return 'changed'
   return (newLocks & LOCK.read) !== 0 ? 'read' : undefined
+}
+
+/** Whoever writes a table that the statement reads is code, or an action of a foreign key. */
+function ofRead(
+  { newLocks, use: [, , inserted, updated, deleted] }: Difference,
+  acted: Changes | undefined,
+): Overreach['did'] | undefined {
+  if ((updated > 0 && !acted?.updated) || (deleted > 0 && !acted?.deleted)) return 'changed'
+  const writesNone = (newLocks & LOCK.write) !== 0 && inserted === 0 && acted === undefined
+  return writesNone || (newLocks & LOCK.more) !== 0 ? 'changed' : undefined
 }
 
 /** Any copy can be read; none can be changed alone. */

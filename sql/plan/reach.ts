@@ -77,7 +77,22 @@ function reachOf(a: Analysis, text: string): Reach {
     ...a.targets.flatMap(({ relation }) => (relation?.kind === 'sharded' ? [relation] : [])),
   ]
   const onCopies = a.targets.some(({ relation, nested }) => !nested && relation?.kind === 'reference')
-  return reachFrom(a.catalog, text, relations, onCopies)
+  const reach = reachFrom(a.catalog, text, relations, onCopies)
+  return { ...reach, onlyRead: onlyRead(a, text, reach.tables) }
+}
+
+/** Of sharded tables, those that it names to read them. */
+function onlyRead({ catalog, occurrences, targets }: Analysis, text: string, tables: readonly string[]) {
+  const written = new Set([
+    ...targets.flatMap(({ relation }) => (relation ? [tableName(underlying(relation))] : [])),
+    ...keptTables(catalog, text).map(tableName),
+  ])
+  const read = new Set(
+    occurrences.flatMap(({ relation: { kind }, relation }) =>
+      kind === 'reference' ? [] : [tableName(underlying(relation))],
+    ),
+  )
+  return tables.filter((table) => read.has(table) && !written.has(table))
 }
 
 /** `own`: the sharded tables that the statement names. Code that runs with their rows may reach others by the same key. */

@@ -1,0 +1,18 @@
+/** Code that no catalog that others read has: of one session. PURE. */
+import type { Catalog } from '../catalog.ts'
+import { mayName, wordsOf } from '../words.ts'
+import type { Code } from './code-graph.ts'
+import { EFFECT, type Effects } from './effects.ts'
+
+/** It may reach anything: what it has done is looked at. */
+export const UNSEEN: Effects = EFFECT.reaches | EFFECT.dynamic | EFFECT.defines
+
+/** The catalog where statements that name any of these may run such code. */
+export function withUnseen(catalog: Catalog, code: Code, names: readonly string[]): Catalog {
+  if (names.length === 0) return catalog
+  const ofStatement = (text: string): Effects => {
+    const words = wordsOf(text)
+    return code.ofStatement(text) | (names.some((name) => mayName(text, words, name)) ? UNSEEN : 0)
+  }
+  return { ...catalog, code: { ...code, ofStatement } }
+}

@@ -1,0 +1,3 @@
+import { runTwinScripts } from '../helpers/twin-scripts.ts'
+
+runTwinScripts(['unseen_code'], 2)
