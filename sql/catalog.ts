@@ -113,6 +113,10 @@ export interface Relation {
    * statements or with transition tables fire on sharded ones: its own, or those of tables that its foreign keys change.
    */
   readonly statementTriggers?: number
+  /** Reference tables only: the events of which they have triggers, which are on home. */
+  readonly copyTriggers?: number
+  /** … and of which foreign keys lead to rows of reference tables whose triggers fire then: UPDATE, DELETE. */
+  readonly actionsFire?: number
   /** Of sharded and reference tables with row level security. */
   readonly rowSecurity?: RowSecurity
   /** Views only: `pg_get_viewdef`. */

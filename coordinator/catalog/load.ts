@@ -257,6 +257,8 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     root,
     hasHeirs,
     statementTriggers,
+    copyTriggers,
+    actionsFire,
   ] = row
   const base = {
     oid: Number(oid),
@@ -269,6 +271,8 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(root == null ? {} : { root: Number(root) }),
     ...(hasHeirs == null ? {} : { hasHeirs: true as const }),
     ...(statementTriggers == null ? {} : { statementTriggers: Number(statementTriggers) }),
+    ...(copyTriggers == null ? {} : { copyTriggers: Number(copyTriggers) }),
+    ...(actionsFire == null ? {} : { actionsFire: Number(actionsFire) }),
     ...(relkind === 'p' ? { isPartitioned: true as const } : {}),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }

@@ -16,6 +16,25 @@ const STATEMENT_TRIGGERS = `(
   FROM below b JOIN weft.relation s ON s.relid = b.relid AND s.kind = 'sharded' JOIN pg_trigger g ON g.tgrelid = b.relid
   WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND (g.tgtype & 1 = 0 OR g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL))`
 
+const FIRES = "NOT g.tgisinternal AND g.tgenabled <> 'D'"
+
+/** Of a reference table: the events of its triggers, and of those of its partitions and heirs. */
+const COPY_TRIGGERS = `(
+  WITH RECURSIVE tree AS (SELECT c.oid UNION SELECT h.inhrelid FROM tree t JOIN pg_inherits h ON h.inhparent = t.oid)
+  SELECT bit_or(g.tgtype & 60) FROM tree t JOIN pg_trigger g ON g.tgrelid = t.oid AND ${FIRES})`
+
+/**
+ * Of a reference table: whether a DELETE (8), or an UPDATE (16), of its rows leads foreign keys to rows of reference tables
+ * whose triggers fire then.
+ */
+const ACTIONS_FIRE = `(
+  WITH RECURSIVE acted AS (SELECT c.oid AS relid, e.said, e.said AS event, false AS is_below FROM (VALUES (8), (16)) AS e(said)
+    UNION SELECT k.conrelid, a.said, CASE WHEN a.event = 8 AND k.confdeltype = 'c' THEN 8 ELSE 16 END, true
+    FROM acted a JOIN pg_constraint k ON k.confrelid = a.relid AND k.contype = 'f'
+      AND CASE a.event WHEN 8 THEN k.confdeltype ELSE k.confupdtype END IN ('c', 'n', 'd'))
+  SELECT bit_or(a.said) FROM acted a JOIN weft.relation s ON s.relid = a.relid AND s.kind = 'reference'
+  JOIN pg_trigger g ON g.tgrelid = a.relid AND g.tgtype & a.event <> 0 AND ${FIRES} WHERE a.is_below)`
+
 /** What inherits, or is inherited from, all together: the lowest number among them. */
 const KIN = `(
   WITH RECURSIVE kin AS (SELECT c.oid WHERE c.relhassubclass OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid)
@@ -28,7 +47,8 @@ const KIN = `(
  * definition or the columns' defaults cannot be read now, the relation that is locked; primary key; of a reference table,
  * a sharded one that refers to it; of a distributed one with row level security, whether its policies are alike for all
  * commands; whether a view has triggers, rules or defaults of its own; of what is partitioned, of partitions, and of what
- * inherits, a number of the whole; whether others inherit from it; the events of statement triggers of sharded tables.
+ * inherits, a number of the whole; whether others inherit from it; the events of statement triggers of sharded tables; of
+ * triggers of reference tables, and what of foreign keys makes such fire.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -49,7 +69,9 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
          OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')) THEN true END,
        CASE WHEN r.relid IS NOT NULL THEN coalesce(pg_partition_root(c.oid)::oid, ${KIN}) END,
        CASE WHEN r.relid IS NOT NULL AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid) THEN true END,
-       CASE WHEN r.relid IS NOT NULL THEN ${STATEMENT_TRIGGERS} END
+       CASE WHEN r.relid IS NOT NULL THEN ${STATEMENT_TRIGGERS} END,
+       CASE WHEN r.kind = 'reference' THEN ${COPY_TRIGGERS} END,
+       CASE WHEN r.kind = 'reference' THEN ${ACTIONS_FIRE} END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid

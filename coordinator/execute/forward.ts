@@ -21,6 +21,7 @@ import { needsCut, onShards, readOnShards } from './shards/on-shards.ts'
 import { ForwardState, RowForwarder, tagWithCount, total } from './shards/replies.ts'
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './shards/send.ts'
 import type { ShardLine } from './shards/shard-line.ts'
+import { runHomeFirst } from './steps/home-first.ts'
 import { runListed } from './steps/list-columns.ts'
 import { runLockGathered } from './steps/lock-gathered.ts'
 import { runModifyGathered } from './steps/modify-gathered.ts'
@@ -56,7 +57,7 @@ async function runSeverally(
   const { kind } = plan.onSeveral
   if (!isGathered(plan.onSeveral)) mustSkipNothing(exec, plan)
   if (exec.bindsOnly === true && !canBind(plan)) return
-  if (!BEFORE.has(kind) && kind !== 'first') noteScatter(ctx, plan.sharded, shards)
+  if (!BEFORE.has(kind) && !TO_COPIES.has(kind)) noteScatter(ctx, plan.sharded, shards)
   const { portal } = exec
   if (portal === undefined || REPLANNED.has(kind)) return runOnEach(ctx, exec, plan, shards)
   if (!canBind(plan)) return runOnEach(ctx, wholly(exec), plan, shards)
@@ -85,6 +86,8 @@ async function bindPortal(
   await ctx.needTransaction()
   await runAggregate(ctx, exec, onSeveral.aggregate, shards)
 }
+
+const TO_COPIES: ReadonlySet<ForwardPlan['onSeveral']['kind']> = new Set(['first', 'home-first'])
 
 /** It is planned anew before it goes anywhere. */
 const BEFORE: ReadonlySet<ForwardPlan['onSeveral']['kind']> = new Set([
@@ -121,6 +124,8 @@ async function runOnEach(
       return runFirst(ctx, exec, several)
     case 'list-columns':
       return runListed(ctx, exec, several)
+    case 'home-first':
+      return runHomeFirst(ctx, exec, several)
     case 'gather-views':
       return runWithViews(ctx, exec, withViews(plan, several))
     case 'gather-outside':

@@ -91,9 +91,12 @@ export const definitions = {
     instead: 'use row triggers, or write what the rule does into the statements',
   },
   trigger: {
-    what: 'triggers on reference tables; INSTEAD OF triggers on views over sharded tables',
-    why: 'each copy would run them by itself, and the copies could come to differ',
-    instead: 'triggers on sharded tables; write what the trigger does into the statements',
+    what:
+      'reference tables with triggers: COPY, MERGE, writes through views, of primary keys, beside sharded tables or in WITH, of ' +
+      'a table with row level security or that is part of a tree; a DELETE or UPDATE whose foreign keys make triggers of a reference ' +
+      'table fire; deferrable triggers there; INSTEAD OF triggers on views over sharded tables',
+    why: 'triggers of a reference table are on the home shard, and the other copies are told the rows as they came out there',
+    instead: 'INSERT, UPDATE or DELETE of the table by itself',
   },
   policy_reads_table: {
     what:

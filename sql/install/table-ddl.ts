@@ -139,14 +139,18 @@ FROM pg_class c WHERE c.oid = $1::oid AND c.relreplident <> 'd'`
 const statistics = `
 SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxrelid = $1::oid ORDER BY stxname`
 
+/** Those of a reference table are on home only (docs/decisions/0080-triggers-of-copies-at-home.md). */
+const FIRE_EVERYWHERE = `NOT EXISTS (SELECT FROM weft.relation r WHERE r.relid = $1::oid AND r.kind = 'reference')`
+
 const triggers = `
 SELECT pg_get_triggerdef(oid) FROM pg_trigger
-WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgparentid = 0 ORDER BY tgname`
+WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgparentid = 0 AND ${FIRE_EVERYWHERE} ORDER BY tgname`
 
 const triggerStates = `
 SELECT format('ALTER TABLE %s %s TRIGGER %I', tgrelid::regclass,
   CASE tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, tgname)
-FROM pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgparentid = 0 AND tgenabled <> 'O' ORDER BY tgname`
+FROM pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgparentid = 0 AND tgenabled <> 'O' AND ${FIRE_EVERYWHERE}
+ORDER BY tgname`
 
 const policies = `
 SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', p.polname, p.polrelid::regclass,
@@ -198,7 +202,7 @@ FROM pg_description d CROSS JOIN LATERAL (
   WHERE d.classoid = 'pg_constraint'::regclass AND k.oid = d.objoid AND k.conrelid = $1::oid
   UNION ALL
   SELECT format('TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass) FROM pg_trigger t
-  WHERE d.classoid = 'pg_trigger'::regclass AND t.oid = d.objoid AND t.tgrelid = $1::oid
+  WHERE d.classoid = 'pg_trigger'::regclass AND t.oid = d.objoid AND t.tgrelid = $1::oid AND ${FIRE_EVERYWHERE}
   UNION ALL
   SELECT format('POLICY %I ON %s', p.polname, p.polrelid::regclass) FROM pg_policy p
   WHERE d.classoid = 'pg_policy'::regclass AND p.oid = d.objoid AND p.polrelid = $1::oid

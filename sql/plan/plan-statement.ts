@@ -12,6 +12,7 @@ import { orListed } from './first/listed-rows.ts'
 import { orComputed } from './first/plan-computed.ts'
 import { orFirst } from './first/plan-first.ts'
 import type { Around } from './gather/gather-plan.ts'
+import { alikeOnCopies, homeFirst } from './home-first.ts'
 import { lockedWrongly } from './locked-wrongly.ts'
 import { withoutOwnConstraints } from './own-in-catalogs.ts'
 import type { Plan, PlanContext } from './plan.ts'
@@ -83,15 +84,20 @@ function planAsWritten(
     if (wrong) return wrong
     const error = functionError(analysis.traits)
     if (error) return refused(TAGS[stmt.kind]!, error)
+    const copied = homeFirst(analysis, stmt, ctx, (atHome) => planAsWritten(written, literals, atHome, ctx))
+    if (copied) return copied
     const isInsert = stmt.kind === 'InsertStmt'
     const plan = (isInsert ? planInsert : planModify)(analysis, stmt.text, ctx)
     const computed = isInsert ? orComputedFirst(plan, analysis, stmt.text, ctx) : plan
-    return firingOnce(withReach(orFirst(computed, analysis, stmt, ctx), analysis, stmt.text), analysis)
+    return firing(withReach(orFirst(computed, analysis, stmt, ctx), analysis, stmt.text), analysis)
   } catch (error) {
     if (error instanceof PgError) return refused(TAGS[stmt.kind] ?? 'SELECT', error)
     throw error
   }
 }
+
+/** Triggers of what it writes fire as on one Postgres, or it is refused. */
+const firing = (plan: Plan, a: Analysis): Plan => alikeOnCopies(firingOnce(plan, a), a)
 
 function orComputedFirst(plan: Plan, a: Analysis, text: string, ctx: PlanContext): Plan {
   const known = orMovedInConflict(orDrawn(plan, a, text, ctx), a, text)
@@ -130,7 +136,7 @@ function planSelectStatement(
   return error
     ? refused('SELECT', error)
     : asDescribed(
-        firingOnce(withReach(plannedSelect(analysis, stmt, ctx), analysis, stmt.text), analysis),
+        firing(withReach(plannedSelect(analysis, stmt, ctx), analysis, stmt.text), analysis),
         stmt.text,
         catalog,
       )

@@ -6,6 +6,7 @@ import type { CursorPlan, FetchStep } from './cursor-plan.ts'
 import type { ExplainOption, ExplainPlan } from './explain-plan.ts'
 import type { FirstStep } from './first/first-step.ts'
 import type { GatherContext, GatheredStep, GatherStep, ListStep } from './gather/gather-plan.ts'
+import type { HomeFirstStep } from './home-first.ts'
 import type { Known } from './known.ts'
 import type { MaterializePlan } from './materialize-plan.ts'
 import type { SessionEffects } from './session-effects.ts'
@@ -126,6 +127,7 @@ export interface ForwardPlan extends PlanCommon {
     | GatheredStep
     | FirstStep
     | ListStep
+    | HomeFirstStep
     | { readonly kind: 'refuse'; readonly error: PgError }
 }
 

@@ -15,7 +15,7 @@ import { unsupported } from './utility/plans.ts'
 export const FIRES = { insert: 4, delete: 8, update: 16, truncate: 32 } as const
 const ALL_ROWS = FIRES.insert | FIRES.delete | FIRES.update
 
-function eventsOf({ verb, node }: WriteTarget): number {
+export function eventsOf({ verb, node }: WriteTarget): number {
   if (verb === 'UPDATE') return FIRES.update
   if (verb === 'DELETE') return FIRES.delete
   if (verb === 'MERGE') return ALL_ROWS

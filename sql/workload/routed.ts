@@ -117,6 +117,8 @@ function several({ onSeveral, because, route }: ForwardPlan, where: 'some' | 'al
       return { reach: where, why: `partial aggregates of the shards are combined${of}` }
     case 'first':
       return all('every copy of a reference table')
+    case 'home-first':
+      return all('the home shard, whose rows go to every other copy')
     case 'refuse':
       return refusedBy(onSeveral.error)
     case 'list-columns':

@@ -91,13 +91,19 @@ export function checkShape(t: TableFacts): void {
     refuse('rule', `table "${t.name}" has rules: such tables cannot be distributed`, 'Use triggers instead.')
 }
 
-/** Of a reference table: each copy would run them by itself, and the copies could come to differ. */
-export function checkNoTrigger(t: TableFacts): void {
-  if (t.trigger === null) return
+/** Of a reference table: triggers are on home, and the other copies are told rows of one table by its key. */
+export function checkTriggers(t: TableFacts, isOfTree: boolean): void {
+  if (t.deferrableTrigger !== null)
+    refuse(
+      'trigger',
+      `table "${t.name}" has deferrable trigger "${t.deferrableTrigger}": such triggers on reference tables are not supported`,
+      'It would run at COMMIT, when the copies have been written. Use a trigger that is not deferrable.',
+    )
+  if (t.trigger === null || !isOfTree) return
   refuse(
     'trigger',
-    `table "${t.name}" has trigger "${t.trigger}": triggers on reference tables are not supported`,
-    'Each copy would run them by itself, and the copies could come to differ.',
+    `table "${t.name}" has trigger "${t.trigger}": triggers on reference tables that are partitioned or inherit are not supported`,
+    'Rows of the whole are told by no key of one table. Drop the trigger, or use a table by itself.',
   )
 }
 

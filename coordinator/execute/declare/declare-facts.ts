@@ -64,6 +64,8 @@ export interface TableFacts {
   readonly rules: boolean
   /** The first one by name. */
   readonly trigger: string | null
+  /** A constraint trigger that may wait for COMMIT. */
+  readonly deferrableTrigger: string | null
   readonly forcesRowSecurity: boolean
   readonly spread: Spread
   readonly columns: readonly ColumnFacts[]
@@ -132,6 +134,7 @@ SELECT json_build_object('schema', n.nspname, 'name', c.relname, 'qualified', fo
   'partitionOf', CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = c.oid) END,
   'rules', EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid),
   'trigger', (SELECT min(t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
+  'deferrableTrigger', (SELECT min(t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgdeferrable),
   'forcesRowSecurity', c.relforcerowsecurity, 'spread', ${spread('r')}, 'columns', ${columns}, 'uniques', ${uniques},
   'foreignKeys', ${foreignKeys}, 'isolation', current_setting('transaction_isolation'),
   'blank', CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) = 0 WHEN 'p' THEN NOT EXISTS (

@@ -35,7 +35,7 @@ function checkTree(tree: readonly Part[]): void {
   const own = new Set(tree.map(({ oid }) => oid))
   const spreadOf = (side: ForeignKeySide): Spread => (own.has(side.oid) ? { kind: 'reference' } : side.spread)
   for (const { table } of tree) {
-    checks.checkNoTrigger(table)
+    checks.checkTriggers(table, tree.length > 1 || table.relkind === 'p')
     checks.checkSnapshot(table)
   }
   // Those of the whole are its group's.

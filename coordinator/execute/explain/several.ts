@@ -106,6 +106,7 @@ const HOW: Readonly<Record<ForwardPlan['onSeveral']['kind'], string>> = {
   gather: 'rows gathered, the query run over them on one shard',
   'gather-modify': 'rows found by what is gathered, changed where they are, committed in two phases',
   'gather-lock': 'rows found by what is gathered, locked where they are',
+  'home-first': 'on home with its triggers, then its rows on every other copy, committed in two phases',
   'run-first': '',
   'list-columns': '',
   'gather-outside': '',

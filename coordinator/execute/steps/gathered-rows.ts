@@ -94,7 +94,7 @@ function shardCell(shard: number): Buffer {
   return SHARD_CELL
 }
 
-const UNSAFE: Refused = {
+export const UNSAFE: Refused = {
   id: 'inexact_text',
   what:
     'gathering an array, a domain or a type of your own from several shards, ' +

@@ -85,6 +85,10 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
     for (const command of commands) checkDistributed(scope, relation, target, command)
     const columns = addedColumns(scope, relation, commands)
     const readySql = readyFor(relation, name, commands.flatMap(joinedBy))
+    if (relation.kind === 'reference' && commands.some(switchesTrigger)) {
+      if (!commands.every(switchesTrigger)) throw severalAtOnce(relation)
+      return ddl('ALTER TABLE', 'home', { changesMap: true })
+    }
     return ddl('ALTER TABLE', 'all', {
       changesMap: true,
       ...(readySql && { readySql }),
@@ -99,6 +103,18 @@ function planTable(scope: Scope, stmt: AlterTableStmt): Plan {
   // It waits for old snapshots, so it is not to be waited for by those that are to be taken.
   const overrides = outsideTransaction ? { outsideTransaction, maintenance: true } : {}
   return atPlace(scope, 'ALTER TABLE', placeOfRelation(scope, name), isView, overrides)
+}
+
+/** One, by its name: those of a reference table are on home only. ALL and USER are there, on other shards too. */
+const switchesTrigger = ({ subtype }: AlterTableCmd): boolean =>
+  /^AT_(?:EnableTrig|EnableAlwaysTrig|EnableReplicaTrig|DisableTrig)$/.test(subtype ?? '')
+
+function severalAtOnce({ name }: Relation) {
+  return unsupported(
+    'trigger',
+    `turning triggers of reference table "${name}" on or off beside other changes is not supported`,
+    'They are on the home shard only. Use a statement of its own for them.',
+  )
 }
 
 /** Before these are joined to a tree that the table is, or is to be, of. */

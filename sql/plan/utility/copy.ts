@@ -4,6 +4,7 @@ import { as, type Node, strings } from '../../parse/ast.ts'
 import { traitsOf, unlikeBecause } from '../../tree/traits.ts'
 import type { CopyPlan } from '../copy-plan.ts'
 import { isGathered } from '../gather/gather-plan.ts'
+import { copyIntoError } from '../home-first.ts'
 import type { ForwardPlan, Plan } from '../plan.ts'
 import { isSingle } from '../routing.ts'
 import { refuseStatementTriggers } from '../statement-triggers.ts'
@@ -32,6 +33,8 @@ export function planCopy(scope: Scope, stmt: CopyStmt): Plan {
     )
   }
   if (into) refuseStatementTriggers(scope.catalog, 'COPY', [table])
+  const error = into ? copyIntoError(scope.catalog, table) : undefined
+  if (error !== undefined) throw error
   return copyRows(scope, stmt, table, into ? 'in' : 'out')
 }
 

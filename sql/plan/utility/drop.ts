@@ -43,7 +43,7 @@ function dropTrigger(scope: Scope, { objects }: DropStmt, tag: string): Plan {
   const [object] = objects ?? []
   const table = tableOf('OBJECT_TRIGGER', undefined, object)
   const wasFor = table && resolveDistributed(scope, table)
-  const changesMap = wasFor?.statementTriggers !== undefined
+  const changesMap = wasFor?.statementTriggers !== undefined || wasFor?.kind === 'reference'
   return atPlace(scope, tag, placeOfObject(scope, 'OBJECT_TRIGGER', table), changesMap)
 }
 

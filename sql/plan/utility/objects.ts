@@ -2,7 +2,15 @@ import type { ObjectType } from '@pgsql/types'
 import { as, type Node, qualified, type RangeVar } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { ddl, ddlWhereItExists, type Overrides } from './plans.ts'
-import { isViewOverNothing, type Name, nameOf, type Place, placeOf, type Scope } from './scope.ts'
+import {
+  isViewOverNothing,
+  type Name,
+  nameOf,
+  type Place,
+  placeOf,
+  resolveDistributed,
+  type Scope,
+} from './scope.ts'
 import { type Range, tokensOf } from './text.ts'
 import { onOwnDatabase } from './wrap.ts'
 
@@ -64,11 +72,16 @@ export function placeOfObject(
   table: Name | undefined,
 ): ObjectPlace {
   if (type === undefined) return 'all'
+  if (type === 'OBJECT_TRIGGER' && table !== undefined && isReference(scope, table)) return 'home'
   if (BY_TABLE.has(type)) return table === undefined ? 'home' : placeOfRelation(scope, table)
   if (MAYBE.has(type)) return 'maybe'
   if (ON_HOME.has(type)) return 'home'
   return type === 'OBJECT_DATABASE' ? 'database' : 'all'
 }
+
+/** Triggers of a reference table are on home only. */
+const isReference = (scope: Scope, table: Name): boolean =>
+  resolveDistributed(scope, table)?.kind === 'reference'
 
 export function placeOfRelation(scope: Scope, name: Name): ObjectPlace {
   return isViewOverNothing(scope, name) ? 'maybe' : placeOf(scope, name)

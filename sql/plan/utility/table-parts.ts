@@ -6,6 +6,7 @@ import type {
   IndexStmt,
   RuleStmt,
 } from '@pgsql/types'
+import type { Relation } from '../../catalog.ts'
 import { as } from '../../parse/ast.ts'
 import type { Plan } from '../plan.ts'
 import { readByKey } from '../policy-code.ts'
@@ -27,17 +28,11 @@ export function planCreateIndex(scope: Scope, stmt: IndexStmt): Plan {
   return ddl('CREATE INDEX', placeOf(scope, name), {}, overrides)
 }
 
-/** On a sharded table each shard fires it for the rows it has. */
+/** On a sharded table each shard fires it for the rows it has, on a reference table home does. */
 export function planCreateTrigger(scope: Scope, stmt: CreateTrigStmt): Plan {
   const name = nameOf(stmt.relation)
   const table = resolveDistributed(scope, name)
-  if (table?.kind === 'reference') {
-    throw unsupported(
-      'trigger',
-      `triggers on reference table "${table.name}" are not supported`,
-      'Each copy would run them by itself, and the copies could come to differ.',
-    )
-  }
+  if (table?.kind === 'reference') return triggerOfCopies(table, stmt)
   const seesRows = stmt.row !== true || stmt.transitionRels !== undefined
   if (table !== undefined) return ddl('CREATE TRIGGER', 'all', { changesMap: seesRows })
   const onView = resolve(scope, name)?.kind === 'view' ? usesOf(scope, stmt.relation).sharded[0] : undefined
@@ -49,6 +44,23 @@ export function planCreateTrigger(scope: Scope, stmt: CreateTrigStmt): Plan {
     )
   }
   return atPlace(scope, 'CREATE TRIGGER', placeOfRelation(scope, name))
+}
+
+/** docs/decisions/0080-triggers-of-copies-at-home.md */
+function triggerOfCopies({ name, root }: Relation, { deferrable }: CreateTrigStmt): Plan {
+  if (deferrable === true)
+    throw unsupported(
+      'trigger',
+      `a deferrable trigger on reference table "${name}" is not supported`,
+      'It would run at COMMIT, when the copies have been written. Leave DEFERRABLE out.',
+    )
+  if (root !== undefined)
+    throw unsupported(
+      'trigger',
+      `triggers on reference table "${name}", which is partitioned or part of a tree, are not supported`,
+      'Rows of the whole are told by no key of one table. Use a table by itself.',
+    )
+  return ddl('CREATE TRIGGER', 'home', { changesMap: true })
 }
 
 /** Weft plans the statement it sees, not what a rule makes of it. */

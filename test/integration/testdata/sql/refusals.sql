@@ -198,7 +198,7 @@ DROP TRIGGER x ON t;
 
 CREATE TABLE triggered (id int PRIMARY KEY);
 
-CREATE TRIGGER x BEFORE UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE CONSTRAINT TRIGGER x AFTER UPDATE ON triggered DEFERRABLE FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 
 -- refused trigger
 SELECT create_reference_table('triggered');
@@ -206,7 +206,7 @@ SELECT create_reference_table('triggered');
 DROP TABLE triggered;
 
 -- refused trigger
-CREATE TRIGGER x BEFORE UPDATE ON r FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE CONSTRAINT TRIGGER x AFTER UPDATE ON r DEFERRABLE FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 
 -- refused rule
 CREATE RULE x AS ON INSERT TO t DO INSTEAD NOTHING;

@@ -1,0 +1,3 @@
+import { runTwinScripts } from '../helpers/twin-scripts.ts'
+
+runTwinScripts(['copy_triggers'], 2)
