@@ -17,7 +17,7 @@ export default defineConfig({
       pure,
       project('sim', 'sim'),
       project('tools', 'architecture', 'helpers', 'pgsuite', 'soak'),
-      project('cluster', 'integration', 'protocol', 'client'),
+      project('cluster', 'integration', 'protocol', 'client', 'clients'),
       project('faults', 'failure'),
     ].map((test) => ({ extends: true as const, test })),
     environment: 'node',

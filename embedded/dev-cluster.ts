@@ -43,6 +43,8 @@ export interface DevClusterOptions {
   readonly logMinDuration?: number
   /** Who may log in, and how. Default: everyone who can reach the loopback port. */
   readonly auth?: readonly AuthRule[]
+  /** PEM; offered to clients that ask for TLS. Default: none. */
+  readonly tls?: { readonly cert: string; readonly key: string }
   /** What clients may make it keep. Default: by what the machine has. */
   readonly memory?: ClusterConfig['coordinator']['memory']
   /** See CoordinatorPartOptions. */
@@ -102,6 +104,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
       homeUrl: agentUrl(shards[0]!),
       log: parseLog(meta.log),
       auth: options.auth ?? [{ from: ['all'], method: 'trust' }],
+      ...(options.tls && { tls: options.tls }),
       sessionsMax: 1000,
       ...(options.logMinDuration === undefined ? {} : { logMinDurationMs: options.logMinDuration }),
       ...(options.memory === undefined ? {} : { memory: options.memory }),

@@ -52,6 +52,7 @@ const steps = [
     what: 'the consistency suite, all workloads and faults',
     command: npm('jepsen', '--', '--all', '--time', isShort ? '5' : '60', '--seed', String(seed)),
   },
+  { name: 'clients', what: 'clients of all kinds', command: npm('test:clients') },
   { name: 'isosuite', what: "Postgres' isolation specs", command: npm('isosuite') },
   { name: 'pgsuite', what: "Postgres' regression files", command: npm('pgsuite') },
   { name: 'sharded', what: 'their queries over sharded tables', command: npm('pgsuite', '--', '--sharded') },
