@@ -12,6 +12,8 @@ export interface ClusterAccess {
   explain(file: string, searchPath: readonly string[]): Promise<readonly ExplainedStatement[]>
   /** What the log says of a transaction that is prepared. */
   logged(txnId: string): Promise<Logged>
+  /** Decisions that some shard has still to carry out, and aborts that are kept against late commits. */
+  records(limit: number): Promise<readonly LogRecord[]>
   /** Creates its abort, unless it is decided; only for one that is prepared, and was seen to have no record. */
   abort(txnId: string): Promise<Logged>
 }
@@ -25,6 +27,24 @@ export interface ExplainedStatement {
   readonly why: string
   readonly id?: string
   readonly hint?: string
+  /** How it is run, as a tree: each step before, and less deep than, those that it needs. */
+  readonly steps?: readonly ExplainedStep[]
+}
+
+export interface ExplainedStep {
+  readonly depth: number
+  readonly what: string
+  readonly sql?: string
+}
+
+/** An entry of the transaction log. */
+export interface LogRecord {
+  readonly transaction: string
+  readonly decision: 'commit' | 'abort'
+  /** Of the commit, by the cluster's clock; null for an abort, which has no timestamp. */
+  readonly at: string | null
+  /** Shards that were asked to prepare; none when recovery wrote it. */
+  readonly participants: readonly number[]
 }
 
 export type Logged = 'commit' | 'abort' | 'undecided' | 'coordinator gone' | 'unreadable'

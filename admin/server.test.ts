@@ -73,6 +73,7 @@ const cluster = (): ClusterAccess => ({
   status: async (shard) => ({ shard, up: true }),
   logged: async () => 'undecided',
   abort: async () => 'abort',
+  records: async () => [],
   explain: () => Promise.resolve([]),
 })
 const log = { info: () => undefined, warn: () => undefined }

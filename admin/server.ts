@@ -26,6 +26,8 @@ export interface AdminOptions {
   /** What a coordinator's node has beyond that of an agent: the whole API. Undefined while it starts. */
   readonly cluster?: () => ClusterAccess | undefined
   readonly log?: AuditLog
+  /** Its configuration, for people to look at: what is secret in it is hidden. */
+  readonly settings?: object
   /** Where the built console is; default: beside the program. */
   readonly console?: URL
 }

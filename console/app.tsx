@@ -13,7 +13,10 @@ window.addEventListener('hashchange', () => {
   path.value = pathNow()
 })
 
-const pageOf = (at: string): Page => PAGES.find((page) => page.path === at) ?? PAGES[0]!
+/** What this node can tell. */
+const pages = (): readonly Page[] =>
+  whoami.value?.node === 'agent' ? PAGES.filter(({ ofAgents }) => ofAgents) : PAGES
+const pageOf = (at: string): Page => pages().find((page) => page.path === at) ?? PAGES[0]!
 
 export function App() {
   useEffect(() => {
@@ -45,6 +48,7 @@ export function App() {
       </main>
       {isHelpOpen.value && (
         <Help
+          pages={pages()}
           onClose={() => {
             isHelpOpen.value = false
           }}
@@ -60,7 +64,7 @@ function Menu({ at }: { at: string }) {
     <header>
       <strong class="brand">Weft</strong>
       <nav aria-label="Pages">
-        {PAGES.map(({ path: to, title }) => (
+        {pages().map(({ path: to, title }) => (
           <a key={to} href={`#/${to}`} aria-current={to === at ? 'page' : undefined}>
             {title}
           </a>
@@ -112,7 +116,7 @@ function onKey(event: KeyboardEvent): void {
     target instanceof HTMLElement && target.matches('input, textarea, select, [contenteditable]')
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]'))
     return
-  const page = PAGES[Number(key) - 1]
+  const page = pages()[Number(key) - 1]
   if (page !== undefined) location.hash = `#/${page.path}`
   else if (key === '?') isHelpOpen.value = true
   else if (key === 't') nextTheme()

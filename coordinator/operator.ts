@@ -4,6 +4,7 @@ import { PgError } from '../errors/pg-error.ts'
 import type { AgentLink } from '../protocol/agent-link.ts'
 import { AUTHENTICATION_OK } from '../protocol/wire/backend-messages.ts'
 import { type Explained, FileExplainer } from '../sql/workload/explained.ts'
+import { timestampMs } from '../txn/hlc.ts'
 import type { Decision, TxnLog } from '../txn/log/txn-log.ts'
 import { partsOf } from './catalog/catalog-value.ts'
 import type { InternalConnection, TextRow } from './catalog/internal-connection.ts'
@@ -89,6 +90,15 @@ export class Operator {
     if (found.kind === 'unreadable') return 'unreadable'
     if (found.kind === 'record') return found.record.decision
     return found.ownerRegistered ? 'undecided' : 'coordinator gone'
+  }
+
+  /** What is in the log now. */
+  async records(limit: number) {
+    const found = await this.options.log.list(limit)
+    return found.map(({ txnId, decision, commitTs, participants }) => ({
+      ...{ transaction: txnId, decision, participants },
+      at: commitTs === 0n ? null : new Date(timestampMs(commitTs)).toISOString(),
+    }))
   }
 
   /** Creates its abort, unless it is decided. Only for one that is prepared and was seen to have no record (rule R3). */

@@ -76,6 +76,7 @@ async function start(
     }),
     portSetting: 'agent.adminListen',
     tokens: config.admin.tokens,
+    settings: config,
   })
   cleanup.add(() => admin.stop())
   logger.info({ url: admin.url }, 'admin server: listening')

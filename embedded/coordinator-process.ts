@@ -84,6 +84,7 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
     }),
     portSetting: 'coordinator.adminListen',
     tokens: config.admin.tokens,
+    settings: config,
     cluster: () => coordinator?.operator,
     log: logger,
   })

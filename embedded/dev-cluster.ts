@@ -127,6 +127,7 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
     status: () => devStatus(node, dir.path),
     portSetting: '--admin-port',
     cluster: () => node.operator,
+    settings: devSettings(options, meta),
     log: logger,
   })
   cleanup.add(() => admin.stop())
@@ -234,6 +235,18 @@ function agentUrl({ url, server }: DevShard): string {
 
 function databaseOf(url: string): string {
   return decodeURIComponent(new URL(url).pathname.slice(1)) || 'postgres'
+}
+
+/** What was given on the command line, and what follows from it. */
+function devSettings(
+  { port, adminPort, poolSize, logMinDuration, servers = [] }: DevClusterOptions,
+  meta: DataDirMeta,
+): object {
+  return {
+    ...{ cluster: meta.cluster, shards: meta.shards, log: meta.log, port, adminPort, servers },
+    poolSize: poolSize ?? defaultPoolSize,
+    ...(logMinDuration === undefined ? {} : { logMinDuration }),
+  }
 }
 
 function devStatus(node: ComposedNode, dataDir: string): unknown {

@@ -8,7 +8,8 @@ interface FileText {
 
 export async function explainFile(cluster: ClusterAccess, file: FileText): Promise<ExplainedFile> {
   const statements = await cluster.explain(file.text, file.search_path)
-  return { statements: [...statements], totals: totalsOf(statements) }
+  const told = statements.map(({ steps, ...one }) => ({ ...one, ...(steps && { steps: [...steps] }) }))
+  return { statements: told, totals: totalsOf(statements) }
 }
 
 function totalsOf(statements: readonly ExplainedStatement[]): ExplainedFile['totals'] {

@@ -6,11 +6,14 @@ import { Recorder } from '../history/history.ts'
 import type { Metrics } from '../metrics.ts'
 import { checked, jsonSchema } from './routes.ts'
 import * as schemas from './schemas.ts'
+import { settingsOf } from './settings.ts'
 
 export interface NodeRoutesOptions {
   readonly metrics: Metrics
   /** Absent: an agent. */
   readonly cluster?: () => ClusterAccess | undefined
+  /** Its configuration. */
+  readonly settings?: object
 }
 
 /** What every node tells of itself, agents too, and also before it serves. */
@@ -31,6 +34,14 @@ export function nodeRoutes(app: FastifyInstance, options: NodeRoutesOptions, gua
     (request) => {
       const { name, role } = guard.admit(request, 'viewer')
       return { name, role, login: guard.hasTokens, node: cluster === undefined ? 'agent' : 'cluster' }
+    },
+  )
+  app.get(
+    '/api/settings',
+    { ...own, schema: schema('How this node and the servers are set', schemas.settings) },
+    (request) => {
+      guard.admit(request, 'viewer')
+      return settingsOf(options.settings ?? {}, cluster?.())
     },
   )
   const history = schema('What this node counted in the last ten minutes', schemas.history, schemas.since)

@@ -7,9 +7,9 @@ import type { ClusterAccess } from '../cluster-access.ts'
 import { doctor } from './doctor.ts'
 import { explainFile } from './explain.ts'
 import * as schemas from './schemas.ts'
-import { sessions, signal } from './sessions.ts'
-import { declare, distribute, progress, shards, tableParts, tables } from './tables.ts'
-import { top } from './top.ts'
+import { sessions, signal, waits } from './sessions.ts'
+import { declare, distribute, moves, progress, shards, tableParts, tables } from './tables.ts'
+import { statements, top } from './top.ts'
 import { resolve, transaction, transactions } from './transactions.ts'
 
 export interface ApiOptions {
@@ -63,6 +63,7 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
   )
   reads(read)
   progressReads(read)
+  liveReads(read)
   writes(write)
 }
 
@@ -150,6 +151,34 @@ function progressReads(read: AddRead): void {
     params: schemas.tableName,
     answer: schemas.progress,
     run: (cluster, params) => progress(cluster, params.table),
+  })
+}
+
+/** What the console looks at again and again. */
+function liveReads(read: AddRead): void {
+  read('/api/waits', {
+    summary: 'Sessions that wait for locks, and whose those are',
+    answer: z.array(schemas.wait),
+    run: waits,
+  })
+  read('/api/statements', {
+    summary: 'Statements by fingerprint, those first that took most time',
+    params: schemas.limit,
+    answer: z.array(schemas.statement),
+    run: (cluster, { limit }) => statements(cluster, limit),
+  })
+  read('/api/log', {
+    summary:
+      'The transaction log: decisions that some shard has still to carry out, and aborts that are kept',
+    params: schemas.limit,
+    answer: z.array(schemas.logRecord),
+    run: async (cluster, { limit }) =>
+      (await cluster.records(limit)).map((one) => ({ ...one, participants: [...one.participants] })),
+  })
+  read('/api/moves', {
+    summary: 'Tables whose rows are being moved',
+    answer: z.array(schemas.move),
+    run: moves,
   })
 }
 

@@ -80,6 +80,46 @@ export const auditLine = z.object({
 })
 
 const count = z.int()
+export const statement = z.object({
+  query: z.string().describe('Without its values'),
+  kind: z.string(),
+  route: z.string(),
+  calls: count,
+  total_ms: z.number(),
+  mean_ms: z.number(),
+  rows: count,
+  shards: count.describe('That were asked, in all calls'),
+})
+
+export const wait = z.object({
+  pid: z.int(),
+  blocked_by: z.array(z.int()).describe('Sessions; 0: a transaction that is prepared'),
+})
+
+export const logRecord = z.object({
+  transaction: z.string(),
+  decision: z.enum(['commit', 'abort']),
+  at: z.string().nullable().describe('Of the commit; null for an abort'),
+  participants: z.array(z.int()).describe('Shards that prepared; none where recovery wrote it'),
+})
+
+export const move = z.object({
+  table: z.string(),
+  rows_moved: count.describe('That have left the home shard'),
+  rows: count.nullable().describe('That the table had there at the last ANALYZE; null: not known'),
+})
+
+export const settings = z.object({
+  node: z.record(z.string(), z.unknown()).describe('Its configuration; what is secret is hidden'),
+  servers: z.array(
+    z.object({
+      shard: z.int(),
+      error: z.string().optional(),
+      settings: z.record(z.string(), z.string()),
+    }),
+  ),
+})
+
 export const top = z.object({
   at: z.string(),
   sessions: z.int(),
@@ -90,20 +130,7 @@ export const top = z.object({
     .array(session.extend({ seconds: z.number().nullable().describe('Since its transaction began') }))
     .describe('Open, and nothing runs in them; the longest first'),
   prepared: z.int().describe('Transactions that are prepared on some shard'),
-  statements: z
-    .array(
-      z.object({
-        query: z.string(),
-        kind: z.string(),
-        route: z.string(),
-        calls: z.int(),
-        total_ms: z.number(),
-        mean_ms: z.number(),
-        rows: z.int(),
-        shards: z.int(),
-      }),
-    )
-    .describe('By total time, since weft.stat_statements_reset()'),
+  statements: z.array(statement).describe('By total time, since weft.stat_statements_reset()'),
 })
 
 export const explained = z.object({
@@ -120,6 +147,10 @@ export const explained = z.object({
       why: z.string(),
       id: z.string().optional().describe('Of a refusal in docs/sql.md, or a SQLSTATE'),
       hint: z.string().optional(),
+      steps: z
+        .array(z.object({ depth: z.int(), what: z.string(), sql: z.string().optional() }))
+        .optional()
+        .describe('How it is run, as a tree: each step before, and less deep than, those that it needs'),
     }),
   ),
   totals: z.object({ local: count, one: count, some: count, all: count, moves: count, refused: count }),
@@ -208,6 +239,11 @@ export type Finding = z.infer<typeof finding>
 export type Progress = z.infer<typeof progress>
 export type Top = z.infer<typeof top>
 export type ExplainedFile = z.infer<typeof explained>
+export type Statement = z.infer<typeof statement>
+export type Wait = z.infer<typeof wait>
+export type LogRecord = z.infer<typeof logRecord>
+export type Move = z.infer<typeof move>
+export type Settings = z.infer<typeof settings>
 export type Whoami = z.infer<typeof whoami>
 export type Sample = z.infer<typeof counted>
 export type History = z.infer<typeof history>

@@ -1,6 +1,6 @@
 import { AdminError } from '../admin-error.ts'
 import type { ClusterAccess } from '../cluster-access.ts'
-import type { Change, Session } from './schemas.ts'
+import type { Change, Session, Wait } from './schemas.ts'
 
 /** Client sessions of all coordinators; the one that asks is none. */
 export async function sessions(cluster: ClusterAccess): Promise<Session[]> {
@@ -11,6 +11,14 @@ export async function sessions(cluster: ClusterAccess): Promise<Session[]> {
       FROM pg_stat_activity
      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND pid >= 4194304 ORDER BY pid`)
   return rows as unknown as Session[]
+}
+
+/** Sessions that wait for locks which others hold, on whichever shard. */
+export async function waits(cluster: ClusterAccess): Promise<Wait[]> {
+  const rows = await cluster.query(`
+    SELECT pid, pg_blocking_pids(pid) AS blocked_by
+      FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND pid >= 4194304 ORDER BY pid`)
+  return (rows as unknown as Wait[]).filter(({ blocked_by }) => blocked_by.length > 0)
 }
 
 /** Both go to the session's coordinator, whichever it is. */

@@ -1,7 +1,7 @@
 import { AdminError } from '../admin-error.ts'
 import { literal } from '../audit.ts'
 import type { ClusterAccess } from '../cluster-access.ts'
-import type { Change, Progress, Shard, Table, TableParts } from './schemas.ts'
+import type { Change, Move, Progress, Shard, Table, TableParts } from './schemas.ts'
 
 const TABLES = `
 SELECT n.nspname::text AS schema, c.relname::text AS table, coalesce(r.kind, 'local') AS kind, a.attname::text AS shard_key,
@@ -110,6 +110,26 @@ export async function progress(cluster: ClusterAccess, name: string): Promise<Pr
   )
   const [moved, rows] = [row?.[0], Number(row?.[1] ?? 0)]
   return { rows_moved: moved == null ? null : Number(moved), rows: rows > 0 ? rows : null }
+}
+
+/** The name in the text of who copies, as it is written there. */
+const COPIED = `(?:FROM ONLY |^COPY )(("(?:[^"]|"")+")\\.("(?:[^"]|"")+"))`
+
+/** Tables whose rows leave the home shard now, as they become sharded or reference tables. */
+export async function moves(cluster: ClusterAccess): Promise<Move[]> {
+  const rows = await cluster.onShard(
+    0,
+    `WITH m AS (
+       SELECT p.tuples_processed AS moved, substring(a.query FROM ${literal(COPIED)}) AS name
+         FROM pg_stat_progress_copy p JOIN pg_stat_activity a USING (pid) WHERE p.command = 'COPY TO')
+     SELECT name, moved, (SELECT greatest(c.reltuples, coalesce(s.n_live_tup, 0))::bigint FROM pg_class c
+              LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid WHERE c.oid = to_regclass(name))
+       FROM m WHERE name IS NOT NULL ORDER BY name`,
+  )
+  return rows.map(([table, moved, all]) => {
+    const total = Number(all ?? 0)
+    return { table: table ?? '', rows_moved: Number(moved), rows: total > 0 ? total : null }
+  })
 }
 
 /** In one transaction: its rows are moved, or nothing is changed. */

@@ -15,6 +15,7 @@ function clusterOf(looks: number, log: Logged): ClusterAccess {
     status: async (shard) => ({ shard, up: true }),
     logged: async () => log,
     abort: async () => 'abort',
+    records: async () => [],
     explain: () => Promise.resolve([]),
   }
 }

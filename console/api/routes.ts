@@ -4,13 +4,17 @@ import type {
   ExplainedFile,
   Finding,
   History,
+  LogRecord,
+  Move,
   Resolved,
   Session,
+  Settings,
   Shard,
+  Statement,
   Table,
   TableParts,
-  Top,
   TransactionInfo,
+  Wait,
   Whoami,
 } from '../../admin/api/schemas.ts'
 
@@ -22,8 +26,12 @@ export interface Gets {
   readonly '/api/shards': readonly Shard[]
   readonly '/api/tables': readonly Table[]
   readonly '/api/tables/{table}': TableParts
-  readonly '/api/top': Top
+  readonly '/api/statements': readonly Statement[]
   readonly '/api/sessions': readonly Session[]
+  readonly '/api/waits': readonly Wait[]
+  readonly '/api/moves': readonly Move[]
+  readonly '/api/log': readonly LogRecord[]
+  readonly '/api/settings': Settings
   readonly '/api/transactions': readonly TransactionInfo[]
   readonly '/api/audit': readonly AuditLine[]
   readonly '/api/doctor': readonly Finding[]
@@ -73,7 +81,11 @@ export const GETS: All<Gets> = {
   '/api/shards': true,
   '/api/tables': true,
   '/api/tables/{table}': true,
-  '/api/top': true,
+  '/api/statements': true,
+  '/api/waits': true,
+  '/api/moves': true,
+  '/api/log': true,
+  '/api/settings': true,
   '/api/sessions': true,
   '/api/transactions': true,
   '/api/audit': true,

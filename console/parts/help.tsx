@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks'
-import { PAGES } from '../pages/pages.ts'
+import type { Page } from '../pages/pages.ts'
 
 const KEYS: readonly (readonly [string, string])[] = [
   ['/', 'to the filter of the page'],
@@ -10,14 +10,14 @@ const KEYS: readonly (readonly [string, string])[] = [
 ]
 
 /** Which keys do what. */
-export function Help({ onClose }: { onClose: () => void }) {
+export function Help({ pages, onClose }: { pages: readonly Page[]; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null)
   useEffect(() => dialog.current?.showModal(), [])
   return (
     <dialog ref={dialog} onClose={onClose} aria-labelledby="help">
       <h2 id="help">Keys</h2>
       <dl class="fields keys">
-        {PAGES.map(({ title }, i) => (
+        {pages.map(({ title }, i) => (
           <div class="field" key={title}>
             <dt>
               <kbd>{i + 1}</kbd>

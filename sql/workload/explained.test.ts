@@ -54,6 +54,35 @@ it.each([
   expect(reachOf(sql)).toBe(expected)
 })
 
+it.each([
+  ['SELECT * FROM orders WHERE customer_id = $1', ['on the shard of the key', '  rows of orders']],
+  ['SELECT count(*) FROM orders', [/^on one shard: partial/, /^ {2}on all shards \| SELECT /]],
+  [
+    'SELECT o.id FROM orders o JOIN users u ON u.name = o.note',
+    [/^on one shard: rows/, /^ {2}on all shards: gives rows of orders, users \| /],
+  ],
+  ['SELECT * FROM settings', ['on the home shard']],
+  ['UPDATE orders SET qty = 1', [/^each shard changes/, '  on all shards']],
+  [
+    'INSERT INTO users (id, name) SELECT gen_random_uuid(), note FROM orders',
+    [
+      /^on the shards of the keys: rows into users/,
+      /^ {2}rows of the query/,
+      /^ {4}on all shards: the query/,
+    ],
+  ],
+  ['CREATE INDEX ON orders (id)', [/^CREATE INDEX: /, '  on all shards']],
+  ['BEGIN', []],
+  ['SELECT * FROM ordres', []],
+])('explain: %s: in these steps', (sql, expected) => {
+  const explainer = new FileExplainer(testCatalog(), { searchPath: ['public'], systemNames })
+  const [{ steps = [] } = {}] = [...explainer.explain(sql)]
+  const told = steps.map(
+    ({ depth, what, sql: text }) => `${'  '.repeat(depth)}${what}${text ? ` | ${text}` : ''}`,
+  )
+  expect(told).toEqual(expected.map((one) => (one instanceof RegExp ? expect.stringMatching(one) : one)))
+})
+
 it('explain: a file: each statement at the line of its first word, whatever is wrong with others', () => {
   const file = `-- what the shop asks
 \\set id 1

@@ -8,12 +8,15 @@ import type { Plan, PlanContext } from '../plan/plan.ts'
 import { planStatement } from '../plan/plan-statement.ts'
 import { type Routed, refusedBy, routedPlan } from './routed.ts'
 import { type Listed, splitFile } from './split.ts'
+import { type Step, stepsOf } from './steps.ts'
 
 export interface Explained extends Routed {
   readonly line: number
   readonly statement: string
   /** SELECT, INSERT, CREATE TABLE, …; '' when it could not be read. */
   readonly tag: string
+  /** A tree, each step before those that it needs; absent: there is nothing to show. */
+  readonly steps?: readonly Step[]
 }
 
 export interface ExplainOptions {
@@ -50,7 +53,8 @@ export class FileExplainer {
       this.created.add(relname)
       if (relpersistence === 't') this.temporary.add(relname.toLowerCase())
     }
-    return { line, statement, tag: plan.tag, ...routed }
+    const steps = routed.reach === 'refused' ? [] : stepsOf(plan)
+    return { line, statement, tag: plan.tag, ...routed, ...(steps.length === 0 ? {} : { steps }) }
   }
 
   private plan(parsed: ParsedStatement): Plan {

@@ -4,13 +4,18 @@ import type pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type {
   AuditLine,
+  ExplainedFile,
   Finding,
+  LogRecord,
   Progress,
   Session,
+  Settings,
   Shard,
+  Statement,
   Table,
   TableParts,
   TransactionInfo,
+  Wait,
 } from '../../admin/api/schemas.ts'
 import { codeOf, useAccounts } from '../helpers/accounts.ts'
 import { connectTo, query } from '../helpers/postgres.ts'
@@ -68,6 +73,56 @@ describe('sessions', () => {
     expect([code, out, err]).toEqual([1, '', 'weft: there is no session 4194305. See weft session list.'])
     expect((await api('/api/sessions/x/kill', {})).status).toBe(400)
     expect((await weft('session', 'kill', 'x')).code).toBe(1)
+  })
+})
+
+describe('what runs', () => {
+  it('who waits for whom is told, whichever shard that is on', async () => {
+    const [holder, waiter] = [await accounts.connect(), await accounts.connect()]
+    const [held, waits] = [await pidOf(holder), await pidOf(waiter)]
+    const id = accounts.on(2)
+    await holder.query('BEGIN')
+    await holder.query(`UPDATE account SET amount = amount WHERE id = ${id}`)
+    const waiting = waiter.query(`UPDATE account SET amount = amount WHERE id = ${id}`)
+    const asked = async () => (await api<Wait[]>('/api/waits')).answer
+    await expect.poll(asked).toEqual([{ pid: waits, blocked_by: [held] }])
+    await holder.query('ROLLBACK')
+    await waiting
+    expect(await asked()).toEqual([])
+  })
+
+  it('is told by fingerprint, and how it is run as a tree', async () => {
+    const session = await accounts.connect()
+    for (const id of [1, 2, 3])
+      await session.query(`SELECT amount AS told_by_console FROM account WHERE id = ${id}`)
+    const query = 'SELECT amount AS told_by_console FROM account WHERE id = $1'
+    const found = async () =>
+      (await api<Statement[]>('/api/statements?limit=1000')).answer.find((one) => one.query === query)
+    await expect.poll(found).toMatchObject({ kind: 'SELECT', route: 'one', calls: 3, rows: 3, shards: 3 })
+    expect((await api('/api/statements?limit=0')).status).toBe(400)
+    const explained = async (text: string) =>
+      (await api<ExplainedFile>('/api/explain', { text })).answer.statements[0]?.steps
+    expect(await explained(query)).toEqual([
+      { depth: 0, what: 'on the shard of the key' },
+      { depth: 1, what: 'rows of account' },
+    ])
+    expect(await explained('SELECT sum(amount) FROM account')).toMatchObject([
+      { depth: 0, sql: expect.any(String) },
+      { depth: 1, what: 'on all shards', sql: expect.stringMatching(/^SELECT /) },
+    ])
+  })
+})
+
+describe('settings', () => {
+  it('of this node and of the servers; nothing moves', async () => {
+    const { answer } = await api<Settings>('/api/settings')
+    expect(answer.node).toMatchObject({ shards: 3, log: 'postgres' })
+    expect(answer.servers.map(({ shard, settings }) => [shard, settings.fsync])).toEqual([
+      [0, 'off'],
+      [1, 'off'],
+      [2, 'off'],
+    ])
+    expect((await api('/api/moves')).answer).toEqual([])
   })
 })
 
@@ -161,8 +216,13 @@ describe('transactions', () => {
     await direct.end()
     const { answer } = await api<TransactionInfo[]>('/api/transactions')
     expect(answer).toMatchObject([{ transaction: id, log: 'undecided', prepared_on: [1], owner: 'postgres' }])
+    const logged = async () =>
+      (await api<LogRecord[]>('/api/log')).answer.filter(({ transaction }) => transaction === id)
+    expect(await logged()).toEqual([])
     const { answer: resolved } = await api(`/api/transactions/${id}/resolve`, {})
     expect(resolved).toEqual({ transaction: id, log: 'abort', prepared_on: [] })
+    // Kept against its coordinator, which runs still.
+    expect(await logged()).toEqual([{ transaction: id, decision: 'abort', at: null, participants: [] }])
     expect(await accounts.direct(1, `SELECT amount FROM account WHERE id = ${accounts.on(1)}`)).toEqual([
       { amount: 100 },
     ])
