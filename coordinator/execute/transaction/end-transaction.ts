@@ -23,9 +23,10 @@ export async function commitTransaction(ctx: ExecContext): Promise<void> {
   }
   tx.beginsToEnd()
   const { defaultsChanged, ranDdl } = tx
+  let version: number | undefined
   try {
     await sendNotifications(ctx)
-    if (tx.mapChanged) await commitMapChange(ctx)
+    if (tx.mapChanged) version = await commitMapChange(ctx)
     else await commitShards(ctx)
   } catch (error) {
     await rollbackRemaining(ctx)
@@ -36,7 +37,16 @@ export async function commitTransaction(ctx: ExecContext): Promise<void> {
     if (ranDdl) await schemaChanged(ctx)
   }
   finish(ctx, 'commit')
-  await sendLateNotifications(ctx)
+  // Agents refuse what is planned on the map before it, so a node that cannot read the new one learns of it then.
+  if (version !== undefined) await afterwards(ctx, 'the catalog was not read', reload(ctx, version))
+  await afterwards(ctx, 'notifications were not sent', sendLateNotifications(ctx))
+}
+
+const reload = (ctx: ExecContext, version: number): Promise<unknown> => ctx.node.catalogs.reload(version)
+
+/** What follows a commit cannot undo it: whatever becomes of that, the client is told that it has committed. */
+async function afterwards(ctx: ExecContext, failure: string, work: Promise<unknown>): Promise<void> {
+  await work.catch((err: unknown) => ctx.node.log.warn({ err }, `after a commit: ${failure}`))
 }
 
 /** New sessions are to begin with the new defaults, on every shard. An agent that is away starts its backends anew. */
@@ -81,7 +91,8 @@ async function rollbackRemaining(ctx: ExecContext): Promise<void> {
   await Promise.allSettled(lines.map((line) => endOn(ctx, line, 'ROLLBACK')))
 }
 
-async function commitMapChange(ctx: ExecContext): Promise<void> {
+/** The version of the map from then on. */
+async function commitMapChange(ctx: ExecContext): Promise<number> {
   const fence = await fenceMap(ctx)
   let committed = false
   try {
@@ -90,7 +101,7 @@ async function commitMapChange(ctx: ExecContext): Promise<void> {
   } finally {
     await unfenceMap(ctx, fence, committed)
   }
-  await ctx.node.catalogs.reload(fence.version)
+  return fence.version
 }
 
 async function commitShards(ctx: ExecContext): Promise<void> {
@@ -230,7 +241,6 @@ async function sendNotifications(ctx: ExecContext): Promise<void> {
 async function sendLateNotifications(ctx: ExecContext): Promise<void> {
   const pending = ctx.state.notifications.splice(0)
   if (pending.length === 0) return
-  const ends = await settleAll([simpleQuery(ctx, ctx.line(HOME), pending.join(';'), { writes: true })])
-  const failed = ends.find((end) => end.error !== undefined)
-  if (failed !== undefined) ctx.node.log.warn({ err: failed.error }, 'notifications could not be sent')
+  const { error } = await simpleQuery(ctx, ctx.line(HOME), pending.join(';'), { writes: true })
+  if (error !== undefined) throw error
 }
