@@ -34,6 +34,7 @@ import { ClientSession } from './session/client-session.ts'
 import { TERMINATED } from './session/session-timers.ts'
 import { SharedStats } from './shared-stats.ts'
 import { StatementStats } from './statistics/statement-stats.ts'
+import type { Tracing } from './tracing/tracing.ts'
 
 export interface CoordinatorOptions {
   readonly version: string
@@ -58,6 +59,8 @@ export interface CoordinatorOptions {
   readonly planCache?: { readonly entriesMax: number; readonly textBytesMax: number }
   /** Program of a thread that plans long texts (long-texts/thread.ts), bundled; default: they hold this one. */
   readonly textProgram?: URL
+  /** Who collects what is told of each statement; default: nobody. */
+  readonly tracing?: Tracing | undefined
   /** With shards that are lost while it starts: they come back, as they do later. */
   readonly patience?: Patience
 }
@@ -320,6 +323,7 @@ function makeNode(
     encodings: new Encodings(connect),
     statistics: new StatementStats(),
     slowMs: options.logMinDurationMs ?? Number.POSITIVE_INFINITY,
+    tracing: options.tracing,
   }
 }
 

@@ -15,6 +15,7 @@ import type { Cleanup } from './cleanup.ts'
 import { explainShardError } from './explain.ts'
 import { nodeFailpoints } from './failpoint-control.ts'
 import { openLog } from './log.ts'
+import { startTracing } from './open-telemetry.ts'
 import { portError } from './ports.ts'
 import { ShardSlot } from './shard-slot.ts'
 
@@ -212,6 +213,8 @@ export async function startCoordinatorPart(
   const { id, cluster, database, listen, auth, tls, sessionsMax, memory = {}, clock, logger } = options
   const { patience, outcomesKeptMs, logMinDurationMs, textProgram = bundledTextProgram() } = options
   const failpoints = nodeFailpoints()
+  const traces = await startTracing(process.env, logger)
+  if (traces !== undefined) cleanup.add(() => traces.stop())
   try {
     const coordinator = await startCoordinator({
       version,
@@ -224,6 +227,7 @@ export async function startCoordinatorPart(
       commits: new CommitDriver({ log, clock, coordinatorId: id, cluster, failpoints }),
       ...(outcomesKeptMs === undefined ? {} : { outcomesKeptMs }),
       logMinDurationMs,
+      tracing: traces?.tracing,
       log: logger,
       patience,
       listenerLimits: { sessionsMax },

@@ -39,6 +39,8 @@ export interface CommitRequest {
   readonly moves?: boolean
   /** Told once when all have prepared and the decision is asked for: it may need no backend any more. */
   readonly allPrepared?: () => void
+  /** Told how long each phase took, milliseconds. */
+  readonly phaseEnded?: (phase: CommitPhase, tookMs: number, txnId: string) => void
 }
 
 export interface CommitLimits {

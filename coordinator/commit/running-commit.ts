@@ -154,7 +154,9 @@ export class RunningCommit {
   private enterPhase(last: CommitState['phase']): void {
     const sinceMs = this.phaseSinceMs
     this.setDeadline()
-    this.driver.onPhase(last, this.phaseSinceMs - sinceMs)
+    const tookMs = this.phaseSinceMs - sinceMs
+    this.driver.onPhase(last, tookMs)
+    this.request.phaseEnded?.(last, tookMs, this.txnId)
     if (this.state.phase === 'deciding') this.request.allPrepared?.()
   }
 

@@ -15,6 +15,8 @@ import type { MemoryBudget, SessionMemory } from '../memory/memory-budget.ts'
 import type { SessionSettings } from '../settings/settings.ts'
 import type { TimeLimits } from '../settings/time-limits.ts'
 import type { StatementStats } from '../statistics/statement-stats.ts'
+import type { SessionTracing } from '../tracing/session-tracing.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import type { ClientOutput } from './answers/client-output.ts'
 import type { OpenPortal } from './answers/open-portal.ts'
 import type { LineNumbers } from './answers/row-types.ts'
@@ -78,6 +80,8 @@ export interface CoordinatorNode {
   readonly statistics: StatementStats
   /** Statements that take as long as this are told in the log. */
   readonly slowMs: number
+  /** Undefined: nobody collects what it would tell. */
+  readonly tracing: Tracing | undefined
 }
 
 export interface NodeLimits {
@@ -194,6 +198,7 @@ export interface ExecContext {
   /** When the message that is worked on came, microseconds. */
   readonly times: { readonly messageUs: number }
   readonly memory: SessionMemory
+  readonly tracing: SessionTracing | undefined
   readonly out: ClientOutput
   readonly state: SessionState
   /** Id of the session on every link. */

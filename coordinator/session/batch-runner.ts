@@ -140,6 +140,7 @@ export class BatchRunner {
     const turn = session.planner.turns.turn(bytes)
     if (turn !== undefined) await turn
     const written = Buffer.from(message.buffer.subarray(message.sqlStart, message.sqlEnd))
+    session.tracing?.heard(written)
     const read = session.strings.read(written)
     const statement = new Prepared(message.name, read?.sql ?? written, message.paramTypes)
     if (read !== undefined) statement.wasRead(read, written.toString('utf8'))
@@ -232,6 +233,7 @@ export class BatchRunner {
   private async execute(name: string, maxRows: number, alone: boolean): Promise<void> {
     const portal = this.session.portals.get(name)
     this.current = portal?.statement
+    if (portal !== undefined) this.session.tracing?.heard(portal.statement.sql)
     if (portal !== undefined && this.isAborted) await this.refuseInFailed(portal.statement)
     const plan = portal?.statement.planUnder(this.session.scope(), this.session.planner)
     if (plan === undefined) this.told.clear()

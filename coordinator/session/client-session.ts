@@ -18,6 +18,7 @@ import type { SessionMemory } from '../memory/memory-budget.ts'
 import { isTransactionLong, TransactionDefaults } from '../settings/isolation.ts'
 import { type SessionSettings, sessionSettings } from '../settings/session-settings.ts'
 import { TimeLimits } from '../settings/time-limits.ts'
+import { SessionTracing } from '../tracing/session-tracing.ts'
 import { Admission } from './admission.ts'
 import { asPgError } from './client-messages.ts'
 import { Portals, PreparedStatements } from './kept.ts'
@@ -65,6 +66,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   readonly scopes: SessionScope
   readonly admission = new Admission(this)
   readonly timer = new StatementTimer(this)
+  readonly tracing: SessionTracing | undefined
   private readonly slow: SlowPath
   readonly loop: MessageLoop
 
@@ -80,6 +82,8 @@ export class ClientSession implements ExecContext, WatchedSession {
     this.txDefaults = new TransactionDefaults(this.settings)
     this.timers = new SessionTimers(this, new TimeLimits(this.settings))
     this.tx = new Transaction(this.timers, this.txDefaults, this.times)
+    const { tracing } = options.node
+    this.tracing = tracing && new SessionTracing(tracing, options.sessionId, () => this.tx.isOpen)
     this.causal = new Causal(this.tx, this.node.commits, this.settings)
     this.out = new ClientOutput(options.socket)
     this.text = new SessionText(this.out, this.prepared, this.node.encodings)
@@ -272,6 +276,7 @@ export class ClientSession implements ExecContext, WatchedSession {
   close(): void {
     if (this.closed) return
     this.closed = true
+    this.tracing?.closed()
     this.out.abandon()
     this.timers.close()
     this.slow.close(() => {

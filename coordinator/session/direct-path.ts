@@ -71,6 +71,7 @@ export class DirectPath implements ReplyConsumer {
     if (verb === 'begin') {
       if (tx.kind !== 'none') return false
       session.times.message()
+      session.tracing?.heard(undefined)
       session.node.statistics.ran(session.node.statistics.begin, 0, 0, 0)
       tx.begin('explicit')
       session.settings.begin()
@@ -108,6 +109,7 @@ export class DirectPath implements ReplyConsumer {
     tx.beginsToEnd()
     if (verb === 'commit') session.settings.commit()
     else session.settings.rollback()
+    session.tracing?.heard(undefined)
     session.timer.beginAs(session.node.statistics[verb])
     this.start(line, NOTHING_DIRECT, false)
     return true
@@ -119,6 +121,7 @@ export class DirectPath implements ReplyConsumer {
     const { tx } = session
     if (tx.kind !== 'explicit' || tx.failed || session.state.kept.size > 0) return false
     this.loop.occupy()
+    session.tracing?.heard(undefined)
     void slow.commitBlock().then(() => this.loop.idle())
     return true
   }
@@ -150,6 +153,7 @@ export class DirectPath implements ReplyConsumer {
     if (line === undefined) return false
     line.request.payload = frame
     line.request.needs = undefined
+    this.session.tracing?.heard(frame)
     this.session.timer.begin(plan)
     this.start(line, { frame, batch: undefined }, plan.tag !== 'SHOW')
     return true
@@ -303,6 +307,7 @@ export class DirectPath implements ReplyConsumer {
     // A Parse is part of the payload then, wanted or not; the client's own is answered from here.
     line.request.swallow = ref === undefined ? SWALLOW_PARSE_COMPLETE : 0
     if (found.parsed) this.owedParse = found.statement
+    session.tracing?.heard(statement.sql)
     session.timer.begin(plan)
     this.start(line, { frame: undefined, batch }, found.plan.tag !== 'SHOW')
     return true

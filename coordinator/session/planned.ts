@@ -6,11 +6,20 @@ import type { Prepared } from './prepared.ts'
 
 /** A prepared statement's plan under a scope; parses when the cache has none. A promise: it is a long text. */
 export function planned(session: ClientSession, statement: Prepared, scope: PlanScope): Plan | Promise<Plan> {
-  const { planner, node } = session
+  const { planner, node, tracing } = session
   statement.refresh(scope, node.schema.epoch)
   const known = statement.planUnder(scope, planner)
   if (known !== undefined) return known
-  const statements = planner.statements(statement.text)
+  const make = () => parsedAndPlanned(session, statement, scope)
+  return tracing === undefined ? make() : tracing.timed('plan', make)
+}
+
+function parsedAndPlanned(
+  session: ClientSession,
+  statement: Prepared,
+  scope: PlanScope,
+): Plan | Promise<Plan> {
+  const statements = session.planner.statements(statement.text)
   if (statements instanceof Promise) return statements.then((all) => planOf(session, statement, scope, all))
   return planOf(session, statement, scope, statements)
 }

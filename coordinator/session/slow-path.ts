@@ -81,6 +81,7 @@ export class SlowPath {
     const { session } = this
     session.admission.begin()
     session.times.message()
+    session.tracing?.heard(frame)
     let read: ReadText | undefined
     try {
       refuseTooLong(frame.length)
@@ -91,6 +92,7 @@ export class SlowPath {
     } catch (error) {
       await this.recover(error, read)
     }
+    session.tracing?.idle()
     session.out.ready(session.statusByte())
   }
 
@@ -141,7 +143,8 @@ export class SlowPath {
         (scope) => this.fromCache(scope, frame, text) ?? this.parsedAlone(scope, frame, text),
         true,
       )
-    const statements = await session.planner.statements(text)
+    const parse = () => session.planner.statements(text)
+    const statements = await (session.tracing === undefined ? parse() : session.tracing.timed('parse', parse))
     if (frame.length >= LONG_TEXT_BYTES) await nextTurn()
     if (statements.length === 0) session.out.push(EMPTY_QUERY_RESPONSE)
     const alone = statements.length === 1
@@ -189,9 +192,10 @@ export class SlowPath {
   }
 
   private fromText(scope: PlanScope, statement: Statement, frame: Buffer): Execution | Promise<Execution> {
-    const { planner } = this.session
+    const { planner, tracing } = this.session
     const whole = statement.start === 0 ? frame.subarray(5, frame.length - 1) : undefined
-    const made = planner.planned(scope, statement, [], whole)
+    const plan = () => planner.planned(scope, statement, [], whole)
+    const made = tracing === undefined ? plan() : tracing.timed('plan', plan)
     const asRun = ({ plan, sql, lexed }: Planned) => simpleExecution(plan, statement.text, frame, sql, lexed)
     return made instanceof Promise ? made.then(asRun) : asRun(made)
   }
@@ -386,6 +390,7 @@ export class SlowPath {
   async batch(batch: Batch, synced: boolean): Promise<BatchEnd> {
     this.session.admission.begin()
     const end = await this.batches.run(batch, synced)
+    this.session.tracing?.idle()
     if (end.synced) this.session.out.ready(this.session.statusByte())
     return end
   }

@@ -21,6 +21,7 @@ export class StatementTimer {
   }
 
   beginAs(stat: StatementStat | undefined): void {
+    this.session.tracing?.begin()
     this.stat = stat
     this.begunMs = performance.now()
   }
@@ -30,10 +31,12 @@ export class StatementTimer {
     const rows = rowsTold(answer)
     if (rows >= 0) {
       if (this.stat !== undefined) this.count(this.stat, performance.now() - this.begunMs, rows, 1)
+      this.session.tracing?.ended(this.stat, rows, 1)
       return
     }
     const told = errorTold(answer)
     if (told !== undefined) this.session.node.statistics.failed(told.code, refusalIn(told.detail))
+    this.session.tracing?.failed(told?.code ?? '', told?.message ?? '')
   }
 
   /** Runs a statement the slow way; `isCounted`: it has run, not only begun. */
@@ -41,27 +44,34 @@ export class StatementTimer {
     work: () => Promise<E>,
   ): Promise<E> {
     const { session } = this
+    session.tracing?.begin()
     const begunMs = performance.now()
     const before = session.shardExecs()
     const exec = await work()
     const stat = exec.bindsOnly === true ? undefined : session.node.statistics.of(exec.plan)
-    if (stat === undefined) return exec
-    this.count(stat, performance.now() - begunMs, session.out.heldRows, this.asked(before))
+    const [rows, asked] = [session.out.heldRows, this.asked(before)]
+    if (stat !== undefined) this.count(stat, performance.now() - begunMs, rows, asked)
+    session.tracing?.ended(stat, rows, asked)
     return exec
   }
 
   /** A COMMIT by itself, over several shards. */
   async committed(work: () => Promise<void>): Promise<void> {
     const { session } = this
+    session.tracing?.begin()
     const begunMs = performance.now()
     const before = session.shardExecs()
     await work()
-    this.count(session.node.statistics.commit, performance.now() - begunMs, 0, this.asked(before))
+    const { commit } = session.node.statistics
+    const asked = this.asked(before)
+    this.count(commit, performance.now() - begunMs, 0, asked)
+    session.tracing?.ended(commit, 0, asked)
   }
 
   /** The client is told of an error. */
-  failed({ code, fields }: PgError): void {
+  failed({ code, fields, message }: PgError): void {
     this.session.node.statistics.failed(code, refusalIn(fields.detail))
+    this.session.tracing?.failed(code, message)
   }
 
   /** Shards of which something has been asked since. */

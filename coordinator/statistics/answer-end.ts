@@ -25,13 +25,20 @@ export function rowsTold(answer: Buffer, after = READY_BYTES): number {
 const CODE = Buffer.from('\0C')
 const CODE_BYTES = 5
 
-/** SQLSTATE and detail of the last ErrorResponse in what a shard sent. */
-export function errorTold(answer: Buffer): { readonly code: string; readonly detail: string } | undefined {
+export interface ErrorTold {
+  readonly code: string
+  readonly detail: string
+  readonly message: string
+}
+
+/** SQLSTATE, detail and message of the last ErrorResponse in what a shard sent. */
+export function errorTold(answer: Buffer): ErrorTold | undefined {
   const at = answer.lastIndexOf(CODE)
   const end = at + CODE.length + CODE_BYTES
   if (at < 0 || answer[end] !== NUL) return undefined
   const code = answer.toString('latin1', at + CODE.length, end)
   if (!/^[0-9A-Z]{5}$/.test(code)) return undefined
-  const detail = /\0D([^\0]*)\0/.exec(answer.toString('latin1', end))
-  return { code, detail: detail?.[1] ?? '' }
+  const rest = answer.toString('utf8', end)
+  const field = (letter: string): string => new RegExp(`\\0${letter}([^\\0]*)\\0`).exec(rest)?.[1] ?? ''
+  return { code, detail: field('D'), message: field('M') }
 }

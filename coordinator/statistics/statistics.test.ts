@@ -37,7 +37,9 @@ describe('the end of an answer', () => {
     expect(errorTold(answer)).toMatchObject({ code: '0A000' })
     expect(refusalIn(errorTold(answer)?.detail)).toBe('view_time')
     const plain = errorResponse({ code: '22012', message: 'division by zero' })
-    expect(errorTold(Buffer.concat([plain, READY]))).toEqual({ code: '22012', detail: '' })
+    expect(errorTold(Buffer.concat([plain, READY]))).toEqual({
+      ...{ code: '22012', detail: '', message: 'division by zero' },
+    })
   })
 
   it('nothing, or bytes of rows: no rows, no error', () => {
@@ -52,7 +54,9 @@ describe('the end of an answer', () => {
 describe('normalized texts', () => {
   it.each([
     ["SELECT * FROM t WHERE a = 1 AND b = 'x'", 'SELECT * FROM t WHERE a = $1 AND b = $2'],
-    ['  SELECT  $2 + 5,\n 7 -- end', 'SELECT $2 + $3, $4 -- end'],
+    ['  SELECT  $2 + 5,\n 7 -- end', 'SELECT $2 + $3, $4'],
+    ["SELECT 1 /* a */ + 2 -- b\n /*traceparent='00-1'*/ ;", 'SELECT $1 /* a */ + $2'],
+    ["/*traceparent='00-1'*/ SELECT 1 /*x*/", 'SELECT $1'],
     ["/* hi */ INSERT INTO t VALUES ('é', 2);", 'INSERT INTO t VALUES ($1, $2)'],
     ['COMMIT', 'COMMIT'],
   ])('%s', (text, expected) => {

@@ -35,6 +35,8 @@ export class Lexed {
   ok = false
   start = 0
   end = 0
+  /** Where comments begin that nothing follows but white space and `;`; without any: `end`. */
+  tail = 0
   /** Two hashes of everything that is not a literal, as signed 32-bit integers. */
   hashA = 0
   hashB = 0
@@ -62,6 +64,7 @@ export class Lexed {
     this.ok = false
     this.start = start
     this.end = end
+    this.tail = end
     this.hashA = 0
     this.hashB = 0
     this.literalCount = 0

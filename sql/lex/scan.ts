@@ -47,14 +47,21 @@ export function lexStatement(buf: Uint8Array, start: number, end: number, out: L
     }
   }
   out.ok = p === end
+  if (out.tail < out.lastToken) out.tail = end
   if (out.ok) fingerprint(buf, out)
 }
 
 /** Consumes a comment, or a token that is no plain word. */
 function step(buf: Uint8Array, p: number, end: number, out: Lexed): number {
   const kind = chars.TOKEN_START[buf[p]!]
-  if (kind === chars.MINUS && p + 1 < end && buf[p + 1] === 0x2d) return skipLineComment(buf, p, end)
-  if (kind === chars.SLASH && p + 1 < end && buf[p + 1] === 0x2a) return skipBlockComment(buf, p, end)
+  if (kind === chars.MINUS && p + 1 < end && buf[p + 1] === 0x2d) {
+    comment(p, end, out)
+    return skipLineComment(buf, p, end)
+  }
+  if (kind === chars.SLASH && p + 1 < end && buf[p + 1] === 0x2a) {
+    comment(p, end, out)
+    return skipBlockComment(buf, p, end)
+  }
   if (kind === chars.SEMICOLON) return semicolon(p, out)
 
   if (out.firstToken < 0) out.firstToken = p
@@ -87,6 +94,11 @@ function step(buf: Uint8Array, p: number, end: number, out: Lexed): number {
     default:
       return -1
   }
+}
+
+/** The first of a run of comments, so far. */
+function comment(p: number, end: number, out: Lexed): void {
+  if (out.tail === end || out.tail < out.lastToken) out.tail = p
 }
 
 function literal(out: Lexed, kind: LiteralKind, start: number, end: number): number {
@@ -164,8 +176,8 @@ function param(buf: Uint8Array, p: number, end: number, out: Lexed): number {
 }
 
 /**
- * Two multiplicative hashes over words of four bytes. Whoever uses them compares the bytes too, so they only have to
- * spread well.
+ * Two multiplicative hashes over words of four bytes, up to the comments at the end: those of tracing are others each
+ * time. Whoever uses them compares the bytes too, so they only have to spread well.
  */
 function fingerprint(buf: Uint8Array, out: Lexed): void {
   let a = 0x811c9dc5 | 0
@@ -173,7 +185,7 @@ function fingerprint(buf: Uint8Array, out: Lexed): void {
   let p = out.start
   const count = out.literalCount
   for (let i = 0; i <= count; i++) {
-    const until = i < count ? out.starts[i]! : out.end
+    const until = i < count ? out.starts[i]! : out.tail
     for (; p + 4 <= until; p += 4) {
       const word = buf[p]! | (buf[p + 1]! << 8) | (buf[p + 2]! << 16) | (buf[p + 3]! << 24)
       a = Math.imul(a ^ word, 0x01000193)

@@ -22,6 +22,7 @@ import {
   restrictionsOf,
   unsupported,
 } from './routing.ts'
+import { endOfQuery } from './text-scan.ts'
 import { hasNotNullKey, hasUnstableDefault, keyNull } from './writes.ts'
 
 const NO_SCOPE: Scope = { space: EMPTY_SPACE, parent: undefined, ctes: new Map(), inView: false }
@@ -227,7 +228,7 @@ function placesOf(
       ...(looks ? rowBegins(valuesOf(insert, row, found[i]!, keys[i], columns), ctx.paramTypes) : {}),
     })),
     columnList: columnListOf(places, columns),
-    tailStart: found.at(-1)?.end ?? text.length,
+    tailStart: found.at(-1)?.end ?? endOfQuery(text, places.source),
     ...(overrides ? { overridingAt: places.overridingAt } : {}),
   }
 }

@@ -86,7 +86,7 @@ class Entry<P> {
     this.hashB = lexed.hashB
     this.plan = plan
     this.generic = generic
-    const { start, end, literalCount } = lexed
+    const { start, tail: end, literalCount } = lexed
     // A slice of the shared pool would keep all of the pool's 8 KiB alive.
     this.text = Buffer.allocUnsafeSlow(end - start)
     buf.copy(this.text, 0, start, end)
@@ -145,7 +145,7 @@ export class PlanCache<P extends { readonly generic: boolean }> {
     return scope
   }
 
-  /** The plan of `buf[start, end)`, which was lexed into `lexed`. */
+  /** The plan of `buf[start, end)`, which was lexed into `lexed`; comments that follow are no matter. */
   lookup(scope: CacheScope, buf: Buffer, start: number, end: number, lexed: Lexed): P | undefined {
     if (lexed.ok && scope instanceof Scope) {
       let entry = this.table.get(lexed.hashA ^ scope.salt)

@@ -167,6 +167,27 @@ describe('planner: INSERT of several rows', () => {
     }
   })
 
+  it.each([
+    ['INSERT INTO items VALUES (1, 2, 3), (4, 5, 6)', '(70, 80, 90), (4, 5, 6)'],
+    ['INSERT INTO orders DEFAULT VALUES', ''],
+    ["SELECT sku FROM items WHERE customer_id = 5 AND sku <> '/*'", ''],
+  ])('planner: %s: comments after it are no matter', (text, others) => {
+    const planner = newPlanner()
+    const scope = planner.scope(catalog, ['public'])
+    const other = others === '' ? text : `INSERT INTO items VALUES ${others}`
+    const texts = [`${text} /*traceparent='00-1'*/`, `${other} /*traceparent='00-22222'*/ -- and more;`]
+    const [first, second] = texts.map((one) => planner.plan(scope, planner.parse(one)[0]!))
+    expect(second!.plan).toBe(first!.plan)
+    if (first!.plan.kind !== 'insert') return
+    const keys = new StatementKeys().ofText(second!.sql, second!.lexed)
+    const moved = insertElsewhere(first!.plan, keys.literalEnds(texts[1]!))
+    const whole = planOf(() => parseStatements(texts[1]!)[0]!, [])
+    expect({ ...told(texts[1]!, moved), literalEnds: [] }).toEqual({
+      ...told(texts[1]!, whole),
+      literalEnds: [],
+    })
+  })
+
   it('planner: INSERT of several rows: keys that Postgres evaluates: for each text anew', () => {
     const planner = newPlanner()
     const scope = planner.scope(catalog, ['public'])

@@ -133,7 +133,7 @@ export class Planner {
   ): Plan | undefined {
     if (scope.cache === undefined || !lexed.ok) return undefined
     const cache = this.cache.scopeWithTypes(scope.cache, paramTypes)
-    return this.cache.lookup(cache, sql, lexed.start, lexed.end, lexed)
+    return this.cache.lookup(cache, sql, lexed.start, lexed.tail, lexed)
   }
 
   /**
@@ -329,7 +329,7 @@ export class Planner {
   ): void {
     if (scope.cache === undefined || !lexed.ok) return
     const cache = this.cache.scopeWithTypes(scope.cache, paramTypes)
-    this.cache.insert(cache, sql, lexed.start, lexed.end, lexed, plan)
+    this.cache.insert(cache, sql, lexed.start, lexed.tail, lexed, plan)
   }
 
   /** Scratch for `lexStatement` on the hot path; valid until the next statement is lexed. */

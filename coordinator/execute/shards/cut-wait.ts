@@ -1,4 +1,5 @@
-import type { CutDriver, PendingCut } from '../../cuts/cut-driver.ts'
+import type { PendingCut } from '../../cuts/cut-driver.ts'
+import type { ExecContext } from '../context.ts'
 import type { ShardLine } from './shard-line.ts'
 
 /**
@@ -12,17 +13,15 @@ export class CutWait {
   error: Error | undefined
   /** The line whose exec ended before its time. */
   culprit: ShardLine | undefined
-  private readonly cuts: CutDriver
-  private readonly sessionId: number
+  private readonly ctx: ExecContext
   private readonly above: bigint
   private readonly lines: readonly ShardLine[]
   private readonly notReady: Set<ShardLine>
   private pending: PendingCut | undefined
 
-  constructor(cuts: CutDriver, sessionId: number, above: bigint, lines: readonly ShardLine[]) {
-    this.cuts = cuts
-    this.sessionId = sessionId
-    this.above = above
+  constructor(ctx: ExecContext, lines: readonly ShardLine[]) {
+    this.ctx = ctx
+    this.above = ctx.causal.token
     this.lines = lines
     this.notReady = new Set(lines)
     for (const line of lines) line.cutWait = this
@@ -32,8 +31,11 @@ export class CutWait {
     this.notReady.delete(line)
     if (this.notReady.size > 0 || this.pending !== undefined || this.culprit !== undefined) return
     const shards = this.lines.map(({ shard }) => shard)
-    this.pending = this.cuts.join({ sessionId: this.sessionId, shards, above: this.above })
-    this.pending.taken.then(
+    const { node, sessionId, tracing } = this.ctx
+    const pending = node.cuts.join({ sessionId, shards, above: this.above })
+    this.pending = pending
+    tracing?.timed('cut', () => pending.taken)
+    pending.taken.then(
       (ts) => {
         this.ts = ts
         this.over()

@@ -69,7 +69,7 @@ export async function onShardsUnderCut<T extends ExecEnd>(
   lines: readonly ShardLine[],
   send: (line: ShardLine, i: number) => Promise<T>,
 ): Promise<readonly T[]> {
-  const wait = new CutWait(ctx.node.cuts, ctx.sessionId, ctx.causal.token, lines)
+  const wait = new CutWait(ctx, lines)
   const ends = await ended(ctx, lines, lines.map(begun(send, wait)), wait)
   if (lines[0]!.request.access === 'write') await mustHaveMissedNothing(lines, wait.ts)
   return ends

@@ -10,6 +10,8 @@ import type {
 } from '../../../protocol/agent-link.ts'
 import { STATUS } from '../../../protocol/wire/frames.ts'
 import { FIRST_USER_OID } from '../../../sql/catalog.ts'
+import type { SessionTracing } from '../../tracing/session-tracing.ts'
+import type { OpenSpan } from '../../tracing/tracing.ts'
 import type { LineNumbers } from '../answers/row-types.ts'
 import type { Causal } from '../transaction/causal.ts'
 import { CANCELED, withoutCancel } from '../transaction/victim.ts'
@@ -31,6 +33,7 @@ const NO_PAYLOAD = Buffer.alloc(0)
 /** What a line shares with the others of its session. */
 export interface LineOwner {
   readonly causal: Causal
+  readonly tracing: SessionTracing | undefined
   /** Execs of all lines that may have written: what they did is not undone by running the statement again. */
   writes: number
   async(chunk: Buffer): void
@@ -78,6 +81,8 @@ export class ShardLine implements ReplySink {
   private victim: PgError | undefined
   private tail: Buffer[] = []
   private consumer: ReplyConsumer | undefined
+  /** Of the running exec, where it is traced. */
+  private span: OpenSpan | undefined
   private waitingForRoom: (() => void)[] = []
 
   constructor(link: AgentLink, settings: Settings, owner: LineOwner, numbers: LineNumbers) {
@@ -119,6 +124,7 @@ export class ShardLine implements ReplySink {
     this.consumer = consumer
     this.looks = looks
     const { request, owner } = this
+    if (owner.tracing !== undefined) this.span = owner.tracing.shard(this.shard)
     request.within = this.joined && request.begin === undefined
     const tells = (looks || request.access === 'commit') && request.cut === undefined
     request.seen = tells ? owner.causal.before(this.shard) : undefined
@@ -169,6 +175,7 @@ export class ShardLine implements ReplySink {
     const told = error.code === CANCELED ? (this.victim ?? error) : error
     if (sent) this.owner.writes++
     this.consumer = undefined
+    if (this.span !== undefined) this.owner.tracing?.shardFailed(this.span, told)
     this.over()
     this.notVictim()
     this.drained()
@@ -178,6 +185,10 @@ export class ShardLine implements ReplySink {
   /** The exec has ended, one way or the other. */
   private over(): void {
     this.active = false
+    if (this.span !== undefined) {
+      this.span.end(performance.now())
+      this.span = undefined
+    }
     const { appliedTs } = this.link
     if (this.looks && appliedTs !== 0n) this.owner.causal.saw(this.shard, appliedTs)
     if (this.request.cut === undefined) return

@@ -168,7 +168,7 @@ async function commitAcross(
   readers: readonly ShardLine[],
   probe = false,
 ): Promise<void> {
-  const { tx, node } = ctx
+  const { tx, node, tracing } = ctx
   let isEarly = false
   tx.committing = [...writers, ...readers]
   const result = await node.commits.commit({
@@ -179,6 +179,7 @@ async function commitAcross(
     allPrepared: () => {
       isEarly = leavesEarly(ctx)
     },
+    ...(tracing && { phaseEnded: tracing.phaseEnded.bind(tracing) }),
     participants: writers.map((line) => ({ shard: line.shard, session: line.session })),
     readers: readers.map((line) => ({
       shard: line.shard,
