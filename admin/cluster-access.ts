@@ -1,3 +1,7 @@
+import type { ShardStatus } from './api/node-status.ts'
+
+export type { ShardStatus } from './api/node-status.ts'
+
 /** What the admin API does on a cluster, by a coordinator. */
 export interface ClusterAccess {
   /** In the gids of its transactions. */
@@ -48,17 +52,3 @@ export interface LogRecord {
 }
 
 export type Logged = 'commit' | 'abort' | 'undecided' | 'coordinator gone' | 'unreadable'
-
-export interface ShardStatus {
-  readonly shard: number
-  readonly up: boolean
-  readonly error?: string
-  readonly serverVersion?: string
-  readonly mapVersion?: number
-  readonly poolSize?: number
-  readonly busy?: number
-  readonly idle?: number
-  readonly waiting?: number
-  readonly prepared?: number
-  readonly problems?: readonly { readonly gid: string; readonly why: string }[]
-}

@@ -18,7 +18,7 @@ afterEach(async () => {
 const start = async (notReady?: string, port = 0, more: Partial<AdminOptions> = {}): Promise<AdminServer> => {
   const metrics = new Metrics()
   metrics.gauge('weft_sessions', 'Clients.', () => 2)
-  const status = () => ({ node: { commitTs: 2n ** 60n } })
+  const status = () => ({ role: 'agent', pid: 7, uptimeSeconds: 1, shards: [] }) as const
   return startAdmin({
     host: '127.0.0.1',
     port,
@@ -38,7 +38,7 @@ test('admin: a ready node: health, readiness, metrics and status', async () => {
   const metrics = await get('/metrics')
   expect(metrics.headers.get('content-type')).toContain('version=0.0.4')
   expect(await metrics.text()).toContain('weft_sessions 2')
-  expect(await (await get('/api/status')).json()).toEqual({ node: { commitTs: '1152921504606846976' } })
+  expect(await (await get('/api/status')).json()).toMatchObject({ role: 'agent', pid: 7 })
   expect((await get('/nothing')).status).toBe(404)
 })
 

@@ -4,7 +4,9 @@ import { PgError } from '../errors/pg-error.ts'
 import { SetupError } from '../errors/setup-error.ts'
 import { AdminError } from './admin-error.ts'
 import { nodeRoutes } from './api/node-routes.ts'
-import { apiRoutes } from './api/routes.ts'
+import { type NodeStatus, nodeStatus } from './api/node-status.ts'
+import { apiRoutes, jsonSchema } from './api/routes.ts'
+import { failure } from './api/schemas.ts'
 import type { AuditLog } from './audit.ts'
 import { type AdminToken, Guard } from './auth.ts'
 import type { ClusterAccess } from './cluster-access.ts'
@@ -17,8 +19,8 @@ export interface AdminOptions {
   readonly metrics: Metrics
   /** Why this node cannot serve clients now; undefined when it can. */
   readonly notReady: () => string | undefined | Promise<string | undefined>
-  /** What /api/status answers: anything JSON can carry, and bigint. */
-  readonly status: () => unknown
+  /** What /api/status answers. */
+  readonly status: () => NodeStatus | Promise<NodeStatus>
   /** Named in the message when the port is taken, for example `--admin-port`. */
   readonly portSetting: string
   /** Who may use /api; without any, and on loopback only, everybody. */
@@ -93,16 +95,20 @@ function routes(app: FastifyInstance, options: AdminOptions, guard: Guard): void
     const text = await options.metrics.render()
     return reply.type(options.metrics.contentType).send(text)
   })
-  app.get('/api/status', async (request, reply) => {
+  const described = {
+    schema: { summary: 'How this node and its shards are', tags: ['viewer'], ...statusAnswers() },
+    // As it is: it is made by the same types.
+    serializerCompiler: () => JSON.stringify,
+  }
+  app.get('/api/status', described, async (request, reply) => {
     guard.admitToStatus(request)
     const status = await options.status()
-    return reply.type('application/json').send(JSON.stringify(status, numbers))
+    return reply.send(status)
   })
 }
 
-/** Timestamps are bigint: as text, they keep all their digits. */
-function numbers(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value
+function statusAnswers(): object {
+  return { response: { 200: jsonSchema(nodeStatus, 'output'), default: jsonSchema(failure, 'output') } }
 }
 
 function isLoopback(host: string): boolean {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { NodeStatus } from '../admin/api/node-status.ts'
 import { type ApiFlags, ask, asking } from './api.ts'
 import { integer } from './arguments.ts'
 import { fields, printJson, table } from './print.ts'
@@ -18,7 +19,7 @@ export function statusCommand(): Command {
 
 async function status(flags: StatusFlags): Promise<void> {
   for (;;) {
-    const answer = await ask<Record<string, unknown>>(flags, '/api/status')
+    const answer = await ask<NodeStatus>(flags, '/api/status')
     if (flags.json === true) printJson(answer)
     else show(answer, flags.watch !== undefined && process.stdout.isTTY === true)
     if (flags.watch === undefined) return
@@ -29,9 +30,9 @@ async function status(flags: StatusFlags): Promise<void> {
 }
 
 /** Simple values as lines, lists of objects as tables. */
-function show(answer: Record<string, unknown>, clears: boolean): void {
-  const values = Object.entries(answer).filter(([, value]) => !Array.isArray(value))
-  const lists = Object.entries(answer).filter(([, value]) => Array.isArray(value))
+function show(answer: NodeStatus, clears: boolean): void {
+  const values = Object.entries<unknown>(answer).filter(([, value]) => !Array.isArray(value))
+  const lists = Object.entries<unknown>(answer).filter(([, value]) => Array.isArray(value))
   const tables = lists.map(([name, rows]) => `\n${name}\n${table(rows as Record<string, unknown>[])}`)
   console.log(`${clears ? CLEAR : ''}${[fields(Object.fromEntries(values)), ...tables].join('\n')}`)
 }

@@ -13,10 +13,12 @@ import { Encodings } from './catalog/encoding-tables.ts'
 import { type ConnectedAs, InternalConnection } from './catalog/internal-connection.ts'
 import { CatalogStore } from './catalog/store.ts'
 import { TypeNumbers } from './catalog/type-numbers.ts'
-import type { CommitCounters, CommitDriver, CommitPhase } from './commit/commit.ts'
+import type { CommitCounters, CommitDriver } from './commit/commit.ts'
+import { logCommits } from './commit/commit-log.ts'
 import { DeadlockDetector } from './commit/deadlock-detector.ts'
 import { Outcomes } from './commit/outcomes.ts'
 import { type CutCounters, CutDriver } from './cuts/cut-driver.ts'
+import type { CoordinatorBus } from './events/events.ts'
 import { type CoordinatorNode, HOME, type Logger, type NodeLimits } from './execute/context.ts'
 import type { PlanCacheStats } from './execute/plans/plan-cache.ts'
 import { Planner } from './execute/plans/planner.ts'
@@ -71,10 +73,7 @@ export interface Coordinator {
   info(): CoordinatorInfo
   readonly operator: Operator
   readonly statistics: StatementStats
-  /** Who is told how long each phase of a cross-shard commit took, in milliseconds. */
-  onCommitPhase(listener: (phase: CommitPhase, tookMs: number) => void): void
-  /** Who is told how long each statement waited for its cut, in milliseconds. */
-  onCut(listener: (waitedMs: number) => void): void
+  readonly events: CoordinatorBus
   /** Stops accepting, tells the clients, ends their transactions. */
   stop(): Promise<void>
 }
@@ -128,6 +127,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     for (const session of sessions) if (session.sessionId === pid) signalled(session, verb)
   })
   const { id: coordinatorId, links, log } = options
+  logCommits(options.commits.events, log)
   const deadlocks = new DeadlockDetector({ coordinatorId, links, log, sessions: () => sessions })
   const texts = options.textProgram && new TextThread(options.textProgram)
   const planner = new Planner(options.planCache ?? PLAN_CACHE, texts, node.statistics)
@@ -168,12 +168,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       return sessions.size
     },
     info: () => infoOf(node, options, sessions.size, planner, texts, deadlocks),
-    onCommitPhase: (listener) => {
-      options.commits.onPhase = listener
-    },
-    onCut: (listener) => {
-      node.cuts.onCut = listener
-    },
+    events: options.commits.events,
     stop: async () => {
       listener.drain()
       for (const part of [deadlocks, node.cuts, node.outcomes, shared, operator]) part.stop()
@@ -273,7 +268,7 @@ function makeNode(
     statementTickets.setLimit(Math.floor(least / STATEMENTS_SHARE), 0)
   }
   const pins = new TxnTickets(TRANSACTIONS_AT_FIRST, divide)
-  const { links, log } = options
+  const { links, log, commits } = options
   const schema = { epoch: 0 }
   const connect = connectsHome(links)
   const draws = new SequenceDraws(connect, schema)
@@ -290,7 +285,7 @@ function makeNode(
       },
       up: (shard) => log.info({ shard }, 'shard is up'),
       down: (shard, why) => {
-        options.commits.linkLost()
+        commits.linkLost()
         // What is set from now on nobody could tell us.
         if (shard === HOME) draws.forget()
         log.warn({ shard, why }, 'shard is down')
@@ -312,9 +307,9 @@ function makeNode(
     tickets,
     statementTickets,
     pins,
-    commits: options.commits,
+    commits,
     outcomes: outcomesOf(options, connect()),
-    cuts: new CutDriver({ links, clock: options.commits.clock, commits: options.commits }),
+    cuts: new CutDriver({ links, commits, clock: commits.clock, events: commits.events }),
     draws,
     schema,
     log,

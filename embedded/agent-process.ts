@@ -1,3 +1,4 @@
+import type { NodeStatus } from '../admin/api/node-status.ts'
 import type { Logger } from '../admin/logger.ts'
 import { Metrics } from '../admin/metrics.ts'
 import { startAdmin } from '../admin/server.ts'
@@ -6,7 +7,7 @@ import { formatAddress } from '../cluster/config-schema.ts'
 import { MuxServer } from '../shard-agent/server/mux-server.ts'
 import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { readMuxTls } from './mux-tls.ts'
-import { holdHistograms, shardGauges } from './node-metrics.ts'
+import { agentMetrics, logMetrics, shardGauges } from './node-metrics.ts'
 import { type LogHealth, type RunningAgent, shardSlots, startAgents, startLog } from './parts.ts'
 import { portError } from './ports.ts'
 import { whyDown } from './shard-slot.ts'
@@ -67,7 +68,7 @@ async function start(
     ...config.agent.adminListen,
     metrics,
     notReady: () => whyDown(slots),
-    status: () => ({
+    status: (): NodeStatus => ({
       role: 'agent',
       pid: process.pid,
       uptimeSeconds: Math.round(process.uptime()),
@@ -81,10 +82,11 @@ async function start(
   cleanup.add(() => admin.stop())
   logger.info({ url: admin.url }, 'admin server: listening')
 
-  const txnLog = await startLog({ ...options, logHealth }, cleanup)
+  const onLogRequest = logMetrics(metrics, logHealth)
+  const txnLog = await startLog({ ...options, logHealth, onLogRequest }, cleanup)
   const listening: Listening[] = []
   await startAgents(options, txnLog, cleanup, slots, async (running) => {
-    holdHistograms(metrics, running.agent)
+    agentMetrics(metrics, running.agent)
     listening.push(await listen(running, config, logger, cleanup))
   })
   listening.sort((a, b) => a.id - b.id)

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type { ClusterAccess } from '../admin/cluster-access.ts'
 import type { Metrics } from '../admin/metrics.ts'
+import type { CoordinatorInfo } from '../coordinator/main.ts'
+import type { AgentStatus } from '../protocol/agent-link.ts'
 import { coordinatorIdFrom } from '../txn/gid.ts'
 import { postgresTxnLogConnections } from '../txn/log/postgres-txn-log.ts'
 import type { Cleanup } from './cleanup.ts'
-import { coordinatorGauges, holdHistograms, shardGauges } from './node-metrics.ts'
+import { agentMetrics, coordinatorGauges, logMetrics, shardGauges } from './node-metrics.ts'
 import {
   type AgentsOptions,
   type CoordinatorPartOptions,
+  type LogHealth,
   makeClock,
   shardSlots,
   startAgents,
@@ -28,7 +31,7 @@ export interface ComposedNode {
   readonly port: number
   readonly operator: ClusterAccess
   notReady(): string | undefined
-  status(): Record<string, unknown>
+  status(): CoordinatorInfo & { readonly transactionLog: string; readonly shards: AgentStatus[] }
 }
 
 /**
@@ -37,7 +40,9 @@ export interface ComposedNode {
  */
 export async function composeNode(options: ComposeOptions, cleanup: Cleanup): Promise<ComposedNode> {
   const id = coordinatorIdFrom(randomBytes(8))
-  const log = await startLog(options, cleanup, id)
+  const logHealth: LogHealth = { why: undefined }
+  const onLogRequest = logMetrics(options.metrics, logHealth)
+  const log = await startLog({ ...options, logHealth, onLogRequest }, cleanup, id)
   // The transaction log's connections are part of what the home shard may be asked for.
   const reserved = options.log.kind === 'postgres' ? postgresTxnLogConnections : 0
   const shards = options.shards.map((shard) => (shard.id === 0 ? { ...shard, reserved } : shard))
@@ -58,11 +63,15 @@ export async function composeNode(options: ComposeOptions, cleanup: Cleanup): Pr
   const coordinator = await startCoordinatorPart(part, log, links, cleanup)
   coordinatorGauges(metrics, coordinator)
   shardGauges(metrics, slots)
-  for (const { agent } of agents) holdHistograms(metrics, agent)
+  for (const { agent } of agents) agentMetrics(metrics, agent)
   return {
     port: coordinator.port,
     operator: coordinator.operator,
     notReady: () => whyDown(slots),
-    status: () => ({ ...coordinator.info(), shards: slots.map((slot) => slot.status()) }),
+    status: () => ({
+      ...coordinator.info(),
+      transactionLog: logHealth.why ?? 'reachable',
+      shards: slots.map((slot) => slot.status()),
+    }),
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { NodeStatus } from '../admin/api/node-status.ts'
 import type { Logger } from '../admin/logger.ts'
 import { Metrics } from '../admin/metrics.ts'
 import { startAdmin } from '../admin/server.ts'
@@ -13,7 +14,7 @@ import { coordinatorIdFrom } from '../txn/gid.ts'
 import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { ClockMeeting } from './clock-meeting.ts'
 import { readMuxTls } from './mux-tls.ts'
-import { coordinatorGauges } from './node-metrics.ts'
+import { coordinatorGauges, logMetrics } from './node-metrics.ts'
 import { type LogHealth, makeClock, startCoordinatorPart, startLog } from './parts.ts'
 import { assertPortFree } from './ports.ts'
 import { ShardsUp } from './shards-up.ts'
@@ -72,8 +73,8 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
     ...config.coordinator.adminListen,
     metrics,
     notReady: () => shards.why() ?? (coordinator === undefined ? (waitsFor ?? 'starting') : undefined),
-    status: async () => ({
-      role: 'coordinator',
+    status: async (): Promise<NodeStatus> => ({
+      role: 'coordinator' as const,
       pid: process.pid,
       uptimeSeconds: Math.round(process.uptime()),
       ...(coordinator === undefined
@@ -91,7 +92,8 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
   cleanup.add(() => admin.stop())
   logger.info({ url: admin.url }, 'admin server: listening')
 
-  const txnLog = await startLog({ ...node, logHealth }, cleanup, id)
+  const onLogRequest = logMetrics(metrics, logHealth)
+  const txnLog = await startLog({ ...node, logHealth, onLogRequest }, cleanup, id)
   await shards.untilUp(signal)
   meeting.agree()
   const waiting = (why?: string): void => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { NodeStatus } from '../admin/api/node-status.ts'
 import type { Logger } from '../admin/logger.ts'
 import { Metrics } from '../admin/metrics.ts'
 import { startAdmin } from '../admin/server.ts'
@@ -249,7 +250,7 @@ function devSettings(
   }
 }
 
-function devStatus(node: ComposedNode, dataDir: string): unknown {
+function devStatus(node: ComposedNode, dataDir: string): NodeStatus {
   return {
     role: 'dev',
     pid: process.pid,

@@ -1,22 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { Metrics } from '../admin/metrics.ts'
+import { coordinatorBus } from '../coordinator/events/events.ts'
 import type { Coordinator } from '../coordinator/main.ts'
 import { StatementStats } from '../coordinator/statistics/statement-stats.ts'
+import { agentBus } from '../shard-agent/events.ts'
 import type { Agent } from '../shard-agent/main.ts'
-import { coordinatorGauges, holdHistograms, shardGauges } from './node-metrics.ts'
+import { agentMetrics, coordinatorGauges, logMetrics, shardGauges } from './node-metrics.ts'
 
 /** All that nodes tell, of which nothing is read. */
 function everyMetric(): Metrics {
   const metrics = new Metrics()
-  const none = (): void => undefined
   coordinatorGauges(metrics, {
     statistics: new StatementStats(),
-    onCommitPhase: none,
-    onCut: none,
+    events: coordinatorBus(),
   } as unknown as Coordinator)
   shardGauges(metrics, [])
-  holdHistograms(metrics, { shard: 0, onHeld: none } as unknown as Agent)
+  agentMetrics(metrics, { shard: 0, events: agentBus() } as unknown as Agent)
+  logMetrics(metrics, { why: undefined })
   return metrics
 }
 

@@ -1,7 +1,9 @@
-import type { Histogram, Labels, Metrics } from '../admin/metrics.ts'
+import type { Counter, Histogram, Labels, Metrics } from '../admin/metrics.ts'
 import type { Coordinator } from '../coordinator/main.ts'
 import type { AgentStatus } from '../protocol/agent-link.ts'
 import type { Agent } from '../shard-agent/main.ts'
+import type { OnLogRequest } from '../txn/log/timed-txn-log.ts'
+import type { LogHealth } from './parts.ts'
 import type { ShardSlot } from './shard-slot.ts'
 import { statementMetrics } from './statement-metrics.ts'
 
@@ -28,7 +30,17 @@ export function commitHistograms(metrics: Metrics, coordinator: Coordinator): vo
   const phases = new Map<string, Histogram>(
     COMMIT_PHASES.map((phase) => [phase, metrics.histogram('weft_commit_phase_seconds', help, { phase })]),
   )
-  coordinator.onCommitPhase((phase, tookMs) => phases.get(phase)?.observe(tookMs / 1000))
+  coordinator.events.on('commitPhase', ({ phase, tookMs }) => phases.get(phase)?.observe(tookMs / 1000))
+  metrics.gauge(
+    'weft_commits_in_flight',
+    'Commits over several shards whose clients wait.',
+    () => coordinator.info().commits.inFlight,
+  )
+  metrics.counted(
+    'weft_commits_left_to_recovery_total',
+    'Commits that were answered while a shard had not carried them out.',
+    () => coordinator.info().commits.leftToRecovery,
+  )
 }
 
 /** Milliseconds are what matters here: finer than for statements. */
@@ -41,7 +53,7 @@ export const holdBuckets: readonly number[] = [
 function cutMetrics(metrics: Metrics, coordinator: Coordinator): void {
   const help = 'Time that statements over several shards waited for their cut.'
   const waits = metrics.histogram('weft_cut_wait_seconds', help, {}, holdBuckets)
-  coordinator.onCut((waitedMs) => waits.observe(waitedMs / 1000))
+  coordinator.events.on('cutTaken', ({ waitedMs }) => waits.observe(waitedMs / 1000))
   metrics.counted('weft_cuts_total', 'Cuts, by what became of them.', () => {
     const { taken, failed } = coordinator.info().cuts
     return [
@@ -58,8 +70,53 @@ function cutMetrics(metrics: Metrics, coordinator: Coordinator): void {
 
 const COMMIT_KINDS = ['local', 'statement', 'decided'] as const
 
-/** What cuts cost writers. Commits that find the gate open are not in it. */
-export function holdHistograms(metrics: Metrics, agent: Agent): void {
+const LOG_REQUESTS = ['create', 'lookup', 'outcome', 'confirm', 'drop'] as const
+
+/** How the transaction log does, as this node sees it: give what is answered to `startLog`. */
+export function logMetrics(metrics: Metrics, health: LogHealth): OnLogRequest {
+  const help = 'Time of requests to the transaction log that were answered; create: decisions, durably.'
+  const took = new Map(
+    LOG_REQUESTS.map((request) => [
+      request,
+      metrics.histogram('weft_log_request_seconds', help, { request }, holdBuckets),
+    ]),
+  )
+  const failedHelp = 'Requests to the transaction log that failed, or of which it is not known.'
+  const failed = new Map(
+    LOG_REQUESTS.map((request) => [
+      request,
+      metrics.counter('weft_log_requests_failed_total', failedHelp, { request }),
+    ]),
+  )
+  metrics.gauge('weft_log_up', 'Whether the transaction log is in reach.', () =>
+    health.why === undefined ? 1 : 0,
+  )
+  return (request, result, tookMs) => {
+    if (result === 'ok') took.get(request)!.observe(tookMs / 1000)
+    else failed.get(request)!.inc()
+  }
+}
+
+/** Of one agent: what cuts cost writers, what sessions wait for connections, what recovery has settled. */
+export function agentMetrics(metrics: Metrics, agent: Agent): void {
+  holdHistograms(metrics, agent)
+  const { shard } = agent
+  const help = 'Time that sessions waited for a connection; only those that did.'
+  const [served, refused] = (['served', 'refused'] as const).map((result) =>
+    metrics.histogram('weft_shard_pool_wait_seconds', help, { shard, result }),
+  ) as [Histogram, Histogram]
+  const waits = { served, refused }
+  agent.events.on('poolWaited', ({ waitedMs, result }) => waits[result].observe(waitedMs / 1000))
+  const settled = 'Transactions that recovery has settled, by how.'
+  const [commit, abort] = (['commit', 'abort'] as const).map((how) =>
+    metrics.counter('weft_shard_recovered_total', settled, { shard, how }),
+  ) as [Counter, Counter]
+  const recovered = { commit, abort }
+  agent.events.on('recovered', ({ how }) => recovered[how].inc())
+}
+
+/** Commits that find the gate open are not in it. */
+function holdHistograms(metrics: Metrics, agent: Agent): void {
   const help = 'Time that commits were held at the gate for a cut; only those that were.'
   const { shard } = agent
   const histograms = COMMIT_KINDS.map((kind) =>
@@ -67,7 +124,7 @@ export function holdHistograms(metrics: Metrics, agent: Agent): void {
   )
   const [local, statement, decided] = histograms as [Histogram, Histogram, Histogram]
   const held = { local, statement, decided }
-  agent.onHeld((kind, heldMs) => held[kind].observe(heldMs / 1000))
+  agent.events.on('commitHeld', ({ kind, heldMs }) => held[kind].observe(heldMs / 1000))
 }
 
 export function shardGauges(metrics: Metrics, slots: readonly ShardSlot[]): void {
@@ -94,6 +151,16 @@ export function shardGauges(metrics: Metrics, slots: readonly ShardSlot[]): void
     'weft_shard_prepared',
     'Prepared transactions not carried out.',
     each((status) => status.prepared),
+  )
+  metrics.gauge(
+    'weft_shard_prepared_oldest_seconds',
+    'Since when the oldest of them is prepared; 0: there is none.',
+    each((status) => status.oldestPreparedSeconds),
+  )
+  metrics.gauge(
+    'weft_shard_connections_max',
+    'Postgres connections that the pool may have.',
+    each((status) => status.poolSize),
   )
   metrics.gauge(
     'weft_shard_txn_problems',

@@ -10,6 +10,7 @@ import { invariant } from '../errors/pg-error.ts'
 import type { AgentLink } from '../protocol/agent-link.ts'
 import { type Agent, parsePostgresUrl, startAgent } from '../shard-agent/main.ts'
 import { HlcClock, type HlcOptions } from '../txn/hlc.ts'
+import { type OnLogRequest, TimedTxnLog } from '../txn/log/timed-txn-log.ts'
 import type { TxnLog } from '../txn/log/txn-log.ts'
 import type { Cleanup } from './cleanup.ts'
 import { explainShardError } from './explain.ts'
@@ -33,6 +34,8 @@ export interface NodeOptions {
   readonly logMayBeDown?: boolean
   /** What `startLog` keeps up to date. */
   readonly logHealth?: LogHealth
+  /** Told how long each request to the log takes. */
+  readonly onLogRequest?: OnLogRequest
   /** How long outcomes of transactions can be asked for. Default: a day. */
   readonly outcomesKeptMs?: number
 }
@@ -64,7 +67,7 @@ export async function startLog(
     mayBeDown: options.logMayBeDown ?? false,
   })
   cleanup.add(() => log.close())
-  return log
+  return options.onLogRequest === undefined ? log : new TimedTxnLog(log, options.onLogRequest)
 }
 
 export interface AgentShard {

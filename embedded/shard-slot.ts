@@ -24,6 +24,7 @@ export class ShardSlot {
       idle: 0,
       waiting: 0,
       prepared: 0,
+      oldestPreparedSeconds: 0,
     }
     return { shard, up: false, poolSize, ...nothing, error }
   }

@@ -261,6 +261,8 @@ export interface AgentStatus {
   readonly idle: number
   readonly waiting: number
   readonly prepared: number
+  /** Since when the one is prepared that is so for longest; 0: none. */
+  readonly oldestPreparedSeconds: number
   /** Transactions that cannot be settled without a person, by gid or, if only in the log, by transaction id. */
   readonly problems?: readonly { readonly gid: string; readonly why: string }[]
   readonly error?: string

@@ -20,7 +20,8 @@ import { noFailpoints } from '../txn/failpoints.ts'
 import { parseGid } from '../txn/gid.ts'
 import type { HlcClock } from '../txn/hlc.ts'
 import { type AgentClock, type AgentOptions, type PoolOptions, poolDefaults } from './config.ts'
-import { Gate, type HeldListener } from './gate/gate.ts'
+import { type AgentBus, agentBus } from './events.ts'
+import { Gate } from './gate/gate.ts'
 import { type AgentRecord, MARK_SQL, Ownership } from './gate/ownership.ts'
 import { clientSessions, type SessionView } from './participant/client-sessions.ts'
 import { CommittedTransactions } from './participant/committed.ts'
@@ -57,8 +58,7 @@ export interface Agent {
   /** A coordinator's link, as direct calls. */
   connect(coordinatorId: string): AgentLink
   status(): AgentStatus
-  /** Who is told how long commits were held at the gate: of those that were. */
-  onHeld(listener: HeldListener): void
+  readonly events: AgentBus
   stop(): Promise<void>
 }
 
@@ -72,7 +72,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 class ShardAgent implements Agent, LinkHost {
   readonly shard: number
   readonly pool: Pool
-  readonly gate = new Gate()
+  readonly events = agentBus()
+  readonly gate = new Gate(this.events)
   readonly versions: MapVersions
   readonly probe: ProbeKeeper
   readonly notifications: Notifications
@@ -114,6 +115,7 @@ class ShardAgent implements Agent, LinkHost {
       shard,
       address: postgres,
       gate: this.gate,
+      events: this.events,
       options: this.poolOptions,
       markSql: `${MARK_SQL};${NEVER_IDLES_OUT}`,
       log,
@@ -148,6 +150,7 @@ class ShardAgent implements Agent, LinkHost {
         shard,
         pool,
         gate,
+        events: this.events,
         clock,
         committed,
         log,
@@ -222,11 +225,16 @@ class ShardAgent implements Agent, LinkHost {
         if (how === 'commit') this.committed.committed(gid)
         this.gate.concluded(gid)
         this.notifications.resolved(gid)
-        log.info({ shard, gid, how }, 'recovery: resolved')
+        this.events.emit('recovered', { gid, how })
+        log.info({ shard, gid, txnId: parseGid(gid)?.txnId, how }, 'recovery: resolved')
       },
       knownPrepared: () => this.gate.preparedGids(),
       onListed: (gids, knownBefore) => this.gate.preparedAre(gids, knownBefore),
-      onProblem: (problem) => log.warn({ shard, ...problem }, 'recovery: left in doubt'),
+      onProblem: (problem) =>
+        log.warn(
+          { shard, ...problem, txnId: parseGid(problem.gid)?.txnId ?? problem.gid },
+          'recovery: left in doubt',
+        ),
     })
   }
 
@@ -397,10 +405,6 @@ class ShardAgent implements Agent, LinkHost {
 
   // Status and end
 
-  onHeld(listener: HeldListener): void {
-    this.gate.onHeld = listener
-  }
-
   status(): AgentStatus {
     return {
       shard: this.shard,
@@ -411,6 +415,7 @@ class ShardAgent implements Agent, LinkHost {
       poolSize: this.poolOptions.size,
       ...this.pool.counts(),
       prepared: Math.max(this.gate.preparedCount, this.recovery?.view.inDoubt.length ?? 0),
+      oldestPreparedSeconds: secondsSince(this.gate.preparedSinceMs),
       problems: this.recovery?.view.problems ?? [],
       ...(this.downWhy === undefined ? {} : { error: this.downWhy }),
     }
@@ -433,4 +438,9 @@ class ShardAgent implements Agent, LinkHost {
     await this.ownClock?.retire().catch(() => {})
     await this.ownership.close()
   }
+}
+
+/** Of a time by `performance.now`; 0: of none. */
+function secondsSince(ms: number | undefined): number {
+  return ms === undefined ? 0 : Math.round(performance.now() - ms) / 1000
 }

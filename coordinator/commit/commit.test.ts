@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { createLogger } from '../../admin/logger.ts'
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { AgentSession, PrepareOptions, PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
@@ -13,6 +14,7 @@ import {
   LogUnknownError,
 } from '../../txn/log/txn-log.ts'
 import { CommitDriver, type CommitDriverOptions, type CommitLimits, type Outcome } from './commit.ts'
+import { logCommits } from './commit-log.ts'
 
 const wallMs = 1_700_000_000_000
 
@@ -125,6 +127,53 @@ function world(limits: Partial<CommitLimits> = {}, more: Partial<CommitDriverOpt
 
 const codeOf = (outcome: Outcome): string =>
   outcome.outcome === 'committed' ? outcome.outcome : `${outcome.outcome} ${outcome.error.code}`
+
+/** The node's log as it is written, of what a driver tells. */
+function logOf(driver: CommitDriver): Record<string, unknown>[] {
+  const lines: Record<string, unknown>[] = []
+  logCommits(driver.events, createLogger({ level: 'debug', write: (line) => lines.push(JSON.parse(line)) }))
+  return lines
+}
+
+describe('the log of commits: each line has the id of the transaction', () => {
+  test('one that is done, one that is refused', async () => {
+    const w = world()
+    const lines = logOf(w.driver)
+    await w.commit()
+    w.two.prepareError = new PgError({ code: '23503', message: 'no such customer' })
+    await w.commit()
+    const [txnId, other] = lines.map((line) => line.txnId)
+    expect(lines).toMatchObject([
+      { level: 'debug', msg: 'commit: over', outcome: 'committed', shards: [1, 2] },
+      { level: 'debug', msg: 'commit: over', outcome: 'aborted', why: 'no such customer' },
+    ])
+    expect(w.driver.gid(String(txnId), 1)).toBe(`weft:c:${txnId}:1`)
+    expect(other).not.toBe(txnId)
+  })
+
+  test('one whose outcome is not known, after the log was asked again', async () => {
+    const w = world({ decideTimeoutMs: 150 })
+    w.log.script.push('before', 'never')
+    const lines = logOf(w.driver)
+    await w.commit()
+    expect(lines).toMatchObject([
+      { level: 'info', msg: 'commit: the log is asked again for its decision' },
+      { level: 'warn', msg: 'commit: its outcome could not be told to the client', shards: [1, 2] },
+    ])
+    expect(new Set(lines.map((line) => line.txnId)).size).toBe(1)
+    expect(lines[0]!.txnId).toMatch(/^[0-9a-z-]+$/)
+  })
+
+  test('one that a shard has not carried out', async () => {
+    const w = world({ applyTimeoutMs: 50 })
+    w.two.applyHangs = true
+    const lines = logOf(w.driver)
+    await w.commit()
+    const left = lines.find(({ level }) => level === 'warn')
+    expect(left).toMatchObject({ msg: 'commit: decided, and left to the recovery of shards', shards: [1] })
+    expect(new Set(lines.map((line) => line.txnId)).size).toBe(1)
+  })
+})
 
 describe('commit driver', () => {
   test('both prepare: committed at the higher timestamp, the log is empty again', async () => {

@@ -6,6 +6,7 @@ import { type Failpoints, noFailpoints } from '../../txn/failpoints.ts'
 import { gidFor, type Incarnation, txnIdFor } from '../../txn/gid.ts'
 import type { HlcClock } from '../../txn/hlc.ts'
 import { LogUnavailableError, type TxnLog } from '../../txn/log/txn-log.ts'
+import { type CoordinatorBus, coordinatorBus } from '../events/events.ts'
 import { RunningCommit } from './running-commit.ts'
 
 export type { Outcome } from '../../txn/commit-machine.ts'
@@ -64,6 +65,8 @@ export interface CommitDriverOptions {
   /** In the gids of all transactions: agents know by it whose they are. The log registers the same. */
   readonly coordinatorId: string
   readonly cluster: string
+  /** Who hears of what becomes of them. */
+  readonly events?: CoordinatorBus
   readonly failpoints?: Failpoints
   readonly limits?: Partial<CommitLimits>
   /** `performance.now`, by default. */
@@ -119,8 +122,7 @@ export class CommitDriver {
     askedAgain: 0,
     leftToRecovery: 0,
   }
-  /** Told how long each phase of a commit took (milliseconds): `preparing`, `deciding`, `committing`, `aborting`. */
-  onPhase: (phase: CommitPhase, tookMs: number) => void = () => {}
+  readonly events: CoordinatorBus
   /** What is decided from now on gets a timestamp above this. */
   decideAbove: Timestamp = 0n
   private readonly running = new Set<RunningCommit>()
@@ -135,6 +137,7 @@ export class CommitDriver {
     this.clock = options.clock
     this.coordinatorId = options.coordinatorId
     this.cluster = options.cluster
+    this.events = options.events ?? coordinatorBus()
     this.failpoints = options.failpoints ?? noFailpoints
     this.limits = { ...defaultCommitLimits, ...options.limits }
     this.monoMs = options.monoMs ?? (() => performance.now())
@@ -193,9 +196,12 @@ export class CommitDriver {
   }
 
   /** Called by a commit that has answered. */
-  ended(run: RunningCommit, outcome: Outcome['outcome']): void {
+  ended(run: RunningCommit, answer: Outcome): void {
+    const { outcome } = answer
+    const error = 'error' in answer ? answer.error : undefined
     this.counters[outcome]++
     this.running.delete(run)
+    this.events.emit('commitEnded', { txnId: run.txnId, shards: run.shards, outcome, error })
     if (this.running.size > 0) return
     this.stopTicking?.()
     this.stopTicking = undefined

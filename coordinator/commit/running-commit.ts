@@ -127,6 +127,10 @@ export class RunningCommit {
     return this.state.members.every(({ shard, status }) => status !== 'prepared' || shards.includes(shard))
   }
 
+  get shards(): readonly number[] {
+    return this.state.members.map((member) => member.shard)
+  }
+
   isPreparedOn(shard: number): boolean {
     return this.state.members.some((member) => member.shard === shard && member.status === 'prepared')
   }
@@ -155,7 +159,7 @@ export class RunningCommit {
     const sinceMs = this.phaseSinceMs
     this.setDeadline()
     const tookMs = this.phaseSinceMs - sinceMs
-    this.driver.onPhase(last, tookMs)
+    this.driver.events.emit('commitPhase', { txnId: this.txnId, phase: last, tookMs })
     this.request.phaseEnded?.(last, tookMs, this.txnId)
     if (this.state.phase === 'deciding') this.request.allPrepared?.()
   }
@@ -241,7 +245,7 @@ export class RunningCommit {
       case 'rollback-prepared':
         return this.apply(effect)
       case 'answer':
-        this.driver.ended(this, effect.answer.outcome)
+        this.driver.ended(this, effect.answer)
         this.answer(effect.answer)
         return undefined
       case 'drop':
@@ -249,6 +253,7 @@ export class RunningCommit {
         return undefined
       case 'confirm':
         this.driver.counters.leftToRecovery++
+        this.driver.events.emit('leftToRecovery', { txnId: this.txnId, shards: effect.shards })
         for (const shard of effect.shards) void this.driver.log.confirm(this.txnId, shard).catch(() => {})
         return undefined
       default:
@@ -343,6 +348,7 @@ export class RunningCommit {
 
   private askAgain(attempt: number, ask: () => Promise<CreateResult>): Promise<void> {
     this.driver.counters.askedAgain++
+    this.driver.events.emit('decisionAskedAgain', { txnId: this.txnId, attempt })
     const delayMs = Math.min(askAgainMsMax, againAfterMs * 2 ** Math.min(attempt, 10))
     return this.driver.timers.after(delayMs).then(() => {
       if (this.state.phase !== 'deciding') return

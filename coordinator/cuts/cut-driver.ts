@@ -4,6 +4,7 @@ import type { AgentLink, CutAnswer, Timestamp } from '../../protocol/agent-link.
 import { CutMachine } from '../../txn/cut-machine.ts'
 import type { CutEffect, CutNow, CutReply, LeftOutOfCut } from '../../txn/cut-types.ts'
 import type { HlcClock } from '../../txn/hlc.ts'
+import type { CoordinatorBus } from '../events/events.ts'
 
 export interface CutDriverOptions {
   /** By shard number. */
@@ -11,6 +12,8 @@ export interface CutDriverOptions {
   readonly clock: HlcClock
   /** Of the same coordinator; without it a cut waits for all that is prepared. */
   readonly commits?: CutCommits
+  /** Who hears how long each reader waited for its cut. */
+  readonly events?: CoordinatorBus
   /** Waited for a cut, at most; the statement then fails with 40001. */
   readonly waitMsMax?: number
 }
@@ -67,8 +70,6 @@ const WAIT_MS_MAX = 5_000
 /** Takes the cuts of one coordinator (DESIGN 5): the machine decides, this sends and hears. */
 export class CutDriver {
   readonly counters: CutCounters = { taken: 0, readers: 0, failed: 0, raised: 0 }
-  /** Told how long each reader waited for its cut (milliseconds). */
-  onCut: (tookMs: number) => void = () => {}
   private readonly options: CutDriverOptions
   private readonly waitMsMax: number
   private readonly machine = new CutMachine()
@@ -201,7 +202,7 @@ export class CutDriver {
     if (reader === undefined) return
     this.readers.delete(id)
     this.counters.readers++
-    this.onCut(performance.now() - reader.joinedMs)
+    this.options.events?.emit('cutTaken', { waitedMs: performance.now() - reader.joinedMs })
     reader.resolve(ts)
   }
 

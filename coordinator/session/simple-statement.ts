@@ -54,3 +54,13 @@ export function endsFailure(plan: Plan): boolean {
 export function rollsBack(plan: Plan, failed: boolean): boolean {
   return plan.kind === 'transaction' && (plan.verb === 'rollback' || (plan.verb === 'commit' && failed))
 }
+
+/** What begins or ends a transaction needs none around it; SET TRANSACTION is about the one that is. */
+export function bringsItsOwn(plan: Plan): boolean {
+  return plan.kind === 'transaction' && plan.verb !== 'set-characteristics'
+}
+
+/** In a pipeline VACUUM may come first; among several statements of one text Postgres refuses it. */
+export function isOutside({ plan, bind }: Execution): boolean {
+  return (plan.outsideTransaction && bind !== undefined) || plan.kind === 'empty'
+}

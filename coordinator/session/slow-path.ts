@@ -29,13 +29,20 @@ import { Pins } from './pins.ts'
 import { Reruns } from './reruns.ts'
 import { SessionParameters } from './session-parameters.ts'
 import { endsSession, survived } from './session-timers.ts'
-import { endsFailure, moved, rollsBack, simpleExecution, worded } from './simple-statement.ts'
+import {
+  bringsItsOwn,
+  endsFailure,
+  isOutside,
+  moved,
+  rollsBack,
+  simpleExecution,
+  worded,
+} from './simple-statement.ts'
 import { TransactionMemory } from './transaction-memory.ts'
 import { loadUncommitted } from './uncommitted-catalog.ts'
 import type { ReadText } from './written-strings.ts'
 
 const COMMIT_COMPLETE = commandComplete('COMMIT')
-
 const STATEMENTS_PER_TURN = 64
 
 type MakeExecution = (scope: PlanScope) => Execution | Promise<Execution>
@@ -439,14 +446,4 @@ export class SlowPath {
     if (this.committing === undefined) done()
     else void this.committing.then(done)
   }
-}
-
-/** What begins or ends a transaction needs none around it; SET TRANSACTION is about the one that is. */
-function bringsItsOwn(plan: Plan): boolean {
-  return plan.kind === 'transaction' && plan.verb !== 'set-characteristics'
-}
-
-/** In a pipeline VACUUM may come first; among several statements of one text Postgres refuses it. */
-function isOutside({ plan, bind }: Execution): boolean {
-  return (plan.outsideTransaction && bind !== undefined) || plan.kind === 'empty'
 }

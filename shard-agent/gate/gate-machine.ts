@@ -181,6 +181,14 @@ export class GateMachine {
     return this.transactions.has(gid)
   }
 
+  /** Of the oldest; 0: it was there before this agent. */
+  get preparedSinceMs(): number | undefined {
+    let least: number | undefined
+    for (const { sinceMs } of this.transactions.values())
+      if (least === undefined || sinceMs < least) least = sinceMs
+    return least
+  }
+
   /** Those that show in `pg_prepared_xacts` as long as they are not settled. */
   preparedGids(): string[] {
     return [...this.transactions].flatMap(([gid, { isLast }]) => (isLast ? [] : [gid]))

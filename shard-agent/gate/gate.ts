@@ -1,5 +1,6 @@
 import type { CutAnswer } from '../../protocol/agent-link.ts'
 import type { AgentClock } from '../config.ts'
+import type { AgentBus } from '../events.ts'
 import { GateMachine, type LeftOut, type Unseen } from './gate-machine.ts'
 import type { ActiveCut, CommitKind, GateEffect } from './gate-types.ts'
 
@@ -7,9 +8,6 @@ import type { ActiveCut, CommitKind, GateEffect } from './gate-types.ts'
 const SPLIT_MS = 10_000
 /** Most statements are over sooner. */
 const PATIENCE_MS = 10
-
-/** Hears for how many milliseconds a commit was held. */
-export type HeldListener = (kind: CommitKind, heldMs: number) => void
 
 /** A commit that found the gate held. */
 export interface GateWaiter {
@@ -56,10 +54,7 @@ export class Gate {
    * Answers whether there were any.
    */
   onInTheWay: () => boolean = () => false
-  /** Told when a first cut becomes active, and when none is any more. */
-  onCut: (isActive: boolean) => void = () => {}
-  /** Told of each commit that had to wait, once it was let in. */
-  onHeld: HeldListener = () => {}
+  private readonly events: AgentBus
   private wasOpen = true
   private alwaysSplit = false
   private machine = new GateMachine()
@@ -78,6 +73,10 @@ export class Gate {
   private timer: NodeJS.Timeout | undefined
   private wayTimer: NodeJS.Timeout | undefined
   private splitUntilMs = 0
+
+  constructor(events: AgentBus) {
+    this.events = events
+  }
 
   /** `highest`: at or above every commit timestamp that was applied here before. */
   start(clock: AgentClock, highest: bigint): void {
@@ -192,6 +191,11 @@ export class Gate {
   preparedAre(gids: ReadonlySet<string>, knownBefore: readonly string[]): void {
     for (const gid of knownBefore) if (!gids.has(gid)) this.machine.concluded(gid)
     this.settle()
+  }
+
+  /** Since when the oldest is prepared, as far as this process knows, by `performance.now`; undefined: none is. */
+  get preparedSinceMs(): number | undefined {
+    return this.machine.preparedSinceMs
   }
 
   preparedGids(): string[] {
@@ -338,7 +342,7 @@ export class Gate {
     }
     if (machine.isOpen !== this.wasOpen) {
       this.wasOpen = machine.isOpen
-      this.onCut(!machine.isOpen)
+      this.events.emit('cut', { isActive: !machine.isOpen })
     }
     if (this.waiters.length > 0) this.admitWaiters()
     clearTimeout(this.timer)
@@ -386,7 +390,7 @@ export class Gate {
     for (const entry of waiting) {
       const { kind, ts, gid } = entry.waiter
       if (this.machine.tryEnter(kind, ts, gid)) {
-        this.onHeld(kind, nowMs - entry.sinceMs)
+        this.events.emit('commitHeld', { kind, heldMs: nowMs - entry.sinceMs })
         entry.waiter.admitted()
       } else this.waiters.push(entry)
     }

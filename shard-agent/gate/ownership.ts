@@ -6,6 +6,7 @@
 import { PgError } from '../../errors/pg-error.ts'
 import { CONNECTION_MARK } from '../../protocol/agent-link.ts'
 import type { AgentLog } from '../config.ts'
+import { agentBus } from '../events.ts'
 import { describeAddress, type PostgresAddress } from '../pool/address.ts'
 import { Backend } from '../pool/backend.ts'
 import type { CommandReply, Row } from '../pool/command.ts'
@@ -77,7 +78,7 @@ export class Ownership {
       {
         shard,
         address,
-        gate: new Gate(),
+        gate: new Gate(agentBus()),
         preparedMax: 1,
         sessionOf: () => undefined,
         markSql: '',

@@ -1,11 +1,14 @@
 /** The commands of two-phase commit on one shard. */
+
 import { weftError } from '../../errors/catalog.ts'
 import { PgError } from '../../errors/pg-error.ts'
 import type { Refused } from '../../errors/refusals/refusals.ts'
 import type { PrepareOptions, PrepareReply, Timestamp } from '../../protocol/agent-link.ts'
 import { STATUS } from '../../protocol/wire/frames.ts'
 import type { Failpoints } from '../../txn/failpoints.ts'
+import { parseGid } from '../../txn/gid.ts'
 import type { AgentClock, AgentLog } from '../config.ts'
+import type { AgentBus } from '../events.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Backend } from '../pool/backend.ts'
 import type { CommandReply } from '../pool/command.ts'
@@ -40,6 +43,7 @@ export interface TwoPhaseHost {
   readonly shard: number
   readonly pool: Pool
   readonly gate: Gate
+  readonly events: AgentBus
   readonly clock: AgentClock
   readonly committed: CommittedTransactions
   readonly log: AgentLog
@@ -90,7 +94,7 @@ export class TwoPhase {
 
   constructor(host: TwoPhaseHost) {
     this.host = host
-    host.gate.onCut = (isActive) => this.flushes.hurry(isActive)
+    host.events.on('cut', ({ isActive }) => this.flushes.hurry(isActive))
   }
 
   /** See the request `moved`. */
@@ -323,7 +327,7 @@ export class TwoPhase {
   private async enterDecided(gid: string, commitTs: Timestamp): Promise<void> {
     const { gate, clock } = this.host
     gate.decided(gid, 'commit', commitTs)
-    if (!this.observes(commitTs)) await this.observeLater(commitTs)
+    if (!this.observes(commitTs)) await this.observeLater(gid, commitTs)
     if (!this.isCovered(commitTs)) await clock.cover?.(commitTs)
     await gate.enterDecided(gid, commitTs)
     // Ahead of the commit: whoever has waited for a row of it asks afterwards.
@@ -345,10 +349,12 @@ export class TwoPhase {
    * for the gate knows how high it has applied, and `cover` sees to what a crash would forget. A clock with nothing to do,
    * whose stored bound is behind, is no reason: it adopts what it hears, and waits for its bound before it issues more.
    */
-  private async observeLater(ts: Timestamp): Promise<void> {
+  private async observeLater(gid: string, ts: Timestamp): Promise<void> {
     const { clock, shard, log } = this.host
     await clock.settled?.()
-    if (!this.observes(ts)) log.warn({ shard, commitTs: String(ts) }, 'two-phase: timestamp not adopted')
+    if (this.observes(ts)) return
+    const line = { shard, gid, txnId: parseGid(gid)?.txnId, commitTs: String(ts) }
+    log.warn(line, 'two-phase: timestamp not adopted')
   }
 
   /** After a restart the gate knows of what was applied here only that it lies below the clock. */

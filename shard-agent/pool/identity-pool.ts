@@ -1,4 +1,3 @@
-import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { BackendIdentity, ExecRequest } from '../../protocol/agent-link.ts'
 import type { Backend } from './backend.ts'
@@ -159,14 +158,13 @@ export class IdentityPool {
   }
 
   /** Refuses those that have waited too long; answers when the next one will have, or Infinity. */
-  expire(shard: number, nowMs: number, timeoutMs: number, max: number): number {
+  expire(nowMs: number, timeoutMs: number, refusal: (waitedMs: number) => PgError): number {
     for (;;) {
       const first = this.waiters[0]
       if (first === undefined) return Number.POSITIVE_INFINITY
       if (first.queuedAtMs + timeoutMs > nowMs) return first.queuedAtMs + timeoutMs
       this.waiters.shift()
-      const waitedMs = Math.round(nowMs - first.queuedAtMs)
-      first.refused(weftError('pool_timeout', { shard, waitedMs, max }))
+      first.refused(refusal(nowMs - first.queuedAtMs))
     }
   }
 }

@@ -9,6 +9,7 @@ import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 import type { BackendIdentity } from '../../protocol/agent-link.ts'
 import { type AgentLog, INTERNAL_RESERVED, OWNER_CONNECTIONS, type PoolOptions } from '../config.ts'
+import type { AgentBus } from '../events.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { PostgresAddress } from './address.ts'
 import { Backend } from './backend.ts'
@@ -26,6 +27,7 @@ export interface PoolSetup {
   readonly shard: number
   readonly address: PostgresAddress
   readonly gate: Gate
+  readonly events: AgentBus
   readonly options: PoolOptions
   readonly markSql: string
   readonly log: AgentLog
@@ -137,7 +139,7 @@ export class Pool {
       return
     }
     for (let next = pool.nextWaiter(backend); next !== undefined; next = pool.nextWaiter(backend))
-      if (next.granted(backend)) return
+      if (this.served(pool, next, backend)) return
     if (pool.waitingCount > 0 && !pool.isReplacing) {
       if (!this.hasRoom(pool)) return void backend.close()
       this.grow(pool)
@@ -145,6 +147,13 @@ export class Pool {
     backend.idleSinceMs = performance.now()
     pool.idle.push(backend)
     if (this.pools.size > 1) for (const other of this.pools.values()) if (other !== pool) this.grow(other)
+  }
+
+  private served({ isInternal }: IdentityPool, user: PoolUser, backend: Backend): boolean {
+    const waitedMs = performance.now() - user.queuedAtMs
+    if (!user.granted(backend)) return false
+    if (!isInternal) this.setup.events.emit('poolWaited', { waitedMs, result: 'served' })
+    return true
   }
 
   /** Another identity whose first waiter has waited longer than is fair. */
@@ -375,7 +384,10 @@ export class Pool {
     const { waitTimeoutMs } = this.setup.options
     const now = performance.now()
     for (const pool of this.pools.values()) {
-      next = Math.min(next, pool.expire(this.setup.shard, now, waitTimeoutMs, this.clientMax))
+      next = Math.min(
+        next,
+        pool.expire(now, waitTimeoutMs, (waitedMs) => this.tooLong(waitedMs)),
+      )
     }
     if (next === Number.POSITIVE_INFINITY) return
     this.expiryTimer = setTimeout(
@@ -385,6 +397,12 @@ export class Pool {
       },
       next - now + 1,
     )
+  }
+
+  private tooLong(waitedMs: number): PgError {
+    this.setup.events.emit('poolWaited', { waitedMs, result: 'refused' })
+    const { shard } = this.setup
+    return weftError('pool_timeout', { shard, waitedMs: Math.round(waitedMs), max: this.clientMax })
   }
 
   private reap(): void {

@@ -45,7 +45,9 @@ const coordinatorLayers = [
   'settings',
   'links',
   'memory',
+  'tracing',
   'statistics',
+  'events',
 ]
 
 /** No waiting, no input or output, no clock, no chance: the same arguments give the same answer. */

@@ -90,7 +90,7 @@ describe('agent gate', () => {
 
   test('gate: a listener hears how long a commit was held, and nothing of those that were not', async () => {
     const held: [string, number][] = []
-    agent.onHeld((kind, heldMs) => held.push([kind, heldMs]))
+    agent.events.on('commitHeld', ({ kind, heldMs }) => held.push([kind, heldMs]))
     await open().query('INSERT INTO gated VALUES (1)', { access: 'write' })
     expect(held).toEqual([])
     await hold()
@@ -100,7 +100,7 @@ describe('agent gate', () => {
     await write
     expect(held).toEqual([['local', expect.any(Number)]])
     expect(held[0]![1]).toBeGreaterThan(0)
-    agent.onHeld(() => {})
+    agent.events.removeAllListeners('commitHeld')
   })
 
   test('gate: held: an autocommit write has run and waits with its Sync', async () => {

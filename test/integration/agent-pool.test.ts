@@ -131,12 +131,17 @@ describe('agent pool', () => {
   test('pool: nothing comes free in time: 53300, and the session stays usable', async () => {
     const small = await startPostgres()
     const other = await startTestAgent(small, { pool: { size: 4, waitTimeoutMs: 500 } })
+    const waits: [string, boolean][] = []
+    other.events.on('poolWaited', ({ result, waitedMs }) => waits.push([result, waitedMs >= 500]))
     const line = other.connect('c1')
     const holder = new TestSession(line, 1, clientOf(small.user))
     await holder.query('SELECT 1', { begin: ['BEGIN'] })
+    // For its connection to be made.
+    expect(waits).toEqual([['served', false]])
     const waiter = new TestSession(line, 2, clientOf(small.user))
     const reply = await waiter.query('SELECT 1')
     expect([reply.error?.code, reply.sent]).toEqual(['53300', false])
+    expect(waits.slice(1)).toEqual([['refused', true]])
     await holder.query('COMMIT', { access: 'commit' })
     expect(await waiter.value('SELECT 1')).toBe('1')
     await other.stop()
