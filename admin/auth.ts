@@ -1,6 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import { AdminError } from './admin-error.ts'
+import { actorOf, type CertificateRule } from './client-certificate.ts'
 
 export type AdminRole = 'viewer' | 'admin'
 
@@ -19,6 +21,8 @@ export interface Actor {
 
 export interface GuardOptions {
   readonly tokens: readonly AdminToken[]
+  /** Who needs none: what the connection has verified is told by the first rule that fits. */
+  readonly certificates?: readonly CertificateRule[] | undefined
   /** Nobody else can reach it: without tokens, everybody who can is its admin. */
   readonly isLoopback: boolean
   readonly nowMs?: () => number
@@ -29,19 +33,28 @@ const FAILURES_MAX = 10
 const FAILURES_MS = 60_000
 const ADDRESSES_MAX = 10_000
 
+function isOfOtherSite({ headers: { origin, host }, protocol }: FastifyRequest): boolean {
+  return origin !== undefined && origin !== `${protocol}://${host}`
+}
+
+const otherSite = (): AdminError =>
+  new AdminError(403, 'this request comes from another site', 'Set a token to use the API from elsewhere.')
+
 const LOCAL: Actor = { name: 'local', role: 'admin' }
 const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 /** Decides who a request is from, and what they may do. */
 export class Guard {
   private readonly tokens: readonly { readonly actor: Actor; readonly digest: Buffer }[]
+  private readonly certificates: readonly CertificateRule[]
   private readonly isOpen: boolean
   private readonly nowMs: () => number
   private readonly failures = new Map<string, { count: number; untilMs: number }>()
 
-  constructor({ tokens, isLoopback, nowMs = () => performance.now() }: GuardOptions) {
+  constructor({ tokens, certificates = [], isLoopback, nowMs = () => performance.now() }: GuardOptions) {
     this.tokens = tokens.map(({ name, role, token }) => ({ actor: { name, role }, digest: digestOf(token) }))
-    this.isOpen = isLoopback && tokens.length === 0
+    this.certificates = certificates
+    this.isOpen = isLoopback && tokens.length === 0 && certificates.length === 0
     this.nowMs = nowMs
   }
 
@@ -52,40 +65,48 @@ export class Guard {
 
   /** Throws an AdminError for who may not. */
   admit(request: FastifyRequest, needed: AdminRole): Actor {
-    const actor = this.isOpen ? this.local(request) : this.holder(request)
+    const actor = this.isOpen ? this.local(request) : (this.certified(request) ?? this.holder(request))
     if (needed === 'admin' && actor.role !== 'admin')
       throw new AdminError(
         403,
         `${actor.name} is a viewer, and may change nothing`,
-        'Use a token with the role admin.',
+        'Use a token, or a certificate, with the role admin.',
       )
     return actor
   }
 
   /** To what everybody could see before there were tokens. */
   admitToStatus(request: FastifyRequest): void {
-    if (this.tokens.length > 0) this.admit(request, 'viewer')
+    if (this.tokens.length + this.certificates.length > 0) this.admit(request, 'viewer')
   }
 
   /** A page from elsewhere, in a browser on this machine, must not act on the cluster. */
   private local(request: FastifyRequest): Actor {
     const host = request.hostname.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
     const isOurs = host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
-    const { origin } = request.headers
-    if (!isOurs || (origin !== undefined && origin !== `http://${request.headers.host}`))
-      throw new AdminError(
-        403,
-        'this request comes from another site',
-        'Set a token to use the API from elsewhere.',
-      )
+    if (!isOurs || isOfOtherSite(request)) throw otherSite()
     return LOCAL
+  }
+
+  /** By the certificate of its connection; a browser shows it whatever site asks it to. */
+  private certified(request: FastifyRequest): Actor | undefined {
+    const socket = request.raw.socket as Partial<TLSSocket>
+    if (this.certificates.length === 0 || socket.authorized !== true) return undefined
+    const actor = actorOf(socket.getPeerCertificate!(), this.certificates)
+    if (actor !== undefined && isOfOtherSite(request)) throw otherSite()
+    return actor
   }
 
   private holder(request: FastifyRequest): Actor {
     const now = this.nowMs()
     const failed = this.failures.get(request.ip)
     if (failed !== undefined && failed.untilMs > now && failed.count >= FAILURES_MAX)
-      throw new AdminError(429, 'too many wrong tokens', 'Wait a minute.')
+      throw new AdminError(
+        429,
+        'too many wrong tokens',
+        'Wait a minute.',
+        Math.ceil((failed.untilMs - now) / 1000),
+      )
     const [, token] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '') ?? []
     if (token === undefined)
       throw new AdminError(

@@ -1,8 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import https from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
+import { strangerTls } from '../test/helpers/stranger-tls.ts'
+import { testTls } from '../test/helpers/test-tls.ts'
 import type { History } from './api/schemas.ts'
 import type { ClusterAccess } from './cluster-access.ts'
 import { createLogger } from './logger.ts'
@@ -103,6 +106,56 @@ test('admin: not only on this machine, and no tokens: nobody is let in but to wh
     async (path) => (await fetch(url + path)).status,
   )
   expect(await Promise.all(statuses)).toEqual([200, 200, 401])
+})
+
+test('admin: too many requests: 429, with when to ask again; health and metrics are not counted', async () => {
+  server = await start(undefined, 0, { tokens, cluster, log, requestsPerMinute: 10 })
+  const ask = (path: string, token: string) =>
+    fetch(`${server?.url}${path}`, { headers: { authorization: `Bearer ${token}` } })
+  for (let i = 0; i < 10; i++) expect((await ask('/api/sessions', tokens[0].token)).status).toBe(200)
+  const refused = await ask('/api/sessions', tokens[0].token)
+  expect([refused.status, await refused.json()]).toMatchObject([
+    429,
+    { error: { message: 'more than 10 requests in a minute' } },
+  ])
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+  expect((await ask('/api/sessions', tokens[1].token)).status).toBe(200)
+  for (const path of ['/healthz', '/readyz', '/metrics'])
+    expect((await ask(path, tokens[0].token)).status, path).toBe(200)
+  for (let i = 0; i < 10; i++) await ask('/api/status', `wrong${i}`)
+  expect(Number((await ask('/api/status', 'wrong')).headers.get('retry-after'))).toBeGreaterThan(0)
+})
+
+/** Over TLS, with a certificate or without. */
+function askTls(path: string, more: https.RequestOptions = {}, method = 'GET'): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const options = { method, ca: testTls.cert, host: '127.0.0.1', port: server!.port, path, ...more }
+    const request = https.request(options, (response) => resolve(response.resume().statusCode ?? 0))
+    request.on('error', reject).end()
+  })
+}
+
+test('admin: certificates of clients: the role that the rules say; without one, or a strange one, a token', async () => {
+  const clients = [{ role: 'viewer', cn: 'localhost' }] as const
+  server = await start(undefined, 0, { tokens, cluster, log, tls: { ...testTls, ca: testTls.cert, clients } })
+  expect(server.url).toBe(`https://127.0.0.1:${server.port}`)
+  expect(await askTls('/api/sessions')).toBe(401)
+  expect(await askTls('/api/sessions', strangerTls)).toBe(401)
+  expect(await askTls('/api/sessions', testTls)).toBe(200)
+  expect(await askTls('/api/status', testTls)).toBe(200)
+  const kill = '/api/sessions/4194304/kill'
+  expect(await askTls(kill, testTls, 'POST')).toBe(403)
+  const headers = { authorization: `Bearer ${tokens[0].token}` }
+  expect(await askTls(kill, { headers }, 'POST')).toBe(404)
+  expect(await askTls('/api/sessions', { ...testTls, headers: { origin: 'https://evil.example' } })).toBe(403)
+  for (const path of ['/healthz', '/metrics']) expect(await askTls(path), path).toBe(200)
+})
+
+test('admin: certificates alone, on loopback: nobody is let in without one', async () => {
+  const clients = [{ role: 'admin', san: 'DNS:localhost' }] as const
+  server = await start(undefined, 0, { cluster, log, tls: { ...testTls, ca: testTls.cert, clients } })
+  expect([await askTls('/api/status'), await askTls('/api/status', testTls)]).toEqual([401, 200])
+  expect(await askTls('/api/sessions/4194304/kill', testTls, 'POST')).toBe(404)
 })
 
 test('admin: a node that does not serve yet says so', async () => {

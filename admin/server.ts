@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
+import rateLimit from '@fastify/rate-limit'
 import swagger from '@fastify/swagger'
-import { type FastifyInstance, fastify } from 'fastify'
+import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
 import { PgError } from '../errors/pg-error.ts'
 import { SetupError } from '../errors/setup-error.ts'
 import { AdminError } from './admin-error.ts'
@@ -9,6 +11,7 @@ import { apiRoutes, jsonSchema } from './api/routes.ts'
 import { failure } from './api/schemas.ts'
 import type { AuditLog } from './audit.ts'
 import { type AdminToken, Guard } from './auth.ts'
+import type { CertificateRule } from './client-certificate.ts'
 import type { ClusterAccess } from './cluster-access.ts'
 import { consoleRoutes } from './console-files.ts'
 import type { Metrics } from './metrics.ts'
@@ -25,6 +28,10 @@ export interface AdminOptions {
   readonly portSetting: string
   /** Who may use /api; without any, and on loopback only, everybody. */
   readonly tokens?: readonly AdminToken[]
+  /** HTTPS; with `ca`, which signs the certificates of clients, those that `clients` knows need no token. PEM. */
+  readonly tls?: AdminTls | undefined
+  /** Of one token, or without one, from one address. Default: 1200. Where everybody is let in: no limit. */
+  readonly requestsPerMinute?: number | undefined
   /** What a coordinator's node has beyond that of an agent: the whole API. Undefined while it starts. */
   readonly cluster?: () => ClusterAccess | undefined
   readonly log?: AuditLog
@@ -32,6 +39,13 @@ export interface AdminOptions {
   readonly settings?: object
   /** Where the built console is; default: beside the program. */
   readonly console?: URL
+}
+
+export interface AdminTls {
+  readonly cert: string
+  readonly key: string
+  readonly ca?: string | undefined
+  readonly clients: readonly CertificateRule[]
 }
 
 export interface AdminServer {
@@ -45,8 +59,12 @@ export interface AdminServer {
  * ones are for everybody who reaches it; /api wants a token wherever that is not only this machine.
  */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const app = fastify({ forceCloseConnections: true, bodyLimit: 65_536, requestTimeout: 10_000 })
-  const guard = new Guard({ tokens: options.tokens ?? [], isLoopback: isLoopback(options.host) })
+  const app = appOf(options)
+  const guard = new Guard({
+    tokens: options.tokens ?? [],
+    certificates: options.tls?.clients,
+    isLoopback: isLoopback(options.host),
+  })
   await app.register(swagger, {
     openapi: {
       openapi: '3.0.3',
@@ -57,8 +75,11 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   })
   app.setErrorHandler((error, _, reply) => {
     const { status, ...body } = told(error)
+    const { afterSeconds } = error as Partial<AdminError>
+    if (afterSeconds !== undefined) void reply.header('retry-after', afterSeconds)
     return reply.code(status).type('application/json').serializer(JSON.stringify).send({ error: body })
   })
+  if (guard.hasTokens) await limitRequests(app, options.requestsPerMinute ?? REQUESTS_PER_MINUTE)
   routes(app, options, guard)
   nodeRoutes(app, options, guard)
   consoleRoutes(app, options.console)
@@ -73,7 +94,35 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const bound = app.server.address()
   const port = bound !== null && typeof bound === 'object' ? bound.port : options.port
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
-  return { url: `http://${host}:${port}`, port, stop: () => app.close() }
+  const scheme = options.tls === undefined ? 'http' : 'https'
+  return { url: `${scheme}://${host}:${port}`, port, stop: () => app.close() }
+}
+
+const REQUESTS_PER_MINUTE = 1200
+
+function appOf({ tls }: AdminOptions): FastifyInstance {
+  const options = { forceCloseConnections: true, bodyLimit: 65_536, requestTimeout: 10_000 } as const
+  if (tls === undefined) return fastify(options)
+  const { cert, key, ca } = tls
+  // Who has no certificate, or one that nobody knows, may still have a token, or ask how the node is.
+  const clients = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false }
+  return fastify({ ...options, https: { cert, key, ...clients } }) as unknown as FastifyInstance
+}
+
+/** Of /api: health and metrics are asked for by machines, at a rate of their own. */
+async function limitRequests(app: FastifyInstance, max: number): Promise<void> {
+  await app.register(rateLimit, {
+    max,
+    timeWindow: 60_000,
+    cache: 10_000,
+    allowList: ({ url }: FastifyRequest) => !url.startsWith('/api'),
+    keyGenerator: ({ ip, headers: { authorization = '' } }: FastifyRequest) =>
+      `${ip} ${createHash('sha256').update(authorization).digest('base64')}`,
+    errorResponseBuilder: (_, { ttl }) => {
+      const hint = 'Ask less often, or raise admin.requestsPerMinute.'
+      return new AdminError(429, `more than ${max} requests in a minute`, hint, Math.ceil(ttl / 1000))
+    },
+  })
 }
 
 function routes(app: FastifyInstance, options: AdminOptions, guard: Guard): void {

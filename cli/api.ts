@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import { text as readAll } from 'node:stream/consumers'
@@ -10,6 +11,9 @@ import { printJson } from './print.ts'
 export interface ApiFlags {
   readonly admin: string
   readonly token?: string
+  readonly adminCa?: string
+  readonly adminCert?: string
+  readonly adminKey?: string
   readonly json?: boolean
 }
 
@@ -25,6 +29,9 @@ export function asking(name: string, description: string): Command {
       process.env.WEFT_ADMIN ?? 'http://127.0.0.1:6480',
     )
     .option('--token <token>', 'of the configuration (or WEFT_ADMIN_TOKEN, which nobody sees in ps)')
+    .option('--admin-ca <file>', 'of who signed the certificate of the admin port (or WEFT_ADMIN_CA)')
+    .option('--admin-cert <file>', 'your certificate, in place of a token (or WEFT_ADMIN_CERT)')
+    .option('--admin-key <file>', 'its key (or WEFT_ADMIN_KEY)')
     .option('--json', 'as JSON')
 }
 
@@ -33,20 +40,66 @@ interface Failure {
 }
 
 /** One request. Rejects with a line that says what to do. */
-export async function ask<T>(flags: ApiFlags, path: string, body?: object): Promise<T> {
+export function ask<T>(flags: ApiFlags, path: string, body?: object): Promise<T> {
+  return send(flags, path, body, AbortSignal.timeout(ANSWER_MS_MAX))
+}
+
+/** The same of a change that takes as long as it takes: nobody knows how long that is. */
+export function askLong<T>(flags: ApiFlags, path: string, body: object): Promise<T> {
+  return send(flags, path, body, undefined)
+}
+
+async function send<T>(
+  flags: ApiFlags,
+  path: string,
+  body: object | undefined,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   const url = urlOf(flags, path)
-  const response = await fetch(url, {
-    signal: AbortSignal.timeout(ANSWER_MS_MAX),
-    ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
+  const options = {
+    method: body === undefined ? 'GET' : 'POST',
     headers: headersOf(flags, body),
-  }).catch((cause: Error) => {
-    const why = (cause.cause as Error | undefined)?.message ?? cause.message
-    throw unanswered(url, why, cause)
-  })
-  const text = await response.text()
-  const answer = parsed(text)
-  if (response.ok && answer !== undefined) return answer as T
-  throw failure(url, response.status, answer as Failure | undefined)
+    ...(signal && { signal }),
+  }
+  try {
+    const request =
+      url.protocol === 'https:'
+        ? https.request(url, { ...options, ...certificates(flags) })
+        : http.request(url, options)
+    request.end(body === undefined ? undefined : JSON.stringify(body))
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    const answer = parsed(await readAll(response))
+    const status = response.statusCode ?? 0
+    if (status === 200 && answer !== undefined) return answer as T
+    throw failure(url, status, answer as Failure | undefined)
+  } catch (cause) {
+    if (cause instanceof SetupError) throw cause
+    if (signal?.aborted === true) throw unanswered(url, `none within ${ANSWER_MS_MAX / 1000} s`, cause)
+    const { message, code } = cause as NodeJS.ErrnoException
+    throw unanswered(url, message || (code ?? ''), cause)
+  }
+}
+
+/** Of whom to believe the node's certificate, and one's own. */
+function certificates(flags: ApiFlags): https.RequestOptions {
+  const { WEFT_ADMIN_CA, WEFT_ADMIN_CERT, WEFT_ADMIN_KEY } = process.env
+  const files = {
+    ca: flags.adminCa ?? WEFT_ADMIN_CA,
+    cert: flags.adminCert ?? WEFT_ADMIN_CERT,
+    key: flags.adminKey ?? WEFT_ADMIN_KEY,
+  }
+  const named = Object.entries(files).filter(([, file]) => file !== undefined && file !== '')
+  return Object.fromEntries(named.map(([what, file]) => [what, fileText(what, file!)]))
+}
+
+function fileText(what: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new SetupError(`cannot read ${file}: ${(cause as Error).message}`, `See --admin-${what}.`, {
+      cause,
+    })
+  }
 }
 
 function headersOf(flags: ApiFlags, body: object | undefined): Record<string, string> {
@@ -79,24 +132,6 @@ function failure(url: URL, status: number, answer: Failure | undefined): SetupEr
     return new SetupError(`${url.href} answered ${status}`, 'Is this the admin port of a Weft coordinator?')
   const state = told.sqlstate === undefined ? '' : ` (SQLSTATE ${told.sqlstate})`
   return new SetupError(`${told.message}${state}`, told.hint ?? '')
-}
-
-/** The same of a change that takes as long as it takes: nobody knows how long that is. */
-export async function askLong<T>(flags: ApiFlags, path: string, body: object): Promise<T> {
-  const url = urlOf(flags, path)
-  const send = url.protocol === 'https:' ? https : http
-  const request = send.request(url, { method: 'POST', headers: headersOf(flags, body) })
-  request.end(JSON.stringify(body))
-  try {
-    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
-    const answer = parsed(await readAll(response))
-    const status = response.statusCode ?? 0
-    if (status === 200 && answer !== undefined) return answer as T
-    throw failure(url, status, answer as Failure | undefined)
-  } catch (cause) {
-    if (cause instanceof SetupError) throw cause
-    throw unanswered(url, (cause as Error).message, cause)
-  }
 }
 
 function unanswered(url: URL, why: string, cause: unknown): SetupError {

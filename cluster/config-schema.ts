@@ -131,6 +131,42 @@ const adminToken = z.strictObject({
   token: z.string().regex(/^\S{16,200}$/, 'a token has 16 to 200 characters, and no blanks'),
 })
 
+const adminCertificate = z
+  .strictObject({
+    role: z.enum(['viewer', 'admin']),
+    /** Of the certificate: all that is said here. Its common name. */
+    cn: z.string().min(1).exactOptional(),
+    /** One of its organizational units. */
+    ou: z.string().min(1).exactOptional(),
+    /** One of its alternative names. */
+    san: z
+      .string()
+      .regex(/^(DNS|URI|IP Address|email):./, 'write it as DNS:name, URI:…, IP Address:… or email:…')
+      .exactOptional(),
+  })
+  .refine(({ cn, ou, san }) => (cn ?? ou ?? san) !== undefined, 'say cn, ou or san')
+
+const adminTls = z
+  .strictObject({
+    ...keyPair,
+    /** Who signs the certificates of clients. */
+    clientCa: z.string().exactOptional(),
+    /** Who needs no token; the first one that fits a certificate counts. */
+    clients: z.array(adminCertificate).max(1000).default([]),
+  })
+  .refine(
+    ({ clientCa, clients }) => (clientCa === undefined) === (clients.length === 0),
+    'clientCa and clients go together',
+  )
+
+const admin = z.strictObject({
+  tokens: z.array(adminToken).max(1000).default([]),
+  /** The admin ports of all nodes speak HTTPS. */
+  tls: adminTls.exactOptional(),
+  /** To /api, with one token and from one address. */
+  requestsPerMinute: z.int().min(10).max(1_000_000).default(1200),
+})
+
 const agent = z.strictObject({
   /** The address to bind; the port is that of the shard's `agent` address. */
   listenHost: z.string().default('127.0.0.1'),
@@ -150,7 +186,7 @@ export const configSchema = z.strictObject({
   coordinator: coordinator.prefault({}),
   agent: agent.prefault({}),
   /** Who may use /api; on loopback everybody may, as long as there are none. */
-  admin: z.strictObject({ tokens: z.array(adminToken).max(1000).default([]) }).prefault({}),
+  admin: admin.prefault({}),
   /** How long `weft.outcome` tells what became of a transaction, from its end. */
   outcomesKeptHours: z.number().min(0.001).max(24_000).default(24),
   /** Mutual TLS between coordinators and agents; without it they talk in the clear. */

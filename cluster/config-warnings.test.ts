@@ -24,5 +24,10 @@ test.each([
 
 test('config check: with tokens the admin port may be reached', () => {
   const token = 'admin: { tokens: [{ name: ann, role: admin, token: 0123456789abcdef }] }'
-  expect(warn('coordinator: { adminListen: "0.0.0.0:6480" }', token)).toBe('')
+  const reached = 'coordinator: { adminListen: "0.0.0.0:6480" }'
+  expect(warn(reached, token)).toBe(
+    'admin tokens travel in the clear: set admin.tls, or keep adminListen on a closed network',
+  )
+  const tls = 'cert: a, key: b, clientCa: c, clients: [{ cn: ann, role: admin }]'
+  expect(warn(reached, `admin: { tls: { ${tls} } }`)).toBe('')
 })

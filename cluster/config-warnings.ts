@@ -13,10 +13,17 @@ export function configWarnings(config: ClusterConfig): string[] {
     warnings.push(
       'coordinators and agents talk in the clear, and whoever reaches an agent owns its shard: set muxTls',
     )
-  if (admin.tokens.length === 0 && (reached(coordinator.adminListen.host) || reached(agent.adminListen.host)))
+  const mayNobody = admin.tokens.length === 0 && (admin.tls?.clients.length ?? 0) === 0
+  if (mayNobody && (reached(coordinator.adminListen.host) || reached(agent.adminListen.host)))
     warnings.push(
-      'adminListen is not loopback and there are no admin.tokens: nobody can use /api and the weft commands',
+      'adminListen is not loopback and there are no admin.tokens or admin.tls.clients: nobody can use /api and the weft commands',
     )
+  if (
+    admin.tls === undefined &&
+    !mayNobody &&
+    (reached(coordinator.adminListen.host) || reached(agent.adminListen.host))
+  )
+    warnings.push('admin tokens travel in the clear: set admin.tls, or keep adminListen on a closed network')
   if (coordinator.auth.some(({ method, from }) => method === 'trust' && !from.every(isLoopbackNetwork)))
     warnings.push(
       'coordinator.auth trusts addresses that are not loopback: whoever reaches it is whom they say they are',

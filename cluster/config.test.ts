@@ -34,7 +34,7 @@ test('config: one shard and nothing else: the defaults', () => {
     pool: { size: 20, waitTimeoutMs: 10_000 },
     maxClockOffsetMs: 500,
     outcomesKeptHours: 24,
-    admin: { tokens: [] },
+    admin: { tokens: [], requestsPerMinute: 1200 },
     inDoubtAfterMs: 1000,
   })
 })
@@ -82,6 +82,16 @@ test.each([
     'auth[0].from[0]: write a',
   ],
   ['an unknown log', `${oneShard}log: { kind: paper }\n`, 'kind is either postgres or etcd'],
+  [
+    'certificates of clients without who signs them',
+    `${oneShard}admin: { tls: { cert: a, key: b, clients: [{ cn: ann, role: admin }] } }\n`,
+    'admin.tls: clientCa and clients go together',
+  ],
+  [
+    'a certificate of which nothing is said',
+    `${oneShard}admin: { tls: { cert: a, key: b, clientCa: c, clients: [{ role: admin }] } }\n`,
+    'admin.tls.clients[0]: say cn, ou or san',
+  ],
   ['not YAML', 'shards: [\n', 'weft.yaml:2: not YAML'],
   [
     'a text for a number',

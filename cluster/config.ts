@@ -130,13 +130,23 @@ function withFiles(config: ClusterConfig, base: string, file: string): ClusterCo
     })
     return Object.fromEntries(entries) as T
   }
-  const { coordinator, log, muxTls, ...rest } = config
+  const { coordinator, log, muxTls, admin, ...rest } = config
   const etcdTls = log.kind === 'etcd' && log.tls !== undefined ? { tls: absolute('log.tls', log.tls) } : {}
   const tls = coordinator.tls === undefined ? {} : { tls: absolute('coordinator.tls', coordinator.tls) }
   return {
     ...rest,
+    admin: admin.tls === undefined ? admin : { ...admin, tls: adminFiles(admin.tls, absolute) },
     coordinator: { ...coordinator, ...tls },
     log: { ...log, ...etcdTls },
     ...(muxTls === undefined ? {} : { muxTls: absolute('muxTls', muxTls) }),
   }
+}
+
+type AdminTls = NonNullable<ClusterConfig['admin']['tls']>
+
+function adminFiles(
+  { clients, ...files }: AdminTls,
+  absolute: <T extends object>(where: string, names: T) => T,
+): AdminTls {
+  return { clients, ...absolute('admin.tls', files) }
 }

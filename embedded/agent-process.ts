@@ -5,6 +5,7 @@ import { startAdmin } from '../admin/server.ts'
 import type { ClusterConfig } from '../cluster/config.ts'
 import { formatAddress } from '../cluster/config-schema.ts'
 import { MuxServer } from '../shard-agent/server/mux-server.ts'
+import { adminAccess } from './admin-tls.ts'
 import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { readMuxTls } from './mux-tls.ts'
 import { agentMetrics, logMetrics, shardGauges } from './node-metrics.ts'
@@ -76,7 +77,7 @@ async function start(
       shards: slots.map((slot) => slot.status()),
     }),
     portSetting: 'agent.adminListen',
-    tokens: config.admin.tokens,
+    ...adminAccess(config),
     settings: config,
   })
   cleanup.add(() => admin.stop())

@@ -11,6 +11,7 @@ import { connectLink } from '../coordinator/links/mux-link.ts'
 import type { Coordinator } from '../coordinator/main.ts'
 import type { AgentLink } from '../protocol/agent-link.ts'
 import { coordinatorIdFrom } from '../txn/gid.ts'
+import { adminAccess } from './admin-tls.ts'
 import { type Cleanup, startOrCleanUp } from './cleanup.ts'
 import { ClockMeeting } from './clock-meeting.ts'
 import { readMuxTls } from './mux-tls.ts'
@@ -84,7 +85,7 @@ async function start(options: CoordinatorProcessOptions, cleanup: Cleanup): Prom
       shards: await Promise.all(links.map(statusOf)),
     }),
     portSetting: 'coordinator.adminListen',
-    tokens: config.admin.tokens,
+    ...adminAccess(config),
     settings: config,
     cluster: () => coordinator?.operator,
     log: logger,

@@ -7,7 +7,8 @@ let server: AdminServer
 beforeAll(async () => {
   server = await startAdmin({
     ...{ host: '127.0.0.1', port: 0, metrics: new Metrics(), portSetting: '--admin-port' },
-    ...{ notReady: () => undefined, status: () => ({}), cluster: () => undefined },
+    status: () => ({ role: 'agent', pid: 1, uptimeSeconds: 1, shards: [] }),
+    ...{ notReady: () => undefined, cluster: () => undefined },
     log: { info: () => undefined, warn: () => undefined },
   })
 })
