@@ -50,7 +50,7 @@ const OF_USERS = `JOIN pg_namespace n ON n.oid = c.relnamespace
 const TRIGGER_TEXT = `concat_ws(' ', p.proname, replace(pg_get_triggerdef(t.oid), 'EXECUTE FUNCTION', ''))`
 
 const triggersSql = (locked: LockedRelations) => `
-SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), TRIGGER_TEXT)}
+SELECT 'trigger', c.relname, 'query', ${locked.unless(locked.of('c.oid'), TRIGGER_TEXT)}
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid ${OF_USERS} JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE p.pronamespace <> 'pg_catalog'::regnamespace`
 
@@ -91,9 +91,13 @@ UNION ALL
 SELECT 'type', t.typname, 'query', pg_get_expr(t.typdefaultbin, 'pg_type'::regclass)
 FROM pg_type t WHERE t.oid >= 16384 AND t.typtype = 'd' AND t.typdefaultbin IS NOT NULL
 UNION ALL
-SELECT 'write', c.relname, 'query', ${locked.unless(locked.of('c.oid'), INDEX_TEXT)}
+SELECT 'index', named.name, 'query', ${locked.unless(locked.of('c.oid'), INDEX_TEXT)}
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid ${OF_USERS}
-WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL`
+CROSS JOIN LATERAL (VALUES (c.relname), ((SELECT x.relname FROM pg_class x WHERE x.oid = i.indexrelid))) AS named(name)
+WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+UNION ALL
+SELECT 'index', c.relname, 'query', ${locked.unless(locked.of('c.oid'), 'pg_get_statisticsobjdef_expressions(s.oid)::text')}
+FROM pg_statistic_ext s JOIN pg_class c ON c.oid = s.stxrelid ${OF_USERS} WHERE s.stxexprs IS NOT NULL`
 
 /** Each condition of a policy by itself, after the number of its table (`sql/plan/policy-code.ts`). */
 const policySql = (locked: LockedRelations, condition: string): string => `
@@ -113,7 +117,7 @@ UNION ALL${policySql(locked, 'polwithcheck')}
 UNION ALL
 SELECT kind, c.relname, 'query', quote_ident(child.relname)
 FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent ${OF_USERS} JOIN pg_class child ON child.oid = h.inhrelid
-CROSS JOIN unnest(ARRAY['read', 'write']) AS kind WHERE c.relkind IN ('r', 'p')`
+CROSS JOIN unnest(ARRAY['read', 'write', 'index']) AS kind WHERE c.relkind IN ('r', 'p')`
 
 const typesSql = `
 SELECT 'type', t.typname, 'query', concat_ws(' ', i.proname, o.proname, r.proname, s.proname)

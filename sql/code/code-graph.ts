@@ -18,10 +18,11 @@ import { UNSEEN } from './unseen.ts'
 
 export interface CodePiece {
   /**
-   * `read`, `write`: what runs when the relation of that name is read or written; `any`: what any statement may run
-   * (operators, casts).
+   * `read`, `write`: what runs when the relation of that name is read or written; `trigger`, `index`: as `write`, but that
+   * a definition of the table runs no trigger, and its upkeep indexes only, also by their own name; `any`: what any
+   * statement may run (operators, casts).
    */
-  readonly kind: 'function' | 'read' | 'write' | 'type' | 'any'
+  readonly kind: 'function' | 'read' | 'write' | 'trigger' | 'index' | 'type' | 'any'
   readonly name: string
   readonly language: Language
   /** Undefined: nobody can look into it. */
@@ -36,6 +37,12 @@ export interface Code {
   ofText(language: Language, text: string): Effects
   /** Of a statement's text: of all that it names, but not of what it says itself. */
   ofStatement(text: string): Effects
+  /**
+   * Of a statement that defines something, or keeps up what is there (VACUUM, REINDEX): `isWhole`, of all that there is. No
+   * triggers.
+   */
+  ofDefinition(text: string): Effects
+  ofUpkeep(text: string, isWhole: boolean): Effects
   /** Any of it speaks of backends, or declares what search_path finds. */
   readonly namesBackends: boolean
   readonly compiles: boolean
@@ -78,12 +85,12 @@ export function codeGraph(pieces: readonly CodePiece[], tables: PartialTables = 
   return {
     ofFunction: (name) => graph.get('function', name) | graph.anywhere,
     ofRelation: (name, does) => {
-      const written = does === 'write' ? graph.get('write', name) : NO_EFFECTS
+      const written = does === 'write' ? graph.ofWriting(name) : NO_EFFECTS
       return graph.get('read', name) | written | graph.anywhere
     },
     ofText: (language, text) => {
       const words = wordsOf(text)
-      return effectsOfText(language, text, words) | graph.named(text, words, WRITES.test(text))
+      return effectsOfText(language, text, words) | graph.named(text, words, kindsOf(WRITES.test(text)))
     },
     piecesOf: (text) => graph.reachedFrom(graph.namingPart(text)),
     namesBackends: graph.has(EFFECT.backends),
@@ -94,6 +101,12 @@ export function codeGraph(pieces: readonly CodePiece[], tables: PartialTables = 
     ofStatement: (text) =>
       (graph.isEmpty ? NO_EFFECTS : graph.ofStatement(text)) |
       (CALLS_TEMPORARY.test(text) ? UNSEEN : NO_EFFECTS),
+    ofDefinition: (text) =>
+      graph.named(text, wordsOf(text), DEFINED) | (CALLS_TEMPORARY.test(text) ? UNSEEN : NO_EFFECTS),
+    ofUpkeep: (text, isWhole) =>
+      graph.named(text, wordsOf(text), KEPT_UP) |
+      (isWhole ? graph.ofAll('index') : NO_EFFECTS) |
+      (CALLS_TEMPORARY.test(text) ? UNSEEN : NO_EFFECTS),
   }
 }
 
@@ -103,6 +116,8 @@ export const UNKNOWN_CODE: Code = {
   ofRelation: () => NO_EFFECTS,
   ofText: () => ANY_EFFECTS,
   ofStatement: () => NO_EFFECTS,
+  ofDefinition: () => NO_EFFECTS,
+  ofUpkeep: () => NO_EFFECTS,
   namesBackends: false,
   piecesOf: () => [],
   compiles: false,
@@ -157,12 +172,21 @@ function namesPart(
 
 type Kind = CodePiece['kind']
 
+const READ: readonly Kind[] = ['function', 'read', 'type']
+const WRITTEN: readonly Kind[] = [...READ, 'write', 'trigger', 'index']
+const DEFINED: readonly Kind[] = [...READ, 'write', 'index']
+const KEPT_UP: readonly Kind[] = ['function', 'type', 'index']
+const OF_WRITES: ReadonlySet<Kind> = new Set(['write', 'trigger', 'index'])
+const kindsOf = (writes: boolean): readonly Kind[] => (writes ? WRITTEN : READ)
+
 class Graph {
   /** Of pieces that do anything: by kind and name. */
   private readonly byKind: Readonly<Record<Kind, Map<string, Effects>>> = {
     function: new Map(),
     read: new Map(),
     write: new Map(),
+    trigger: new Map(),
+    index: new Map(),
     type: new Map(),
     any: new Map(),
   }
@@ -188,8 +212,9 @@ class Graph {
   private grow(known: Known): boolean {
     const { piece, words, effects } = known
     if (piece.text === undefined || effects === ALL_EFFECTS) return false
-    const writes = piece.kind === 'write' || WRITES.test(piece.text)
-    const grown = effects | this.named(piece.text, words, writes)
+    const writes = OF_WRITES.has(piece.kind) || WRITES.test(piece.text)
+    const kinds = piece.kind === 'index' ? KEPT_UP : kindsOf(writes)
+    const grown = effects | this.named(piece.text, words, kinds)
     if (grown === effects) return false
     known.effects = grown
     this.note(known)
@@ -198,6 +223,16 @@ class Graph {
 
   get(kind: Kind, name: string): Effects {
     return this.byKind[kind].get(name) ?? NO_EFFECTS
+  }
+
+  ofWriting(name: string): Effects {
+    return this.get('write', name) | this.get('trigger', name) | this.get('index', name)
+  }
+
+  ofAll(kind: Kind): Effects {
+    let effects = NO_EFFECTS
+    for (const its of this.byKind[kind].values()) effects |= its
+    return effects
   }
 
   get anywhere(): Effects {
@@ -221,12 +256,12 @@ class Graph {
     for (const { text, words, writes } of texts) {
       for (const known of this.all) {
         const { kind, name, text: its } = known.piece
-        if (reached.has(known) || (kind === 'write' && !writes)) continue
+        if (reached.has(known) || (OF_WRITES.has(kind) && !writes)) continue
         if (kind !== 'any' && !mayName(text, words, name)) continue
         reached.add(known)
         // What a view that is written names is written.
         if (its !== undefined)
-          texts.push({ text: its, words: known.words, writes: kind === 'write' || WRITES.test(its) })
+          texts.push({ text: its, words: known.words, writes: OF_WRITES.has(kind) || WRITES.test(its) })
       }
     }
     return [...reached].map(({ piece }) => piece)
@@ -234,7 +269,7 @@ class Graph {
 
   ofStatement(text: string): Effects {
     const part = this.namingPart(text)
-    return this.named(part, wordsOf(part), WRITES.test(part))
+    return this.named(part, wordsOf(part), kindsOf(WRITES.test(part)))
   }
 
   /** Of a statement: what its strings say is data, unless it makes code of them, or runs code that may execute them. */
@@ -242,15 +277,14 @@ class Graph {
     if (!text.includes("'") || !QUERIES.test(text)) return text
     const part = withoutStrings(text)
     const words = wordsOf(part)
-    const effects = this.named(part, words, WRITES.test(part)) | effectsOfText('query', part, words)
+    const effects = this.named(part, words, kindsOf(WRITES.test(part))) | effectsOfText('query', part, words)
     return (effects & EFFECT.dynamic) === 0 ? part : text
   }
 
   /** Of all that a text may name. */
-  named(text: string, words: ReadonlySet<string>, writes: boolean): Effects {
-    const { read, write, type } = this.byKind
+  named(text: string, words: ReadonlySet<string>, kinds: readonly Kind[]): Effects {
     let effects = this.anywhere
-    for (const names of [this.byKind.function, read, type, ...(writes ? [write] : [])]) {
+    for (const names of kinds.map((kind) => this.byKind[kind])) {
       for (const [name, its] of names) {
         if ((effects | its) === effects || !mayName(text, words, name)) continue
         // This one is refused, so a column of the name is not enough.

@@ -135,3 +135,23 @@ test('what every copy did to a reference table is the same, but for what they re
   for (const other of [on({}), on({ 's.ref': [write, 1, 1, 0, 1] })])
     expect(changedUnlike([one, other], kinds)).toEqual({ table: 's.ref', kind: 'reference', did: 'changed' })
 })
+
+test('a definition locks and reads what it names, and the other ends of its foreign keys', () => {
+  const defines = { tables: ['s.orders'], onCopies: false, defines: 'plain' } as typeof ORDERS
+  const checked = { ...defines, defines: 'checked' } as typeof ORDERS
+  const links: Link[] = [['s.orders', 's.log', 'c', 'a']]
+  const before = { 'link ["s.orders","s.log"]': [1, 0, 0, 0, 0] } as unknown as Uses
+  expect(said({ 's.orders': [more | read, 4, 0, 0, 0] }, defines)).toBe(undefined)
+  expect(said({ 's.orders': [more, 0, 0, 1, 0] }, defines)).toBe('changed s.orders')
+  expect(said({ 's.log': [more, 0, 0, 0, 0] }, defines)).toBe('changed s.log')
+  expect(said({ 's.log': [more, 0, 0, 0, 0] }, defines, {}, links)).toBe(undefined)
+  expect(said({ 's.log': [more, 0, 0, 0, 0] }, defines, before)).toBe(undefined)
+  expect(said({ 's.log': [more | read, 1, 0, 0, 0] }, defines, {}, links)).toBe('read s.log')
+  expect(said({ 's.log': [more | read, 1, 0, 0, 0] }, checked, {}, links)).toBe(undefined)
+  expect(said({ 's.log': [write, 0, 0, 0, 0] }, checked, {}, links)).toBe('changed s.log')
+  expect(said({ 's.ref': [read, 1, 0, 0, 0] }, defines)).toBe(undefined)
+  expect(said({ 's.ref': [more, 0, 0, 0, 0] }, defines)).toBe('changed s.ref')
+  const beside = { 'beside s.ref': [1, 0, 0, 0, 0] } as unknown as Uses
+  expect(said({ 's.ref': [more, 0, 0, 0, 0] }, defines, beside)).toBe(undefined)
+  expect(said({ 's.ref': [more, 0, 0, 0, 1] }, defines, beside)).toBe('changed s.ref')
+})

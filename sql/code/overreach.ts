@@ -36,6 +36,11 @@ export interface Reach {
   readonly onlyRead?: readonly string[]
   /** The statement writes a reference table, and runs on every copy. */
   readonly onCopies: boolean
+  /**
+   * It defines something, or keeps up what is there: it locks what it names, and the other end of foreign keys. `checked`:
+   * it may look through these, too, for rows of foreign keys.
+   */
+  readonly defines?: 'plain' | 'checked'
 }
 
 /** A table that its statement does not read; whether rows of it are changed, or removed. */
@@ -60,6 +65,7 @@ export function overreach(
   kinds: ReadonlyMap<string, Overreach['kind']>,
   allowed: Reach,
 ): Overreach | undefined {
+  if (allowed.defines !== undefined) return ofDefinition(looked, kinds, allowed)
   const own = withPartitions(looked, allowed.tables)
   const targets = withPartitions(looked, allowed.target === undefined ? [] : [allowed.target.table])
   const onlyRead = withPartitions(looked, allowed.onlyRead ?? [])
@@ -156,6 +162,48 @@ function ofTarget(
   const isMore = (updated > 0 && !changes && !acted?.updated) || (deleted > 0 && !removes && !acted?.deleted)
   if (isMore) return 'changed'
   return (newLocks & LOCK.read) !== 0 ? 'read' : undefined
+}
+
+/** In `Uses`, ahead of a table: a foreign key of a local one leads there; ahead of a JSON array: one of these to another. */
+export const BESIDE = 'beside '
+export const LINK = 'link '
+
+/**
+ * Rows of what it names are not changed by a definition, and what it does not name is not touched at all, but for the other
+ * ends of foreign keys that there were or are.
+ */
+function ofDefinition(
+  looked: Looked,
+  kinds: ReadonlyMap<string, Overreach['kind']>,
+  { tables, defines }: Reach,
+): Overreach | undefined {
+  const own = withPartitions(looked, tables)
+  const ends = withPartitions(looked, withOtherEnds(looked, own))
+  const isBeside = (table: string) =>
+    `${BESIDE}${table}` in looked.before || `${BESIDE}${table}` in looked.after
+  for (const table of Object.keys(looked.after)) {
+    const kind = kinds.get(table)
+    if (kind === undefined) continue
+    const { newLocks, use } = differenceOf(looked, table)
+    const [, scans, inserted, updated, deleted] = use
+    if (inserted + updated + deleted > 0) return { table, kind, did: 'changed' }
+    if (own.has(table)) continue
+    const isEnd = ends.has(table)
+    const locks = newLocks & (isEnd || isBeside(table) ? LOCK.write : LOCK.write | LOCK.more)
+    if (locks !== 0) return { table, kind, did: 'changed' }
+    const isRead = scans > 0 || (newLocks & (LOCK.read | LOCK.lockRows)) !== 0
+    if (kind === 'sharded' && isRead && !(isEnd && defines === 'checked')) return { table, kind, did: 'read' }
+  }
+  return undefined
+}
+
+function withOtherEnds({ linked, before }: Looked, named: ReadonlySet<string>): string[] {
+  const were = Object.keys(before).filter((key) => key.startsWith(LINK))
+  const links = [...linked, ...were.map((key) => JSON.parse(key.slice(LINK.length)) as [string, string])]
+  const ends = links.flatMap(([child, parent]) =>
+    named.has(child) || named.has(parent) ? [child, parent] : [],
+  )
+  return [...named, ...ends]
 }
 
 /** Whoever writes a table that the statement reads is code, or an action of a foreign key. */

@@ -2,7 +2,7 @@
 import type { Catalog } from '../catalog.ts'
 import { mayName, wordsOf } from '../words.ts'
 import type { Code } from './code-graph.ts'
-import { EFFECT, type Effects } from './effects.ts'
+import { EFFECT, type Effects, NO_EFFECTS } from './effects.ts'
 
 /** It may reach anything: what it has done is looked at. */
 export const UNSEEN: Effects = EFFECT.reaches | EFFECT.dynamic | EFFECT.defines
@@ -10,9 +10,15 @@ export const UNSEEN: Effects = EFFECT.reaches | EFFECT.dynamic | EFFECT.defines
 /** The catalog where statements that name any of these may run such code. */
 export function withUnseen(catalog: Catalog, code: Code, names: readonly string[]): Catalog {
   if (names.length === 0) return catalog
-  const ofStatement = (text: string): Effects => {
+  const behind = (text: string): Effects => {
     const words = wordsOf(text)
-    return code.ofStatement(text) | (names.some((name) => mayName(text, words, name)) ? UNSEEN : 0)
+    return names.some((name) => mayName(text, words, name)) ? UNSEEN : NO_EFFECTS
   }
-  return { ...catalog, code: { ...code, ofStatement } }
+  const known: Code = {
+    ...code,
+    ofStatement: (text) => code.ofStatement(text) | behind(text),
+    ofDefinition: (text) => code.ofDefinition(text) | behind(text),
+    ofUpkeep: (text, isWhole) => code.ofUpkeep(text, isWhole) | behind(text),
+  }
+  return { ...catalog, code: known }
 }

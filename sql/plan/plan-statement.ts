@@ -51,7 +51,7 @@ export function planStatement(
   catalog: Catalog,
   ctx: PlanContext,
 ): Plan {
-  const plain = (): Plan => withCode(planAsWritten(stmt, literals, catalog, ctx), stmt.text, catalog)
+  const plain = (): Plan => withCode(planAsWritten(stmt, literals, catalog, ctx), stmt, catalog)
   try {
     const error = errorOfBackends(stmt, catalog)
     if (error) return refused(TAGS[stmt.kind] ?? 'SELECT', error)

@@ -11,7 +11,7 @@ function catalogWith(bodies: Readonly<Record<string, string>>, language = 'plpgs
   const pieces = Object.entries(bodies).flatMap(([name, text]): CodePiece[] => [
     { kind: 'function', name, language, text },
     {
-      kind: 'write',
+      kind: 'trigger',
       name: 'orders',
       language: 'query',
       text: `${name} CREATE TRIGGER t AFTER INSERT OR UPDATE ON public.orders FOR EACH ROW ${name}()`,

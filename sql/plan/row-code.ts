@@ -135,7 +135,7 @@ function familyOf(catalog: Catalog, table: Relation): Sharded {
 // Triggers, as the catalog prints them: the function's name, then CREATE TRIGGER
 
 const isTrigger = ({ kind, text }: CodePiece): boolean =>
-  kind === 'write' && /\bCREATE (CONSTRAINT )?TRIGGER\b/.test(text ?? '')
+  kind === 'trigger' && /\bCREATE (CONSTRAINT )?TRIGGER\b/.test(text ?? '')
 
 /** The sharded tables whose triggers run the function; none where one of another table does, which has no such key. */
 export function ownersOf(catalog: Catalog, pieces: readonly CodePiece[], { name }: CodePiece): Sharded {

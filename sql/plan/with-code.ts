@@ -1,11 +1,17 @@
+import { weftError } from '../../errors/catalog.ts'
+import type { PgError } from '../../errors/pg-error.ts'
 import type { Catalog } from '../catalog.ts'
 import { customUseIn, NO_CUSTOM_USE } from '../code/custom-settings.ts'
 import { EFFECT, type Effects, effectsOfText, NO_EFFECTS, STATE_EFFECTS } from '../code/effects.ts'
 import type { Reach } from '../code/overreach.ts'
+import type { NodeKind } from '../parse/ast.ts'
+import type { ParsedStatement } from '../parse/parse.ts'
 import { ofStatement } from './of-statement.ts'
 import type { Plan } from './plan.ts'
 import { mayReach, REACHES_NOTHING, reachFrom } from './reach.ts'
 import { ownTableError } from './row-code.ts'
+import { effectsOfDefinition, reachOfDefinition, runsNone } from './runs-code.ts'
+import { refused } from './utility/plans.ts'
 import { withSequences } from './with-sequences.ts'
 
 /** They run nothing, or say by themselves what they leave. */
@@ -15,18 +21,20 @@ const BY_THEMSELVES: ReadonlySet<Plan['kind']> = new Set(['transaction', 'settin
  * The plan with what the code may leave that the statement runs without calling it: triggers, defaults, policies,
  * operators, functions of views. Whatever its text names counts.
  */
-export function withCode(written: Plan, text: string, catalog: Catalog): Plan {
+export function withCode(written: Plan, stmt: ParsedStatement, catalog: Catalog): Plan {
+  const { text } = stmt
   if (written.kind === 'prepared')
     return withSequences(withCustom(written, text, catalog, NO_EFFECTS), text, NO_EFFECTS)
   if (BY_THEMSELVES.has(written.kind)) return written
   const all = ofStatement(catalog, text)
   const plan = withCustom(withCompiled(written, (all & EFFECT.compiles) !== 0), text, catalog, all)
-  return withSequences(plan.tag === 'DO' ? plan : withState(plan, text, catalog, all), text, all)
+  return withSequences(plan.tag === 'DO' ? plan : withState(plan, stmt, catalog, all), text, all)
 }
 
-function withState(plan: Plan, text: string, catalog: Catalog, all: Effects): Plan {
-  const reach =
-    plan.reach ?? (mayReach(catalog, all, plan.commits) ? reachWhere(plan, text, catalog) : undefined)
+function withState(plan: Plan, stmt: ParsedStatement, catalog: Catalog, all: Effects): Plan {
+  const { text } = stmt
+  const reach = plan.reach ?? reachWhere(plan, stmt, catalog, all)
+  if (reach?.defines !== undefined && plan.outsideTransaction) return refused(plan.tag, unseen(plan.tag))
   const leaves = plan.effects.leaves | (all & STATE_EFFECTS) | calledIn(plan, text)
   const left = leaves === plan.effects.leaves ? plan : withEffects(plan, leaves)
   const known =
@@ -36,16 +44,31 @@ function withState(plan: Plan, text: string, catalog: Catalog, all: Effects): Pl
   return reach === undefined ? known : { ...known, reach }
 }
 
-/** On the home shard, by statements that are not analyzed. */
-const RUNS_CODE: ReadonlySet<string> = new Set([
-  'CALL',
-  'REFRESH MATERIALIZED VIEW',
-  'COPY',
-  'TRUNCATE TABLE',
+function unseen(tag: string): PgError {
+  return weftError('not_supported', {
+    id: 'code_reaches_shards',
+    what: `${tag} of what runs code that may name any sharded or reference table is not supported: it allows no look at what that did`,
+    hint: 'Without EXECUTE, and without the names of such tables, its code is known. CREATE INDEX and REINDEX have a form that is not CONCURRENTLY.',
+  })
+}
+
+/** As queries do, on the home shard. */
+const AS_QUERIES: ReadonlySet<NodeKind> = new Set([
+  'CallStmt',
+  'RefreshMatViewStmt',
+  'CopyStmt',
+  'TruncateStmt',
 ])
 
 /** Of statements that are not analyzed; those that have a query inside go by that. */
-function reachWhere(plan: Plan, text: string, catalog: Catalog): Reach | undefined {
+function reachWhere(plan: Plan, stmt: ParsedStatement, catalog: Catalog, all: Effects): Reach | undefined {
+  const { text } = stmt
+  if (runsNone(stmt.kind)) return undefined
+  if (!AS_QUERIES.has(stmt.kind)) {
+    const effects = effectsOfDefinition(catalog, stmt)
+    return mayReach(catalog, effects, plan.commits) ? reachOfDefinition(catalog, stmt) : undefined
+  }
+  if (!mayReach(catalog, all, plan.commits)) return undefined
   if (plan.kind === 'copy') {
     const { table } = plan
     if (plan.direction === 'in') {
@@ -58,7 +81,7 @@ function reachWhere(plan: Plan, text: string, catalog: Catalog): Reach | undefin
     const isOf = (kind: string) => plan.truncated!.filter((table) => table.kind === kind)
     return reachFrom(catalog, text, isOf('sharded'), isOf('reference').length > 0)
   }
-  return RUNS_CODE.has(plan.tag) ? REACHES_NOTHING : undefined
+  return REACHES_NOTHING
 }
 
 function withCompiled<P extends Plan>(plan: P, compiles: boolean): P {

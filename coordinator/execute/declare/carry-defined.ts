@@ -50,6 +50,17 @@ export async function carryDefined(
   if (line.shard === HOME) await carryFromHome(ctx, tag, written, writes)
 }
 
+/** Of tables: what a statement that defines them on every shard writes itself. */
+const OF_TABLES: ReadonlySet<string> = new Set([
+  ...['pg_type', 'pg_class', 'pg_attribute', 'pg_constraint', 'pg_rewrite', 'pg_trigger', 'pg_policy'],
+])
+
+/** Of a statement that runs on every shard by itself: code has defined what it does not. */
+export function refuseDefined(tag: string, { written }: CatalogWrites): void {
+  const other = [...written].find((catalog) => !OF_TABLES.has(catalog))
+  if (other !== undefined) throw notCarried(tag, `what ${other} has`)
+}
+
 async function carryFromHome(
   ctx: ExecContext,
   tag: string,

@@ -55,11 +55,17 @@ async function change(ctx: ExecContext, exec: Execution, plan: DdlPlan): Promise
   if (alone) await ctx.admit()
   else await ctx.needTransaction()
   if (plan.readySql !== undefined) await runOn(ctx, plan, HOME, plan.readySql)
-  const home = await reaching(ctx, plan, () => runOnHome(ctx, plan, homeSql)).catch(rethrowLackingGuard)
+  const others = plan.where === 'all' ? (plan.othersSql ?? homeSql) : undefined
+  const isLooked = plan.reach?.defines !== undefined
+  const home = await reaching(ctx, plan, async () => {
+    const answer = await runOnHome(ctx, plan, homeSql)
+    if (isLooked && others !== undefined) await runOnOthers(ctx, plan, others)
+    return answer
+  }).catch(rethrowLackingGuard)
   if (plan.tidySql !== undefined) await runOn(ctx, plan, HOME, plan.tidySql)
   // A declaration looks at other tables too.
   if (plan.declare === undefined) needsNoMap(ctx)
-  if (plan.where === 'all') await runOnOthers(ctx, plan, plan.othersSql ?? homeSql)
+  if (others !== undefined && !isLooked) await runOnOthers(ctx, plan, others)
   if (plan.added !== undefined) await fillAdded(ctx, plan.added)
   if (plan.declare !== undefined) await declare(ctx, plan.declare)
   if (plan.changesMap) markMapChanged(ctx)

@@ -4,7 +4,9 @@ import type { Refused } from '../../../errors/refusals/refusals.ts'
 import type { Catalog } from '../../../sql/catalog.ts'
 import { CATALOG, catalogWrites, SHARED_CATALOGS } from '../../../sql/code/catalog-writes.ts'
 import {
+  BESIDE,
   changedUnlike,
+  LINK,
   type Looked,
   type Overreach,
   overreach,
@@ -19,7 +21,7 @@ import { type ExecContext, HOME } from '../context.ts'
 import { queryShard } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
-import { carryDefined } from './carry-defined.ts'
+import { carryDefined, refuseDefined } from './carry-defined.ts'
 
 /**
  * Runs a statement whose code may read or write tables that it does not name, and looks at what its backends have locked
@@ -36,23 +38,29 @@ export async function runReaching<T>(
   const isOwn = !ctx.tx.isOpen
   await ctx.needTransaction()
   const catalog = await ctx.catalog()
-  const look = lookOf(catalog)
+  const { kinds, ordinary, defining } = lookOf(catalog)
+  const look = reach.defines !== undefined ? defining : ordinary
   if (isOwn) ctx.tx.undecided = () => openNoted(ctx, look)
   await settleAll(ctx.tx.joined.map((line) => note(ctx, line, look)))
   const done = await noting(ctx, look, work)
   const lines = ctx.tx.joined.filter((line) => line.touched)
   const looks = await settleAll(lines.map((line) => lookAfter(ctx, line, look)))
   for (const [i, looked] of looks.entries()) {
-    const found = overreach(looked, look.kinds, reach)
+    const found = overreach(looked, kinds, reach)
     if (found !== undefined) throw reachError(tag, found)
     const sequence = lines[i]!.shard === HOME ? undefined : drawnFrom(looked)
     if (sequence !== undefined) throw weftError('not_supported', drawnThere(tag, sequence))
   }
-  const unlike = reach.onCopies ? changedUnlike(looks, look.kinds) : undefined
+  const unlike = reach.onCopies ? changedUnlike(looks, kinds) : undefined
   if (unlike !== undefined) throw reachError(tag, unlike)
+  const isEverywhere = lines.some(({ shard }) => shard !== HOME)
   for (const [i, { before, after }] of looks.entries()) {
     const writes = catalogWrites(before, after)
     if (writes.written.size === 0) continue
+    if (reach.defines !== undefined && isEverywhere) {
+      refuseDefined(tag, writes)
+      continue
+    }
     await carryDefined(ctx, tag, lines[i]!, writes)
     // What is prepared, and described, is to be looked at again, also when the transaction has ended.
     ctx.node.schema.epoch++
@@ -62,7 +70,7 @@ export async function runReaching<T>(
 }
 
 /** A note is a query: with BEGIN it would take a snapshot ahead of the cut, so it comes after that. */
-async function openNoted(ctx: ExecContext, look: Look): Promise<void> {
+async function openNoted(ctx: ExecContext, look: Asked): Promise<void> {
   const { tx } = ctx
   tx.dropReplay(look.note)
   tx.modes = { ...tx.modes, isolation: 'repeatable read' }
@@ -71,7 +79,7 @@ async function openNoted(ctx: ExecContext, look: Look): Promise<void> {
 }
 
 /** Shards that join meanwhile begin with a note, too. */
-async function noting<T>({ tx }: ExecContext, look: Look, work: () => Promise<T>): Promise<T> {
+async function noting<T>({ tx }: ExecContext, look: Asked, work: () => Promise<T>): Promise<T> {
   tx.addReplay(look.note)
   try {
     return await work()
@@ -135,6 +143,12 @@ function ofServer(tag: string, table: string): Refused {
 
 interface Look {
   readonly kinds: ReadonlyMap<string, Overreach['kind']>
+  readonly ordinary: Asked
+  /** Of definitions: foreign keys, which they may drop, are among what is there. */
+  readonly defining: Asked
+}
+
+interface Asked {
   /** Keeps what is there before the statement, in the transaction. */
   readonly note: string
   /** What was there, what is there, the foreign keys, and the partitions. */
@@ -175,13 +189,18 @@ function makeLook({ distributed }: Catalog): Look {
     JOIN pg_catalog.pg_namespace n ON n.nspname = d.s::pg_catalog.name
     JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = d.t::pg_catalog.name)`
   const uses = usesSql(tables)
+  const noteOf = (sql: string) =>
+    doBlock(`BEGIN PERFORM pg_catalog.set_config('${NOTED}', ${sql}, true); END`)
+  const withKeys = usesSql(tables, ` UNION ALL ${keysSql(tables)}`)
+  const afterwards = (sql: string) =>
+    `SELECT pg_catalog.current_setting('${NOTED}', true), ${sql}, ${linksSql(tables)}, ${partitionsSql(tables)}`
   return {
     kinds: new Map([
       ...distributed.map((r) => [tableName(r), r.kind as Overreach['kind']] as const),
       ...SHARED.map((name) => [`pg_catalog.${name}`, 'shared'] as const),
     ]),
-    note: doBlock(`BEGIN PERFORM pg_catalog.set_config('${NOTED}', ${uses}, true); END`),
-    after: `SELECT pg_catalog.current_setting('${NOTED}', true), ${uses}, ${linksSql(tables)}, ${partitionsSql(tables)}`,
+    ordinary: { note: noteOf(uses), after: afterwards(uses) },
+    defining: { note: noteOf(withKeys), after: afterwards(withKeys) },
   }
 }
 
@@ -189,7 +208,7 @@ const catalogs = SHARED_CATALOGS.map((name) => `('${name}', 'pg_catalog.${name}'
   ', ',
 )
 
-const usesSql = (tables: string): string => `(
+const usesSql = (tables: string, more = ''): string => `(
   SELECT coalesce(pg_catalog.json_object_agg(u.name, pg_catalog.json_build_array(u.locks, u.scans, u.inserted, u.updated, u.deleted)), '{}')::text
   FROM (SELECT d.name, coalesce(l.locks, 0) AS locks,
       pg_catalog.pg_stat_get_xact_numscans(d.oid) + coalesce((SELECT sum(pg_catalog.pg_stat_get_xact_numscans(i.indexrelid))
@@ -206,7 +225,7 @@ const usesSql = (tables: string): string => `(
     FROM (VALUES ${catalogs}) AS x(name, oid)
     UNION ALL SELECT pg_catalog.concat('${DRAWN}', s.relname), 4, 0, 0, 0, 0
     FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class s ON s.oid = l.relation AND s.relkind = 'S'
-    WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND l.granted AND l.mode = 'RowExclusiveLock') AS u
+    WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND l.granted AND l.mode = 'RowExclusiveLock'${more}) AS u
   WHERE u.locks + u.scans + u.inserted + u.updated + u.deleted > 0)`
 
 const linksSql = (tables: string): string => `(
@@ -218,16 +237,22 @@ const partitionsSql = (tables: string): string => `(
   SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(a.name, b.name)), '[]')::text FROM pg_catalog.pg_inherits h
   JOIN ${tables} AS a ON a.oid = h.inhparent JOIN ${tables} AS b ON b.oid = h.inhrelid)`
 
+const keysSql = (tables: string): string => `
+  SELECT pg_catalog.concat('${LINK}', pg_catalog.json_build_array(a.name, b.name)), 1, 0, 0, 0, 0 FROM pg_catalog.pg_constraint k
+    JOIN ${tables} AS a ON a.oid = k.conrelid JOIN ${tables} AS b ON b.oid = k.confrelid WHERE k.contype = 'f'
+  UNION SELECT pg_catalog.concat('${BESIDE}', b.name), 1, 0, 0, 0, 0 FROM pg_catalog.pg_constraint k
+    JOIN ${tables} AS b ON b.oid = k.confrelid WHERE k.contype = 'f' AND k.conrelid NOT IN (SELECT a.oid FROM ${tables} AS a)`
+
 const OPTIONS = { writes: false, looks: false, asItIs: true }
 
 /** Looking does not make a shard one that the transaction has used. */
-async function note(ctx: ExecContext, line: ShardLine, look: Look): Promise<void> {
+async function note(ctx: ExecContext, line: ShardLine, look: Asked): Promise<void> {
   const { touched } = line
   await queryShard(ctx, line, look.note, [], OPTIONS)
   line.touched = touched
 }
 
-async function lookAfter(ctx: ExecContext, line: ShardLine, look: Look): Promise<Looked> {
+async function lookAfter(ctx: ExecContext, line: ShardLine, look: Asked): Promise<Looked> {
   const { rows } = await queryShard(ctx, line, look.after, [], OPTIONS)
   const [before, after, linked, partitions] = rows[0]!.map((value) => value?.toString('utf8') ?? '')
   return {

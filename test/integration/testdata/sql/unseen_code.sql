@@ -111,7 +111,7 @@ INSERT INTO t3 DEFAULT VALUES;
 
 SELECT * FROM t3;
 
-CREATE FUNCTION looks(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN counts('aa'); END $$;
+CREATE FUNCTION looks(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN EXECUTE 'SELECT count(*) FROM unseen_code.a' || 'a' INTO n; RETURN n; END $$;
 
 CREATE TEMP TABLE t4 (x int);
 
@@ -222,3 +222,142 @@ SELECT changes('aa'), count(*) FROM aa;
 INSERT INTO plain SELECT id FROM rf;
 
 SELECT v, count(*) FROM aa GROUP BY 1 ORDER BY 1;
+
+-- # definitions of local tables
+CREATE TABLE l (a int PRIMARY KEY, v text, w text);
+
+INSERT INTO l VALUES (1, 'x', '1');
+
+CREATE TABLE linked (a int PRIMARY KEY, r int);
+
+INSERT INTO linked VALUES (1, 1);
+
+-- refused code_reaches_shards
+ALTER TABLE l ADD COLUMN c1 int DEFAULT changes('aa');
+
+-- refused code_reaches_shards
+ALTER TABLE l ADD COLUMN c2 int DEFAULT changes('rf');
+
+ALTER TABLE l ADD COLUMN c3 int DEFAULT counts('rf');
+
+-- refused code_reaches_shards
+ALTER TABLE l ALTER v TYPE int USING changes('aa');
+
+-- refused code_reaches_shards
+ALTER TABLE l ALTER v TYPE int USING counts('aa');
+
+ALTER TABLE l ALTER w TYPE int USING counts('rf') + w::int;
+
+SELECT * FROM l;
+
+-- refused code_reaches_shards
+ALTER TABLE l ADD CHECK (changes('aa') = 1);
+
+ALTER TABLE l ADD CONSTRAINT later CHECK (changes('rf') = 1) NOT VALID;
+
+-- refused code_reaches_shards
+ALTER TABLE l VALIDATE CONSTRAINT later;
+
+ALTER TABLE l DROP CONSTRAINT later;
+
+CREATE TABLE pb (a int) PARTITION BY RANGE (a);
+
+-- refused code_reaches_shards
+CREATE TABLE pb1 PARTITION OF pb FOR VALUES FROM (changes('aa')) TO (10);
+
+CREATE TABLE pb2 PARTITION OF pb FOR VALUES FROM (counts('rf')) TO (10);
+
+ALTER TABLE linked ADD CHECK (counts('rf') = 2), ADD FOREIGN KEY (r) REFERENCES rf;
+
+ALTER TABLE linked ALTER r TYPE bigint USING counts('rf');
+
+ALTER TABLE linked DROP CONSTRAINT linked_r_fkey, ADD CHECK (counts('rf') < 3);
+
+-- refused code_reaches_shards
+CREATE INDEX ON l (looks(a));
+
+DROP TABLE linked, pb;
+
+SELECT count(*) FROM aa WHERE v <> 'a';
+
+SELECT count(*) FROM rf WHERE v <> 'a';
+
+-- # domains
+CREATE DOMAIN kept_domain AS int;
+
+CREATE TABLE of_domain (d kept_domain);
+
+INSERT INTO of_domain VALUES (1);
+
+-- refused code_reaches_shards
+ALTER DOMAIN kept_domain ADD CHECK (changes('aa') = 1);
+
+ALTER DOMAIN kept_domain ADD CONSTRAINT late CHECK (counts('aa') > 0) NOT VALID;
+
+-- refused code_reaches_shards
+ALTER DOMAIN kept_domain VALIDATE CONSTRAINT late;
+
+ALTER DOMAIN kept_domain DROP CONSTRAINT late;
+
+ALTER DOMAIN kept_domain ADD CHECK (counts('rf') = 2);
+
+-- # indexes and their upkeep
+CREATE TABLE ix (a int);
+
+INSERT INTO ix VALUES (1);
+
+-- refused code_reaches_shards
+CREATE INDEX ix_looks ON ix (looks(a));
+
+-- refused code_reaches_shards
+CREATE INDEX CONCURRENTLY ON ix (looks(a));
+
+CREATE TABLE ix2 (a int);
+
+CREATE INDEX ix2_looks ON ix2 (looks(a));
+
+-- refused code_reaches_shards
+REINDEX INDEX ix2_looks;
+
+-- refused code_reaches_shards
+REINDEX TABLE ix2;
+
+-- refused code_reaches_shards
+VACUUM FULL ix2;
+
+VACUUM ix2;
+
+VACUUM;
+
+-- refused code_reaches_shards
+ANALYZE;
+
+VACUUM ANALYZE ix;
+
+DROP TABLE ix2;
+
+-- # definitions of sharded and reference tables, with dynamic SQL about
+CREATE TABLE bb (id int PRIMARY KEY, v text, w text) WITH (shard_key = 'id');
+
+INSERT INTO bb SELECT g, 'b', '1' FROM generate_series(1, 20) g;
+
+-- refused code_reaches_shards
+ALTER TABLE bb ADD CHECK (changes('aa') = 1);
+
+-- refused code_reaches_shards
+ALTER TABLE bb ALTER w TYPE int USING counts('aa');
+
+ALTER TABLE bb ALTER w TYPE int USING w::int;
+
+ALTER TABLE bb ADD CHECK (counts('rf') = 2), ADD FOREIGN KEY (id) REFERENCES aa ON DELETE CASCADE;
+
+ALTER TABLE bb ADD CONSTRAINT other CHECK (counts('rf') <> 3) NOT VALID;
+
+ALTER TABLE bb VALIDATE CONSTRAINT other;
+
+-- refused code_reaches_shards
+CREATE INDEX ON bb (looks(id));
+
+ALTER TABLE bb DROP CONSTRAINT bb_id_fkey, ADD CHECK (counts('rf') < 3);
+
+SELECT count(*) FROM aa WHERE v <> 'a';
