@@ -28,6 +28,7 @@ export class Session {
   private isDeciding = false
   private hasDecided = false
   private isBroken = false
+  private late: NodeJS.Timeout | undefined
 
   constructor(options: SessionOptions) {
     this.options = options
@@ -43,13 +44,19 @@ export class Session {
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.isDeciding = false
     this.hasDecided = false
-    const late = setTimeout(() => this.cut('timed out'), this.options.timeoutMs)
+    this.takes(1)
     try {
       await this.connect()
       return await work()
     } finally {
-      clearTimeout(late)
+      clearTimeout(this.late)
     }
+  }
+
+  /** The operation may take so many times as long as others, from now on. */
+  takes(times: number): void {
+    clearTimeout(this.late)
+    this.late = setTimeout(() => this.cut('timed out'), times * this.options.timeoutMs)
   }
 
   private async connect(): Promise<void> {
