@@ -1,13 +1,18 @@
 import { Command } from 'commander'
 import { createLogger } from '../admin/logger.ts'
+import { isLoopback } from '../cluster/config-warnings.ts'
 import { type DevCluster, defaultPoolSize, defaultShards, startDevCluster } from '../embedded/dev-cluster.ts'
+import { SetupError } from '../errors/setup-error.ts'
 import { collect, integer, port } from './arguments.ts'
 import { serve } from './serve.ts'
+
+const loopback = '127.0.0.1'
 
 interface DevFlags {
   readonly shards?: number
   readonly port: number
   readonly adminPort: number
+  readonly host: string
   readonly dataDir: string
   readonly log?: string
   readonly fresh?: boolean
@@ -24,6 +29,11 @@ export function devCommand(): Command {
     .option('--shards <n>', `number of shards (default: as before, or ${defaultShards})`, integer(1, 64))
     .option('--port <port>', 'port for clients', port, 6432)
     .option('--admin-port <port>', 'port for health, metrics and status', port, 6480)
+    .option(
+      '--host <address>',
+      'where clients are listened to; other than loopback needs a password',
+      loopback,
+    )
     .option('--data-dir <dir>', 'where the data is kept', '.weft')
     .option('--log <log>', 'commit decisions: postgres, or etcd:http://a:2379,http://b:2379')
     .option('--fresh', 'delete the data directory first')
@@ -44,9 +54,21 @@ async function dev(flags: DevFlags): Promise<void> {
   const json = flags.json === true
   const logger = createLogger({ level: flags.logLevel, pretty: !json })
   const { shard: servers, json: _, logLevel: __, ...rest } = flags
+  const password = passwordFor(flags.host)
   await serve(
-    (signal) => startDevCluster({ ...rest, servers, logger, signal }),
+    (signal) => startDevCluster({ ...rest, ...password, servers, logger, signal }),
     (cluster) => (json ? announceJson(cluster) : announce(cluster)),
+  )
+}
+
+/** Of the superuser, from the environment. */
+function passwordFor(host: string): { readonly password?: string } {
+  const password = process.env.WEFT_DEV_PASSWORD ?? ''
+  if (password !== '') return { password }
+  if (isLoopback(host)) return {}
+  throw new SetupError(
+    `--host ${host}: everyone who reaches it would be a superuser`,
+    'Set a password for the superuser: WEFT_DEV_PASSWORD=… weft dev --host …',
   )
 }
 

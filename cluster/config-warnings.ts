@@ -37,7 +37,7 @@ export function configWarnings(config: ClusterConfig): string[] {
   return warnings
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 

@@ -30,6 +30,10 @@ export interface DevClusterOptions {
   /** 0 picks a free one. */
   readonly port: number
   readonly adminPort: number
+  /** Where clients are listened to; the admin server is on loopback always. Default 127.0.0.1. */
+  readonly host?: string
+  /** Of the superuser of embedded servers; clients then have to know it. Default: everyone gets in. */
+  readonly password?: string
   readonly dataDir: string
   /** `postgres` or `etcd:http://a,http://b`. Default: what the data directory has, or `postgres`. */
   readonly log?: string | undefined
@@ -74,7 +78,7 @@ export interface DevCluster {
   stop(): Promise<void>
 }
 
-const host = '127.0.0.1'
+const loopback = '127.0.0.1'
 export const defaultShards = 3
 export const defaultPoolSize = 40
 
@@ -84,10 +88,10 @@ export function startDevCluster(options: DevClusterOptions): Promise<DevCluster>
 }
 
 async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevCluster> {
-  const { logger, port, adminPort } = options
+  const { logger, port, adminPort, host = loopback } = options
   const dir = await takeDataDir(options, cleanup)
   await assertPortFree(host, port, 'clients', '--port')
-  await assertPortFree(host, adminPort, 'admin', '--admin-port')
+  await assertPortFree(loopback, adminPort, 'admin', '--admin-port')
 
   const meta = decideMeta(options, dir)
   const shards = await startShards(options, dir, meta, cleanup)
@@ -104,7 +108,9 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
       shardSetting: '--shard',
       homeUrl: agentUrl(shards[0]!),
       log: parseLog(meta.log),
-      auth: options.auth ?? [{ from: ['all'], method: 'trust' }],
+      auth: options.auth ?? [
+        { from: ['all'], method: options.password === undefined ? 'trust' : 'scram-sha-256' },
+      ],
       ...(options.tls && { tls: options.tls }),
       sessionsMax: 1000,
       ...(options.logMinDuration === undefined ? {} : { logMinDurationMs: options.logMinDuration }),
@@ -120,8 +126,9 @@ async function start(options: DevClusterOptions, cleanup: Cleanup): Promise<DevC
     },
     cleanup,
   )
+  await setPassword(node, shards, options.password)
   const admin = await startAdmin({
-    host,
+    host: loopback,
     port: adminPort,
     metrics,
     notReady: () => node.notReady(),
@@ -228,6 +235,17 @@ function whyEnded(id: number, dataDir: string): string {
   const ended = `the Postgres of shard ${id} ended`
   if (existsSync(dataDir)) return `${ended}; see ${dataDir}/server.log, and start Weft again`
   return `${ended}: its data directory ${dataDir} is gone. Stop Weft and restore it from a backup`
+}
+
+/** On all embedded servers, whose roles are alike; those given by URL have passwords of their own. */
+async function setPassword(
+  node: ComposedNode,
+  shards: readonly DevShard[],
+  password?: string,
+): Promise<void> {
+  if (password === undefined) return
+  const text = `ALTER ROLE CURRENT_USER PASSWORD '${password.replaceAll("'", "''")}'`
+  for (const { id, server } of shards) if (server !== undefined) await node.operator.onShard(id, text)
 }
 
 function agentUrl({ url, server }: DevShard): string {

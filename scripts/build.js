@@ -30,7 +30,7 @@ export async function build(entry = 'cli/main.ts', outfile = 'dist/weft.js') {
 export async function buildClient() {
   const esbuild = await import('esbuild')
   try {
-    for (const name of ['index', 'kysely'])
+    for (const name of ['index', 'kysely', 'drizzle', 'testing'])
       await bundle(esbuild, `client/${name}.ts`, `dist/client/${name}.js`, '')
   } finally {
     await esbuild.stop()

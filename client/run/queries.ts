@@ -53,6 +53,14 @@ export abstract class Queries {
     return this.run(() => new Query<Row>(compiled, this.types, name), options)
   }
 
+  /** The same with the values of rows in the order of their columns, by types that the builder adjusts. @internal */
+  arraysCompiled(
+    compiled: Compiled,
+    adjust: (types: TypeParsers) => TypeParsers,
+  ): Promise<Result<readonly unknown[]>> {
+    return this.run(() => new Query<readonly unknown[]>(compiled, adjust(this.types), '', true), {})
+  }
+
   /**
    * All rows.
    *

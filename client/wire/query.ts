@@ -22,9 +22,11 @@ export class Query<Row extends object> extends Exchange<Result<Row>> {
   readonly #rows: Row[] = []
   #reader: RowReader | undefined
   #tag = ''
+  readonly #asArrays: boolean
 
-  constructor({ text, values }: Compiled, types: TypeParsers, name = '') {
+  constructor({ text, values }: Compiled, types: TypeParsers, name = '', asArrays = false) {
     super()
+    this.#asArrays = asArrays
     this.text = text
     this.name = name
     this.#values = values
@@ -49,7 +51,8 @@ export class Query<Row extends object> extends Exchange<Result<Row>> {
   override handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
     if (this.failed || this.#reader === undefined) return
     try {
-      this.#rows.push(this.#reader.read(message.fields) as Row)
+      const row = this.#asArrays ? this.#reader.readArray(message.fields) : this.#reader.read(message.fields)
+      this.#rows.push(row as Row)
     } catch (error) {
       this.fail(new Raised(error))
     }

@@ -18,6 +18,14 @@ export class RowReader {
     }))
   }
 
+  /** In the order of the columns: of one name there may be several. */
+  readArray(values: readonly (string | null)[]): unknown[] {
+    return this.#columns.map(({ read }, i) => {
+      const text = values[i] ?? null
+      return text === null ? null : read(text)
+    })
+  }
+
   read(values: readonly (string | null)[]): object {
     // A column may be called `__proto__`.
     const row: Record<string, unknown> = {}

@@ -85,7 +85,7 @@ function spread(name: string): string[] {
 
 /** What is built or made by a run, the library's name, sources of Postgres, a package of Go, networks. */
 const NO_FILE =
-  /^(?:dist|node_modules|\.weft|src\/test|jepsen\/results)\/|^(?:result|weft|sharded)\.(?:json|yaml)$|^weft\/client(?:\/kysely)?$|^database\/sql$|^[\d.]+\/\d+$/
+  /^(?:dist|node_modules|\.weft|src\/test|jepsen\/results)\/|^(?:result|weft|sharded)\.(?:json|yaml)$|^weft\/client(?:\/\w+)?$|^drizzle-orm\/|^database\/sql$|^[\d.]+\/\d+$/
 
 /** Names of V8 and of Prisma. */
 const OTHERS: ReadonlySet<string> = new Set(['writeBuffer', 'shadowDatabaseUrl'])

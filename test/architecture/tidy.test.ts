@@ -14,7 +14,7 @@ const production = sources.filter((source) => !source.isTest)
 const entryPoints = [
   /^cli\/main\.ts$/,
   /^coordinator\/long-texts\/thread\.ts$/,
-  /^client\/(index|kysely)\.ts$/,
+  /^client\/(index|kysely|drizzle|testing)\.ts$/,
   /^console\/main\.tsx$/,
   /^bench\/([^/]+|micro\/.+)\.ts$/,
   /^jepsen\/(main|judge)\.ts$/,

@@ -21,6 +21,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 test.each([
   ['index', ['pg']],
   ['kysely', ['kysely']],
+  ['drizzle', []],
+  ['testing', ['pg']],
 ])('bundle: what %s imports', (name, expected) => {
   const text = readFileSync(join(root, `dist/client/${name}.js`), 'utf8')
   const packages = [...text.matchAll(/^(?:import|export) [^;"]*?from "([^"]+)";?$/gm)].map(([, one]) => one!)
@@ -41,7 +43,11 @@ test('bundle: its types are whole, checked as strictly as a program may', () => 
   writeFileSync(
     file,
     `import { type Db, sql, weft } from 'weft/client'
+     import { drizzleRemote } from 'weft/client/drizzle'
+     import { startTestCluster, type TestCluster } from 'weft/client/testing'
      const db: Db = weft('postgres://a')
+     export const remote = drizzleRemote(db)
+     export const cluster: Promise<TestCluster> = startTestCluster({ with: 'process' })
      export const one: Promise<{ n: number }> = db.one(sql<{ n: number }>\`SELECT 1 AS n\`)\n`,
   )
   const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false', '--noEmit']
@@ -49,4 +55,21 @@ test('bundle: its types are whole, checked as strictly as a program may', () => 
   const tsc = join(root, 'node_modules/.bin/tsc')
   const { stdout } = spawnSync(tsc, [...strict, ...modules, file], { cwd: root, encoding: 'utf8' })
   expect(stdout).toBe('')
+})
+
+test('bundle: the files of docs/client.md that test a program with a cluster', () => {
+  const page = readFileSync(join(root, 'docs/client.md'), 'utf8')
+  const files = [...page.matchAll(/^```ts ([\w.-]+\.ts)\n(.*?)^```/gms)]
+  expect(files.map(([, name]) => name)).toEqual(['weft-setup.ts', 'orders.test.ts'])
+  for (const [, name, text] of files) writeFileSync(join(folder, name!), text!)
+  const config = "export default { test: { globalSetup: './weft-setup.ts' } }"
+  writeFileSync(join(folder, 'vitest.config.js'), config)
+  const vitest = join(root, 'node_modules/.bin/vitest')
+  const { status, stdout } = spawnSync(vitest, ['run', '--root', folder], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
+  })
+  expect(stdout).toMatch(/Tests +1 passed/)
+  expect(status).toBe(0)
 })

@@ -1,5 +1,7 @@
 /** Types of the query library; checked by `tsc`, never run. */
+import type { RemoteCallback } from 'drizzle-orm/pg-proxy'
 import { expectTypeOf } from 'vitest'
+import { drizzleRemote } from '../../client/drizzle.ts'
 import {
   type AnyRow,
   type Db,
@@ -11,6 +13,13 @@ import {
   type Transaction,
   weft,
 } from '../../client/index.ts'
+import type { Containers } from '../../client/testcontainers.ts'
+import {
+  startTestCluster,
+  type TestCluster,
+  type TestClusterOptions,
+  type TestSchema,
+} from '../../client/testing.ts'
 
 interface Order {
   readonly id: string
@@ -59,3 +68,13 @@ expectTypeOf<'dirty'>().not.toExtend<
 expectTypeOf<Snapshot>().not.toHaveProperty('copyIn')
 expectTypeOf<Snapshot>().not.toHaveProperty('savepoint')
 expectTypeOf<Transaction>().toHaveProperty('copyIn')
+
+// What is used of testcontainers is what it has.
+expectTypeOf<typeof import('testcontainers')>().toExtend<Containers>()
+expectTypeOf(startTestCluster).toBeCallableWith({ with: 'docker', image: 'weft:1', shards: 3 })
+expectTypeOf<'podman'>().not.toExtend<NonNullable<TestClusterOptions['with']>>()
+expectTypeOf(startTestCluster()).resolves.toEqualTypeOf<TestCluster>()
+expectTypeOf<TestCluster['schema']>().returns.resolves.toEqualTypeOf<TestSchema>()
+
+// Drizzle takes it.
+expectTypeOf(drizzleRemote).returns.toExtend<RemoteCallback>()

@@ -112,6 +112,19 @@ test('weft dev: killed: its Postgres servers stop, and the next start has the da
 const GUARD =
   "SELECT convalidated FROM pg_constraint WHERE conname = 'weft_owns_slot' AND conrelid = 'old'::regclass"
 
+test('weft dev: --host: beyond loopback only with a password, which clients have to know', async () => {
+  expect(await refusal('--host', '0.0.0.0')).toContain('WEFT_DEV_PASSWORD')
+  const args = ['dev', '--json', '--port', '0', '--admin-port', '0', '--shards', '1', '--data-dir', newDir()]
+  const weft = runWeft([...args, '--host', '0.0.0.0'], { WEFT_DEV_PASSWORD: "it's" })
+  started.push(weft)
+  const { port, adminUrl } = await up(weft)
+  const url = (password: string): string => `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
+  expect(await query(url("it's"), 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  await expect(query(url('other'), 'SELECT 1')).rejects.toMatchObject({ code: '28P01' })
+  expect(new URL(adminUrl).hostname).toBe('127.0.0.1')
+  expect((await stop(weft, 'SIGTERM')).code).toBe(0)
+})
+
 test('weft dev: --fresh: the data is gone', async () => {
   const dir = newDir()
   const first = dev('--data-dir', dir, '--shards', '1')
