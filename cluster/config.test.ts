@@ -46,6 +46,19 @@ test('config: the example file: accepted, variables put in', () => {
   expect(config.coordinator.auth).toHaveLength(3)
 })
 
+test('config: a variable may be a file, as containers are given secrets', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-config-'))
+  const file = join(dir, 'secret')
+  writeFileSync(file, 'p:w\n')
+  const text = `${oneShard}database: "\${NAME}"\n`
+  expect(parseConfig(text, 'weft.yaml', { NAME_FILE: file }).database).toBe('p:w')
+  expect(parseConfig(text, 'weft.yaml', { NAME_FILE: file, NAME: 'first' }).database).toBe('first')
+  rmSync(dir, { recursive: true })
+  expect(() => parseConfig(text, 'weft.yaml', { NAME_FILE: file })).toThrow(
+    `cannot read ${file}, which NAME_FILE names`,
+  )
+})
+
 test('config: IPv6 addresses: without their brackets', () => {
   const config = parseConfig(oneShard.replace('db:6500', '[::1]:6500'), 'weft.yaml', {})
   expect(config.shards[0]?.agent).toEqual({ host: '::1', port: 6500 })

@@ -9,7 +9,10 @@ export type { Address, AuthRule, ClusterConfig, LogConfig, ShardConfig } from '.
 
 const example = 'docs/weft.example.yaml shows every setting.'
 
-/** Reads `weft.yaml`. Paths in it are relative to the file; `${NAME}` stands for an environment variable. */
+/**
+ * Reads `weft.yaml`. Paths in it are relative to the file; `${NAME}` stands for an environment variable, or for what is in
+ * the file that NAME_FILE names.
+ */
 export function loadConfig(path: string, env: NodeJS.ProcessEnv = process.env): ClusterConfig {
   let text: string
   try {
@@ -36,7 +39,7 @@ export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv =
     const line = lines.linePos(offset).line
     return new SetupError(
       `${file}:${line}: the environment variable ${name} is not set`,
-      `Set it: export ${name}=…`,
+      `Set it: export ${name}=…, or ${name}_FILE to a file that has it.`,
     )
   })
   const checked = configSchema.safeParse(document.toJS() ?? {})
@@ -61,12 +64,23 @@ function substitute(document: Document, env: NodeJS.ProcessEnv, missing: Missing
     Scalar(key, node) {
       if (key === 'key' || typeof node.value !== 'string') return
       node.value = node.value.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => {
-        const value = env[name]
+        const value = env[name] ?? fromFile(name, env[`${name}_FILE`])
         if (value === undefined) throw missing(node.range?.[0] ?? 0, name)
         return value
       })
     },
   })
+}
+
+/** As containers are given secrets. */
+function fromFile(name: string, path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  try {
+    return readFileSync(path, 'utf8').trimEnd()
+  } catch (cause) {
+    const why = (cause as Error).message
+    throw new SetupError(`cannot read ${path}, which ${name}_FILE names: ${why}`, example, { cause })
+  }
 }
 
 type At = (path: readonly PropertyKey[]) => string
