@@ -46,6 +46,8 @@ export interface Code {
   /** Any of it speaks of backends, or declares what search_path finds. */
   readonly namesBackends: boolean
   readonly compiles: boolean
+  /** Triggers may fire at the end of the transaction. */
+  readonly defers: boolean
   /** All code that a statement of this text may run. */
   piecesOf(text: string): readonly CodePiece[]
   /** What all of it asks for of custom settings, if any does; what all that a statement of this text may run does. */
@@ -95,6 +97,7 @@ export function codeGraph(pieces: readonly CodePiece[], tables: PartialTables = 
     piecesOf: (text) => graph.reachedFrom(graph.namingPart(text)),
     namesBackends: graph.has(EFFECT.backends),
     compiles: graph.has(EFFECT.compiles),
+    defers: pieces.some(({ kind, text }) => kind === 'trigger' && (text === undefined || DEFERS.test(text))),
     customAsks: customAsks(pieces),
     customUseOf: (text) => customUseOfAll(graph.reachedFrom(graph.namingPart(text))),
     settingNames: [...new Set(pieces.flatMap(({ text }) => settingNamesIn(text ?? '')))],
@@ -121,10 +124,14 @@ export const UNKNOWN_CODE: Code = {
   namesBackends: false,
   piecesOf: () => [],
   compiles: false,
+  defers: true,
   customAsks: undefined,
   customUseOf: () => NO_CUSTOM_USE,
   settingNames: [],
 }
+
+/** As Postgres prints it. */
+const DEFERS = /(?<!NOT )DEFERRABLE\b/
 
 const CUSTOM =
   /'([\p{L}_][\p{L}\p{N}_$]*(?:\.[\p{L}_][\p{L}\p{N}_$]*)+)'|\bset\s+(?:local\s+|session\s+)?([\p{L}_][\p{L}\p{N}_$]*(?:\.[\p{L}_][\p{L}\p{N}_$]*)+)/giu

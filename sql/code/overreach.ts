@@ -41,6 +41,8 @@ export interface Reach {
    * it may look through these, too, for rows of foreign keys.
    */
   readonly defines?: 'plain' | 'checked'
+  /** Of triggers that fire at the end: foreign keys are checked then, too, for what was written before. */
+  readonly atEnd?: true
 }
 
 /** A table that its statement does not read; whether rows of it are changed, or removed. */
@@ -71,7 +73,7 @@ export function overreach(
   const onlyRead = withPartitions(looked, allowed.onlyRead ?? [])
   const wholes = new Set(looked.partitions.map(([whole]) => whole))
   const acted = actedOn(looked, kinds, own, targets, allowed)
-  const checked = checkedTables(looked)
+  const checked = checkedTables(allowed.atEnd ? { ...looked, before: {} } : looked)
   for (const table of Object.keys(looked.after)) {
     const kind = kinds.get(table)
     const target = targets.has(table) ? asTarget(allowed.target, table) : undefined

@@ -47,8 +47,12 @@ function withState(plan: Plan, stmt: ParsedStatement, catalog: Catalog, all: Eff
 function unseen(tag: string): PgError {
   return weftError('not_supported', {
     id: 'code_reaches_shards',
-    what: `${tag} of what runs code that may name any sharded or reference table is not supported: it allows no look at what that did`,
-    hint: 'Without EXECUTE, and without the names of such tables, its code is known. CREATE INDEX and REINDEX have a form that is not CONCURRENTLY.',
+    what:
+      `${tag} of what runs code that may name any sharded or reference table is not supported: ` +
+      'it allows no look at what that did',
+    hint:
+      'Without EXECUTE, and without the names of such tables, its code is known. ' +
+      'CREATE INDEX need not be CONCURRENTLY.',
   })
 }
 

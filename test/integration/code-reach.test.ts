@@ -244,6 +244,20 @@ describe('triggers', () => {
     await unchanged()
   })
 
+  test('deferred to the COMMIT, which fails, and ends the transaction', async () => {
+    await client.query(`CREATE FUNCTION wipe_orders() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN EXECUTE 'DELETE FROM ord' || 'ers'; RETURN NULL; END $$`)
+    await client.query(
+      `CREATE CONSTRAINT TRIGGER t AFTER INSERT ON here DEFERRABLE INITIALLY DEFERRED
+       FOR EACH ROW EXECUTE FUNCTION wipe_orders()`,
+    )
+    await client.query('BEGIN; INSERT INTO here VALUES (70, 1); INSERT INTO here VALUES (71, 1)')
+    expect(await refused('COMMIT')).toContain('code that this COMMIT runs has changed sharded table')
+    expect(await number('SELECT count(*) FROM here WHERE id > 69')).toBe(0)
+    await unchanged()
+    await client.query('DROP TRIGGER t ON here')
+  })
+
   test('foreign keys of a table are no excuse for code that writes it', async () => {
     await client.query(
       "CREATE TABLE child (id int PRIMARY KEY, r int REFERENCES ref ON DELETE SET NULL, v int) WITH (shard_key = 'id')",

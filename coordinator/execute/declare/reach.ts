@@ -30,7 +30,7 @@ import { carryDefined, refuseDefined } from './carry-defined.ts'
  */
 export async function runReaching<T>(
   ctx: ExecContext,
-  { commits, tag }: PlanCommon,
+  { commits, tag }: Pick<PlanCommon, 'commits' | 'tag'>,
   reach: Reach,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -43,6 +43,7 @@ export async function runReaching<T>(
   if (isOwn) ctx.tx.undecided = () => openNoted(ctx, look)
   await settleAll(ctx.tx.joined.map((line) => note(ctx, line, look)))
   const done = await noting(ctx, look, work)
+  if (catalog.code?.defers !== false || ctx.state.tempCode.length > 0) ctx.tx.deferred = atEnd(ctx, reach)
   const lines = ctx.tx.joined.filter((line) => line.touched)
   const looks = await settleAll(lines.map((line) => lookAfter(ctx, line, look)))
   for (const [i, looked] of looks.entries()) {
@@ -67,6 +68,11 @@ export async function runReaching<T>(
     ctx.tx.ranDdl = true
   }
   return done
+}
+
+function atEnd({ tx }: ExecContext, { tables }: Reach): Reach {
+  const before = tx.deferred?.tables ?? []
+  return { tables: [...new Set([...before, ...tables])], onCopies: false, atEnd: true }
 }
 
 /** A note is a query: with BEGIN it would take a snapshot ahead of the cut, so it comes after that. */

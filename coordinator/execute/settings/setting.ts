@@ -20,6 +20,7 @@ import { quoteName } from '../quote.ts'
 import { queryShard, settle, simpleQuery } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
+import { reachingDeferred } from '../transaction/deferred-triggers.ts'
 import { modesSql } from '../transaction/transaction.ts'
 import { discardSequences } from './discard-sequences.ts'
 
@@ -222,7 +223,10 @@ async function discardAll(ctx: ExecContext, plan: SettingPlan): Promise<void> {
 async function setConstraints(ctx: ExecContext, exec: Execution, plan: SettingPlan): Promise<void> {
   const joined = [...ctx.tx.joined]
   if (joined.length === 0) await runOn(ctx, ctx.line(HOME), exec.text)
-  else await settleAll(joined.map((line) => runOn(ctx, line, exec.text)))
+  else
+    await reachingDeferred(ctx, plan.tag, async () => {
+      await settleAll(joined.map((line) => runOn(ctx, line, exec.text)))
+    })
   if (ctx.tx.kind === 'explicit') ctx.tx.addReplay(exec.text)
   ctx.out.hold(commandComplete(plan.tag))
 }

@@ -6,6 +6,7 @@ import { schemaChanged } from '../declare/schema-changed.ts'
 import { queryShard, simpleQuery, unknownIfSent } from '../shards/send.ts'
 import { settleAll } from '../shards/settle-all.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
+import { fireDeferred } from './deferred-triggers.ts'
 import { fenceMap, unfenceMap } from './map-change.ts'
 import { CANCELED } from './victim.ts'
 
@@ -25,6 +26,7 @@ export async function commitTransaction(ctx: ExecContext): Promise<void> {
   const { defaultsChanged, ranDdl } = tx
   let version: number | undefined
   try {
+    await fireDeferred(ctx)
     await sendNotifications(ctx)
     if (tx.mapChanged) version = await commitMapChange(ctx)
     else await commitShards(ctx)

@@ -1,6 +1,7 @@
 import { weftError } from '../../../errors/catalog.ts'
 import type { PgError } from '../../../errors/pg-error.ts'
 import { STATUS } from '../../../protocol/wire/frames.ts'
+import type { Reach } from '../../../sql/code/overreach.ts'
 import {
   areSameModes,
   type DefaultModes,
@@ -96,6 +97,8 @@ export class Transaction {
   holdsRows = false
   /** It changed a parameter of which clients are told: how its statements end may change it again. */
   setReported = false
+  /** Triggers of its statements may fire at its end, and reach this. */
+  deferred: Reach | undefined
   /** It changed the schema, perhaps only of local tables. */
   ranDdl = false
   /** It commits on these shards by two-phase commit. */
@@ -359,6 +362,7 @@ export class Transaction {
     this.movedKeys = undefined
     this.setReported = false
     this.ranDdl = false
+    this.deferred = undefined
     this.committing = NO_LINES
     this.victim = undefined
     if (this.replay.length > 0) this.setReplay([])

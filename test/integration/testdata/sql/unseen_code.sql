@@ -361,3 +361,76 @@ CREATE INDEX ON bb (looks(id));
 ALTER TABLE bb DROP CONSTRAINT bb_id_fkey, ADD CHECK (counts('rf') < 3);
 
 SELECT count(*) FROM aa WHERE v <> 'a';
+
+-- # triggers that are deferred
+CREATE TABLE late (x int);
+
+CREATE FUNCTION fires_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'UPDATE a' || 'a SET v = ''late'''; RETURN NULL; END $$;
+
+CREATE CONSTRAINT TRIGGER t AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fires_late();
+
+-- refused code_reaches_shards
+INSERT INTO late VALUES (1);
+
+SELECT count(*) FROM aa WHERE v <> 'a';
+
+BEGIN;
+
+INSERT INTO late VALUES (2);
+
+-- refused code_reaches_shards
+SET CONSTRAINTS ALL IMMEDIATE;
+
+ROLLBACK;
+
+SELECT count(*) FROM aa WHERE v <> 'a';
+
+-- # triggers that are deferred, and do no harm
+CREATE TABLE ordered (id int PRIMARY KEY, n int REFERENCES rf DEFERRABLE INITIALLY DEFERRED, up int) WITH (shard_key = 'id');
+
+CREATE TABLE parts (id int, p int, PRIMARY KEY (id, p), FOREIGN KEY (id) REFERENCES ordered DEFERRABLE INITIALLY DEFERRED) WITH (shard_key = 'id', colocate_with = 'ordered');
+
+CREATE FUNCTION counts_parts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF (SELECT count(*) FROM parts WHERE parts.id = NEW.id) <> NEW.n THEN RAISE EXCEPTION 'not % parts', NEW.n; END IF; RETURN NULL; END $$;
+
+CREATE CONSTRAINT TRIGGER t AFTER INSERT ON ordered DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION counts_parts();
+
+CREATE FUNCTION says() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN EXECUTE 'SELECT count(*) FROM calm' INTO n; RAISE NOTICE 'there are %', n; RETURN NULL; END $$;
+
+CREATE TABLE calm (x int);
+
+CREATE CONSTRAINT TRIGGER t AFTER INSERT ON calm DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION says();
+
+BEGIN;
+
+INSERT INTO parts VALUES (1, 1), (1, 2), (2, 1), (3, 1);
+
+INSERT INTO ordered VALUES (1, 2), (2, 1), (3, 1);
+
+INSERT INTO calm VALUES (1), (2);
+
+COMMIT;
+
+BEGIN;
+
+INSERT INTO parts VALUES (4, 1);
+
+INSERT INTO ordered VALUES (4, 2);
+
+INSERT INTO calm VALUES (4);
+
+COMMIT;
+
+BEGIN;
+
+INSERT INTO parts VALUES (5, 1);
+
+INSERT INTO calm VALUES (4);
+
+SET CONSTRAINTS ALL IMMEDIATE;
+
+ROLLBACK;
+
+SELECT * FROM ordered ORDER BY id;
+
+SELECT * FROM calm ORDER BY x;
