@@ -56,7 +56,9 @@ export class StatementStats {
   /** The plan is that of the text: what runs by it is counted there. */
   planned(plan: Plan, sql: Buffer, lexed: Lexed): void {
     if (this.byPlan.has(plan) || plan.kind === 'empty' || plan.kind === 'refused' || !lexed.ok) return
-    this.byPlan.set(plan, this.statOf(normalizedText(sql, lexed), plan.tag, routedPlan(plan).reach))
+    const isUtility = plan.kind === 'setting' || plan.kind === 'ddl'
+    const text = normalizedText(sql, lexed, isUtility)
+    this.byPlan.set(plan, this.statOf(text, plan.tag, routedPlan(plan).reach))
   }
 
   of(plan: Plan): StatementStat | undefined {

@@ -55,12 +55,27 @@ describe('normalized texts', () => {
   it.each([
     ["SELECT * FROM t WHERE a = 1 AND b = 'x'", 'SELECT * FROM t WHERE a = $1 AND b = $2'],
     ['  SELECT  $2 + 5,\n 7 -- end', 'SELECT $2 + $3, $4'],
-    ["SELECT 1 /* a */ + 2 -- b\n /*traceparent='00-1'*/ ;", 'SELECT $1 /* a */ + $2'],
+    ["SELECT 1 /* a */ + 2 -- b\n /*traceparent='00-1'*/ ;", 'SELECT $1 + $2'],
     ["/*traceparent='00-1'*/ SELECT 1 /*x*/", 'SELECT $1'],
+    ["SELECT a /* 'b' /* c */ */, \"--d\" -- 'e\n FROM t /*tp='1'*/ ;", 'SELECT a , "--d" FROM t'],
+    ['SELECT a - -1', 'SELECT a - -$1'],
+    ['UPDATE t SET a = b', 'UPDATE t SET a = b'],
     ["/* hi */ INSERT INTO t VALUES ('é', 2);", 'INSERT INTO t VALUES ($1, $2)'],
     ['COMMIT', 'COMMIT'],
   ])('%s', (text, expected) => {
     expect(normalizedText(...lexed(text))).toBe(expected)
+  })
+
+  it.each([
+    ['SET my.secret TO hunter2', 'SET my.secret TO $1'],
+    ['SET LOCAL application_name = "hunter 2" ;', 'SET LOCAL application_name = $1'],
+    ["SET search_path TO a, 'b', c", 'SET search_path TO $2'],
+    ["SET a.b = 'c'", 'SET a.b = $1'],
+    ['ALTER ROLE u SET a.b TO hunter2', 'ALTER ROLE u SET a.b TO $1'],
+    ['ALTER TABLE t ALTER a SET DEFAULT b', 'ALTER TABLE t ALTER a SET DEFAULT b'],
+    ['SET TRANSACTION READ ONLY', 'SET TRANSACTION READ ONLY'],
+  ])('of what sets something: %s', (text, expected) => {
+    expect(normalizedText(...lexed(text), true)).toBe(expected)
   })
 })
 

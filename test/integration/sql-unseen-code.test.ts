@@ -1,3 +1,3 @@
 import { runTwinScripts } from '../helpers/twin-scripts.ts'
 
-runTwinScripts(['unseen_code'], 2)
+runTwinScripts(['unseen_code', 'comments'], 2)
