@@ -26,7 +26,7 @@ test('clients: each has been run, and differs only where a reason is known', () 
 
 test('clients: each has its program, and each program its client', () => {
   const programs = readdirSync(join(root, 'test/clients/programs'))
-  const shared = /^(steps\.(js|py|rb)|dbapi\.py|.+\.sql)$/
+  const shared = /^(steps\.(js|py|rb)|dbapi\.py|.+\.sql|schema\.prisma)$/
   const own = programs.filter((name) => !shared.test(name) && !name.startsWith('__'))
   expect(own.sort()).toEqual(clients.map(({ program }) => program).sort())
 })

@@ -67,6 +67,13 @@ export const clients: readonly Client[] = [
   { name: 'typeorm', title: 'TypeORM', program: 'typeorm.js', apt: [], npm: true },
   { name: 'sequelize', title: 'Sequelize', program: 'sequelize.js', apt: [], npm: true },
   { name: 'mikro-orm', title: 'MikroORM', program: 'mikro-orm.js', apt: [], npm: true },
+  {
+    name: 'prisma',
+    title: 'Prisma, its adapter for node-postgres',
+    program: 'prisma.js',
+    apt: [],
+    npm: true,
+  },
   { name: 'psycopg2', title: 'psycopg2', program: 'python-psycopg2.py', apt: ['python3-psycopg2'] },
   { name: 'psycopg3', title: 'psycopg 3', program: 'python-psycopg3.py', apt: ['python3-psycopg'] },
   { name: 'asyncpg', title: 'asyncpg', program: 'python-asyncpg.py', apt: ['python3-asyncpg'] },

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Client, languageOf, type Step, steps } from './clients.ts'
 import { type ClientServer, type ClientServers, clear } from './servers.ts'
 
-const timeoutMs = 180_000
+const timeoutMs = 300_000
 export const room = join(process.cwd(), 'test/clients')
 
 /** What a program said: `ok`, `error` or `none` (the client has no such thing), and its detail. */
