@@ -138,6 +138,7 @@ export class OutcomeUnknown extends ClientError {
  */
 export type TransactionOutcome = 'committed' | 'aborted' | 'in doubt' | 'unknown'
 
+/** For how long `outcome` asks, and what ends it. */
 export interface OutcomeOptions {
   /** How long is asked again while it is in doubt, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number | undefined

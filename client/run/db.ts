@@ -38,6 +38,7 @@ export interface TryOptions extends Limits {
   readonly onRetry?: ((event: RetryEvent) => void) | undefined
 }
 
+/** How a transaction runs, and is tried. */
 export interface TransactionOptions extends TryOptions {
   readonly isolation?: Isolation | undefined
   /** Writes are errors (25006). Default false. */

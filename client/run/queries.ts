@@ -14,6 +14,7 @@ export interface QueryOptions extends Limits {
   readonly prepare?: boolean | undefined
 }
 
+/** How rows are streamed. */
 export interface StreamOptions extends Limits {
   /** Rows that are fetched at a time, and kept at most. Default 1,000. `timeoutMs` counts for each batch. */
   readonly batchRows?: number | undefined

@@ -29,6 +29,7 @@ export type SagaOutcome = 'done' | 'undone'
 /** Somebody else works on this saga, and its lease is not over. */
 export class SagaBusy extends ClientError {}
 
+/** Where a saga stands written, and for how long a worker may be silent. */
 export interface SagaOptions {
   /** The table, made beforehand, see docs/client.md. Default `sagas`. */
   readonly table?: string
