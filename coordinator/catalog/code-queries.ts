@@ -112,6 +112,7 @@ CROSS JOIN unnest(ARRAY['read', 'write']) AS kind WHERE c.relkind IN ('v', 'm')
 UNION ALL
 SELECT 'write', c.relname, 'sql', ${locked.unless(locked.under('pg_rewrite', 'r.oid'), 'pg_get_ruledef(r.oid)')}
 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.rulename <> '_RETURN'
+  AND NOT (r.ev_action::text = '<>' AND r.ev_qual::text = '<>')
 UNION ALL${policySql(locked, 'polqual')}
 UNION ALL${policySql(locked, 'polwithcheck')}
 UNION ALL

@@ -259,6 +259,8 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     statementTriggers,
     copyTriggers,
     actionsFire,
+    ignores,
+    ruled,
   ] = row
   const base = {
     oid: Number(oid),
@@ -273,6 +275,8 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(statementTriggers == null ? {} : { statementTriggers: Number(statementTriggers) }),
     ...(copyTriggers == null ? {} : { copyTriggers: Number(copyTriggers) }),
     ...(actionsFire == null ? {} : { actionsFire: Number(actionsFire) }),
+    ...(ignores == null ? {} : { ignores: Number(ignores) }),
+    ...(ruled == null ? {} : { ruled: Number(ruled) }),
     ...(relkind === 'p' ? { isPartitioned: true as const } : {}),
     ...(primaryKey == null ? {} : { primaryKey: JSON.parse(primaryKey) as string[] }),
   }

@@ -35,6 +35,13 @@ const ACTIONS_FIRE = `(
   SELECT bit_or(a.said) FROM acted a JOIN weft.relation s ON s.relid = a.relid AND s.kind = 'reference'
   JOIN pg_trigger g ON g.tgrelid = a.relid AND g.tgtype & a.event <> 0 AND ${FIRES} WHERE a.is_below)`
 
+/** By pg_rewrite.ev_type, as in pg_trigger.tgtype. */
+const RULE_EVENT = "CASE w.ev_type WHEN '2' THEN 16 WHEN '3' THEN 4 WHEN '4' THEN 8 ELSE 0 END"
+
+/** Of a distributed table, whose rules are all DO INSTEAD NOTHING: the events of those that are on; of all. */
+const rules = (which: string): string =>
+  `(SELECT nullif(bit_or(${RULE_EVENT}), 0) FROM pg_rewrite w WHERE w.ev_class = c.oid AND ${which})`
+
 /** What inherits, or is inherited from, all together: the lowest number among them. */
 const KIN = `(
   WITH RECURSIVE kin AS (SELECT c.oid WHERE c.relhassubclass OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid)
@@ -48,7 +55,7 @@ const KIN = `(
  * a sharded one that refers to it; of a distributed one with row level security, whether its policies are alike for all
  * commands; whether a view has triggers, rules or defaults of its own; of what is partitioned, of partitions, and of what
  * inherits, a number of the whole; whether others inherit from it; the events of statement triggers of sharded tables; of
- * triggers of reference tables, and what of foreign keys makes such fire.
+ * triggers of reference tables, and what of foreign keys makes such fire; of rules.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -71,7 +78,9 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
        CASE WHEN r.relid IS NOT NULL AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid) THEN true END,
        CASE WHEN r.relid IS NOT NULL THEN ${STATEMENT_TRIGGERS} END,
        CASE WHEN r.kind = 'reference' THEN ${COPY_TRIGGERS} END,
-       CASE WHEN r.kind = 'reference' THEN ${ACTIONS_FIRE} END
+       CASE WHEN r.kind = 'reference' THEN ${ACTIONS_FIRE} END,
+       CASE WHEN r.relid IS NOT NULL AND c.relhasrules THEN ${rules("w.ev_enabled IN ('O', 'A')")} END,
+       CASE WHEN r.relid IS NOT NULL AND c.relhasrules THEN ${rules('true')} END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN weft.relation r ON r.relid = c.oid

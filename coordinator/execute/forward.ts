@@ -22,6 +22,7 @@ import { ForwardState, RowForwarder, tagWithCount, total } from './shards/replie
 import { endOfWrite, failedLeaves, sendAsWritten, settle } from './shards/send.ts'
 import type { ShardLine } from './shards/shard-line.ts'
 import { runHomeFirst } from './steps/home-first.ts'
+import { countIn } from './steps/instead.ts'
 import { runListed } from './steps/list-columns.ts'
 import { runLockGathered } from './steps/lock-gathered.ts'
 import { runModifyGathered } from './steps/modify-gathered.ts'
@@ -37,9 +38,26 @@ export async function runForward(ctx: ExecContext, exec: Execution, plan: Forwar
   if (plan.setsKey !== undefined && !(await keepsShard(ctx, exec, plan, plan.setsKey)))
     return runMoving(ctx, exec, plan)
   if (plan.setsKey !== undefined && ctx.tx.isOpen) movedKeysOf(ctx).changedInPlace(plan.setsKey.table)
+  if (plan.doesNothing) return runForNothing(ctx, exec)
   const shards = await resolveShards(ctx, plan.route, exec)
   if (shards.length === 1) return runOnOne(ctx, asSent(exec, plan), shards[0]!)
   await runSeverally(ctx, exec, plan, shards)
+}
+
+/** Postgres has it do nothing, or says why it cannot be. Home has its tables, and a part of their rows. */
+async function runForNothing(ctx: ExecContext, exec: Execution): Promise<void> {
+  await ctx.needTransaction()
+  await runOnOne(ctx, exec, HOME)
+  const held = ctx.out.takeHeld()
+  if (held === undefined) return
+  if (countIn(held) > 0) throw weftError('not_supported', RULE_IS_OFF)
+  ctx.out.hold(held)
+}
+
+const RULE_IS_OFF: Refused = {
+  id: 'rule',
+  what: 'a write of a table whose rule DO INSTEAD NOTHING does not fire, by session_replication_role, is not supported',
+  hint: 'Turn the rule off: ALTER TABLE … DISABLE RULE …',
 }
 
 /** The rows of one key get one of another shard: that is planned when it happens. */

@@ -331,6 +331,7 @@ function isDirect(plan: ForwardPlan): boolean {
     plan.commits === undefined &&
     plan.sentAs === undefined &&
     plan.setsKey === undefined &&
+    plan.doesNothing === undefined &&
     plan.reach === undefined &&
     plan.tag !== 'NOTIFY' &&
     plan.tag !== 'COPY'

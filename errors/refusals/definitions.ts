@@ -86,7 +86,7 @@ export const definitions = {
     instead: 'leave CONCURRENTLY out',
   },
   rule: {
-    what: 'rules on or about sharded and reference tables',
+    what: 'rules on or about sharded and reference tables, other than DO INSTEAD NOTHING without WHERE; declaring tables that have rules',
     why: 'they rewrite statements after Weft has decided where they run',
     instead: 'use row triggers, or write what the rule does into the statements',
   },

@@ -13,6 +13,7 @@ import { orComputed } from './first/plan-computed.ts'
 import { orFirst } from './first/plan-first.ts'
 import type { Around } from './gather/gather-plan.ts'
 import { alikeOnCopies, homeFirst } from './home-first.ts'
+import { ignoredWrite } from './ignored-writes.ts'
 import { lockedWrongly } from './locked-wrongly.ts'
 import { withoutOwnConstraints } from './own-in-catalogs.ts'
 import type { Plan, PlanContext } from './plan.ts'
@@ -84,6 +85,8 @@ function planAsWritten(
     if (wrong) return wrong
     const error = functionError(analysis.traits)
     if (error) return refused(TAGS[stmt.kind]!, error)
+    const ignored = ignoredWrite(analysis, TAGS[stmt.kind]!)
+    if (ignored) return ignored
     const copied = homeFirst(analysis, stmt, ctx, (atHome) => planAsWritten(written, literals, atHome, ctx))
     if (copied) return copied
     const isInsert = stmt.kind === 'InsertStmt'
@@ -130,7 +133,7 @@ function planSelectStatement(
   const analysis = analyze(stmt, literals, catalog, ctx)
   const wrong = lockedWrongly(analysis, stmt.node)
   if (wrong) return wrong
-  const keyed = planKeyedSelect(analysis, stmt, ctx)
+  const keyed = ignoredWrite(analysis, 'SELECT') ?? planKeyedSelect(analysis, stmt, ctx)
   if (keyed) return keyed
   const error = functionError(analysis.traits)
   return error

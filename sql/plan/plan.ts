@@ -114,6 +114,8 @@ export interface ForwardPlan extends PlanCommon {
   readonly setsKey?: { readonly table: Relation; readonly value: KeyValue }
   /** Why it is not run as it is on each shard, for EXPLAIN. */
   readonly because?: string
+  /** A rule has nothing done in its place; where that does not fire (session_replication_role) it must not write. */
+  readonly doesNothing?: true
   /** Its row locks of reference tables are taken on all copies, in a transaction: on that of the route first. */
   readonly locksCopies?: true
   /**

@@ -22,7 +22,8 @@ export async function runExplain(ctx: ExecContext, exec: Execution, plan: Explai
   if (!isFormat(plan.format)) return runOnOne(ctx, exec, HOME)
   if (inner.kind === 'insert' || inner.kind === 'insert-select') return explainInsert(ctx, exec, plan, inner)
   if (inner.kind !== 'forward') return runOnOne(ctx, exec, HOME)
-  const mayMove = plan.analyze && (inner.setsKey !== undefined || inner.locksCopies === true)
+  const isTold = inner.setsKey !== undefined || inner.locksCopies === true || inner.doesNothing === true
+  const mayMove = plan.analyze && isTold
   const shards = await resolveShards(ctx, inner.route, exec)
   if (shards.length === 1 && !mayMove) return runOnOne(ctx, exec, shards[0]!)
   const { onSeveral } = inner

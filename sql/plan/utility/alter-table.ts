@@ -169,10 +169,6 @@ function checkDistributed(scope: Scope, table: Relation, target: Target, command
     case 'AT_AddInherit':
     case 'AT_DropInherit':
       return checkInherit(scope, table, command)
-    case 'AT_EnableRule':
-    case 'AT_EnableAlwaysRule':
-    case 'AT_EnableReplicaRule':
-      throw unsupported('rule', `rules on ${table.kind} table "${table.name}" are not supported`)
   }
 }
 

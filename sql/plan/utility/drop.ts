@@ -27,7 +27,7 @@ export function planDrop(scope: Scope, stmt: DropStmt): Plan {
     case 'OBJECT_RULE':
     case 'OBJECT_POLICY': {
       const place = placeOfObject(scope, type, tableOf(type, undefined, stmt.objects?.[0]))
-      return atPlace(scope, tag, place, type === 'OBJECT_POLICY' && place === 'all')
+      return atPlace(scope, tag, place, place === 'all')
     }
     case 'OBJECT_MATVIEW':
     case 'OBJECT_FOREIGN_TABLE':

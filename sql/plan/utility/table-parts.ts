@@ -63,19 +63,23 @@ function triggerOfCopies({ name, root }: Relation, { deferrable }: CreateTrigStm
   return ddl('CREATE TRIGGER', 'home', { changesMap: true })
 }
 
-/** Weft plans the statement it sees, not what a rule makes of it. */
+/** Weft plans the statement it sees, not what a rule makes of it: that may be nothing. */
 export function planCreateRule(scope: Scope, stmt: RuleStmt): Plan {
   const name = nameOf(stmt.relation)
-  const isDistributed = resolveDistributed(scope, name) !== undefined || touchesSharded(scope, stmt)
-  if (isDistributed) {
+  const table = resolveDistributed(scope, name)
+  if (table !== undefined && doesNothing(stmt)) return ddl('CREATE RULE', 'all', { changesMap: true })
+  if (table !== undefined || touchesSharded(scope, stmt)) {
     throw unsupported(
       'rule',
-      `rules on or about sharded and reference tables are not supported (rule "${stmt.rulename}" on "${printed(name)}")`,
+      `rules on or about sharded and reference tables other than DO INSTEAD NOTHING are not supported (rule "${stmt.rulename}" on "${printed(name)}")`,
       'Write what the rule does into the statements that need it.',
     )
   }
   return atPlace(scope, 'CREATE RULE', placeOfRelation(scope, name), resolve(scope, name)?.kind === 'view')
 }
+
+const doesNothing = ({ instead, actions = [], whereClause, event }: RuleStmt): boolean =>
+  instead === true && actions.length === 0 && whereClause === undefined && event !== 'CMD_SELECT'
 
 function touchesSharded(scope: Scope, stmt: RuleStmt): boolean {
   const uses = usesOf(scope, [stmt.relation, stmt.actions, stmt.whereClause])

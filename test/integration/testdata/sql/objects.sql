@@ -194,8 +194,135 @@ UPDATE seats SET who = 'vip' WHERE seat = 2 AND hall = 3;
 SELECT hall, string_agg(who, ',' ORDER BY seat) FROM seats GROUP BY hall ORDER BY hall;
 
 -- # rules
--- refused rule
 CREATE RULE no_delete AS ON DELETE TO seats DO INSTEAD NOTHING;
+
+DELETE FROM seats WHERE hall = 1;
+
+DELETE FROM seats;
+
+DELETE FROM seats USING bookings WHERE hall = room RETURNING who;
+
+DELETE FROM seats USING (VALUES (1), (2)) v (n) WHERE hall = n;
+
+EXPLAIN DELETE FROM seats;
+
+DELETE FROM seats WHERE nothing = 1;
+
+WITH gone AS (DELETE FROM seats RETURNING who) SELECT * FROM gone;
+
+WITH gone AS (DELETE FROM seats) INSERT INTO bookings VALUES (9, '[1,2)', 'n');
+
+WITH b AS (DELETE FROM bookings WHERE room = 1 RETURNING room) DELETE FROM seats USING b WHERE hall = room;
+
+MERGE INTO seats USING (VALUES (1)) v (n) ON hall = n WHEN MATCHED THEN UPDATE SET who = 'm';
+
+UPDATE seats SET who = 'seen' WHERE hall = 2 AND seat = 1 RETURNING who;
+
+UPDATE seats SET who = 'all' WHERE seat = 4;
+
+PREPARE del (int) AS DELETE FROM seats WHERE hall = $1;
+
+EXECUTE del (2);
+
+DEALLOCATE del;
+
+CREATE RULE no_update AS ON UPDATE TO seats DO INSTEAD NOTHING;
+
+UPDATE seats SET who = 'never' WHERE hall = 2;
+
+UPDATE seats SET who = (SELECT max(who) FROM bookings);
+
+UPDATE seats SET hall = hall + 1;
+
+INSERT INTO seats VALUES (6, 2, 'new') ON CONFLICT (hall) WHERE who = 'vip' DO UPDATE SET who = 'x';
+
+ALTER TABLE seats DISABLE RULE no_update;
+
+UPDATE seats SET who = 'again' WHERE hall = 2 AND seat = 2 RETURNING who;
+
+ALTER TABLE seats ENABLE RULE no_update;
+
+UPDATE seats SET who = 'never' WHERE hall = 2 AND seat = 2;
+
+DROP RULE no_update ON seats;
+
+CREATE RULE no_insert AS ON INSERT TO seats DO INSTEAD NOTHING;
+
+INSERT INTO seats VALUES (7, 1, 'x'), (8, 1, 'y');
+
+INSERT INTO seats SELECT g, 1, 'z' FROM generate_series(10, 30) g;
+
+INSERT INTO seats SELECT room, 1, who FROM bookings;
+
+COPY seats FROM STDIN;
+41	1	copied
+42	1	copied
+\.
+
+SELECT hall, seat, who FROM seats ORDER BY 1, 2;
+
+ALTER RULE no_insert ON seats RENAME TO none_more;
+
+SELECT rulename, definition FROM pg_rules WHERE tablename = 'seats' ORDER BY 1;
+
+DROP RULE none_more ON seats;
+
+DROP RULE no_delete ON seats;
+
+DELETE FROM seats WHERE hall > 40;
+
+CREATE VIEW vips AS SELECT hall, seat, who FROM seats WHERE who = 'vip';
+
+CREATE RULE quiet AS ON DELETE TO seats DO INSTEAD NOTHING;
+
+DELETE FROM vips;
+
+BEGIN;
+
+DROP RULE quiet ON seats;
+
+DELETE FROM seats WHERE hall = 5;
+
+SELECT count(*) FROM seats;
+
+ROLLBACK;
+
+DELETE FROM seats WHERE hall = 5;
+
+SELECT count(*) FROM seats;
+
+DROP RULE quiet ON seats;
+
+CREATE TABLE coins (code text PRIMARY KEY, n int) WITH (reference = true);
+
+INSERT INTO coins VALUES ('a', 1), ('b', 2);
+
+CREATE RULE keep AS ON DELETE TO coins DO INSTEAD NOTHING;
+
+DELETE FROM coins;
+
+DELETE FROM coins WHERE n > (SELECT count(*) FROM seats WHERE hall = 77);
+
+UPDATE coins SET n = n + 1;
+
+SELECT * FROM coins ORDER BY 1;
+
+SET session_replication_role = replica;
+
+-- refused rule
+DELETE FROM coins;
+
+RESET session_replication_role;
+
+-- refused rule
+CREATE RULE more AS ON UPDATE TO coins DO ALSO DELETE FROM coins;
+
+CREATE TABLE ruled (id int PRIMARY KEY);
+
+CREATE RULE kept AS ON DELETE TO ruled DO INSTEAD NOTHING;
+
+-- refused rule
+SELECT create_distributed_table('ruled', 'id');
 
 -- # row level security
 CREATE TABLE notes (owner_id int, id int, body text, secret bool DEFAULT false, PRIMARY KEY (owner_id, id)) WITH (shard_key = 'owner_id');
