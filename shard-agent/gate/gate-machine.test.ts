@@ -275,6 +275,16 @@ test('gate: unsettled: not what the reader’s own link has prepared a moment ag
   expect(gate.unsettled(10n, unseen)).toBe('nobody’s')
 })
 
+test('gate: since when the oldest is prepared: those that nobody owns too, from when they were', () => {
+  const gate = new GateMachine()
+  expect(gate.preparedSinceMs).toBeUndefined()
+  gate.prepared('follows', 5n, false, 700)
+  gate.prepared('last', 6n, true, 800)
+  expect(gate.preparedSinceMs).toBe(700)
+  gate.prepared('before its time', 0n)
+  expect(gate.preparedSinceMs).toBe(0)
+})
+
 test('gate: prepared, and known to commit above the cut if at all: not waited for, and held once it is decided', () => {
   const gate = new GateMachine()
   gate.prepared('mine', 5n)

@@ -37,7 +37,7 @@ interface Prepared {
   commitTs: bigint
   /** It does not show in `pg_prepared_xacts`: its own commit is the decision. */
   readonly isLast: boolean
-  /** The link over which it was prepared, and when. */
+  /** The link over which it was prepared, unless no reader need know it, and when. */
   owner: string | undefined
   sinceMs: number
 }
@@ -142,11 +142,11 @@ export class GateMachine {
 
   // Prepared transactions
 
-  /** Call it in the same breath as `prepareTs` is issued. 0: prepared before this agent's time. */
-  prepared(gid: string, prepareTs: bigint, isLast = false): void {
+  /** Call it in the same breath as `prepareTs` is issued. 0, at 0: prepared before this agent's time. */
+  prepared(gid: string, prepareTs: bigint, isLast = false, sinceMs = 0): void {
     if (!this.transactions.has(gid)) {
       const owner = undefined
-      this.transactions.set(gid, { prepareTs, decision: 'none', commitTs: 0n, isLast, owner, sinceMs: 0 })
+      this.transactions.set(gid, { prepareTs, decision: 'none', commitTs: 0n, isLast, owner, sinceMs })
     }
   }
 

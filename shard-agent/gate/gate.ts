@@ -169,7 +169,7 @@ export class Gate {
   // Prepared transactions
 
   prepared(gid: string, prepareTs: bigint, isLast = false): void {
-    this.machine.prepared(gid, prepareTs, isLast)
+    this.machine.prepared(gid, prepareTs, isLast, prepareTs === 0n ? 0 : performance.now())
   }
 
   fixed(gid: string, commitTs: bigint): void {
