@@ -63,6 +63,8 @@ function short(effect: CommitEffect): string {
         ? `answer committed ${answer.commitTs}`
         : `answer ${answer.outcome} ${answer.error.code}`
     }
+    case 'left':
+      return `left [${effect.shards}]`
     case 'confirm':
       return `confirm [${effect.shards}]`
     case 'drop':
@@ -334,13 +336,14 @@ describe('commit: committing', () => {
 
   test('a shard is unreachable: committed all the same, the record stays for its recovery', () => {
     const c = committing()
-    expect(c.on(applied(1), applyFailed(2, 'unreachable'))).toEqual(['answer committed 30', 'confirm [1]'])
+    const told = c.on(applied(1), applyFailed(2, 'unreachable'))
+    expect(told).toEqual(['answer committed 30', 'left [2]', 'confirm [1]'])
     expect(c.count('drop') + c.count('rollback')).toBe(0)
   })
 
   test('a shard does not answer in time: committed, and confirmed when it applies late', () => {
     const c = committing()
-    expect(c.on(applied(1), deadline)).toEqual(['answer committed 30', 'confirm [1]'])
+    expect(c.on(applied(1), deadline)).toEqual(['answer committed 30', 'left [2]', 'confirm [1]'])
     expect(c.on(applyFailed(2, 'again'))).toEqual([])
     const d = committing()
     d.on(applied(1), deadline)
@@ -352,6 +355,7 @@ describe('commit: committing', () => {
     const c = committing()
     expect(c.on(applyFailed(1, 'unreachable'), applyFailed(2, 'unreachable'))).toEqual([
       'answer committed 30',
+      'left [1,2]',
     ])
   })
 })
@@ -429,6 +433,7 @@ describe('commit: the last participant', () => {
     const c = decidingLast()
     expect(c.on(created, applied(1), applyFailed(2, 'unreachable'))).toEqual([
       'answer committed 40',
+      'left [2]',
       'confirm [1]',
     ])
   })

@@ -381,8 +381,12 @@ function finish(state: CommitState, before: readonly CommitEffect[]): CommitStep
     const applied = state.members
       .filter((m) => m.status === 'applied' && m.shard !== state.last)
       .map((m) => m.shard)
-    if (!state.members.some((m) => m.status === 'left')) effects.push({ kind: 'drop' })
-    else if (applied.length > 0) effects.push({ kind: 'confirm', shards: applied })
+    const left = state.members.filter((m) => m.status === 'left').map((m) => m.shard)
+    if (left.length === 0) effects.push({ kind: 'drop' })
+    else {
+      effects.push({ kind: 'left', shards: left })
+      if (applied.length > 0) effects.push({ kind: 'confirm', shards: applied })
+    }
     return { state: done, effects }
   }
   // All of them carried something out meanwhile: the tombstone may be one that came after a commit was concluded.

@@ -121,6 +121,8 @@ export type CommitEffect =
   | { readonly kind: 'answer'; readonly answer: Outcome }
   /** Take the record (or the tombstone) out of the log, at leisure. */
   | { readonly kind: 'drop' }
+  /** It is committed, and these shards have not carried it out: their recovery does. */
+  | { readonly kind: 'left'; readonly shards: readonly number[] }
   /** Tell the log which shards have carried the commit out. */
   | { readonly kind: 'confirm'; readonly shards: readonly number[] }
 

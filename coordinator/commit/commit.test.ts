@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { createLogger } from '../../admin/logger.ts'
 import { weftError } from '../../errors/catalog.ts'
@@ -170,8 +171,20 @@ describe('the log of commits: each line has the id of the transaction', () => {
     const lines = logOf(w.driver)
     await w.commit()
     const left = lines.find(({ level }) => level === 'warn')
-    expect(left).toMatchObject({ msg: 'commit: decided, and left to the recovery of shards', shards: [1] })
+    expect(left).toMatchObject({ msg: 'commit: decided, and left to the recovery of shards', shards: [2] })
     expect(new Set(lines.map((line) => line.txnId)).size).toBe(1)
+  })
+
+  test('one that no shard has carried out, and that they do later: told, and counted, once', async () => {
+    const w = world({ applyTimeoutMs: 50 })
+    const late = new EventEmitter()
+    for (const shard of [w.one, w.two]) shard.commitPrepared = async () => void (await once(late, 'applied'))
+    const lines = logOf(w.driver)
+    await w.commit()
+    late.emit('applied')
+    await expect.poll(() => w.log.list(10)).toEqual([])
+    expect(lines.filter(({ level }) => level === 'warn')).toMatchObject([{ shards: [1, 2] }])
+    expect(w.driver.counters.leftToRecovery).toBe(1)
   })
 })
 

@@ -251,9 +251,11 @@ export class RunningCommit {
       case 'drop':
         void this.driver.log.drop([this.txnId]).catch(() => {})
         return undefined
-      case 'confirm':
+      case 'left':
         this.driver.counters.leftToRecovery++
         this.driver.events.emit('leftToRecovery', { txnId: this.txnId, shards: effect.shards })
+        return undefined
+      case 'confirm':
         for (const shard of effect.shards) void this.driver.log.confirm(this.txnId, shard).catch(() => {})
         return undefined
       default:
