@@ -43,6 +43,9 @@ const otherSite = (): AdminError =>
 const LOCAL: Actor = { name: 'local', role: 'admin' }
 const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest()
 
+const tokenIn = ({ headers: { authorization = '' } }: FastifyRequest): string | undefined =>
+  /^Bearer (\S+)$/i.exec(authorization)?.[1]
+
 /** Decides who a request is from, and what they may do. */
 export class Guard {
   private readonly tokens: readonly { readonly actor: Actor; readonly digest: Buffer }[]
@@ -75,6 +78,12 @@ export class Guard {
     return actor
   }
 
+  /** Whose limit of requests counts: who has a token that holds. Undefined: one of those without, from this address. */
+  tokenOf(request: FastifyRequest): string | undefined {
+    // Else the limit's headers would tell which token is right, to who has tried too many.
+    return this.waitMs(request.ip) > 0 ? undefined : this.found(tokenIn(request) ?? '')?.name
+  }
+
   /** To what everybody could see before there were tokens. */
   admitToStatus(request: FastifyRequest): void {
     if (this.tokens.length + this.certificates.length > 0) this.admit(request, 'viewer')
@@ -98,31 +107,38 @@ export class Guard {
   }
 
   private holder(request: FastifyRequest): Actor {
-    const now = this.nowMs()
-    const failed = this.failures.get(request.ip)
-    if (failed !== undefined && failed.untilMs > now && failed.count >= FAILURES_MAX)
-      throw new AdminError(
-        429,
-        'too many wrong tokens',
-        'Wait a minute.',
-        Math.ceil((failed.untilMs - now) / 1000),
-      )
-    const [, token] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '') ?? []
+    const waitMs = this.waitMs(request.ip)
+    if (waitMs > 0)
+      throw new AdminError(429, 'too many wrong tokens', 'Wait a minute.', Math.ceil(waitMs / 1000))
+    const token = tokenIn(request)
     if (token === undefined)
       throw new AdminError(
         401,
         'no token',
         'Send the header Authorization: Bearer <token> (weft --token, WEFT_ADMIN_TOKEN).',
       )
-    const digest = digestOf(token)
-    // All of them are compared, so the time tells nothing.
-    const [found] = this.tokens.filter((one) => timingSafeEqual(one.digest, digest))
-    if (found !== undefined) return found.actor
-    this.fail(request.ip, now)
+    const actor = this.found(token)
+    if (actor !== undefined) return actor
+    this.fail(request.ip)
     throw new AdminError(401, 'the token is wrong', 'See admin.tokens in the configuration of the node.')
   }
 
-  private fail(address: string, now: number): void {
+  private found(token: string): Actor | undefined {
+    const digest = digestOf(token)
+    // All of them are compared, so the time tells nothing.
+    const [found] = this.tokens.filter((one) => timingSafeEqual(one.digest, digest))
+    return found?.actor
+  }
+
+  /** How long an address has to wait that has sent too many wrong tokens; 0: it has not. */
+  private waitMs(address: string): number {
+    const failed = this.failures.get(address)
+    if (failed === undefined || failed.count < FAILURES_MAX) return 0
+    return Math.max(0, failed.untilMs - this.nowMs())
+  }
+
+  private fail(address: string): void {
+    const now = this.nowMs()
     const failed = this.failures.get(address)
     if (failed !== undefined && failed.untilMs > now) {
       failed.count++

@@ -28,6 +28,10 @@ test.each([
   expect(actorOf(certificate(subject, names), rules)).toEqual(actor)
 })
 
+test('certificates: none', () => {
+  expect(actorOf({}, [...rules, { role: 'admin' }])).toBeUndefined()
+})
+
 test('certificates: alternative names, quoted where they hold a comma', () => {
   expect(alternativeNames('DNS:localhost, IP Address:127.0.0.1, DNS:"a, DNS:b"')).toEqual([
     'DNS:localhost',

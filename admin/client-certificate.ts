@@ -14,11 +14,15 @@ export interface CertificateRule {
 
 type Subject = Readonly<Partial<Record<'CN' | 'OU', string | string[]>>>
 
-/** Who has a certificate that the connection has verified; undefined: the rules say nothing of it. The first one counts. */
+/**
+ * Who has a certificate that the connection has verified; undefined: the rules say nothing of it, or there is none: a
+ * session of TLS 1.3 that is resumed counts as verified without one, too. The first rule that fits counts.
+ */
 export function actorOf(
-  { subject, subjectaltname }: Pick<PeerCertificate, 'subject' | 'subjectaltname'>,
+  { subject, subjectaltname }: Partial<Pick<PeerCertificate, 'subject' | 'subjectaltname'>>,
   rules: readonly CertificateRule[],
 ): Actor | undefined {
+  if (subject === undefined) return undefined
   const { CN, OU } = subject as unknown as Subject
   const names = alternativeNames(subjectaltname ?? '')
   const fits = ({ cn, ou, san }: CertificateRule): boolean =>

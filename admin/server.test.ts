@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import https from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import tls from 'node:tls'
 import { pathToFileURL } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 import { strangerTls } from '../test/helpers/stranger-tls.ts'
@@ -126,8 +127,36 @@ test('admin: too many requests: 429, with when to ask again; health and metrics 
   expect(Number((await ask('/api/status', 'wrong')).headers.get('retry-after'))).toBeGreaterThan(0)
 })
 
+test('admin: the limit of requests: neither another way to write a path nor what is no token is a way around it', async () => {
+  server = await start(undefined, 0, { tokens, cluster, log, requestsPerMinute: 10 })
+  const ask = async (path: string, authorization: string): Promise<Response> =>
+    fetch(`${server?.url}${path}`, { headers: { authorization } })
+  const valid = `Bearer ${tokens[0].token}`
+  for (let i = 0; i < 10; i++) expect((await ask('/%61pi/sessions', valid)).status).toBe(200)
+  const others = [await ask('/%61pi/sessions', valid), await ask('/api/sessions', valid.replace('B', 'b'))]
+  expect(others.map(({ status }) => status)).toEqual([429, 429])
+  for (let i = 0; i < 10; i++) await ask('/api/sessions', `Junk ${i}`)
+  expect((await ask('/api/sessions', 'Junk 11')).status).toBe(429)
+  expect((await ask('/api/sessions', `Bearer ${tokens[1].token}`)).status).toBe(200)
+})
+
+test('admin: the limit of requests does not tell a right token from a wrong one, after too many wrong ones', async () => {
+  server = await start(undefined, 0, { tokens, cluster, log })
+  const left = async (token: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${token}` }
+    const { headers: answered } = await fetch(`${server?.url}/api/sessions`, { headers })
+    return Number(answered.get('x-ratelimit-remaining'))
+  }
+  for (let i = 0; i < 10; i++) await left('wrong')
+  expect((await left('wrong')) - (await left(tokens[0].token))).toBe(1)
+})
+
 /** Over TLS, with a certificate or without. */
-function askTls(path: string, more: https.RequestOptions = {}, method = 'GET'): Promise<number> {
+function askTls(
+  path: string,
+  more: https.RequestOptions & { session?: Buffer } = {},
+  method = 'GET',
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const options = { method, ca: testTls.cert, host: '127.0.0.1', port: server!.port, path, ...more }
     const request = https.request(options, (response) => resolve(response.resume().statusCode ?? 0))
@@ -149,6 +178,25 @@ test('admin: certificates of clients: the role that the rules say; without one, 
   expect(await askTls(kill, { headers }, 'POST')).toBe(404)
   expect(await askTls('/api/sessions', { ...testTls, headers: { origin: 'https://evil.example' } })).toBe(403)
   for (const path of ['/healthz', '/metrics']) expect(await askTls(path), path).toBe(200)
+})
+
+test('admin: certificates: a connection that resumes one without a certificate has none either', async () => {
+  const clients = [{ role: 'viewer', cn: 'localhost' }] as const
+  server = await start(undefined, 0, { tokens, cluster, log, tls: { ...testTls, ca: testTls.cert, clients } })
+  const { port } = server
+  const session = await new Promise<Buffer>((resolve, reject) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', ca: testTls.cert }, () =>
+      socket.write('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'),
+    )
+    socket.once('session', (ticket) => {
+      socket.destroy()
+      resolve(ticket)
+    })
+    socket.once('error', reject)
+  })
+  expect(await askTls('/api/sessions', { session })).toBe(401)
+  const headers = { authorization: `Bearer ${tokens[0].token}` }
+  expect(await askTls('/api/sessions', { session, headers })).toBe(200)
 })
 
 test('admin: certificates alone, on loopback: nobody is let in without one', async () => {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import rateLimit from '@fastify/rate-limit'
 import swagger from '@fastify/swagger'
 import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
@@ -79,7 +78,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     if (afterSeconds !== undefined) void reply.header('retry-after', afterSeconds)
     return reply.code(status).type('application/json').serializer(JSON.stringify).send({ error: body })
   })
-  if (guard.hasTokens) await limitRequests(app, options.requestsPerMinute ?? REQUESTS_PER_MINUTE)
+  if (guard.hasTokens) await limitRequests(app, guard, options.requestsPerMinute)
   routes(app, options, guard)
   nodeRoutes(app, options, guard)
   consoleRoutes(app, options.console)
@@ -110,14 +109,14 @@ function appOf({ tls }: AdminOptions): FastifyInstance {
 }
 
 /** Of /api: health and metrics are asked for by machines, at a rate of their own. */
-async function limitRequests(app: FastifyInstance, max: number): Promise<void> {
+async function limitRequests(app: FastifyInstance, guard: Guard, max = REQUESTS_PER_MINUTE): Promise<void> {
   await app.register(rateLimit, {
     max,
     timeWindow: 60_000,
     cache: 10_000,
-    allowList: ({ url }: FastifyRequest) => !url.startsWith('/api'),
-    keyGenerator: ({ ip, headers: { authorization = '' } }: FastifyRequest) =>
-      `${ip} ${createHash('sha256').update(authorization).digest('base64')}`,
+    // By its route: a path can be written in many ways.
+    allowList: ({ routeOptions: { url } }: FastifyRequest) => url?.startsWith('/api') !== true,
+    keyGenerator: (request: FastifyRequest) => `${request.ip} ${guard.tokenOf(request) ?? ''}`,
     errorResponseBuilder: (_, { ttl }) => {
       const hint = 'Ask less often, or raise admin.requestsPerMinute.'
       return new AdminError(429, `more than ${max} requests in a minute`, hint, Math.ceil(ttl / 1000))
