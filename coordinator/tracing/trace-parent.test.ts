@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { query } from '../../protocol/wire/frontend-messages.ts'
 import { traceParentIn } from './trace-parent.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
@@ -15,6 +16,10 @@ it.each([
   ['after another comment', `SELECT 1 /* why */ + 2 /*${PARENT}*/`],
 ])('the trace of a statement: %s', (_, sql) => {
   expect(found(sql)).toEqual({ traceId: TRACE, spanId: SPAN, flags: 1, state: undefined })
+})
+
+it('the trace of a statement: at the start of a message Query', () => {
+  expect(traceParentIn(query(`/*${PARENT}*/ SELECT 1`))).toMatchObject({ traceId: TRACE, spanId: SPAN })
 })
 
 it('the trace of a statement: with the state of those that took part', () => {

@@ -7,7 +7,8 @@ const TRACE_PARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
 const NO_TRACE = '0'.repeat(32)
 const NO_SPAN = '0'.repeat(16)
 const AT_END = /\/\*((?:[^*]|\*(?!\/))*)\*\/[\s;\0]*$/
-const AT_START = /^\s*\/\*((?:[^*]|\*(?!\/))*)\*\//
+/** What is given is a text, or a message Query with its length. */
+const AT_START = /^(?:Q[\s\S]{4})?\s*\/\*((?:[^*]|\*(?!\/))*)\*\//
 
 /** What the comment of sqlcommenter says that begins or ends a statement. */
 export function traceParentIn(sql: Buffer): TraceParent | undefined {
