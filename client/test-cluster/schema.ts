@@ -21,14 +21,20 @@ export interface TestSchema {
 export async function freshSchema(clusterUrl: string): Promise<TestSchema> {
   const name = `test_${randomBytes(6).toString('hex')}`
   await run(clusterUrl, `CREATE SCHEMA ${name}`)
-  const url = new URL(clusterUrl)
-  url.searchParams.set('options', `-c search_path=${name}`)
   return {
     name,
-    // Drivers that follow libpq read a plus as itself.
-    url: url.href.replaceAll('+', '%20'),
+    url: withSearchPath(clusterUrl, name),
     drop: () => run(clusterUrl, `DROP SCHEMA IF EXISTS ${name} CASCADE`),
   }
+}
+
+/** Its parameters are encoded anew, the rest (a plus in a password) stays as it is. */
+export function withSearchPath(clusterUrl: string, schema: string): string {
+  const url = new URL(clusterUrl)
+  url.searchParams.set('options', `-c search_path=${schema}`)
+  // Drivers that follow libpq read a plus as itself.
+  url.search = url.search.replaceAll('+', '%20')
+  return url.href
 }
 
 async function run(url: string, text: string): Promise<void> {
