@@ -117,6 +117,8 @@ export interface Relation {
   readonly copyTriggers?: number
   /** … and of which foreign keys lead to rows of reference tables whose triggers fire then: UPDATE, DELETE. */
   readonly actionsFire?: number
+  /** … and whether any foreign key refers to it. */
+  readonly isReferred?: true
   /** Of sharded and reference tables: the events in place of which their rules have nothing done; and of all their rules. */
   readonly ignores?: number
   readonly ruled?: number

@@ -259,6 +259,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     statementTriggers,
     copyTriggers,
     actionsFire,
+    isReferred,
     ignores,
     ruled,
   ] = row
@@ -275,6 +276,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(statementTriggers == null ? {} : { statementTriggers: Number(statementTriggers) }),
     ...(copyTriggers == null ? {} : { copyTriggers: Number(copyTriggers) }),
     ...(actionsFire == null ? {} : { actionsFire: Number(actionsFire) }),
+    ...(isReferred == null ? {} : { isReferred: true as const }),
     ...(ignores == null ? {} : { ignores: Number(ignores) }),
     ...(ruled == null ? {} : { ruled: Number(ruled) }),
     ...(relkind === 'p' ? { isPartitioned: true as const } : {}),

@@ -55,7 +55,8 @@ const KIN = `(
  * a sharded one that refers to it; of a distributed one with row level security, whether its policies are alike for all
  * commands; whether a view has triggers, rules or defaults of its own; of what is partitioned, of partitions, and of what
  * inherits, a number of the whole; whether others inherit from it; the events of statement triggers of sharded tables; of
- * triggers of reference tables, and what of foreign keys makes such fire; of rules.
+ * triggers of reference tables, what of foreign keys makes such fire, whether any refer to
+ * one; events of rules.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -79,6 +80,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
        CASE WHEN r.relid IS NOT NULL THEN ${STATEMENT_TRIGGERS} END,
        CASE WHEN r.kind = 'reference' THEN ${COPY_TRIGGERS} END,
        CASE WHEN r.kind = 'reference' THEN ${ACTIONS_FIRE} END,
+       CASE WHEN r.kind = 'reference' AND EXISTS (
+         SELECT FROM pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f') THEN true END,
        CASE WHEN r.relid IS NOT NULL AND c.relhasrules THEN ${rules("w.ev_enabled IN ('O', 'A')")} END,
        CASE WHEN r.relid IS NOT NULL AND c.relhasrules THEN ${rules('true')} END
 FROM pg_class c

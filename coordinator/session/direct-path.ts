@@ -91,6 +91,8 @@ export class DirectPath implements ReplyConsumer {
     )
       return false
     if (session.state.notifications.length > 0) return false
+    // What they run is to be looked at.
+    if (verb === 'commit' && tx.deferred !== undefined) return false
     if (tx.failed && (verb === 'commit' || tx.lost)) return false
     const request = line.request
     request.begin = undefined

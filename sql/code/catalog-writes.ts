@@ -37,10 +37,11 @@ export function catalogWrites(before: Uses, after: Uses): CatalogWrites {
   for (const [name, counts] of Object.entries(after)) {
     if (!name.startsWith(CATALOG)) continue
     const catalog = name.slice(CATALOG.length)
-    const [, , inserted, updated, deleted] = counts.map((count, i) => count - (before[name]?.[i] ?? 0))
-    if (inserted! + updated! + deleted! > 0) found.written.add(catalog)
-    if (updated! + deleted! > 0) found.replaced.add(catalog)
-    if (deleted! > 0) found.removed.add(catalog)
+    const counted = (i: 2 | 3 | 4): number => counts[i] - (before[name]?.[i] ?? 0)
+    const [inserted, updated, deleted] = [counted(2), counted(3), counted(4)]
+    if (inserted + updated + deleted > 0) found.written.add(catalog)
+    if (updated + deleted > 0) found.replaced.add(catalog)
+    if (deleted > 0) found.removed.add(catalog)
   }
   return found
 }

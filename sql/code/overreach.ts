@@ -7,6 +7,8 @@ export type TableUse = readonly [
   inserted: number,
   updated: number,
   deleted: number,
+  /** Where its row in pg_class is: at another place when it was altered or emptied. */
+  place?: string,
 ]
 
 export const LOCK = { read: 1, lockRows: 2, write: 4, more: 8 } as const
@@ -36,6 +38,8 @@ export interface Reach {
   readonly onlyRead?: readonly string[]
   /** The statement writes a reference table, and runs on every copy. */
   readonly onCopies: boolean
+  /** No other reference table may change. */
+  readonly copied?: Copied
   /**
    * It defines something, or keeps up what is there: it locks what it names, and the other end of foreign keys. `checked`:
    * it may look through these, too, for rows of foreign keys.
@@ -43,6 +47,12 @@ export interface Reach {
   readonly defines?: 'plain' | 'checked'
   /** Of triggers that fire at the end: foreign keys are checked then, too, for what was written before. */
   readonly atEnd?: true
+}
+
+/** Reference tables. `rows`: home runs the statement, and others are told what became of rows; `emptied`: by TRUNCATE. */
+export interface Copied {
+  readonly tables: readonly string[]
+  readonly how: 'rows' | 'emptied'
 }
 
 /** A table that its statement does not read; whether rows of it are changed, or removed. */
@@ -56,7 +66,8 @@ export interface Overreach {
   readonly table: string
   /** `shared`: one of Postgres' catalogs of the whole server, of which each shard has its own. */
   readonly kind: 'sharded' | 'reference' | 'shared'
-  readonly did: 'read' | 'changed'
+  /** `perhaps read`: a foreign key's check may have been it. */
+  readonly did: 'read' | 'perhaps read' | 'changed'
 }
 
 const UNUSED: TableUse = [0, 0, 0, 0, 0]
@@ -88,7 +99,7 @@ export function overreach(
           ? ofRead(use, acted.get(table))
           : kind === 'sharded'
             ? ofSharded(use, acted.get(table), checked.has(table))
-            : ofReference(use, kind === 'reference' && allowed.onCopies)
+            : ofReference(use, kind === 'reference' ? mayChange(allowed, table) : 'nothing')
     if (did !== undefined) return { table, kind, did }
   }
   return undefined
@@ -105,30 +116,40 @@ export function changedUnlike(
   const [first, ...others] = shards
   for (const [table, kind] of kinds) {
     if (kind !== 'reference') continue
-    const expected = first && rowsChanged(first, table).join()
-    if (others.some((other) => rowsChanged(other, table).join() !== expected))
-      return { table, kind, did: 'changed' }
+    const expected = first && doneTo(first, table)
+    if (others.some((other) => doneTo(other, table) !== expected)) return { table, kind, did: 'changed' }
   }
   return undefined
 }
 
+/** Rows that it has changed; and whether it may have emptied it, or altered what it is, by which no rows are counted. */
+const doneTo = (looked: Looked, table: string): string =>
+  [...rowsChanged(looked, table), differenceOf(looked, table).newLocks & LOCK.more].join()
+
 interface Difference {
   readonly newLocks: number
+  /** It had been read before, which another reading is not told by. */
+  readonly wasRead: boolean
   readonly use: TableUse
 }
 
 function differenceOf(looked: Looked, table: string): Difference {
   const before = looked.before[table] ?? UNUSED
   const after = looked.after[table] ?? UNUSED
-  const [, scans, inserted, updated, deleted] = after.map(
-    (count, i) => count - before[i]!,
-  ) as unknown as TableUse
-  return { newLocks: after[0] & ~before[0], use: [after[0], scans, inserted, updated, deleted] }
+  const count = (i: 1 | 2 | 3 | 4): number => after[i] - before[i]
+  const use: TableUse = [after[0], count(1), count(2), count(3), count(4)]
+  const wasThere = (before[5] ?? '') !== '' && (after[5] ?? '') !== ''
+  const isAltered = wasThere && before[5] !== after[5]
+  const [newLocks, wasRead] = [after[0] & ~before[0], (before[0] & LOCK.read) !== 0]
+  // A lock that was held before does not tell.
+  return { newLocks: isAltered ? newLocks | LOCK.more : newLocks, wasRead, use }
 }
 
 /** Inserted, updated, deleted. */
-const rowsChanged = (looked: Looked, table: string): readonly number[] =>
-  differenceOf(looked, table).use.slice(2)
+function rowsChanged(looked: Looked, table: string): readonly number[] {
+  const [, , inserted, updated, deleted] = differenceOf(looked, table).use
+  return [inserted, updated, deleted]
+}
 
 /**
  * A row that is inserted belongs to the shard, or its guard has refused it. What is found, changed or deleted there is a
@@ -136,7 +157,7 @@ const rowsChanged = (looked: Looked, table: string): readonly number[] =>
  * lock them.
  */
 function ofSharded(
-  { newLocks, use }: Difference,
+  { newLocks, wasRead, use }: Difference,
   acted: Changes | undefined,
   isChecked: boolean,
 ): Overreach['did'] | undefined {
@@ -146,7 +167,7 @@ function ofSharded(
   if ((updated > 0 && !acted?.updated) || (deleted > 0 && !acted?.deleted)) return 'changed'
   if (acted !== undefined) return undefined
   const writesNone = (newLocks & LOCK.write) !== 0 && inserted === 0
-  if (isChecked && !(writesNone && scans > 0)) return undefined
+  if (isChecked && !(writesNone && scans > 0)) return wasRead && scans > 0 ? 'perhaps read' : undefined
   return scans > 0 || (newLocks & LOCK.lockRows) !== 0 ? 'read' : undefined
 }
 
@@ -218,11 +239,23 @@ function ofRead(
   return writesNone || (newLocks & LOCK.more) !== 0 ? 'changed' : undefined
 }
 
+/** `all`: its copies are changed alike, which is looked at elsewhere. */
+function mayChange({ onCopies, copied }: Reach, table: string): 'nothing' | 'all' | Copied['how'] {
+  if (!onCopies) return 'nothing'
+  if (copied === undefined) return 'all'
+  return copied.tables.includes(table) ? copied.how : 'nothing'
+}
+
 /** Any copy can be read; none can be changed alone. */
-function ofReference({ newLocks, use }: Difference, onCopies: boolean): Overreach['did'] | undefined {
-  if (onCopies) return undefined
+function ofReference(
+  { newLocks, use }: Difference,
+  may: ReturnType<typeof mayChange>,
+): Overreach['did'] | undefined {
+  if (may === 'all') return undefined
+  if (may === 'rows') return (newLocks & LOCK.more) === 0 ? undefined : 'changed'
   const [, , inserted, updated, deleted] = use
-  const isWritten = (newLocks & (LOCK.write | LOCK.more)) !== 0 || inserted + updated + deleted > 0
+  const rows = inserted + updated + deleted
+  const isWritten = rows > 0 || (may === 'nothing' && (newLocks & (LOCK.write | LOCK.more)) !== 0)
   return isWritten ? 'changed' : undefined
 }
 

@@ -5,6 +5,7 @@
  */
 import { type Catalog, type Column, type Relation, rowKey, underlying } from '../catalog.ts'
 import { EFFECT } from '../code/effects.ts'
+import type { Reach } from '../code/overreach.ts'
 import { as, columnNode, type InsertStmt, type Node, type UpdateStmt } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import type { Analysis } from '../place/analyze.ts'
@@ -18,7 +19,7 @@ import { SAFE_SETTINGS } from './gather/plan-gather.ts'
 import { FORMAT, transportOf } from './gather/transport.ts'
 import { ofStatement } from './of-statement.ts'
 import type { Plan, PlanContext } from './plan.ts'
-import { REACHES_NOTHING } from './reach.ts'
+import { REACHES_NOTHING, tableName } from './reach.ts'
 import { refused, unsupported } from './routing.ts'
 import { eventsOf, FIRES } from './statement-triggers.ts'
 import { quoteName } from './text-scan.ts'
@@ -31,7 +32,7 @@ export interface HomeFirstStep {
   readonly input: GatherInput
   /** Run on the other copies over the columns of `input`, as arrays. */
   readonly copy: string
-  /** Told whether values that travel as texts come out as they were. */
+  /** Told, when home has run it, whether values that travel as texts come out as they were. */
   readonly safe?: string
 }
 
@@ -55,9 +56,17 @@ export function homeFirst(
     generic: false,
     route: { kind: 'all' },
     onSeveral: step!,
-    // What triggers did beside is seen, as all copies count the same rows of a reference table.
-    reach: { ...REACHES_NOTHING, onCopies: true },
+    reach: reachOf(relation),
   }
+}
+
+/**
+ * What triggers did beside is seen: they may change no other table that more than home has, and all copies of this one have
+ * to count the same rows.
+ */
+function reachOf(table: Relation): Reach {
+  const ofCopies = { ...REACHES_NOTHING, onCopies: true }
+  return table.isReferred ? ofCopies : { ...ofCopies, copied: { tables: [tableName(table)], how: 'rows' } }
 }
 
 const writtenTable = ({ relation }: WriteTarget): Relation | undefined => relation && underlying(relation)
@@ -71,12 +80,11 @@ const actionsFire = (target: WriteTarget): boolean =>
   ((writtenTable(target)?.actionsFire ?? 0) & eventsOf(target)) !== 0
 
 /**
- * What foreign keys do to rows of sharded tables looks like what a trigger does to home's part of them: then no code may
- * speak of such tables, or of any.
+ * What foreign keys do to rows that refer to the table looks like what a trigger does to home's part of them, or to home's
+ * copy: then no code may that speaks of such tables, or of any.
  */
-function hidesCode({ catalog }: Analysis, { verb, node, relation }: WriteTarget, text: string): boolean {
-  const changes = verb !== 'INSERT' || 'onConflictClause' in node
-  if (!changes || relation?.referredBy === undefined) return false
+function hidesCode({ catalog }: Analysis, { relation }: WriteTarget, text: string): boolean {
+  if (relation?.isReferred !== true) return false
   return (ofStatement(catalog, text) & (EFFECT.reaches | EFFECT.dynamic)) !== 0
 }
 
@@ -169,7 +177,8 @@ function travelling(
   if (verb === 'INSERT' && !upserts) return stored
   // It can be set to its default only.
   const isFixed = (column: Column): boolean => column.identity === 'always' && !isKey(column)
-  return key.length === 0 || stored.some(isFixed) || stored.every(isKey) ? undefined : stored
+  const isTold = key.length > 0 && key.every((name) => stored.some((column) => column.name === name))
+  return !isTold || stored.some(isFixed) ? undefined : stored
 }
 
 const ROWS = ownName('rows')
@@ -194,7 +203,8 @@ function copyText(
     .map((column) => `t.${quoteName(column.name)} = ${value(column)}`)
     .join(' AND ')
   if (verb === 'DELETE') return `DELETE FROM ONLY ${table} AS t USING ${rows} WHERE ${isSame}`
-  const set = columns.filter((column) => !key.includes(column.name))
+  // Those of the key, too: `=` holds for some that are not alike (1.0 and 1.00, texts of such collations).
+  const set = columns.filter(({ identity }) => identity !== 'always')
   if (verb === 'UPDATE') {
     const list = set.map((column) => `${quoteName(column.name)} = ${value(column)}`)
     return `UPDATE ONLY ${table} AS t SET ${list.join(', ')} FROM ${rows} WHERE ${isSame}`

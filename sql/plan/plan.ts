@@ -275,6 +275,8 @@ export interface DdlPlan extends PlanCommon {
   readonly changesMap: boolean
   /** Tables that it empties. */
   readonly truncated?: readonly Relation[]
+  /** … and what refers to them. */
+  readonly cascades?: true
   /** New columns whose values for the rows that there are differ from shard to shard. */
   readonly added?: AddedColumns
   /** CREATE/ALTER ROLE … PASSWORD: text range of the password literal, to be replaced by one SCRAM verifier for all. */

@@ -8,7 +8,7 @@ import type { NodeKind } from '../parse/ast.ts'
 import type { ParsedStatement } from '../parse/parse.ts'
 import { ofStatement } from './of-statement.ts'
 import type { Plan } from './plan.ts'
-import { mayReach, REACHES_NOTHING, reachFrom } from './reach.ts'
+import { mayReach, REACHES_NOTHING, reachFrom, tableName } from './reach.ts'
 import { ownTableError } from './row-code.ts'
 import { effectsOfDefinition, reachOfDefinition, runsNone } from './runs-code.ts'
 import { refused } from './utility/plans.ts'
@@ -83,7 +83,11 @@ function reachWhere(plan: Plan, stmt: ParsedStatement, catalog: Catalog, all: Ef
   }
   if (plan.kind === 'ddl' && plan.truncated !== undefined) {
     const isOf = (kind: string) => plan.truncated!.filter((table) => table.kind === kind)
-    return reachFrom(catalog, text, isOf('sharded'), isOf('reference').length > 0)
+    const reach = reachFrom(catalog, text, isOf('sharded'), isOf('reference').length > 0)
+    if (!reach.onCopies) return reach
+    // Triggers are on home: what they write is not on other copies. Where CASCADE leads is not known here.
+    const references = plan.cascades ? catalog.distributed : isOf('reference')
+    return { ...reach, copied: { tables: references.map(tableName), how: 'emptied' } }
   }
   return REACHES_NOTHING
 }

@@ -571,3 +571,18 @@ test('a trigger of a sharded table draws from a sequence: refused where it would
   expect(await number('SELECT count(n) - count(DISTINCT n) FROM numbered')).toBe(0)
   await client.query('INSERT INTO numbered SELECT n, 100 + n FROM generate_series(101, 120) n')
 })
+
+test('a trigger deferred to the COMMIT of a block on one shard: looked at, too', async () => {
+  const late = `CREATE TABLE late (a int);
+    CREATE FUNCTION wipe_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM wipe('orders'); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wipe_late()`
+  for (const sql of late.split(/;\n {4}CREATE/).map((part, i) => (i === 0 ? part : `CREATE${part}`)))
+    await client.query(sql)
+  await client.query('INSERT INTO orders (k) SELECT n FROM generate_series(2001, 2020) n')
+  const before = await number('SELECT count(*) FROM orders')
+  await client.query('BEGIN')
+  await client.query('INSERT INTO late VALUES (1)')
+  expect(await refused('COMMIT')).toContain('orders"')
+  expect(await number('SELECT count(*) FROM orders')).toBe(before)
+  expect(await number('SELECT count(*) FROM late')).toBe(0)
+})

@@ -115,7 +115,7 @@ function reachError(tag: string, { table, kind, did }: Overreach): PgError {
       : 'Write the reference table by a statement of its own from the client, in the same transaction.'
   return weftError('not_supported', {
     id: 'code_reaches_shards',
-    what: `code that this ${tag} runs has ${did} ${kind} table "${table}", which is not supported: ${part}`,
+    what: `code that this ${tag} runs ${did === 'perhaps read' ? 'may have read' : `has ${did}`} ${kind} table "${table}", which is not supported: ${part}`,
     hint,
   })
 }
@@ -190,7 +190,7 @@ function makeLook({ distributed }: Catalog): Look {
     ...distributed.map(({ schema, name }) => `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`),
     ...SHARED.map((name) => `('pg_catalog', '${name}')`),
   ]
-  const tables = `(SELECT c.oid, pg_catalog.concat(n.nspname, '.', c.relname) AS name
+  const tables = `(SELECT c.oid, pg_catalog.concat(n.nspname, '.', c.relname) AS name, c.ctid::text AS place
     FROM (VALUES ${names.join(', ')}) AS d(s, t)
     JOIN pg_catalog.pg_namespace n ON n.nspname = d.s::pg_catalog.name
     JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = d.t::pg_catalog.name)`
@@ -214,22 +214,28 @@ const catalogs = SHARED_CATALOGS.map((name) => `('${name}', 'pg_catalog.${name}'
   ', ',
 )
 
+/** Rows found by samples and places, which are no scans; those that triggers are given are found so, too. */
+const UNSCANNED = `pg_catalog.pg_stat_get_xact_tuples_returned(d.oid) + CASE
+        WHEN pg_catalog.pg_stat_get_xact_tuples_inserted(d.oid) + pg_catalog.pg_stat_get_xact_tuples_updated(d.oid)
+          + pg_catalog.pg_stat_get_xact_tuples_deleted(d.oid) = 0
+        THEN pg_catalog.pg_stat_get_xact_tuples_fetched(d.oid) ELSE 0 END`
+
 const usesSql = (tables: string, more = ''): string => `(
-  SELECT coalesce(pg_catalog.json_object_agg(u.name, pg_catalog.json_build_array(u.locks, u.scans, u.inserted, u.updated, u.deleted)), '{}')::text
+  SELECT coalesce(pg_catalog.json_object_agg(u.name, pg_catalog.json_build_array(u.locks, u.scans, u.inserted, u.updated, u.deleted, u.place)), '{}')::text
   FROM (SELECT d.name, coalesce(l.locks, 0) AS locks,
-      pg_catalog.pg_stat_get_xact_numscans(d.oid) + coalesce((SELECT sum(pg_catalog.pg_stat_get_xact_numscans(i.indexrelid))
+      pg_catalog.pg_stat_get_xact_numscans(d.oid) + ${UNSCANNED} + coalesce((SELECT sum(pg_catalog.pg_stat_get_xact_numscans(i.indexrelid))
         FROM pg_catalog.pg_index i WHERE i.indrelid = d.oid), 0) AS scans,
       pg_catalog.pg_stat_get_xact_tuples_inserted(d.oid) AS inserted, pg_catalog.pg_stat_get_xact_tuples_updated(d.oid) AS updated,
-      pg_catalog.pg_stat_get_xact_tuples_deleted(d.oid) AS deleted
+      pg_catalog.pg_stat_get_xact_tuples_deleted(d.oid) AS deleted, d.place
     FROM ${tables} AS d LEFT JOIN (SELECT relation, sum(DISTINCT CASE mode WHEN 'AccessShareLock' THEN 1 WHEN 'RowShareLock' THEN 2
         WHEN 'RowExclusiveLock' THEN 4 ELSE 8 END) AS locks FROM pg_catalog.pg_locks
       WHERE locktype = 'relation' AND pid = pg_catalog.pg_backend_pid() AND granted AND mode <> 'SIReadLock'
         AND database IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
       GROUP BY relation) AS l ON l.relation = d.oid
     UNION ALL SELECT pg_catalog.concat('${CATALOG}', x.name), 0, 0, pg_catalog.pg_stat_get_xact_tuples_inserted(x.oid),
-      pg_catalog.pg_stat_get_xact_tuples_updated(x.oid), pg_catalog.pg_stat_get_xact_tuples_deleted(x.oid)
+      pg_catalog.pg_stat_get_xact_tuples_updated(x.oid), pg_catalog.pg_stat_get_xact_tuples_deleted(x.oid), ''
     FROM (VALUES ${catalogs}) AS x(name, oid)
-    UNION ALL SELECT pg_catalog.concat('${DRAWN}', s.relname), 4, 0, 0, 0, 0
+    UNION ALL SELECT pg_catalog.concat('${DRAWN}', s.relname), 4, 0, 0, 0, 0, ''
     FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class s ON s.oid = l.relation AND s.relkind = 'S'
     WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND l.granted AND l.mode = 'RowExclusiveLock'${more}) AS u
   WHERE u.locks + u.scans + u.inserted + u.updated + u.deleted > 0)`
@@ -244,9 +250,9 @@ const partitionsSql = (tables: string): string => `(
   JOIN ${tables} AS a ON a.oid = h.inhparent JOIN ${tables} AS b ON b.oid = h.inhrelid)`
 
 const keysSql = (tables: string): string => `
-  SELECT pg_catalog.concat('${LINK}', pg_catalog.json_build_array(a.name, b.name)), 1, 0, 0, 0, 0 FROM pg_catalog.pg_constraint k
+  SELECT pg_catalog.concat('${LINK}', pg_catalog.json_build_array(a.name, b.name)), 1, 0, 0, 0, 0, '' FROM pg_catalog.pg_constraint k
     JOIN ${tables} AS a ON a.oid = k.conrelid JOIN ${tables} AS b ON b.oid = k.confrelid WHERE k.contype = 'f'
-  UNION SELECT pg_catalog.concat('${BESIDE}', b.name), 1, 0, 0, 0, 0 FROM pg_catalog.pg_constraint k
+  UNION SELECT pg_catalog.concat('${BESIDE}', b.name), 1, 0, 0, 0, 0, '' FROM pg_catalog.pg_constraint k
     JOIN ${tables} AS b ON b.oid = k.confrelid WHERE k.contype = 'f' AND k.conrelid NOT IN (SELECT a.oid FROM ${tables} AS a)`
 
 const OPTIONS = { writes: false, looks: false, asItIs: true }

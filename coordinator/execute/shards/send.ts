@@ -34,6 +34,8 @@ export interface SendOptions {
   readonly pins?: boolean
   /** See ExecRequest; it depends on no shard map. */
   readonly asItIs?: boolean
+  /** False: whatever code may leave on other shards, here it has not run. */
+  readonly leaves?: boolean
   /** See ExecRequest; default: what the statement under way may do. */
   readonly sequences?: number
   /** False: runs beside the transaction, on whatever backend is free. Default: the shard joins it. */
@@ -54,7 +56,8 @@ function prepareRequest(ctx: ExecContext, line: ShardLine, options: SendOptions)
   const passesGate = options.writes && (ctx.tx.isOpen || options.maintenance !== true)
   request.access = passesGate ? 'write' : 'read'
   request.commits = options.commits
-  if (ctx.state.leaving !== NO_EFFECTS && options.asItIs !== true) keep(ctx, line)
+  const leaves = options.asItIs !== true && options.leaves !== false
+  if (leaves && ctx.state.leaving !== NO_EFFECTS) keep(ctx, line)
   if ((ctx.state.leaving & EFFECT.lasts) !== 0) request.settings = spoiling(request.settings)
   request.pin = line.kept || (line.shard === HOME && options.pins === true)
   // A backend that is kept will be there for what comes next.

@@ -29,10 +29,10 @@ export async function runHomeFirst(ctx: ExecContext, exec: Execution, step: Home
   await ctx.admit()
   // What is wrong with the client's text is told as if it had run as it is.
   const { paramTypes, columns } = await describedAtHome(ctx, exec.asked ?? exec.text, exec.paramTypes)
-  if (step.safe !== undefined) await requireSafe(ctx, step.safe)
   const rows = roomFor(ctx, { inputs: [step.input] })
   try {
     const end = await atHome(ctx, { ...exec, paramTypes }, step, columns, rows)
+    if (step.safe !== undefined) await requireSafe(ctx, step.safe)
     // A table's lock on home keeps it as it was planned.
     needsNoMap(ctx)
     const values = rows.params()
@@ -40,7 +40,9 @@ export async function runHomeFirst(ctx: ExecContext, exec: Execution, step: Home
       const consumer = new RowForwarder(ctx.out, new ForwardState(false), false)
       const formats = values.map(() => FORMAT.binary)
       const beside = { values, formats, resultFormats: [], describes: false }
-      sendPayload(ctx, line, rewrittenPayload(line, exec, step.copy, [], beside), { writes: true }, consumer)
+      const payload = rewrittenPayload(line, exec, step.copy, [], beside)
+      const taints = exec.plan.effects.taintsBackend
+      sendPayload(ctx, line, payload, { writes: true, taints, leaves: false }, consumer)
       return consumer.ended
     }).catch((error: unknown) => {
       throw needingRights(error)
@@ -52,8 +54,10 @@ export async function runHomeFirst(ctx: ExecContext, exec: Execution, step: Home
   }
 }
 
+/** By the settings under which its rows were printed, which are those that triggers have left. */
 async function requireSafe(ctx: ExecContext, safe: string): Promise<void> {
-  const { rows } = await queryShard(ctx, ctx.line(HOME), safe, [], { writes: false, looks: false })
+  const options = { writes: false, looks: false, asItIs: true }
+  const { rows } = await queryShard(ctx, ctx.line(HOME), safe, [], options)
   if (rows[0]![0]?.toString('utf8') !== 't') throw weftError('not_supported', UNSAFE)
 }
 
@@ -130,7 +134,8 @@ const INSUFFICIENT_PRIVILEGE = '42501'
 function needingRights(error: unknown): unknown {
   if (!(error instanceof PgError)) return error
   const fields = { ...error.fields, position: undefined }
-  if (error.code === INSUFFICIENT_PRIVILEGE)
+  // What code lacks is told with a context.
+  if (error.code === INSUFFICIENT_PRIVILEGE && error.fields.where === undefined)
     fields.hint ??=
       'The table has triggers: its rows are read when they have been written, and written to the other copies with all ' +
       'their columns. That takes SELECT, and INSERT or UPDATE, on all columns.'

@@ -16,7 +16,9 @@ export function planTruncate(scope: Scope, stmt: TruncateStmt): Plan {
   refuseStatementTriggers(scope.catalog, 'TRUNCATE', isCascade ? scope.catalog.distributed : tables)
   const stops = ['RESTART', 'CONTINUE', 'CASCADE', 'RESTRICT']
   const plan = onTables(scope, 'TRUNCATE TABLE', stmt.relations, stops)
-  return plan.kind === 'ddl' ? { ...plan, truncated: tables.filter((t) => t !== undefined) } : plan
+  if (plan.kind !== 'ddl') return plan
+  const truncated = tables.filter((t) => t !== undefined)
+  return { ...plan, truncated, ...(isCascade && { cascades: true as const }) }
 }
 
 export function planLock(scope: Scope, stmt: LockStmt): Plan {

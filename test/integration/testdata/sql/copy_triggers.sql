@@ -391,7 +391,7 @@ CREATE FUNCTION other_copies() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDA
 
 CREATE TRIGGER other_copies AFTER INSERT ON lands FOR EACH ROW EXECUTE FUNCTION other_copies();
 
--- refused code_reaches_shards
+-- refused trigger
 INSERT INTO lands (code, name) VALUES ('oc', 'OC');
 
 DROP TRIGGER other_copies ON lands;
@@ -400,7 +400,7 @@ CREATE FUNCTION in_place() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE l
 
 CREATE TRIGGER in_place BEFORE INSERT ON lands FOR EACH ROW EXECUTE FUNCTION in_place();
 
--- refused code_reaches_shards
+-- refused trigger
 INSERT INTO lands (code, name) VALUES ('ip', 'IP');
 
 DROP TRIGGER in_place ON lands;
@@ -431,7 +431,7 @@ CREATE FUNCTION upon_cities() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDAT
 
 CREATE TRIGGER upon_cities AFTER INSERT ON lands FOR EACH ROW EXECUTE FUNCTION upon_cities();
 
--- refused code_reaches_shards
+-- refused trigger
 INSERT INTO lands (code, name) VALUES ('zz', 'Z');
 
 DROP TRIGGER upon_cities ON lands;
@@ -440,7 +440,7 @@ CREATE FUNCTION reads_cities() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.
 
 CREATE TRIGGER reads_cities BEFORE INSERT ON lands FOR EACH ROW EXECUTE FUNCTION reads_cities();
 
--- refused code_reaches_shards
+-- refused trigger
 INSERT INTO lands (code, name) VALUES ('zz', 'Z');
 
 DROP TRIGGER reads_cities ON lands;
@@ -448,3 +448,142 @@ DROP TRIGGER reads_cities ON lands;
 UPDATE lands SET n = 9 WHERE code = 'gr';
 
 INSERT INTO lands (code, name) VALUES ('zz', 'Z') RETURNING code, changed;
+
+-- # what looks like something else
+CREATE TABLE par (id int PRIMARY KEY, v text) WITH (reference = true);
+
+CREATE TABLE chi (id int PRIMARY KEY, p int REFERENCES par ON DELETE SET NULL) WITH (reference = true);
+
+INSERT INTO par VALUES (1, 'a'), (2, 'b'), (3, 'c');
+
+INSERT INTO chi VALUES (1, 1), (2, 2), (3, 3);
+
+CREATE FUNCTION adopt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE chi SET p = 2 WHERE p = OLD.id; RETURN OLD; END $$;
+
+CREATE TRIGGER adopt BEFORE DELETE ON par FOR EACH ROW EXECUTE FUNCTION adopt();
+
+-- refused trigger
+DELETE FROM par WHERE id = 1;
+
+DROP TRIGGER adopt ON par;
+
+CREATE FUNCTION stamp_par() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := NEW.v || '+'; RETURN NEW; END $$;
+
+CREATE TRIGGER stamp BEFORE UPDATE ON par FOR EACH ROW EXECUTE FUNCTION stamp_par();
+
+UPDATE par SET v = 'x' WHERE id = 1 RETURNING v;
+
+DELETE FROM par WHERE id = 3;
+
+SELECT * FROM chi ORDER BY id;
+
+CREATE TABLE alone (id numeric PRIMARY KEY, n int, v text) WITH (reference = true);
+
+INSERT INTO alone VALUES (1.0, 1, 'a'), (2.0, 2, 'b');
+
+CREATE FUNCTION runs_v() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE NEW.v; RETURN NEW; END $$;
+
+CREATE TRIGGER runs_v BEFORE INSERT ON alone FOR EACH ROW EXECUTE FUNCTION runs_v();
+
+-- refused code_reaches_shards
+INSERT INTO alone VALUES (3, 3, 'TRUNCATE chi');
+
+-- refused code_reaches_shards
+INSERT INTO alone VALUES (3, 3, 'ALTER TABLE chi ADD COLUMN z int DEFAULT 7');
+
+-- refused code_reaches_shards
+INSERT INTO alone VALUES (3, 3, 'CREATE INDEX ON chi (p)');
+
+-- refused code_reaches_shards
+INSERT INTO alone VALUES (3, 3, 'UPDATE chi SET p = 1');
+
+INSERT INTO alone VALUES (4, 4, 'SELECT count(*) FROM chi') RETURNING *;
+
+INSERT INTO alone VALUES (5, 5, 'INSERT INTO local_rows VALUES (''dyn'')') RETURNING n;
+
+BEGIN;
+
+INSERT INTO alone VALUES (6, 6, 'SET search_path = copy_triggers, pg_catalog') RETURNING n;
+
+SHOW search_path;
+
+COMMIT;
+
+SHOW search_path;
+
+INSERT INTO alone VALUES (7, 7, 'SET datestyle = ''SQL, DMY''') RETURNING n;
+
+SHOW datestyle;
+
+RESET datestyle;
+
+SET search_path = copy_triggers;
+
+CREATE FUNCTION longer() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.id := round(NEW.id, 3); RETURN NEW; END $$;
+
+CREATE TRIGGER longer BEFORE UPDATE ON alone FOR EACH ROW EXECUTE FUNCTION longer();
+
+UPDATE alone SET n = n + 10 WHERE id < 3 RETURNING id, n;
+
+INSERT INTO alone (id, n, v) VALUES (1, 1, 'SELECT 1') ON CONFLICT (id) DO UPDATE SET n = excluded.n + 100 RETURNING id, n;
+
+SELECT id, n FROM alone ORDER BY id;
+
+CREATE TABLE emptied (id int PRIMARY KEY) WITH (reference = true);
+
+CREATE FUNCTION refill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'INSERT INTO emptied VALUES (99)'; RETURN NULL; END $$;
+
+CREATE TRIGGER refill AFTER TRUNCATE ON emptied EXECUTE FUNCTION refill();
+
+INSERT INTO emptied VALUES (1);
+
+-- refused code_reaches_shards
+TRUNCATE emptied;
+
+SELECT * FROM emptied;
+
+CREATE TABLE keyed (a int, b int, g int GENERATED ALWAYS AS (b % 10) STORED, v text, PRIMARY KEY (a, g)) WITH (reference = true);
+
+CREATE TRIGGER shout BEFORE UPDATE ON keyed FOR EACH ROW EXECUTE FUNCTION shout();
+
+INSERT INTO keyed (a, b, v) VALUES (1, 11, 'a'), (1, 12, 'b');
+
+-- refused trigger
+UPDATE keyed SET v = 'm' WHERE b = 11;
+
+DELETE FROM keyed WHERE b = 12;
+
+SELECT * FROM keyed;
+
+CREATE TABLE arrays (id int PRIMARY KEY, d date[], f float8[], v text) WITH (reference = true);
+
+CREATE TRIGGER sets BEFORE INSERT ON arrays FOR EACH ROW EXECUTE FUNCTION runs_v();
+
+INSERT INTO arrays VALUES (1, '{2020-03-04}', '{0.30000000000000004}', 'SELECT 1') RETURNING *;
+
+-- refused inexact_text
+INSERT INTO arrays VALUES (2, '{2020-03-04}', '{0.30000000000000004}', 'SET datestyle = ''SQL, DMY''');
+
+-- # by way of another copy
+CREATE TABLE mid (id int PRIMARY KEY, p int REFERENCES par ON DELETE CASCADE) WITH (reference = true);
+
+CREATE TABLE below (id int PRIMARY KEY, mid int REFERENCES mid ON DELETE CASCADE) WITH (shard_key = 'id');
+
+INSERT INTO mid VALUES (10, 1), (20, 2);
+
+INSERT INTO below SELECT g, 10 + 10 * (g % 2) FROM generate_series(1, 30) g;
+
+CREATE FUNCTION more_below() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM below WHERE mid = 20; RETURN NULL; END $$;
+
+CREATE TRIGGER more_below AFTER DELETE ON par FOR EACH ROW EXECUTE FUNCTION more_below();
+
+-- refused trigger
+DELETE FROM par WHERE id = 1;
+
+SELECT count(*) FROM below;
+
+DROP TRIGGER more_below ON par;
+
+DELETE FROM par WHERE id = 1;
+
+SELECT count(*) FROM below;

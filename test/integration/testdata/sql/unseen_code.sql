@@ -434,3 +434,95 @@ ROLLBACK;
 SELECT * FROM ordered ORDER BY id;
 
 SELECT * FROM calm ORDER BY x;
+
+-- # behind what is not temporary, and where locks and scans do not tell
+CREATE TABLE deep_s (id int PRIMARY KEY, v text) WITH (shard_key = 'id');
+
+CREATE TABLE deep_r (id int PRIMARY KEY, v text) WITH (reference = true);
+
+INSERT INTO deep_s SELECT g, 'a' FROM generate_series(1, 30) g;
+
+INSERT INTO deep_r VALUES (1, 'a'), (2, 'a');
+
+CREATE FUNCTION deep_count() RETURNS int LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN EXECUTE 'SELECT count(*) FROM deep_' || 's' INTO n; RETURN n; END $$;
+
+CREATE TEMP TABLE deep_tmp (a int, b int DEFAULT deep_count());
+
+CREATE TABLE deep_l (a int, w text, n int);
+
+CREATE FUNCTION into_tmp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO deep_tmp VALUES (1); RETURN NEW; END $$;
+
+CREATE TRIGGER into_tmp BEFORE INSERT ON deep_l FOR EACH ROW EXECUTE FUNCTION into_tmp();
+
+-- refused code_reaches_shards
+INSERT INTO deep_l (a) VALUES (1);
+
+DROP TRIGGER into_tmp ON deep_l;
+
+CREATE FUNCTION tmp_count() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN INSERT INTO deep_tmp VALUES (2); RETURN (SELECT max(b) FROM deep_tmp); END $$;
+
+-- refused code_reaches_shards
+SELECT tmp_count();
+
+DROP TABLE deep_tmp;
+
+CREATE FUNCTION runs_w() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE NEW.w; RETURN NEW; END $$;
+
+CREATE TRIGGER runs_w BEFORE INSERT ON deep_l FOR EACH ROW EXECUTE FUNCTION runs_w();
+
+CREATE FUNCTION counts_w() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE NEW.w INTO NEW.n; RETURN NEW; END $$;
+
+BEGIN;
+
+ALTER TABLE deep_r ADD COLUMN z int;
+
+-- refused code_reaches_shards
+INSERT INTO deep_l (w) VALUES ('TRUNCATE deep_r');
+
+ROLLBACK;
+
+BEGIN;
+
+ALTER TABLE deep_s ADD COLUMN z int;
+
+-- refused code_reaches_shards
+INSERT INTO deep_l (w) VALUES ('ALTER TABLE deep_s ENABLE ROW LEVEL SECURITY');
+
+ROLLBACK;
+
+DROP TRIGGER runs_w ON deep_l;
+
+CREATE TRIGGER counts_w BEFORE INSERT ON deep_l FOR EACH ROW EXECUTE FUNCTION counts_w();
+
+BEGIN;
+
+SELECT count(*) FROM deep_s;
+
+-- refused code_reaches_shards
+INSERT INTO deep_l (w) VALUES ('SELECT count(*) FROM deep_s TABLESAMPLE SYSTEM (100)') RETURNING n;
+
+ROLLBACK;
+
+BEGIN;
+
+SELECT count(*) FROM deep_s;
+
+-- refused code_reaches_shards
+INSERT INTO deep_l (w) VALUES ('SELECT count(*) FROM deep_s WHERE ctid > ''(0,0)''') RETURNING n;
+
+ROLLBACK;
+
+CREATE TABLE deep_c (id int REFERENCES deep_s, n int, w text) WITH (shard_key = 'id', colocate_with = 'deep_s');
+
+CREATE TRIGGER counts_w BEFORE INSERT ON deep_c FOR EACH ROW EXECUTE FUNCTION counts_w();
+
+INSERT INTO deep_c VALUES (1, 0, 'SELECT 7') RETURNING n;
+
+BEGIN;
+
+SELECT count(*) FROM deep_s;
+
+-- refused code_reaches_shards
+INSERT INTO deep_c VALUES (2, 0, 'SELECT count(*) FROM deep_s') RETURNING n;
+
+ROLLBACK;
