@@ -83,6 +83,7 @@ function announce(cluster: DevCluster): void {
   )
   const lines = [
     `connect\t${connectLine(cluster)}`,
+    `console\t${cluster.adminUrl}/`,
     `admin\t${cluster.adminUrl}/api/status  (/health /ready /metrics)`,
     ...shards,
     `data\t${cluster.dataDir}`,

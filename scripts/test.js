@@ -1,5 +1,5 @@
-// npm test: installs what the tests drive Weft with (psql, isolationtester, pgbench, etcd) where it can, runs Vitest, and
-// ends with one line, "N passed, N failed". Arguments go to Vitest: npm test -- test/integration
+// npm test: installs what the tests drive Weft with (psql, isolationtester, pgbench, etcd, Chromium) where it can, runs
+// Vitest, and ends with one line, "N passed, N failed". Arguments go to Vitest: npm test -- test/integration
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,6 +12,7 @@ const tools = [
   { command: 'isolationtester', package: 'postgresql-client' },
   { command: 'pgbench', package: 'postgresql' },
   { command: 'etcd', package: 'etcd-server' },
+  { command: 'chromium', package: 'chromium' },
 ]
 
 installTools()

@@ -64,6 +64,6 @@ test('joined: nothing twice, the oldest fall off', () => {
   expect(told.map(({ at }) => Date.parse(at))).toEqual([2000, 3000])
 })
 
-test('latest: the last that is known', () => {
-  expect([latest([1, 2, null]), latest([null]), latest(undefined)]).toEqual([2, null, null])
+test('latest: what is now, not what was last known', () => {
+  expect([latest([1, 2]), latest([1, null]), latest([]), latest(undefined)]).toEqual([2, null, null, null])
 })

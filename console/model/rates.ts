@@ -76,7 +76,7 @@ export function quantile(bounds: readonly number[], counts: readonly number[], q
   return bounds.at(-1) ?? null
 }
 
-/** The last value that is known. */
+/** The value now; null where it is not known. */
 export function latest(values: readonly (number | null)[] | undefined): number | null {
-  return values?.findLast((value) => value !== null) ?? null
+  return values?.at(-1) ?? null
 }

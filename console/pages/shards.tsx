@@ -18,7 +18,7 @@ export function Shards() {
     <>
       <ErrorLine error={shards.error} />
       <section class="panel">
-        <h3>Slots</h3>
+        <h3>Slots: all 4096, from left to right and down</h3>
         {shards.data && <SlotMap shards={shards.data} chosen={chosen} onChoose={setChosen} />}
       </section>
       <section class="panel">

@@ -30,6 +30,7 @@ export function DataTable<R>(props: DataTableProps<R>) {
   const [sort, setSort] = useState(props.sorted)
   const by = sort === undefined ? undefined : columns[sort.column]?.by
   const all = rows === undefined || by === undefined ? rows : sortedBy(rows, by, sort?.isDown === true)
+  if (all?.length === 0) return <p class="empty">{empty}</p>
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
     <section class="scrolls" aria-label={label} tabIndex={0}>
@@ -61,7 +62,6 @@ export function DataTable<R>(props: DataTableProps<R>) {
         </tbody>
       </table>
       {all === undefined && <p class="empty">Asking…</p>}
-      {all?.length === 0 && <p class="empty">{empty}</p>}
       {all !== undefined && all.length > SHOWN_MAX && (
         <p class="empty">
           {SHOWN_MAX} of {all.length} are shown.

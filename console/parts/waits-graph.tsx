@@ -24,6 +24,7 @@ export function WaitsGraph({ waits, sessions }: WaitsGraphProps) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
     <section class="scrolls" aria-label="Who waits for whom" tabIndex={0}>
+      <p class="note">An arrow leads from who waits to who has the lock.</p>
       <svg
         class="waits"
         width={width}
