@@ -13,7 +13,11 @@ export interface ClusterAccess {
   onShard(shard: number, text: string): Promise<readonly (readonly (string | null)[])[]>
   status(shard: number): Promise<ShardStatus>
   /** How the statements of a file would be run; none is. */
-  explain(file: string, searchPath: readonly string[]): Promise<readonly ExplainedStatement[]>
+  explain(
+    file: string,
+    searchPath: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<readonly ExplainedStatement[]>
   /** What the log says of a transaction that is prepared. */
   logged(txnId: string): Promise<Logged>
   /** Decisions that some shard has still to carry out, and aborts that are kept against late commits. */

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import https from 'node:https'
 import { tmpdir } from 'node:os'
@@ -43,7 +44,11 @@ test('admin: a ready node: health, readiness, metrics and status', async () => {
   expect(metrics.headers.get('content-type')).toContain('version=0.0.4')
   expect(await metrics.text()).toContain('weft_sessions 2')
   expect(await (await get('/api/status')).json()).toMatchObject({ role: 'agent', pid: 7 })
-  expect((await get('/nothing')).status).toBe(404)
+  const nothing = await get('/nothing')
+  expect([nothing.status, await nothing.json()]).toEqual([
+    404,
+    { error: { message: 'there is no GET /nothing', hint: 'See /docs.' } },
+  ])
 })
 
 test('admin: a shard is down: alive, not ready, and it says why', async () => {
@@ -127,7 +132,7 @@ test('admin: too many requests: 429, with when to ask again; health and metrics 
   expect(Number((await ask('/api/status', 'wrong')).headers.get('retry-after'))).toBeGreaterThan(0)
 })
 
-test('admin: the limit of requests: neither another way to write a path nor what is no token is a way around it', async () => {
+test('admin: the limit of requests: no way around it by another path or header', async () => {
   server = await start(undefined, 0, { tokens, cluster, log, requestsPerMinute: 10 })
   const ask = async (path: string, authorization: string): Promise<Response> =>
     fetch(`${server?.url}${path}`, { headers: { authorization } })
@@ -140,7 +145,7 @@ test('admin: the limit of requests: neither another way to write a path nor what
   expect((await ask('/api/sessions', `Bearer ${tokens[1].token}`)).status).toBe(200)
 })
 
-test('admin: the limit of requests does not tell a right token from a wrong one, after too many wrong ones', async () => {
+test('admin: the limit of requests does not tell a right token after too many wrong ones', async () => {
   server = await start(undefined, 0, { tokens, cluster, log })
   const left = async (token: string): Promise<number> => {
     const headers = { authorization: `Bearer ${token}` }
@@ -149,6 +154,39 @@ test('admin: the limit of requests does not tell a right token from a wrong one,
   }
   for (let i = 0; i < 10; i++) await left('wrong')
   expect((await left('wrong')) - (await left(tokens[0].token))).toBe(1)
+})
+
+test('admin: a file to explain: of a viewer not a large one, and none when the asker is gone', async () => {
+  const asked = new EventEmitter()
+  const explain = async (text: string, _: readonly string[], signal?: AbortSignal) => {
+    if (text !== 'wait') return []
+    asked.emit('asked')
+    await once(signal!, 'abort')
+    asked.emit('stopped')
+    return []
+  }
+  server = await start(undefined, 0, { tokens, cluster: () => ({ ...cluster(), explain }), log })
+  const post = (text: string, { token }: { token: string }, signal?: AbortSignal) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const body = JSON.stringify({ text })
+    return fetch(`${server?.url}/api/explain`, { method: 'POST', headers, body, ...(signal && { signal }) })
+  }
+  const [admin, viewer] = tokens
+  const large = '-'.repeat(1_100_000)
+  const answers = [await post(large, admin), await post(large, viewer), await post('', viewer)]
+  expect(answers.map(({ status }) => status)).toEqual([200, 413, 200])
+  const leaving = new AbortController()
+  const [begun, stopped] = [once(asked, 'asked'), once(asked, 'stopped')]
+  const left = expect(post('wait', viewer, leaving.signal)).rejects.toThrow('aborted')
+  await begun
+  leaving.abort()
+  await Promise.all([left, stopped])
+})
+
+test('admin: a name in the path is not another one in the query', async () => {
+  server = await start(undefined, 0, { cluster, log })
+  const answer = await (await fetch(`${server.url}/api/tables/one?table=two`)).json()
+  expect(answer).toMatchObject({ error: { message: 'there is no table one' } })
 })
 
 /** Over TLS, with a certificate or without. */

@@ -78,6 +78,9 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     if (afterSeconds !== undefined) void reply.header('retry-after', afterSeconds)
     return reply.code(status).type('application/json').serializer(JSON.stringify).send({ error: body })
   })
+  app.setNotFoundHandler(({ method, url }) => {
+    throw new AdminError(404, `there is no ${method} ${url}`, 'See /docs.')
+  })
   if (guard.hasTokens) await limitRequests(app, guard, options.requestsPerMinute)
   routes(app, options, guard)
   nodeRoutes(app, options, guard)

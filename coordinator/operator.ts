@@ -117,7 +117,11 @@ export class Operator {
   }
 
   /** How the statements of a file would be run; none is, and nothing is sent to a shard but the look for the newest map. */
-  async explain(file: string, searchPath: readonly string[]): Promise<readonly Explained[]> {
+  async explain(
+    file: string,
+    searchPath: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<readonly Explained[]> {
     const { catalogs } = this.options
     const { version } = catalogs.current
     if (await catalogs.hasNewer(version)) await catalogs.reload(version + 1)
@@ -129,6 +133,7 @@ export class Operator {
       explained.push(one)
       if (performance.now() - begunAt < TURN_MS) continue
       await setImmediate()
+      signal?.throwIfAborted()
       begunAt = performance.now()
     }
     return explained

@@ -1,3 +1,5 @@
+import { AdminError } from '../admin-error.ts'
+import type { Actor } from '../auth.ts'
 import type { ClusterAccess, ExplainedStatement } from '../cluster-access.ts'
 import type { ExplainedFile } from './schemas.ts'
 
@@ -6,8 +8,19 @@ interface FileText {
   readonly search_path: readonly string[]
 }
 
-export async function explainFile(cluster: ClusterAccess, file: FileText): Promise<ExplainedFile> {
-  const statements = await cluster.explain(file.text, file.search_path)
+/** Planning takes the time of those who run statements. */
+const VIEWER_CHARS_MAX = 1 << 20
+
+/** `signal`: nobody waits for it any more. */
+export async function explainFile(
+  cluster: ClusterAccess,
+  file: FileText,
+  { role }: Pick<Actor, 'role'>,
+  signal: AbortSignal,
+): Promise<ExplainedFile> {
+  if (role !== 'admin' && file.text.length > VIEWER_CHARS_MAX)
+    throw new AdminError(413, 'the file is larger than 1 MB', 'Ask in parts, or with the role admin.')
+  const statements = await cluster.explain(file.text, file.search_path, signal)
   const told = statements.map(({ steps, ...one }) => ({ ...one, ...(steps && { steps: [...steps] }) }))
   return { statements: told, totals: totalsOf(statements) }
 }

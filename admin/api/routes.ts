@@ -40,7 +40,7 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
     add(app, options, 'viewer', { method: 'GET', url }, route, (cluster, request) =>
       route.run(
         cluster,
-        checked(route.params, { ...(request.params as object), ...(request.query as object) }),
+        checked(route.params, { ...(request.query as object), ...(request.params as object) }),
       ),
     )
   }
@@ -59,7 +59,10 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
     'viewer',
     { method: 'POST', url: '/api/explain', bodyLimit: FILE_BYTES_MAX },
     EXPLAIN,
-    (cluster, request) => explainFile(cluster, checked(EXPLAIN.body, request.body)),
+    (cluster, request, actor) =>
+      whileAsked(request, (signal) =>
+        explainFile(cluster, checked(EXPLAIN.body, request.body), actor, signal),
+      ),
   )
   reads(read)
   progressReads(read)
@@ -73,6 +76,22 @@ const EXPLAIN = {
   summary: 'How the statements of a file would be run: on one shard, on several, or not at all; runs none',
   body: schemas.fileText,
   answer: schemas.explained,
+}
+
+/** Does what stops when whoever asks is gone. */
+async function whileAsked<T>(
+  { raw: { socket } }: FastifyRequest,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const gone = new AbortController()
+  const stop = (): void => gone.abort()
+  socket.once('close', stop)
+  if (socket.destroyed) stop()
+  try {
+    return await work(gone.signal)
+  } finally {
+    socket.off('close', stop)
+  }
 }
 
 type AddRead = <P, R>(url: string, route: Read<P, R>) => void
