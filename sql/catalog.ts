@@ -119,6 +119,8 @@ export interface Relation {
   readonly actionsFire?: number
   /** … and whether any foreign key refers to it. */
   readonly isReferred?: true
+  /** … and lead to local tables with triggers as well as to tables that more than home has. */
+  readonly actionsMix?: true
   /** Of sharded and reference tables: the events in place of which their rules have nothing done; and of all their rules. */
   readonly ignores?: number
   readonly ruled?: number

@@ -260,6 +260,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     copyTriggers,
     actionsFire,
     isReferred,
+    actionsMix,
     ignores,
     ruled,
   ] = row
@@ -277,6 +278,7 @@ function toRelation(row: Row, columns: ReadonlyMap<string, NumberedColumn[]>): R
     ...(copyTriggers == null ? {} : { copyTriggers: Number(copyTriggers) }),
     ...(actionsFire == null ? {} : { actionsFire: Number(actionsFire) }),
     ...(isReferred == null ? {} : { isReferred: true as const }),
+    ...(actionsMix == null ? {} : { actionsMix: true as const }),
     ...(ignores == null ? {} : { ignores: Number(ignores) }),
     ...(ruled == null ? {} : { ruled: Number(ruled) }),
     ...(relkind === 'p' ? { isPartitioned: true as const } : {}),

@@ -35,6 +35,18 @@ const ACTIONS_FIRE = `(
   SELECT bit_or(a.said) FROM acted a JOIN weft.relation s ON s.relid = a.relid AND s.kind = 'reference'
   JOIN pg_trigger g ON g.tgrelid = a.relid AND g.tgtype & a.event <> 0 AND ${FIRES} WHERE a.is_below)`
 
+/**
+ * Of a reference table: whether actions of foreign keys lead from it to a local table with triggers, which are on home, and
+ * to a table that more than home has: what the one's code does there looks like what the action does.
+ */
+const ACTIONS_MIX = `(
+  WITH RECURSIVE acted AS (SELECT c.oid AS relid, false AS is_below
+    UNION SELECT k.conrelid, true FROM acted a JOIN pg_constraint k ON k.confrelid = a.relid AND k.contype = 'f'
+      AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+  SELECT true FROM acted a LEFT JOIN weft.relation s ON s.relid = a.relid WHERE a.is_below
+  HAVING bool_or(s.relid IS NOT NULL) AND bool_or(s.relid IS NULL AND EXISTS (
+    SELECT FROM pg_trigger g WHERE g.tgrelid = a.relid AND ${FIRES})))`
+
 /** By pg_rewrite.ev_type, as in pg_trigger.tgtype. */
 const RULE_EVENT = "CASE w.ev_type WHEN '2' THEN 16 WHEN '3' THEN 4 WHEN '4' THEN 8 ELSE 0 END"
 
@@ -56,7 +68,7 @@ const KIN = `(
  * commands; whether a view has triggers, rules or defaults of its own; of what is partitioned, of partitions, and of what
  * inherits, a number of the whole; whether others inherit from it; the events of statement triggers of sharded tables; of
  * triggers of reference tables, what of foreign keys makes such fire, whether any refer to
- * one; events of rules.
+ * one, and what they do is told from what code does; events of rules.
  */
 export const relationsSql = (locked: LockedRelations): string => `
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type, r.colocation,
@@ -82,6 +94,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, r.kind, r.key_attnum, r.key_type,
        CASE WHEN r.kind = 'reference' THEN ${ACTIONS_FIRE} END,
        CASE WHEN r.kind = 'reference' AND EXISTS (
          SELECT FROM pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f') THEN true END,
+       CASE WHEN r.kind = 'reference' THEN ${ACTIONS_MIX} END,
        CASE WHEN r.relid IS NOT NULL AND c.relhasrules THEN ${rules("w.ev_enabled IN ('O', 'A')")} END,
        CASE WHEN r.relid IS NOT NULL AND c.relhasrules THEN ${rules('true')} END
 FROM pg_class c

@@ -88,8 +88,15 @@ function hidesCode({ catalog }: Analysis, { relation }: WriteTarget, text: strin
   return (ofStatement(catalog, text) & (EFFECT.reaches | EFFECT.dynamic)) !== 0
 }
 
+/** Code behind a local table does what looks like an action of another foreign key, and on home only. */
+const actionsMix = (target: WriteTarget): boolean =>
+  (eventsOf(target) & ~FIRES.insert) !== 0 && writtenTable(target)?.actionsMix === true
+
 /** The plan, unless each copy would have rows of its own: the statement is not one that is run so. */
 export function alikeOnCopies(plan: Plan, a: Analysis): Plan {
+  const mixed = a.targets.find((each) => plan.reach !== undefined && actionsMix(each))
+  if (mixed !== undefined && a.catalog.shardCount > 1 && plan.kind !== 'refused')
+    return refused(a, plan.tag, mixError(mixed.verb, writtenTable(mixed)!.name))
   const target = a.targets.find((each) => fires(each) || actionsFire(each))
   if (target === undefined || a.catalog.shardCount === 1 || plan.kind === 'refused') return plan
   const error = actionsFire(target) ? actionError : triggerError
@@ -107,6 +114,15 @@ function triggerError(verb: string, name: string) {
     'trigger',
     `this ${verb} of reference table "${name}", which has triggers, is not supported: it cannot be run on the home shard alone`,
     'Use INSERT, UPDATE or DELETE of this table by itself: without sharded tables, views, MERGE, new primary keys, and code that could reach them.',
+  )
+}
+
+function mixError(verb: string, name: string) {
+  return unsupported(
+    'code_reaches_shards',
+    `${verb} of reference table "${name}" is not supported: its foreign keys lead to a local table whose triggers may change what ` +
+      'more than the home shard has, and to such tables',
+    'What these triggers did there could not be told from what the foreign keys do. Change the local rows first, by a statement of its own.',
   )
 }
 

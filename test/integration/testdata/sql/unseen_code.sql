@@ -526,3 +526,35 @@ SELECT count(*) FROM deep_s;
 INSERT INTO deep_c VALUES (2, 0, 'SELECT count(*) FROM deep_s') RETURNING n;
 
 ROLLBACK;
+
+-- # behind a local table, beside another action
+CREATE TABLE top (id int PRIMARY KEY) WITH (reference = true);
+
+CREATE TABLE side (id int PRIMARY KEY, p int REFERENCES top ON DELETE SET NULL) WITH (reference = true);
+
+CREATE TABLE here (id int PRIMARY KEY, p int REFERENCES top ON DELETE CASCADE);
+
+INSERT INTO top VALUES (1), (2), (3);
+
+INSERT INTO side VALUES (1, 1), (2, 2);
+
+INSERT INTO here VALUES (1, 1), (2, 2);
+
+DELETE FROM top WHERE id = 3;
+
+CREATE FUNCTION adopt_side() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE side SET p = 2 WHERE p = OLD.p; RETURN OLD; END $$;
+
+CREATE TRIGGER adopt_side BEFORE DELETE ON here FOR EACH ROW EXECUTE FUNCTION adopt_side();
+
+-- refused code_reaches_shards
+DELETE FROM top WHERE id = 1;
+
+DROP TRIGGER adopt_side ON here;
+
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO deep_l (w) VALUES ('SELECT 1'); RETURN OLD; END $$;
+
+DELETE FROM top WHERE id = 1;
+
+SELECT * FROM side ORDER BY id;
+
+SELECT * FROM here ORDER BY id;
