@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { version } from '../cluster/version.ts'
 import { adviseCommand } from './advise.ts'
 import { agentCommand } from './agent.ts'
+import { benchCommand } from './bench.ts'
 import { completionCommand } from './completion.ts'
 import { configCommand } from './config.ts'
 import { coordinatorCommand } from './coordinator.ts'
@@ -29,6 +30,7 @@ const commands = [
     explainCommand(),
     adviseCommand(),
     topCommand(),
+    benchCommand(),
     completionCommand(() => program),
   ],
 ]
