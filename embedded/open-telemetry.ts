@@ -136,8 +136,8 @@ class Traced implements OpenSpan {
     this.span.setAttributes(attributes)
   }
 
-  fail(message: string): void {
-    this.span.setStatus({ code: this.api.SpanStatusCode.ERROR, message })
+  fail(code: string): void {
+    this.span.setStatus({ code: this.api.SpanStatusCode.ERROR, message: code })
   }
 
   end(atMs: number): void {

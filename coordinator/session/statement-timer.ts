@@ -36,7 +36,7 @@ export class StatementTimer {
     }
     const told = errorTold(answer)
     if (told !== undefined) this.session.node.statistics.failed(told.code, refusalIn(told.detail))
-    this.session.tracing?.failed(told?.code ?? '', told?.message ?? '')
+    this.session.tracing?.failed(told?.code ?? '')
   }
 
   /** Runs a statement the slow way; `isCounted`: it has run, not only begun. */
@@ -69,9 +69,9 @@ export class StatementTimer {
   }
 
   /** The client is told of an error. */
-  failed({ code, fields, message }: PgError): void {
+  failed({ code, fields }: PgError): void {
     this.session.node.statistics.failed(code, refusalIn(fields.detail))
-    this.session.tracing?.failed(code, message)
+    this.session.tracing?.failed(code)
   }
 
   /** Shards of which something has been asked since. */

@@ -72,10 +72,10 @@ export class SessionTracing {
   }
 
   /** The client is told of an error, in a statement or before there was one. */
-  failed(code: string, message: string): void {
+  failed(code: string): void {
     if (this.heardMs !== undefined) this.open('statement')
     this.statement?.set({ 'db.response.status_code': code, 'error.type': code })
-    this.statement?.fail(message)
+    this.statement?.fail(code)
     this.over()
   }
 
@@ -128,9 +128,9 @@ export class SessionTracing {
     return this.span(`shard ${shard}`, performance.now(), attributes, 'client')
   }
 
-  shardFailed(span: OpenSpan, { code, message }: PgError): void {
+  shardFailed(span: OpenSpan, { code }: PgError): void {
     span.set({ 'db.response.status_code': code, 'error.type': code })
-    span.fail(message)
+    span.fail(code)
   }
 
   /** A phase of its commit over several shards is over. */

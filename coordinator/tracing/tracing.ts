@@ -22,7 +22,8 @@ export type Attributes = Readonly<Record<string, string | number | boolean>>
 export interface OpenSpan {
   rename(name: string): void
   set(attributes: Attributes): void
-  fail(message: string): void
+  /** With the SQLSTATE: messages may have values in them. */
+  fail(code: string): void
   end(atMs: number): void
 }
 
