@@ -28,9 +28,12 @@ export function normalizedText(sql: Buffer, lexed: Lexed, isUtility = false): st
   return text.length > BYTES_MAX ? `${text.slice(0, BYTES_MAX)}…` : text
 }
 
-/** `SET [LOCAL] name TO value, value`, also of roles, databases and functions; what is left is no parameter yet. */
+/**
+ * `SET [LOCAL] name TO value, value`, also of roles, databases and functions; what is left is no parameter yet. No part can
+ * be read in two ways, so what fits nowhere is given up in linear time.
+ */
 const SETS =
-  /(?<![\w$".])(set\s+(?:local\s+|session\s+)?(?:[\p{L}\p{N}_$.]+|"[^"]*")+\s*(?:=|\bto\b)\s*)(?!\$\d+\s*$)(?:"[^"]*"|[^\s,;])+(?:\s*,\s*(?:"[^"]*"|[^\s,;])+)*/giu
+  /(?<![\w$".])(set\s+(?:local\s+|session\s+)?(?:[\p{L}\p{N}_$.]|"[^"]*")+\s*(?:=|\bto\b)\s*)(?!\$\d+\s*$)(?:"[^"]*"?|[^\s,;"])+(?:\s*,\s*(?:"[^"]*"?|[^\s,;"])+)*/giu
 
 const DOUBLE_QUOTE = 0x22
 const DASH = 0x2d
