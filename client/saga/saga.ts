@@ -21,6 +21,11 @@ export interface SagaStep<Input> {
   readonly uncall?: (input: Input, key: string) => Promise<unknown>
   /** Takes back what `run` did, exactly once. */
   readonly undo?: (tx: Transaction, input: Input) => Promise<unknown>
+  /**
+   * What follows when `call` or `run` throws: `undo` of the saga (the default), or `retry`. That is for what shall be done
+   * in any case, as a message is sent: the error is told, and `resume` tries the step again when the lease is over.
+   */
+  readonly onError?: 'undo' | 'retry'
 }
 
 /** What became of a saga: all its steps are done, or those that were are undone. */
@@ -76,7 +81,7 @@ export class Saga<Input> {
   /**
    * Begins the saga of this id, or goes on with it; one that has ended is not run again. `input` counts at the first time.
    *
-   * @throws SagaBusy; what undoing throws, after which `resume` goes on.
+   * @throws SagaBusy; what undoing, or a step that is to be tried again, throws, after which `resume` goes on.
    * @example await order.run('order-7', { id: 7 })
    */
   async run(id: string, input: Input): Promise<SagaOutcome> {
@@ -88,19 +93,24 @@ export class Saga<Input> {
   }
 
   /**
-   * Goes on with all sagas of this name whose worker is gone; gives what became of each.
+   * Goes on with all sagas of this name whose worker is gone; gives what became of each. One that throws stops no other.
    *
-   * @throws what undoing throws.
+   * @throws AggregateError when all have had their turn: of what undoing, or steps that are to be tried again, threw.
    * @example setInterval(() => order.resume(), 60_000)
    */
   async resume(): Promise<ReadonlyMap<string, SagaOutcome>> {
     const left = await this.#db.many(sql<{ id: string }>`SELECT id FROM ${this.#table}
       WHERE name = ${this.#name} AND state IN ('running', 'undoing') AND leased_until <= now() ORDER BY id`)
     const outcomes = new Map<string, SagaOutcome>()
+    const errors: unknown[] = []
     for (const { id } of left) {
-      const outcome = await this.#goOn(id).catch(unlessBusy)
-      if (outcome !== undefined) outcomes.set(id, outcome)
+      try {
+        outcomes.set(id, await this.#goOn(id))
+      } catch (error) {
+        if (!(error instanceof SagaBusy)) errors.push(error)
+      }
     }
+    if (errors.length > 0) throw new AggregateError(errors, `${errors.length} of ${left.length} sagas failed`)
     return outcomes
   }
 
@@ -121,7 +131,8 @@ export class Saga<Input> {
       const called = await step.call?.(input, `${id}/${step.name}`)
       await this.#move(id, row, 'running', row.step + 1, (tx) => step.run?.(tx, input, called))
     } catch (error) {
-      if (error instanceof OutcomeUnknown || error instanceof SagaBusy) throw error
+      if (error instanceof OutcomeUnknown || error instanceof SagaBusy || step.onError === 'retry')
+        throw error
       await step.uncall?.(input, `${id}/${step.name}`)
       await this.#move(id, row, 'undoing', row.step)
     }
@@ -177,8 +188,4 @@ export class Saga<Input> {
 
 function unlessRead(error: unknown): void {
   if (!(error instanceof OutcomeUnknown || error instanceof SagaBusy)) throw error
-}
-
-function unlessBusy(error: unknown): undefined {
-  if (!(error instanceof SagaBusy)) throw error
 }

@@ -31,7 +31,9 @@ export async function freshSchema(clusterUrl: string): Promise<TestSchema> {
 /** Its parameters are encoded anew, the rest (a plus in a password) stays as it is. */
 export function withSearchPath(clusterUrl: string, schema: string): string {
   const url = new URL(clusterUrl)
-  url.searchParams.set('options', `-c search_path=${schema}`)
+  // Of two settings of one name in `options` the last one counts.
+  const options = [url.searchParams.get('options'), `-c search_path=${schema}`]
+  url.searchParams.set('options', options.filter(Boolean).join(' '))
   // Drivers that follow libpq read a plus as itself.
   url.search = url.search.replaceAll('+', '%20')
   return url.href

@@ -1,11 +1,10 @@
 /** The blocks of docs/client.md, run one after the other as one program. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { transform } from 'esbuild'
 import { expect, test } from 'vitest'
 import * as drizzle from '../../client/drizzle.ts'
 import * as client from '../../client/index.ts'
-import { root } from '../architecture/sources.ts'
+import * as kysely from '../../client/kysely.ts'
+import { pageBlocks, pageFiles, programBlocks } from './page.ts'
 import { type Server, servers, useServers } from './servers.ts'
 
 const cluster = useServers()
@@ -25,16 +24,28 @@ const SHOWN = [
   'error',
   'outcome',
   'known',
+  'failed',
+  'sent',
+  'resumed',
+  'built',
+  'counted',
+  'told',
 ]
 
-const documentText = (): string => readFileSync(join(root, 'docs/client.md'), 'utf8')
+/** When the lease is over: the outbox sends what it could not. */
+const LATER = `await db.query(sql\`UPDATE sagas SET leased_until = now() WHERE name = 'placed'\`)
+const resumed = await resume()
+await db.close()`
 
 async function program(server: Server): Promise<string> {
-  const blocks = [...documentText().matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, block]) => block!)
+  const ours = server === 'weft' ? programBlocks : ['ts']
+  const blocks = pageBlocks().filter(({ info }) => ours.includes(info))
   const imports = /^import (\{.*\}) from ('.*')$/gm
   const { host } = new URL(cluster.url(server))
   const source = blocks
+    .map(({ text }) => text)
     .join('\n')
+    .replace('await db.close()', LATER)
     .replace(imports, 'const $1 = modules[$2]')
     .replaceAll(/node-[ab]:6432/g, host)
   // In a function: the blocks await, and esbuild would drop names of a module that nobody uses.
@@ -45,8 +56,8 @@ async function program(server: Server): Promise<string> {
 
 test.each(servers)('docs: the examples run on %s', async (server) => {
   await cluster.create(server, 'CREATE TABLE orders (id int PRIMARY KEY, customer int, note text)', 'id')
-  const sagas = /^CREATE TABLE sagas [^;]*/m.exec(documentText())![0]
-  await cluster.create(server, sagas, 'id')
+  const [sagas] = pageBlocks().filter(({ info }) => info === 'sql')
+  await cluster.create(server, sagas!.text.trim().replace(/;$/, ''), 'id')
   const code = await program(server)
   const { run } = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as {
     run(modules: object): Promise<Record<string, unknown>>
@@ -54,12 +65,15 @@ test.each(servers)('docs: the examples run on %s', async (server) => {
   const shown = await run({
     'weft/client': client,
     'weft/client/drizzle': drizzle,
+    'weft/client/kysely': kysely,
+    kysely: await import('kysely'),
     'drizzle-orm': await import('drizzle-orm'),
     'drizzle-orm/pg-core': await import('drizzle-orm/pg-core'),
     'drizzle-orm/pg-proxy': await import('drizzle-orm/pg-proxy'),
   })
   expect(shown.error).toBeInstanceOf(client.Canceled)
-  expect({ ...shown, error: undefined }).toEqual({
+  expect(shown.failed).toEqual(new Error('the mail service is away'))
+  expect({ ...shown, error: undefined, failed: undefined }).toEqual({
     n: 3,
     orders: [
       { id: 1, note: "it's new" },
@@ -81,6 +95,24 @@ test.each(servers)('docs: the examples run on %s', async (server) => {
     copied: 2,
     csv: '10\n11\n',
     known: { id: 3, customer: 8, note: null },
+    built: { id: 1, note: 'sent' },
+    counted: { n: 8n, text: '7' },
+    told: [
+      'orders has it already',
+      '22012: division by zero',
+      'not one row',
+      '22012: division by zero',
+      'leave it',
+    ],
+    sent: new Map([['order-13/mail', 'order 13 is placed']]),
+    resumed: new Map([['order-13', 'done']]),
     error: undefined,
+    failed: undefined,
   })
+})
+
+test('docs: no block is neither run nor a file that bundle.test.ts runs', () => {
+  const files = [...pageFiles().keys()].map((name) => `ts ${name}`)
+  const known = [...programBlocks, ...files, 'sql']
+  expect(pageBlocks().filter(({ info }) => !known.includes(info))).toEqual([])
 })

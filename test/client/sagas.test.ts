@@ -1,4 +1,7 @@
 /** Sagas, on a plain Postgres and through Weft. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Db, Saga, SagaBusy, type SagaStep, sql, weft } from '../../client/index.ts'
 import { servers, useServers } from './servers.ts'
@@ -121,7 +124,63 @@ describe.each(servers)('on %s', (server) => {
     expect(await amounts()).toEqual([4, 4])
   })
 
+  test('an outbox: its process is killed while it sends; another sends it, and what it wrote is there once', async () => {
+    const child = await startKilled(cluster.url(server))
+    const sending = (await once(child.stdout, 'data')) as [Buffer]
+    expect(String(sending[0])).toBe('send a/mail\n')
+    child.kill('SIGKILL')
+    await once(child, 'close')
+    expect(await amounts()).toEqual([4, 10])
+    const outbox = new Saga<Order>(db, 'outbox', [take('stock'), { ...mail, onError: 'retry' }])
+    await expect.poll(() => outbox.resume()).toEqual(new Map([['a', 'done']]))
+    expect([await amounts(), calls]).toEqual([[4, 10], ['send a/mail']])
+  })
+
+  test('a step that is to be tried again: nothing is undone, and it stops no other saga', async () => {
+    const away = new Error('the service is away')
+    let isAway = true
+    const send: SagaStep<Order> = {
+      ...mail,
+      call: (order, key) => (isAway && key === 'a/mail' ? Promise.reject(away) : mail.call!(order, key)),
+      onError: 'retry',
+    }
+    const saga = new Saga<Order>(db, 'order', [take('stock'), send], { leaseMs: 1 })
+    await expect(saga.run('a', input)).rejects.toBe(away)
+    await db.query(sql`UPDATE amounts SET n = 16 WHERE id = 1`)
+    const none = new Saga<Order>(
+      db,
+      'order',
+      [take('stock'), { ...mail, call: () => Promise.reject(away), onError: 'retry' }],
+      { leaseMs: 1 },
+    )
+    await expect(none.run('b', input)).rejects.toBe(away)
+    const tried = () => saga.resume().catch(({ errors }: AggregateError) => [...errors, ...calls])
+    await expect.poll(tried).toEqual([away, 'send b/mail'])
+    isAway = false
+    await expect.poll(() => saga.resume()).toEqual(new Map([['a', 'done']]))
+    expect([await amounts(), calls]).toEqual([
+      [10, 10],
+      ['send b/mail', 'send a/mail'],
+    ])
+  })
+
   test('two steps of one name are refused', () => {
     expect(() => new Saga(db, 'order', [mail, mail] as never)).toThrow(TypeError)
   })
 })
+
+/** A process that has written, and says what it sends, but never comes to its end. */
+async function startKilled(url: string) {
+  const source = `import { Saga, sql, weft } from './client/index.ts'
+    const call = (_, key) => new Promise(() => setInterval(() => undefined, 1000) && console.log('send', key))
+    const run = (tx, { stock }) => tx.query(sql\`UPDATE amounts SET n = n - 6 WHERE id = \${stock}\`)
+    const steps = [{ name: 'stock', run }, { name: 'mail', call, onError: 'retry' }]
+    await new Saga(weft(process.argv[1]), 'outbox', steps, { leaseMs: 300 }).run('a', { stock: 1 })`
+  const { outputFiles } = await build({
+    stdin: { contents: source, resolveDir: process.cwd(), loader: 'js' },
+    ...({ bundle: true, write: false, platform: 'node', format: 'esm', packages: 'external' } as const),
+  })
+  return spawn(process.execPath, ['--input-type=module', '-e', outputFiles[0]!.text, url], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}

@@ -7,6 +7,9 @@ import {
   type Db,
   type Param,
   type Result,
+  Saga,
+  type SagaOutcome,
+  type SagaStep,
   type Snapshot,
   type Sql,
   sql,
@@ -68,6 +71,14 @@ expectTypeOf<'dirty'>().not.toExtend<
 expectTypeOf<Snapshot>().not.toHaveProperty('copyIn')
 expectTypeOf<Snapshot>().not.toHaveProperty('savepoint')
 expectTypeOf<Transaction>().toHaveProperty('copyIn')
+
+// The input of a saga is that of its steps.
+const saga = new Saga<Order>(db, 'order', [{ name: 'mail', call: async ({ id }) => id, onError: 'retry' }])
+expectTypeOf(saga.run).parameters.toEqualTypeOf<[string, Order]>()
+expectTypeOf(saga.run('a', { id: '1' })).resolves.toEqualTypeOf<SagaOutcome>()
+expectTypeOf(saga.resume()).resolves.toEqualTypeOf<ReadonlyMap<string, SagaOutcome>>()
+expectTypeOf<Parameters<NonNullable<SagaStep<Order>['run']>>>().toEqualTypeOf<[Transaction, Order, unknown]>()
+expectTypeOf<'ignore'>().not.toExtend<NonNullable<SagaStep<Order>['onError']>>()
 
 // What is used of testcontainers is what it has.
 expectTypeOf<typeof import('testcontainers')>().toExtend<Containers>()
