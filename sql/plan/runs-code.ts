@@ -50,10 +50,16 @@ export const runsNone = (kind: NodeKind): boolean => NOT_LOOKED_AT.has(kind)
 
 /** Of all other statements, but for those that run code as queries do: what the code may do that they run. */
 export function effectsOfDefinition({ code }: Catalog, stmt: ParsedStatement): Effects {
-  if (code === undefined) return NO_EFFECTS
+  if (code === undefined || isBareSchema(stmt)) return NO_EFFECTS
   const isWhole = wholeOf(stmt)
   if (isWhole === undefined) return code.ofDefinition(stmt.text)
   return isWhole === 'none' ? NO_EFFECTS : code.ofUpkeep(stmt.text, isWhole === 'all')
+}
+
+/** CREATE SCHEMA makes nothing that runs, but for what is made in it. */
+function isBareSchema({ node }: ParsedStatement): boolean {
+  const schema = as(node, 'CreateSchemaStmt')
+  return schema !== undefined && (schema.schemaElts ?? []).length === 0
 }
 
 /** Of upkeep: whether it is that of all tables, or whether nothing of theirs is computed. */

@@ -558,3 +558,10 @@ DELETE FROM top WHERE id = 1;
 SELECT * FROM side ORDER BY id;
 
 SELECT * FROM here ORDER BY id;
+
+-- # names of schemas
+CREATE FUNCTION named_as_schema() RETURNS bigint LANGUAGE plpgsql AS $$ DECLARE n bigint; BEGIN EXECUTE 'SELECT count(*) FROM deep_s' INTO n; RETURN n; END $$;
+
+CREATE SCHEMA named_as_schema;
+
+DROP SCHEMA named_as_schema;
