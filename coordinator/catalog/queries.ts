@@ -7,16 +7,19 @@ export const slotsSql = 'SELECT slot_from, slot_to, shard FROM weft.slots ORDER 
 
 const viewRule = `(SELECT rule.oid FROM pg_rewrite rule WHERE rule.ev_class = c.oid AND rule.rulename = '_RETURN')`
 
+const FIRES = "NOT g.tgisinternal AND g.tgenabled <> 'D'"
+
+/** The table, and those to which actions of foreign keys lead from it. */
+const BELOW = `WITH RECURSIVE below AS (SELECT c.oid AS relid, false AS is_below
+    UNION SELECT k.conrelid, true FROM below b JOIN pg_constraint k ON k.confrelid = b.relid AND k.contype = 'f'
+      AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))`
+
 /** Its own, of all events; of those that its foreign keys lead to, of any: when rows of it are updated or deleted. */
 const STATEMENT_TRIGGERS = `(
-  WITH RECURSIVE below AS (SELECT c.oid AS relid, false AS is_below
-    UNION SELECT k.conrelid, true FROM below b JOIN pg_constraint k ON k.confrelid = b.relid AND k.contype = 'f'
-      AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+  ${BELOW}
   SELECT nullif(bit_or(CASE WHEN b.is_below THEN 24 ELSE g.tgtype & 60 END), 0)
   FROM below b JOIN weft.relation s ON s.relid = b.relid AND s.kind = 'sharded' JOIN pg_trigger g ON g.tgrelid = b.relid
-  WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND (g.tgtype & 1 = 0 OR g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL))`
-
-const FIRES = "NOT g.tgisinternal AND g.tgenabled <> 'D'"
+  WHERE ${FIRES} AND (g.tgtype & 1 = 0 OR g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL))`
 
 /** Of a reference table: the events of its triggers, and of those of its partitions and heirs. */
 const COPY_TRIGGERS = `(
@@ -40,12 +43,10 @@ const ACTIONS_FIRE = `(
  * to a table that more than home has: what the one's code does there looks like what the action does.
  */
 const ACTIONS_MIX = `(
-  WITH RECURSIVE acted AS (SELECT c.oid AS relid, false AS is_below
-    UNION SELECT k.conrelid, true FROM acted a JOIN pg_constraint k ON k.confrelid = a.relid AND k.contype = 'f'
-      AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
-  SELECT true FROM acted a LEFT JOIN weft.relation s ON s.relid = a.relid WHERE a.is_below
+  ${BELOW}
+  SELECT true FROM below b LEFT JOIN weft.relation s ON s.relid = b.relid WHERE b.is_below
   HAVING bool_or(s.relid IS NOT NULL) AND bool_or(s.relid IS NULL AND EXISTS (
-    SELECT FROM pg_trigger g WHERE g.tgrelid = a.relid AND ${FIRES})))`
+    SELECT FROM pg_trigger g WHERE g.tgrelid = b.relid AND ${FIRES})))`
 
 /** By pg_rewrite.ev_type, as in pg_trigger.tgtype. */
 const RULE_EVENT = "CASE w.ev_type WHEN '2' THEN 16 WHEN '3' THEN 4 WHEN '4' THEN 8 ELSE 0 END"

@@ -1,9 +1,6 @@
-/** A name as an SQL identifier, always quoted. */
-export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`
+import { quoteName, quoteTable } from '../../sql/plan/text-scan.ts'
 
-/** A table by its schema, so that no search_path matters. */
-export const quoteTable = ({ schema, name }: { readonly schema: string; readonly name: string }): string =>
-  `${quoteName(schema)}.${quoteName(name)}`
+export { quoteName, quoteTable }
 
 export const quoteNames = (names: readonly string[]): string => names.map(quoteName).join(', ')
 

@@ -263,6 +263,15 @@ export function dataRow(values: readonly (Buffer | string | null)[]): Buffer {
   return out
 }
 
+/** Of so many values that are cells already, each behind its length, in one piece or in several. */
+export function dataRowOfCells(count: number, pieces: readonly Buffer[]): Buffer {
+  const bytes = pieces.reduce((sum, { length }) => sum + length, 2)
+  const out = allocMessage(MSG.dataRow, bytes)
+  let at = out.writeUInt16BE(count, HEADER_BYTES)
+  for (const piece of pieces) at += piece.copy(out, at)
+  return out
+}
+
 /** Views of the column values, null for NULL. */
 export function parseDataRow(buffer: Buffer, bodyStart: number, end: number): (Buffer | null)[] {
   const reader = new BodyReader(buffer, bodyStart, end)

@@ -21,8 +21,8 @@ import { ofStatement } from './of-statement.ts'
 import type { Plan, PlanContext } from './plan.ts'
 import { REACHES_NOTHING, tableName } from './reach.ts'
 import { refused, unsupported } from './routing.ts'
-import { eventsOf, FIRES } from './statement-triggers.ts'
-import { quoteName } from './text-scan.ts'
+import { eventsOf, FIRES, isUpsert } from './statement-triggers.ts'
+import { quoteName, quoteTable } from './text-scan.ts'
 
 /** How such a statement is run. */
 export interface HomeFirstStep {
@@ -94,13 +94,13 @@ const actionsMix = (target: WriteTarget): boolean =>
 
 /** The plan, unless each copy would have rows of its own: the statement is not one that is run so. */
 export function alikeOnCopies(plan: Plan, a: Analysis): Plan {
-  const mixed = a.targets.find((each) => plan.reach !== undefined && actionsMix(each))
-  if (mixed !== undefined && a.catalog.shardCount > 1 && plan.kind !== 'refused')
-    return refused(a, plan.tag, mixError(mixed.verb, writtenTable(mixed)!.name))
+  if (a.catalog.shardCount === 1 || plan.kind === 'refused') return plan
+  const refusing = (target: WriteTarget, error: typeof triggerError): Plan =>
+    refused(a, plan.tag, error(target.verb, writtenTable(target)!.name))
+  const mixed = plan.reach === undefined ? undefined : a.targets.find(actionsMix)
+  if (mixed !== undefined) return refusing(mixed, mixError)
   const target = a.targets.find((each) => fires(each) || actionsFire(each))
-  if (target === undefined || a.catalog.shardCount === 1 || plan.kind === 'refused') return plan
-  const error = actionsFire(target) ? actionError : triggerError
-  return refused(a, plan.tag, error(target.verb, writtenTable(target)!.name))
+  return target === undefined ? plan : refusing(target, actionsFire(target) ? actionError : triggerError)
 }
 
 /** The same of COPY. */
@@ -181,16 +181,16 @@ function columnsSet(
 
 /** What is told of each row; undefined: not all that could have become of it. */
 function travelling(
-  { verb, node }: WriteTarget,
+  target: WriteTarget,
   { columns }: Relation,
   key: readonly string[],
 ): readonly Column[] | undefined {
+  const { verb } = target
   if (verb === 'MERGE') return undefined
   const isKey = ({ name }: Column): boolean => key.includes(name)
   if (verb === 'DELETE') return key.length === 0 ? undefined : columns.filter(isKey)
   const stored = columns.filter(({ generated }) => !generated)
-  const upserts = 'onConflictClause' in node && node.onConflictClause?.action === 'ONCONFLICT_UPDATE'
-  if (verb === 'INSERT' && !upserts) return stored
+  if (verb === 'INSERT' && !isUpsert(target)) return stored
   // It can be set to its default only.
   const isFixed = (column: Column): boolean => column.identity === 'always' && !isKey(column)
   const isTold = key.length > 0 && key.every((name) => stored.some((column) => column.name === name))
@@ -201,12 +201,13 @@ const ROWS = ownName('rows')
 
 /** Written by the role whose statement it is, with the rights that it has on each copy. */
 function copyText(
-  { verb, node }: WriteTarget,
-  { schema, name }: Relation,
+  target: WriteTarget,
+  relation: Relation,
   columns: readonly Column[],
   key: readonly string[],
 ): string {
-  const table = `${quoteName(schema)}.${quoteName(name)}`
+  const { verb } = target
+  const table = quoteTable(relation)
   const names = columns.map((column) => quoteName(column.name))
   const arrays = columns.map((column, i) => `$${i + 1}::${transportOf(column).arrayType}`)
   const rows = `ROWS FROM (${arrays.map((array) => `pg_catalog.unnest(${array})`).join(', ')}) AS ${ROWS} (${names.join(', ')})`
@@ -228,7 +229,7 @@ function copyText(
   const insert =
     `INSERT INTO ${table} (${names.join(', ')}) OVERRIDING SYSTEM VALUE ` +
     `SELECT ${columns.map(value).join(', ')} FROM ${rows}`
-  if (!('onConflictClause' in node) || node.onConflictClause?.action !== 'ONCONFLICT_UPDATE') return insert
+  if (!isUpsert(target)) return insert
   const list = set.map((column) => `${quoteName(column.name)} = excluded.${quoteName(column.name)}`)
   return `${insert} ON CONFLICT (${key.map(quoteName).join(', ')}) DO UPDATE SET ${list.join(', ')}`
 }

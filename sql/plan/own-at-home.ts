@@ -1,6 +1,6 @@
 import type { Relation } from '../catalog.ts'
 import { slotExpression } from '../hash/slot-expression.ts'
-import { quoteName } from './text-scan.ts'
+import { quoteName, quoteTable } from './text-scan.ts'
 
 interface SlotRange {
   readonly from: number
@@ -28,7 +28,7 @@ export function insertingOwn(
   const slot = slotExpression(key!.type, value)
   const ranges = own.map(({ from, to }) => `${slot} BETWEEN ${from} AND ${to}`)
   const isOwn = ranges.length === 0 ? 'false' : `(${ranges.join(' OR ')})`
-  const target = `${quoteName(table.schema)}.${quoteName(table.name)} (${columns.map(quoteName).join(', ')})`
+  const target = `${quoteTable(table)} (${columns.map(quoteName).join(', ')})`
   const nulls = names.map(() => 'NULL')
   return `WITH weft_rows (${names.join(', ')}) AS MATERIALIZED (${select}),
 weft_own AS (INSERT INTO ${target} OVERRIDING SYSTEM VALUE SELECT ${names.join(', ')} FROM weft_rows WHERE ${isOwn} RETURNING 1)

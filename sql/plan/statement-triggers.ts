@@ -23,6 +23,9 @@ export function eventsOf({ verb, node }: WriteTarget): number {
   return conflict?.action === 'ONCONFLICT_UPDATE' ? FIRES.insert | FIRES.update : FIRES.insert
 }
 
+export const isUpsert = (target: WriteTarget): boolean =>
+  target.verb === 'INSERT' && (eventsOf(target) & FIRES.update) !== 0
+
 /** The plan, which runs on one shard as it is, or not at all, where such a trigger fires. */
 export function firingOnce(plan: Plan, a: Analysis): Plan {
   if (a.catalog.shardCount === 1 || plan.kind === 'refused') return plan

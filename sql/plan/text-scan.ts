@@ -150,6 +150,10 @@ export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
+/** A table by its schema, so that no search_path matters. */
+export const quoteTable = ({ schema, name }: { readonly schema: string; readonly name: string }): string =>
+  `${quoteName(schema)}.${quoteName(name)}`
+
 /** Quoted whatever `standard_conforming_strings` says. */
 export function quoteText(value: string | null): string {
   if (value === null) return 'NULL'

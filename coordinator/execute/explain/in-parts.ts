@@ -6,7 +6,7 @@ import { describedAtHome } from '../answers/evaluate.ts'
 import { KeptRows } from '../answers/kept-rows.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { Collector } from '../shards/replies.ts'
-import { sendRewritten, settled } from '../shards/send.ts'
+import { allParams, sendRewritten, settled } from '../shards/send.ts'
 import { columnsOf, rowsInstead } from '../steps/instead.ts'
 import type { ServerPlan, WeftNode } from './explain-node.ts'
 import { textsOf, wordsOf } from './several.ts'
@@ -97,7 +97,7 @@ async function sourceOf(
   }
   const line = ctx.line(HOME)
   const collector = new Collector()
-  const all = Array.from({ length: plan.paramCount }, (_, i) => i + 1)
+  const all = allParams(plan)
   const sql = `${wordsOf(plan)} ${exec.text.slice(explainedAt(exec.text))}`
   sendRewritten(ctx, line, exec, sql, all, collector, [])
   const { rows } = await settled(ctx, line, collector.ended)

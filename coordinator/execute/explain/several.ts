@@ -10,7 +10,7 @@ import { explainedAt, explainWords } from '../../../sql/plan/utility/explain.ts'
 import type { ExecContext, Execution } from '../context.ts'
 import { needsCut } from '../shards/on-shards.ts'
 import { Collector } from '../shards/replies.ts'
-import { sendPayload, settled } from '../shards/send.ts'
+import { allParams, sendPayload, settled } from '../shards/send.ts'
 import { finishShard, overGathered, roomFor, sendPart, withGathered } from '../steps/gather.ts'
 import type { GatheredRows } from '../steps/gathered-rows.ts'
 import { type ChosenWay, chosenWay, withSpread } from '../steps/spread.ts'
@@ -154,7 +154,7 @@ async function explainOn(
   const line = ctx.line(shard)
   const collector = new Collector()
   const at = explainedAt(exec.text)
-  const all = Array.from({ length: plan.paramCount }, (_, i) => i + 1)
+  const all = allParams(plan)
   const part = partOf(inner, shard === shards[0]) ?? { sql: exec.text.slice(at), params: all }
   const words = `${wordsOf(plan)} `
   sendPart(ctx, line, exec, { ...part, sql: words + part.sql }, spread, collector, [])

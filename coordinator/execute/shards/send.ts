@@ -200,6 +200,10 @@ interface Beside {
   readonly portal?: string | undefined
 }
 
+/** Of another text that has all of the client's parameters: their numbers. */
+export const allParams = ({ paramCount }: Pick<PlanCommon, 'paramCount'>): number[] =>
+  Array.from({ length: paramCount }, (_, i) => i + 1)
+
 /** Another text with some of the client's parameters (`params`: their numbers there), as messages up to a Sync. */
 export function rewrittenPayload(
   line: ShardLine,

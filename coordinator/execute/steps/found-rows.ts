@@ -1,4 +1,4 @@
-import { parseRowDescription } from '../../../protocol/wire/backend-messages.ts'
+import { dataRowOfCells, parseRowDescription } from '../../../protocol/wire/backend-messages.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { describe, parse, SYNC } from '../../../protocol/wire/frontend-messages.ts'
 import {
@@ -106,7 +106,7 @@ class FoundConsumer extends FrameConsumer<ExecEnd> {
       else own.set(name, length < 0 ? null : buffer.toString('utf8', at + CELL_BYTES, end))
       at = end
     }
-    const message = messageOf(cells)
+    const message = dataRowOfCells(cells.length, cells)
     this.error ??= this.find.account.offer(ROW_BYTES + message.length)
     const limits = { limit: own.get(LIMIT_COLUMN), offset: own.get(OFFSET_COLUMN) }
     this.rows.push({ message, places: this.placesIn(own), ...limits })
@@ -122,15 +122,4 @@ class FoundConsumer extends FrameConsumer<ExecEnd> {
   protected result(status: number): ExecEnd {
     return this.end(status)
   }
-}
-
-function messageOf(cells: readonly Buffer[]): Buffer {
-  const head = Buffer.alloc(HEADER_BYTES + 2)
-  head[0] = MSG.dataRow
-  head.writeInt32BE(
-    cells.reduce((sum, { length }) => sum + length, HEADER_BYTES + 1),
-    1,
-  )
-  head.writeInt16BE(cells.length, HEADER_BYTES)
-  return Buffer.concat([head, ...cells])
 }

@@ -20,6 +20,7 @@ import { preferredShard, resolveShards } from '../route.ts'
 import { readOnShards } from '../shards/on-shards.ts'
 import { type ExecEnd, ForwardState, FrameConsumer, RowForwarder, tagWithCount } from '../shards/replies.ts'
 import {
+  allParams,
   endOfWrite,
   failedLeaves,
   rewrittenPayload,
@@ -244,7 +245,7 @@ export function overGathered(
   resultFormats: readonly number[],
   { describes = false, portal }: { readonly describes?: boolean; readonly portal?: string | undefined } = {},
 ): Buffer {
-  const own = plan.finishParams ?? Array.from({ length: plan.paramCount }, (_, i) => i + 1)
+  const own = plan.finishParams ?? allParams(plan)
   const values = rows.params(plan.finishFrom)
   const formats = values.map(() => FORMAT.binary)
   return rewrittenPayload(line, exec, sql, own, { values, formats, resultFormats, describes, portal })

@@ -1,6 +1,10 @@
 import { weftError } from '../../../errors/catalog.ts'
 import { PgError } from '../../../errors/pg-error.ts'
-import { type ColumnDescription, rowDescription } from '../../../protocol/wire/backend-messages.ts'
+import {
+  type ColumnDescription,
+  dataRowOfCells,
+  rowDescription,
+} from '../../../protocol/wire/backend-messages.ts'
 import { HEADER_BYTES } from '../../../protocol/wire/bytes.ts'
 import { MSG } from '../../../protocol/wire/frames.ts'
 import { FORMAT } from '../../../sql/plan/gather/transport.ts'
@@ -10,7 +14,7 @@ import { describedAtHome } from '../answers/evaluate.ts'
 import { type ExecContext, type Execution, HOME, shardsBesideHome } from '../context.ts'
 import { onShards } from '../shards/on-shards.ts'
 import { type ExecEnd, ForwardState, RowForwarder, tagWithCount } from '../shards/replies.ts'
-import { queryShard, rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
+import { allParams, queryShard, rewrittenPayload, sendPayload, settled } from '../shards/send.ts'
 import type { ShardLine } from '../shards/shard-line.ts'
 import { needsNoMap } from '../transaction/map-change.ts'
 import { roomFor } from './gather.ts'
@@ -74,7 +78,7 @@ async function atHome(
   const consumer = new WrittenRows(ctx.out, rows, 1 + step.input.columns.length, exec.plan.returnsRows)
   const own = [FORMAT.binary, ...step.input.columns.map(({ format }) => format)]
   const resultFormats = [...own, ...described.map(({ format }) => format)]
-  const params = Array.from({ length: exec.plan.paramCount }, (_, i) => i + 1)
+  const params = allParams(exec.plan)
   const payload = rewrittenPayload(line, exec, step.sql, params, { resultFormats, describes: false })
   const { taintsBackend: taints, pins } = exec.plan.effects
   sendPayload(ctx, line, payload, { writes: true, taints, unsettles: taints, pins }, consumer)
@@ -120,12 +124,7 @@ function withoutCells(buffer: Buffer, start: number, end: number, cells: number)
   const body = start + HEADER_BYTES
   let at = body + COUNT_BYTES
   for (let i = 0; i < cells; i++) at += LENGTH_BYTES + Math.max(0, buffer.readInt32BE(at))
-  const row = Buffer.allocUnsafe(HEADER_BYTES + COUNT_BYTES + end - at)
-  row[0] = MSG.dataRow
-  row.writeInt32BE(row.length - 1, 1)
-  row.writeInt16BE(buffer.readInt16BE(body) - cells, HEADER_BYTES)
-  buffer.copy(row, HEADER_BYTES + COUNT_BYTES, at, end)
-  return row
+  return dataRowOfCells(buffer.readInt16BE(body) - cells, [buffer.subarray(at, end)])
 }
 
 const INSUFFICIENT_PRIVILEGE = '42501'

@@ -8,7 +8,7 @@ import { type LockStep, withExtra } from '../../../sql/plan/gather/gather-plan.t
 import { columnsOf } from '../answers/evaluate.ts'
 import { type ExecContext, type Execution, HOME } from '../context.ts'
 import { Collector } from '../shards/replies.ts'
-import { sendRewritten, settled } from '../shards/send.ts'
+import { allParams, sendRewritten, settled } from '../shards/send.ts'
 import { type FoundRow, findRows } from './found-rows.ts'
 import { asReading, finishShard, withGathered } from './gather.ts'
 import { ROUNDS_MAX } from './modify-gathered.ts'
@@ -49,7 +49,7 @@ export async function runLockGathered(
 async function judgePlan(ctx: ExecContext, exec: Execution): Promise<void> {
   const line = ctx.line(HOME)
   const collector = new Collector()
-  const params = Array.from({ length: exec.plan.paramCount }, (_, i) => i + 1)
+  const params = allParams(exec.plan)
   sendRewritten(ctx, line, asReading(exec), `EXPLAIN ${exec.asked ?? exec.text}`, params, collector, [])
   await settled(ctx, line, collector.ended)
 }

@@ -2,7 +2,7 @@ import type { Column } from '../../catalog.ts'
 import { as, type Node, type RangeVar, relationsOf, walk } from '../../parse/ast.ts'
 import { printed } from '../../print/printed.ts'
 import { castType } from '../cast-type.ts'
-import { quoteName } from '../text-scan.ts'
+import { quoteName, quoteTable } from '../text-scan.ts'
 import {
   GATHERED_NAMES,
   type GatherPlan,
@@ -138,7 +138,7 @@ function gatheredItem(item: TableItem, how: OverRows, places: readonly string[])
   const { relation, columns, isRow } = item
   if (isRow !== true) return gatheredRows(columns, how, places)
   const [own, beside] = [false, true].map((is) => columns.filter(({ name }) => isOwnName(name) === is))
-  const type = `${quoteName(relation.schema)}.${quoteName(relation.name)}`
+  const type = quoteTable(relation)
   const row = `CAST(ROW(${own!.map(({ name }) => `r.${quoteName(name)}`).join(', ')}) AS ${type})`
   const rows = `${gatheredRows(columns, how, places)} AS r`
   if (beside!.length === 0) return `pg_catalog.unnest(ARRAY(SELECT ${row} FROM ${rows}))`

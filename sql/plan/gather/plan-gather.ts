@@ -17,7 +17,7 @@ import { ofStatement } from '../of-statement.ts'
 import { listedCondition } from '../own-in-catalogs.ts'
 import type { PlanContext } from '../plan.ts'
 import { keysRoute, restrictionsOf } from '../routing.ts'
-import { quoteName } from '../text-scan.ts'
+import { quoteName, quoteTable } from '../text-scan.ts'
 import { conditionsByItem } from './conditions.ts'
 import {
   type GatherPlan,
@@ -281,7 +281,7 @@ function columnsOf({ alias, columns, relation }: TableItem): string {
 
 export function sourceOf({ range, relation, alias }: TableItem): string {
   const only = range.inh === true ? '' : 'ONLY '
-  return `${only}${quoteName(relation.schema)}.${quoteName(relation.name)} AS ${quoteName(alias)}`
+  return `${only}${quoteTable(relation)} AS ${quoteName(alias)}`
 }
 
 /** As the parser has it: one AND has all of them, those of an AND among them too. */
