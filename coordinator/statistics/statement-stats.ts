@@ -24,6 +24,12 @@ interface Total {
   readonly seconds: Buckets
 }
 
+/** What ran although it is refused over several shards was a statement for one. */
+function ranTo(plan: Plan): Reach {
+  const { reach } = routedPlan(plan)
+  return reach === 'refused' ? 'one' : reach
+}
+
 interface Buckets {
   readonly counts: Float64Array
   sum: number
@@ -58,7 +64,7 @@ export class StatementStats {
     if (this.byPlan.has(plan) || plan.kind === 'empty' || plan.kind === 'refused' || !lexed.ok) return
     const isUtility = plan.kind === 'setting' || plan.kind === 'ddl'
     const text = normalizedText(sql, lexed, isUtility)
-    this.byPlan.set(plan, this.statOf(text, plan.tag, routedPlan(plan).reach))
+    this.byPlan.set(plan, this.statOf(text, plan.tag, ranTo(plan)))
   }
 
   of(plan: Plan): StatementStat | undefined {

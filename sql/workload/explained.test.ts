@@ -14,6 +14,11 @@ function explain(file: string): string[] {
   )
 }
 
+function mergeOf(row: string): string {
+  return `MERGE INTO items USING (VALUES ${row}) v (a, b) ON customer_id = a
+    WHEN NOT MATCHED THEN INSERT (customer_id, order_id) VALUES (a, b)`
+}
+
 const reachOf = (sql: string): string => explain(sql)[0]!.slice(2)
 
 it.each([
@@ -43,6 +48,13 @@ it.each([
   ['BEGIN', 'local'],
   ['SET work_mem = 1', 'local'],
   ['EXPLAIN SELECT * FROM orders', 'all'],
+  [mergeOf('(31, 5)'), 'one'],
+  [mergeOf('($1::bigint, $2)'), 'one'],
+  ['SELECT * FROM orders WHERE customer_id IN ($1, $1)', 'one'],
+  ['SELECT * FROM orders WHERE customer_id IN (7, 7)', 'one'],
+  ['SELECT * FROM orders WHERE customer_id IN (7, -7)', 'some'],
+  ['INSERT INTO orders (customer_id, note) VALUES (1, $1), (1, $2)', 'one'],
+  ['INSERT INTO users (name) VALUES ($1), ($2)', 'some'],
   ['COPY orders FROM STDIN', 'all'],
   ["SELECT create_distributed_table('settings', 'name')", 'moves'],
   ['PREPARE p (bigint) AS SELECT * FROM orders WHERE customer_id = $1', 'one'],

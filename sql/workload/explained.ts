@@ -63,7 +63,7 @@ export class FileExplainer {
 
   private routed(parsed: ParsedStatement, plan: Plan): Routed {
     if (plan.kind === 'prepared') return this.ofPrepared(plan) ?? routedPlan(plan)
-    const routed = routedPlan(plan)
+    const routed = routedPlan(plan, parsed.text)
     if (routed.reach !== 'local' || plan.kind === 'ddl') return routed
     const missing = this.missing(parsed)
     if (missing === undefined) return routed

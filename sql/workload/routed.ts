@@ -1,8 +1,9 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import { refusalIn } from '../../errors/refusals/refusals.ts'
+import { literalPlaces } from '../lex/literal-places.ts'
 import { type SelectStmt, walk } from '../parse/ast.ts'
 import { parseStatements } from '../parse/parse.ts'
-import type { ForwardPlan, InsertPlan, Plan, Route } from '../plan/plan.ts'
+import type { ForwardPlan, InsertPlan, InsertRow, Plan, Route } from '../plan/plan.ts'
 import { isSingle } from '../plan/routing.ts'
 
 /**
@@ -21,13 +22,13 @@ export interface Routed {
   readonly hint?: string
 }
 
-/** How the statement would be run, whatever values its parameters and literals have. */
-export function routedPlan(plan: Plan): Routed {
+/** How the statement would be run, whatever values its parameters have, and its literals, unless `text` says them. */
+export function routedPlan(plan: Plan, text?: string): Routed {
   switch (plan.kind) {
     case 'forward':
-      return routedForward(plan)
+      return routedForward(plan, text)
     case 'insert':
-      return routedInsert(plan)
+      return routedInsert(plan, text)
     case 'insert-select':
       return plan.columns.length === 0
         ? { reach: 'one', why: 'one row, of defaults' }
@@ -74,7 +75,7 @@ export function refusedBy(error: PgError): Routed {
   }
 }
 
-function routedForward(plan: ForwardPlan): Routed {
+function routedForward(plan: ForwardPlan, text: string | undefined): Routed {
   const { route, sharded = [] } = plan
   const keys = sharded.map(({ table, key }) => `${table}.${key}`).join(', ')
   if (plan.setsKey !== undefined)
@@ -90,7 +91,12 @@ function routedForward(plan: ForwardPlan): Routed {
     case 'all':
       return several(plan, 'all')
     case 'keys':
-      return routedByKeys(plan, route, keys)
+      return isOneKey(
+        route.restrictions.flatMap(({ values }) => values),
+        text,
+      )
+        ? { reach: 'one', why: `by ${keys}` }
+        : routedByKeys(plan, route, keys)
   }
 }
 
@@ -103,6 +109,22 @@ function routedByKeys(plan: ForwardPlan, route: Extract<Route, { kind: 'keys' }>
   }
   return spread !== undefined && restrictions.length > 1 ? refusedBy(spread) : several(plan, 'some')
 }
+
+type Told = Pick<InsertRow['key'], 'source'> & { readonly castTo?: string }
+
+/** Whether several values are one: the same parameter, or literals that are spelt alike. */
+function isOneKey(values: readonly Told[], text: string | undefined): boolean {
+  if (values.length < 2) return false
+  const places = text === undefined ? [] : literalPlaces(text)
+  const spelt = values.map(({ source, castTo }) => {
+    const place = source.kind === 'literal' ? places[source.index] : undefined
+    const said = place === undefined ? source : [text!.slice(place.start, place.end), source]
+    return JSON.stringify([said, castTo], place === undefined ? undefined : withoutIndex)
+  })
+  return values[0]!.source.kind !== 'default' && new Set(spelt).size === 1
+}
+
+const withoutIndex = (name: string, value: unknown): unknown => (name === 'index' ? undefined : value)
 
 /** `where`: how far it reaches as long as no row has to travel. */
 function several({ onSeveral, because, route }: ForwardPlan, where: 'some' | 'all'): Routed {
@@ -158,11 +180,13 @@ function keysTold(route: Route): string {
   return `, of ${count} keys at most`
 }
 
-function routedInsert({ table, rows }: InsertPlan): Routed {
+function routedInsert({ table, rows, onOneShard }: InsertPlan, text: string | undefined): Routed {
   if (table.kind === 'reference') return all('every copy of a reference table')
-  return rows.length === 1
-    ? { reach: 'one', why: `by ${table.name}.${table.key?.column}` }
-    : { reach: 'some', why: `${rows.length} rows, each to the shard of its key` }
+  const keys = rows.map(({ key }) => key)
+  if (keys.length === 1 || isOneKey(keys, text))
+    return { reach: 'one', why: `by ${table.name}.${table.key?.column}` }
+  if (onOneShard !== undefined) return refusedBy(onOneShard)
+  return { reach: 'some', why: `${rows.length} rows, each to the shard of its key` }
 }
 
 function routedCursor(plan: Extract<Plan, { kind: 'cursor' }>): Routed {

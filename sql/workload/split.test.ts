@@ -44,3 +44,28 @@ test('split: a mistake at the end of a large file: the rest of it is read piece 
   expect(all.slice(-3).map(({ line }) => line)).toEqual([39_999, 40_001, 40_003])
   expect(all[19_000]).toMatchObject({ line: 38_001, text: "SELECT 'é;\n'" })
 })
+
+test('split: lines of data that COPY FROM stdin has behind it are no statements; a mark of the byte order is none', () => {
+  const file = `\uFEFFSELECT 1;
+COPY public.t (a, "from stdin;") FROM stdin;
+1\tit's; SELECT 2
+\\N\t;
+\\.
+
+copy t from STDIN with (format csv, delimiter ';');
+COPY t FROM stdin;
+\\.
+SELECT 3;
+COPY t FROM stdin;
+SELECT 4;
+`
+  const all = [...splitFile(file)]
+  expect(all.map(({ line, text }) => `${line} ${text}`)).toEqual([
+    '1 SELECT 1',
+    '2 COPY public.t (a, "from stdin;") FROM stdin',
+    "7 copy t from STDIN with (format csv, delimiter ';')",
+    '10 SELECT 3',
+    '11 COPY t FROM stdin',
+    '12 SELECT 4',
+  ])
+})

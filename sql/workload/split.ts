@@ -2,6 +2,7 @@ import { PgError } from '../../errors/pg-error.ts'
 import { textOf } from '../lex/split.ts'
 import { type ParsedStatement, parseStatements } from '../parse/parse.ts'
 import { currentParser } from '../parse/parser.ts'
+import { withoutCopied } from './copied-lines.ts'
 
 /** A statement of a file, or what could not be read as one. */
 export interface Listed {
@@ -13,11 +14,11 @@ export interface Listed {
 
 /**
  * The statements of a file as Postgres' grammar splits it, as they are asked for. Where it does not take the rest of it,
- * each piece between semicolons is read by itself, so that one mistake does not hide the others; lines that are commands
- * of psql are left out.
+ * each piece between semicolons is read by itself, so that one mistake does not hide the others. Commands of psql and lines
+ * of data are left out, and so is a mark of the byte order.
  */
 export function* splitFile(file: string): Generator<Listed> {
-  const text = file.replaceAll(/^\\.*$/gm, '')
+  const text = withoutCopied(file.replace(/^\uFEFF/, '')).replaceAll(/^\\.*$/gm, '')
   const lines = new Lines(text)
   let at = 0
   while (at < text.length) {
