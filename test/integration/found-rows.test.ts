@@ -185,6 +185,33 @@ test('MERGE into a reference table beside others: copies stay alike, and every t
   expect(await copiesOf('tallies')).toEqual([rows, rows, rows])
 })
 
+test('MERGE from tables locks rows in the order of their keys, in whatever order its source has them', async () => {
+  const [asking, asking2, other, watching] = clients as [pg.Client, pg.Client, pg.Client, pg.Client]
+  for (const kind of ['reference', "shard_key = 'id'"]) {
+    await other.query(`DROP TABLE IF EXISTS plenty;
+      CREATE TABLE plenty (id int PRIMARY KEY, hits int) WITH (${kind});
+      INSERT INTO plenty SELECT i, 0 FROM generate_series(1, 5000) i`)
+    await other.query('ANALYZE plenty')
+    const merge = (order: string): string => `MERGE INTO plenty
+      USING (SELECT id FROM lamps WHERE id < 3 ORDER BY id ${order}) v ON v.id = plenty.id
+      WHEN MATCHED THEN UPDATE SET hits = plenty.hits + 1`
+    await other.query('BEGIN')
+    await other.query('SELECT FROM plenty WHERE id = 1 FOR UPDATE')
+    // Whoever takes the second row first, and waits for the first one, has a row that the other is to take next.
+    const first = asking.query(merge('ASC'))
+    await heldUp(watching, asking)
+    const second = asking2.query(merge('DESC'))
+    await heldUp(watching, asking2)
+    await other.query('ROLLBACK')
+    await Promise.all([first, second])
+    const { rows } = await other.query('SELECT id, hits FROM plenty WHERE hits <> 0 ORDER BY id')
+    expect(rows).toEqual([
+      { id: 1, hits: 2 },
+      { id: 2, hits: 2 },
+    ])
+  }
+})
+
 test('a statement that is cancelled while it waits leaves no lock', async () => {
   const [asking, other, watching] = clients as [pg.Client, pg.Client, pg.Client]
   await other.query('BEGIN')

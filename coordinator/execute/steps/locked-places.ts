@@ -95,7 +95,7 @@ export async function mayNotLock(
   { unlocked, locksByUpdate }: Pick<ModifyPlan, 'unlocked' | 'locksByUpdate'>,
 ): Promise<boolean> {
   if (unlocked === true) return true
-  if (locksByUpdate === undefined || !needsCut(ctx)) return false
+  if (locksByUpdate === undefined || !(needsCut(ctx) || ctx.tx.givenSnapshot)) return false
   await ctx.admit()
   const { rows } = await queryShard(ctx, ctx.line(HOME), MAY_UPDATE, [String(locksByUpdate)], {
     writes: false,

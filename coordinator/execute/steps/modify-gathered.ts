@@ -31,8 +31,9 @@ export const ROUNDS_MAX = 100
 /**
  * UPDATE and DELETE of rows that are found by what is gathered (docs/decisions/0031-rows-found-by-gathering.md). All that is
  * read is of one moment, since when the rows that it means have not changed: rows that were found are locked, and where one
- * has changed in between, all is looked for again. A transaction with a snapshot of its own needs no locks: Postgres tells
- * when a row has changed since.
+ * has changed in between, all is looked for again. A transaction of the client's with a snapshot needs no locks: Postgres
+ * tells when a row has changed since. In one of the statement's own they are for the order alone: it is run again, unseen,
+ * after that, but not after a deadlock.
  */
 export async function runModifyGathered(
   ctx: ExecContext,
@@ -88,7 +89,8 @@ interface Run {
 }
 
 async function changeFound(ctx: ExecContext, exec: Execution, step: ModifyStep, run: Run): Promise<void> {
-  const locks = new Locks(ctx, exec, step, run.isUnlocked || ctx.hasTransactionSnapshots)
+  const isTold = ctx.hasTransactionSnapshots && !ctx.tx.givenSnapshot
+  const locks = new Locks(ctx, exec, step, run.isUnlocked || isTold)
   for (let round = 0; round < ROUNDS_MAX; round++) {
     run.account.set(locks.count * PLACE_BYTES)
     const isDone = await withGathered(ctx, exec, step.gather, run.shards, async (rows) => {

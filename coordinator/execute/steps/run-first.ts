@@ -1,6 +1,12 @@
 import { weftError } from '../../../errors/catalog.ts'
 import type { Refused } from '../../../errors/refusals/refusals.ts'
-import { type Ahead, type FirstStep, type FirstWrite, withGiven } from '../../../sql/plan/first/first-step.ts'
+import {
+  type Ahead,
+  type FirstStep,
+  type FirstWrite,
+  inOneOrder,
+  withGiven,
+} from '../../../sql/plan/first/first-step.ts'
 import { quoteText } from '../../../sql/plan/text-scan.ts'
 import { describedAtHome, evaluateFills } from '../answers/evaluate.ts'
 import { KeptRows } from '../answers/kept-rows.ts'
@@ -44,7 +50,8 @@ export async function runFirst(ctx: ExecContext, exec: Execution, step: FirstSte
   const columns = await columnsOf(ctx, step, paramTypes)
   const account = ctx.memory.account('rows of a query that is run first')
   try {
-    const rows = await textsInstead(ctx, typed, step.sql, new KeptRows(account))
+    const texts = await textsInstead(ctx, typed, step.sql, new KeptRows(account))
+    const rows = step.inNoOrder ? inOneOrder(texts) : texts
     await instead(ctx, typed, withGiven(step.rest, { columns, rows }, quoteText), true)
   } finally {
     account.set(0)

@@ -15,6 +15,8 @@ export interface FirstStep {
   readonly readsMore: boolean
   /** It is the source of a MERGE, whose target is to be of the same state. */
   readonly isSource?: true
+  /** It is one of which shards give rows in whatever order: so they are put into one that is always the same. */
+  readonly inNoOrder?: true
   /** It is one that an UPDATE or DELETE joins, and has a LIMIT. */
   readonly isLimited?: true
   /** It is a MERGE that speaks of rows which nothing joins: of one state, too. */
@@ -189,6 +191,20 @@ export interface GivenColumn {
 }
 
 export type GivenRow = readonly (string | null)[]
+
+/** In an order that is the same for the same rows: statements that write what these mean lock it in that order. */
+export const inOneOrder = (rows: readonly GivenRow[]): readonly GivenRow[] => rows.toSorted(compareRows)
+
+function compareRows(a: GivenRow, b: GivenRow): number {
+  for (const [i, left] of a.entries()) {
+    const order = compareTexts(left ?? '', b[i] ?? '')
+    if (order !== 0) return order
+  }
+  return 0
+}
+
+/** Numbers as they count, mostly. */
+const compareTexts = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
 
 export interface Given {
   readonly columns: readonly GivenColumn[]

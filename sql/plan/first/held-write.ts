@@ -36,8 +36,16 @@ export function heldWrite(query: Node, names: Names): HeldWrite | undefined {
     key: `${key.select} FROM ${from}`,
     lock,
     sql,
-    ...(kindOf(query) === 'DeleteStmt' && { locksByUpdate: relation.oid }),
+    ...(!updates(query) && { locksByUpdate: relation.oid }),
   }
+}
+
+/** Who runs it has the right to, or it fails. */
+function updates(write: Node): boolean {
+  const merge = as(write, 'MergeStmt')
+  return merge === undefined
+    ? kindOf(write) === 'UpdateStmt'
+    : whenClauses(merge).some(({ commandType }) => commandType === 'CMD_UPDATE')
 }
 
 interface Target {

@@ -157,11 +157,22 @@ function planFirst(statement: Node, collates: boolean, names: Names): FirstStep 
     const wanted = source ?? (isOther ? limitedIn(tree, levels) : undefined)
     if (wanted === undefined) return undefined
     const isSource = !isLimited && found.length === 0 && relationsOf(wanted.query).length > 0
+    const kind = {
+      ...(isSource && { isSource }),
+      ...(isSource && comesInNoOrder(wanted.query, names) && { inNoOrder: true as const }),
+      ...(isLimited && { isLimited }),
+    }
     const step = stepOf(tree, levels, wanted, names)
     if (step === undefined) continue
     const collating = collates || /\bCOLLATE\b/i.test(step.sql)
-    return { ...step, collates: collating, ...(isSource && { isSource }), ...(isLimited && { isLimited }) }
+    return { ...step, collates: collating, ...kind }
   }
+}
+
+/** Shards give its rows as they have them. */
+function comesInNoOrder(query: Node, names: Names): boolean {
+  const isSorted = as(query, 'SelectStmt')?.sortClause !== undefined
+  return !isSorted && relationsOf(query).some((range) => names.relationOf(range)?.kind === 'sharded')
 }
 
 const [SCROLL, NO_SCROLL] = [0x2, 0x4]

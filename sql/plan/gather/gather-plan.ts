@@ -82,7 +82,7 @@ export interface ModifyPlan {
   readonly ownsKeys?: true
   /** What it changes is told by no place, so it takes none: its transaction has to have one snapshot. */
   readonly needsSnapshot?: true
-  /** A DELETE's rows are locked only where an UPDATE may change this table of home, by its oid; else as `unlocked` says. */
+  /** None is updated: locked only where an UPDATE may change this table of home, by its oid; else as `unlocked` says. */
   readonly locksByUpdate?: number
   /** Others than its rows could be locked: it takes a snapshot, and Postgres tells when one has changed since. */
   readonly unlocked?: true

@@ -169,11 +169,14 @@ function stepOf(a: Analysis, merge: MergeStmt, reading: Reading): ModifyStep | u
   const atHome = onCopies || others.some(isHomes) || drawing?.atHome === true
   const finishing = { ...find, finishFrom: before.length - late.length, atHome, isInline: false }
   const { route: _, ...gather } = gathering(a, [...before, placed], rows as string[], finishing)
-  const deletes = whenClauses(merge).some(({ commandType }) => commandType === 'CMD_DELETE')
+  const does = (command: MergeWhenClause['commandType']): boolean =>
+    whenClauses(merge).some(({ commandType }) => commandType === command)
+  const deletes = does('CMD_DELETE')
   const modify: ModifyPlan = {
     ...write,
     look: lookOf(item),
     lock: `${wholeOf(item)}${keyOrderOf(item)} FOR ${deletes || move ? 'UPDATE' : 'NO KEY UPDATE'}`,
+    ...(deletes && !does('CMD_UPDATE') && { locksByUpdate: item.relation.oid }),
     ...(move && { move }),
     ...(copies && { copies }),
     ...(inserts || bySource ? { isEverywhere: true } : {}),

@@ -77,7 +77,7 @@ export function planModifyGathered(
   if (onCopies && isByCommand && deletes) return undefined
   if (choosesAgain(statement)) return undefined
   if (moves && !setsOnce && setsUnstableDefault(statement, meant.relation, a.catalog)) return undefined
-  const locking = deletes && !onCopies ? { locksByUpdate: meant.relation.oid } : {}
+  const locking = deletes ? { locksByUpdate: meant.relation.oid } : {}
   const unlocked = isByCommand && deletes ? { unlocked: true as const } : {}
   const locks = { ...locking, ...unlocked }
   const modify = { verb: target.verb, statement, moves, text, setsOnce, locks }

@@ -403,6 +403,88 @@ COMMIT;
 
 SELECT count(*), count(DISTINCT id) FROM item;
 
+-- # rights to delete or insert alone
+CREATE ROLE merge_carl;
+
+GRANT USAGE ON SCHEMA merge TO merge_carl;
+
+CREATE TABLE due (id int PRIMARY KEY, n int) WITH (shard_key = 'id');
+
+CREATE TABLE rates (id int PRIMARY KEY, n int) WITH (reference);
+
+CREATE TABLE ends (k int PRIMARY KEY, id int) WITH (shard_key = 'k', colocate_with = 'none');
+
+INSERT INTO due SELECT i, i FROM generate_series(1, 30) i;
+
+INSERT INTO rates SELECT i, i FROM generate_series(1, 30) i;
+
+INSERT INTO ends SELECT i, i * 2 FROM generate_series(1, 30) i;
+
+GRANT SELECT, DELETE ON due, rates TO merge_carl;
+
+GRANT SELECT ON ends TO merge_carl;
+
+SET ROLE merge_carl;
+
+MERGE INTO due USING (VALUES (1), (2), (3)) v (id) ON due.id = v.id WHEN MATCHED THEN DELETE RETURNING due.id;
+
+MERGE INTO due USING ends ON due.id = ends.id AND ends.k < 6 WHEN MATCHED THEN DELETE RETURNING due.id, ends.k;
+
+MERGE INTO rates USING (VALUES (1), (2), (3)) v (id) ON rates.id = v.id WHEN MATCHED THEN DELETE;
+
+MERGE INTO rates USING ends ON rates.id = ends.id AND ends.k < 6 WHEN MATCHED THEN DELETE RETURNING rates.id, ends.k;
+
+DELETE FROM rates USING ends WHERE rates.id = ends.id AND ends.k < 8;
+
+MERGE INTO rates USING ends ON rates.id = ends.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (ends.id, 0);
+
+MERGE INTO due USING ends ON due.id = ends.id WHEN MATCHED THEN UPDATE SET n = 0;
+
+BEGIN;
+
+-- refused row_security
+MERGE INTO due USING ends ON due.id = ends.id AND ends.k = 9 WHEN MATCHED THEN DELETE;
+
+ROLLBACK;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+MERGE INTO due USING ends ON due.id = ends.id AND ends.k = 9 WHEN MATCHED THEN DELETE;
+
+MERGE INTO rates USING ends ON rates.id = ends.id AND ends.k = 9 WHEN MATCHED THEN DELETE;
+
+COMMIT;
+
+RESET ROLE;
+
+REVOKE DELETE ON due, rates FROM merge_carl;
+
+GRANT INSERT ON due, rates TO merge_carl;
+
+SET ROLE merge_carl;
+
+MERGE INTO due USING ends ON due.id = ends.id WHEN NOT MATCHED THEN INSERT VALUES (ends.id, ends.k);
+
+MERGE INTO rates USING ends ON rates.id = ends.id WHEN NOT MATCHED THEN INSERT VALUES (ends.id, ends.k);
+
+BEGIN;
+
+MERGE INTO due USING ends ON due.id = ends.k WHEN NOT MATCHED THEN INSERT VALUES (ends.k, ends.k);
+
+COMMIT;
+
+RESET ROLE;
+
+SELECT count(*), sum(id), sum(n) FROM due;
+
+SELECT count(*), sum(id), sum(n) FROM rates;
+
+DROP TABLE due, rates, ends;
+
+DROP OWNED BY merge_carl;
+
+DROP ROLE merge_carl;
+
 -- # into copies
 MERGE INTO code USING (VALUES ('a'), ('b')) v (name) ON code.name = v.name WHEN NOT MATCHED THEN INSERT (name) VALUES (v.name) RETURNING merge_action(), code.*;
 
