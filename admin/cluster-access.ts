@@ -7,8 +7,8 @@ export interface ClusterAccess {
   /** In the gids of its transactions. */
   readonly cluster: string
   readonly shardCount: number
-  /** A statement through Weft, as its administrative role; `limitMs`: 0 for as long as it takes. Rejects with a PgError. */
-  query(text: string, values?: readonly unknown[], limitMs?: number): Promise<readonly Row[]>
+  /** A statement through Weft, as its administrative role. Rejects with a PgError. */
+  query(text: string, values?: readonly unknown[], limits?: QueryLimits): Promise<readonly Row[]>
   /** On the server of one shard; columns as texts. */
   onShard(shard: number, text: string): Promise<readonly (readonly (string | null)[])[]>
   status(shard: number): Promise<ShardStatus>
@@ -24,6 +24,14 @@ export interface ClusterAccess {
   records(limit: number): Promise<readonly LogRecord[]>
   /** Creates its abort, unless it is decided; only for one that is prepared, and was seen to have no record. */
   abort(txnId: string): Promise<Logged>
+}
+
+/** What ends a statement before it is done: it is cancelled. */
+export interface QueryLimits {
+  /** 0: as long as it takes; 30 s when left out. */
+  readonly limitMs?: number
+  /** Nobody waits for it any more. */
+  readonly signal?: AbortSignal
 }
 
 export type Row = Readonly<Record<string, unknown>>

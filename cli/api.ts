@@ -44,22 +44,37 @@ export function ask<T>(flags: ApiFlags, path: string, body?: object): Promise<T>
   return send(flags, path, body, AbortSignal.timeout(ANSWER_MS_MAX))
 }
 
-/** The same of a change that takes as long as it takes: nobody knows how long that is. */
-export function askLong<T>(flags: ApiFlags, path: string, body: object): Promise<T> {
-  return send(flags, path, body, undefined)
+/**
+ * The same of a change that takes as long as it takes: nobody knows how long that is. Ctrl-C hangs up, and the node
+ * cancels what nobody waits for.
+ */
+export async function askLong<T>(flags: ApiFlags, path: string, body: object): Promise<T> {
+  const stopped = new AbortController()
+  const stop = (): void => stopped.abort()
+  process.once('SIGINT', stop)
+  try {
+    return await send<T>(flags, path, body, stopped.signal)
+  } catch (cause) {
+    if (!stopped.signal.aborted) throw cause
+    throw new SetupError('stopped: nothing is changed, unless it was just done', 'See weft table show.', {
+      cause,
+    })
+  } finally {
+    process.off('SIGINT', stop)
+  }
 }
 
 async function send<T>(
   flags: ApiFlags,
   path: string,
   body: object | undefined,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<T> {
   const url = urlOf(flags, path)
   const options = {
     method: body === undefined ? 'GET' : 'POST',
     headers: headersOf(flags, body),
-    ...(signal && { signal }),
+    signal,
   }
   try {
     const request =
@@ -74,7 +89,7 @@ async function send<T>(
     throw failure(url, status, answer as Failure | undefined)
   } catch (cause) {
     if (cause instanceof SetupError) throw cause
-    if (signal?.aborted === true) throw unanswered(url, `none within ${ANSWER_MS_MAX / 1000} s`, cause)
+    if (signal.aborted) throw unanswered(url, `none within ${ANSWER_MS_MAX / 1000} s`, cause)
     const { message, code } = cause as NodeJS.ErrnoException
     throw unanswered(url, message || (code ?? ''), cause)
   }

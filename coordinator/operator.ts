@@ -54,19 +54,22 @@ export class Operator {
     return this.options.links.length
   }
 
-  /** A statement as a session of the administrative role; `limitMs`: 0 for as long as it takes. Rejects with a PgError. */
+  /** A statement as a session of the administrative role; it is cancelled when it takes too long (0: never) or nobody waits. */
   async query(
     text: string,
     values: readonly unknown[] = [],
-    limitMs = STATEMENT_MS_MAX,
+    { limitMs = STATEMENT_MS_MAX, signal }: { limitMs?: number; signal?: AbortSignal } = {},
   ): Promise<readonly Row[]> {
-    const client = await this.connected(limitMs)
+    const { client, cancel } = await this.connected(limitMs)
+    signal?.addEventListener('abort', cancel, { once: true })
     try {
+      signal?.throwIfAborted()
       const { rows } = await client.query<Row>(text, [...values])
       return rows
     } catch (error) {
       throw ofDriver(error)
     } finally {
+      signal?.removeEventListener('abort', cancel)
       await client.end().catch(() => undefined)
     }
   }
@@ -143,14 +146,15 @@ export class Operator {
     for (const connection of this.connections.values()) connection.close()
   }
 
-  private async connected(limitMs: number): Promise<pg.Client> {
+  private async connected(limitMs: number): Promise<{ client: pg.Client; cancel: () => void }> {
     const user = await this.options.user()
     const [near, far] = innerSockets()
+    let cancel = (): void => undefined
     // The startup packet: who it is we know.
     far.once('data', () => {
       far.pause()
       far.write(AUTHENTICATION_OK)
-      this.open(far, user, limitMs)
+      cancel = this.open(far, user, limitMs)
     })
     const client = new pg.Client({
       stream: () => near,
@@ -167,10 +171,11 @@ export class Operator {
       near.destroy()
       throw ofDriver(error)
     }
-    return client
+    return { client, cancel: () => cancel() }
   }
 
-  private open(socket: SessionContext['socket'], user: string, limitMs: number): void {
+  /** How its statement is cancelled. */
+  private open(socket: SessionContext['socket'], user: string, limitMs: number): () => void {
     let onCancel: (() => void) | undefined
     const { pid, secret, release } = this.options.cancelKeys.create(() => onCancel?.())
     socket.once('close', release)
@@ -188,6 +193,7 @@ export class Operator {
         onCancel = handler
       },
     })
+    return () => onCancel?.()
   }
 }
 

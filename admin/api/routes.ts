@@ -31,7 +31,8 @@ interface Write<P, B, R> extends Omit<Read<P, R>, 'run'> {
   readonly action: string
   readonly body?: z.ZodType<B>
   target(params: P): string
-  run(cluster: ClusterAccess, params: P, body: B): Promise<R>
+  /** `signal`: whoever asked is gone. */
+  run(cluster: ClusterAccess, params: P, body: B, signal: AbortSignal): Promise<R>
 }
 
 /** Reads need the role viewer, changes the role admin; each change leaves a line in the log and in weft.audit. */
@@ -50,7 +51,9 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
       const body = checked(route.body, request.body ?? {})
       const { action } = route
       const change = { actor, address: request.ip, action, target: route.target(params) }
-      return audited(cluster, options.log, change, () => route.run(cluster, params, body))
+      return whileAsked(request, (signal) =>
+        audited(cluster, options.log, change, () => route.run(cluster, params, body, signal)),
+      )
     })
   }
   add(
@@ -227,7 +230,7 @@ function writes(write: AddWrite): void {
     body: schemas.shardBy,
     answer: schemas.change,
     target: ({ table }) => table,
-    run: (cluster, { table }, body) => distribute(cluster, table, body),
+    run: (cluster, { table }, body, signal) => distribute(cluster, table, body, signal),
   })
   for (const kind of ['reference', 'local'] as const) {
     write(`/api/tables/:table/${kind}`, {
@@ -236,7 +239,7 @@ function writes(write: AddWrite): void {
       params: schemas.tableName,
       answer: schemas.change,
       target: ({ table }) => table,
-      run: (cluster, { table }) => declare(cluster, table, kind),
+      run: (cluster, { table }, _, signal) => declare(cluster, table, kind, signal),
     })
   }
 }

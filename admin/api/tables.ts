@@ -93,8 +93,6 @@ export interface ShardBy {
   readonly colocate_with?: string | undefined
 }
 
-const AS_LONG_AS_IT_TAKES = 0
-
 /** How far a declaration of the table is: what has left the home shard, of the rows that it had at the last ANALYZE. */
 export async function progress(cluster: ClusterAccess, name: string): Promise<Progress> {
   const one = await named(cluster, name)
@@ -132,13 +130,18 @@ export async function moves(cluster: ClusterAccess): Promise<Move[]> {
   })
 }
 
-/** In one transaction: its rows are moved, or nothing is changed. */
-export async function distribute(cluster: ClusterAccess, name: string, by: ShardBy): Promise<Change> {
+/** In one transaction: its rows are moved, or nothing is changed. It takes as long as it takes, or until nobody waits for it. */
+export async function distribute(
+  cluster: ClusterAccess,
+  name: string,
+  by: ShardBy,
+  signal: AbortSignal,
+): Promise<Change> {
   const one = await named(cluster, name)
   const args = [literal(quoted(one)), literal(by.key)]
   if (by.colocate_with !== undefined)
     args.push(`colocate_with => ${literal(quoted(await named(cluster, by.colocate_with)))}`)
-  await cluster.query(`SELECT create_distributed_table(${args.join(', ')})`, [], AS_LONG_AS_IT_TAKES)
+  await cluster.query(`SELECT create_distributed_table(${args.join(', ')})`, [], { limitMs: 0, signal })
   return { done: true, what: `table ${one.schema}.${one.table} is sharded by ${by.key}` }
 }
 
@@ -146,10 +149,11 @@ export async function declare(
   cluster: ClusterAccess,
   name: string,
   kind: 'reference' | 'local',
+  signal: AbortSignal,
 ): Promise<Change> {
   const one = await named(cluster, name)
   const call = kind === 'reference' ? 'create_reference_table' : 'undistribute_table'
-  await cluster.query(`SELECT ${call}(${literal(quoted(one))})`, [], AS_LONG_AS_IT_TAKES)
+  await cluster.query(`SELECT ${call}(${literal(quoted(one))})`, [], { limitMs: 0, signal })
   return { done: true, what: `table ${one.schema}.${one.table} is a ${kind} table` }
 }
 

@@ -75,17 +75,21 @@ export async function leaderOf(machines: readonly Machine[]): Promise<number | u
   return undefined
 }
 
-/** How many keys begin so. */
-export async function countKeys(machines: readonly Machine[], prefix: string): Promise<number> {
+interface Range {
+  readonly header?: object
+  readonly kvs?: readonly { readonly value?: string }[]
+}
+
+/** The values of all keys that begin so, by the first member that answers. */
+export async function valuesUnder(machines: readonly Machine[], prefix: string): Promise<Buffer[]> {
   const key = Buffer.from(prefix)
   const end = Buffer.from(prefix)
   end[end.length - 1] = (end.at(-1) ?? 0) + 1
-  const range = { key: key.toString('base64'), range_end: end.toString('base64'), count_only: true }
+  const range = { key: key.toString('base64'), range_end: end.toString('base64') }
   for (const machine of machines) {
-    const answer = await ask<{ count?: string; header?: object }>(machine, '/v3/kv/range', range).catch(
-      () => undefined,
-    )
-    if (answer?.header !== undefined) return Number(answer.count ?? 0)
+    const answer = await ask<Range>(machine, '/v3/kv/range', range).catch(() => undefined)
+    if (answer?.header !== undefined)
+      return (answer.kvs ?? []).map(({ value = '' }) => Buffer.from(value, 'base64'))
   }
   throw new Error('no etcd member answers')
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from './cluster.ts'
-import { countKeys } from './etcd.ts'
+import { valuesUnder } from './etcd.ts'
 import { CLUSTER } from './nodes.ts'
 import { query } from './query.ts'
 
@@ -50,17 +50,18 @@ async function whyNotWhole(cluster: Cluster): Promise<string | undefined> {
         return `prepared on shard ${shard}: ${prepared.map(({ gid }) => gid).join(', ')}`
     }
     const records = await recordsInLog(cluster)
-    return records === 0 ? undefined : `${records} records in the log`
+    return records.length === 0 ? undefined : `in the log: ${records.join('; ')}`
   } catch (error) {
     return (error as Error).message
   }
 }
 
-async function recordsInLog(cluster: Cluster): Promise<number> {
-  if (cluster.log === 'etcd') return countKeys(cluster.etcdMachines, `/weft/${CLUSTER}/txn/`)
-  const rows = await query<{ n: number }>(
-    cluster.shardUrls[0] ?? '',
-    'SELECT count(*)::int AS n FROM weft.txn_log',
-  )
-  return rows[0]?.n ?? 0
+/** Each as it is written there. */
+async function recordsInLog(cluster: Cluster): Promise<string[]> {
+  if (cluster.log === 'etcd') {
+    const values = await valuesUnder(cluster.etcdMachines, `/weft/${CLUSTER}/txn/`)
+    return values.map((value) => value.toString())
+  }
+  const sql = `SELECT format('%s, confirmed by %s', record, confirmed) AS one FROM weft.txn_log`
+  return (await query<{ one: string }>(cluster.shardUrls[0] ?? '', sql)).map(({ one }) => one)
 }

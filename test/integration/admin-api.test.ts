@@ -7,6 +7,7 @@ import type {
   ExplainedFile,
   Finding,
   LogRecord,
+  Move,
   Progress,
   Session,
   Settings,
@@ -167,6 +168,56 @@ describe('tables', () => {
     expect(await sharding).toMatchObject({ code: 0, out: 'table public.slowly is sharded by id' })
     expect((await api('/api/tables/none/progress')).status).toBe(404)
     await query(url, 'DROP TABLE slowly')
+  })
+
+  it('Ctrl-C: the change is cancelled, nothing is changed, and the audit has it', async () => {
+    const url = accounts.cluster.weftUrl
+    await query(url, 'CREATE TABLE stopped (id int PRIMARY KEY); INSERT INTO stopped VALUES (1)')
+    const holder = await accounts.connect()
+    await holder.query('BEGIN; LOCK TABLE stopped IN ACCESS SHARE MODE')
+    const sharding = runWeft(['table', 'shard', 'stopped', '--key', 'id', '--admin', admin()])
+    const waiting = async () =>
+      (await accounts.direct(0, "SELECT FROM pg_locks WHERE NOT granted AND relation = 'stopped'::regclass"))
+        .length
+    await expect.poll(waiting).toBe(1)
+    sharding.child.kill('SIGINT')
+    const { code, stderr } = await sharding.finished
+    expect([code, stderr]).toEqual([
+      1,
+      'weft: stopped: nothing is changed, unless it was just done. See weft table show.\n',
+    ])
+    await expect.poll(waiting).toBe(0)
+    await holder.query('ROLLBACK')
+    const last = async () => (await api<AuditLine[]>('/api/audit')).answer[0]
+    await expect.poll(last).toMatchObject({
+      ...{ action: 'table.shard', target: 'stopped' },
+      result: 'canceling statement due to user request',
+    })
+    expect((await api<TableParts>('/api/tables/stopped')).answer).toMatchObject({ kind: 'local' })
+    await query(url, 'DROP TABLE stopped')
+  })
+
+  it('on their way are listed, with how far they are', async () => {
+    const url = accounts.cluster.weftUrl
+    await query(
+      url,
+      `CREATE FUNCTION let_in() RETURNS bool LANGUAGE plpgsql IMMUTABLE AS
+      $$BEGIN PERFORM pg_advisory_xact_lock_shared(4713); RETURN true; END$$;
+      CREATE TABLE wide (id int PRIMARY KEY, fill text, CHECK (let_in()));
+      INSERT INTO wide SELECT i, repeat('x', 2000) FROM generate_series(1, 20000) i; ANALYZE wide`,
+    )
+    // What a check on another shard waits for: rows pile up until no more leave home.
+    const door = await connectTo(accounts.cluster.weft.shards[1]!.url)
+    await door.query('SELECT pg_advisory_lock(4713)')
+    const sharding = weft('table', 'shard', 'wide', '--key', 'id')
+    const moves = async () => (await api<Move[]>('/api/moves')).answer
+    await expect
+      .poll(moves)
+      .toEqual([{ table: '"public"."wide"', rows_moved: expect.any(Number), rows: 20_000 }])
+    await door.end()
+    expect(await sharding).toMatchObject({ code: 0, out: 'table public.wide is sharded by id' })
+    expect(await moves()).toEqual([])
+    await query(url, 'DROP TABLE wide; DROP FUNCTION let_in')
   })
 
   it('that cannot: one line, 409, and nothing is changed', async () => {

@@ -78,7 +78,9 @@ async function withClients<T>(count: number, work: (clients: pg.Client[]) => Pro
 test('workers: both serve clients on one port, and see the same tables at once', async () => {
   await withClients(4, async ([a, b, c, d]) => {
     const told = await Promise.all(up.adminUrls.map(status))
-    expect(told.map(({ sessions }) => sessions)).toEqual([2, 2])
+    // Connections go to workers that wait for one: both have some, how many depends on how fast each takes them.
+    const sessions = told.map((one) => one.sessions)
+    expect([sessions.every((count) => count > 0), sessions[0]! + sessions[1]!]).toEqual([true, 4])
     expect(new Set(told.map(({ pid }) => pid)).size).toBe(2)
     // Together they keep what one coordinator may.
     expect(told.map(({ memory }) => memory.nodeBytes)).toEqual([150 << 20, 150 << 20])
