@@ -54,7 +54,7 @@ export class Operator {
     return this.options.links.length
   }
 
-  /** A statement as a session of the administrative role; it is cancelled when it takes too long (0: never) or nobody waits. */
+  /** A statement of the administrative role; cancelled when it takes too long (0: never) or nobody waits for it. */
   async query(
     text: string,
     values: readonly unknown[] = [],

@@ -110,7 +110,7 @@ function tell(result: RunResult): number {
   for (const note of [...verdict.notes, ...notes]) console.log(note)
   if (liveness !== undefined) {
     const how = liveness.ok
-      ? `whole again after ${liveness.seconds} s`
+      ? `whole again after ${liveness.seconds} s${liveness.waitedFor === undefined ? '' : `; last: ${liveness.waitedFor}`}`
       : `not whole in time: ${liveness.waitedFor}`
     console.log(how)
   }

@@ -93,44 +93,43 @@ export interface ShardBy {
   readonly colocate_with?: string | undefined
 }
 
+/** The name in the text of who copies, as it is written there: quoted where it has to be. */
+const PART = '(?:"(?:[^"]|"")+"|[^" .(]+)'
+const COPIED = `(?:FROM ONLY |^COPY )(${PART}\\.${PART})`
+
+/** The rows of a table, as of the last ANALYZE or by what was counted since. */
+const rowsOf = (table: string): string =>
+  `(SELECT greatest(c.reltuples, coalesce(s.n_live_tup, 0))::bigint FROM pg_class c
+      LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid WHERE c.oid = to_regclass(${table}))`
+
+/** What leaves the home shard now: table, rows that have left, rows that there are. */
+const MOVES = `
+WITH m AS (
+  SELECT p.tuples_processed AS moved, substring(a.query FROM ${literal(COPIED)}) AS name
+    FROM pg_stat_progress_copy p JOIN pg_stat_activity a USING (pid) WHERE p.command = 'COPY TO')
+SELECT name, moved, ${rowsOf('name')} FROM m WHERE name IS NOT NULL`
+
 /** How far a declaration of the table is: what has left the home shard, of the rows that it had at the last ANALYZE. */
 export async function progress(cluster: ClusterAccess, name: string): Promise<Progress> {
-  const one = await named(cluster, name)
-  // The text of who copies, which Postgres may have cut.
-  const copies = literal(`FROM ONLY ${quoted(one)} WHERE `)
-  const copiesAll = literal(`COPY ${quoted(one)} (`)
+  const table = literal(quoted(await named(cluster, name)))
   const [row] = await cluster.onShard(
     0,
-    `SELECT sum(p.tuples_processed), (SELECT greatest(c.reltuples, coalesce(s.n_live_tup, 0))::bigint FROM pg_class c
-              LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid WHERE c.oid = to_regclass(${literal(quoted(one))}))
-       FROM pg_stat_progress_copy p JOIN pg_stat_activity a USING (pid)
-      WHERE p.command = 'COPY TO' AND (strpos(a.query, ${copies}) > 0 OR strpos(a.query, ${copiesAll}) > 0)`,
+    `SELECT (SELECT sum(moved) FROM (${MOVES}) o (name, moved, total) WHERE to_regclass(name) = to_regclass(${table})), ${rowsOf(table)}`,
   )
   const [moved, rows] = [row?.[0], Number(row?.[1] ?? 0)]
   return { rows_moved: moved == null ? null : Number(moved), rows: rows > 0 ? rows : null }
 }
 
-/** The name in the text of who copies, as it is written there. */
-const COPIED = `(?:FROM ONLY |^COPY )(("(?:[^"]|"")+")\\.("(?:[^"]|"")+"))`
-
 /** Tables whose rows leave the home shard now, as they become sharded or reference tables. */
 export async function moves(cluster: ClusterAccess): Promise<Move[]> {
-  const rows = await cluster.onShard(
-    0,
-    `WITH m AS (
-       SELECT p.tuples_processed AS moved, substring(a.query FROM ${literal(COPIED)}) AS name
-         FROM pg_stat_progress_copy p JOIN pg_stat_activity a USING (pid) WHERE p.command = 'COPY TO')
-     SELECT name, moved, (SELECT greatest(c.reltuples, coalesce(s.n_live_tup, 0))::bigint FROM pg_class c
-              LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid WHERE c.oid = to_regclass(name))
-       FROM m WHERE name IS NOT NULL ORDER BY name`,
-  )
+  const rows = await cluster.onShard(0, `${MOVES} ORDER BY name`)
   return rows.map(([table, moved, all]) => {
     const total = Number(all ?? 0)
     return { table: table ?? '', rows_moved: Number(moved), rows: total > 0 ? total : null }
   })
 }
 
-/** In one transaction: its rows are moved, or nothing is changed. It takes as long as it takes, or until nobody waits for it. */
+/** In one transaction: its rows are moved, or nothing is changed. It goes on for as long as it takes, and somebody waits. */
 export async function distribute(
   cluster: ClusterAccess,
   name: string,

@@ -9,7 +9,7 @@ export interface Liveness {
   readonly ok: boolean
   /** Until it was; as long as was waited when it was not. */
   readonly seconds: number
-  /** What it was waited for, last. */
+  /** What was waited for, last; left out when nothing was. */
   readonly waitedFor?: string
 }
 
@@ -25,13 +25,14 @@ export async function makeProbe(cluster: Cluster): Promise<void> {
 
 export async function waitUntilWhole(cluster: Cluster, timeoutMs: number): Promise<Liveness> {
   const began = performance.now()
-  let why: string | undefined
+  let waitedFor: { readonly waitedFor: string } | undefined
   for (;;) {
-    why = await whyNotWhole(cluster)
+    const why = await whyNotWhole(cluster)
     const elapsed = performance.now() - began
     const seconds = Math.round(elapsed) / 1000
-    if (why === undefined) return { ok: true, seconds }
-    if (elapsed > timeoutMs) return { ok: false, seconds, waitedFor: why }
+    if (why === undefined) return { ok: true, seconds, ...waitedFor }
+    waitedFor = { waitedFor: why }
+    if (elapsed > timeoutMs) return { ok: false, seconds, ...waitedFor }
     await sleep(100)
   }
 }
