@@ -122,10 +122,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return CatalogStore.open(home, options.links.length, new TypeNumbers(internal, options.log))
   })
   const sessions = new Set<ClientSession>()
-  const node = makeNode(options, catalogs, (pid, verb, secret) => {
+  const signal: LinkEvents['signal'] = (pid, verb, secret) => {
     if (secret !== undefined) return void listener.cancelKeys.cancel(pid, Buffer.from(secret, 'base64'))
     for (const session of sessions) if (session.sessionId === pid) signalled(session, verb)
-  })
+  }
+  const abortsLeft = (txnIds: readonly string[]): void => options.commits.abortsLeft(txnIds)
+  const node = makeNode(options, catalogs, { signal, abortsLeft })
   const { id: coordinatorId, links, log } = options
   logCommits(options.commits.events, log)
   const deadlocks = new DeadlockDetector({ coordinatorId, links, log, sessions: () => sessions })
@@ -254,7 +256,7 @@ async function guardSlots(internal: readonly InternalConnection[]): Promise<void
 function makeNode(
   options: CoordinatorOptions,
   catalogs: CatalogStore,
-  signal: NonNullable<LinkEvents['signal']>,
+  told: Pick<LinkEvents, 'signal' | 'abortsLeft'>,
 ): CoordinatorNode {
   const limits = { ...NODE_LIMITS, ...options.limits }
   const tickets = new TxnTickets(TRANSACTIONS_AT_FIRST)
@@ -290,7 +292,7 @@ function makeNode(
         if (shard === HOME) draws.forget()
         log.warn({ shard, why }, 'shard is down')
       },
-      signal,
+      ...told,
       news: (what) => {
         if (what === 'schema') schema.epoch++
         else draws.forget()

@@ -427,6 +427,8 @@ export interface LinkEvents {
   down(shard: number, why: string): void
   /** Somebody who may wants a session of this coordinator cancelled, or ended. */
   signal?(pid: number, verb: SignalVerb, secret?: string): void
+  /** Aborts in the log of transactions of this coordinator, a while after recovery created them. */
+  abortsLeft?(txnIds: readonly string[]): void
   /** Of another coordinator, or `schema` of a backend that met a plan which no longer fits. Resolves when it is heard. */
   news?(what: News): Promise<void> | undefined
 }

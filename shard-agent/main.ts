@@ -230,6 +230,7 @@ class ShardAgent implements Agent, LinkHost {
       },
       knownPrepared: () => this.gate.preparedGids(),
       onListed: (gids, knownBefore) => this.gate.preparedAre(gids, knownBefore),
+      onAbortsLeft: (owner, txnIds) => this.tell((events) => events.abortsLeft?.(txnIds), owner),
       onProblem: (problem) =>
         log.warn(
           { shard, ...problem, txnId: parseGid(problem.gid)?.txnId ?? problem.gid },
@@ -276,8 +277,11 @@ class ShardAgent implements Agent, LinkHost {
     this.tell((events) => events.quota(this.shard, quota))
   }
 
-  private tell(what: (events: LinkEvents) => void): void {
-    for (const link of this.links) for (const events of link.subscribers) what(events)
+  private tell(what: (events: LinkEvents) => void, coordinatorId?: string): void {
+    for (const link of this.links) {
+      if (coordinatorId === undefined || link.coordinatorId === coordinatorId)
+        for (const events of link.subscribers) what(events)
+    }
   }
 
   private *sessions(): Iterable<PooledSession> {
@@ -298,10 +302,7 @@ class ShardAgent implements Agent, LinkHost {
   }
 
   signal({ coordinatorId, pid, verb, secret }: SignalRequest): void {
-    for (const link of this.links) {
-      if (coordinatorId === undefined || link.coordinatorId === coordinatorId)
-        for (const events of link.subscribers) events.signal?.(pid, verb, secret)
-    }
+    this.tell((events) => events.signal?.(pid, verb, secret), coordinatorId)
   }
 
   /** As a lock of the connection that owns the shard; statements ask for it as readers do. */

@@ -390,6 +390,33 @@ describe('commit driver: the log', () => {
   })
 })
 
+describe('commit driver: aborts that recovery created', () => {
+  const abort = { version: 1, decision: 'abort', commitTs: 0n, participants: [], writer: 'r' } as const
+
+  test('after all is over here: dropped', async () => {
+    const w = world()
+    w.two.prepareError = weftError('backend_lost', { shard: 2, why: 'gone' })
+    w.two.applyErrors = Array.from({ length: 1_000 }, () =>
+      weftError('shard_unreachable', { shard: 2, why: 'gone' }),
+    )
+    expect(codeOf(await w.commit())).toMatch(/^aborted/)
+    w.log.store.create({ ...abort, txnId: 'me-0-1' })
+    w.driver.abortsLeft(['me-0-1'])
+    await expect.poll(() => w.log.list(10)).toEqual([])
+  })
+
+  test('while a decision may be on its way: kept', async () => {
+    const w = world({ decideTimeoutMs: 1 })
+    w.log.script.push('never')
+    const outcome = w.commit()
+    w.log.store.create({ ...abort, txnId: 'me-0-1' })
+    w.driver.abortsLeft(['me-0-1'])
+    expect(codeOf(await outcome)).toBe('unknown 08007')
+    w.driver.abortsLeft(['me-0-1'])
+    expect(await w.log.list(10)).toMatchObject([{ txnId: 'me-0-1' }])
+  })
+})
+
 describe('commit driver: after the decision', () => {
   test('a shard fails for a moment: asked again, committed', async () => {
     const w = world()

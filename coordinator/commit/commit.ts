@@ -126,6 +126,8 @@ export class CommitDriver {
   /** What is decided from now on gets a timestamp above this. */
   decideAbove: Timestamp = 0n
   private readonly running = new Set<RunningCommit>()
+  /** Ended while the log may still write their decision, late: their aborts have to stay. */
+  private readonly mayDecideLate = new Set<string>()
   private stopTicking: (() => void) | undefined
   private lastNumber = 0
   private disturbed = 0
@@ -201,10 +203,22 @@ export class CommitDriver {
     const error = 'error' in answer ? answer.error : undefined
     this.counters[outcome]++
     this.running.delete(run)
+    if (run.mayDecideLate || outcome === 'unknown') this.mayDecideLate.add(run.txnId)
     this.events.emit('commitEnded', { txnId: run.txnId, shards: run.shards, outcome, error })
     if (this.running.size > 0) return
     this.stopTicking?.()
     this.stopTicking = undefined
+  }
+
+  /**
+   * Aborts that recovery created, perhaps after their transactions had ended here. They keep a decision that is under way
+   * from taking effect; of those that have none they can go. Who still has one prepared creates it anew.
+   */
+  abortsLeft(txnIds: readonly string[]): void {
+    const running = new Set<string>()
+    for (const run of this.running) running.add(run.txnId)
+    const done = txnIds.filter((txnId) => !running.has(txnId) && !this.mayDecideLate.has(txnId))
+    if (done.length > 0) void this.log.drop(done).catch(() => {})
   }
 
   /**

@@ -104,6 +104,11 @@ export class RunningCommit {
     this.on({ kind: 'deadline' })
   }
 
+  /** A decision that was asked for may be written, and nobody knows. */
+  get mayDecideLate(): boolean {
+    return this.state.fateUnknown
+  }
+
   // For cuts
 
   /** If it commits then with a timestamp above `ts`, which is `decideAbove` or less. */

@@ -206,6 +206,9 @@ export class MuxLink implements AgentLink {
         for (const events of subscribers) void events.news?.(event.what)
         this.control({ kind: 'heard', id: event.id }).catch(() => {})
         return
+      case 'abortsLeft':
+        for (const events of subscribers) events.abortsLeft?.(event.txnIds)
+        return
       case 'signal':
         for (const events of subscribers) events.signal?.(event.pid, event.verb, event.secret)
     }

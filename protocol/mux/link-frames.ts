@@ -81,6 +81,7 @@ export type LinkEvent =
       readonly verb: SignalVerb
       readonly secret?: string | undefined
     }
+  | { readonly kind: 'abortsLeft'; readonly txnIds: readonly string[] }
   /** `id`: of the request `heard`. */
   | { readonly kind: 'news'; readonly id: number; readonly what: News }
 
@@ -89,18 +90,22 @@ export function writeEvent(out: FrameWriter, event: LinkEvent): void {
 }
 
 export function readEvent(body: FrameBody): LinkEvent {
-  const { kind, version, transactionsMax, why, pid, verb, secret, id, what } = body.json()
+  const { kind, version, transactionsMax, why, pid, verb, secret, id, what, txnIds } = body.json()
   if (kind === 'mapVersion' && typeof version === 'number') return { kind, version }
   if (kind === 'quota' && typeof transactionsMax === 'number') return { kind, transactionsMax }
   if (kind === 'up') return { kind }
   if (kind === 'news' && typeof id === 'number' && (what === 'schema' || what === 'sequences'))
     return { kind, id, what }
+  if (kind === 'abortsLeft' && isTexts(txnIds)) return { kind, txnIds }
   if (kind === 'down' && typeof why === 'string') return { kind, why }
   if (kind === 'signal' && typeof pid === 'number' && (verb === 'cancel' || verb === 'terminate')) {
     return { kind, pid, verb, ...(typeof secret === 'string' ? { secret } : {}) }
   }
   throw muxViolation(`an event "${String(kind)}" that is not understood`)
 }
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string')
 
 export function writeApplied(out: FrameWriter, ts: Timestamp): void {
   out.begin(KIND.applied, 0, 8).u64(ts).end()

@@ -44,6 +44,8 @@ export interface RecoveryOptions {
   knownPrepared?(): readonly string[]
   /** What Postgres has prepared. A gid known before that is missing here has been settled, by whomever. */
   onListed?(gids: ReadonlySet<string>, knownBefore: readonly string[]): void
+  /** Aborts in the log whose coordinator is connected: it may know that they keep nothing from taking effect any more. */
+  onAbortsLeft?(coordinatorId: string, txnIds: readonly string[]): void
   /** What a person should see: unreadable records, misplaced gids, errors. Each once while it lasts. */
   onProblem?(problem: RecoveryProblem): void
 }
@@ -63,7 +65,7 @@ export interface RecoveryLimits {
   readonly tidyEveryMs: number
   /** And so often, for a while, when it holds something of a coordinator that is gone. */
   readonly tidyAgainMs: number
-  /** Commit records younger than this are their coordinator's to conclude, if it is connected. */
+  /** Records younger than this are their coordinator's to conclude, if it is connected. */
   readonly tidyAfterMs: number
   readonly tidyRecordsMax: number
   /** Transactions resolved at a time. */
@@ -74,9 +76,9 @@ export const defaultRecoveryLimits: RecoveryLimits = {
   inDoubtAfterMs: 1_000,
   abortAfterMs: 5_000,
   scanEveryMs: 500,
-  tidyEveryMs: 10_000,
-  tidyAgainMs: 2_000,
-  tidyAfterMs: 30_000,
+  tidyEveryMs: 4_000,
+  tidyAgainMs: 1_000,
+  tidyAfterMs: 3_000,
   tidyRecordsMax: 1_000,
   resolvingMax: 8,
 }
@@ -193,7 +195,8 @@ export class Recovery {
   }
 
   /**
-   * Confirms commits that were carried out here and sweeps tombstones whose coordinators are gone. How many records it
+   * Confirms commits that were carried out here, sweeps tombstones whose coordinators are gone, and shows the others to
+   * those. How many records it
    * found of coordinators that are not connected: another agent, or the end of a registration, may be waited for.
    */
   async tidy(): Promise<number> {
@@ -208,6 +211,7 @@ export class Recovery {
         for (const record of records) {
           if (mayConfirm(record, this.scope, prepared)) await this.confirm(record.txnId)
         }
+        this.showAborts(records)
       }
       const { unreadable } = await log.sweep()
       const found = unreadable.map((txnId) => [txnId, 'its record cannot be read by this version'] as const)
@@ -218,6 +222,16 @@ export class Recovery {
       // What the log holds is not known: it is out of reach, as it is when everything starts anew. Soon again, then.
       return 1
     }
+  }
+
+  private showAborts(records: readonly DecisionRecord[]): void {
+    const byOwner = new Map<string, string[]>()
+    for (const record of records) {
+      if (record.decision !== 'abort' || this.isOrphan(record)) continue
+      const owner = coordinatorOf(record.txnId)
+      byOwner.set(owner, [...(byOwner.get(owner) ?? []), record.txnId])
+    }
+    for (const [owner, txnIds] of byOwner) this.options.onAbortsLeft?.(owner, txnIds)
   }
 
   private isOrphan({ txnId }: DecisionRecord): boolean {

@@ -152,6 +152,7 @@ export class ServerLink implements ConnectionOwner, SessionsHost {
       up: () => tell({ kind: 'up' }),
       down: (_shard, why) => tell({ kind: 'down', why }),
       signal: (pid, verb, secret) => tell({ kind: 'signal', pid, verb, secret }),
+      abortsLeft: (txnIds) => tell({ kind: 'abortsLeft', txnIds }),
       news: (what) => this.tellNews(what),
     }
   }

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Recovery, type RecoveryOptions } from '../../shard-agent/participant/recovery.ts'
-import { gidFor, type Incarnation, incarnationFor, txnIdFor } from '../../txn/gid.ts'
+import { coordinatorOf, gidFor, type Incarnation, incarnationFor, txnIdFor } from '../../txn/gid.ts'
 import { MemoryLogStore, MemoryTxnLog } from '../../txn/log/memory-txn-log.ts'
 import { LogUnavailableError, type LookupResult } from '../../txn/log/txn-log.ts'
 import { adminOf } from '../helpers/commit-world.ts'
@@ -290,6 +290,24 @@ describe('recovery: tidying', () => {
     expect(await r.tidy()).toBe(1)
     store.current.confirm(txnId(2), 2)
     expect(await r.tidy()).toBe(0)
+  })
+
+  test('tombstones of a coordinator that is connected: shown to it, when they are no longer new', async () => {
+    store.current.registered.add(incarnation)
+    decide(1, 'abort')
+    decide(2, 'commit')
+    const shown: (readonly string[])[] = []
+    let now = 0
+    const r = recovery({
+      isOwnerConnected: () => true,
+      monoMs: () => now,
+      onAbortsLeft: (owner, txnIds) => shown.push([owner, ...txnIds]),
+    })
+    await r.tidy()
+    expect(shown).toEqual([])
+    now += 10_000
+    await r.tidy()
+    expect(shown).toEqual([[coordinatorOf(txnId(1)), txnId(1)]])
   })
 
   test('tombstones of coordinators that are gone: swept', async () => {

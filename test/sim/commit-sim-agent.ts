@@ -23,6 +23,12 @@ const limits = {
   tidyAfterMs: 1_000,
 }
 
+/** A coordinator as it says who it is. */
+export interface SimOwner {
+  readonly id: string
+  abortsLeft(txnIds: readonly string[]): void
+}
+
 export interface AgentSetup {
   readonly world: SimWorld
   readonly shard: SimShard
@@ -39,7 +45,7 @@ export class SimAgent {
   recovery: Recovery | undefined
   private readonly setup: AgentSetup
   private readonly committed = new CommittedTransactions()
-  private readonly connections = new Map<Connection, string>()
+  private readonly connections = new Map<Connection, SimOwner>()
   private readonly lasts = new Map<string, Connection>()
   private clock: HlcClock | undefined
   private owner: Owner | undefined
@@ -103,13 +109,13 @@ export class SimAgent {
 
   // Connections
 
-  greeted(connection: Connection, coordinatorId: string): void {
-    for (const [other, id] of this.connections) if (id === coordinatorId) other.close(1, 'connected again')
-    this.connections.set(connection, coordinatorId)
+  greeted(connection: Connection, owner: SimOwner): void {
+    for (const [other, { id }] of this.connections) if (id === owner.id) other.close(1, 'connected again')
+    this.connections.set(connection, owner)
   }
 
   connectionClosed(connection: Connection): void {
-    const coordinatorId = this.connections.get(connection)
+    const coordinatorId = this.connections.get(connection)?.id
     this.connections.delete(connection)
     this.forgetLasts(connection)
     if (coordinatorId !== undefined && !this.isConnected(coordinatorId))
@@ -117,7 +123,8 @@ export class SimAgent {
   }
 
   private isConnected(coordinatorId: string): boolean {
-    return [...this.connections.values()].includes(coordinatorId)
+    for (const { id } of this.connections.values()) if (id === coordinatorId) return true
+    return false
   }
 
   // Two-phase commit: what shard-agent/participant/two-phase.ts does
@@ -246,6 +253,10 @@ export class SimAgent {
       apply: (row, how, commitTs) => this.resolve(row.gid, how, commitTs),
       onResolved: (gid, how) => {
         if (how === 'commit') this.committed.committed(gid)
+      },
+      onAbortsLeft: (ownerId, txnIds) => {
+        for (const [connection, { id, abortsLeft }] of this.connections)
+          if (id === ownerId) connection.send(1, () => abortsLeft(txnIds))
       },
       onProblem: ({ gid, why }) =>
         world.say(`${parseGid(gid)?.txnId} is left in doubt on ${shard.id}: ${why}`),

@@ -97,6 +97,10 @@ export class SimCoordinator {
       clock: this.meeting.forLink(),
       agent: () => agent(shard),
       isBlocked: () => isBlocked(shard),
+      abortsLeft: (txnIds) => {
+        if (world.mutant === 'aborts are dropped although a decision may be late') void this.log.drop(txnIds)
+        else this.driver.abortsLeft(txnIds)
+      },
     })
   }
 

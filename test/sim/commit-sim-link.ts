@@ -19,6 +19,7 @@ export interface LinkSetup {
   /** Who serves the shard now. */
   agent(): SimAgent
   isBlocked(): boolean
+  abortsLeft(txnIds: readonly string[]): void
 }
 
 /** A coordinator's line to one shard's agent, which is made again when it breaks (coordinator/links/). */
@@ -49,7 +50,7 @@ export class SimLink {
   }
 
   private connect(agent: SimAgent): void {
-    const { world, process, clock, coordinatorId } = this.setup
+    const { world, process, clock, coordinatorId: id, abortsLeft } = this.setup
     const client: Peer = { process, clock, closed: (why) => this.closed(connection, why) }
     const server: Peer = {
       process: agent.process,
@@ -59,7 +60,7 @@ export class SimLink {
     const connection = new Connection(world, client, server)
     this.dialled = connection
     connection.send(0, () => {
-      agent.greeted(connection, coordinatorId)
+      agent.greeted(connection, { id, abortsLeft })
       connection.send(1, () => this.connected(connection))
     })
     process.after(helloTimeoutMs, () => {

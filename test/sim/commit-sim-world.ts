@@ -8,6 +8,7 @@ export type Mutant =
   | 'takes an unknown write for a failed one'
   | 'recovery aborts without a tombstone'
   | 'tombstones are swept while their coordinator lives'
+  | 'aborts are dropped although a decision may be late'
   | 'decisions do not need the registration'
   | 'recovery ignores the record'
   | 'records are dropped before all have confirmed'

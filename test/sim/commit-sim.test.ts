@@ -37,6 +37,7 @@ describe('simulated commits', { timeout: 300_000 }, () => {
     ['takes an unknown write for a failed one', /^I/],
     ['recovery aborts without a tombstone', /^I/],
     ['tombstones are swept while their coordinator lives', /^I/],
+    ['aborts are dropped although a decision may be late', /^I/],
     ['decisions do not need the registration', /^I/],
     ['recovery ignores the record', /^I/],
     ['records are dropped before all have confirmed', /^I/],

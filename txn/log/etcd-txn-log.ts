@@ -46,7 +46,7 @@ export const defaultEtcdTxnLogLimits: EtcdTxnLogLimits = {
   groupMax: 64,
   writesMax: 4,
   callTimeoutMs: 3_000,
-  registrationTtlSeconds: 15,
+  registrationTtlSeconds: 7,
   dropAfterMs: 100,
   keptMs: OUTCOMES_KEPT_MS,
 }

@@ -57,7 +57,7 @@ export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
   groupMax: 256,
   writersMax: 1,
   queryTimeoutMs: 5_000,
-  registrationTtlMs: 10_000,
+  registrationTtlMs: 7_000,
   dropAfterMs: 100,
   keptMs: OUTCOMES_KEPT_MS,
 }
