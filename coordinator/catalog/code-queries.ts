@@ -129,10 +129,33 @@ UNION ALL
 SELECT 'type', t.typname, 'query', base.typname
 FROM pg_type t JOIN pg_type base ON base.oid = t.typbasetype WHERE t.oid >= 16384 AND base.oid >= 16384`
 
-/** Operators and casts show by no name. */
+/** Functions that one value is enough for: `x.f`, where that is a row. They do what the function of the name does. */
+const attributesSql = `
+SELECT DISTINCT 'attribute', p.proname, 'query', p.proname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'weft'::regnamespace)
+  AND (p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 OR p.provariadic <> 0)
+  AND NOT (l.lanname IN ('c', 'internal') AND p.provolatile = 'i')`
+
+/** Operators that the grammar means by other words, or none: IN, LIKE, BETWEEN, USING (…). */
+const UNSAID = `'=', '<>', '<', '>', '<=', '>=', '~~', '!~~', '~~*', '!~~*', '~', '!~'`
+
+/** A planner may put one in the place of the other: those that are each other's mirror, or each other's opposite. */
+const SWAPPED = ['oprcom', 'oprnegate']
+  .flatMap((link) => [`SELECT oid, ${link}`, `SELECT ${link}, oid`].map((pair) => ({ link, pair })))
+  .map(({ link, pair }) => `${pair} FROM pg_operator WHERE oid >= 16384 AND ${link} <> 0`)
+  .join(' UNION ')
+
+/** Those of classes, by which rows are sorted, hashed and found, show by no name, nor do casts. */
 const anywhereSql = `
-SELECT 'any', '', 'query', p.proname FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
+SELECT CASE WHEN said.oprname IN (${UNSAID}) OR EXISTS (SELECT FROM pg_amop a WHERE a.amopopr IN (o.oid, said.oid))
+  THEN 'any' ELSE 'operator' END, said.oprname, 'query', p.proname
+FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode JOIN pg_language l ON l.oid = p.prolang
+CROSS JOIN LATERAL (WITH pairs (x, y) AS (${SWAPPED})
+  SELECT o.oid UNION SELECT y FROM pairs WHERE x = o.oid
+  UNION SELECT next.y FROM pairs JOIN pairs AS next ON next.x = pairs.y WHERE pairs.x = o.oid) AS names (oid)
+JOIN pg_operator said ON said.oid = names.oid
 WHERE o.oid >= 16384 AND p.pronamespace <> 'pg_catalog'::regnamespace
+  AND NOT (l.lanname IN ('c', 'internal') AND p.provolatile = 'i')
 UNION ALL
 SELECT 'any', '', 'query', p.proname FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc
 WHERE c.oid >= 16384 AND p.pronamespace <> 'pg_catalog'::regnamespace`
@@ -147,5 +170,6 @@ export const codeSql = (locked: LockedRelations): string =>
     constraintsSql(locked),
     relationsSql(locked),
     typesSql,
+    attributesSql,
     anywhereSql,
   ].join('\nUNION ALL')

@@ -3,7 +3,7 @@ import type { Refusals } from './refusal.ts'
 /** Of functions, triggers and other code that runs in the database. */
 export const code = {
   function_names_table: {
-    what: 'a function of users, procedure or DO block that names a sharded or reference table',
+    what: 'a function of users, procedure, DO block or operator that names a sharded or reference table',
     why: 'it runs on one shard, and would see that one only',
     instead: 'run its statements from the client, in one transaction; or `create_distributed_function`',
   },

@@ -123,6 +123,37 @@ describe('the graph of code', () => {
     expect(everywhere.ofStatement('SELECT 1')).toBe(settings | names)
   })
 
+  test('an operator: where its name is said, by whom that is said, and no other', () => {
+    const told = codeGraph([
+      ...pieces,
+      piece('operator', '###', 'tenant'),
+      piece('write', 'checked', '(a OPERATOR(s.###) 1)'),
+    ])
+    const effects = ['SELECT 1 ## 2, 3 # 4', 'SELECT 1 ### 2', 'SELECT FROM checked', 'DELETE FROM checked']
+    expect(effects.map((text) => told.ofStatement(text))).toEqual([0, settings | names, 0, settings | names])
+  })
+
+  test.each([
+    ['SELECT owner, x.owner, tenant FROM t GROUP BY owner ORDER BY tenant', 0],
+    ['INSERT INTO t (owner) SELECT owner FROM u', 0],
+    ['SELECT owner ( ) FROM t', ANY_EFFECTS],
+    ['SELECT s."owner"/* mine */() FROM t', ANY_EFFECTS],
+    ['SELECT Tenant\n() FROM t', settings | names],
+    ['SELECT x.single FROM x', settings | names],
+    ['SELECT single, owner FROM x', settings | names],
+    ["SELECT owner, query_to_xml('SELECT 1', true, true, '')", ANY_EFFECTS],
+    ['CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION owner()', ANY_EFFECTS],
+    ['CREATE CAST (a AS int) WITH FUNCTION owner', ANY_EFFECTS],
+  ])('a function by its name and a parenthesis, which a column of the name has not: %s', (text, effects) => {
+    const told = codeGraph([
+      ...pieces,
+      piece('function', 'owner', 'EXECUTE $1'),
+      piece('function', 'single', 'PERFORM tenant()'),
+      piece('attribute', 'single', 'single', 'query'),
+    ])
+    expect(told.ofStatement(text)).toBe(effects)
+  })
+
   test('a text: its own, and what it names', () => {
     expect(code.ofText('plpgsql', 'LISTEN a; PERFORM caller()')).toBe(objects | settings | names)
   })

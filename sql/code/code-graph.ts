@@ -19,10 +19,19 @@ import { UNSEEN } from './unseen.ts'
 export interface CodePiece {
   /**
    * `read`, `write`: what runs when the relation of that name is read or written; `trigger`, `index`: as `write`, but that
-   * a definition of the table runs no trigger, and its upkeep indexes only, also by their own name; `any`: what any
-   * statement may run (operators, casts).
+   * a definition of the table runs no trigger, and its upkeep indexes only, also by their own name; `attribute`: a function
+   * that a column's name may call; `operator`: by its own name; `any`: what any statement may run (other operators, casts).
    */
-  readonly kind: 'function' | 'read' | 'write' | 'trigger' | 'index' | 'type' | 'any'
+  readonly kind:
+    | 'function'
+    | 'attribute'
+    | 'operator'
+    | 'read'
+    | 'write'
+    | 'trigger'
+    | 'index'
+    | 'type'
+    | 'any'
   readonly name: string
   readonly language: Language
   /** Undefined: nobody can look into it. */
@@ -179,10 +188,10 @@ function namesPart(
 
 type Kind = CodePiece['kind']
 
-const READ: readonly Kind[] = ['function', 'read', 'type']
+const READ: readonly Kind[] = ['function', 'operator', 'read', 'type']
 const WRITTEN: readonly Kind[] = [...READ, 'write', 'trigger', 'index']
 const DEFINED: readonly Kind[] = [...READ, 'write', 'index']
-const KEPT_UP: readonly Kind[] = ['function', 'type', 'index']
+const KEPT_UP: readonly Kind[] = ['function', 'operator', 'type', 'index']
 const OF_WRITES: ReadonlySet<Kind> = new Set(['write', 'trigger', 'index'])
 const kindsOf = (writes: boolean): readonly Kind[] => (writes ? WRITTEN : READ)
 
@@ -190,6 +199,8 @@ class Graph {
   /** Of pieces that do anything: by kind and name. */
   private readonly byKind: Readonly<Record<Kind, Map<string, Effects>>> = {
     function: new Map(),
+    attribute: new Map(),
+    operator: new Map(),
     read: new Map(),
     write: new Map(),
     trigger: new Map(),
@@ -243,7 +254,7 @@ class Graph {
   }
 
   get anywhere(): Effects {
-    return this.get('any', '')
+    return this.ofAll('any')
   }
 
   get isEmpty(): boolean {
@@ -276,7 +287,21 @@ class Graph {
 
   ofStatement(text: string): Effects {
     const part = this.namingPart(text)
-    return this.named(part, wordsOf(part), kindsOf(WRITES.test(part)))
+    const words = wordsOf(part)
+    const kinds = kindsOf(WRITES.test(part))
+    if (!QUERIES.test(part)) return this.named(part, words, kinds)
+    const effects = this.called(part, words, kinds)
+    // Code that it makes itself names functions in ways of its own.
+    const makes = ((effects | effectsOfText('query', part, words)) & EFFECT.dynamic) !== 0
+    return makes ? this.named(part, words, kinds) : effects
+  }
+
+  /** Of a query: a function is called by its name and a parenthesis; by the name alone, where it is no column's. */
+  private called(text: string, words: ReadonlySet<string>, kinds: readonly Kind[]): Effects {
+    let effects = this.named(text, words, [...kinds.filter((kind) => kind !== 'function'), 'attribute'])
+    for (const [name, its] of this.byKind.function)
+      if ((effects | its) !== effects && mayName(text, words, name) && mayCall(text, name)) effects |= its
+    return effects
   }
 
   /** Of a statement: what its strings say is data, unless it makes code of them, or runs code that may execute them. */

@@ -6,7 +6,7 @@ import { isGathered } from './gather/gather-plan.ts'
 import { ofStatement } from './of-statement.ts'
 import type { Plan, PlanCommon } from './plan.ts'
 import { refused } from './routing.ts'
-import { keptTables, movedTableError, ownTableError } from './row-code.ts'
+import { keptTables, movedTableError, operatorError, ownTableError } from './row-code.ts'
 
 /** Of a statement on local tables, or none: its code runs on the home shard, which has a part of every sharded table. */
 export const REACHES_NOTHING: Reach = { tables: [], onCopies: false }
@@ -30,7 +30,10 @@ export function withReach(plan: Plan, a: Analysis, text: string): Plan {
   const reaches = mayReach(a.catalog, effects)
   if (!reaches && !mayDraw(a, effects)) return plan
   const moved = reaches && movesRows(plan) ? shardedOf(a) : []
-  const error = ownTableError(a.catalog, a.targets) ?? movedTableError(a.catalog, text, moved)
+  const error =
+    ownTableError(a.catalog, a.targets) ??
+    movedTableError(a.catalog, text, moved) ??
+    (reaches ? operatorError(a.catalog, text, shardedOf(a)) : undefined)
   return error ? refused(a, plan.tag, error) : { ...plan, reach: withTarget(reachOf(a, text), plan, a, text) }
 }
 

@@ -87,6 +87,25 @@ export function movedTableError(catalog: Catalog, text: string, sources: Sharded
   return undefined
 }
 
+/** Operators that the statement says, or code that runs with it, and whose functions read a table of the statement. */
+export function operatorError(catalog: Catalog, text: string, sources: Sharded) {
+  if (sources.length === 0) return undefined
+  const pieces = catalog.code?.piecesOf(text) ?? []
+  for (const operator of pieces.filter(({ kind }) => kind === 'operator')) {
+    const code = catalog.code?.piecesOf(operator.text ?? '') ?? []
+    for (const table of sources.flatMap((source) => familyOf(catalog, source))) {
+      const meant = [table, ...viewsOver(pieces, table)]
+      if (!code.some((piece) => mayRead(piece, meant))) continue
+      return unsupported(
+        'function_names_table',
+        `operator ${operator.name}, whose function may read sharded table "${table.name}", in a statement on that table is not supported`,
+        'It would see one shard only. Run its statements from the client, in one transaction.',
+      )
+    }
+  }
+  return undefined
+}
+
 type Named = Pick<Relation, 'name'>
 
 /** Expressions (defaults, checks, indexes) name columns, and read tables by functions only; foreign keys lead to the key. */

@@ -565,3 +565,100 @@ CREATE FUNCTION named_as_schema() RETURNS bigint LANGUAGE plpgsql AS $$ DECLARE 
 CREATE SCHEMA named_as_schema;
 
 DROP SCHEMA named_as_schema;
+
+-- # names of columns
+CREATE TABLE visits (id int PRIMARY KEY, fetches int, note text) WITH (shard_key = 'id');
+
+INSERT INTO visits SELECT g, g % 3, 'a' FROM generate_series(1, 20) g;
+
+CREATE FUNCTION fetches() RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'SELECT 1'; RETURN 1; END $$;
+
+CREATE FUNCTION note(a int, b int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'SELECT 1'; RETURN a; END $$;
+
+SELECT fetches, count(*) FROM visits GROUP BY 1 ORDER BY 1;
+
+SELECT v.fetches, v.* FROM visits v ORDER BY v.fetches, v.id LIMIT 3;
+
+UPDATE visits SET note = 'b' WHERE fetches IN (SELECT fetches FROM visits WHERE id = 3);
+
+INSERT INTO visits (id, fetches, note) SELECT id + 100, fetches, note FROM visits WHERE note = 'a';
+
+DELETE FROM visits USING (SELECT DISTINCT fetches FROM visits WHERE note = 'b') o WHERE visits.fetches = o.fetches;
+
+SELECT count(*), string_agg(DISTINCT note, ',' ORDER BY note) FROM visits;
+
+-- refused user_function
+SELECT fetches(), fetches FROM visits ORDER BY id LIMIT 1;
+
+-- refused user_function
+SELECT id FROM visits ORDER BY note(fetches, id), id LIMIT 1;
+
+-- refused user_function
+UPDATE visits SET fetches = visits."fetches" () WHERE id IN (SELECT id FROM visits ORDER BY id LIMIT 2);
+
+-- refused user_function
+UPDATE visits SET note = fetches() WHERE id IN (SELECT id FROM visits ORDER BY id LIMIT 2);
+
+CREATE FUNCTION counted(v visits) RETURNS bigint LANGUAGE plpgsql AS $$ DECLARE n bigint; BEGIN EXECUTE 'SELECT count(*) FROM visits' INTO n; RETURN n; END $$;
+
+-- refused function_names_table
+SELECT v.counted FROM visits v ORDER BY id LIMIT 1;
+
+-- refused function_names_table
+SELECT (v).counted FROM visits v WHERE id = 1;
+
+-- refused function_names_table
+SELECT id FROM visits v ORDER BY v.counted, id LIMIT 1;
+
+-- # operators
+CREATE TABLE visits (id int PRIMARY KEY, n int) WITH (shard_key = 'id');
+
+INSERT INTO visits SELECT g, g % 3 FROM generate_series(1, 20) g;
+
+CREATE FUNCTION op_counts(a int, b int) RETURNS bool LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN EXECUTE 'SELECT count(*) FROM visits' INTO n; RETURN n > a; END $$;
+
+CREATE FUNCTION op_plain(a int, b int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN a < b; END $$;
+
+CREATE OPERATOR #%# (LEFTARG = int, RIGHTARG = int, FUNCTION = op_counts);
+
+CREATE OPERATOR #%@ (LEFTARG = int, RIGHTARG = int, FUNCTION = op_plain, NEGATOR = #%#);
+
+INSERT INTO visits SELECT id + 100, n FROM visits;
+
+UPDATE visits SET n = 0 WHERE n IN (SELECT n FROM visits ORDER BY id LIMIT 1);
+
+SELECT count(*) FROM visits;
+
+-- refused code_reaches_shards
+SELECT 10 #%# 2;
+
+SELECT NOT (10 #%@ 2);
+
+-- refused code_reaches_shards
+SELECT 10 OPERATOR(unseen_code.#%#) 2;
+
+-- refused function_names_table
+SELECT count(*) FROM visits WHERE id #%# 2;
+
+-- refused trigger_reads_table
+SELECT id FROM visits WHERE NOT (id #%@ 2) ORDER BY n, id LIMIT 1;
+
+CREATE VIEW behind AS SELECT id, id #%# 2 AS is_more FROM visits;
+
+-- refused function_names_table
+SELECT count(*) FROM behind WHERE is_more;
+
+ALTER TABLE visits ADD CHECK (id #%# 2);
+
+CREATE TABLE checked (a int CHECK (a #%# 2));
+
+-- refused code_reaches_shards
+INSERT INTO checked VALUES (1);
+
+DROP TABLE checked;
+
+DROP VIEW behind;
+
+DROP OPERATOR #%@ (int, int);
+
+DROP OPERATOR #%# (int, int);
