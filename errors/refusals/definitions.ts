@@ -92,7 +92,7 @@ export const definitions = {
   },
   trigger: {
     what:
-      'reference tables with triggers: COPY, MERGE, writes through views, of primary keys, beside sharded tables or in WITH, of ' +
+      'reference tables with triggers: COPY, MERGE, writes through views, of primary keys, beside sharded tables, or in WITH beside any, of ' +
       'a table with row level security or that is part of a tree; a DELETE or UPDATE whose foreign keys make triggers of a reference ' +
       'table fire; deferrable triggers there; INSTEAD OF triggers on views over sharded tables',
     why: 'triggers of a reference table are on the home shard, and the other copies are told the rows as they came out there',

@@ -8,6 +8,7 @@ import { planDeclareFunction } from './declare-function.ts'
 import { dumpText } from './dump-text.ts'
 import { orMovedInConflict } from './first/conflict-moves.ts'
 import { orDrawn } from './first/drawn-tail.ts'
+import { orFiredFirst } from './first/fired-first.ts'
 import { orListed } from './first/listed-rows.ts'
 import { orComputed } from './first/plan-computed.ts'
 import { orFirst } from './first/plan-first.ts'
@@ -102,6 +103,11 @@ function planAsWritten(
 /** Triggers of what it writes fire as on one Postgres, or it is refused. */
 const firing = (plan: Plan, a: Analysis): Plan => alikeOnCopies(firingOnce(plan, a), a)
 
+function firingSelect(plan: Plan, a: Analysis, stmt: ParsedStatement, ctx: PlanContext): Plan {
+  const fired = firing(plan, a)
+  return fired.kind === 'refused' && plan.kind !== 'refused' ? orFiredFirst(fired, a, stmt, ctx) : fired
+}
+
 function orComputedFirst(plan: Plan, a: Analysis, text: string, ctx: PlanContext): Plan {
   const known = orMovedInConflict(orDrawn(plan, a, text, ctx), a, text)
   return known === plan ? orListed(orComputed(plan, a, text, ctx), a, text, ctx) : known
@@ -139,7 +145,7 @@ function planSelectStatement(
   return error
     ? refused('SELECT', error)
     : asDescribed(
-        firing(withReach(plannedSelect(analysis, stmt, ctx), analysis, stmt.text), analysis),
+        firingSelect(withReach(plannedSelect(analysis, stmt, ctx), analysis, stmt.text), analysis, stmt, ctx),
         stmt.text,
         catalog,
       )

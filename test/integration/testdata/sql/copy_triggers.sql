@@ -82,13 +82,33 @@ INSERT INTO lands (code, name) SELECT * FROM local_rows;
 
 DELETE FROM lands USING local_rows l WHERE l.code = lands.code RETURNING lands.name;
 
--- refused trigger
 WITH gone AS (DELETE FROM lands WHERE code LIKE 'c_' AND code <> 'ch' RETURNING code) SELECT * FROM gone ORDER BY code;
 
 -- refused trigger
 WITH w AS (INSERT INTO lands (code, name) VALUES ('w1', 'W') RETURNING code) INSERT INTO local_rows SELECT code, 'w' FROM w RETURNING *;
 
+-- refused trigger
+WITH gone AS (UPDATE lands SET name = name || '~' WHERE code IN ('ch', 'es') RETURNING code, changed) SELECT max(code), count(*), sum(changed) FROM gone;
+
+WITH one (c) AS (INSERT INTO lands (code, name) VALUES ('w2', 'W') ON CONFLICT (code) DO UPDATE SET name = 'again' RETURNING code) SELECT c FROM one WHERE c = 'none';
+
+WITH w AS (DELETE FROM lands WHERE code = 'w2' RETURNING name) SELECT 1 AS unread;
+
+-- refused trigger
+WITH gone AS (UPDATE lands SET n = 0 WHERE code = 'ch' RETURNING code) SELECT code, (SELECT count(*) FROM audit) FROM gone;
+
+-- refused trigger
+WITH gone AS (UPDATE lands SET n = 0 WHERE code = 'ch' RETURNING code) SELECT lands.n FROM gone JOIN lands USING (code);
+
+-- refused trigger
+WITH gone AS (UPDATE lands SET n = 0 WHERE code = 'ch' RETURNING code) SELECT code, relname FROM gone, pg_class WHERE relname = 'pg_class';
+
+-- refused trigger
+WITH gone AS (UPDATE lands SET n = 0 WHERE code = 'ch' RETURNING code) SELECT nextval('pg_temp.none'), code FROM gone;
+
 SELECT code, name, n, changed FROM lands ORDER BY code;
+
+SELECT op, code, old_name, new_name FROM audit ORDER BY op, code, old_name, new_name;
 
 -- # foreign keys of sharded tables
 -- refused trigger
