@@ -10,7 +10,7 @@ export interface CopyIn {
   readonly row: (n: number) => string
 }
 
-export interface CopyOptions extends Pick<RunOptions, 'pgbench' | 'target' | 'length' | 'pid' | 'signal'> {
+export interface CopyOptions extends Pick<RunOptions, 'pgbench' | 'target' | 'length' | 'pids' | 'signal'> {
   readonly dir: string
   readonly copyIn: CopyIn
   readonly rows: number
@@ -20,7 +20,7 @@ const rowsInChunk = 100_000
 
 /** `perSecond` counts rows. */
 export async function runCopyIn(options: CopyOptions): Promise<RunResult> {
-  const { copyIn, rows, length, pid } = options
+  const { copyIn, rows, length, pids } = options
   const file = dataFile(options)
   const turn = async (): Promise<number | string> => {
     const why = await psql(options, `TRUNCATE ${copyIn.table}`)
@@ -28,7 +28,7 @@ export async function runCopyIn(options: CopyOptions): Promise<RunResult> {
     return why ?? (await psql(options, `COPY ${copyIn.table} FROM STDIN`, file)) ?? performance.now() - from
   }
   if (!('each' in length) && length.warmupSeconds > 0) await turn()
-  const cpuBefore = cpuSeconds(pid)
+  const cpuBefore = cpuSeconds(pids)
   let ms = 0
   let copies = 0
   const isEnough = (): boolean =>
@@ -39,7 +39,7 @@ export async function runCopyIn(options: CopyOptions): Promise<RunResult> {
     ms += took
     copies++
   }
-  const cpu = cpuSeconds(pid)
+  const cpu = cpuSeconds(pids)
   const cpuUs = cpu === undefined || cpuBefore === undefined ? undefined : ((cpu - cpuBefore) * 1e6) / copies
   const perSecond = (rows * copies * 1000) / ms
   return { kind: 'measured', perSecond, latencyMs: ms / copies, transactions: copies, cpuUs }

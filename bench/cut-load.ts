@@ -106,12 +106,12 @@ async function runOne(
   const { readsPerSecond, consistent } = load
   const what = readsPerSecond === 0 ? 'no reads' : `${readsPerSecond} reads/s${consistent ? '' : ', torn'}`
   const length = 'each' in flags.length ? quickLength : flags.length
-  const before = await readMetrics(weft.adminUrl)
+  const before = await readMetrics(weft.adminUrls)
   const [transfers, reads] = await Promise.all([
     measure(bench, row, weft, length),
     readsPerSecond === 0 ? [] : readBeside(load, weft, length, bench),
   ])
-  const after = await readMetrics(weft.adminUrl)
+  const after = await readMetrics(weft.adminUrls)
   const failed = [transfers, reads].find((result) => 'kind' in result && result.kind === 'failed')
   if (transfers.kind === 'failed' || !Array.isArray(reads)) {
     bench.say(`${row.label}, ${what}: FAILED: ${failed !== undefined && 'why' in failed ? failed.why : ''}`)
@@ -133,7 +133,7 @@ async function readBeside(
   const logPrefix = join(dir, `scatter-read-${process.hrtime.bigint()}`)
   const run = await runPgbench({
     ...{ pgbench, target, scriptFile, mode: 'simple', clients: readClients, length, signal },
-    pid: undefined,
+    pids: [],
     perSecond: readsPerSecond,
     logPrefix,
     ...(consistent ? {} : { settings: '-c weft.consistent_reads=off' }),

@@ -88,9 +88,9 @@ export async function takeSteps(
   const results: StepsResult[] = []
   for (const row of cases) {
     bench.say(`looking into the commits of ${row.label} (half a minute more for each system)`)
-    const before = await readMetrics(weft.adminUrl)
+    const before = await readMetrics(weft.adminUrls)
     const mine = await withWal(work, row, weft, weft.shardUrls)
-    const steps = stepsBetween(before, await readMetrics(weft.adminUrl))
+    const steps = stepsBetween(before, await readMetrics(weft.adminUrls))
     if (mine === undefined) continue
     const beside = plain === undefined ? undefined : await withWal(work, row, plain, [plain.server.url])
     results.push({

@@ -14,6 +14,8 @@ export interface Flags {
   readonly shards: number
   /** Connections to one Postgres, for Weft's agents and PgBouncer alike. */
   readonly poolSize: number
+  /** Processes of Weft's coordinator; undefined: all of Weft is one process, `weft dev`. */
+  readonly workers: number | undefined
   /** Where Weft's commit decisions are. */
   readonly log: LogKind
   /** Milliseconds that each sync of a server takes longer. */
@@ -37,6 +39,7 @@ interface RawFlags {
   readonly scale: number
   readonly shards: number
   readonly poolSize: number
+  readonly workers?: number
   readonly log: LogKind
   readonly syncLatency: number
   readonly json?: boolean
@@ -65,6 +68,7 @@ export function parseFlags(argv: readonly string[]): Flags {
     .option('--scale <n>', 'tables of n times 100000 accounts', positive, 10)
     .option('--shards <n>', 'shards of the Weft cluster', positive, 3)
     .option('--pool-size <n>', 'connections of Weft to each shard, and of PgBouncer', positive, 20)
+    .option('--workers <n>', 'so many processes of the coordinator, and one for each agent', positive)
     .addOption(
       new Option('--log <log>', 'where commit decisions are: etcd has three members here')
         .choices(['postgres', 'etcd'])
@@ -92,6 +96,9 @@ export function parseFlags(argv: readonly string[]): Flags {
     .allowExcessArguments(false)
     .showHelpAfterError()
     .parse(argv)
+  const { workers, profile } = command.opts<RawFlags>()
+  if (workers !== undefined && profile !== undefined)
+    command.error('error: --profile is of one process: leave out --workers')
   return fromRaw(command.opts<RawFlags>())
 }
 
@@ -106,6 +113,7 @@ function fromRaw(raw: RawFlags): Flags {
     scale: quick ? 1 : raw.scale,
     shards: raw.shards,
     poolSize: raw.poolSize,
+    workers: raw.workers,
     log: raw.log,
     syncLatencyMs: raw.syncLatency,
     json: raw.json === true,

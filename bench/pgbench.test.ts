@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readResult } from './pgbench.ts'
+import { cpuSeconds, readResult } from './pgbench.ts'
 
 const output = (more: { transactions?: number; failed?: number; tps?: number } = {}): string =>
   `pgbench (15.14, server 18.4)
@@ -43,4 +43,11 @@ test('pgbench: transactions failed, none fatal: no number', () => {
 test('pgbench: it ended otherwise than with 0: no number', () => {
   expect(readResult(null, '', 1).kind).toBe('failed')
   expect(readResult(0, output({ transactions: 0 }), 1).kind).toBe('failed')
+})
+
+test('CPU time is that of all processes together, and unknown when one is not there', () => {
+  const mine = cpuSeconds([process.pid])
+  expect(cpuSeconds([])).toBeUndefined()
+  expect(cpuSeconds([process.pid, 0])).toBeUndefined()
+  if (mine !== undefined) expect(cpuSeconds([process.pid, process.pid])).toBeGreaterThanOrEqual(2 * mine)
 })

@@ -25,7 +25,7 @@ export interface RunOptions {
   /** Options of the sessions, as PGOPTIONS has them. */
   readonly settings?: string
   /** Whose CPU time is to be told. */
-  readonly pid: number | undefined
+  readonly pids: readonly number[]
   readonly signal: AbortSignal
 }
 
@@ -36,7 +36,7 @@ export type RunResult =
       readonly perSecond: number
       readonly latencyMs: number
       readonly transactions: number
-      /** CPU time of `pid` for each transaction. */
+      /** CPU time of `pids` for each transaction. */
       readonly cpuUs: number | undefined
       /** Of single transactions, when there is one client. */
       readonly quantilesMs?: Quantiles
@@ -49,9 +49,9 @@ export type RunResult =
 const overtimeMs = 30_000
 
 export async function runPgbench(options: RunOptions): Promise<RunResult> {
-  const cpuBefore = cpuSeconds(options.pid)
+  const cpuBefore = cpuSeconds(options.pids)
   const { code, output, stuck } = await execute(options)
-  const cpu = cpuSeconds(options.pid)
+  const cpu = cpuSeconds(options.pids)
   options.signal.throwIfAborted()
   if (stuck) return { kind: 'failed', why: `pgbench did not end; ${firstError(output) ?? 'it said nothing'}` }
   const warmupSeconds = 'each' in options.length ? 0 : options.length.warmupSeconds
@@ -152,15 +152,19 @@ function number(pattern: RegExp, text: string): number | undefined {
   return found === undefined ? undefined : Number(found)
 }
 
-/** User and system time that a process has used so far; undefined where there is no /proc. */
-export function cpuSeconds(pid: number | undefined): number | undefined {
-  if (pid === undefined) return undefined
+/** User and system time that processes have used so far; undefined where there are none, or there is no /proc. */
+export function cpuSeconds(pids: readonly number[]): number | undefined {
+  if (pids.length === 0) return undefined
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    // Fields 14 and 15 of the whole line, in ticks; Linux has told programs 100 a second on every platform for ages.
-    return (Number(fields[11]) + Number(fields[12])) / 100
+    return pids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0)
   } catch {
     return undefined
   }
+}
+
+function cpuSecondsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  // Fields 14 and 15 of the whole line, in ticks; Linux has told programs 100 a second on every platform for ages.
+  return (Number(fields[11]) + Number(fields[12])) / 100
 }

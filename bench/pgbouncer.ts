@@ -43,7 +43,7 @@ export async function startPgbouncer(
     title: `PgBouncer ${version}`,
     target: { host: '127.0.0.1', port, user: server.user, database: server.database },
     modes: prepared ? ['simple', 'prepared'] : ['simple'],
-    pid: child.pid,
+    pids: child.pid === undefined ? [] : [child.pid],
     stop,
   }
   if (await Promise.race([ended.then(() => false), answers(system)])) return system

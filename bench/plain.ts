@@ -36,7 +36,7 @@ export async function startPlain(dir: string, shards: number, signal: AbortSigna
     title: `Postgres ${version}`,
     target,
     modes: ['simple', 'prepared'],
-    pid: undefined,
+    pids: [],
     server,
     stop: () => server.stop(),
   }

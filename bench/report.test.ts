@@ -18,7 +18,7 @@ const system = (name: SystemName): System => ({
   title: name,
   target: { host: '', port: 0, user: '', database: '' },
   modes: ['simple'],
-  pid: undefined,
+  pids: [],
   stop: async () => undefined,
 })
 

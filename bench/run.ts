@@ -98,21 +98,21 @@ export async function measure(
   const { copyIn } = row.line
   if (copyIn !== undefined) {
     const { pgbench, dir, signal, keys } = bench
-    const { target, pid } = system
-    return runCopyIn({ pgbench, dir, signal, target, pid, length, copyIn, rows: keys.accounts })
+    const { target, pids } = system
+    return runCopyIn({ pgbench, dir, signal, target, pids, length, copyIn, rows: keys.accounts })
   }
   const scriptFile = join(bench.dir, `${row.line.name.replace(/\W+/g, '-')}.sql`)
   writeFileSync(scriptFile, row.line.script(bench.keys))
   const { pgbench, signal } = bench
-  const { target, pid, adminUrl } = system
+  const { target, pids, adminUrls } = system
   const { mode, clients } = row
-  const options = { pgbench, target, scriptFile, mode, clients, length, pid, signal }
+  const options = { pgbench, target, scriptFile, mode, clients, length, pids, signal }
   const run = clients === 1 ? () => runLogged(options, bench.dir) : () => runPgbench(options)
-  if (adminUrl === undefined) return run()
-  const before = await readMetrics(adminUrl)
+  if (adminUrls === undefined) return run()
+  const before = await readMetrics(adminUrls)
   const result = await run()
   if (result.kind === 'failed') return result
-  const phases = commitPhases(before, await readMetrics(adminUrl), result.transactions)
+  const phases = commitPhases(before, await readMetrics(adminUrls), result.transactions)
   return phases.length === 0 ? result : { ...result, commitPhases: phases }
 }
 

@@ -14,6 +14,7 @@ import { slowSyncs } from './sync-latency.ts'
 import type { System } from './system.ts'
 import { providePgbouncer } from './tools.ts'
 import { startWeft, type WeftSystem } from './weft.ts'
+import { startWeftWorkers } from './weft-workers.ts'
 
 export interface Environment {
   readonly dir: string
@@ -59,10 +60,12 @@ export async function startSystems({ flags, cleanup, signal, say }: SetupOptions
     const etcd = flags.log === 'etcd' ? await startEtcd(dir) : undefined
     if (etcd !== undefined) cleanup.add(() => etcd.stop())
     say(`starting Weft with ${flags.shards} shards`)
+    const start = flags.workers === undefined ? startWeft : startWeftWorkers
     weft = keep(
-      await startWeft({
+      await start({
         shards: flags.shards,
         poolSize: flags.poolSize,
+        workers: flags.workers,
         dir,
         etcd: etcd?.endpoints,
         profiling: flags.profile !== undefined,

@@ -15,7 +15,17 @@ export function parseMetrics(text: string): Metrics {
   return new Map(series)
 }
 
-export async function readMetrics(adminUrl: string): Promise<Metrics> {
+/** Of several processes together. */
+export async function readMetrics(adminUrls: readonly string[]): Promise<Metrics> {
+  const pages = await Promise.all(adminUrls.map(readPage))
+  const sum = new Map<string, number>()
+  for (const page of pages) {
+    for (const [series, value] of page) sum.set(series, (sum.get(series) ?? 0) + value)
+  }
+  return sum
+}
+
+async function readPage(adminUrl: string): Promise<Metrics> {
   const response = await fetch(`${adminUrl}/metrics`)
   return parseMetrics(await response.text())
 }

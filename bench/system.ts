@@ -11,10 +11,10 @@ export interface System {
   readonly target: Target
   /** What it can do. */
   readonly modes: readonly Mode[]
-  /** The process whose CPU time is reported: what stands between client and Postgres. */
-  readonly pid: number | undefined
-  /** Where it tells its metrics. */
-  readonly adminUrl?: string
+  /** The processes whose CPU time is reported: what stands between client and Postgres. */
+  readonly pids: readonly number[]
+  /** Where they tell their metrics. */
+  readonly adminUrls?: readonly string[]
   stop(): Promise<void>
 }
 

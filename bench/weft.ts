@@ -4,13 +4,15 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { SetupError } from '../errors/setup-error.ts'
-import { watched } from './child.ts'
+import { type BenchChild, watched } from './child.ts'
 import { type Locate, sourceLocator } from './profile.ts'
 import type { System } from './system.ts'
 
 export interface WeftOptions {
   readonly shards: number
   readonly poolSize: number
+  /** Processes of the coordinator; undefined: all is one process. */
+  readonly workers: number | undefined
   readonly dir: string
   /** Its log is there; undefined: in Postgres. */
   readonly etcd: readonly string[] | undefined
@@ -20,7 +22,7 @@ export interface WeftOptions {
 }
 
 export interface WeftSystem extends System {
-  readonly adminUrl: string
+  readonly adminUrls: readonly string[]
   /** The Postgres servers themselves: only to look at. */
   readonly shardUrls: readonly string[]
   /** Where a place in the running program comes from. */
@@ -39,9 +41,10 @@ interface Up {
 
 /** Both where this file is bundled (dist/) and where it is not (bench/). */
 const root = new URL('..', import.meta.url)
-const program = fileURLToPath(new URL('bin/weft.js', root))
+export const program = fileURLToPath(new URL('bin/weft.js', root))
 const bundle = fileURLToPath(new URL('dist/weft.js', root))
 const preload = new URL('bench/preload.js', root).href
+export const locate = sourceLocator(fileURLToPath(root), [bundle])
 const profileIntervalUs = 200
 const lastLinesMax = 30
 
@@ -59,24 +62,17 @@ export async function startWeft(options: WeftOptions): Promise<WeftSystem> {
     // A session of its own: Ctrl-C in the terminal is for us, who stop it in its turn.
     detached: true,
   })
-  const { ended, stop } = watched(child)
-  const abort = (): void => void child.kill('SIGTERM')
-  signal.addEventListener('abort', abort)
-  const up = await untilUp(child, ended)
-  signal.removeEventListener('abort', abort)
-  signal.throwIfAborted()
-  if ('lastLines' in up) {
-    await stop()
-    throw new SetupError(`weft dev did not start: ${up.lastLines.join(' | ')}`, 'Try npm start.')
-  }
+  const kept = watched(child)
+  const { ended, stop } = kept
+  const up = await untilUp<Up>('dev', child, kept, signal)
   return {
     name: 'weft',
     title: `Weft, ${shards} shards${etcd === undefined ? '' : ', etcd log'}`,
     target: { host: up.host, port: up.port, user: 'postgres', database: databaseOf(up.shards[0]!.url) },
     modes: ['simple', 'prepared'],
-    pid: child.pid,
-    adminUrl: up.adminUrl,
-    locate: sourceLocator(fileURLToPath(root), [bundle]),
+    pids: child.pid === undefined ? [] : [child.pid],
+    adminUrls: [up.adminUrl],
+    locate,
     shardUrls: up.shards.map(({ url }) => url),
     profile: async (file, work) => {
       await tell(child, ended, { command: 'start', intervalUs: profileIntervalUs })
@@ -90,19 +86,31 @@ export async function startWeft(options: WeftOptions): Promise<WeftSystem> {
   }
 }
 
-/** The line that says it is up, or the last ones of a process that ended instead. */
-function untilUp(child: ChildProcess, ended: Promise<void>): Promise<Up | { lastLines: string[] }> {
+/** What `weft WHAT` says when it is up; called off by `signal`. */
+export async function untilUp<U>(
+  what: string,
+  child: ChildProcess,
+  { ended, stop }: BenchChild,
+  signal: AbortSignal,
+): Promise<U> {
+  const abort = (): void => void child.kill('SIGTERM')
+  signal.addEventListener('abort', abort)
   const lastLines: string[] = []
-  return new Promise((resolve) => {
+  const up = await new Promise<U | undefined>((resolve) => {
     for (const stream of [child.stdout!, child.stderr!]) {
       createInterface(stream).on('line', (line) => {
         lastLines.push(line)
         if (lastLines.length > lastLinesMax) lastLines.shift()
-        if (line.includes('"event":"up"')) resolve(JSON.parse(line) as Up)
+        if (line.includes('"event":"up"')) resolve(JSON.parse(line) as U)
       })
     }
-    void ended.then(() => resolve({ lastLines }))
+    void ended.then(() => resolve(undefined))
   })
+  signal.removeEventListener('abort', abort)
+  signal.throwIfAborted()
+  if (up !== undefined) return up
+  await stop()
+  throw new SetupError(`weft ${what} did not start: ${lastLines.join(' | ')}`, 'Try npm start.')
 }
 
 function databaseOf(url: string): string {
