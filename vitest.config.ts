@@ -29,5 +29,7 @@ export default defineConfig({
     teardownTimeout: 30_000,
     // A guard against hanging, not a statement about speed: the default of a second is one on a busy machine.
     expect: { poll: { timeout: 30_000 } },
+    // What was transformed once is read again from node_modules by the next project and the next run, while it is the same.
+    experimental: { fsModuleCache: true },
   },
 })

@@ -1,5 +1,6 @@
 // npm test: installs what the tests drive Weft with (psql, isolationtester, pgbench, etcd, Chromium) where it can, runs
-// Vitest, and ends with one line, "N passed, N failed". Arguments go to Vitest: npm test -- test/integration
+// Vitest, and ends with the slowest files and one line, "N passed, N failed". Arguments go to Vitest:
+// npm test -- test/integration
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -65,6 +66,7 @@ function runVitest() {
     'run',
     '--reporter=default',
     '--reporter=json',
+    `--reporter=${join(root, 'scripts', 'slowest-files.js')}`,
     `--outputFile.json=${report}`,
     ...process.argv.slice(2),
   ]
