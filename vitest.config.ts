@@ -1,8 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
-/** What needs no server, and no long simulation: `npm run test:unit`. */
+/**
+ * What needs no server, and no long simulation: `npm run test:unit`. Files share a process and what it has imported, on
+ * which most of them spent more time than on their tests: a test that sets something in a module takes it back.
+ */
 const pure = {
   name: 'unit',
+  isolate: false,
   include: ['**/*.test.ts'],
   exclude: ['**/node_modules/**', 'dist/**', '.weft/**', 'test/**'],
 }
