@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { freePort } from '../helpers/free-port.ts'
-import { startPostgres, type TestPostgres } from '../helpers/postgres.ts'
+import { query, startPostgres, type TestPostgres } from '../helpers/postgres.ts'
 import { processesWith, runWeft, type WeftProcess } from '../helpers/weft-process.ts'
 
 interface Up {
@@ -96,6 +96,8 @@ test('workers: a cancel request finds its session, whichever worker it comes to'
   await withClients(2, async (clients) => {
     for (const client of clients) {
       const ended = client.query('SELECT pg_sleep(600)').catch((error: { code: string }) => error.code)
+      // A request that comes before its statement cancels nothing.
+      await expect.poll(asleep).toBe(1)
       const { processID, secretKey } = client as unknown as { processID: number; secretKey: number }
       // Each comes over a connection of its own: in turn to both workers.
       for (let n = 0; n < 2; n++) await cancel(processID, secretKey)
@@ -103,6 +105,12 @@ test('workers: a cancel request finds its session, whichever worker it comes to'
     }
   })
 })
+
+/** How many sessions of the home shard sleep. */
+async function asleep(): Promise<number> {
+  const text = "SELECT FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'"
+  return (await query(servers[0]!.url, text)).length
+}
 
 async function cancel(pid: number, secret: number): Promise<void> {
   const [host, port] = up.listen.split(':')
