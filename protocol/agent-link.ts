@@ -255,8 +255,8 @@ export interface AgentStatus {
   /** Startup ParameterStatus values of the shard's backends (server_version, TimeZone, …). */
   readonly parameters: Readonly<Record<string, string>>
   readonly mapVersion: number
+  readonly coordinators?: readonly string[]
   readonly poolSize: number
-  /** Backends in use, idle, sessions waiting for one. */
   readonly busy: number
   readonly idle: number
   readonly waiting: number

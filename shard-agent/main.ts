@@ -217,7 +217,7 @@ class ShardAgent implements Agent, LinkHost {
       ...(shardCount === undefined ? {} : { shardCount }),
       failpoints: this.options.failpoints ?? noFailpoints,
       admin: adminOf((sql) => this.ownership.run(sql)),
-      isOwnerConnected: (id) => this.isConnected(id),
+      isOwnerConnected: this.isConnected,
       agentId: `agent-${shard}-${randomUUID()}`,
       ...(inDoubtAfterMs === undefined ? {} : { limits: { inDoubtAfterMs } }),
       apply: (row, how, commitTs) => this.twoPhase.resolve(row, how, commitTs),
@@ -255,10 +255,8 @@ class ShardAgent implements Agent, LinkHost {
     if (!this.isStopping && !this.isConnected(coordinatorId)) void this.recovery?.ownerLost(coordinatorId)
   }
 
-  private isConnected(coordinatorId: string): boolean {
-    for (const link of this.links) if (link.coordinatorId === coordinatorId) return true
-    return false
-  }
+  private readonly coordinators = () => new Set([...this.links].map((link) => link.coordinatorId))
+  private readonly isConnected = (coordinatorId: string) => this.coordinators().has(coordinatorId)
 
   welcome(events: LinkEvents): void {
     events.mapVersion(this.shard, this.versions.current)
@@ -268,8 +266,8 @@ class ShardAgent implements Agent, LinkHost {
   }
 
   private quota(): number {
-    const coordinators = new Set([...this.links].map((link) => link.coordinatorId)).size
-    return Math.max(1, Math.floor((this.pool.clientMax - QUOTA_SPARE) / Math.max(1, coordinators)))
+    const { size } = this.coordinators()
+    return Math.max(1, Math.floor((this.pool.clientMax - QUOTA_SPARE) / Math.max(1, size)))
   }
 
   private tellQuota(): void {
@@ -413,6 +411,7 @@ class ShardAgent implements Agent, LinkHost {
       serverVersion: this.ownership.serverVersion,
       parameters: this.ownership.parameters,
       mapVersion: this.versions.current,
+      coordinators: [...this.coordinators()],
       poolSize: this.poolOptions.size,
       ...this.pool.counts(),
       prepared: Math.max(this.gate.preparedCount, this.recovery?.view.inDoubt.length ?? 0),

@@ -14,6 +14,7 @@ export const shardStatus = z.object({
   serverVersion: z.string().optional(),
   parameters: z.record(z.string(), z.string()).readonly().optional(),
   mapVersion: z.int().optional(),
+  coordinators: z.array(z.string()).readonly().optional().describe('Ids of those that are connected'),
   poolSize: z.int().optional(),
   busy: z.int().optional().describe('Connections in use'),
   idle: z.int().optional(),

@@ -6,6 +6,7 @@ import type { Actor, AdminRole, Guard } from '../auth.ts'
 import type { ClusterAccess } from '../cluster-access.ts'
 import { doctor } from './doctor.ts'
 import { explainFile } from './explain.ts'
+import { overview } from './overview.ts'
 import * as schemas from './schemas.ts'
 import { sessions, signal, waits } from './sessions.ts'
 import { declare, distribute, moves, progress, shards, tableParts, tables } from './tables.ts'
@@ -178,6 +179,11 @@ function progressReads(read: AddRead): void {
 
 /** What the console looks at again and again. */
 function liveReads(read: AddRead): void {
+  read('/api/cluster', {
+    summary: 'The cluster at a glance: coordinators, shards, lag of standbys, what is in doubt',
+    answer: schemas.overview,
+    run: overview,
+  })
   read('/api/waits', {
     summary: 'Sessions that wait for locks, and whose those are',
     answer: z.array(schemas.wait),

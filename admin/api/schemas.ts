@@ -133,6 +133,40 @@ export const top = z.object({
   statements: z.array(statement).describe('By total time, since weft.stat_statements_reset()'),
 })
 
+export const overview = z.object({
+  at: z.string(),
+  coordinators: z.array(
+    z.object({ id: z.string(), shards: z.array(z.int()).describe('Whose agents it is connected to') }),
+  ),
+  shards: z.array(
+    z.object({
+      shard: z.int(),
+      up: z.boolean(),
+      error: z.string().optional(),
+      server_version: z.string(),
+      busy: z.int().describe('Postgres connections in use'),
+      idle: z.int(),
+      waiting: z.int().describe('Sessions that wait for one'),
+      prepared: z.int().describe('Transactions that are prepared'),
+      standbys: z.int().nullable().describe('That follow its server; null: not known'),
+      lag_bytes: z.int().nullable().describe('What the one that is furthest behind has not replayed'),
+      lag_seconds: z.number().nullable().describe('How old that is, as it says; null: nothing to replay'),
+    }),
+  ),
+  sessions: z
+    .object({ all: z.int(), active: z.int(), in_transaction: z.int() })
+    .nullable()
+    .describe('null: the home shard does not answer'),
+  in_doubt: z.object({
+    transactions: z.int().nullable().describe('That are prepared on some shard; null: one does not answer'),
+    oldest_seconds: z.number().nullable(),
+    problems: z.int().describe('That no node can settle: see weft doctor'),
+  }),
+  log: z.object({
+    records: z.int().nullable().describe('Decisions that some shard has still to carry out; 1000 at most'),
+  }),
+})
+
 export const explained = z.object({
   statements: z.array(
     z.object({
@@ -229,6 +263,7 @@ export const since = z.object({ since: z.iso.datetime().optional().describe('Sam
 export const limit = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) })
 
 export type Session = z.infer<typeof session>
+export type Overview = z.infer<typeof overview>
 export type Shard = z.infer<typeof shard>
 export type Table = z.infer<typeof table>
 export type TableParts = z.infer<typeof tableParts>

@@ -218,7 +218,13 @@ export class CommitDriver {
     const running = new Set<string>()
     for (const run of this.running) running.add(run.txnId)
     const done = txnIds.filter((txnId) => !running.has(txnId) && !this.mayDecideLate.has(txnId))
-    if (done.length > 0) void this.log.drop(done).catch(() => {})
+    for (const txnId of done) void this.dropAbort(txnId).catch(() => {})
+  }
+
+  /** Looked at once more: a log that lost the abort in a failover may have a commit there, which others need. */
+  private async dropAbort(txnId: string): Promise<void> {
+    const found = await this.log.lookup(txnId)
+    if (found.kind === 'record' && found.record.decision === 'abort') await this.log.drop([txnId])
   }
 
   /**

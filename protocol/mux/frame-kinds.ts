@@ -8,7 +8,7 @@
 import { weftError } from '../../errors/catalog.ts'
 import type { PgError } from '../../errors/pg-error.ts'
 
-export const MUX_VERSION = 10
+export const MUX_VERSION = 11
 
 export const LENGTH_BYTES = 4
 /** Length word included. */

@@ -101,10 +101,10 @@ const NAMES = { own: ['a.b', 'a.c'], asks: ['*'], sets: [] }
 const samples: Readonly<Record<string, Sample>> = {
   hello: {
     kind: KIND.hello,
-    body: cat(Buffer.from('WEFT'), bytes(0, 10), u32(3), text('weft'), text('c-1')),
+    body: cat(Buffer.from('WEFT'), bytes(0, 11), u32(3), text('weft'), text('c-1')),
     write: (out) => link.writeHello(out, hello),
     read: (body) => link.readHello(bodyOf(body)),
-    value: { ...hello, version: 10 },
+    value: { ...hello, version: 11 },
   },
   goodbye: {
     kind: KIND.goodbye,
@@ -590,9 +590,9 @@ test('errors: every field of the wire survives, unknown ones too', () => {
 
 test('hello: another version, cluster or shard: the reason', () => {
   const ours = { cluster: 'weft', shard: 1 }
-  const theirs = { version: 10, cluster: 'weft', shard: 1, coordinatorId: 'x' }
+  const theirs = { version: 11, cluster: 'weft', shard: 1, coordinatorId: 'x' }
   expect(link.helloMismatch(theirs, ours)).toBeUndefined()
-  expect(link.helloMismatch({ ...theirs, version: 11 }, ours)).toMatch(/version 11 .* version 10/)
+  expect(link.helloMismatch({ ...theirs, version: 12 }, ours)).toMatch(/version 12 .* version 11/)
   expect(link.helloMismatch({ ...theirs, cluster: 'x' }, ours)).toMatch(/cluster "x".*"weft"/)
   expect(link.helloMismatch({ ...theirs, shard: 2 }, ours)).toMatch(/shard 2.*shard 1/)
   const later = written((out) => link.writeHello(out, hello, 6))

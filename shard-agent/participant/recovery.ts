@@ -83,6 +83,9 @@ export const defaultRecoveryLimits: RecoveryLimits = {
   resolvingMax: 8,
 }
 
+/** So many times as long as a tidying took the next one waits. */
+const TIDY_PAUSE = 20
+
 /** More than a registration lasts; what is left then may stay for ever, until a person has seen to it. */
 const tidiesSoonMax = 20
 
@@ -260,10 +263,14 @@ export class Recovery {
     await this.scan()
     if (this.stopped || this.monoMs() < this.tidyAtMs) return
     const { tidyEveryMs, tidyAgainMs } = this.limits
-    this.tidyAtMs = this.monoMs() + tidyEveryMs
+    const beganMs = this.monoMs()
+    this.tidyAtMs = beganMs + tidyEveryMs
     const left = await this.tidy()
+    // A log that takes long to read (dead rows that no vacuum has seen to) is read less often.
+    const tookMs = this.monoMs() - beganMs
+    this.tidyAtMs = Math.max(this.tidyAtMs, this.monoMs() + TIDY_PAUSE * tookMs)
     if (left === 0 || this.tidiesSoonLeft-- <= 0) return
-    this.tidyAtMs = Math.min(this.tidyAtMs, this.monoMs() + tidyAgainMs)
+    this.tidyAtMs = Math.min(this.tidyAtMs, this.monoMs() + Math.max(tidyAgainMs, TIDY_PAUSE * tookMs))
   }
 
   private async scanOnce(): Promise<void> {

@@ -8,6 +8,7 @@ import type {
   Finding,
   LogRecord,
   Move,
+  Overview,
   Progress,
   Session,
   Settings,
@@ -243,7 +244,32 @@ describe('shards', () => {
     expect((await weft('slots')).out.split('\n')).toHaveLength(4)
     expect((await weft('shard', 'show', '1')).out).toMatch(/^shard +1\nup +true/)
     expect((await weft('shard', 'show', '7')).err).toBe('weft: there is no shard 7. Shards are 0 to 2.')
-    expect((await weft('status')).out).toMatch(/^role +dev/)
+  })
+
+  it('the cluster at a glance: coordinators, shards, sessions, what is in doubt, rates', async () => {
+    const session = await accounts.connect()
+    await session.query('BEGIN; SELECT FROM account')
+    const { answer } = await api<Overview>('/api/cluster')
+    expect(answer).toMatchObject({
+      coordinators: [{ id: expect.any(String), shards: [0, 1, 2] }],
+      sessions: { all: 1, active: 0, in_transaction: 1 },
+      in_doubt: { transactions: 0, oldest_seconds: null, problems: 0 },
+      log: { records: expect.any(Number) },
+    })
+    expect(
+      answer.shards.map(({ shard, up, standbys, lag_bytes }) => [shard, up, standbys, lag_bytes]),
+    ).toEqual([
+      [0, true, 0, null],
+      [1, true, 0, null],
+      [2, true, 0, null],
+    ])
+    const { out } = await weft('status')
+    expect(out).toMatch(
+      /^cluster +1 coordinator, 3 of 3 shards up\nsessions +1, 0 run .*, 1 wait.*\nin doubt +nothing\n/,
+    )
+    expect(out).toMatch(/\n +2 +true +\d/)
+    const { cluster, role } = JSON.parse((await weft('status', '--json')).out)
+    expect([role, cluster.shards.length]).toEqual(['dev', 3])
   })
 })
 

@@ -43,7 +43,7 @@ describe('simulated commits', { timeout: 300_000 }, () => {
     ['records are dropped before all have confirmed', /^I/],
     ['loses the bound of the clock', /^C1/, 16],
     ['believes the bound of the clock stored too early', /^C[14]/],
-    ['commits take effect above the bound of the clock', /^C4/, 45],
+    ['commits take effect above the bound of the clock', /^C4/, 840],
     ['the commit timestamp is the first prepare timestamp', /^C2/],
     ['timestamps do not ride on messages', /^[CL]/],
     ['an agent that starts believes its own clock', /^L/],

@@ -46,6 +46,8 @@ export interface PostgresTxnLogLimits {
    */
   readonly writersMax: number
   readonly queryTimeoutMs: number
+  /** Of all but writes. A beat may wait for one that hangs, and still has to come again within the time to live. */
+  readonly deskTimeoutMs: number
   /** A coordinator that has not been heard of for so long can decide nothing any more. */
   readonly registrationTtlMs: number
   readonly dropAfterMs: number
@@ -57,6 +59,7 @@ export const defaultPostgresTxnLogLimits: PostgresTxnLogLimits = {
   groupMax: 256,
   writersMax: 1,
   queryTimeoutMs: 5_000,
+  deskTimeoutMs: 3_000,
   registrationTtlMs: 7_000,
   dropAfterMs: 100,
   keptMs: OUTCOMES_KEPT_MS,
@@ -276,9 +279,9 @@ export class PostgresTxnLog implements TxnLog {
   }
 
   private async ask(statement: LogStatement, params: readonly unknown[]): Promise<readonly LogRow[]> {
-    const { queryTimeoutMs } = this.limits
+    const { deskTimeoutMs } = this.limits
     try {
-      return await this.desk.use((connection) => connection.query(statement, params, queryTimeoutMs))
+      return await this.desk.use((connection) => connection.query(statement, params, deskTimeoutMs))
     } catch (error) {
       throw asLogError(error)
     }
