@@ -26,6 +26,14 @@ export interface ClusterAccess {
   abort(txnId: string): Promise<Logged>
 }
 
+/** Their numbers. */
+export const shardsOf = ({ shardCount }: Pick<ClusterAccess, 'shardCount'>): number[] =>
+  Array.from({ length: shardCount }, (_, shard) => shard)
+
+/** What each agent says of its shard, or why nothing is heard of it. */
+export const statusesOf = (cluster: ClusterAccess): Promise<ShardStatus[]> =>
+  Promise.all(shardsOf(cluster).map((shard) => cluster.status(shard)))
+
 /** What ends a statement before it is done: it is cancelled. */
 export interface QueryLimits {
   /** 0: as long as it takes; 30 s when left out. */

@@ -7,7 +7,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded/embedd
 import { parallelQueries } from '../embedded/parallel-queries.ts'
 import { type BenchChild, watched } from './child.ts'
 import { freePort } from './tools.ts'
-import { locate, program, untilUp, type WeftOptions, type WeftSystem } from './weft.ts'
+import { locator, program, untilUp, type WeftOptions, type WeftSystem } from './weft.ts'
 
 interface AgentUp {
   readonly adminUrl: string
@@ -70,7 +70,7 @@ async function start(options: WeftOptions, running: Running): Promise<Omit<WeftS
     modes: ['simple', 'prepared'],
     pids: await Promise.all(adminUrls.map(pidOf)),
     adminUrls,
-    locate,
+    locate: locator(),
     shardUrls: servers.map(({ url }) => url),
     profile: () => Promise.reject(new Error('Profiles are of one process')),
   }

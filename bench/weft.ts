@@ -44,7 +44,8 @@ const root = new URL('..', import.meta.url)
 export const program = fileURLToPath(new URL('bin/weft.js', root))
 const bundle = fileURLToPath(new URL('dist/weft.js', root))
 const preload = new URL('bench/preload.js', root).href
-export const locate = sourceLocator(fileURLToPath(root), [bundle])
+/** Reads the map of the bundle, which is there once Weft runs. */
+export const locator = (): Locate => sourceLocator(fileURLToPath(root), [bundle])
 const profileIntervalUs = 200
 const lastLinesMax = 30
 
@@ -72,7 +73,7 @@ export async function startWeft(options: WeftOptions): Promise<WeftSystem> {
     modes: ['simple', 'prepared'],
     pids: child.pid === undefined ? [] : [child.pid],
     adminUrls: [up.adminUrl],
-    locate,
+    locate: locator(),
     shardUrls: up.shards.map(({ url }) => url),
     profile: async (file, work) => {
       await tell(child, ended, { command: 'start', intervalUs: profileIntervalUs })

@@ -1,11 +1,10 @@
-import type { ClusterAccess } from '../cluster-access.ts'
+import { type ClusterAccess, shardsOf } from '../cluster-access.ts'
 import { misfits, ROOM_SETTINGS } from '../pool-room.ts'
 import type { Finding } from './schemas.ts'
 
 /** Looks at every server of the cluster for what will hurt, and says what to do. Changes nothing. */
 export async function doctor(cluster: ClusterAccess): Promise<Finding[]> {
-  const shards = Array.from({ length: cluster.shardCount }, (_, shard) => shard)
-  const looked = await Promise.all(shards.map((shard) => lookAt(cluster, shard)))
+  const looked = await Promise.all(shardsOf(cluster).map((shard) => lookAt(cluster, shard)))
   const reached = looked.flatMap(({ facts }, shard) => (facts === undefined ? [] : [{ shard, facts }]))
   return [...looked.flatMap(({ findings }) => findings), ...versions(reached), ...drift(reached)]
 }

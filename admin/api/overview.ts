@@ -1,7 +1,8 @@
-import type { ClusterAccess } from '../cluster-access.ts'
+import { type ClusterAccess, shardsOf, statusesOf } from '../cluster-access.ts'
 import type { ShardStatus } from './node-status.ts'
 import type { Overview, Session } from './schemas.ts'
 import { sessions } from './sessions.ts'
+import { stateOf } from './shard-state.ts'
 import { transactions } from './transactions.ts'
 
 const LAG = `
@@ -14,10 +15,9 @@ type Lag = Pick<Overview['shards'][number], 'standbys' | 'lag_bytes' | 'lag_seco
 
 /** The cluster at a glance: its nodes, the lag of standbys, what is in doubt. What does not answer is told as not known. */
 export async function overview(cluster: ClusterAccess): Promise<Overview> {
-  const shards = Array.from({ length: cluster.shardCount }, (_, shard) => shard)
   const [statuses, lags, all, prepared, records] = await Promise.all([
-    Promise.all(shards.map((shard) => cluster.status(shard))),
-    Promise.all(shards.map((shard) => lagOf(cluster, shard))),
+    statusesOf(cluster),
+    Promise.all(shardsOf(cluster).map((shard) => lagOf(cluster, shard))),
     known(sessions(cluster)),
     known(transactions(cluster)),
     known(cluster.records(RECORDS_MAX)),
@@ -25,7 +25,7 @@ export async function overview(cluster: ClusterAccess): Promise<Overview> {
   return {
     at: new Date().toISOString(),
     coordinators: coordinatorsOf(statuses),
-    shards: statuses.map((status, shard) => ({ ...shardOf(status), ...lags[shard]! })),
+    shards: statuses.map((status, shard) => ({ ...stateOf(status), ...lags[shard]! })),
     sessions: all === null ? null : counted(all),
     in_doubt: {
       transactions: prepared?.length ?? null,
@@ -50,12 +50,6 @@ function coordinatorsOf(statuses: readonly ShardStatus[]): Overview['coordinator
     id,
     shards: statuses.filter(({ coordinators }) => coordinators?.includes(id)).map(({ shard }) => shard),
   }))
-}
-
-function shardOf(status: ShardStatus): Omit<Overview['shards'][number], keyof Lag> {
-  const { shard, up, error, serverVersion = '', busy = 0, idle = 0, waiting = 0, prepared = 0 } = status
-  const told = { shard, up, server_version: serverVersion, busy, idle, waiting, prepared }
-  return error === undefined ? told : { ...told, error }
 }
 
 async function lagOf(cluster: ClusterAccess, shard: number): Promise<Lag> {

@@ -1,7 +1,8 @@
 import { AdminError } from '../admin-error.ts'
 import { literal } from '../audit.ts'
-import type { ClusterAccess } from '../cluster-access.ts'
+import { type ClusterAccess, shardsOf, statusesOf } from '../cluster-access.ts'
 import type { Change, Move, Progress, Shard, Table, TableParts } from './schemas.ts'
+import { stateOf } from './shard-state.ts'
 
 const TABLES = `
 SELECT n.nspname::text AS schema, c.relname::text AS table, coalesce(r.kind, 'local') AS kind, a.attname::text AS shard_key,
@@ -39,7 +40,6 @@ async function partsOn(cluster: ClusterAccess, shard: number): Promise<Map<strin
   }
 }
 
-const shardsOf = (cluster: ClusterAccess): number[] => Array.from({ length: cluster.shardCount }, (_, i) => i)
 const allParts = (cluster: ClusterAccess) =>
   Promise.all(shardsOf(cluster).map((shard) => partsOn(cluster, shard)))
 
@@ -161,7 +161,7 @@ export async function shards(cluster: ClusterAccess): Promise<Shard[]> {
     cluster.query('SELECT shard, slots, slot_ranges FROM weft.shards'),
     listed(cluster),
     allParts(cluster),
-    Promise.all(shardsOf(cluster).map((shard) => cluster.status(shard))),
+    statusesOf(cluster),
   ])
   const sharded = all
     .filter(({ kind }) => kind === 'sharded')
@@ -175,21 +175,14 @@ export async function shards(cluster: ClusterAccess): Promise<Shard[]> {
     const share = Number(own?.slots ?? 0) / SLOTS
     const size = bytes[shard]
     return {
-      ...{ shard, up: status.up, ...(status.error === undefined ? {} : { error: status.error }) },
-      ...{
-        server_version: status.serverVersion ?? '',
-        slots: Number(own?.slots ?? 0),
-        slot_share: round(share),
-      },
+      ...stateOf(status),
+      slots: Number(own?.slots ?? 0),
+      slot_share: round(share),
       slot_ranges: String(own?.slot_ranges ?? ''),
       bytes: size ?? null,
       skew: size === undefined || total === 0 || share === 0 ? null : round(size / (total * share)),
-      ...{ pool_size: status.poolSize ?? 0, busy: status.busy ?? 0, idle: status.idle ?? 0 },
-      ...{
-        waiting: status.waiting ?? 0,
-        prepared: status.prepared ?? 0,
-        problems: [...(status.problems ?? [])],
-      },
+      pool_size: status.poolSize ?? 0,
+      problems: [...(status.problems ?? [])],
     }
   })
 }

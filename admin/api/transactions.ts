@@ -1,5 +1,5 @@
 import { AdminError } from '../admin-error.ts'
-import type { ClusterAccess } from '../cluster-access.ts'
+import { type ClusterAccess, shardsOf } from '../cluster-access.ts'
 import type { Resolved, TransactionInfo } from './schemas.ts'
 
 /** Cluster names are made of letters, digits, _ and -. */
@@ -81,8 +81,10 @@ async function preparedOn(cluster: ClusterAccess, id: string): Promise<number[]>
 }
 
 async function prepared(cluster: ClusterAccess) {
-  const shards = Array.from({ length: cluster.shardCount }, (_, shard) => shard)
   return Promise.all(
-    shards.map(async (shard) => ({ shard, rows: await cluster.onShard(shard, preparedOf(cluster.cluster)) })),
+    shardsOf(cluster).map(async (shard) => ({
+      shard,
+      rows: await cluster.onShard(shard, preparedOf(cluster.cluster)),
+    })),
   )
 }

@@ -1,5 +1,5 @@
 import type { History, Sample } from '../api/schemas.ts'
-import type { ClusterAccess } from '../cluster-access.ts'
+import { type ClusterAccess, statusesOf } from '../cluster-access.ts'
 import type { Metrics } from '../metrics.ts'
 import { measured } from './sample.ts'
 
@@ -59,10 +59,7 @@ export class Recorder {
   private async shards(): Promise<Sample['shards']> {
     const cluster = this.options.cluster()
     if (cluster === undefined) return []
-    const statuses = await Promise.all(
-      Array.from({ length: cluster.shardCount }, (_, shard) => cluster.status(shard)),
-    )
-    return statuses.map(({ shard, up, busy = 0, waiting = 0, prepared = 0 }) => ({
+    return (await statusesOf(cluster)).map(({ shard, up, busy = 0, waiting = 0, prepared = 0 }) => ({
       ...{ shard, up, busy, waiting, prepared },
     }))
   }

@@ -141,19 +141,22 @@ const UNSAID = `'=', '<>', '<', '>', '<=', '>=', '~~', '!~~', '~~*', '!~~*', '~'
 
 /** A planner may put one in the place of the other: those that are each other's mirror, or each other's opposite. */
 const SWAPPED = ['oprcom', 'oprnegate']
-  .flatMap((link) => [`SELECT oid, ${link}`, `SELECT ${link}, oid`].map((pair) => ({ link, pair })))
-  .map(({ link, pair }) => `${pair} FROM pg_operator WHERE oid >= 16384 AND ${link} <> 0`)
+  .flatMap((link) =>
+    [`oid, ${link}`, `${link}, oid`].map(
+      (pair) => `SELECT ${pair} FROM pg_operator WHERE oid >= 16384 AND ${link} <> 0`,
+    ),
+  )
   .join(' UNION ')
 
 /** Those of classes, by which rows are sorted, hashed and found, show by no name, nor do casts. */
 const anywhereSql = `
 SELECT CASE WHEN said.oprname IN (${UNSAID}) OR EXISTS (SELECT FROM pg_amop a WHERE a.amopopr IN (o.oid, said.oid))
   THEN 'any' ELSE 'operator' END, said.oprname, 'query', p.proname
-FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode JOIN pg_language l ON l.oid = p.prolang
-CROSS JOIN LATERAL (WITH pairs (x, y) AS (${SWAPPED})
-  SELECT o.oid UNION SELECT y FROM pairs WHERE x = o.oid
-  UNION SELECT next.y FROM pairs JOIN pairs AS next ON next.x = pairs.y WHERE pairs.x = o.oid) AS names (oid)
-JOIN pg_operator said ON said.oid = names.oid
+FROM (WITH pairs (x, y) AS MATERIALIZED (${SWAPPED})
+  SELECT oid, oid FROM pg_operator WHERE oid >= 16384 UNION SELECT x, y FROM pairs
+  UNION SELECT pairs.x, next.y FROM pairs JOIN pairs AS next ON next.x = pairs.y) AS names (oid, said)
+JOIN pg_operator o ON o.oid = names.oid JOIN pg_operator said ON said.oid = names.said
+JOIN pg_proc p ON p.oid = o.oprcode JOIN pg_language l ON l.oid = p.prolang
 WHERE o.oid >= 16384 AND p.pronamespace <> 'pg_catalog'::regnamespace
   AND NOT (l.lanname IN ('c', 'internal') AND p.provolatile = 'i')
 UNION ALL

@@ -199,8 +199,8 @@ export class Recovery {
 
   /**
    * Confirms commits that were carried out here, sweeps tombstones whose coordinators are gone, and shows the others to
-   * those. How many records it
-   * found of coordinators that are not connected: another agent, or the end of a registration, may be waited for.
+   * theirs. How many records it found of coordinators that are not connected: another agent, or the end of a registration,
+   * may be waited for.
    */
   async tidy(): Promise<number> {
     const { log } = this.options
@@ -266,11 +266,10 @@ export class Recovery {
     const beganMs = this.monoMs()
     this.tidyAtMs = beganMs + tidyEveryMs
     const left = await this.tidy()
+    const now = this.monoMs()
+    if (left > 0 && this.tidiesSoonLeft-- > 0) this.tidyAtMs = Math.min(this.tidyAtMs, now + tidyAgainMs)
     // A log that takes long to read (dead rows that no vacuum has seen to) is read less often.
-    const tookMs = this.monoMs() - beganMs
-    this.tidyAtMs = Math.max(this.tidyAtMs, this.monoMs() + TIDY_PAUSE * tookMs)
-    if (left === 0 || this.tidiesSoonLeft-- <= 0) return
-    this.tidyAtMs = Math.min(this.tidyAtMs, this.monoMs() + Math.max(tidyAgainMs, TIDY_PAUSE * tookMs))
+    this.tidyAtMs = Math.max(this.tidyAtMs, now + TIDY_PAUSE * (now - beganMs))
   }
 
   private async scanOnce(): Promise<void> {
