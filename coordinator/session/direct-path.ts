@@ -30,6 +30,9 @@ const BEGIN_ANSWER = Buffer.concat([
   Buffer.from('C\0\0\0\x0aBEGIN\0', 'latin1'),
   readyForQuery(STATUS.inTransaction),
 ])
+const NOTHING = Buffer.alloc(0)
+/** An error, unless it is a very long one, and what a command did. */
+const TOLD_BYTES = 4_096
 const COMMIT_QUERY = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1')
 const ROLLBACK_QUERY = Buffer.from('Q\0\0\0\x0dROLLBACK\0', 'latin1')
 
@@ -50,6 +53,8 @@ export class DirectPath implements ReplyConsumer {
   private readonly keys = new StatementKeys()
   private direct: Direct = NOTHING_DIRECT
   private bytes = 0
+  /** Of the answer, what came last but for its end. */
+  private before: Buffer = NOTHING
   private readonly rowTypes = new RowTypesStream()
   /** The exec is a COMMIT or ROLLBACK of the transaction. */
   private ends = false
@@ -206,6 +211,7 @@ export class DirectPath implements ReplyConsumer {
     this.loop.occupy()
     this.direct = direct
     this.bytes = 0
+    this.before = NOTHING
     this.session.out.flush()
     this.rowTypes.begin(line.typeNumbers, line.missedType)
     line.exec(this, looks)
@@ -222,13 +228,16 @@ export class DirectPath implements ReplyConsumer {
     if (this.owedParse !== undefined && this.bytes === 0 && chunk.length > 0) this.payParse(chunk)
     this.bytes += chunk.length
     if (ready === 0) {
+      // A copy: what it was read into is read into again.
+      this.before = Buffer.from(chunk.subarray(-TOLD_BYTES))
       if (session.out.send(chunk)) return
       line.session.pause()
       session.out.onceDrained(() => line.session.resume())
       return
     }
     session.timers.shardAnswered()
-    session.timer.ended(chunk)
+    session.timer.ended(chunk, this.before)
+    this.before = NOTHING
     session.out.sendEnd(this.done(line, chunk, ready))
     this.loop.idle()
   }

@@ -8,6 +8,7 @@ import type { ClientSession } from './client-session.ts'
 import { StatementTimer } from './statement-timer.ts'
 
 const READY = readyForQuery(0x49)
+const NOTHING = Buffer.alloc(0)
 
 function timerFor(slowMs: number) {
   const statistics = new StatementStats()
@@ -25,7 +26,7 @@ function timerFor(slowMs: number) {
 it('a statement that takes long is told in the log, without its values', () => {
   const { timer, plan, logged } = timerFor(0)
   timer.begin(plan)
-  timer.ended(Buffer.concat([commandComplete('UPDATE 3'), READY]))
+  timer.ended(Buffer.concat([commandComplete('UPDATE 3'), READY]), NOTHING)
   expect(logged).toMatchObject([
     { message: 'slow statement', pid: 7, rows: 3, shards: 1, query: 'UPDATE t SET secret = $1' },
   ])
@@ -34,10 +35,20 @@ it('a statement that takes long is told in the log, without its values', () => {
 it('one that does not is counted only; one that fails is an error only', () => {
   const { timer, plan, statistics, logged } = timerFor(Number.POSITIVE_INFINITY)
   timer.begin(plan)
-  timer.ended(Buffer.concat([commandComplete('UPDATE 3'), READY]))
+  timer.ended(Buffer.concat([commandComplete('UPDATE 3'), READY]), NOTHING)
   timer.begin(plan)
-  timer.ended(Buffer.concat([errorResponse({ code: '22012', message: 'division by zero' }), READY]))
+  timer.ended(Buffer.concat([errorResponse({ code: '22012', message: 'division by zero' }), READY]), NOTHING)
   expect(statistics.of(plan)).toMatchObject({ calls: 1, rows: 3 })
   expect([...statistics.errors]).toEqual([['22012', 1]])
   expect(logged).toEqual([])
+})
+
+it('the end of an answer that came ahead of its ReadyForQuery: the same', () => {
+  const { timer, plan, statistics } = timerFor(Number.POSITIVE_INFINITY)
+  timer.begin(plan)
+  timer.ended(READY, commandComplete('UPDATE 3'))
+  timer.begin(plan)
+  timer.ended(READY, errorResponse({ code: '22012', message: 'division by zero' }))
+  expect(statistics.of(plan)).toMatchObject({ calls: 1, rows: 3 })
+  expect([...statistics.errors]).toEqual([['22012', 1]])
 })

@@ -1,7 +1,7 @@
 import type { PgError } from '../../errors/pg-error.ts'
 import { refusalIn } from '../../errors/refusals/refusals.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
-import { errorTold, rowsTold } from '../statistics/answer-end.ts'
+import { errorTold, READY_BYTES, rowsTold } from '../statistics/answer-end.ts'
 import type { StatementStat } from '../statistics/statement-stats.ts'
 import type { ClientSession } from './client-session.ts'
 
@@ -26,9 +26,11 @@ export class StatementTimer {
     this.begunMs = performance.now()
   }
 
-  /** The shard's answer ends with this. */
-  ended(answer: Buffer): void {
-    const rows = rowsTold(answer)
+  /** The shard's answer ends with this. Postgres flushes errors: their ReadyForQuery may come by itself, after `before`. */
+  ended(last: Buffer, before: Buffer): void {
+    const isReadyOnly = last.length <= READY_BYTES
+    const answer = isReadyOnly ? before : last
+    const rows = rowsTold(answer, isReadyOnly ? 0 : READY_BYTES)
     if (rows >= 0) {
       if (this.stat !== undefined) this.count(this.stat, performance.now() - this.begunMs, rows, 1)
       this.session.tracing?.ended(this.stat, rows, 1)

@@ -1,6 +1,6 @@
 /** What the end of an answer says, read from its bytes: frames are not looked at one by one. */
 
-const READY_BYTES = 6
+export const READY_BYTES = 6
 const NUL = 0
 const [ZERO, NINE, SPACE] = [0x30, 0x39, 0x20]
 
