@@ -31,8 +31,6 @@ const BEGIN_ANSWER = Buffer.concat([
   readyForQuery(STATUS.inTransaction),
 ])
 const NOTHING = Buffer.alloc(0)
-/** An error, unless it is a very long one, and what a command did. */
-const TOLD_BYTES = 4_096
 const COMMIT_QUERY = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1')
 const ROLLBACK_QUERY = Buffer.from('Q\0\0\0\x0dROLLBACK\0', 'latin1')
 
@@ -228,8 +226,7 @@ export class DirectPath implements ReplyConsumer {
     if (this.owedParse !== undefined && this.bytes === 0 && chunk.length > 0) this.payParse(chunk)
     this.bytes += chunk.length
     if (ready === 0) {
-      // A copy: what it was read into is read into again.
-      this.before = Buffer.from(chunk.subarray(-TOLD_BYTES))
+      this.before = chunk
       if (session.out.send(chunk)) return
       line.session.pause()
       session.out.onceDrained(() => line.session.resume())
